@@ -1,0 +1,66 @@
+"""What all commands share: one parser style, one wrapper that turns errors into lines and exit codes."""
+
+import argparse
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from compat import errors
+
+Main = Callable[[Sequence[str]], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose help ends with the exit codes and whose errors are one line."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=errors.EXIT_CODES,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise errors.UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def run(main: Main, argv: Sequence[str] | None = None) -> int:
+    """Return the exit code of `main(argv)`; a known error becomes one line on stderr, never a traceback."""
+    try:
+        code = main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except errors.CompatError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("interrupted")
+        return errors.INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has gone. Point stdout elsewhere so that the interpreter's own flush is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.CLEAN
+    except OSError as error:
+        say(f"error: {disk_message(error)}")
+        return errors.ENVIRONMENT
+    return code
+
+
+def disk_message(error: OSError) -> str:
+    """Return one line for an operating-system error, with what to do when the disk is full."""
+    where = f" ({error.filename})" if error.filename else ""
+    hint = "; free some space and run it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return f"{error.strerror or error}{where}{hint}"
+
+
+def say(message: str) -> None:
+    """Write one line for a person to stderr."""
+    print(f"compat: {message}", file=sys.stderr, flush=True)
+
+
+def document(command: str, **content: Any) -> str:
+    """Return a JSON document of the contract: sorted keys, `schema` and `command` always present."""
+    return json.dumps({"schema": 1, "command": command, **content}, indent=2, sort_keys=True)

@@ -1,0 +1,94 @@
+"""Releases and pairs: the two nouns that everything else is about."""
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from compat.errors import UsageError
+
+SGLANG = canonicalize_name("sglang")
+VLLM = canonicalize_name("vllm")
+KERNELS = (canonicalize_name("sglang-kernel"), canonicalize_name("sgl-kernel"))
+"""The distributions that provide `sgl_kernel`, newest name first."""
+
+PACKAGES = (SGLANG, VLLM, *KERNELS)
+"""Every distribution that the index covers."""
+
+
+def parse_version(text: str, where: str) -> Version:
+    """Return `text` as a version.
+
+    Args:
+        text: a version as people write it.
+        where: what to name in the error, such as `--vllm` or `pair.seed.vllm`.
+
+    Raises:
+        UsageError: it is no version.
+    """
+    try:
+        return Version(text)
+    except InvalidVersion:
+        raise UsageError(f"{where}: {text!r} is not a version (write one such as 0.9.0.1)") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Release:
+    """One published version of one package."""
+
+    package: NormalizedName
+    version: Version
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One sglang release beside one vllm release; either may be absent."""
+
+    id: str
+    python: str
+    """`X.Y`, the Python of the pair's environment."""
+    sglang: Version | None = None
+    sglang_extras: tuple[str, ...] = ()
+    vllm: Version | None = None
+    overrides: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Package name to specifier: what uv must take instead of what the releases ask for."""
+    expect: tuple["KnownFailure", ...] = ()
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """The releases the pair consists of, sglang first."""
+        return tuple(
+            Release(package=package, version=version)
+            for package, version in ((SGLANG, self.sglang), (VLLM, self.vllm))
+            if version is not None
+        )
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """What an installer is asked for."""
+        extras = f"[{','.join(self.sglang_extras)}]" if self.sglang_extras else ""
+        return tuple(
+            Requirement(f"{release.package}{extras if release.package == SGLANG else ''}=={release.version}")
+            for release in self.releases
+        )
+
+    def describe(self) -> str:
+        """Return the pair as people say it: `sglang 0.4.7[srt] + vllm 0.9.0.1`."""
+        return " + ".join(str(requirement).replace("==", " ") for requirement in self.requirements)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFailure:
+    """A disagreement between index and run time that has been looked into."""
+
+    location: str
+    """A glob over `module` or `module:name`."""
+    reason: str
+    link: str = ""
+    when: str = "always"
+    """`always`, `no-cuda` or `cuda`: on which machines it is expected."""
