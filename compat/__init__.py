@@ -1,4 +1,4 @@
-"""Where each symbol of sglang and vllm lives, release by release, and whether a pair of releases really works."""
+"""Where each symbol of sglang and vllm lives, release by release, and whether a pair really works."""
 
 __all__ = ["__version__"]
 

@@ -40,7 +40,7 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         say("interrupted")
         return errors.INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has gone. Point stdout elsewhere so that the interpreter's own flush is quiet.
+        # The reader (head, less) has gone. Point stdout elsewhere, so that the last flush is quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return errors.CLEAN
     except OSError as error:

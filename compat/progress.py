@@ -51,8 +51,8 @@ def on_terminal(title: str, total: int | None, *, unit_bytes: bool = False) -> I
         yield Lines()
         return
     try:
-        from rich import progress as bars  # noqa: PLC0415 -- slow, and only there with the extra `index`
-        from rich.console import Console  # noqa: PLC0415
+        from rich import progress as bars
+        from rich.console import Console
     except ImportError:
         yield Lines()
         return
