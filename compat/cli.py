@@ -27,6 +27,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise errors.UsageError(f"{message} (see `{self.prog} --help`)")
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End `--help` and `--version`; flush here, where `run` can still tell of a closed pipe or a full disk."""
+        sys.stdout.flush()
+        super().exit(status, message)
+
 
 def run(main: Main, argv: Sequence[str] | None = None) -> int:
     """Return the exit code of `main(argv)`; a known error becomes one line on stderr, never a traceback."""
@@ -40,13 +45,22 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         say("interrupted")
         return errors.INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has gone. Point stdout elsewhere, so that the last flush is quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, less) has gone.
+        _drop_unwritable_output()
         return errors.CLEAN
     except OSError as error:
+        _drop_unwritable_output()
         say(f"error: {disk_message(error)}")
         return errors.ENVIRONMENT
     return code
+
+
+def _drop_unwritable_output() -> None:
+    """Point stdout elsewhere when it refuses what is buffered, so that the interpreter's last flush is quiet."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def disk_message(error: OSError) -> str:

@@ -71,15 +71,18 @@ class Pair:
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """What an installer is asked for."""
-        extras = f"[{','.join(self.sglang_extras)}]" if self.sglang_extras else ""
         return tuple(
-            Requirement(f"{release.package}{extras if release.package == SGLANG else ''}=={release.version}")
+            Requirement(f"{release.package}{self._extras(release)}=={release.version}")
             for release in self.releases
         )
 
     def describe(self) -> str:
         """Return the pair as people say it: `sglang 0.4.7[srt] + vllm 0.9.0.1`."""
-        return " + ".join(str(requirement).replace("==", " ") for requirement in self.requirements)
+        return " + ".join(f"{release}{self._extras(release)}" for release in self.releases)
+
+    def _extras(self, release: Release) -> str:
+        wanted = self.sglang_extras if release.package == SGLANG else ()
+        return f"[{','.join(wanted)}]" if wanted else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
