@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         raise errors.UsageError(f"{message} (see `{self.prog} --help`)")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """End `--help` and `--version`; flush here, where `run` can still tell of a closed pipe or a full disk."""
+        """End `--help` and `--version`, once what they wrote has arrived: `run` tells when it has not."""
         sys.stdout.flush()
         super().exit(status, message)
 
@@ -56,7 +56,7 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
 
 
 def _drop_unwritable_output() -> None:
-    """Point stdout elsewhere when it refuses what is buffered, so that the interpreter's last flush is quiet."""
+    """Point stdout elsewhere when it refuses what is buffered, so that the last flush is quiet."""
     try:
         sys.stdout.flush()
     except OSError:

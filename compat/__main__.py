@@ -1,0 +1,72 @@
+"""One entry for all commands: `compat NAME ARGS…` is `python -m compat.NAME ARGS…`."""
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from compat import __version__, cli, errors
+from compat.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command by the module that has its `main(argv) -> int`, imported only when the command is called."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "resolve": Command(module="compat.resolve", help="where a symbol lives in each release"),
+        "index": Command(module="compat.index.__main__", help="build, update and check the shipped index"),
+        "matrix": Command(
+            module="compat.matrix.__main__", help="install pairs and check each symbol in them"
+        ),
+        "pairs": Command(module="compat.pairs", help="which releases go together, and their locks"),
+    }
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code of the command that `argv` names.
+
+    Raises:
+        UsageError: no command is named, or an unknown one.
+    """
+    if argv and argv[0] in COMMANDS:
+        command: cli.Main = importlib.import_module(COMMANDS[argv[0]].module).main
+        return command(argv[1:])
+    if not argv:
+        raise UsageError("name a command (see `compat --help`)")
+    if not argv[0].startswith("-"):
+        nearest = difflib.get_close_matches(argv[0], COMMANDS, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(COMMANDS)}"
+        raise UsageError(f"{argv[0]!r} is no command; {hint} (see `compat --help`)")
+    _parser().parse_args(argv)  # ends on --help and --version, and refuses every other option
+    return errors.CLEAN
+
+
+def _parser() -> cli.Parser:
+    """Return the parser of what stands before a command's name; it lists the commands for `--help`."""
+    parser = cli.Parser("compat", "Where each symbol of sglang and vllm lives, release by release.")
+    parser.add_argument("--version", action="version", version=f"compat {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", metavar="NAME", prog="compat", parser_class=argparse.ArgumentParser
+    )
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.help, add_help=False)
+    return parser
+
+
+def entry() -> int:
+    """Run the command line of this process: the console script `compat`."""
+    return cli.run(main)
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

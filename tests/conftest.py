@@ -1,0 +1,55 @@
+"""What holds for every test: no word leaves this machine, unless the test says so with a marker."""
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+OPEN = ("online", "matrix")
+"""The markers of tests that may use the network."""
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail the test when it looks up or calls another machine; a local server is allowed.
+
+    Child processes are not watched: a test that starts one gives it a local server or nothing to fetch.
+    """
+    if any(request.node.get_closest_marker(marker) for marker in OPEN):
+        return
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, _watched(getattr(socket.socket, name)))
+    monkeypatch.setattr(socket, "getaddrinfo", _watched_lookup(socket.getaddrinfo))
+
+
+def _watched(call: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, *args: Any) -> Any:
+        address = args[-1]
+        if isinstance(address, tuple):  # others are paths of Unix sockets
+            _insist_on_local(address[0])
+        return call(self, *args)
+
+    return guarded
+
+
+def _watched_lookup(call: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(host: Any, *args: Any, **options: Any) -> Any:
+        _insist_on_local(host)
+        return call(host, *args, **options)
+
+    return guarded
+
+
+def _insist_on_local(host: object) -> None:
+    """Fail the test for a foreign host, by an exception that no `except Exception` of the code swallows."""
+    name = host.decode() if isinstance(host, bytes) else host
+    if name is None or name == "localhost":
+        return
+    try:
+        local = ipaddress.ip_address(str(name)).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        pytest.fail(f"a test without the marker `online` called {name!r}", pytrace=True)

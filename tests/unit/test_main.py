@@ -1,0 +1,83 @@
+"""`compat NAME …`: which command runs, and with what."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compat import __main__, __version__, cli
+from compat.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def greet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A command `greet` that prints its arguments and returns their number."""
+    (tmp_path / "greet_command.py").write_text(
+        "def main(argv):\n    print('hello', *argv)\n    return len(argv)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    command = __main__.Command(module="greet_command", help="say hello")
+    monkeypatch.setattr(__main__, "COMMANDS", {"greet": command})
+    return "greet"
+
+
+def test_a_command_gets_the_rest_of_the_line_untouched(
+    greet: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(__main__.main, [greet, "--help", "--", "-x"]) == 3
+    assert capsys.readouterr().out == "hello --help -- -x\n"
+
+
+def test_the_entry_reads_the_command_line_of_the_process(
+    greet: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["compat", greet])
+    assert __main__.entry() == 0
+    assert capsys.readouterr().out == "hello\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["resolv"], r"'resolv' is no command; did you mean 'resolve'\? \(see `compat --help`\)"),
+        (["zzz"], r"'zzz' is no command; there are resolve, index, matrix, pairs"),
+        ([], "name a command"),
+        (["--no-such"], "--no-such"),
+        (["--no-such", "resolve"], "--no-such"),
+    ],
+)
+def test_a_line_without_a_known_command_is_a_usage_error(argv: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        __main__.main(argv)
+
+
+def test_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        __main__.main(["--help"])
+    shown = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    for name, command in __main__.COMMANDS.items():
+        assert [name, command.help] in shown
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        __main__.main(["--version"])
+    assert capsys.readouterr().out == f"compat {__version__}\n"
+
+
+@pytest.mark.parametrize("name", __main__.COMMANDS)
+def test_every_listed_command_has_a_main(name: str) -> None:
+    assert callable(importlib.import_module(__main__.COMMANDS[name].module).main)
+
+
+def test_a_wrong_command_costs_no_import_of_any_command() -> None:
+    code = "import sys; from compat import __main__ as m; m.cli.run(m.main, ['zzz']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = {name for name in done.stdout.split() if name.partition(".")[0] == "compat"}
+    assert loaded == {"compat", "compat.__main__", "compat.cli", "compat.errors"}
