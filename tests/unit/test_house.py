@@ -1,0 +1,60 @@
+"""Files that repeat each other agree: what CI runs, what `.ci/run` runs, and what the documents say."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from compat import errors
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github/workflows/ci.yml"
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("session", ["matrix", "tests"])
+def test_the_readme_has_both_commands_whole(session: str) -> None:
+    command = f'python3 -m venv .venv && .venv/bin/pip install "nox[uv]" && .venv/bin/nox -s {session}'
+    assert f"```sh\n{command}\n```" in read("README.md")
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    script = read(".ci/run")
+    assert '.venv/bin/pip install "nox[uv]" && .venv/bin/nox -s tests\n' in script
+    assert '.venv/bin/nox -s "matrix(seed-alone)"\n' in script
+    assert "set -euo pipefail" in script
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_the_gate_needs_every_other_job() -> None:
+    _, _, jobs = WORKFLOW.read_text(encoding="utf-8").partition("\njobs:\n")
+    names = re.findall(r"^  ([\w-]+):$", jobs, flags=re.MULTILINE)
+    gate = re.search(r"^  gate:\n    if: always\(\)\n    needs: \[(.+)\]$", jobs, flags=re.MULTILINE)
+    assert gate
+    assert sorted([*gate[1].split(", "), "gate"]) == sorted(names)
+    assert len(names) > 2
+
+
+def test_actions_are_pinned_by_commit_and_nothing_is_granted_by_default() -> None:
+    text = WORKFLOW.read_text(encoding="utf-8")
+    used = re.findall(r"uses: (.+)", text)
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+    assert "\npermissions: {}\n" in text
+
+
+def test_ci_covers_every_python_that_the_package_declares() -> None:
+    declared = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', read("pyproject.toml"))
+    found = re.search(r"python: \[(.+)\]", WORKFLOW.read_text(encoding="utf-8"))
+    assert found
+    assert re.findall(r'"(3\.\d+)"', found[1]) == declared == ["3.10", "3.11", "3.12", "3.13"]
+
+
+def test_the_readme_tells_the_exit_codes() -> None:
+    told = re.findall(r"^\| (\d+) \| (.+) \|$", read("README.md"), flags=re.MULTILINE)
+    assert "exit codes: " + ", ".join(" ".join(row) for row in told) == errors.EXIT_CODES
