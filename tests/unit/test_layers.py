@@ -28,10 +28,11 @@ OWNERS = {
     "pypi_simple": ("wheels.*",),
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("progress",),
+    "uv": ("locking", "matrix.*"),
 }
 """Other libraries, and the modules that may import them."""
 
-LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "rich")
+LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "rich", "uv")
 """Libraries that are imported inside functions only, even by their owners."""
 
 
