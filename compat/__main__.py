@@ -23,11 +23,11 @@ class Command:
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "resolve": Command(module="compat.resolve", help="where a symbol lives in each release"),
-        "index": Command(module="compat.index.__main__", help="build, update and check the shipped index"),
+        "index": Command(module="compat.index.__main__", help="build the shipped index, or say what it holds"),
         "matrix": Command(
             module="compat.matrix.__main__", help="install pairs and check each symbol in them"
         ),
-        "pairs": Command(module="compat.pairs", help="which releases go together, and their locks"),
+        "pairs": Command(module="compat.pairs", help="write the locks of pairs"),
     }
 )
 
