@@ -23,10 +23,8 @@ class Command:
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "resolve": Command(module="compat.resolve", help="where a symbol lives in each release"),
-        "index": Command(module="compat.index.__main__", help="build the shipped index, or say what it holds"),
-        "matrix": Command(
-            module="compat.matrix.__main__", help="install pairs and check each symbol in them"
-        ),
+        "index": Command(module="compat.index.__main__", help="build the index, or say what it holds"),
+        "matrix": Command(module="compat.matrix.__main__", help="install pairs and check their symbols"),
         "pairs": Command(module="compat.pairs", help="write the locks of pairs"),
     }
 )
