@@ -1,0 +1,83 @@
+"""Which package index the user has configured for uv or pip."""
+
+import configparser
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+"""The variables that name an index, the strongest first."""
+
+
+def index_url() -> str | None:
+    """Return the address of the configured index, or None when nothing names one.
+
+    Looked at in turn: the environment, uv's configuration, pip's. Only an index that is read over HTTP
+    counts; directories and additional indexes are passed over.
+    """
+    return next((url for url in _candidates() if url.startswith(("https://", "http://"))), None)
+
+
+def _candidates() -> Iterator[str]:
+    for variable in VARIABLES:
+        yield os.environ.get(variable, "").strip()
+    for path in _uv_files():
+        yield from _uv_urls(path)
+    # pip lets a later file override an earlier one.
+    for path in reversed(_pip_files()):
+        yield from _pip_urls(path)
+
+
+def _config_home() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def _uv_files() -> list[Path]:
+    named = os.environ.get("UV_CONFIG_FILE")
+    return [Path(named)] if named else [_config_home() / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
+
+
+def _uv_urls(path: Path) -> Iterator[str]:
+    try:
+        settings: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # uv itself will complain about a broken file, with its own words
+    indexes = settings.get("index")
+    for index in indexes if isinstance(indexes, list) else []:
+        if index.get("default"):
+            yield str(index.get("url", ""))
+    yield str(settings.get("index-url", ""))
+
+
+def _pip_files() -> list[Path]:
+    """Return pip's configuration files, the strongest last."""
+    named = os.environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []  # pip's documented way to read no file at all
+    folders = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    files = [
+        *(Path(folder) / "pip" / "pip.conf" for folder in folders.split(":")),
+        Path("/etc/pip.conf"),
+        Path.home() / ".pip" / "pip.conf",
+        _config_home() / "pip" / "pip.conf",
+        Path(sys.prefix) / "pip.conf",
+    ]
+    return [*files, Path(named)] if named else files
+
+
+def _pip_urls(path: Path) -> Iterator[str]:
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, ValueError):
+        return
+    for section in ("install", "global"):
+        for key in ("index-url", "index_url"):
+            yield parser.get(section, key, fallback="").strip()

@@ -1,0 +1,50 @@
+"""What the paths inside a wheel mean once it is installed."""
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+_DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
+_OTHER_DATA = re.compile(r"[^/]+\.(?:data|dist-info)/")
+_EXTENSION = re.compile(r"(?P<name>[^/.]+)(?:\.cpython-[^/.]+|\.abi3)?\.so")
+_LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")
+
+NOT_PACKAGES = frozenset({"__pycache__", "bin", "doc", "docs", "etc", "include", "lib", "lib64", "share"})
+"""Folders that wheels leave beside their packages; with an `__init__.py` they count nevertheless."""
+
+
+def installed_path(path: str) -> str | None:
+    """Return where `path` of a wheel goes below site-packages, or None when it goes elsewhere.
+
+    `*.dist-info` is reported as None too: it is no part of what a package provides.
+    """
+    inside = _DATA.sub("", path, count=1) if _DATA.match(path) else path
+    return None if _OTHER_DATA.match(inside) else inside
+
+
+def extension_module(path: str) -> str | None:
+    """Return the module name of an extension module's file, without its package, or None for other files."""
+    found = _EXTENSION.fullmatch(path.rpartition("/")[2])
+    return found["name"] if found and found["name"].isidentifier() else None
+
+
+def importable(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the top-level names that a wheel of these `paths` lets a program import, sorted.
+
+    A namespace such as `nvidia`, which many wheels share, is listed by its top name alone.
+    """
+    names = set()
+    packages = set()
+    for path in filter(None, map(installed_path, paths)):
+        parts = PurePosixPath(path).parts
+        top = parts[0]
+        if len(parts) == 1:
+            module = top.removesuffix(".py") if top.endswith(".py") else extension_module(top)
+            names.add(module or "")
+        elif path.endswith(".py") or _LIBRARY.search(path):
+            names.add(top)
+            if parts[1:] == ("__init__.py",):
+                packages.add(top)
+    return tuple(
+        sorted(name for name in names if name.isidentifier() and name not in NOT_PACKAGES - packages)
+    )
