@@ -1,0 +1,174 @@
+"""Makes locks: uv resolves a pair's requirements, the chosen wheels tell what they provide."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from packaging.utils import NormalizedName
+
+from compat.errors import IntegrityError, MissingToolError, NetworkError, UsageError
+from compat.locks import Inputs, LockedPackage, Pinned, parse_requirements
+from compat.progress import Progress, Silent
+from compat.releases import Pair
+from compat.wheels.archive import WheelManifest, read_manifest
+from compat.wheels.config import index_url
+from compat.wheels.registry import Registry, WheelFile
+from compat.wheels.session import ADVICE
+from compat.wheels.tags import PLATFORM, fitting_wheels
+
+THREADS = 8
+"""Wheels read at once: their answers are small, so the time goes into waiting."""
+
+LONGEST_RESOLUTION = 900
+"""Seconds; with a cold cache and a slow line it takes a few minutes at most."""
+
+_NETWORK = re.compile(
+    r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
+)
+
+
+def find_uv() -> str:
+    """Return the path of uv.
+
+    Raises:
+        MissingToolError: it is not installed.
+    """
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        found = shutil.which("uv")
+    else:
+        try:
+            return find_uv_bin()
+        except FileNotFoundError:
+            found = shutil.which("uv")
+    if found is None:
+        raise MissingToolError("locks are made with uv, which is not installed; run `pip install uv`")
+    return found
+
+
+def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
+    """Return the versions and hashes that uv chooses for the environment of `pair`.
+
+    Args:
+        pair: what is to be installed together.
+        uv: path of the uv program.
+
+    Raises:
+        UsageError: the requirements exclude each other; the message says which.
+        NetworkError: uv cannot reach the package index.
+    """
+    inputs = Inputs.of(pair)
+    with tempfile.TemporaryDirectory(prefix="compat-lock-") as folder:
+        asked, overridden = Path(folder, "requirements.in"), Path(folder, "overrides.in")
+        asked.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
+        overridden.write_text("\n".join(inputs.overrides) + "\n", encoding="utf-8")
+        arguments = [
+            *(uv, "pip", "compile", asked.name, "--override", overridden.name),
+            *("--python-version", inputs.python, "--python-platform", PLATFORM),
+            *("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--color", "never"),
+        ]
+        try:
+            # In the empty folder no project's settings take part.
+            done = subprocess.run(
+                arguments,
+                cwd=folder,
+                env=_environment(),
+                capture_output=True,
+                text=True,
+                timeout=LONGEST_RESOLUTION,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise NetworkError(
+                f"pair {pair.id}: uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}"
+            ) from None
+    if done.returncode:
+        _fail(pair, done.stderr)
+    # Settings of the user, such as an additional index, would come out as options.
+    pins = "".join(line for line in done.stdout.splitlines(keepends=True) if not line.startswith("-"))
+    return parse_requirements(pins, f"pair {pair.id}")
+
+
+class WheelReader:
+    """Reads what the wheels of locked packages provide; what pairs share is read once."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Read from `registry`."""
+        self._registry = registry
+        self._manifests: dict[str, WheelManifest] = {}
+
+    def read(
+        self, pinned: Mapping[NormalizedName, Pinned], python: str, progress: Progress | None = None
+    ) -> dict[NormalizedName, LockedPackage]:
+        """Return each package as the lock is to hold it, with the hashes of the wheels that fit.
+
+        Args:
+            pinned: the packages.
+            python: `X.Y`, for which they are installed.
+            progress: advanced by one for each package.
+
+        Raises:
+            NetworkError: the index cannot be reached.
+            IntegrityError: the index has another file than the one that uv saw, or a broken one.
+        """
+        progress = progress or Silent()
+        packages = {}
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = pool.map(lambda name: self._package(name, pinned[name], python), pinned)
+            for name, package in zip(pinned, found, strict=True):
+                packages[name] = package
+                progress.advance()
+        return packages
+
+    def _package(self, name: NormalizedName, pin: Pinned, python: str) -> LockedPackage:
+        files = (file for file in self._registry.files(name) if file.version == pin.version)
+        wheels = fitting_wheels(files, python)
+        if not wheels:
+            guess = name.removeprefix("python-").removesuffix("-python").replace("-", "_")
+            return LockedPackage(pin=pin, imports=(guess,), download_bytes=0, installed_bytes=0, guessed=True)
+        hashes = tuple(f"sha256:{wheel.sha256}" for wheel in wheels)
+        if not {*hashes} <= {*pin.hashes}:
+            raise IntegrityError(
+                f"{name} {pin.version}: uv and this program see different wheels of it; {ADVICE}"
+            )
+        manifest = self._manifest(wheels[0])
+        return LockedPackage(
+            # Without the hundreds of hashes for other systems a change of the lock can be reviewed.
+            pin=replace(pin, hashes=hashes),
+            imports=manifest.imports,
+            download_bytes=manifest.download_bytes,
+            installed_bytes=manifest.installed_bytes,
+        )
+
+    def _manifest(self, wheel: WheelFile) -> WheelManifest:
+        if wheel.sha256 not in self._manifests:
+            self._manifests[wheel.sha256] = read_manifest(wheel, self._registry.session)
+        return self._manifests[wheel.sha256]
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment for uv: it resolves on the index that the wheels are read from."""
+    index = index_url()
+    return {**os.environ, **({"UV_DEFAULT_INDEX": index} if index else {})}
+
+
+def _fail(pair: Pair, stderr: str) -> NoReturn:
+    text = " ".join(stderr.split())
+    if _NETWORK.search(text):
+        raise NetworkError(f"pair {pair.id}: uv cannot reach the package index; {ADVICE}")
+    # uv derives its verdict step by step; the first step names the requirements that clash.
+    clash = re.search(r"Because (.+?), we can conclude that", text)
+    if clash:
+        raise UsageError(
+            f"pair {pair.id} cannot be resolved: {clash[1]}; add or change an override in matrix.toml"
+        )
+    reason = re.sub(r"\w+://\S+", "(address)", text.removeprefix("error: "))
+    raise UsageError(f"pair {pair.id}: uv failed: {reason or 'it gave no reason'}")
