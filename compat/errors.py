@@ -50,3 +50,7 @@ class IntegrityError(CompatError):
 
 class MissingToolError(CompatError):
     """A program or optional library that this command needs is not installed."""
+
+
+class PreparationError(CompatError):
+    """The environment of a pair cannot be made: the installer failed, or its Python does not start."""

@@ -1,0 +1,181 @@
+"""Running one cell: install, look, judge."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from compat import cli, files
+from compat.cells import Cell, Digests, Outcome, State
+from compat.errors import DiskError, NetworkError, PreparationError
+from compat.expectation import ModuleExpectation
+from compat.locks import Lock
+from compat.matrix import environment, known, uv
+from compat.matrix.environment import Plan
+from compat.matrix.facts import ModuleFact
+from compat.matrix.sources import Sources
+from compat.matrix.verdict import judge
+from compat.matrix.watch import Watcher
+from compat.matrix.workspace import Workspace, claimed
+from compat.progress import on_terminal
+from compat.releases import Pair
+
+FULL = 50_000_000
+"""With fewer bytes free than this after a run, what failed may have failed for want of disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One cell that is to be run."""
+
+    pair: Pair
+    lock: Lock
+    digests: Digests
+    plan: Plan
+    sources: Sources
+    uv: Path
+    envs: Path
+    reports: Path
+    timeout: float
+    """Seconds without progress after which a module hangs."""
+    keep: bool = False
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+        return Cell(pair_id=self.pair.id)
+
+    @property
+    def folder(self) -> Path:
+        """Where the cell reports."""
+        return self.reports / self.cell.id
+
+
+def run_cell(job: Job) -> Outcome:
+    """Install the pair, look at every module, write log and outcome, remove the environment.
+
+    Raises:
+        UsageError: another process is running this pair.
+    """
+    begun = time.monotonic()
+    outcome = _begun(job)
+    # An old outcome must not be taken for the new one if this run is interrupted.
+    (job.folder / "outcome.json").unlink(missing_ok=True)
+    with claimed(job.envs, job.pair.id, job.lock.digest) as space:
+        try:
+            outcome = _checked(job, space, outcome)
+        except (PreparationError, DiskError, NetworkError) as error:
+            outcome = replace(outcome, state=State.BLOCKED, reason=str(error))
+        except OSError as error:
+            outcome = replace(outcome, state=State.BLOCKED, reason=cli.disk_message(error))
+        outcome = replace(outcome, peak_bytes=space.used_bytes())
+        space.clear()
+        with files.replacing(job.folder / "log.txt") as part:
+            shutil.copyfile(space.log_path, part)
+    outcome = replace(outcome, seconds=round(time.monotonic() - begun, 1))
+    outcome.write(job.folder / "outcome.json")
+    return outcome
+
+
+def blocked(job: Job, reason: str) -> Outcome:
+    """Return and write the outcome of a cell that cannot even be begun."""
+    outcome = replace(_begun(job), state=State.BLOCKED, reason=reason)
+    (job.folder / "log.txt").unlink(missing_ok=True)
+    outcome.write(job.folder / "outcome.json")
+    return outcome
+
+
+def host() -> dict[str, str]:
+    """Return what can be told of this machine before anything is installed."""
+    try:
+        version = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
+        return {"driver": ""}
+    return {"driver": version.splitlines()[0].strip()}
+
+
+def _begun(job: Job) -> Outcome:
+    return Outcome(
+        cell=job.cell,
+        state=State.NOT_RUN,
+        reason="not finished",
+        pair=job.pair.describe(),
+        digests=job.digests,
+        machine=host(),
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _checked(job: Job, space: Workspace, outcome: Outcome) -> Outcome:
+    _install(job, space)
+    watcher = Watcher(
+        python=environment.interpreter(space.environment),
+        folder=space.folder,
+        log=space.log,
+        timeout=job.timeout,
+    )
+    machine = watcher.machine()
+    cuda = bool(machine.get("cuda"))
+    expected = job.sources.expectations(job.pair, job.lock, cuda=cuda)
+    facts = _look(job, watcher, expected)
+    if shutil.disk_usage(space.folder).free < FULL:
+        raise DiskError(
+            f"{job.pair.id}: the disk of {space.folder} is full; free some space and run it again"
+        )
+    return _judged(job, replace(outcome, machine=_machine(outcome, machine)), expected, facts, cuda=cuda)
+
+
+def _install(job: Job, space: Workspace) -> None:
+    if not space.reused:
+        title, seconds = f"{job.pair.id}: installing", round(job.plan.seconds)
+        with on_terminal(title, seconds) as progress:
+            uv.run(environment.venv_command(job.uv, job.pair.python, space.environment), space.log, progress)
+            install = environment.install_command(job.uv, space.environment, job.lock.requirements)
+            uv.run(install, space.log, progress)
+    if job.keep:
+        space.keep()
+
+
+def _look(job: Job, watcher: Watcher, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:
+    facts: dict[str, ModuleFact] = {}
+    with (
+        on_terminal(f"{job.pair.id}: importing", len(expected)) as progress,
+        contextlib.closing(watcher.facts(expected)) as seen,
+    ):
+        for fact in seen:
+            facts[fact.module] = fact
+            progress.advance()
+    return facts
+
+
+def _machine(outcome: Outcome, found: Mapping[str, Any]) -> dict[str, str]:
+    return {**outcome.machine, **{key: str(value) for key, value in found.items()}}
+
+
+def _judged(
+    job: Job,
+    outcome: Outcome,
+    expected: tuple[ModuleExpectation, ...],
+    facts: Mapping[str, ModuleFact],
+    *,
+    cuda: bool,
+) -> Outcome:
+    verdict = judge(expected, facts)
+    left, met, idle = known.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
+    counts = replace(verdict.counts, disagreements=len(left), expected=len(met))
+    reasons = [f"{len(left)} disagreements between index and run time"] if left else []
+    reasons += [f"an expected failure did not happen: {entry.location}" for entry in idle]
+    if not counts.imported:
+        reasons.append("nothing was imported: the index lists no name of this pair that is there")
+    return replace(
+        outcome,
+        state=State.FAILED if reasons else State.PASSED,
+        reason="; ".join(reasons),
+        counts=counts,
+        disagreements=left,
+        expected=met,
+    )

@@ -1,0 +1,273 @@
+"""Look at modules from within an environment, and write down facts; nothing here judges.
+
+This file is run as `python -I probe.py TASK` by the environment's own Python, where `compat` is not
+installed: it needs the standard library only. TASK is a JSON file; facts are appended to the file it names,
+one JSON record a line. The parent knows from the last one what was being done when this process died or hung.
+"""
+
+# ruff: noqa: BLE001 -- a foreign module may raise anything, SystemExit included
+# ruff: noqa: PTH123 -- pathlib is one of the modules that foreign code patches
+
+import abc
+import builtins
+import dis
+import importlib
+import inspect
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+import types
+import typing
+from typing import Any
+
+ABSENT = object()
+
+# What a decorator keeps of the function or class that it was given.
+WRAPPED = ("__wrapped__", "fn", "func", "_fn", "_init_fn", "_opoverload")
+
+CLASS_FURNITURE = {
+    "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__",
+    "__static_attributes__", "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__",
+    "__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__", "__protocol_attrs__",
+    "__non_callable_proto_members__",
+}  # fmt: skip
+
+CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...))
+IDLE_BASES = {object, abc.ABC, typing.Protocol, typing.Any}
+
+# The byte code of a body that returns a constant or raises: nothing is read, stored or compared.
+TRIVIAL = {
+    "RESUME", "NOP", "CACHE", "EXTENDED_ARG", "LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT",
+    "LOAD_GLOBAL", "LOAD_ASSERTION_ERROR", "PUSH_NULL", "PRECALL", "CALL", "CALL_FUNCTION",
+    "RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS",
+}  # fmt: skip
+
+
+class Records:
+    """Appends records; opened anew for each, since a foreign module may close whatever is open."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def write(self, event: str, **content: Any) -> None:
+        line = json.dumps({"event": event, **content}) + "\n"
+        with open(self.path, "ab", buffering=0) as stream:
+            stream.write(line.encode("ascii"))
+
+
+def machine() -> dict[str, Any]:
+    """Tell about this interpreter and, when it is there, torch."""
+    facts: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
+    try:
+        torch = importlib.import_module("torch")
+        facts["torch"] = str(torch.__version__)
+        facts["cuda"] = bool(torch.cuda.is_available())
+        if facts["cuda"]:
+            facts["gpu"] = str(torch.cuda.get_device_name(0))
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            facts["torch_error"] = described(error)["text"]
+    except BaseException as error:
+        facts["torch_error"] = described(error)["text"]
+    return facts
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """Return an exception as type, last line and the place where it was raised."""
+    lines = [line for line in traceback.format_exception_only(type(error), error) if not line.startswith(" ")]
+    text = (lines or [type(error).__name__])[-1].strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+    where = f"{short(inside[-1].filename)}:{inside[-1].lineno}" if inside else ""
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{short(error.filename)}:{error.lineno}"
+    return {"type": type(error).__name__, "text": text[:500], "where": where}
+
+
+def short(path: str) -> str:
+    """Return a file's path below the folder that it is imported from."""
+    roots = sorted((root for root in sys.path if root and path.startswith(root + os.sep)), key=len)
+    return path[len(roots[-1]) + 1 :] if roots else path.rpartition(os.sep)[2]
+
+
+def text_of(thing: object, attribute: str) -> str | None:
+    """Return an attribute when it is text; whatever else a foreign object answers is no news."""
+    try:
+        value = getattr(thing, attribute, None)
+    except BaseException:
+        return None
+    return value if type(value) is str else None
+
+
+def kind_of(value: object) -> str:
+    """Return `module`, `class`, `function` or `value`."""
+    if isinstance(value, types.ModuleType):
+        return "module"
+    if isinstance(value, type):
+        return "class"
+    return "function" if inspect.isroutine(value) else "value"
+
+
+def trivial(function: types.FunctionType) -> bool:
+    """Tell whether a Python function only returns a constant or raises a built-in exception."""
+    code = function.__code__
+    if any(instruction.opname not in TRIVIAL for instruction in dis.get_instructions(code)):
+        return False
+    names = (getattr(builtins, name, None) for name in code.co_names)
+    return all(isinstance(value, type) and issubclass(value, BaseException) for value in names)
+
+
+def hollow(cls: type) -> bool:
+    """Tell whether a class inherits nothing real, and has constants and methods that do nothing only."""
+    return set(cls.__bases__) <= IDLE_BASES and all(
+        name in CLASS_FURNITURE or idle(value) for name, value in dict(vars(cls)).items()
+    )
+
+
+def idle(value: object) -> bool:
+    """Tell whether an attribute of a class is a plain constant or a method that does nothing."""
+    function = getattr(value, "__func__", value)  # of a class method or static method
+    if isinstance(function, types.FunctionType):
+        return function.__module__ == "typing" or trivial(function)
+    return isinstance(value, CONSTANTS)
+
+
+def stub_of(value: object) -> str | None:
+    """Return `none`, `any`, `hollow class` or `hollow function` for a stub, None for anything else."""
+    if value is None:
+        return "none"
+    if value is typing.Any:
+        return "any"
+    if isinstance(value, type):
+        return "hollow class" if hollow(value) else None
+    return "hollow function" if isinstance(value, types.FunctionType) and trivial(value) else None
+
+
+def wrapped(value: object) -> str | None:
+    """Return `module:qualname` of the function or class that a decorator has put `value` around."""
+    seen: list[object] = []
+    while len(seen) < 10 and not any(value is other for other in seen):
+        seen.append(value)
+        own = getattr(value, "__dict__", None)
+        own = own if isinstance(own, (dict, types.MappingProxyType)) else {}
+        inner = next((own[name] for name in WRAPPED if own.get(name) is not None), ABSENT)
+        if inner is ABSENT:
+            break
+        value = inner
+    if len(seen) < 2 or kind_of(value) not in ("function", "class"):
+        return None
+    return f"{text_of(value, '__module__')}:{text_of(value, '__qualname__')}"
+
+
+def facts_of(value: object) -> dict[str, Any]:
+    """Return what can be told of a bound object without calling it."""
+    facts = {
+        "bound": True,
+        "kind": kind_of(value),
+        "type": f"{text_of(type(value), '__module__')}.{text_of(type(value), '__qualname__')}",
+        "module": text_of(value, "__module__"),
+        "qualname": text_of(value, "__qualname__" if kind_of(value) != "module" else "__name__"),
+        "callable": callable(value),
+    }
+    marks = {"stub": stub_of(value), "wraps": wrapped(value)}
+    return facts | {key: mark for key, mark in marks.items() if mark is not None}
+
+
+def look_up(module: str, name: str) -> object:
+    """Return what `from module import name` gives, or raise what it raises."""
+    __import__(module, fromlist=(name,))
+    found = getattr(sys.modules[module], name, ABSENT)
+    if found is ABSENT:
+        found = sys.modules.get(f"{module}.{name}", ABSENT)
+    if found is ABSENT:
+        raise ImportError(f"cannot import name {name!r} from {module!r}")
+    return found
+
+
+def at_origin(origin: str) -> object:
+    """Return the object that an origin names: `module` or `module:name`."""
+    module, _, name = origin.partition(":")
+    importlib.import_module(module)
+    return look_up(module, name) if name else sys.modules[module]
+
+
+def compared(value: object, origin: str) -> dict[str, Any]:
+    """Return whether `value` is the very object that its origin names, or why that cannot be told."""
+    try:
+        return {"same": at_origin(origin) is value}
+    except BaseException as error:
+        return {"same": False, "origin_error": described(error)["text"]}
+
+
+def name_facts(
+    records: Records, module: str, namespace: dict[str, object], item: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the facts about one expected name; a step record precedes whatever may import more."""
+    name, origin = item["name"], item.get("origin")
+    if name not in namespace or (origin and origin.partition(":")[0] not in sys.modules):
+        records.write("step", module=module, name=name)
+    try:
+        value = look_up(module, name)
+        return facts_of(value) | (compared(value, origin) if origin else {})
+    except BaseException as error:
+        return {"bound": False, "error": described(error)}
+
+
+def unlisted(module: str, namespace: dict[str, object], listed: set[str]) -> dict[str, str]:
+    """Return the names that are bound although nobody listed them; submodules come with being imported."""
+    found = {}
+    for name, value in namespace.items():
+        dunder = name.startswith("__") and name.endswith("__")
+        submodule = isinstance(value, types.ModuleType) and sys.modules.get(f"{module}.{name}") is value
+        if name not in listed and not dunder and not submodule:
+            found[name] = f"{kind_of(value)} of {text_of(value, '__module__') or type(value).__module__}"
+    return found
+
+
+def examine(records: Records, task: dict[str, Any]) -> None:
+    """Import one module and record what is in it."""
+    module, skip = task["module"], task.get("skip", {})
+    records.write("start", module=module)
+    begun = time.monotonic()
+    try:
+        importlib.import_module(module)
+        namespace = dict(vars(sys.modules[module]))
+    except BaseException as error:
+        records.write("module", module=module, imported=False, error=described(error))
+        return
+    names = {
+        item["name"]: {"bound": False, "error": skip[item["name"]]}
+        if item["name"] in skip
+        else name_facts(records, module, namespace, item)
+        for item in task["names"]
+    }
+    records.write(
+        "module",
+        module=module,
+        imported=True,
+        names=names,
+        unlisted=unlisted(module, namespace, set(names)),
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def main() -> None:
+    """Work the task off, then leave without running what foreign modules left for the end."""
+    with open(sys.argv[1], encoding="utf-8") as stream:
+        task = json.load(stream)
+    records = Records(task["records"])
+    if task.get("machine"):
+        records.write("machine", **machine())
+    for module in task["modules"]:
+        examine(records, module)
+    records.write("done")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Reports over all cells, from the outcome files alone."""
+
+import html
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from compat import cli, files
+from compat.cells import Cell, Outcome, State, read_outcome
+from compat.errors import NothingSelectedError
+from compat.matrix import table
+
+NAMES = ("matrix.json", "matrix.md", "matrix.html", "junit.xml")
+
+
+def read_outcomes(reports: Path, order: Sequence[str] = ()) -> tuple[Outcome, ...]:
+    """Return the outcome of every cell that has a folder.
+
+    Args:
+        reports: the folder of all reports.
+        order: pair ids in the order in which to tell them; others follow by name.
+
+    Raises:
+        NothingSelectedError: there is none.
+    """
+    folders = sorted(path.name for path in reports.iterdir() if path.is_dir()) if reports.is_dir() else []
+    cells = [cell for cell in map(Cell.of_folder, folders) if cell]
+    if not cells:
+        raise NothingSelectedError(f"{reports} holds no cell (run `python -m compat.matrix run ID…` first)")
+    place = {pair_id: at for at, pair_id in enumerate(order)}
+    cells.sort(key=lambda cell: (place.get(cell.pair_id, len(place)), cell.id))
+    return tuple(read_outcome(reports / cell.id / "outcome.json", cell) for cell in cells)
+
+
+def write_reports(outcomes: Sequence[Outcome], reports: Path) -> None:
+    """Write the JSON, Markdown, HTML and JUnit reports, each in one step."""
+    contents = (as_json(outcomes), as_markdown(outcomes), as_html(outcomes), as_junit(outcomes))
+    for name, content in zip(NAMES, contents, strict=True):
+        files.write_text(reports / name, content + "\n")
+
+
+def as_json(outcomes: Sequence[Outcome]) -> str:
+    """Return the canonical report."""
+    return cli.document("matrix report", cells=[outcome.document() for outcome in outcomes])
+
+
+def as_markdown(outcomes: Sequence[Outcome]) -> str:
+    """Return the summary for people who read Markdown."""
+    lines = [_row(table.HEAD), _row(["---"] * len(table.HEAD)), *map(_row, table.rows(outcomes))]
+    for outcome in outcomes:
+        if not outcome.passed:
+            lines += ["", f"**{outcome.cell.id}** {outcome.state.value}: {_plain(outcome.reason)}", ""]
+            lines += [f"- `{entry.location}`: {_plain(_said(entry))}" for entry in outcome.disagreements]
+    return "\n".join(lines)
+
+
+def as_html(outcomes: Sequence[Outcome]) -> str:
+    """Return the summary as one page that needs nothing else."""
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.HEAD)
+    rows = "\n".join(
+        f'<tr class="{outcome.state.value}">'
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
+        + "</tr>"
+        for outcome, row in zip(outcomes, table.rows(outcomes), strict=True)
+    )
+    complaints = "\n".join(line for outcome in outcomes for line in table.complaints(outcome))
+    return (
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Matrix</title>\n'
+        "<style>body{font:14px sans-serif}td,th{padding:2px 8px;text-align:left}"
+        ".passed{background:#dfd}.failed{background:#fdd}.blocked,.not-run{background:#ffd}</style>\n"
+        f"<table><tr>{head}</tr>\n{rows}\n</table>\n<pre>{html.escape(complaints)}</pre>\n</html>"
+    )
+
+
+def as_junit(outcomes: Sequence[Outcome]) -> str:
+    """Return the outcomes as JUnit test cases; a cell that did not run is an error, never a skip."""
+    suite = ET.Element(
+        "testsuite",
+        name="matrix",
+        tests=str(len(outcomes)),
+        failures=str(sum(outcome.state is State.FAILED for outcome in outcomes)),
+        errors=str(sum(outcome.state in {State.BLOCKED, State.NOT_RUN} for outcome in outcomes)),
+        time=f"{sum(outcome.seconds for outcome in outcomes):.1f}",
+    )
+    for outcome in outcomes:
+        case = ET.SubElement(
+            suite, "testcase", classname="matrix", name=outcome.cell.id, time=f"{outcome.seconds:.1f}"
+        )
+        if not outcome.passed:
+            kind = "failure" if outcome.state is State.FAILED else "error"
+            problem = ET.SubElement(case, kind, message=_plain(outcome.reason))
+            problem.text = _plain("\n".join(map(str, outcome.disagreements)))
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def as_text(outcomes: Sequence[Outcome]) -> str:
+    """Return the summary for a terminal."""
+    return f"{table.text(outcomes)}\n{table.closing(outcomes)}"
+
+
+def as_github(pairs: Sequence[dict[str, object]]) -> str:
+    """Return the value of a CI job matrix, in one line."""
+    return json.dumps({"include": list(pairs)}, sort_keys=True)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _said(entry: object) -> str:
+    return str(entry).partition(": ")[2]
+
+
+def _plain(text: str) -> str:
+    """Return the text without control characters, which no XML may hold."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", text)

@@ -1,0 +1,165 @@
+"""Running many cells: plan first, one environment at a time, nothing twice."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from compat.cells import Cell, Digests, Outcome, State, read_outcome
+from compat.cli import say
+from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, DiskError
+from compat.matrix import environment, uv, workspace
+from compat.matrix.cell import Job, blocked, host, run_cell
+from compat.matrix.environment import Plan
+from compat.matrix.sources import Sources, digests
+from compat.progress import Lines
+from compat.releases import Pair
+
+TIMEOUT = 300.0
+"""Seconds; a first import from a cold disk takes 40, and some modules compile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run goes about it."""
+
+    reports: Path
+    envs: Path
+    timeout: float = TIMEOUT
+    """Seconds without progress after which a module hangs."""
+    keep: bool = False
+    rerun: bool = False
+
+
+def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tuple[Outcome, ...]:
+    """Return one outcome for each pair, from a run or from the report of an earlier one that still holds.
+
+    The plan of all of them is told before the first download.
+
+    Raises:
+        UsageError: a lock is missing, or another process is running one of the pairs.
+        MissingToolError: uv is missing.
+    """
+    workspace.sweep(options.envs, Lines())
+    jobs = list(plan_pairs(pairs, sources, options))
+    for job in jobs:
+        say(job.plan.line())
+    with stoppable():
+        return tuple(_outcome(job, options) for job in jobs)
+
+
+def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
+    """Yield what running each pair would take; nothing is downloaded and nothing is installed."""
+    tool = uv.find_uv()
+    workspace.make_root(options.envs)
+    linked = _share_a_disk(options.envs, uv.cache_folder(tool))
+    for pair in pairs:
+        lock = sources.lock(pair)
+        now = digests(pair, lock, sources)
+        earlier = read_outcome(_outcome_path(pair, options), Cell(pair_id=pair.id))
+        plan = Plan(
+            pair_id=pair.id,
+            describe=pair.describe(),
+            modules=len(sources.expectations(pair, lock, cuda=False)),
+            download_bytes=lock.download_bytes,
+            installed_bytes=lock.installed_bytes,
+            cached=_is_cached(tool, pair, lock.requirements, options.envs),
+            linked=linked,
+            finished="" if options.rerun else finished(earlier, now),
+        )
+        yield Job(
+            pair=pair,
+            lock=lock,
+            digests=now,
+            plan=plan,
+            sources=sources,
+            uv=tool,
+            envs=options.envs,
+            reports=options.reports,
+            timeout=options.timeout,
+            keep=options.keep,
+        )
+
+
+def finished(earlier: Outcome, now: Digests) -> str:
+    """Return why an earlier outcome still holds; empty when the cell has to be run."""
+    if earlier.state not in {State.PASSED, State.FAILED} or earlier.digests != now:
+        return ""
+    if earlier.machine.get("driver") != host()["driver"]:
+        return ""
+    return (
+        f"{earlier.state.value} on {earlier.started[:10]}, and lock, index and probe are the same "
+        "(--rerun runs it again)"
+    )
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """Return the exit code of a run: a failed cell weighs more than one that could not be prepared."""
+    states = {outcome.state for outcome in outcomes}
+    if State.FAILED in states:
+        return FINDINGS
+    return CLEAN if states <= {State.PASSED} else ENVIRONMENT
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Make a polite request to stop (SIGTERM, SIGHUP) the same as Ctrl-C, so that nothing is left behind."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _outcome(job: Job, options: Options) -> Outcome:
+    if job.plan.finished:
+        return read_outcome(_outcome_path(job.pair, options), job.cell)
+    try:
+        _check_room(job)
+    except DiskError as error:
+        say(f"error: {error}")
+        return blocked(job, str(error))
+    say(f"{job.pair.id}: running; its log grows in {job.envs / job.pair.id}.log")
+    outcome = run_cell(job)
+    say(f"{job.pair.id}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
+    return outcome
+
+
+def _check_room(job: Job) -> None:
+    free = shutil.disk_usage(job.envs).free
+    environment.check_room(job.plan.disk_bytes, free, job.envs, job.pair.id)
+    if job.plan.cache_bytes:
+        cache = _existing(uv.cache_folder(job.uv))
+        environment.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
+
+
+def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
+    """Ask uv, in an empty environment, whether it would have to download anything."""
+    with tempfile.TemporaryDirectory(dir=envs, prefix=f".{pair.id}-") as folder:
+        empty = Path(folder, "env")
+        code, _ = uv.ask([*environment.venv_command(tool, pair.python, empty), "--offline"])
+        if code:
+            return False
+        return environment.nothing_to_download(*uv.ask(environment.cache_query(tool, empty, requirements)))
+
+
+def _share_a_disk(envs: Path, cache: Path) -> bool:
+    return os.stat(envs).st_dev == os.stat(_existing(cache)).st_dev  # noqa: PTH116
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is already there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _outcome_path(pair: Pair, options: Options) -> Path:
+    return options.reports / Cell(pair_id=pair.id).id / "outcome.json"

@@ -1,0 +1,82 @@
+"""Where a run gets its left side from: locks, and what the shipped index expects of a pair."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from compat.cells import Digests
+from compat.errors import UsageError
+from compat.expectation import ModuleExpectation
+from compat.locks import Inputs, Lock, command, read_lock
+from compat.matrix import facts, known, probe, verdict, watch
+from compat.releases import Pair
+
+
+class Sources(Protocol):
+    """What a run must know before it imports anything."""
+
+    def lock(self, pair: Pair) -> Lock:
+        """Return the lock of a pair."""
+
+    def index_digest(self) -> str:
+        """Return the digest of the index."""
+
+    def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
+        """Return what the index says of every module that is to be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The locks of a folder, and the index that this installation ships."""
+
+    locks: Path
+
+    def lock(self, pair: Pair) -> Lock:
+        """Return the lock of a pair.
+
+        Raises:
+            UsageError: it is missing, broken, or was made from something else than the matrix now says.
+        """
+        lock = read_lock(pair.id, self.locks)
+        differences = lock.inputs.differences(Inputs.of(pair))
+        if differences:
+            raise UsageError(
+                f"the lock of {pair.id} is stale ({'; '.join(differences)}); run `{command(pair.id)}`"
+            )
+        return lock
+
+    def index_digest(self) -> str:
+        """Return the digest of the shipped index."""
+        from compat.index.store import data_digest
+
+        return data_digest()
+
+    def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
+        """Return what the shipped index says of every quantization module of the pair."""
+        from compat.index.expectations import expectations
+
+        return expectations(pair, lock, cuda=cuda)
+
+
+def digests(pair: Pair, lock: Lock, sources: Sources) -> Digests:
+    """Return all that an outcome of `pair` depends on, the machine aside."""
+    return Digests(
+        pair=pair_digest(pair), lock=lock.digest, index=sources.index_digest(), probe=probe_digest()
+    )
+
+
+def pair_digest(pair: Pair) -> str:
+    """Return the digest of what `matrix.toml` says of a pair."""
+    expect = [[entry.location, entry.reason, entry.link, entry.when] for entry in pair.expect]
+    content = [pair.python, [str(requirement) for requirement in pair.requirements], expect]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def probe_digest() -> str:
+    """Return the digest of the code that looks and judges."""
+    digest = hashlib.sha256()
+    for module in (probe, watch, facts, verdict, known):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()

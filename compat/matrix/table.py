@@ -1,0 +1,79 @@
+"""The summary of a matrix: one row a cell, for people."""
+
+from collections.abc import Sequence
+
+from compat.cells import Outcome, State
+from compat.matrix.environment import duration, size
+
+HEAD = (
+    "pair",
+    "state",
+    "modules",
+    "listed",
+    "imported",
+    "checked",
+    "conditional",
+    "unchecked",
+    "disagree",
+    "expected",
+    "time",
+    "disk",
+)
+TEXT_COLUMNS = 2
+"""The first columns are words, the others numbers."""
+
+
+def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """Return one row of text for each outcome, in the order of `HEAD`."""
+    return [
+        (
+            outcome.cell.id if outcome.cell.level.value != "import" else outcome.cell.pair_id,
+            outcome.state.value,
+            *(
+                str(count)
+                for count in (
+                    outcome.counts.modules,
+                    outcome.counts.listed,
+                    outcome.counts.imported,
+                    outcome.counts.checked,
+                    outcome.counts.conditional,
+                    outcome.counts.unchecked,
+                    outcome.counts.disagreements,
+                    outcome.counts.expected,
+                )
+            ),
+            duration(outcome.seconds),
+            size(outcome.peak_bytes),
+        )
+        for outcome in outcomes
+    ]
+
+
+def text(outcomes: Sequence[Outcome]) -> str:
+    """Return the summary as an aligned table, then why the cells that did not pass did not."""
+    table = [HEAD, *rows(outcomes)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column < TEXT_COLUMNS else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+    for outcome in outcomes:
+        lines += complaints(outcome)
+    return "\n".join(lines)
+
+
+def complaints(outcome: Outcome) -> list[str]:
+    """Return why a cell did not pass, one line each; nothing for a cell that did."""
+    if outcome.state is State.PASSED:
+        return []
+    head = f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}"
+    return [head, *(f"  {disagreement}" for disagreement in outcome.disagreements)]
+
+
+def closing(outcomes: Sequence[Outcome]) -> str:
+    """Return the last line: `3 passed, 1 failed, 1 blocked`."""
+    counts = {state: sum(outcome.state is state for outcome in outcomes) for state in State}
+    return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count) or "no cells"

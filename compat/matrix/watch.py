@@ -1,0 +1,228 @@
+"""Drive the probe: one child process after the other, so that a crash or hang costs one module only."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from compat.errors import PreparationError
+from compat.expectation import ModuleExpectation
+from compat.matrix.facts import ModuleFact
+
+PROBE = Path(__file__).with_name("probe.py")
+TASK = "task.json"
+HUNG = "hung"
+LOOK_EVERY = 0.05
+"""Seconds between two looks at the records of a child."""
+MAX_SKIPPED = 5
+"""Names of one module whose look-up may kill the child before the module itself is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Runs the probe with one environment's Python."""
+
+    python: Path
+    folder: Path
+    """An existing, private folder for tasks, records, and whatever the packages write."""
+    log: BinaryIO
+    """Takes all that the children print."""
+    timeout: float
+    """Seconds without progress after which a child hangs."""
+    variables: Mapping[str, str] = field(default_factory=lambda: child_variables(os.environ))
+
+    def machine(self) -> dict[str, Any]:
+        """Return what a first, tiny child tells about Python, torch and the GPU.
+
+        Raises:
+            PreparationError: that child did not get so far.
+        """
+        facts: dict[str, Any] = {}
+        with _Child(self, [], machine=True) as child:
+            for record in child.records():
+                if record["event"] == "machine":
+                    facts = {key: value for key, value in record.items() if key != "event"}
+        if not facts:
+            raise PreparationError(
+                f"the environment's Python tells nothing about itself ({child.end}), see the log"
+            )
+        return facts
+
+    def facts(self, expected: Sequence[ModuleExpectation]) -> Generator[ModuleFact]:
+        """Yield one fact for every module, in the order in which they become known.
+
+        A module whose import raises, or kills a child that has imported others before, is tried once more
+        in a child of its own, and that answer counts: the failure may be an earlier module's doing.
+
+        Raises:
+            PreparationError: a child died before its first module.
+        """
+        hopeless = {module.module for module in expected if module.must_fail}
+        again: list[_Task] = []
+        for seen in self._shared([_Task.of(module) for module in expected]):
+            final = seen.fact.imported or seen.alone or seen.fact.error.startswith(HUNG)
+            if final or seen.fact.module in hopeless:
+                yield seen.fact
+            else:
+                again.append(seen.task)
+        for task in again:
+            for seen in self._shared([task]):
+                yield seen.fact
+
+    def _shared(self, listed: Sequence["_Task"]) -> Iterator["_Seen"]:
+        """Work the tasks off in order, with as few children as it takes."""
+        tasks = deque(listed)
+        while tasks:
+            alone, running, step = True, False, ""
+            with _Child(self, tasks) as child:
+                for record in child.records():
+                    running, step = record["event"] != "module", record.get("name", "")
+                    if not running:
+                        yield _Seen(fact=ModuleFact.read(record), task=tasks.popleft(), alone=alone)
+                        alone = False
+            if running and step and len(tasks[0].skip) < MAX_SKIPPED:
+                tasks[0].skip[step] = child.end
+            elif running:
+                fact = ModuleFact(module=tasks[0].module, error=child.end)
+                yield _Seen(fact=fact, task=tasks.popleft(), alone=alone)
+            elif alone and tasks:
+                raise PreparationError(f"the probe {child.end} before its first module, see the log")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Task:
+    """One module to look at, and the names in it that must not be touched again."""
+
+    module: str
+    names: list[dict[str, str | None]]
+    skip: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, expected: ModuleExpectation) -> "_Task":
+        names = [{"name": name.name, "origin": name.origin} for name in expected.names]
+        return cls(module=expected.module, names=names)
+
+    def document(self) -> dict[str, Any]:
+        return {"module": self.module, "names": self.names, "skip": self.skip}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    fact: ModuleFact
+    task: _Task
+    alone: bool
+    """Whether its child had imported no other module of the index before."""
+
+
+class _Child:
+    """One probe process in a process group of its own, which is gone when the block ends."""
+
+    def __init__(self, watcher: Watcher, tasks: Iterable[_Task], *, machine: bool = False) -> None:
+        self.watcher = watcher
+        self.path = watcher.folder / "records.jsonl"
+        self.path.write_bytes(b"")
+        document = {
+            "records": str(self.path),
+            "machine": machine,
+            "modules": [task.document() for task in tasks],
+        }
+        (watcher.folder / TASK).write_text(json.dumps(document), encoding="utf-8")
+        self.end = ""
+        """How the process ended when it did not work its task off."""
+
+    def __enter__(self) -> "_Child":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
+        work = self.watcher.folder / "work"
+        home = self.watcher.folder / "home"
+        for folder in (work, home):
+            folder.mkdir(exist_ok=True)
+        path = f"{self.watcher.python.parent}{os.pathsep}{self.watcher.variables.get('PATH', os.defpath)}"
+        self.process = subprocess.Popen(
+            [self.watcher.python, "-I", PROBE, self.watcher.folder / TASK],
+            cwd=work,
+            env={**self.watcher.variables, "HOME": str(home), "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=self.watcher.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        kill_group(self.process)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield the records as they appear; returns when the process is done, dead or out of time."""
+        deadline = time.monotonic() + self.watcher.timeout
+        with self.path.open("rb") as stream:
+            while True:
+                over = self._over()
+                for line in _whole_lines(stream):
+                    deadline = time.monotonic() + self.watcher.timeout
+                    record = json.loads(line)
+                    if record["event"] == "done":
+                        return
+                    yield record
+                if over:
+                    self.end = how_ended(self.process.returncode)
+                    return
+                if time.monotonic() > deadline:
+                    self.end = f"{HUNG} after {self.watcher.timeout:g} s"
+                    return
+
+    def _over(self) -> bool:
+        try:
+            self.process.wait(LOOK_EVERY)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def child_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables for a child: the user's, less what would change what is looked at.
+
+    Switches of the two packages and of Python itself stay behind, so that two machines answer alike; the
+    level of vllm's log is no such switch. Caches go to the child's own HOME. Nothing is asked of a model hub.
+    """
+    dropped = ("PYTHON", "SGLANG_", "SGL_", "VLLM_", "XDG_", "VIRTUAL_ENV")
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name == "VLLM_LOGGING_LEVEL" or not name.startswith(dropped)
+    }
+    return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+
+
+def how_ended(code: int) -> str:
+    """Return in words how a process ended that did not reach its end: `crashed: signal 11 (SIGSEGV)`."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        name = f" ({signal.Signals(-code).name})"
+    except ValueError:
+        name = ""
+    return f"crashed: signal {-code}{name}"
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that leads its own group, and all that it has started and left in it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines that are complete; the start of one is left for the next time."""
+    while True:
+        position = stream.tell()
+        line = stream.readline()
+        if not line.endswith(b"\n"):
+            stream.seek(position)
+            return
+        yield line

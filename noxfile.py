@@ -1,0 +1,81 @@
+"""The project's jobs: lint, types, tests, and the matrix of real pairs. `nox -l` lists them."""
+
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # nox's own environment does not have this project installed
+
+from compat.matrix.spec import read_matrix  # noqa: E402 -- needs the line above
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "types", "tests"]
+
+PAIRS = read_matrix(ROOT / "matrix.toml").ids
+CLEAN_UP = 120.0
+"""Seconds that an interrupted cell has to remove its environment."""
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the unit tests."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install("ruff>=0.12")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    session.install("-e", ".[dev]")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("pair", [nox.param(pair, id=pair) for pair in PAIRS])
+def matrix(session: nox.Session, pair: str) -> None:
+    """Install a real pair and check every quantization symbol in it (`-- --help` tells the options)."""
+    asked = {"-h", "--help"}.intersection(session.posargs)
+    chosen = _chosen(session)
+    if asked and chosen and pair != chosen[0]:
+        return  # once is enough
+    session.install("-e", ".[matrix]")
+    command = ("python", "-m", "compat.matrix")
+    if asked:
+        session.run(*command, "run", "--help")
+        return
+    if len(chosen) > 1 and pair == chosen[0]:
+        rerun = [option for option in session.posargs if option == "--rerun"]
+        session.run(*command, "plan", *rerun, *chosen)
+    try:
+        session.notify("summary", posargs=[])
+    except ValueError:
+        session.log("running in parallel: `nox -s summary` tells of all pairs")
+    session.run(
+        *command, "run", pair, *session.posargs, interrupt_timeout=CLEAN_UP, terminate_timeout=CLEAN_UP
+    )
+
+
+@nox.session
+def summary(session: nox.Session) -> None:
+    """Tell how the pairs that were run have ended, and write the reports."""
+    session.install("-e", ".[matrix]")
+    session.run("python", "-m", "compat.matrix", "report", *session.posargs)
+
+
+def _chosen(session: nox.Session) -> list[str]:
+    """Return the pairs that this call of nox runs, in order; empty when nox does not tell."""
+    runner = getattr(session, "_runner", None)
+    manifest = getattr(runner, "manifest", ())
+    return [pair for pair in PAIRS if f"matrix({pair})" in manifest]
