@@ -1,5 +1,6 @@
 """Releases and pairs: the two nouns that everything else is about."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -16,6 +17,11 @@ KERNELS = (canonicalize_name("sglang-kernel"), canonicalize_name("sgl-kernel"))
 
 PACKAGES = (SGLANG, VLLM, *KERNELS)
 """Every distribution that the index covers."""
+
+IMPORT_NAMES: Mapping[str, str] = MappingProxyType[str, str](
+    {SGLANG: "sglang", VLLM: "vllm"} | dict.fromkeys(KERNELS, "sgl_kernel")
+)
+"""The top-level import name of each; what else their wheels carry (vendored libraries) is not theirs."""
 
 
 def parse_version(text: str, where: str) -> Version:

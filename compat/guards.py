@@ -1,0 +1,201 @@
+"""Guards: under which condition a top-level binding happens, as a small tree that can be kept and evaluated.
+
+A guard is built from four kinds of leaf and three connectives. Evaluation is three-valued: None means that
+the facts at hand do not decide.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from compat.errors import IntegrityError
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """Always, or never: `if TYPE_CHECKING`, `if sys.platform == "darwin"`."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """True when every import succeeds, in this order: the body of a `try`."""
+
+    targets: tuple[str, ...]
+    """Locations, `module` or `module:name`."""
+    alone: bool = True
+    """Whether the body holds nothing but imports and plain assignments; else it may also fail otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """An expression, its names written in full: `sglang.srt.utils.is_cuda()`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The truth of a top-level name of another module: `vllm.triton_utils:HAS_TRITON`."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The other branch."""
+
+    guard: "Guard"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """All of them hold."""
+
+    guards: "tuple[Guard, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of them holds."""
+
+    guards: "tuple[Guard, ...]"
+
+
+Guard: TypeAlias = Const | Imports | Test | Flag | Not | All | AnyOf
+
+ALWAYS = Const(True)  # noqa: FBT003 -- a truth value is all that a constant has
+NEVER = Const(False)  # noqa: FBT003
+
+
+def both(left: Guard, right: Guard) -> Guard:
+    """Return the guard that holds when both hold, without empty layers."""
+    if left == ALWAYS or right == NEVER:
+        return right
+    if right == ALWAYS or left == NEVER:
+        return left
+    parts = (*_parts(left, All), *_parts(right, All))
+    return All(tuple(dict.fromkeys(parts)))
+
+
+def either(left: Guard, right: Guard) -> Guard:
+    """Return the guard that holds when one of both holds, without empty layers."""
+    if left == NEVER or right == ALWAYS:
+        return right
+    if right == NEVER or left == ALWAYS:
+        return left
+    parts = (*_parts(left, AnyOf), *_parts(right, AnyOf))
+    return AnyOf(tuple(dict.fromkeys(parts)))
+
+
+def negated(guard: Guard) -> Guard:
+    """Return the guard of the other branch."""
+    if isinstance(guard, Const):
+        return Const(not guard.value)
+    return guard.guard if isinstance(guard, Not) else Not(guard)
+
+
+def _parts(guard: Guard, connective: type[All | AnyOf]) -> tuple[Guard, ...]:
+    return guard.guards if isinstance(guard, connective) else (guard,)
+
+
+def evaluate(guard: Guard, leaf: Callable[[Imports | Test | Flag], bool | None]) -> bool | None:
+    """Return whether the guard holds, or None when `leaf` leaves it open.
+
+    Args:
+        guard: the tree.
+        leaf: decides an `Imports`, `Test` or `Flag`, or returns None.
+    """
+    match guard:
+        case Const(value):
+            return value
+        case Not(inner):
+            truth = evaluate(inner, leaf)
+            return None if truth is None else not truth
+        case All(guards):
+            truths = [evaluate(part, leaf) for part in guards]
+            return False if False in truths else None if None in truths else True
+        case AnyOf(guards):
+            truths = [evaluate(part, leaf) for part in guards]
+            return True if True in truths else None if None in truths else False
+        case _:
+            return leaf(guard)
+
+
+def describe(guard: Guard) -> str:
+    """Return the guard as a person reads it in source: `try: import vllm…`, `except ImportError`, `if …`."""
+    match guard:
+        case All(guards):
+            return " and ".join(describe(part) for part in guards)
+        case AnyOf(guards):
+            return " or ".join(f"({describe(part)})" for part in guards)
+        case Not(Imports(targets)):
+            return f"except after import of {_summary(targets)}"
+        case Not(inner):
+            return f"not ({describe(inner)})"
+        case Imports(targets):
+            return f"try: import of {_summary(targets)}"
+        case Test(text):
+            return f"if {text}"
+        case Flag(target):
+            return f"if {target}"
+        case Const(value):
+            return str(value).lower()
+        case _:
+            raise TypeError(guard)
+
+
+def _summary(targets: tuple[str, ...]) -> str:
+    if len(targets) == 1:
+        return targets[0]
+    packages = ", ".join(sorted({target.partition(".")[0].partition(":")[0] for target in targets}))
+    return f"{len(targets)} names from {packages}"
+
+
+def to_json(guard: Guard) -> Any:
+    """Return the guard as JSON values; `from_json` is the inverse."""
+    match guard:
+        case Const(value):
+            return value
+        case Imports(targets, alone):
+            return ["try" if alone else "try-more", *targets]
+        case Test(text):
+            return ["if", text]
+        case Flag(target):
+            return ["flag", target]
+        case Not(inner):
+            return ["not", to_json(inner)]
+        case All(guards):
+            return ["all", *map(to_json, guards)]
+        case AnyOf(guards):
+            return ["any", *map(to_json, guards)]
+        case _:
+            raise TypeError(guard)
+
+
+def from_json(value: Any) -> Guard:
+    """Return the guard that `to_json` wrote.
+
+    Raises:
+        IntegrityError: it is none; the index is damaged or from another version.
+    """
+    match value:
+        case bool():
+            return Const(value)
+        case ["try", *targets]:
+            return Imports(tuple(targets))
+        case ["try-more", *targets]:
+            return Imports(tuple(targets), alone=False)
+        case ["if", text]:
+            return Test(text)
+        case ["flag", target]:
+            return Flag(target)
+        case ["not", inner]:
+            return Not(from_json(inner))
+        case ["all", *parts]:
+            return All(tuple(map(from_json, parts)))
+        case ["any", *parts]:
+            return AnyOf(tuple(map(from_json, parts)))
+        case _:
+            raise IntegrityError(f"index: unreadable guard {value!r}; install this package again")

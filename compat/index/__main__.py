@@ -1,0 +1,70 @@
+"""`python -m compat.index`: build the shipped index, and say what it holds."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from compat import cli, errors
+from compat.progress import on_terminal
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `compat index` and return its exit code."""
+    parser = cli.Parser("compat index", "Build the index of releases, or say what it holds.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    build = commands.add_parser(
+        "build",
+        prog="compat index build",
+        description=(
+            "Read the wheels of the releases in matrix.toml, and of the kernel packages that they pin, "
+            "through byte ranges, and write the index."
+        ),
+    )
+    build.add_argument(
+        "--matrix", type=Path, default=Path("matrix.toml"), help="the pairs (default: %(default)s)"
+    )
+    build.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
+    info = commands.add_parser("info", prog="compat index info", description="List the indexed releases.")
+    info.add_argument("--format", choices=("text", "json"), default="text")
+    arguments = parser.parse_args(argv)
+    return _build(arguments) if arguments.command == "build" else _info(arguments)
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from compat.index.store import SHIPPED
+    from compat.matrix.spec import read_matrix
+
+    try:
+        from compat.index.build import build_index
+    except ModuleNotFoundError as error:
+        raise errors.MissingToolError(
+            f"{error.name} is not installed; run `pip install 'sglang-vllm-compat[index]'`"
+        ) from None
+    releases = {release for pair in read_matrix(arguments.matrix).pairs for release in pair.releases}
+    target = arguments.output or SHIPPED
+    with on_terminal("reading wheels", None) as progress:
+        report = build_index(target, releases, progress)
+    size = target.stat().st_size
+    cli.say(f"{target.name}: {report.releases} releases, {report.modules} modules, {size / 1e6:.1f} MB")
+    cli.say(f"fetched {report.fetched / 1e6:.1f} MB of wheels of {report.wheels / 1e6:.0f} MB")
+    return errors.CLEAN
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from compat.index.reader import Index
+    from compat.index.store import data_digest
+
+    index = Index()
+    if arguments.format == "json":
+        packages = {package: index.versions(package) for package in index.packages}
+        print(cli.document("index info", digest=data_digest(), packages=packages))
+        return errors.CLEAN
+    for package in index.packages:
+        versions = index.versions(package)
+        print(f"{package:14} {len(versions):3} releases  {', '.join(versions)}")
+    return errors.CLEAN
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

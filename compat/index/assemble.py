@@ -1,0 +1,257 @@
+"""From the sources of a package's releases to rows: modules read, stars expanded, releases merged."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from compat.guards import ALWAYS, Imports, both
+from compat.index.facts import Binding, Event, ModuleFacts, settle
+from compat.index.store import NameSpan, PackageContent, ReleaseRow, Span
+from compat.index.visitor import read_module
+from compat.progress import Progress, Silent
+
+Key = tuple[str, str]
+"""Module name and digest of its source: equal keys have equal facts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSources:
+    """The readable part of one release."""
+
+    row: ReleaseRow
+    sources: Mapping[str, bytes]
+    """Path below site-packages to content, for `.py` files."""
+    extensions: tuple[str, ...]
+    """Paths below site-packages of compiled modules."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """One module of one release before it is merged with its neighbours."""
+
+    form: str
+    key: Key | None
+    """None for an extension."""
+
+
+class FactsCache:
+    """Reads each distinct module once; safe to share between packages."""
+
+    def __init__(self, executor: Executor | None = None, progress: Progress | None = None) -> None:
+        self._executor = executor
+        self._progress = progress or Silent()
+        self._facts: dict[Key, ModuleFacts] = {}
+        self._settled: dict[Key, dict[str, tuple[Binding, ...]]] = {}
+
+    def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> None:
+        """Read the modules that are not known yet; the values are source and whether it is a package."""
+        new = {key: value for key, value in wanted.items() if key not in self._facts}
+        jobs = [(source, key[0], is_package) for key, (source, is_package) in new.items()]
+        results = self._executor.map(_read, jobs, chunksize=32) if self._executor else map(_read, jobs)
+        for key, facts in zip(new, results, strict=True):
+            self._facts[key] = facts
+            self._progress.advance()
+
+    def facts(self, key: Key) -> ModuleFacts:
+        """Return the facts of a module that has been read."""
+        return self._facts[key]
+
+    def settled(self, key: Key) -> dict[str, tuple[Binding, ...]]:
+        """Return the bindings of a module that has been read, by name."""
+        if key not in self._settled:
+            self._settled[key] = by_name(settle(self._facts[key].events))
+        return self._settled[key]
+
+
+def assemble(
+    package: str, import_name: str, releases: Iterable[ReleaseSources], cache: FactsCache
+) -> PackageContent:
+    """Return all rows of one package.
+
+    Args:
+        package: the distribution.
+        import_name: its top-level import name; modules outside it are left out.
+        releases: its releases in version order; each is asked for once and not kept.
+        cache: reads the modules.
+    """
+    merger = _Merger()
+    rows: list[ReleaseRow] = []
+    for position, release in enumerate(releases):
+        modules, wanted = _modules(release, import_name)
+        cache.read(wanted)
+        merger.add(position, _Expanded(modules, cache))
+        rows.append(release.row)
+    spans, names = merger.close(len(rows) - 1)
+    return PackageContent(
+        package=package, imports=(import_name,), releases=tuple(rows), spans=spans, names=names
+    )
+
+
+def by_name(bindings: Iterable[Binding]) -> dict[str, tuple[Binding, ...]]:
+    """Group settled bindings by name, branches in order."""
+    grouped: dict[str, list[Binding]] = {}
+    for binding in bindings:
+        grouped.setdefault(binding.name, []).append(binding)
+    return {name: tuple(branches) for name, branches in grouped.items()}
+
+
+def module_name(path: str) -> tuple[str, bool] | None:
+    """Return the dotted name of a source path, and whether it is a package; None when it has no such name."""
+    parts = list(PurePosixPath(path).with_suffix("").parts)
+    is_package = parts[-1] == "__init__"
+    if is_package:
+        parts.pop()
+    return (".".join(parts), is_package) if parts and all(part.isidentifier() for part in parts) else None
+
+
+def _read(job: tuple[bytes, str, bool]) -> ModuleFacts:
+    source, module, is_package = job
+    return read_module(source, module, is_package=is_package)
+
+
+def _modules(
+    release: ReleaseSources, import_name: str
+) -> tuple[dict[str, _Module], dict[Key, tuple[bytes, bool]]]:
+    modules: dict[str, _Module] = {}
+    wanted: dict[Key, tuple[bytes, bool]] = {}
+    for path in release.extensions:
+        name = ".".join([*PurePosixPath(path).parent.parts, PurePosixPath(path).name.partition(".")[0]])
+        if name.partition(".")[0] == import_name:
+            modules[name] = _Module("extension", None)
+    for path, source in release.sources.items():
+        named = module_name(path)
+        if named is None or named[0].partition(".")[0] != import_name:
+            continue
+        name, is_package = named
+        if name in modules and modules[name].form == "package":
+            continue  # `x/__init__.py` hides `x.py`
+        key = (name, hashlib.sha256(source).hexdigest())
+        modules[name] = _Module("package" if is_package else "module", key)
+        wanted[key] = (source, is_package)
+    for name in list(modules):
+        _add_namespaces(name, modules)
+    return modules, wanted
+
+
+def _add_namespaces(name: str, modules: dict[str, _Module]) -> None:
+    """Add the folders above a module that have no `__init__.py`: they import as namespace packages."""
+    parent = name.rpartition(".")[0]
+    while parent and parent not in modules:
+        modules[parent] = _Module("package", None)
+        parent = parent.rpartition(".")[0]
+
+
+class _Expanded:
+    """The modules of one release with star imports replaced by the names they bring."""
+
+    def __init__(self, modules: Mapping[str, _Module], cache: FactsCache) -> None:
+        self.modules = modules
+        self._cache = cache
+        self._names: dict[str, dict[str, tuple[Binding, ...]]] = {}
+        self._opened: set[str] = set()
+
+    def __iter__(self) -> Iterator[tuple[str, _Module, dict[str, tuple[Binding, ...]], bool]]:
+        for name in sorted(self.modules):
+            bindings = self.names(name)
+            yield name, self.modules[name], bindings, self.is_open(name)
+
+    def is_open(self, module: str) -> bool:
+        key = self.modules[module].key
+        if key is None:
+            return self.modules[module].form == "extension"
+        return module in self._opened or self._cache.facts(key).open
+
+    def names(self, module: str) -> dict[str, tuple[Binding, ...]]:
+        key = self.modules[module].key
+        if key is None:
+            return {}
+        events = self._cache.facts(key).events
+        if not any(event.form == "star" for event in events):
+            return self._cache.settled(key)
+        if module not in self._names:
+            self._names[module] = {}  # what a circle of stars sees of this module while it is being read
+            self._names[module] = by_name(settle(self._without_stars(module, events)))
+        return self._names[module]
+
+    def _without_stars(self, module: str, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            if event.form != "star":
+                yield event
+                continue
+            source = event.target or ""
+            yield Event(name="", form="need", guard=event.guard, target=source)
+            if source not in self.modules or self.is_open(source):
+                self._opened.add(module)
+            for name, certain in self._exported(source):
+                target = f"{source}:{name}"
+                # A star brings what is bound at that moment; what is not there does not make it fail.
+                there = ALWAYS if certain else Imports((target,))
+                yield Event(name=name, form="import", guard=both(event.guard, there), target=target)
+
+    def _exported(self, module: str) -> Iterator[tuple[str, bool]]:
+        """Yield the names that a star import of a module brings, and whether it brings them in any case."""
+        found = self.modules.get(module)
+        if found is None or found.key is None:
+            return
+        exports = self._cache.facts(found.key).exports
+        if exports is not None:
+            yield from ((name, True) for name in exports)  # a name of `__all__` that is missing does fail
+            return
+        for name, branches in self.names(module).items():
+            if name and name[0] != "_":
+                yield name, branches[0].guard == ALWAYS
+
+
+class _Merger:
+    """Merges releases, given in order, into intervals over which nothing changes."""
+
+    def __init__(self) -> None:
+        self._open_spans: dict[str, Span] = {}
+        self._open_names: dict[str, dict[str, NameSpan]] = {}
+        self._spans: list[Span] = []
+        self._names: list[NameSpan] = []
+
+    def add(
+        self, position: int, release: Iterable[tuple[str, _Module, dict[str, tuple[Binding, ...]], bool]]
+    ) -> None:
+        seen: set[str] = set()
+        for module, what, bindings, is_open in release:
+            seen.add(module)
+            span = Span(module=module, first=position, last=position, form=what.form, open=is_open)
+            before = self._open_spans.get(module)
+            if before is None or (before.form, before.open) != (span.form, span.open):
+                self._close_span(module, position)
+                self._open_spans[module] = span
+            self._merge_names(module, position, bindings)
+        for module in self._open_spans.keys() - seen:
+            self._close_span(module, position)
+            self._merge_names(module, position, {})
+
+    def close(self, last: int) -> tuple[tuple[Span, ...], tuple[NameSpan, ...]]:
+        """Return all intervals, ordered."""
+        for module in list(self._open_spans):
+            self._close_span(module, last + 1)
+            self._merge_names(module, last + 1, {})
+        order: Callable[[Span | NameSpan], tuple[str, str, int]] = lambda span: (  # noqa: E731
+            span.module,
+            getattr(span, "name", ""),
+            span.first,
+        )
+        return tuple(sorted(self._spans, key=order)), tuple(sorted(self._names, key=order))
+
+    def _close_span(self, module: str, position: int) -> None:
+        span = self._open_spans.pop(module, None)
+        if span is not None:
+            self._spans.append(replace(span, last=position - 1))
+
+    def _merge_names(self, module: str, position: int, bindings: Mapping[str, tuple[Binding, ...]]) -> None:
+        opened = self._open_names.setdefault(module, {})
+        for name in [name for name, span in opened.items() if bindings.get(name) != span.branches]:
+            self._names.append(replace(opened.pop(name), last=position - 1))
+        for name, branches in bindings.items():
+            if name not in opened:
+                opened[name] = NameSpan(
+                    module=module, name=name, first=position, last=position, branches=branches
+                )

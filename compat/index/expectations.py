@@ -1,0 +1,113 @@
+"""What the index says of the quantization modules of a pair, name by name, for its environment."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from compat.expectation import ModuleExpectation, NameExpectation
+from compat.index.reader import Index
+from compat.index.world import Environment, World
+from compat.locks import Lock
+from compat.releases import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM, Pair
+
+SUBJECTS = (
+    "sglang.srt.layers.quantization",
+    "sglang.srt.layers.quantization.*",
+    "sglang.srt.layers.linear",
+    "vllm.model_executor.layers.quantization",
+    "vllm.model_executor.layers.quantization.*",
+    "vllm.model_executor.layers.linear",
+    "sgl_kernel",
+    "sgl_kernel.gemm",
+    "sgl_kernel.marlin",
+    "sgl_kernel.quantization",
+    "sgl_kernel.quantization.*",
+)
+"""The modules that a cell checks, as patterns: quantization, linear layers, and their kernels."""
+
+
+def environment(
+    pair: Pair, lock: Lock, index: Index, *, cuda: bool | None, broken: Iterable[str] = ()
+) -> Environment:
+    """Return the facts by which guards are decided in the environment of `lock`.
+
+    Args:
+        pair: the pair that is locked.
+        lock: its lock, which lists everything that is installed.
+        index: where the positions of the releases come from.
+        cuda: whether there is a CUDA device; None when not known.
+        broken: top-level import names that are installed and cannot be imported on this machine.
+
+    Raises:
+        UsageError: the index does not hold a release of the lock.
+    """
+    positions: dict[str, int] = {
+        package: index.position(package, str(lock.packages[package]), f"lock of {pair.id}")
+        for package in PACKAGES
+        if package in lock.packages and package in index.packages
+    }
+    provided = {name for names in lock.imports.values() for name in names}
+    indexed = set(IMPORT_NAMES.values())
+    here = {IMPORT_NAMES[package] for package in positions}
+    return Environment(
+        positions=positions,
+        absent=frozenset((indexed - here) | set(broken)),
+        provided=frozenset(provided - set(broken)),
+        cuda=cuda,
+    )
+
+
+def expectations(
+    pair: Pair, lock: Lock, *, cuda: bool, broken: Iterable[str] = (), index: Index | None = None
+) -> tuple[ModuleExpectation, ...]:
+    """Return what the index says of every quantization module of a pair, ordered by module.
+
+    Names that a module binds in another release and not in this one are listed as `missing`.
+
+    Args:
+        pair: the pair.
+        lock: its lock.
+        cuda: whether the machine has a CUDA device.
+        broken: top-level import names that are installed and cannot be imported on this machine.
+        index: the index; the shipped one unless told otherwise.
+    """
+    index = index or Index()
+    world = World(index, environment(pair, lock, index, cuda=cuda, broken=broken))
+    found: list[ModuleExpectation] = []
+    for package in (*KERNELS, SGLANG, VLLM):
+        if package not in world.environment.positions:
+            continue
+        modules = index.modules(package, world.environment.positions[package])
+        found.extend(_module(world, package, name) for name in modules if is_subject(name))
+        found.extend(
+            ModuleExpectation(module=name, exists=False)
+            for name in index.modules_ever(package)
+            if name not in modules and is_subject(name)
+        )
+    return tuple(sorted(found, key=lambda expectation: expectation.module))
+
+
+def is_subject(module: str) -> bool:
+    """Return whether a cell checks a module."""
+    return any(fnmatchcase(module, subject) for subject in SUBJECTS)
+
+
+def _module(world: World, package: str, module: str) -> ModuleExpectation:
+    position = world.environment.positions[package]
+    names = sorted({*world.index.names(module, package, position), *world.index.names_ever(module, package)})
+    row = world.index.module(module, package, position)
+    return ModuleExpectation(
+        module=module,
+        exists=True,
+        problem=world.problem(module),
+        open=row is None or row.open,
+        names=tuple(_name(world, module, name) for name in names if name and not _is_dunder(name)),
+    )
+
+
+def _name(world: World, module: str, name: str) -> NameExpectation:
+    answer = world.answer(module, name)
+    return NameExpectation(name=name, status=answer.status, kind=answer.kind or "value", origin=answer.origin)
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")

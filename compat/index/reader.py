@@ -1,0 +1,199 @@
+"""Reading the index: what a module binds in a release, and which modules bind a name."""
+
+import json
+import sqlite3
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from packaging.version import InvalidVersion, Version
+
+from compat import guards
+from compat.errors import IntegrityError, UsageError
+from compat.guards import ALWAYS, Guard
+from compat.index.store import SCHEMA_VERSION, SHIPPED, TRUE
+from compat.symbols import Kind, Status
+
+
+class Branch(NamedTuple):
+    """One branch of a binding; the last whose guard holds wins."""
+
+    status: Status
+    kind: Kind | None
+    target: str | None
+    guard: Guard
+    truth: Guard | None
+
+
+class ModuleRow(NamedTuple):
+    """A module in one release."""
+
+    form: str
+    open: bool
+
+
+class Index:
+    """The index file, opened read-only.
+
+    Args:
+        path: the file; the shipped one unless told otherwise.
+
+    Raises:
+        IntegrityError: there is no such file, or it is no index of this version.
+    """
+
+    def __init__(self, path: Path = SHIPPED) -> None:
+        if not path.is_file():
+            raise IntegrityError(f"{path}: the index is missing; run `python -m compat.index build`")
+        self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(f"{path}: {error}; install this package again") from None
+        if version != SCHEMA_VERSION:
+            raise IntegrityError(f"{path}: index format {version}, expected {SCHEMA_VERSION}; build it again")
+        self.packages: dict[str, int] = {}
+        self.owners: dict[str, list[str]] = {}
+        for number, name, imports in self._rows("SELECT id, name, imports FROM packages ORDER BY name"):
+            self.packages[name] = number
+            for top in json.loads(imports):
+                self.owners.setdefault(top, []).append(name)
+        self._guard = lru_cache(maxsize=None)(self._read_guard)
+        self.branches = lru_cache(maxsize=200_000)(self._read_branches)
+        self.module = lru_cache(maxsize=50_000)(self._read_module)
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        """Return the indexed versions of a package, oldest first."""
+        query = "SELECT version FROM releases WHERE package = ? ORDER BY position"
+        return tuple(version for (version,) in self._rows(query, self.packages[package]))
+
+    def position(self, package: str, version: str, where: str) -> int:
+        """Return the position of a version in its package's list.
+
+        Raises:
+            UsageError: it is no version, or the index does not hold it; the nearest ones are told.
+        """
+        known = self.versions(package)
+        try:
+            wanted = Version(version)
+        except InvalidVersion:
+            raise UsageError(
+                f"{where}: {version!r} is not a version (write one such as {known[-1]})"
+            ) from None
+        for position, candidate in enumerate(known):
+            if Version(candidate) == wanted:
+                return position
+        near = get_close_matches(version, known, n=3, cutoff=0.3) or list(known[-1:])
+        raise UsageError(
+            f"{where}: the index has no {package} {version}; near it are {', '.join(near)} "
+            f"(`python -m compat.index info` lists all)"
+        )
+
+    def requires_dist(self, package: str, position: int) -> tuple[str, ...]:
+        """Return the Requires-Dist lines of a release."""
+        query = "SELECT requires_dist FROM releases WHERE package = ? AND position = ?"
+        ((text,),) = self._rows(query, self.packages[package], position)
+        return tuple(json.loads(text))
+
+    def binders(self, name: str, package: str, position: int) -> tuple[str, ...]:
+        """Return the modules of a release that bind `name` in some branch, ordered by name."""
+        query = """
+            SELECT DISTINCT modules.name FROM bindings JOIN modules ON modules.id = bindings.module
+            WHERE bindings.name = (SELECT id FROM names WHERE name = ?)
+              AND package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
+        return tuple(m for (m,) in self._rows(query, name, self.packages[package], position))
+
+    def names(self, module: str, package: str, position: int) -> dict[str, tuple[Branch, ...]]:
+        """Return every name that a module binds in a release; `""` holds imports that bind nothing."""
+        query = """
+            SELECT names.name, status, kind, targets.location, guard, truth
+            FROM bindings JOIN names ON names.id = bindings.name LEFT JOIN targets ON targets.id = target
+            WHERE module = (SELECT id FROM modules WHERE name = ?)
+              AND package = ? AND ? BETWEEN first AND last
+            ORDER BY names.name, branch"""
+        found: dict[str, list[Branch]] = {}
+        for name, *columns in self._rows(query, module, self.packages[package], position):
+            found.setdefault(name, []).append(self._branch(*columns))
+        return {name: tuple(branches) for name, branches in found.items()}
+
+    def modules(self, package: str, position: int) -> dict[str, ModuleRow]:
+        """Return every module of a release, ordered by name."""
+        query = """
+            SELECT modules.name, form, open FROM spans JOIN modules ON modules.id = spans.module
+            WHERE package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
+        rows = self._rows(query, self.packages[package], position)
+        return {name: ModuleRow(form, bool(open_)) for name, form, open_ in rows}
+
+    def modules_named(self, name: str, package: str, position: int) -> tuple[str, ...]:
+        """Return the modules of a release whose last part is `name`, ordered by name."""
+        query = r"""
+            SELECT modules.name FROM spans JOIN modules ON modules.id = spans.module
+            WHERE modules.name LIKE ? ESCAPE '\'
+              AND package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
+        pattern = "%." + name.replace("_", r"\_")
+        return tuple(module for (module,) in self._rows(query, pattern, self.packages[package], position))
+
+    def binds_ever(self, name: str, package: str) -> bool:
+        """Return whether any module of any release of a package binds `name`."""
+        query = """
+            SELECT 1 FROM bindings
+            WHERE name = (SELECT id FROM names WHERE name = ?) AND package = ? LIMIT 1"""
+        return bool(self._rows(query, name, self.packages[package]))
+
+    def modules_ever(self, package: str) -> tuple[str, ...]:
+        """Return every module of a package in any release, ordered by name."""
+        query = """
+            SELECT DISTINCT modules.name FROM spans JOIN modules ON modules.id = spans.module
+            WHERE package = ? ORDER BY modules.name"""
+        return tuple(module for (module,) in self._rows(query, self.packages[package]))
+
+    def names_ever(self, module: str, package: str) -> tuple[str, ...]:
+        """Return every name that a module binds in any release."""
+        query = """
+            SELECT DISTINCT names.name FROM bindings JOIN names ON names.id = bindings.name
+            WHERE module = (SELECT id FROM modules WHERE name = ?) AND package = ? AND names.name != ''
+            ORDER BY names.name"""
+        return tuple(name for (name,) in self._rows(query, module, self.packages[package]))
+
+    def _read_branches(self, module: str, name: str, package: str, position: int) -> tuple[Branch, ...]:
+        """Return the branches of one location in one release; empty when it binds nothing."""
+        query = """
+            SELECT status, kind, targets.location, guard, truth
+            FROM bindings LEFT JOIN targets ON targets.id = target
+            WHERE bindings.name = (SELECT id FROM names WHERE name = ?)
+              AND module = (SELECT id FROM modules WHERE name = ?)
+              AND package = ? AND ? BETWEEN first AND last
+            ORDER BY branch"""
+        rows = self._rows(query, name, module, self.packages[package], position)
+        return tuple(self._branch(*row) for row in rows)
+
+    def _read_module(self, module: str, package: str, position: int) -> ModuleRow | None:
+        """Return a module of a release, or None when the release has none of that name."""
+        query = """
+            SELECT form, open FROM spans
+            WHERE module = (SELECT id FROM modules WHERE name = ?)
+              AND package = ? AND ? BETWEEN first AND last"""
+        rows = self._rows(query, module, self.packages[package], position)
+        return ModuleRow(rows[0][0], bool(rows[0][1])) if rows else None
+
+    def _branch(self, status: Any, kind: Any, target: Any, guard: int | None, truth: int | None) -> Branch:
+        return Branch(
+            status,
+            kind,
+            target,
+            ALWAYS if guard is None else self._guard(guard),
+            None if truth is None else self._guard(truth),
+        )
+
+    def _read_guard(self, number: int) -> Guard:
+        if number == TRUE:
+            return ALWAYS
+        ((tree,),) = self._rows("SELECT tree FROM guards WHERE id = ?", number)
+        return guards.from_json(json.loads(tree))
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._database.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(f"index: {error}; install this package again") from None

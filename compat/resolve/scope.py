@@ -1,0 +1,195 @@
+"""Which releases a query is asked of, and in which world each of them stands."""
+
+import importlib.metadata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from compat.errors import NothingSelectedError, UsageError
+from compat.index.expectations import environment
+from compat.index.reader import Index
+from compat.index.world import Environment, World
+from compat.locks import read_lock
+from compat.matrix.spec import read_matrix
+from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line says about releases and their surroundings."""
+
+    sglang: tuple[str, ...] = ()
+    vllm: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    everything: bool = False
+    """Whether the whole history is asked for."""
+    without: frozenset[str] = frozenset()
+    """Import names that are not installed."""
+    cuda: bool | None = None
+    matrix: Path = Path("matrix.toml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One release, in the world it is asked about in."""
+
+    package: str
+    version: str
+    position: int
+    world: World
+    asked: bool
+    """Whether the user named it; else it came from a default."""
+    pair: str | None = None
+
+
+def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
+    """Return the releases to answer for, oldest first, and a note when they are a default.
+
+    Raises:
+        UsageError: a version, specifier or pair that does not exist.
+        NothingSelectedError: a specifier that matches no indexed release.
+    """
+    if request.pairs:
+        return _of_pairs(request, index, request.pairs, asked=True), None
+    if request.everything:
+        request = Request(sglang=("all",), vllm=("all",), without=request.without, cuda=request.cuda)
+        return _of_versions(request, index, asked=False, kernels=True), None
+    if request.sglang or request.vllm:
+        return _of_versions(request, index, asked=True), None
+    return _by_default(request, index)
+
+
+def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], str]:
+    installed = {package: _installed(package) for package in (SGLANG, VLLM)}
+    if any(installed.values()):
+        versions = {package: (version,) if version else () for package, version in installed.items()}
+        found = Request(
+            sglang=versions[SGLANG], vllm=versions[VLLM], cuda=request.cuda,
+            without=request.without | {IMPORT_NAMES[package] for package, v in installed.items() if not v},
+        )  # fmt: skip
+        listed = ", ".join(f"{package} {version}" for package, version in installed.items() if version)
+        return _of_versions(
+            found, index, asked=False
+        ), f"no release given: taking what is installed ({listed})"
+    if request.matrix.is_file():
+        ids = tuple(pair.id for pair in read_matrix(request.matrix).pairs)
+        note = f"no release given and none installed: taking the pairs of {request.matrix}"
+        return _of_pairs(request, index, ids, asked=False), note
+    latest = Request(sglang=("latest",), vllm=("latest",), without=request.without, cuda=request.cuda)
+    return _of_versions(latest, index, asked=False), "no release given and none installed: taking the latest"
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool) -> tuple[Subject, ...]:
+    matrix = read_matrix(request.matrix)
+    found: list[Subject] = []
+    for pair in matrix.select(ids):
+        lock = read_lock(pair.id, request.matrix.parent / "locks")
+        facts = environment(pair, lock, index, cuda=request.cuda, broken=request.without)
+        world = World(index, facts)
+        found.extend(
+            Subject(
+                package=package,
+                version=index.versions(package)[position],
+                position=position,
+                world=world,
+                asked=asked and package in (SGLANG, VLLM),
+                pair=pair.id,
+            )
+            for package, position in facts.positions.items()
+        )
+    return tuple(found)
+
+
+def _of_versions(
+    request: Request, index: Index, *, asked: bool, kernels: bool = False
+) -> tuple[Subject, ...]:
+    chosen: dict[str, tuple[int, ...]] = {
+        SGLANG: _positions(index, SGLANG, request.sglang, "--sglang"),
+        VLLM: _positions(index, VLLM, request.vllm, "--vllm"),
+    }
+    paired = all(len(positions) == 1 for positions in chosen.values())
+    found: list[Subject] = []
+    for package, positions in chosen.items():
+        for position in positions:
+            together = {name: p[0] for name, p in chosen.items()} if paired else {package: position}
+            facts = _environment(index, together, request)
+            world = World(index, facts)
+            mine = [package]
+            if package == SGLANG and not kernels:
+                mine += [kernel for kernel in KERNELS if kernel in facts.positions]
+            found.extend(_subject(world, name, asked=asked and name == package) for name in mine)
+    if kernels:
+        for kernel in KERNELS:
+            for position in range(len(index.versions(kernel)) if kernel in index.packages else 0):
+                world = World(index, _environment(index, {kernel: position}, request))
+                found.append(_subject(world, kernel, asked=False))
+    return tuple(found)
+
+
+def _subject(world: World, package: str, *, asked: bool) -> Subject:
+    position = world.environment.positions[package]
+    version = world.index.versions(package)[position]
+    return Subject(package=package, version=version, position=position, world=world, asked=asked)
+
+
+def _environment(index: Index, positions: dict[str, int], request: Request) -> Environment:
+    absent = request.without
+    known = {package: p for package, p in positions.items() if IMPORT_NAMES[package] not in absent}
+    if SGLANG in known:
+        known |= _kernel(index, known[SGLANG])
+    return Environment(positions=known, absent=absent, cuda=request.cuda)
+
+
+def _kernel(index: Index, sglang: int) -> dict[str, int]:
+    """Return the kernel release that a release of sglang pins, when the index has it."""
+    for line in index.requires_dist(SGLANG, sglang):
+        requirement = Requirement(line)
+        name = canonicalize_name(requirement.name)
+        if name in KERNELS and name in index.packages:
+            for position, version in enumerate(index.versions(name)):
+                if requirement.specifier.contains(version, prereleases=True):
+                    return {name: position}
+    return {}
+
+
+def _positions(index: Index, package: str, texts: Iterable[str], option: str) -> tuple[int, ...]:
+    """Return the positions that versions, specifiers, `latest` and `all` name, without repeats, in order."""
+    found: set[int] = set()
+    for text in texts:
+        found.update(_named(index, package, text.strip(), option))
+    return tuple(sorted(found))
+
+
+def _named(index: Index, package: str, text: str, option: str) -> list[int]:
+    versions = [Version(version) for version in index.versions(package)]
+    if text == "all":
+        return list(range(len(versions)))
+    if text == "latest":
+        return [max(range(len(versions)), key=lambda at: (not versions[at].is_prerelease, versions[at]))]
+    if not text or text[0] not in "<>=!~":
+        return [index.position(package, text, option)]
+    try:
+        specifier = SpecifierSet(text)
+    except InvalidSpecifier:
+        raise UsageError(
+            f"{option}: {text!r} is not a specifier (write one such as '>=0.20,<0.24')"
+        ) from None
+    matching = [at for at, version in enumerate(versions) if specifier.contains(version, prereleases=True)]
+    if not matching:
+        raise NothingSelectedError(
+            f"{option}: no indexed release of {package} matches {text!r}; "
+            f"there are {versions[0]} to {versions[-1]}"
+        )
+    return matching

@@ -1,0 +1,148 @@
+"""The search for one name in one world: every module that binds it, the canonical one first."""
+
+from dataclasses import dataclass
+
+from compat.index.world import Answer, World
+from compat.symbols import UNUSABLE, Status, import_statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One module that binds the name, and what the name is there."""
+
+    module: str
+    name: str
+    answer: Answer
+
+    @property
+    def statement(self) -> str | None:
+        """The import that brings the real object, or None when there is none to be had here."""
+        return None if self.answer.status in UNUSABLE else import_statement(self.module, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """Where to find what was asked for in the wrong place."""
+
+    module: str
+    name: str
+    confidence: float
+    """From 0 to 1."""
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The answer to a query in one release."""
+
+    place: Place | None
+    """Where it is, or where it was asked for and is not; None when nothing binds a bare name."""
+    others: tuple[Place, ...] = ()
+    replacement: Replacement | None = None
+
+    @property
+    def status(self) -> Status:
+        """The status of the place, `missing` when there is none."""
+        return self.place.answer.status if self.place else "missing"
+
+    @property
+    def statement(self) -> str | None:
+        """The import to write in this release."""
+        if self.replacement is not None:
+            return import_statement(self.replacement.module, self.replacement.name)
+        return self.place.statement if self.place else None
+
+
+def find_name(world: World, package: str, name: str) -> Found:
+    """Return every place of a package that binds `name`, or the modules of that name when nothing does."""
+    places = candidates(world, package, name)
+    if not places:
+        position = world.environment.positions[package]
+        broken = [_place(world, module, name) for module in world.index.binders(name, package, position)]
+        return Found(place=min(broken, key=_rank, default=None))
+    return Found(place=places[0], others=places[1:])
+
+
+def find_location(world: World, package: str, module: str, name: str) -> Found:
+    """Return what `module:name` is; when it is no real object, where the real one is."""
+    asked = _place(world, module, name)
+    wanted = name or module.rpartition(".")[2]
+    others = tuple(
+        place for place in candidates(world, package, wanted) if (place.module, place.name) != (module, name)
+    )
+    if asked.answer.status not in UNUSABLE:
+        return Found(place=asked, others=others)
+    real = [place for place in others if place.answer.status not in UNUSABLE]
+    return Found(place=asked, others=others, replacement=_replacement(real, module))
+
+
+def find_path(world: World, package: str, path: str) -> Found:
+    """Return what a dotted path is: a module, or a name in one."""
+    if world.answer(path, "").status == "submodule":
+        return find_location(world, package, path, "")
+    module, _, name = path.rpartition(".")
+    return find_location(world, package, module, name)
+
+
+def candidates(world: World, package: str, name: str) -> tuple[Place, ...]:
+    """Return the places that bind `name` in this world, canonical first; stubs are among them."""
+    position = world.environment.positions[package]
+    modules = world.index.binders(name, package, position)
+    places = [_place(world, module, name) for module in modules]
+    bound = [place for place in places if place.answer.status != "missing"]
+    if not bound:
+        named = world.index.modules_named(name, package, position)
+        bound = [Place(module=module, name="", answer=world.answer(module, "")) for module in named]
+    return tuple(sorted(bound, key=_rank))
+
+
+def _place(world: World, module: str, name: str) -> Place:
+    """Return what a location is; nothing is to be had from a module whose own import fails."""
+    answer = world.answer(module, name)
+    problem = world.problem(module) if answer.status != "missing" else None
+    if problem:
+        answer = Answer(status="missing", reason=problem, always_bound=False)
+    return Place(module=module, name=name, answer=answer)
+
+
+def _rank(place: Place) -> tuple[int, int, int, int, str]:
+    """Order places: definitions before other names for them, certain before conditional, then by module."""
+    answer = place.answer
+    match answer.status:
+        case "defined" | "submodule":
+            tier = 0
+        case "placeholder":
+            tier = 4
+        case "dynamic" | "missing":
+            tier = 5
+        case "conditional" if answer.origin is None:
+            tier = 1
+        case _:
+            tier = 2 if answer.always_bound else 3
+    parts = place.module.split(".")
+    return tier, _closeness(f"{place.module}."), len(parts), len(place.module), place.module
+
+
+def _closeness(module: str) -> int:
+    """Return 0 for modules below `…layers.quantization`, 1 for it and the rest below `…layers`, else 2."""
+    below = module.partition(".layers.quantization.")[2]
+    if below:
+        return 0
+    return 1 if ".layers." in module else 2
+
+
+def _replacement(real: list[Place], module: str) -> Replacement | None:
+    if not real:
+        return None
+    best = real[0]
+    definers = sum(place.answer.status == "defined" for place in real)
+    what = f"{best.answer.status} there under the same name"
+    if definers <= 1:
+        return Replacement(module=best.module, name=best.name, confidence=1.0, evidence=what)
+    shared = any(place.module.startswith(f"{module}.") for place in real[:1])
+    return Replacement(
+        module=best.module,
+        name=best.name,
+        confidence=0.9 if shared else 0.7,
+        evidence=f"{what}; {definers} modules define it",
+    )
