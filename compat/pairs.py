@@ -73,8 +73,9 @@ def _lock(pairs: Sequence[Pair], folder: Path) -> list[dict[str, Any]]:
     from compat.wheels.registry import Registry
 
     uv = find_uv()
-    reader = WheelReader(Registry())
-    return [_lock_one(pair, folder, uv, reader) for pair in pairs]
+    with Registry() as registry:
+        reader = WheelReader(registry)
+        return [_lock_one(pair, folder, uv, reader) for pair in pairs]
 
 
 def _lock_one(pair: Pair, folder: Path, uv: str, reader: "WheelReader") -> dict[str, Any]:

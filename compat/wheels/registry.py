@@ -54,7 +54,7 @@ class WheelFile:
 
 
 class Registry:
-    """The package index, each project page read once."""
+    """The package index, each project page read once; `with` closes its connections."""
 
     def __init__(self, session: requests.Session | None = None, endpoint: str | None = None) -> None:
         """Connect to nothing yet.
@@ -68,6 +68,12 @@ class Registry:
             endpoint=endpoint or index_url() or pypi_simple.PYPI_SIMPLE_ENDPOINT, session=self.session
         )
         self._pages: dict[NormalizedName, tuple[WheelFile, ...]] = {}
+
+    def __enter__(self) -> "Registry":  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.session.close()
 
     def files(self, package: str) -> tuple[WheelFile, ...]:
         """Return every wheel of `package`, by version, then by name.
@@ -111,7 +117,7 @@ class Registry:
     def _page(self, name: NormalizedName) -> pypi_simple.ProjectPage:
         what = f"cannot list the wheels of {name}"
         try:
-            with network_errors(what):
+            with network_errors(what, self._client.endpoint):
                 return self._client.get_project_page(name)
         except pypi_simple.NoSuchProjectError:
             raise UsageError(f"the package index has no package {name}; check the spelling") from None

@@ -62,7 +62,7 @@ class RemoteFile(io.RawIOBase):
         self._position = 0
         self._spans: list[tuple[int, bytes]] = []
         self._whole: IO[bytes] | None = None
-        self._ask(f"-{TAIL}" if self._size is None else f"{max(0, self._size - TAIL)}-{self._size - 1}")
+        self._ask(None if self._size is None else _tail(self._size))
 
     @property
     def size(self) -> int:
@@ -81,7 +81,7 @@ class RemoteFile(io.RawIOBase):
                 joined.append((start, stop))
         for start, stop in joined:
             if self._whole is None:
-                self._ask(f"{start}-{stop - 1}")
+                self._ask((start, stop))
 
     def readable(self) -> bool:
         """Return True."""
@@ -117,6 +117,12 @@ class RemoteFile(io.RawIOBase):
         self._position += count
         return count
 
+    def readall(self) -> bytes:
+        """Return the rest of the file, fetched at once; the inherited method asks for it piece by piece."""
+        rest = bytearray(max(0, self.size - self._position))
+        self.readinto(rest)
+        return bytes(rest)
+
     def close(self) -> None:
         """Drop what was fetched."""
         if self._whole is not None:
@@ -145,31 +151,32 @@ class RemoteFile(io.RawIOBase):
             view[at - self._position :][: len(piece)] = piece
             at += len(piece)
 
-    def _ask(self, asked: str) -> None:
-        """Fetch one range, written as in the header; a server without ranges gives the whole file."""
-        what = f"cannot read {self._wheel}"
-        headers = {"Range": f"bytes={asked}", "Accept-Encoding": "identity"}
+    def _ask(self, wanted: Range | None) -> None:
+        """Fetch one range, or the tail of a file of unknown size; without ranges the whole file."""
+        what, url = f"cannot read {self._wheel}", self._wheel.url
+        header = f"bytes={wanted[0]}-{wanted[1] - 1}" if wanted else f"bytes=-{TAIL}"
+        headers = {"Range": header, "Accept-Encoding": "identity"}
         for _ in range(ATTEMPTS):
-            with (
-                network_errors(what),
-                self._session.get(self._wheel.url, headers=headers, stream=True) as response,
-            ):
+            with network_errors(what, url), self._session.get(url, headers=headers, stream=True) as response:
                 if response.status_code in {416, 501}:
                     headers.pop("Range", None)
                     continue
                 response.raise_for_status()
-                complete = self._keep(response) if response.status_code == 206 else self._download(response)
+                partial = response.status_code == 206
+                complete = self._keep(response, wanted) if partial else self._download(response)
             if complete:
                 return
         raise NetworkError(f"{what}: the answer broke off {ATTEMPTS} times; {ADVICE}")
 
-    def _keep(self, response: requests.Response) -> bool:
+    def _keep(self, response: requests.Response, wanted: Range | None) -> bool:
         """Store one range; return whether it arrived completely."""
         told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
         if told is None:
             raise NetworkError(f"cannot read {self._wheel}: the server sends a part and does not say which")
         first, last, size = map(int, told.groups())
         self._agree_on(size)
+        if (first, last + 1) != (wanted or _tail(size)):
+            raise NetworkError(f"cannot read {self._wheel}: the server sends another part than was asked for")
         content = io.BytesIO()
         if not self._receive(response, content, last + 1 - first):
             return False
@@ -233,3 +240,7 @@ class RemoteFile(io.RawIOBase):
             raise IntegrityError(
                 f"{self._wheel}: its sha256 is {digest.hexdigest()}, the index promises {self._wheel.sha256}"
             )
+
+
+def _tail(size: int) -> Range:
+    return max(0, size - TAIL), size

@@ -71,30 +71,31 @@ def open_session(
 
 
 @contextmanager
-def network_errors(what: str) -> Iterator[None]:
+def network_errors(what: str, url: str) -> Iterator[None]:
     """Turn what goes wrong on the network inside the block into one line that begins with `what`.
 
     Raises:
-        NetworkError: in place of every error of `requests` and `urllib3`.
+        NetworkError: in place of every error of `requests` and `urllib3`; it names the host of `url`.
     """
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise NetworkError(f"{what}: {_reason(error)}; {ADVICE}") from error
+        # The host alone: an address may carry a password.
+        host = urlsplit(url).hostname or "the server"
+        raise NetworkError(f"{what}: {_reason(error, host)}; {ADVICE}") from error
 
 
-def _reason(error: Exception) -> str:
-    request = getattr(error, "request", None)
-    # The host alone: an address may carry a password.
-    host = (urlsplit(request.url).hostname if request is not None else None) or "the server"
+def _reason(error: Exception, host: str) -> str:
+    # After the last attempt `requests` hides what happened inside a ConnectionError.
+    inner = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(error, requests.HTTPError):
         return f"{host} answered {error.response.status_code} {error.response.reason or ''}".rstrip()
+    if isinstance(error, requests.Timeout) or isinstance(inner, urllib3.exceptions.ReadTimeoutError):
+        return f"{host} did not answer in time"
     if isinstance(error, requests.exceptions.SSLError):
         return f"{host} has no certificate that is trusted here"
     if isinstance(error, requests.exceptions.ProxyError):
         return f"the proxy to {host} does not work"
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-        return f"{host} did not answer in time"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return f"{host} broke off its answer"
     if isinstance(error, requests.ConnectionError):
