@@ -134,8 +134,8 @@ class WheelReader:
         if not wheels:
             guess = name.removeprefix("python-").removesuffix("-python").replace("-", "_")
             return LockedPackage(pin=pin, imports=(guess,), download_bytes=0, installed_bytes=0, guessed=True)
-        hashes = tuple(f"sha256:{wheel.sha256}" for wheel in wheels)
-        if not {*hashes} <= {*pin.hashes}:
+        hashes = tuple(sorted({f"sha256:{wheel.sha256}" for wheel in wheels}))
+        if not set(pin.hashes).issuperset(hashes):
             raise IntegrityError(
                 f"{name} {pin.version}: uv and this program see different wheels of it; {ADVICE}"
             )

@@ -201,10 +201,14 @@ def _read(pair_id: str, text_path: Path, json_path: Path) -> Lock:
 
 def _override(pair: Pair, name: str, specifier: str) -> str:
     try:
-        return str(Requirement(f"{name}{specifier}"))
+        requirement = Requirement(f"{name}{specifier}")
     except InvalidRequirement:
+        requirement = None
+    # `torch` and `2.7.1` make a valid requirement too: a distribution called torch2.7.1.
+    if requirement is None or requirement.name != name:
         where = f"pair.{pair.id}.overrides.{name}"
-        raise UsageError(f"{where}: {specifier!r} is no specifier (write one such as ==2.7.1)") from None
+        raise UsageError(f"{where}: {specifier!r} is no specifier (write one such as ==2.7.1)")
+    return str(requirement)
 
 
 def _pin(text: str, where: str) -> tuple[NormalizedName, Version]:
