@@ -29,7 +29,7 @@ class Imports:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Condition:
     """An expression, its names written in full: `sglang.srt.utils.is_cuda()`."""
 
     text: str
@@ -63,7 +63,7 @@ class AnyOf:
     guards: "tuple[Guard, ...]"
 
 
-Guard: TypeAlias = Const | Imports | Test | Flag | Not | All | AnyOf
+Guard: TypeAlias = Const | Imports | Condition | Flag | Not | All | AnyOf
 
 ALWAYS = Const(True)  # noqa: FBT003 -- a truth value is all that a constant has
 NEVER = Const(False)  # noqa: FBT003
@@ -75,8 +75,8 @@ def both(left: Guard, right: Guard) -> Guard:
         return right
     if right == ALWAYS or left == NEVER:
         return left
-    parts = (*_parts(left, All), *_parts(right, All))
-    return All(tuple(dict.fromkeys(parts)))
+    parts = tuple(dict.fromkeys((*_parts(left, All), *_parts(right, All))))
+    return All(parts) if len(parts) > 1 else parts[0]
 
 
 def either(left: Guard, right: Guard) -> Guard:
@@ -85,8 +85,8 @@ def either(left: Guard, right: Guard) -> Guard:
         return right
     if right == NEVER or left == ALWAYS:
         return left
-    parts = (*_parts(left, AnyOf), *_parts(right, AnyOf))
-    return AnyOf(tuple(dict.fromkeys(parts)))
+    parts = tuple(dict.fromkeys((*_parts(left, AnyOf), *_parts(right, AnyOf))))
+    return AnyOf(parts) if len(parts) > 1 else parts[0]
 
 
 def negated(guard: Guard) -> Guard:
@@ -100,12 +100,12 @@ def _parts(guard: Guard, connective: type[All | AnyOf]) -> tuple[Guard, ...]:
     return guard.guards if isinstance(guard, connective) else (guard,)
 
 
-def evaluate(guard: Guard, leaf: Callable[[Imports | Test | Flag], bool | None]) -> bool | None:
+def evaluate(guard: Guard, leaf: Callable[[Imports | Condition | Flag], bool | None]) -> bool | None:
     """Return whether the guard holds, or None when `leaf` leaves it open.
 
     Args:
         guard: the tree.
-        leaf: decides an `Imports`, `Test` or `Flag`, or returns None.
+        leaf: decides an `Imports`, `Condition` or `Flag`, or returns None.
     """
     match guard:
         case Const(value):
@@ -136,7 +136,7 @@ def describe(guard: Guard) -> str:
             return f"not ({describe(inner)})"
         case Imports(targets):
             return f"try: import of {_summary(targets)}"
-        case Test(text):
+        case Condition(text):
             return f"if {text}"
         case Flag(target):
             return f"if {target}"
@@ -160,7 +160,7 @@ def to_json(guard: Guard) -> Any:
             return value
         case Imports(targets, alone):
             return ["try" if alone else "try-more", *targets]
-        case Test(text):
+        case Condition(text):
             return ["if", text]
         case Flag(target):
             return ["flag", target]
@@ -188,7 +188,7 @@ def from_json(value: Any) -> Guard:
         case ["try-more", *targets]:
             return Imports(tuple(targets), alone=False)
         case ["if", text]:
-            return Test(text)
+            return Condition(text)
         case ["flag", target]:
             return Flag(target)
         case ["not", inner]:

@@ -18,8 +18,8 @@ KERNELS = (canonicalize_name("sglang-kernel"), canonicalize_name("sgl-kernel"))
 PACKAGES = (SGLANG, VLLM, *KERNELS)
 """Every distribution that the index covers."""
 
-IMPORT_NAMES: Mapping[str, str] = MappingProxyType[str, str](
-    {SGLANG: "sglang", VLLM: "vllm"} | dict.fromkeys(KERNELS, "sgl_kernel")
+IMPORT_NAMES: Mapping[str, str] = MappingProxyType(
+    {"sglang": "sglang", "vllm": "vllm", "sglang-kernel": "sgl_kernel", "sgl-kernel": "sgl_kernel"}
 )
 """The top-level import name of each; what else their wheels carry (vendored libraries) is not theirs."""
 

@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compat.guards import ALWAYS, NEVER, Const, Flag, Guard, Imports, Test, both, either, negated
+from compat.guards import ALWAYS, NEVER, Condition, Const, Flag, Guard, Imports, both, either, negated
 
 SUPPORTED_PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 """A version test that all of these answer alike is folded away."""
@@ -52,12 +52,12 @@ class Conditions:
             case ast.Name(id=name):
                 return self._name(name)
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return self._comparison(left, op, right) or Test(self.text(test))
+                return self._comparison(left, op, right) or Condition(self.text(test))
             case ast.Call():
                 return self._call(test)
             case _:
                 text = self.text(test)
-                return NEVER if text == "typing.TYPE_CHECKING" else Test(text)
+                return NEVER if text == "typing.TYPE_CHECKING" else Condition(text)
 
     def text(self, node: ast.expr) -> str:
         """Return the source of an expression with imported names written in full."""
@@ -84,7 +84,7 @@ class Conditions:
         if full.endswith("TYPE_CHECKING"):
             return NEVER
         if name not in self._names:
-            return Test(name)
+            return Condition(name)
         present = self._presences(name) or ALWAYS
         return both(present, Flag(full)) if ":" in full else present
 
@@ -100,7 +100,7 @@ class Conditions:
             match call.args:
                 case [ast.Constant(value=str() as prefix)]:
                     return Const("linux".startswith(prefix))
-        return Test(self.text(call))
+        return Condition(self.text(call))
 
     def _comparison(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Guard | None:
         """Return the guard of a comparison whose answer is known, else None."""

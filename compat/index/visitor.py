@@ -1,9 +1,9 @@
 """Reads the top level of one module from its source: what it binds, under which guards, and to what."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from compat.guards import ALWAYS, NEVER, Const, Guard, Imports, Test, both, either, negated
+from compat.guards import ALWAYS, NEVER, Condition, Const, Guard, Imports, both, either, negated
 from compat.index.conditions import Conditions
 from compat.index.facts import Event, Form, ModuleFacts, presence
 from compat.index.hollow import is_hollow
@@ -103,7 +103,7 @@ class _Visitor:
             case ast.With(items=items, body=body):
                 self._with(items, body, guard)
             case ast.For(target=target, iter=iterated, body=body, orelse=orelse):
-                repeated = both(guard, Test(f"any({ast.unparse(iterated)[:200]})"))
+                repeated = both(guard, Condition(f"any({ast.unparse(iterated)[:200]})"))
                 self._assign(target, iterated, repeated)
                 self.block(body, repeated)
                 self.block(orelse, guard)
@@ -112,7 +112,7 @@ class _Visitor:
             case ast.Match(subject=subject, cases=cases):
                 for case in cases:
                     text = f"match {ast.unparse(subject)}: case {ast.unparse(case.pattern)}"
-                    self.block(case.body, both(guard, Test(text[:200])))
+                    self.block(case.body, both(guard, Condition(text[:200])))
 
     def _import(self, node: ast.Import, guard: Guard) -> None:
         for alias in node.names:
@@ -236,7 +236,7 @@ class _Visitor:
         the guards say exactly that.
         """
         if not any(_catches_import_error(handler) for handler in node.handlers):
-            succeeded: Guard = Test(f"try: {ast.unparse(node.body[0])[:200]}")
+            succeeded: Guard = Condition(f"try: {ast.unparse(node.body[0])[:200]}")
             self.block(node.body, both(guard, succeeded))
             return succeeded
         targets: list[str] = []
@@ -253,7 +253,7 @@ class _Visitor:
     def _reached(self, targets: list[str], statement: ast.stmt, *, alone: bool) -> Guard:
         if targets:
             return Imports(tuple(targets), alone=alone)
-        return ALWAYS if alone and _harmless(statement) else Test(f"try: {ast.unparse(statement)[:200]}")
+        return ALWAYS if alone and _harmless(statement) else Condition(f"try: {ast.unparse(statement)[:200]}")
 
     def _with(self, items: list[ast.withitem], body: list[ast.stmt], guard: Guard) -> None:
         for item in items:
@@ -356,20 +356,32 @@ def _string_list(node: ast.expr) -> tuple[str, ...] | None:
 
 def _writes_namespace(tree: ast.Module, source: bytes) -> bool:
     """Return whether the module writes names by other means than statements: `globals()[…] = …` and kin."""
-    if b"globals()" not in source and b"sys.modules" not in source and b"vars()" not in source:
+    if any(word in source for word in (b"globals()", b"sys.modules")) and any(
+        _writes(node, {"globals()"}) for node in ast.walk(tree)
+    ):
+        return True
+    if not any(word in source for word in (b"vars()", b"locals()")):
         return False
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign(targets=[ast.Subscript(value=holder, slice=key)]):
-                text = ast.unparse(holder)
-                if text in ("globals()", "vars()"):
-                    return True
-                if text.endswith("sys.modules") and ast.unparse(key) == "__name__":
-                    return True
-            case ast.Call(func=ast.Attribute(value=ast.Call() as holder, attr="update" | "setdefault")):
-                if ast.unparse(holder) in ("globals()", "vars()"):
-                    return True
-            case ast.Call(func=ast.Name(id="setattr"), args=[ast.Subscript() as holder, *_]):
-                if ast.unparse(holder) == "sys.modules[__name__]":
-                    return True
+    # These two mean the module only where no function or class stands around them.
+    return any(_writes(node, {"vars()", "locals()"}) for node in _outside_definitions(tree))
+
+
+def _outside_definitions(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            yield from _outside_definitions(child)
+
+
+def _writes(node: ast.AST, namespaces: set[str]) -> bool:
+    match node:
+        case ast.Assign(value=ast.Call() as value) if ast.unparse(value) in namespaces:
+            return True  # kept under a name, to be written through it
+        case ast.Assign(targets=[ast.Subscript(value=holder, slice=key)]):
+            text = ast.unparse(holder)
+            return text in namespaces or (text.endswith("sys.modules") and ast.unparse(key) == "__name__")
+        case ast.Call(func=ast.Attribute(value=ast.Call() as holder, attr="update" | "setdefault")):
+            return ast.unparse(holder) in namespaces
+        case ast.Call(func=ast.Name(id="setattr"), args=[ast.Subscript() as holder, *_]):
+            return ast.unparse(holder) == "sys.modules[__name__]"
     return False

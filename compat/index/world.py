@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from compat.guards import ALWAYS, Flag, Guard, Imports, Not, Test, describe, evaluate
+from compat.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, describe, evaluate
 from compat.index.predicates import known_truth
 from compat.index.reader import Branch, Index
 from compat.symbols import Kind, Status, location, split_location
@@ -263,13 +263,13 @@ class World:
             needed.append(target.replace(":", ".") if self._is_module(target) else split_location(target)[0])
         return None, needed
 
-    def _leaf(self, leaf: Imports | Test | Flag) -> bool | None:
+    def _leaf(self, leaf: Imports | Condition | Flag) -> bool | None:
         match leaf:
             case Imports(targets, alone):
                 return self._all_present(targets, alone=alone)
             case Flag(target):
                 return self._truth_of(target)
-            case Test(text):
+            case Condition(text):
                 function = text.removesuffix("()")
                 if function != text and "." in function:
                     module, _, name = function.rpartition(".")

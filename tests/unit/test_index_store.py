@@ -1,0 +1,100 @@
+"""The index file: intervals over releases, the same bytes for the same content, errors for damage."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from compat.errors import IntegrityError, UsageError
+from compat.index.reader import Index
+from compat.index.store import data_digest, write_index
+from sources import content, index, release
+
+OLD = {"vllm/__init__.py": "", "vllm/a.py": "class A: pass\nclass Gone: pass", "vllm/old.py": ""}
+NEW = {"vllm/__init__.py": "", "vllm/a.py": "def A(): pass\nclass Come: pass", "vllm/new.py": "X = 1"}
+
+
+def test_names_and_modules_are_intervals() -> None:
+    history = content(
+        "vllm", "vllm", release("1", OLD), release("2", OLD), release("3", NEW), release("4", OLD)
+    )
+    spans = {(s.module, s.first, s.last) for s in history.spans}
+    assert spans == {
+        ("vllm", 0, 3),
+        ("vllm.a", 0, 3),
+        ("vllm.old", 0, 1),
+        ("vllm.old", 3, 3),
+        ("vllm.new", 2, 2),
+    }
+    names = {(n.name, n.first, n.last, n.branches[0].kind) for n in history.names}
+    assert names == {
+        ("A", 0, 1, "class"),
+        ("A", 2, 2, "function"),
+        ("A", 3, 3, "class"),
+        ("Gone", 0, 1, "class"),
+        ("Gone", 3, 3, "class"),
+        ("Come", 2, 2, "class"),
+        ("X", 2, 2, "value"),
+    }
+
+
+def test_reading_gives_what_was_written(tmp_path: Path) -> None:
+    read = index(
+        tmp_path / "i", content("vllm", "vllm", release("1", OLD, ["torch==2.7.0"]), release("2", NEW))
+    )
+    assert read.versions("vllm") == ("1", "2")
+    assert read.requires_dist("vllm", 0) == ("torch==2.7.0",)
+    assert read.requires_dist("vllm", 1) == ()
+    assert list(read.modules("vllm", 1)) == ["vllm", "vllm.a", "vllm.new"]
+    assert set(read.names("vllm.a", "vllm", 1)) == {"A", "Come"}
+    assert read.names_ever("vllm.a", "vllm") == ("A", "Come", "Gone")
+    assert read.binders("A", "vllm", 0) == ("vllm.a",)
+    assert read.branches("vllm.a", "Gone", "vllm", 1) == ()
+    assert read.branches("vllm.a", "A", "vllm", 1)[0].kind == "function"
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    guarded = {
+        "sglang/__init__.py": "try:\n    import a\nexcept ImportError:\n    a = None\nif f():\n    X = True"
+    }
+    for name in ("one", "two"):
+        made = [
+            content("vllm", "vllm", release("1", OLD)),
+            content("sglang", "sglang", release("1", guarded)),
+        ]
+        write_index(tmp_path / name, made if name == "one" else reversed(made))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert data_digest(tmp_path / "one") == data_digest(tmp_path / "two")
+    write_index(tmp_path / "two", [content("vllm", "vllm", release("1", NEW))])
+    assert data_digest(tmp_path / "one") != data_digest(tmp_path / "two")
+
+
+def test_a_failing_write_leaves_the_old_index(tmp_path: Path) -> None:
+    target = tmp_path / "i"
+    write_index(target, [content("vllm", "vllm", release("1", OLD))])
+    before = target.read_bytes()
+    twice = content("vllm", "vllm", release("1", OLD))
+    with pytest.raises(sqlite3.IntegrityError):
+        write_index(target, [twice, twice])
+    assert target.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["i"]
+
+
+def test_unknown_versions_name_the_nearest(tmp_path: Path) -> None:
+    read = index(tmp_path / "i", content("vllm", "vllm", release("0.9.0.1", OLD), release("0.10.0", NEW)))
+    assert read.position("vllm", "0.10", "--vllm") == 1
+    with pytest.raises(UsageError, match=r"--vllm: the index has no vllm 0\.9\.1; near it are 0\.9\.0\.1"):
+        read.position("vllm", "0.9.1", "--vllm")
+    with pytest.raises(UsageError, match="--vllm: 'nine' is not a version"):
+        read.position("vllm", "nine", "--vllm")
+
+
+def test_a_missing_or_damaged_index_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="the index is missing"):
+        Index(tmp_path / "none")
+    (tmp_path / "text").write_text("no database")
+    with pytest.raises(IntegrityError, match="install this package again"):
+        Index(tmp_path / "text")
+    sqlite3.connect(tmp_path / "other").execute("CREATE TABLE t (x)").connection.close()
+    with pytest.raises(IntegrityError, match="index format 0, expected"):
+        Index(tmp_path / "other")
