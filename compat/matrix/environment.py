@@ -115,7 +115,7 @@ def reason_of(output: str, code: int) -> str:
     head = lines[marks[0]].removeprefix("error:").strip()
     rest = [line for line in lines[marks[0] + 1 :] if line]
     causes = [line.partition("Caused by:")[2].strip() for line in rest if "Caused by:" in line] or rest[:1]
-    return _without_addresses(": ".join(["uv", head, *causes[-1:]]))
+    return _without_addresses(": ".join(["uv", head.rstrip(":"), *causes[-1:]]))
 
 
 def _without_addresses(line: str) -> str:

@@ -51,14 +51,15 @@ class ModuleFact:
     """How the import ended, when not well: an exception's last line, `crashed: signal 11`, `hung …`."""
     where: str = ""
     """The file and line that raised."""
-    names: Mapping[str, NameFact] = field(default_factory=dict)
+    names: Mapping[str, NameFact] | None = None
+    """What the names are; known of a module with an error, too, when it imports after others."""
     unlisted: Mapping[str, str] = field(default_factory=dict)
     """Bound names that the index does not list, each with what it is."""
     seconds: float = 0.0
 
     @property
     def imported(self) -> bool:
-        """Whether the module can be imported."""
+        """Whether the module can be imported by itself."""
         return not self.error
 
     @classmethod

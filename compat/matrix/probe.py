@@ -10,12 +10,14 @@ one JSON record a line. The parent knows from the last one what was being done w
 
 import abc
 import builtins
+import ctypes
 import dis
 import importlib
 import inspect
 import json
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -79,6 +81,8 @@ def described(error: BaseException) -> dict[str, str]:
     """Return an exception as type, last line and the place where it was raised."""
     lines = [line for line in traceback.format_exception_only(type(error), error) if not line.startswith(" ")]
     text = (lines or [type(error).__name__])[-1].strip()
+    for root in sys.path:
+        text = text.replace(root + os.sep, "") if root else text
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
     where = f"{short(inside[-1].filename)}:{inside[-1].lineno}" if inside else ""
@@ -254,8 +258,15 @@ def examine(records: Records, task: dict[str, Any]) -> None:
     )
 
 
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies, even when that is killed outright."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
 def main() -> None:
     """Work the task off, then leave without running what foreign modules left for the end."""
+    die_with_parent()
     with open(sys.argv[1], encoding="utf-8") as stream:
         task = json.load(stream)
     records = Records(task["records"])

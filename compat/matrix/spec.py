@@ -198,7 +198,7 @@ class _Reader:
             text = self.text(specifier, full)
             name = self.name(package, full)
             try:
-                Requirement(f"{name}{text}")  # a specifier, a marker or both
+                Requirement(f"{name} {text}")  # a specifier, a marker or both
             except InvalidRequirement:
                 raise self.fail(
                     full, f'{text!r} is no version specifier (write one such as "==2.7.1")'

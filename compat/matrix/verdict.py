@@ -37,7 +37,7 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
         modules += 1
         listed += len(module.names)
         found.extend(compare_module(module, fact))
-        if not fact.imported:
+        if fact.names is None:
             unchecked += len(module.names)
             continue
         open_names = sum(name.status in UNCOMMITTED for name in module.names)
@@ -57,15 +57,18 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
 
 
 def compare_module(expected: ModuleExpectation, fact: ModuleFact) -> tuple[Disagreement, ...]:
-    """Return the disagreements about one module: one for the module itself, or those about its names."""
+    """Return the disagreements about one module: one when it does not import, and those about its names."""
     if expected.must_fail:
         why = f"a module that cannot be imported: {expected.problem}" if expected.problem else "missing"
         return (_at(expected.module, why, "a module that imports"),) if fact.imported else ()
+    found: list[Disagreement] = []
     if not fact.imported:
         where = f" ({fact.where})" if fact.where else ""
-        return (_at(expected.module, "a module that imports", f"{fact.error}{where}"),)
+        found.append(_at(expected.module, "a module that imports", f"{fact.error}{where}"))
+    if fact.names is None:
+        return tuple(found)
     named = [compare_name(expected.module, name, fact.names.get(name.name)) for name in expected.names]
-    found = [disagreement for disagreement in named if disagreement]
+    found.extend(disagreement for disagreement in named if disagreement)
     if not expected.open:
         found.extend(
             _at(location(expected.module, name), "unlisted", what)

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +19,7 @@ from compat.matrix.facts import ModuleFact
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
 HUNG = "hung"
+CIRCULAR = "circular import"
 LOOK_EVERY = 0.05
 """Seconds between two looks at the records of a child."""
 MAX_SKIPPED = 5
@@ -59,22 +60,36 @@ class Watcher:
         """Yield one fact for every module, in the order in which they become known.
 
         A module whose import raises, or kills a child that has imported others before, is tried once more
-        in a child of its own, and that answer counts: the failure may be an earlier module's doing.
+        in a child of its own, and that answer counts: the failure may be an earlier module's doing. Of a
+        module that stumbles over a circular import even so, the names are looked up after the others.
 
         Raises:
             PreparationError: a child died before its first module.
         """
         hopeless = {module.module for module in expected if module.must_fail}
-        again: list[_Task] = []
+        fine: list[str] = []
+        failed: list[_Seen] = []
         for seen in self._shared([_Task.of(module) for module in expected]):
-            final = seen.fact.imported or seen.alone or seen.fact.error.startswith(HUNG)
-            if final or seen.fact.module in hopeless:
-                yield seen.fact
-            else:
-                again.append(seen.task)
-        for task in again:
-            for seen in self._shared([task]):
-                yield seen.fact
+            if seen.fact.imported:
+                fine.append(seen.fact.module)
+            elif seen.fact.module not in hopeless and not seen.fact.error.startswith(HUNG):
+                failed.append(seen)
+                continue
+            yield seen.fact
+        for seen in failed:
+            yield self._again(seen, fine)
+
+    def _again(self, failed: "_Seen", fine: Sequence[str]) -> ModuleFact:
+        """Return the fact from a child of the module's own; its names perhaps from one that has others."""
+        fact = failed.fact if failed.alone else self._last([failed.task])
+        if CIRCULAR not in fact.error or not fine:
+            return fact
+        after_others = self._last([*map(_Task, fine), failed.task])
+        return replace(fact, names=after_others.names, unlisted=after_others.unlisted)
+
+    def _last(self, tasks: Sequence["_Task"]) -> ModuleFact:
+        *_, seen = self._shared(tasks)
+        return seen.fact
 
     def _shared(self, listed: Sequence["_Task"]) -> Iterator["_Seen"]:
         """Work the tasks off in order, with as few children as it takes."""
@@ -96,12 +111,12 @@ class Watcher:
                 raise PreparationError(f"the probe {child.end} before its first module, see the log")
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Task:
     """One module to look at, and the names in it that must not be touched again."""
 
     module: str
-    names: list[dict[str, str | None]]
+    names: list[dict[str, str | None]] = field(default_factory=list)
     skip: dict[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -1,0 +1,185 @@
+"""The subcommands of `python -m compat.matrix`, and the reports they write."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from compat import cli
+from compat.cells import Cell, Counts, Disagreement, Level, Outcome, State
+from compat.matrix.__main__ import main
+from compat.matrix.gate import Gate
+
+MATRIX = """
+[defaults]
+python = "3.11"
+[[pair]]
+id = "one"
+sglang = "0.4.7"
+sglang-extras = ["srt"]
+vllm = "0.9.0.1"
+[[pair]]
+id = "two"
+vllm = "0.10.0"
+python = "3.12"
+"""
+
+ROOT = Path(__file__).parents[2]
+PASSED = Outcome(
+    cell=Cell(pair_id="one"), state=State.PASSED, counts=Counts(modules=3, listed=40), seconds=95
+)
+FAILED = Outcome(
+    cell=Cell(pair_id="two"),
+    state=State.FAILED,
+    reason="1 disagreements <&> \x1b[31mred",
+    disagreements=(Disagreement(location="m:f", expected="defined", observed="<lambda> | None"),),
+)
+BLOCKED = Outcome(cell=Cell(pair_id="two"), state=State.BLOCKED, reason="uv: no network")
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "matrix.toml").write_text(MATRIX)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def put(house: Path, *outcomes: Outcome) -> None:
+    for outcome in outcomes:
+        outcome.write(house / "reports" / outcome.cell.id / "outcome.json")
+
+
+def test_list_tells_the_pairs_in_three_formats(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert house.is_dir()
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "one  Python 3.11  sglang 0.4.7[srt] + vllm 0.9.0.1",
+        "two  Python 3.12  vllm 0.10.0",
+    ]
+    assert main(["list", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["schema"], document["command"]) == (1, "matrix list")
+    assert [(pair["id"], pair["sglang"], pair["vllm"]) for pair in document["pairs"]] == [
+        ("one", "0.4.7", "0.9.0.1"),
+        ("two", None, "0.10.0"),
+    ]
+    assert main(["list", "--format", "github"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert json.loads(printed) == {
+        "include": [{"pair": "one", "python": "3.11"}, {"pair": "two", "python": "3.12"}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "arguments", "code"),
+    [
+        ([PASSED], ["--pairs", "one"], 0),
+        ([PASSED, replace(PASSED, cell=Cell(pair_id="two"))], [], 0),
+        ([PASSED], [], 1),
+        ([], ["--pairs", "one"], 1),
+        ([PASSED, FAILED], [], 1),
+        ([PASSED, BLOCKED], [], 1),
+        ([PASSED, BLOCKED], ["--pairs", "o*"], 0),
+        ([replace(PASSED, state=State.NOT_RUN, reason="no GPU")], ["--pairs", "one"], 1),
+    ],
+)
+def test_the_gate_opens_only_when_every_required_cell_passed(
+    outcomes: list[Outcome], arguments: list[str], code: int, house: Path
+) -> None:
+    put(house, *outcomes)
+    assert main(["gate", "--require", "import", *arguments]) == code
+
+
+def test_the_gate_of_the_gpu_wants_both_levels(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(house, PASSED)
+    assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 1
+    assert "one-gpu: failed: there is no outcome.json" in capsys.readouterr().out
+    put(house, replace(PASSED, cell=Cell(pair_id="one", level=Level.GPU)))
+    assert main(["gate", "--require", "gpu", "--pairs", "one", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["open"] is True
+
+
+def test_a_broken_outcome_keeps_the_gate_shut(house: Path) -> None:
+    put(house, PASSED)
+    path = house / "reports" / "one-import" / "outcome.json"
+    path.write_text(path.read_text()[:-20])
+    assert main(["gate", "--require", "import", "--pairs", "one"]) == 1
+
+
+def test_a_gate_over_nothing_is_shut() -> None:
+    assert not Gate(required=()).open
+
+
+def test_reports_are_made_from_the_outcome_files(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(house, FAILED, PASSED)
+    (house / "reports" / "notes").mkdir()
+    assert main(["report"]) == 0
+    printed = capsys.readouterr().out
+    assert [line.split()[:2] for line in printed.splitlines()[1:3]] == [["one", "passed"], ["two", "failed"]]
+    assert "m:f: the index says defined; really it is <lambda> | None" in printed
+    assert printed.splitlines()[-1] == "1 passed, 1 failed"
+    reports = house / "reports"
+    document = json.loads((reports / "matrix.json").read_text())
+    assert [cell["pair_id"] for cell in document["cells"]] == ["one", "two"]
+    assert document["schema"] == 1
+    assert "| one | passed | 3 | 40 |" in (reports / "matrix.md").read_text()
+    page = (reports / "matrix.html").read_text()
+    assert "&lt;lambda&gt;" in page
+    assert "<lambda>" not in page
+    suite = ET.parse(reports / "junit.xml").getroot()  # noqa: S314 -- our own file
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    failure = suite.find("testcase[@name='two-import']/failure")
+    assert failure is not None
+    assert failure.get("message") == "1 disagreements <&> [31mred"
+
+
+def test_junit_calls_a_blocked_cell_an_error(house: Path) -> None:
+    put(house, BLOCKED)
+    assert main(["report", "--format", "json"]) == 0
+    suite = ET.parse(house / "reports" / "junit.xml").getroot()  # noqa: S314 -- our own file
+    assert (suite.get("failures"), suite.get("errors")) == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "required: NAME"),
+        (["run"], 2, "required: ID"),
+        (["run", "on"], 2, "'on' matches no pair of the matrix (did you mean \"one\"?)"),
+        (["run", "one", "--timeout", "0"], 2, "'0' is no number of seconds above 0"),
+        (["run", "one"], 2, "python -m compat.pairs lock one"),
+        (["report"], 3, "holds no cell"),
+        (["gate"], 2, "--require"),
+        (["gate", "--require", "import", "--pairs", "three"], 2, "'three' matches no pair"),
+        (["list", "--matrix", "other.toml"], 2, "other.toml: there is no such file"),
+        (["list", "--format", "yaml"], 2, "yaml"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], code: int, message: str, house: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert house.is_dir()
+    assert cli.run(main, arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("compat: error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_the_module_runs_and_help_tells_the_exit_codes() -> None:
+    for arguments in (["--help"], ["run", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "compat.matrix", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "exit codes: 0 clean" in done.stdout
+        assert done.stderr == ""
