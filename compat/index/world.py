@@ -125,7 +125,10 @@ class World:
                 return None  # an indexed package whose release is not known
             if top in sys.stdlib_module_names:
                 return True
-            return None if self.environment.provided is None else top in self.environment.provided
+            if self.environment.provided is None or top not in self.environment.provided:
+                return None if self.environment.provided is None else False
+            # Installed is not all: which names and submodules that release has is not indexed.
+            return True if target == top else None
         status = self.answer(module, name).status
         return None if status in ("conditional", "dynamic") else status != "missing"
 

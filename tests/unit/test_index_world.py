@@ -68,14 +68,20 @@ def test_a_module_of_the_other_package_that_cannot_be_imported_fails_the_try_too
 
 def test_an_undecided_guard_is_told(tmp_path: Path) -> None:
     files = {
-        "sglang/__init__.py": "import flash\ntry:\n    from extra import X\nexcept ImportError:\n    X = None"
+        "sglang/__init__.py": "import flash\ntry:\n    import extra as X\nexcept ImportError:\n    X = None"
     }
     found = answer(tmp_path, files, "sglang:X", VLLM)
-    assert (found.status, found.origin, found.guard) == ("conditional", "extra:X", "try: import of extra:X")
+    assert (found.status, found.origin, found.guard) == ("conditional", "extra", "try: import of extra")
     assert found.always_bound
     installed = answer(tmp_path, files, "sglang:X", VLLM, provided=frozenset({"extra", "flash"}))
-    assert (installed.status, installed.origin) == ("reexported", "extra:X")
+    assert (installed.status, installed.origin) == ("reexported", "extra")
     assert answer(tmp_path, files, "sglang:X", VLLM, provided=frozenset({"flash"})).status == "placeholder"
+
+
+def test_an_installed_package_that_is_not_indexed_may_or_may_not_have_a_name(tmp_path: Path) -> None:
+    files = {"sglang/__init__.py": "try:\n    from extra import X\nexcept ImportError:\n    X = None"}
+    found = answer(tmp_path, files, "sglang:X", VLLM, provided=frozenset({"extra"}))
+    assert found.status == "conditional"
 
 
 @pytest.mark.parametrize(("cuda", "status"), [(True, "defined"), (False, "missing"), (None, "conditional")])

@@ -1,0 +1,203 @@
+"""`compat resolve` on a small index and on the shipped one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compat import cli
+from compat.errors import UsageError
+from compat.index.reader import Index
+from compat.resolve.__main__ import main
+from compat.resolve.query import Query, parse_query
+from compat.resolve.scope import Request, subjects
+from compat.resolve.search import find_location, find_name, find_path
+from sources import Files, content, index, release, world
+
+QUANT = "sglang.srt.layers.quantization"
+
+
+def files(**extra: str) -> Files:
+    base = "sglang/srt/layers"
+    return {
+        "sglang/__init__.py": "",
+        f"{base}/quantization/__init__.py": "from .fp8 import Fp8Config",
+        f"{base}/quantization/fp8.py": "class Fp8Config: pass\nclass Method: pass",
+        f"{base}/linear.py": "from .quantization.fp8 import Method\nclass Linear: pass",
+        "sglang/zoo.py": "class Method: pass",
+        **extra,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "queries"),
+    [
+        ("Fp8", [("Fp8", None, False)]),
+        ("vllm.a.b", [("vllm.a.b", None, True)]),
+        ("vllm.a:B", [("B", "vllm.a", False)]),
+        ("from vllm.a import B, C as D", [("B", "vllm.a", False), ("C", "vllm.a", False)]),
+        (" from vllm.a import (B)", [("B", "vllm.a", False)]),
+        ("import vllm.a as x, sglang", [("", "vllm.a", False), ("", "sglang", False)]),
+    ],
+)
+def test_queries(text: str, queries: list[tuple[str, str | None, bool]]) -> None:
+    assert [(q.name, q.module, q.dotted) for q in parse_query(text)] == queries
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a b", "1x", "vllm..a", "a:b:c", "from . import x", "from a import *", "from a"]
+)
+def test_what_is_no_query_says_what_is(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_query(text)
+
+
+def test_the_definition_under_quantization_comes_first(tmp_path: Path) -> None:
+    found = find_name(world(tmp_path / "i", files()), "sglang", "Method")
+    assert found.place
+    assert found.place.module == f"{QUANT}.fp8"
+    assert [(place.module, place.answer.status) for place in found.others] == [
+        ("sglang.zoo", "defined"),
+        ("sglang.srt.layers.linear", "reexported"),
+    ]
+
+
+def test_a_wrong_path_is_answered_with_the_right_one(tmp_path: Path) -> None:
+    there = world(tmp_path / "i", files())
+    found = find_location(there, "sglang", QUANT, "Method")
+    assert found.status == "missing"
+    assert found.replacement
+    assert (found.replacement.module, found.replacement.name) == (f"{QUANT}.fp8", "Method")
+    assert found.statement == f"from {QUANT}.fp8 import Method"
+    assert find_path(there, "sglang", f"{QUANT}.old.Method").statement == f"from {QUANT}.fp8 import Method"
+
+
+def test_paths_may_be_modules(tmp_path: Path) -> None:
+    there = world(tmp_path / "i", files())
+    assert find_path(there, "sglang", f"{QUANT}.fp8").statement == f"import {QUANT}.fp8"
+    moved = find_location(there, "sglang", "sglang.layers.fp8", "")
+    assert (moved.status, moved.statement) == ("missing", f"import {QUANT}.fp8")
+
+
+def test_a_name_of_a_module_that_cannot_be_imported_is_missing(tmp_path: Path) -> None:
+    broken = files(**{"sglang/srt/layers/quantization/w8.py": "import vllm\nclass Only: pass"})
+    found = find_name(world(tmp_path / "i", broken), "sglang", "Only")
+    assert found.status == "missing"
+    assert found.place
+    assert found.place.answer.reason == f"{QUANT}.w8 imports vllm, which is missing"
+
+
+def test_nothing_at_all(tmp_path: Path) -> None:
+    found = find_name(world(tmp_path / "i", files()), "sglang", "Nowhere")
+    assert (found.place, found.status, found.statement) == (None, "missing", None)
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = cli.run(main, argv)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def results(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, list[dict[str, Any]]]:
+    code, out, _ = run(capsys, *argv, "--format", "json")
+    document = json.loads(out)
+    assert (document["schema"], document["command"]) == (1, "resolve")
+    assert out == json.dumps(document, indent=2, sort_keys=True) + "\n"
+    return code, document["results"]
+
+
+def test_the_seed_pair_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "Fp8LinearMethod", "--sglang", "0.4.7", "--vllm", "0.9.0.1")
+    assert code == 0
+    first, second = out.splitlines()
+    assert first.split()[:3] == ["sglang", "0.4.7", "defined"]
+    assert first.endswith("from sglang.srt.layers.quantization.fp8 import Fp8LinearMethod")
+    assert second.split()[:3] == ["vllm", "0.9.0.1", "defined"]
+    assert second.endswith("from vllm.model_executor.layers.quantization.fp8 import Fp8LinearMethod")
+
+
+def test_the_import_that_started_it_all(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = f"from {QUANT} import Fp8LinearMethod"
+    right = f"from {QUANT}.fp8 import Fp8LinearMethod"
+    code, (result,) = results(capsys, wrong, "--sglang", "0.4.7")
+    assert code == 1
+    assert (result["status"], result["import"]) == ("missing", right)
+    assert result["replacement"]["module"] == f"{QUANT}.fp8"
+    code, out, _ = run(capsys, wrong, "--sglang", "0.4.7", "--format", "import")
+    assert (code, out) == (1, right + "\n")
+
+
+def test_a_pair_decides_guards(capsys: pytest.CaptureFixture[str]) -> None:
+    code, (sglang, vllm) = results(capsys, "GPTQLinearMethod", "--pair", "seed")
+    assert code == 0
+    assert (sglang["status"], sglang["module"]) == ("reexported", f"{QUANT}.gptq")
+    assert sglang["origin"] == "vllm.model_executor.layers.quantization.gptq:GPTQLinearMethod"
+    assert vllm["status"] == "defined"
+    code, (alone,) = results(capsys, "GPTQLinearMethod", "--pair", "seed-alone")
+    assert code == 1
+    assert (alone["status"], alone["module"], alone["import"]) == ("placeholder", f"{QUANT}.gptq", None)
+
+
+def test_without_a_package_and_without_knowing(capsys: pytest.CaptureFixture[str]) -> None:
+    code, (known,) = results(capsys, "AQLMConfig", "--sglang", "0.4.7", "--without", "vllm")
+    assert (code, known["status"]) == (1, "placeholder")
+    code, (unknown,) = results(capsys, "AQLMConfig", "--sglang", "0.4.7")
+    assert (code, unknown["status"]) == (0, "conditional")
+    assert "vllm" in unknown["guard"]
+
+
+def test_specifiers_runs_and_history(capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = Index()
+    code, out, _ = run(capsys, "LinearBase", "--vllm", ">=0.9", "--format", "text")
+    assert code == 0
+    versions = shipped.versions("vllm")
+    assert f"{versions[0]}..{versions[-1]}" in out
+    _, found = results(capsys, "LinearBase", "--all")
+    history = next(result["history"] for result in found if result["package"] == "vllm")
+    assert {"module": "vllm.model_executor.layers.linear", "name": "LinearBase", "status": "defined",
+            "first": versions[0], "last": versions[-1]} in history  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["X", "--vllm", "9.9"], 2, "--vllm: the index has no vllm 9.9; near it are"),
+        (["X", "--vllm", "new"], 2, "--vllm: 'new' is not a version"),
+        (["X", "--vllm", ">>1"], 2, "--vllm: '>>1' is not a specifier"),
+        (["X", "--vllm", ">99"], 3, "--vllm: no indexed release of vllm matches '>99'"),
+        (["X", "--pair", "sed"], 2, "seed"),
+        (["a b", "--vllm", "0.9.0.1"], 2, "is no query"),
+        (["torch.nn", "--vllm", "0.9.0.1"], 2, "torch is not indexed"),
+        (["sglang.srt", "--vllm", "0.9.0.1"], 3, "no release of sglang is selected"),
+        (["--format", "xml", "X"], 2, "invalid choice: 'xml'"),
+        ([], 2, "required: QUERY"),
+    ],
+)
+def test_bad_input_is_one_line(
+    capsys: pytest.CaptureFixture[str], argv: list[str], code: int, message: str
+) -> None:
+    got, out, err = run(capsys, *argv)
+    assert (got, out) == (code, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_one_query_may_ask_for_several_names() -> None:
+    assert all(isinstance(query, Query) for query in parse_query("from vllm import A, B"))
+
+
+def test_kernels_follow_the_release_of_sglang_that_pins_them(tmp_path: Path) -> None:
+    sglang = release("1.0", {"sglang/__init__.py": ""}, ['sgl-kernel==0.2; extra == "srt"'])
+    kernels = [release(v, {"sgl_kernel/__init__.py": f"V = {v!r}"}) for v in ("0.1", "0.2")]
+    made = index(
+        tmp_path / "i",
+        content("sglang", "sglang", sglang),
+        content("sgl-kernel", "sgl_kernel", *kernels),
+        content("vllm", "vllm", release("1", {"vllm/__init__.py": ""})),
+    )
+    found, _ = subjects(Request(sglang=("1.0",)), made)
+    assert [(subject.package, subject.version) for subject in found] == [
+        ("sglang", "1.0"),
+        ("sgl-kernel", "0.2"),
+    ]
