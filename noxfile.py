@@ -1,5 +1,6 @@
 """The project's jobs: lint, types, tests, and the matrix of real pairs. `nox -l` lists them."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -56,10 +57,9 @@ def matrix(session: nox.Session, pair: str) -> None:
         session.run(*command, "run", "--help")
         return
     if len(chosen) > 1 and pair == chosen[0]:
-        rerun = [option for option in session.posargs if option == "--rerun"]
-        session.run(*command, "plan", *rerun, *chosen)
+        session.run(*command, "plan", *_only(session.posargs, "--reports", "--envs", "--rerun"), *chosen)
     try:
-        session.notify("summary", posargs=[])
+        session.notify("summary", posargs=_only(session.posargs, "--reports"))
     except ValueError:
         session.log("running in parallel: `nox -s summary` tells of all pairs")
     session.run(
@@ -72,6 +72,19 @@ def summary(session: nox.Session) -> None:
     """Tell how the pairs that were run have ended, and write the reports."""
     session.install("-e", ".[matrix]")
     session.run("python", "-m", "compat.matrix", "report", *session.posargs)
+
+
+def _only(posargs: list[str], *options: str) -> list[str]:
+    """Return those of the given options that another subcommand understands as well."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in options:
+        parser.add_argument(option, action="store_true" if option == "--rerun" else "store")
+    found = vars(parser.parse_known_args(posargs)[0])
+    kept: list[str] = []
+    for option in options:
+        value = found[option.removeprefix("--")]
+        kept += [option] if value is True else [option, value] if value else []
+    return kept
 
 
 def _chosen(session: nox.Session) -> list[str]:

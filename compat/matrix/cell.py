@@ -167,7 +167,8 @@ def _judged(
     verdict = judge(expected, facts)
     left, met, idle = known.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))
-    reasons = [f"{len(left)} disagreements between index and run time"] if left else []
+    plural = "" if len(left) == 1 else "s"
+    reasons = [f"{len(left)} disagreement{plural} between index and run time"] if left else []
     reasons += [f"an expected failure did not happen: {entry.location}" for entry in idle]
     if not counts.imported:
         reasons.append("nothing was imported: the index lists no name of this pair that is there")

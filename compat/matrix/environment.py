@@ -12,8 +12,8 @@ LINKED_BYTES_PER_SECOND = 2e9
 """What uv puts in place when its cache holds it all and only links are made."""
 FIRST_IMPORT_SECONDS = 40.0
 """The first child that imports torch and the packages, from a cold disk cache."""
-MODULE_SECONDS = 0.3
-"""Every further module."""
+MODULE_SECONDS = 0.1
+"""Every further module; measured over 255 modules of the pair `seed`."""
 CROSS = "\N{MULTIPLICATION SIGN}"
 FRAME = f" \t{CROSS}╰─▶│├"
 """What uv draws around its explanations."""
@@ -58,9 +58,10 @@ class Plan:
         if self.finished:
             return f"{self.pair_id}: {self.finished}"
         fetched = "nothing to download" if self.cached else f"downloads up to {size(self.download_bytes)}"
+        disk = size(self.disk_bytes + self.cache_bytes)
         return (
             f"{self.pair_id} ({self.describe}): {self.modules} modules, {fetched}, "
-            f"needs {size(self.disk_bytes + self.cache_bytes)} of disk and about {duration(self.seconds)}"
+            f"needs up to {disk} of disk and about {duration(self.seconds)}"
         )
 
 

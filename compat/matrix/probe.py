@@ -80,7 +80,7 @@ def machine() -> dict[str, Any]:
 def described(error: BaseException) -> dict[str, str]:
     """Return an exception as type, last line and the place where it was raised."""
     lines = [line for line in traceback.format_exception_only(type(error), error) if not line.startswith(" ")]
-    text = (lines or [type(error).__name__])[-1].strip()
+    text = " ".join((lines or [type(error).__name__])[-1].split())
     for root in sys.path:
         text = text.replace(root + os.sep, "") if root else text
     frames = traceback.extract_tb(error.__traceback__)
@@ -88,7 +88,7 @@ def described(error: BaseException) -> dict[str, str]:
     where = f"{short(inside[-1].filename)}:{inside[-1].lineno}" if inside else ""
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{short(error.filename)}:{error.lineno}"
-    return {"type": type(error).__name__, "text": text[:500], "where": where}
+    return {"type": type(error).__name__, "text": text[:300], "where": where}
 
 
 def short(path: str) -> str:

@@ -44,11 +44,11 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tupl
         UsageError: a lock is missing, or another process is running one of the pairs.
         MissingToolError: uv is missing.
     """
-    workspace.sweep(options.envs, Lines())
-    jobs = list(plan_pairs(pairs, sources, options))
-    for job in jobs:
-        say(job.plan.line())
     with stoppable():
+        workspace.sweep(options.envs, Lines())
+        jobs = list(plan_pairs(pairs, sources, options))
+        for job in jobs:
+            say(job.plan.line())
         return tuple(_outcome(job, options) for job in jobs)
 
 

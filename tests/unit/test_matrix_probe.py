@@ -66,6 +66,7 @@ FILES = {
     "tiny/hangs.py": "import threading\nthreading.Event().wait()\n",
     "tiny/leaves.py": "import os\nos._exit(3)\n",
     "tiny/exits.py": "raise SystemExit(5)\n",
+    "tiny/lines.py": "raise RuntimeError('first\\n\\n  second')\n",
     "tiny/broken.py": "x = 1\nimport tiny.gone\n",
     "tiny/typo.py": "x = = 1\n",
     "tiny/ring_a.py": "from tiny.ring_b import b\na = 1\n",
@@ -187,7 +188,7 @@ def test_names_that_the_index_lacks_are_told_and_submodules_are_not(probe: Probe
 
 
 def test_each_death_costs_one_module_only(probe: Probe) -> None:
-    deadly = ("tiny.segfault", "tiny.leaves", "tiny.exits", "tiny.broken", "tiny.typo")
+    deadly = ("tiny.segfault", "tiny.leaves", "tiny.exits", "tiny.lines", "tiny.broken", "tiny.typo")
     expected = [
         module("tiny.home", open=True),
         *map(module, deadly),
@@ -198,6 +199,7 @@ def test_each_death_costs_one_module_only(probe: Probe) -> None:
     assert facts["tiny.segfault"].error == "crashed: signal 11 (SIGSEGV)"
     assert facts["tiny.leaves"].error == "exited with code 3"
     assert facts["tiny.exits"].error == "SystemExit: 5"
+    assert facts["tiny.lines"].error == "RuntimeError: first second"
     assert facts["tiny.broken"].error == "ModuleNotFoundError: No module named 'tiny.gone'"
     assert facts["tiny.broken"].where == "tiny/broken.py:2"
     assert facts["tiny.typo"].error.startswith("SyntaxError: ")

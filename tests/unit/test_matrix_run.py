@@ -147,14 +147,14 @@ def test_a_true_index_passes_and_the_environment_is_gone(
     assert sources.asked[-1] is False, "the probe told that there is no GPU"
     told = capfd.readouterr().err.splitlines()
     assert told[0].startswith("compat: tiny (sglang 0.4.7): 3 modules, ")
-    assert "needs 200.0 MB of disk" in told[0]
+    assert "needs up to 200.0 MB of disk" in told[0]
 
 
 def test_a_false_index_fails_with_each_disagreement(house: Path) -> None:
     names = (*NAMES[:3], NameExpectation(name="old", status="defined", kind="class"))
     outcome = run_one(house, Tiny(house / "locks", names))
     assert outcome.state is State.FAILED
-    assert outcome.reason == "1 disagreements between index and run time"
+    assert outcome.reason == "1 disagreement between index and run time"
     assert [str(entry) for entry in outcome.disagreements] == [
         "sglang.quant:old: the index says defined class; really it is None"
     ]
