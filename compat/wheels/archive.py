@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from compat.errors import IntegrityError
 from compat.progress import Progress
-from compat.wheels.layout import extension_module, importable, installed_path
+from compat.wheels.layout import added_roots, extension_module, importable, installed_path
 from compat.wheels.record import read_record, verify
 from compat.wheels.registry import WheelFile
 from compat.wheels.remote import Range, RemoteFile
@@ -81,12 +81,15 @@ def read_sources(
 def read_manifest(wheel: WheelFile, session: requests.Session) -> WheelManifest:
     """Return what the central directory of `wheel` tells; the errors are those of `read_sources`."""
     with RemoteFile(wheel, session) as remote, _opened(wheel, remote) as archive:
-        members = archive.infolist()
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        paths = [member.filename for member in members]
+        added = [path for path in paths if path.endswith(".pth") and "/" not in path]
+        roots = [root for path in added for root in added_roots(_text(wheel, archive, path))]
         return WheelManifest(
             wheel=wheel,
             download_bytes=remote.size,
             installed_bytes=sum(member.file_size for member in members),
-            imports=importable(member.filename for member in members if not member.is_dir()),
+            imports=importable(paths, roots),
         )
 
 

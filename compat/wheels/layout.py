@@ -28,14 +28,27 @@ def extension_module(path: str) -> str | None:
     return found["name"] if found and found["name"].isidentifier() else None
 
 
-def importable(paths: Iterable[str]) -> tuple[str, ...]:
+def added_roots(pth: str) -> tuple[str, ...]:
+    """Return the folders below site-packages that the text of a `.pth` file puts on the import path."""
+    lines = (line.strip() for line in pth.splitlines())
+    folders = (line for line in lines if line and not line.startswith(("#", "import ", "import\t", "/")))
+    return tuple(folder.rstrip("/") for folder in folders)
+
+
+def importable(paths: Iterable[str], roots: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the top-level names that a wheel of these `paths` lets a program import, sorted.
 
     A namespace such as `nvidia`, which many wheels share, is listed by its top name alone.
+
+    Args:
+        paths: the paths inside the wheel.
+        roots: folders below site-packages that the wheel puts on the import path too.
     """
     names = set()
     packages = set()
-    for path in filter(None, map(installed_path, paths)):
+    placed = list(filter(None, map(installed_path, paths)))
+    below = [path[len(root) + 1 :] for root in roots for path in placed if path.startswith(f"{root}/")]
+    for path in (*placed, *below):
         parts = PurePosixPath(path).parts
         top = parts[0]
         if len(parts) == 1:

@@ -91,6 +91,11 @@ def test_the_manifest_needs_the_end_of_the_file_alone(
     assert len(index.log) == 1
 
 
+def test_the_manifest_follows_pth_files(publish: Publish, session: requests.Session) -> None:
+    files = {"deep/py/cut/__init__.py": b"", "deep.pth": b"deep/py\n"}
+    assert read_manifest(publish(build_wheel("Some_Thing", "1.0", files)), session).imports == ("cut", "deep")
+
+
 def test_a_file_that_differs_from_record_is_named(publish: Publish, session: requests.Session) -> None:
     wheel = publish(wheel_of(record={"some_thing/b.py": "sha256=" + "A" * 43}))
     with pytest.raises(IntegrityError, match=f"^{NAME}: some_thing/b.py differs from its digest in RECORD"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compat.wheels.layout import extension_module, importable, installed_path
+from compat.wheels.layout import added_roots, extension_module, importable, installed_path
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,10 @@ def test_which_files_are_extension_modules(path: str, expected: str | None) -> N
 )
 def test_what_a_wheel_lets_a_program_import(paths: list[str], expected: tuple[str, ...]) -> None:
     assert importable(paths) == expected
+
+
+def test_folders_that_a_pth_file_adds_count_too() -> None:
+    roots = added_roots("# comment\nimport os; os.x\nvendor/python_packages/\n/absolute\n\n")
+    assert roots == ("vendor/python_packages",)
+    paths = ["vendor/python_packages/cutlass/__init__.py", "vendor/__init__.py", "vendor.pth"]
+    assert importable(paths, roots) == ("cutlass", "vendor")
