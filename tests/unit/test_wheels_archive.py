@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 import requests
 from packaging.metadata import Metadata
-from wheelhouse import Index, build_wheel, noise, serving
 
 from compat.errors import IntegrityError
 from compat.wheels.archive import read_manifest, read_sources
 from compat.wheels.registry import Registry, WheelFile
 from compat.wheels.session import open_session
+from wheelhouse import Index, build_wheel, noise, serving
 
 NAME = "Some_Thing-1.0-py3-none-any.whl"
 

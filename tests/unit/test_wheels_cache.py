@@ -10,12 +10,12 @@ from pathlib import Path
 import platformdirs
 import pytest
 import requests
-from wheelhouse import Index, Notes, build_wheel, noise, serving
 
 from compat.errors import IntegrityError, NetworkError
 from compat.wheels.cache import FORMAT, SourceCache, default_folder
 from compat.wheels.registry import Registry, WheelFile
 from compat.wheels.session import open_session
+from wheelhouse import Index, Notes, build_wheel, noise, serving
 
 FILES = {"thing/__init__.py": b"", "thing/a.py": noise(5000).hex().encode(), "thing/k.so": noise(100)}
 

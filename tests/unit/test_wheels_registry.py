@@ -6,11 +6,11 @@ from datetime import datetime, timezone
 
 import pytest
 from packaging.version import Version
-from wheelhouse import Fault, Index, serving
 
 from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.wheels.registry import Registry
 from compat.wheels.session import LONGEST_WAIT, open_session
+from wheelhouse import Fault, Index, serving
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
-from wheelhouse import Fault, Index, Notes, build_wheel, noise, serving
 
 from compat.errors import IntegrityError, NetworkError
 from compat.wheels import remote
 from compat.wheels.registry import Registry, WheelFile
 from compat.wheels.remote import GAP, TAIL, RemoteFile
 from compat.wheels.session import open_session
+from wheelhouse import Fault, Index, Notes, build_wheel, noise, serving
 
 BODY = noise(1_500_000)
 NAME = "thing-1.0-py3-none-any.whl"
