@@ -101,3 +101,9 @@ class KnownFailure:
     link: str = ""
     when: str = "always"
     """`always`, `no-cuda` or `cuda`: on which machines it is expected."""
+    spreads: bool = False
+    """The location is a module that cannot be imported there at all, so what needs it cannot either."""
+
+    def applies(self, *, cuda: bool | None) -> bool:
+        """Return whether it is expected with or without a CUDA device; None is an unknown machine."""
+        return self.when == "always" or (cuda is not None and self.when == ("cuda" if cuda else "no-cuda"))

@@ -28,6 +28,8 @@ class Environment:
     """All top-level import names that are there, beside the standard library; None when not known."""
     cuda: bool | None = None
     """Whether there is a CUDA device."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Modules that are there and cannot be imported here, with the reason: a driver is missing, say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +252,8 @@ class World:
 
     def _direct_needs(self, module: str) -> tuple[str | None, list[str]]:
         """Return the first import of a module that must fail, and the indexed modules that it needs."""
+        if module in self.environment.broken:
+            return f"{module} cannot be imported here: {self.environment.broken[module]}", []
         package = self.owner(module)
         if package is None:
             return None, []

@@ -18,7 +18,7 @@ def explain(
         expect: the pair's entries; only those count whose `when` fits this machine.
         cuda: whether torch found a GPU.
     """
-    entries = [entry for entry in expect if entry.when in {"always", "cuda" if cuda else "no-cuda"}]
+    entries = [entry for entry in expect if entry.applies(cuda=cuda)]
     left: list[Disagreement] = []
     met: list[ExpectedFailure] = []
     used: set[KnownFailure] = set()

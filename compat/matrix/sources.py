@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 from compat.cells import Digests
@@ -48,10 +49,12 @@ class Shipped:
         return lock
 
     def index_digest(self) -> str:
-        """Return the digest of the shipped index."""
+        """Return the digest of the shipped index, and of the code that turns it into answers."""
+        from compat import guards
+        from compat.index import expectations, predicates, reader, world
         from compat.index.store import data_digest
 
-        return data_digest()
+        return _digest(data_digest(), guards, expectations, predicates, reader, world)
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         """Return what the shipped index says of every quantization module of the pair."""
@@ -69,14 +72,18 @@ def digests(pair: Pair, lock: Lock, sources: Sources) -> Digests:
 
 def pair_digest(pair: Pair) -> str:
     """Return the digest of what `matrix.toml` says of a pair."""
-    expect = [[entry.location, entry.reason, entry.link, entry.when] for entry in pair.expect]
+    expect = [[entry.location, entry.reason, entry.link, entry.when, entry.spreads] for entry in pair.expect]
     content = [pair.python, [str(requirement) for requirement in pair.requirements], expect]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def probe_digest() -> str:
     """Return the digest of the code that looks and judges."""
-    digest = hashlib.sha256()
-    for module in (probe, watch, facts, verdict, known):
+    return _digest("", probe, watch, facts, verdict, known)
+
+
+def _digest(start: str, *modules: ModuleType) -> str:
+    digest = hashlib.sha256(start.encode())
+    for module in modules:
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()

@@ -28,7 +28,7 @@ else:
 TOP_KEYS = ("defaults", "pair")
 DEFAULT_KEYS = ("python",)
 PAIR_KEYS = ("id", "python", "sglang", "sglang-extras", "vllm", "overrides", "expect")
-EXPECT_KEYS = ("location", "reason", "link", "when")
+EXPECT_KEYS = ("location", "reason", "link", "when", "spreads")
 WHEN = ("always", "no-cuda", "cuda")
 
 _ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -216,7 +216,14 @@ class _Reader:
         for key in ("location", "reason"):
             if key not in entry:
                 raise self.fail(f"{where}.{key}", "is missing")
+        spreads = entry.pop("spreads", False)
+        if not isinstance(spreads, bool):
+            raise self.fail(f"{where}.spreads", "must be true or false")
         read = {key: self.text(item, f"{where}.{key}") for key, item in entry.items()}
+        if spreads and not all(part.isidentifier() for part in read["location"].split(".")):
+            raise self.fail(
+                f"{where}.location", f"{read['location']!r} is no module, so nothing can spread from it"
+            )
         if read.get("when", WHEN[0]) not in WHEN:
             raise self.fail(f"{where}.when", f"{read['when']!r} is unknown{_nearest(read['when'], WHEN)}")
-        return KnownFailure(**read)
+        return KnownFailure(**read, spreads=spreads)

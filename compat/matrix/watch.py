@@ -59,24 +59,28 @@ class Watcher:
     def facts(self, expected: Sequence[ModuleExpectation]) -> Generator[ModuleFact]:
         """Yield one fact for every module, in the order in which they become known.
 
-        A module whose import raises, or kills a child that has imported others before, is tried once more
-        in a child of its own, and that answer counts: the failure may be an earlier module's doing. Of a
-        module that stumbles over a circular import even so, the names are looked up after the others.
+        A module of which the index says otherwise is tried once more in a child of its own, and that answer
+        counts: what was seen may be an earlier module's doing. Of a module that stumbles over a circular
+        import even so, the names are looked up after the others. A hang is not tried again.
 
         Raises:
             PreparationError: a child died before its first module.
         """
+        # What must fail comes last: a failed import leaves modules behind that spoil the child for others.
+        tasks = [_Task.of(module) for module in sorted(expected, key=lambda module: module.must_fail)]
         hopeless = {module.module for module in expected if module.must_fail}
         fine: list[str] = []
-        failed: list[_Seen] = []
-        for seen in self._shared([_Task.of(module) for module in expected]):
-            if seen.fact.imported:
+        doubtful: list[_Seen] = []
+        for seen in self._shared(tasks):
+            if seen.fact.imported and seen.fact.module not in hopeless:
                 fine.append(seen.fact.module)
-            elif seen.fact.module not in hopeless and not seen.fact.error.startswith(HUNG):
-                failed.append(seen)
+            elif seen.fact.imported or (
+                seen.fact.module not in hopeless and not seen.fact.error.startswith(HUNG)
+            ):
+                doubtful.append(seen)
                 continue
             yield seen.fact
-        for seen in failed:
+        for seen in doubtful:
             yield self._again(seen, fine)
 
     def _again(self, failed: "_Seen", fine: Sequence[str]) -> ModuleFact:

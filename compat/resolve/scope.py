@@ -96,7 +96,7 @@ def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool
     found: list[Subject] = []
     for pair in matrix.select(ids):
         lock = read_lock(pair.id, request.matrix.parent / "locks")
-        facts = environment(pair, lock, index, cuda=request.cuda, broken=request.without)
+        facts = environment(pair, lock, index, cuda=request.cuda, without=request.without)
         world = World(index, facts)
         found.extend(
             Subject(

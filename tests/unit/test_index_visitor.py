@@ -305,7 +305,7 @@ def test_the_loaded_standard_library_is_read_exactly(name: str) -> None:
     facts = read_module(Path(str(module.__file__)).read_bytes(), name, is_package=False)
     if facts.open or any(event.form == "star" for event in facts.events):
         return
-    found = {}
+    found: dict[str, list[Binding]] = {}
     for binding in settle(facts.events):
         found.setdefault(binding.name, []).append(binding)
     certain = {

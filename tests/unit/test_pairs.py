@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from wheelhouse import Fault, Index, build_wheel, serving
 
 from compat import cli, errors, pairs
 from compat.locking import WheelReader, find_uv
@@ -17,6 +16,7 @@ from compat.locks import Pinned, read_lock
 from compat.wheels.registry import Registry
 from compat.wheels.session import open_session
 from compat.wheels.tags import fitting_wheels
+from wheelhouse import Fault, Index, build_wheel, serving
 
 MATRIX = """
 [defaults]
