@@ -76,6 +76,8 @@ class Counts:
     """How much a cell compared."""
 
     modules: int = 0
+    refused: int = 0
+    """Modules of which the index says that they are missing or cannot be imported, and that really fail."""
     listed: int = 0
     """Names that the index lists; the sum of `checked`, `conditional` and `unchecked`."""
     imported: int = 0

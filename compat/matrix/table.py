@@ -9,6 +9,7 @@ HEAD = (
     "pair",
     "state",
     "modules",
+    "refused",
     "listed",
     "imported",
     "checked",
@@ -33,6 +34,7 @@ def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
                 str(count)
                 for count in (
                     outcome.counts.modules,
+                    outcome.counts.refused,
                     outcome.counts.listed,
                     outcome.counts.imported,
                     outcome.counts.checked,

@@ -30,11 +30,12 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
         expected: what the index says.
         facts: what was seen, by module; a module without a fact was never reached, which is a disagreement.
     """
-    modules = listed = imported = checked = conditional = unchecked = 0
+    modules = refused = listed = imported = checked = conditional = unchecked = 0
     found: list[Disagreement] = []
     for module in expected:
         fact = facts.get(module.module) or ModuleFact(module=module.module, error="never reached")
         modules += 1
+        refused += module.must_fail and not fact.imported
         listed += len(module.names)
         found.extend(compare_module(module, fact))
         if fact.names is None:
@@ -46,6 +47,7 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
         imported += sum(fact.names[name.name].bound for name in module.names if name.name in fact.names)
     counts = Counts(
         modules=modules,
+        refused=refused,
         listed=listed,
         imported=imported,
         checked=checked,

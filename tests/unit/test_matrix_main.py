@@ -127,7 +127,7 @@ def test_reports_are_made_from_the_outcome_files(house: Path, capsys: pytest.Cap
     document = json.loads((reports / "matrix.json").read_text())
     assert [cell["pair_id"] for cell in document["cells"]] == ["one", "two"]
     assert document["schema"] == 1
-    assert "| one | passed | 3 | 40 |" in (reports / "matrix.md").read_text()
+    assert "| one | passed | 3 | 0 | 40 |" in (reports / "matrix.md").read_text()
     page = (reports / "matrix.html").read_text()
     assert "&lt;lambda&gt;" in page
     assert "<lambda>" not in page

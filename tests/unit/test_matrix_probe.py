@@ -73,6 +73,8 @@ FILES = {
     "tiny/ring_b.py": "import tiny.ring_a\nfrom tiny.ring_a import a\nb = 1\n",
     "tiny/ring_c.py": "import sys\nif 'tiny.ring_e' not in sys.modules:\n    import tiny.ring_e\nc = 1\n",
     "tiny/ring_e.py": "from tiny.ring_c import c\ne = 1\n",
+    "tiny/half/__init__.py": "import tiny.half.whole\nimport tiny.gone\n",
+    "tiny/half/whole.py": "x = 1\n",
     "tiny/spoiler.py": "import sys\nsys.modules['tiny.spoilt_mark'] = sys\n",
     "tiny/spoilt.py": "import sys\nassert 'tiny.spoilt_mark' not in sys.modules\n",
 }
@@ -235,6 +237,14 @@ def test_an_origin_cannot_take_the_probe_down(origin: str, probe: Probe) -> None
 def test_a_module_that_an_earlier_one_has_spoilt_is_judged_alone(probe: Probe) -> None:
     facts = probe(module("tiny.spoiler", open=True), module("tiny.spoilt", open=True))
     assert facts["tiny.spoilt"].imported
+
+
+def test_what_a_failed_import_leaves_behind_does_not_count_as_imported(probe: Probe) -> None:
+    """Python keeps `tiny.half.whole` when its package fails after it: a second import then seems to work."""
+    reason = "tiny.half imports tiny.gone, which is missing"
+    expected = tuple(module(text, problem=reason) for text in ("tiny.half", "tiny.half.whole"))
+    verdict = judge(expected, probe(*expected))
+    assert (verdict.counts.refused, verdict.disagreements) == (2, ())
 
 
 def test_a_module_that_imports_only_after_others_fails_and_its_names_are_judged(probe: Probe) -> None:

@@ -101,6 +101,14 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
             f'{PAIR}vllm = "1"\nexpect = [{{ location = "m", reason = "r", when = "no_cuda" }}]',
             "pair[0].expect[0].when: 'no_cuda' is unknown (did you mean \"no-cuda\"?)",
         ),
+        (
+            f'{PAIR}vllm = "1"\nexpect = [{{ location = "m", reason = "r", spreads = 1 }}]',
+            "pair[0].expect[0].spreads: must be true or false",
+        ),
+        (
+            f'{PAIR}vllm = "1"\nexpect = [{{ location = "m:*", reason = "r", spreads = true }}]',
+            "pair[0].expect[0].location: 'm:*' is no module",
+        ),
         (f'{PAIR}vllm = "1"\n{PAIR}vllm = "2"', "pair[1].id: 'a' is taken, see pair[0].id"),
         (
             '[defaults]\npython = "3.11"\n[[pair]]\nid = "a.b"\nvllm = "1"\n[[pair]]\nid = "A-b"\nvllm = "2"',

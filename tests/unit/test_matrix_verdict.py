@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,6 +183,15 @@ def test_counts_tell_apart_what_was_checked_and_what_was_not() -> None:
         ("n", "crashed: signal 11 (SIGSEGV)"),
         ("p", "never reached"),
     ]
+
+
+def test_modules_that_fail_as_told_are_counted_apart() -> None:
+    told = ModuleExpectation(module="a", exists=True, problem="a imports b, which is missing")
+    gone, wrong = ModuleExpectation(module="b", exists=False), replace(told, module="c")
+    failed = {name: ModuleFact(module=name, error="ImportError: no") for name in "ab"}
+    verdict = judge([told, gone, wrong], {**failed, "c": ModuleFact(module="c", names={})})
+    assert (verdict.counts.modules, verdict.counts.refused) == (3, 2)
+    assert [entry.location for entry in verdict.disagreements] == ["c"]
 
 
 def test_expected_failures_explain_by_location_or_module_and_an_idle_one_is_told() -> None:
