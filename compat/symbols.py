@@ -11,6 +11,7 @@ Kind = Literal["class", "function", "module", "value"]
 """What a name is bound to; `value` is everything that is no class, function or module."""
 
 STATUSES: tuple[Status, ...] = get_args(Status)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 UNUSABLE: frozenset[Status] = frozenset({"missing", "placeholder"})
 """A location in one of these states gives no real object."""

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,13 +17,8 @@ def main(argv: Sequence[str]) -> int:
     build = commands.add_parser(
         "build",
         prog="compat index build",
-        description=(
-            "Read the wheels of the releases in matrix.toml, and of the kernel packages that they pin, "
-            "through byte ranges, and write the index."
-        ),
-    )
-    build.add_argument(
-        "--matrix", type=Path, default=Path("matrix.toml"), help="the pairs (default: %(default)s)"
+        description="Read every release of sglang, vllm and the kernel packages that has a wheel, through "
+        "byte ranges, and write the index. What was fetched or read before is taken from the cache.",
     )
     build.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
     info = commands.add_parser("info", prog="compat index info", description="List the indexed releases.")
@@ -33,7 +29,6 @@ def main(argv: Sequence[str]) -> int:
 
 def _build(arguments: argparse.Namespace) -> int:
     from compat.index.store import SHIPPED
-    from compat.matrix.spec import read_matrix
 
     try:
         from compat.index.build import build_index
@@ -41,12 +36,13 @@ def _build(arguments: argparse.Namespace) -> int:
         raise errors.MissingToolError(
             f"{error.name} is not installed; run `pip install 'sglang-vllm-compat[index]'`"
         ) from None
-    releases = {release for pair in read_matrix(arguments.matrix).pairs for release in pair.releases}
     target = arguments.output or SHIPPED
-    with on_terminal("reading wheels", None) as progress:
-        report = build_index(target, releases, progress)
-    size = target.stat().st_size
-    cli.say(f"{target.name}: {report.releases} releases, {report.modules} modules, {size / 1e6:.1f} MB")
+    begun = time.monotonic()
+    with on_terminal("reading releases", None) as progress:
+        report = build_index(target, progress)
+    size, seconds = target.stat().st_size, time.monotonic() - begun
+    cli.say(f"{target.name}: {report.releases} releases, {report.files} files, {size / 1e6:.1f} MB")
+    cli.say(f"took {seconds:.0f} s")
     cli.say(f"fetched {report.fetched / 1e6:.1f} MB of wheels of {report.wheels / 1e6:.0f} MB")
     return errors.CLEAN
 

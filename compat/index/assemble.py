@@ -1,19 +1,14 @@
-"""From the sources of a package's releases to rows: modules read, stars expanded, releases merged."""
+"""From the sources of a package's releases to intervals: modules read, stars expanded, releases merged."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from compat.guards import ALWAYS, Imports, both
-from compat.index.facts import Binding, Event, ModuleFacts, settle
+from compat.index.facts import Event
+from compat.index.modules import Key, ModuleReader, key_of
+from compat.index.rows import ModuleRows, Names, rows_of
 from compat.index.store import NameSpan, PackageContent, ReleaseRow, Span
-from compat.index.visitor import read_module
-from compat.progress import Progress, Silent
-
-Key = tuple[str, str]
-"""Module name and digest of its source: equal keys have equal facts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,40 +28,11 @@ class _Module:
 
     form: str
     key: Key | None
-    """None for an extension."""
-
-
-class FactsCache:
-    """Reads each distinct module once; safe to share between packages."""
-
-    def __init__(self, executor: Executor | None = None, progress: Progress | None = None) -> None:
-        self._executor = executor
-        self._progress = progress or Silent()
-        self._facts: dict[Key, ModuleFacts] = {}
-        self._settled: dict[Key, dict[str, tuple[Binding, ...]]] = {}
-
-    def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> None:
-        """Read the modules that are not known yet; the values are source and whether it is a package."""
-        new = {key: value for key, value in wanted.items() if key not in self._facts}
-        jobs = [(source, key[0], is_package) for key, (source, is_package) in new.items()]
-        results = self._executor.map(_read, jobs, chunksize=32) if self._executor else map(_read, jobs)
-        for key, facts in zip(new, results, strict=True):
-            self._facts[key] = facts
-            self._progress.advance()
-
-    def facts(self, key: Key) -> ModuleFacts:
-        """Return the facts of a module that has been read."""
-        return self._facts[key]
-
-    def settled(self, key: Key) -> dict[str, tuple[Binding, ...]]:
-        """Return the bindings of a module that has been read, by name."""
-        if key not in self._settled:
-            self._settled[key] = by_name(settle(self._facts[key].events))
-        return self._settled[key]
+    """None for what has no source: a compiled module, or a folder without `__init__.py`."""
 
 
 def assemble(
-    package: str, import_name: str, releases: Iterable[ReleaseSources], cache: FactsCache
+    package: str, import_name: str, releases: Iterable[ReleaseSources], reader: ModuleReader
 ) -> PackageContent:
     """Return all rows of one package.
 
@@ -74,27 +40,18 @@ def assemble(
         package: the distribution.
         import_name: its top-level import name; modules outside it are left out.
         releases: its releases in version order; each is asked for once and not kept.
-        cache: reads the modules.
+        reader: reads the modules.
     """
     merger = _Merger()
     rows: list[ReleaseRow] = []
     for position, release in enumerate(releases):
         modules, wanted = _modules(release, import_name)
-        cache.read(wanted)
-        merger.add(position, _Expanded(modules, cache))
+        merger.add(position, _Expanded(modules, reader.read(wanted)))
         rows.append(release.row)
     spans, names = merger.close(len(rows) - 1)
     return PackageContent(
         package=package, imports=(import_name,), releases=tuple(rows), spans=spans, names=names
     )
-
-
-def by_name(bindings: Iterable[Binding]) -> dict[str, tuple[Binding, ...]]:
-    """Group settled bindings by name, branches in order."""
-    grouped: dict[str, list[Binding]] = {}
-    for binding in bindings:
-        grouped.setdefault(binding.name, []).append(binding)
-    return {name: tuple(branches) for name, branches in grouped.items()}
 
 
 def module_name(path: str) -> tuple[str, bool] | None:
@@ -104,11 +61,6 @@ def module_name(path: str) -> tuple[str, bool] | None:
     if is_package:
         parts.pop()
     return (".".join(parts), is_package) if parts and all(part.isidentifier() for part in parts) else None
-
-
-def _read(job: tuple[bytes, str, bool]) -> ModuleFacts:
-    source, module, is_package = job
-    return read_module(source, module, is_package=is_package)
 
 
 def _modules(
@@ -127,7 +79,7 @@ def _modules(
         name, is_package = named
         if name in modules and modules[name].form == "package":
             continue  # `x/__init__.py` hides `x.py`
-        key = (name, hashlib.sha256(source).hexdigest())
+        key = key_of(name, source)
         modules[name] = _Module("package" if is_package else "module", key)
         wanted[key] = (source, is_package)
     for name in list(modules):
@@ -146,33 +98,32 @@ def _add_namespaces(name: str, modules: dict[str, _Module]) -> None:
 class _Expanded:
     """The modules of one release with star imports replaced by the names they bring."""
 
-    def __init__(self, modules: Mapping[str, _Module], cache: FactsCache) -> None:
+    def __init__(self, modules: Mapping[str, _Module], read: Mapping[Key, ModuleRows]) -> None:
         self.modules = modules
-        self._cache = cache
-        self._names: dict[str, dict[str, tuple[Binding, ...]]] = {}
+        self._read = read
+        self._names: dict[str, Names] = {}
         self._opened: set[str] = set()
 
-    def __iter__(self) -> Iterator[tuple[str, _Module, dict[str, tuple[Binding, ...]], bool]]:
+    def __iter__(self) -> Iterator[tuple[str, str, Names, bool]]:
         for name in sorted(self.modules):
-            bindings = self.names(name)
-            yield name, self.modules[name], bindings, self.is_open(name)
+            names = self.names(name)
+            yield name, self.modules[name].form, names, self.is_open(name)
 
     def is_open(self, module: str) -> bool:
         key = self.modules[module].key
         if key is None:
             return self.modules[module].form == "extension"
-        return module in self._opened or self._cache.facts(key).open
+        return module in self._opened or self._read[key].open
 
-    def names(self, module: str) -> dict[str, tuple[Binding, ...]]:
+    def names(self, module: str) -> Names:
         key = self.modules[module].key
         if key is None:
             return {}
-        events = self._cache.facts(key).events
-        if not any(event.form == "star" for event in events):
-            return self._cache.settled(key)
+        if not self._read[key].stars:
+            return self._read[key].names
         if module not in self._names:
             self._names[module] = {}  # what a circle of stars sees of this module while it is being read
-            self._names[module] = by_name(settle(self._without_stars(module, events)))
+            self._names[module] = rows_of(self._without_stars(module, self._read[key].stars))
         return self._names[module]
 
     def _without_stars(self, module: str, events: Iterable[Event]) -> Iterator[Event]:
@@ -195,36 +146,37 @@ class _Expanded:
         found = self.modules.get(module)
         if found is None or found.key is None:
             return
-        exports = self._cache.facts(found.key).exports
+        exports = self._read[found.key].exports
         if exports is not None:
             yield from ((name, True) for name in exports)  # a name of `__all__` that is missing does fail
             return
         for name, branches in self.names(module).items():
             if name and name[0] != "_":
-                yield name, branches[0].guard == ALWAYS
+                yield name, branches[0].guard is None
 
 
 class _Merger:
     """Merges releases, given in order, into intervals over which nothing changes."""
 
     def __init__(self) -> None:
+        self._last_names: dict[str, Names] = {}
         self._open_spans: dict[str, Span] = {}
         self._open_names: dict[str, dict[str, NameSpan]] = {}
         self._spans: list[Span] = []
         self._names: list[NameSpan] = []
 
-    def add(
-        self, position: int, release: Iterable[tuple[str, _Module, dict[str, tuple[Binding, ...]], bool]]
-    ) -> None:
+    def add(self, position: int, release: Iterable[tuple[str, str, Names, bool]]) -> None:
+        """Add one release: its modules, each with its form, its names and whether it is open."""
         seen: set[str] = set()
-        for module, what, bindings, is_open in release:
+        for module, form, names, is_open in release:
             seen.add(module)
-            span = Span(module=module, first=position, last=position, form=what.form, open=is_open)
             before = self._open_spans.get(module)
-            if before is None or (before.form, before.open) != (span.form, span.open):
+            if before is None or (before.form, before.open) != (form, is_open):
                 self._close_span(module, position)
-                self._open_spans[module] = span
-            self._merge_names(module, position, bindings)
+                self._open_spans[module] = Span(
+                    module=module, first=position, last=position, form=form, open=is_open
+                )
+            self._merge_names(module, position, names)
         for module in self._open_spans.keys() - seen:
             self._close_span(module, position)
             self._merge_names(module, position, {})
@@ -234,23 +186,23 @@ class _Merger:
         for module in list(self._open_spans):
             self._close_span(module, last + 1)
             self._merge_names(module, last + 1, {})
-        order: Callable[[Span | NameSpan], tuple[str, str, int]] = lambda span: (  # noqa: E731
-            span.module,
-            getattr(span, "name", ""),
-            span.first,
-        )
-        return tuple(sorted(self._spans, key=order)), tuple(sorted(self._names, key=order))
+        spans = sorted(self._spans, key=lambda span: (span.module, span.first))
+        names = sorted(self._names, key=lambda span: (span.module, span.name, span.first))
+        return tuple(spans), tuple(names)
 
     def _close_span(self, module: str, position: int) -> None:
         span = self._open_spans.pop(module, None)
         if span is not None:
             self._spans.append(replace(span, last=position - 1))
 
-    def _merge_names(self, module: str, position: int, bindings: Mapping[str, tuple[Binding, ...]]) -> None:
+    def _merge_names(self, module: str, position: int, names: Names) -> None:
+        if self._last_names.get(module) is names:
+            return  # the very same reading: most modules of most releases
+        self._last_names[module] = names
         opened = self._open_names.setdefault(module, {})
-        for name in [name for name, span in opened.items() if bindings.get(name) != span.branches]:
+        for name in [name for name, span in opened.items() if names.get(name) != span.branches]:
             self._names.append(replace(opened.pop(name), last=position - 1))
-        for name, branches in bindings.items():
+        for name, branches in names.items():
             if name not in opened:
                 opened[name] = NameSpan(
                     module=module, name=name, first=position, last=position, branches=branches

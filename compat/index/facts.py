@@ -29,6 +29,8 @@ class Event:
     """A class or function whose body does nothing."""
     truth: Guard | None = None
     """When the value is a condition: that condition."""
+    signature: str | None = None
+    """How a class or function is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Binding:
     target: str | None
     guard: Guard
     truth: Guard | None
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ def _binding(event: Event, branches: list[Event]) -> Binding:
         target=None if event.form in ("class", "function") else event.target,
         guard=event.guard,
         truth=event.truth,
+        signature=event.signature,
     )
 
 

@@ -12,8 +12,8 @@ from packaging.version import InvalidVersion, Version
 from compat import guards
 from compat.errors import IntegrityError, UsageError
 from compat.guards import ALWAYS, Guard
-from compat.index.store import SCHEMA_VERSION, SHIPPED, TRUE
-from compat.symbols import Kind, Status
+from compat.index.store import SCHEMA_VERSION, SHIPPED
+from compat.symbols import KINDS, STATUSES, Kind, Status, location
 
 
 class Branch(NamedTuple):
@@ -24,6 +24,7 @@ class Branch(NamedTuple):
     target: str | None
     guard: Guard
     truth: Guard | None
+    signature: str | None
 
 
 class ModuleRow(NamedTuple):
@@ -59,6 +60,7 @@ class Index:
             self.packages[name] = number
             for top in json.loads(imports):
                 self.owners.setdefault(top, []).append(name)
+        self._text = lru_cache(maxsize=200_000)(self._read_text)
         self._guard = lru_cache(maxsize=None)(self._read_guard)
         self.branches = lru_cache(maxsize=200_000)(self._read_branches)
         self.module = lru_cache(maxsize=50_000)(self._read_module)
@@ -107,8 +109,8 @@ class Index:
     def names(self, module: str, package: str, position: int) -> dict[str, tuple[Branch, ...]]:
         """Return every name that a module binds in a release; `""` holds imports that bind nothing."""
         query = """
-            SELECT names.name, status, kind, targets.location, guard, truth
-            FROM bindings JOIN names ON names.id = bindings.name LEFT JOIN targets ON targets.id = target
+            SELECT names.name, status, kind, target_module, target_name, guard, truth, signature
+            FROM bindings JOIN names ON names.id = bindings.name
             WHERE module = (SELECT id FROM modules WHERE name = ?)
               AND package = ? AND ? BETWEEN first AND last
             ORDER BY names.name, branch"""
@@ -159,13 +161,12 @@ class Index:
     def _read_branches(self, module: str, name: str, package: str, position: int) -> tuple[Branch, ...]:
         """Return the branches of one location in one release; empty when it binds nothing."""
         query = """
-            SELECT status, kind, targets.location, guard, truth
-            FROM bindings LEFT JOIN targets ON targets.id = target
-            WHERE bindings.name = (SELECT id FROM names WHERE name = ?)
-              AND module = (SELECT id FROM modules WHERE name = ?)
-              AND package = ? AND ? BETWEEN first AND last
+            SELECT status, kind, target_module, target_name, guard, truth, signature FROM bindings
+            WHERE module = (SELECT id FROM modules WHERE name = ?)
+              AND package = ? AND name = (SELECT id FROM names WHERE name = ?)
+              AND ? BETWEEN first AND last
             ORDER BY branch"""
-        rows = self._rows(query, name, module, self.packages[package], position)
+        rows = self._rows(query, module, self.packages[package], name, position)
         return tuple(self._branch(*row) for row in rows)
 
     def _read_module(self, module: str, package: str, position: int) -> ModuleRow | None:
@@ -177,20 +178,27 @@ class Index:
         rows = self._rows(query, module, self.packages[package], position)
         return ModuleRow(rows[0][0], bool(rows[0][1])) if rows else None
 
-    def _branch(self, status: Any, kind: Any, target: Any, guard: int | None, truth: int | None) -> Branch:
+    def _branch(self, *columns: Any) -> Branch:
+        status, kind, target_module, target_name, guard, truth, signature = columns
+        target = None
+        if target_module is not None:
+            name = "" if target_name is None else self._text("names", "name", target_name)
+            target = location(self._text("modules", "name", target_module), name)
         return Branch(
-            status,
-            kind,
+            STATUSES[status],
+            None if kind is None else KINDS[kind],
             target,
             ALWAYS if guard is None else self._guard(guard),
             None if truth is None else self._guard(truth),
+            None if signature is None else self._text("signatures", "text", signature),
         )
 
     def _read_guard(self, number: int) -> Guard:
-        if number == TRUE:
-            return ALWAYS
-        ((tree,),) = self._rows("SELECT tree FROM guards WHERE id = ?", number)
-        return guards.from_json(json.loads(tree))
+        return guards.from_json(json.loads(self._text("guards", "text", number)))
+
+    def _read_text(self, table: str, column: str, number: int) -> str:
+        ((text,),) = self._rows(f"SELECT {column} FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
+        return str(text)
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:

@@ -13,38 +13,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compat import guards
+from packaging.requirements import Requirement
+from packaging.version import Version
+
 from compat.files import replacing
-from compat.guards import ALWAYS
-from compat.index.facts import Binding
+from compat.index.rows import Row
+from compat.symbols import KINDS, STATUSES, split_location
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "index.sqlite"
 """The index that comes with this package; written by `python -m compat.index build`."""
 
 SCHEMA_VERSION = 1
-TRUE = 0
-"""The number of the guard that always holds; it has no row, and NULL stands for no guard at all."""
 _APPLICATION_ID = 0x73766370  # "svcp", shown by `file`
 
 _TABLES = """
 CREATE TABLE packages (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, imports TEXT NOT NULL);
 CREATE TABLE releases (
     package INTEGER NOT NULL, position INTEGER NOT NULL, version TEXT NOT NULL, wheel TEXT NOT NULL,
-    sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist TEXT NOT NULL,
+    sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist TEXT NOT NULL, torch TEXT,
     PRIMARY KEY (package, position), UNIQUE (package, version)) WITHOUT ROWID;
 CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE targets (id INTEGER PRIMARY KEY, location TEXT NOT NULL UNIQUE);
-CREATE TABLE guards (id INTEGER PRIMARY KEY, tree TEXT NOT NULL UNIQUE);
+CREATE TABLE guards (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE signatures (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE spans (
     module INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     form TEXT NOT NULL, open INTEGER NOT NULL, PRIMARY KEY (module, package, first)) WITHOUT ROWID;
 CREATE TABLE bindings (
-    name INTEGER NOT NULL, module INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL,
-    branch INTEGER NOT NULL, last INTEGER NOT NULL, status TEXT NOT NULL, kind TEXT, target INTEGER,
-    guard INTEGER, truth INTEGER, PRIMARY KEY (name, module, package, first, branch)) WITHOUT ROWID;
-CREATE INDEX bindings_by_module ON bindings (module, package);
+    module INTEGER NOT NULL, package INTEGER NOT NULL, name INTEGER NOT NULL, first INTEGER NOT NULL,
+    branch INTEGER NOT NULL, last INTEGER NOT NULL, status INTEGER NOT NULL, kind INTEGER,
+    target_module INTEGER, target_name INTEGER, guard INTEGER, truth INTEGER, signature INTEGER,
+    PRIMARY KEY (module, package, name, first, branch)) WITHOUT ROWID;
+CREATE INDEX bindings_by_name ON bindings (name);
 """
+"""`status` and `kind` are places in `STATUSES` and `KINDS`; a target without a name is a module."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,19 @@ class ReleaseRow:
     """ISO date and time, UTC."""
     requires_python: str | None
     requires_dist: tuple[str, ...]
+
+    @property
+    def torch(self) -> str | None:
+        """The version of torch that it pins, when it pins one."""
+        requirements = (Requirement(line) for line in self.requires_dist)
+        pins = {
+            specifier.version
+            for requirement in requirements
+            if requirement.name == "torch"
+            for specifier in requirement.specifier
+            if specifier.operator == "=="
+        }
+        return max(pins, key=Version) if pins else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +96,7 @@ class NameSpan:
     name: str
     first: int
     last: int
-    branches: tuple[Binding, ...]
+    branches: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,44 +136,30 @@ def data_digest(path: Path = SHIPPED) -> str:
 
 
 def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
-    spans = [span for content in contents for span in content.spans]
-    names = [span for content in contents for span in content.names]
-    branches = [branch for span in names for branch in span.branches]
-    trees = {
-        _tree(guard) for branch in branches for guard in (branch.guard, branch.truth) if guard is not None
-    }
-    packages = _intern(
-        database,
-        "packages",
-        (content.package for content in contents),
-        "name, imports",
-        {content.package: json.dumps(content.imports) for content in contents},
-    )
+    rows = [row for content in contents for span in content.names for row in span.branches]
+    targets = {split_location(row.target) for row in rows if row.target}
+    imports = {content.package: json.dumps(content.imports) for content in contents}
+    packages = _intern(database, "packages", imports, "name", imports)
     modules = _intern(
-        database, "modules", [*(span.module for span in spans), *(span.module for span in names)]
+        database,
+        "modules",
+        {span.module for content in contents for span in content.spans} | {module for module, _ in targets},
+        "name",
     )
-    words = _intern(database, "names", (span.name for span in names))
-    targets = _intern(
-        database, "targets", (branch.target for branch in branches if branch.target), "location"
+    names = _intern(
+        database,
+        "names",
+        {span.name for content in contents for span in content.names} | {name for _, name in targets if name},
+        "name",
     )
-    known_guards = _intern(database, "guards", trees - {_tree(ALWAYS)}, "tree")
+    texts = {text for row in rows for text in (row.guard, row.truth) if text is not None}
+    known_guards = _intern(database, "guards", texts, "text")
+    signatures = _intern(database, "signatures", {row.signature for row in rows if row.signature}, "text")
     for content in contents:
         package = packages[content.package]
         database.executemany(
-            "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    package,
-                    position,
-                    row.version,
-                    row.wheel,
-                    row.sha256,
-                    row.uploaded,
-                    row.requires_python,
-                    json.dumps(row.requires_dist),
-                )
-                for position, row in enumerate(content.releases)
-            ),
+            "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (_release(package, position, row) for position, row in enumerate(content.releases)),
         )
         database.executemany(
             "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?)",
@@ -167,45 +168,59 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
                 for span in content.spans
             ),
         )
-        rows = [
-            (
-                (words[span.name], modules[span.module], package, span.first, number),
-                (span.last, branch.status, branch.kind, targets.get(branch.target or "")),
-                (known_guards.get(_tree(branch.guard)), _number(branch.truth, known_guards)),
-            )
+        bindings = [
+            (modules[span.module], package, names[span.name], span.first, branch, span.last, row)
             for span in content.names
-            for number, branch in enumerate(span.branches)
+            for branch, row in enumerate(span.branches)
         ]
-        rows.sort(key=lambda row: row[0])
+        bindings.sort(key=lambda binding: binding[:5])
         database.executemany(
-            "INSERT INTO bindings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            ((*key, *what, *when) for key, what, when in rows),
+            "INSERT INTO bindings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    *place,
+                    STATUSES.index(row.status),
+                    None if row.kind is None else KINDS.index(row.kind),
+                    *_target(row.target, modules, names),
+                    known_guards.get(row.guard or ""),
+                    known_guards.get(row.truth or ""),
+                    signatures.get(row.signature or ""),
+                )
+                for *place, row in bindings
+            ),
         )
 
 
-def _number(truth: guards.Guard | None, known: Mapping[str, int]) -> int | None:
-    return None if truth is None else known.get(_tree(truth), TRUE)
+def _release(package: int, position: int, row: ReleaseRow) -> tuple[Any, ...]:
+    texts = (row.version, row.wheel, row.sha256, row.uploaded, row.requires_python)
+    return (package, position, *texts, json.dumps(row.requires_dist), row.torch)
+
+
+def _target(
+    target: str | None, modules: Mapping[str, int], names: Mapping[str, int]
+) -> tuple[int | None, int | None]:
+    if target is None:
+        return None, None
+    module, name = split_location(target)
+    return modules[module], names[name] if name else None
 
 
 def _intern(
     database: sqlite3.Connection,
     table: str,
     texts: Iterable[str],
-    columns: str = "name",
+    column: str,
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, int]:
     """Fill a table of distinct texts, numbered from 1 in sorted order, and return the numbers."""
-    numbers = {text: number for number, text in enumerate(sorted(set(texts)), start=1)}
+    numbers = {text: number for number, text in enumerate(sorted(texts), start=1)}
     rows: list[tuple[Any, ...]] = [
         (number, text, *(() if more is None else (more[text],))) for text, number in numbers.items()
     ]
+    columns = f"id, {column}" if more is None else f"id, {column}, imports"
     marks = ", ".join("?" * (2 if more is None else 3))
-    database.executemany(f"INSERT INTO {table} (id, {columns}) VALUES ({marks})", rows)  # noqa: S608 -- constants
+    database.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608 -- constants
     return numbers
-
-
-def _tree(guard: guards.Guard) -> str:
-    return json.dumps(guards.to_json(guard), separators=(",", ":"))
 
 
 def _forget_library_version(path: Path) -> None:

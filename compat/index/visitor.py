@@ -8,6 +8,7 @@ from compat.index.conditions import Conditions
 from compat.index.facts import Event, Form, ModuleFacts, presence
 from compat.index.hollow import is_hollow
 from compat.index.lazy import Resolve, read_getattr
+from compat.index.signatures import signature
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 ANY = "typing:Any"
@@ -142,7 +143,8 @@ class _Visitor:
         if node.name == "__getattr__" and isinstance(node, ast.FunctionDef):
             self._getattrs.append(node)
         form: Form = "class" if isinstance(node, ast.ClassDef) else "function"
-        self._bind(node.name, form, guard, hollow=hollow, truth=self._predicate(node))
+        truth = self._predicate(node)
+        self._bind(node.name, form, guard, hollow=hollow, truth=truth, signature=signature(node))
         (self._hollow.add if hollow else self._hollow.discard)(node.name)
         self._names.pop(node.name, None)
 
@@ -295,8 +297,17 @@ class _Visitor:
         target: str | None = None,
         hollow: bool = False,
         truth: Guard | None = None,
+        signature: str | None = None,
     ) -> None:
-        event = Event(name=name, form=form, guard=guard, target=target, hollow=hollow, truth=truth)
+        event = Event(
+            name=name,
+            form=form,
+            guard=guard,
+            target=target,
+            hollow=hollow,
+            truth=truth,
+            signature=signature,
+        )
         self.events.append(event)
         self._by_name.setdefault(name, []).append(event)
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 
-from compat.index.assemble import FactsCache, ReleaseSources, assemble
+from compat.index.assemble import ReleaseSources, assemble
+from compat.index.modules import ModuleReader
 from compat.index.reader import Index
 from compat.index.store import PackageContent, ReleaseRow, write_index
 from compat.index.world import Environment, World
@@ -31,7 +32,7 @@ def release(version: str, files: Files, requires: Sequence[str] = ()) -> Release
 
 def content(package: str, import_name: str, *releases: ReleaseSources) -> PackageContent:
     """Return the rows of a package with these releases."""
-    return assemble(package, import_name, releases, FactsCache())
+    return assemble(package, import_name, releases, ModuleReader())
 
 
 def index(path: Path, *contents: PackageContent) -> Index:

@@ -1,0 +1,83 @@
+"""How a definition is called: parameters by name, kind and default; annotations do not matter to a caller."""
+
+import ast
+import json
+from collections.abc import Iterator
+
+METHODS = frozenset(
+    {
+        "__init__",
+        "apply",
+        "create_weights",
+        "from_config",
+        "get_quant_method",
+        "process_weights_after_loading",
+    }
+)
+"""The methods of a class whose parameters are kept: its making, and what a quantization method must have."""
+
+_DEFAULT_LIMIT = 60
+
+
+def signature(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
+    """Return a function's parameters, or JSON of a class's methods and theirs; None when it has none.
+
+    The `__init__` that `@dataclass` makes is derived from the fields that the class itself declares.
+    """
+    if not isinstance(node, ast.ClassDef):
+        return parameters(node.args)
+    methods = {
+        statement.name: parameters(statement.args)
+        for statement in node.body
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name in METHODS
+    }
+    if "__init__" not in methods and any(map(_is_dataclass, node.decorator_list)):
+        methods["__init__"] = f"(self{''.join(_fields(node))})"
+    return json.dumps(methods, sort_keys=True, separators=(",", ":")) if methods else None
+
+
+def parameters(arguments: ast.arguments) -> str:
+    """Return parameters as in source, without annotations: `(self, x, *, prefix='')`."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    required = len(positional) - len(arguments.defaults)
+    parts: list[str] = []
+    for number, argument in enumerate(positional):
+        default = arguments.defaults[number - required] if number >= required else None
+        parts.append(_parameter(argument.arg, default))
+        if number + 1 == len(arguments.posonlyargs):
+            parts.append("/")
+    if arguments.vararg:
+        parts.append(f"*{arguments.vararg.arg}")
+    elif arguments.kwonlyargs:
+        parts.append("*")
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    parts.extend(_parameter(argument.arg, default) for argument, default in pairs)
+    if arguments.kwarg:
+        parts.append(f"**{arguments.kwarg.arg}")
+    return f"({', '.join(parts)})"
+
+
+def _parameter(name: str, default: ast.expr | None) -> str:
+    return name if default is None else f"{name}={_default(default)}"
+
+
+def _default(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return repr(node.value)[:_DEFAULT_LIMIT]
+    if isinstance(node, ast.Name):
+        return node.id
+    return ast.unparse(node)[:_DEFAULT_LIMIT]
+
+
+def _is_dataclass(decorator: ast.expr) -> bool:
+    node = decorator.func if isinstance(decorator, ast.Call) else decorator
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name == "dataclass"
+
+
+def _fields(node: ast.ClassDef) -> Iterator[str]:
+    for statement in node.body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+                if "ClassVar" not in ast.unparse(annotation):
+                    yield f", {_parameter(name, value)}"
