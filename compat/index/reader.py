@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from compat import guards
 from compat.errors import IntegrityError, UsageError
 from compat.guards import ALWAYS, Guard
-from compat.index.store import SCHEMA_VERSION, SHIPPED
+from compat.index.store import SCHEMA_VERSION, SHIPPED, unpacked
 from compat.symbols import KINDS, STATUSES, Kind, Status, location
 
 
@@ -96,7 +96,7 @@ class Index:
         """Return the Requires-Dist lines of a release."""
         query = "SELECT requires_dist FROM releases WHERE package = ? AND position = ?"
         ((text,),) = self._rows(query, self.packages[package], position)
-        return tuple(json.loads(text))
+        return tuple(json.loads(unpacked(text)))
 
     def binders(self, name: str, package: str, position: int) -> tuple[str, ...]:
         """Return the modules of a release that bind `name` in some branch, ordered by name."""
@@ -198,7 +198,7 @@ class Index:
 
     def _read_text(self, table: str, column: str, number: int) -> str:
         ((text,),) = self._rows(f"SELECT {column} FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
-        return str(text)
+        return unpacked(text)
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:

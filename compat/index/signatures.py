@@ -16,7 +16,7 @@ METHODS = frozenset(
 )
 """The methods of a class whose parameters are kept: its making, and what a quantization method must have."""
 
-_DEFAULT_LIMIT = 60
+_DEFAULT_LIMIT = 40
 
 
 def signature(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
@@ -62,11 +62,19 @@ def _parameter(name: str, default: ast.expr | None) -> str:
 
 
 def _default(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant):
-        return repr(node.value)[:_DEFAULT_LIMIT]
-    if isinstance(node, ast.Name):
-        return node.id
-    return ast.unparse(node)[:_DEFAULT_LIMIT]
+    """Return a default when it is short to tell; that there is one is what matters to a caller."""
+    match node:
+        case ast.Constant(value=value):
+            text = repr(value)
+        case ast.Name(id=text):
+            pass
+        case ast.Attribute(value=ast.Name(id=base), attr=attribute):
+            text = f"{base}.{attribute}"
+        case ast.UnaryOp() | ast.List(elts=[]) | ast.Tuple() | ast.Dict(keys=[]):
+            text = ast.unparse(node)
+        case _:
+            return "..."
+    return text if len(text) <= _DEFAULT_LIMIT else "..."
 
 
 def _is_dataclass(decorator: ast.expr) -> bool:

@@ -7,6 +7,7 @@ release, given as positions in the package's ordered list of releases.
 import hashlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,18 +25,20 @@ SHIPPED = Path(__file__).resolve().parent.parent / "data" / "index.sqlite"
 """The index that comes with this package; written by `python -m compat.index build`."""
 
 SCHEMA_VERSION = 1
+_LONG = 120
+"""Characters from which a text is worth compressing."""
 _APPLICATION_ID = 0x73766370  # "svcp", shown by `file`
 
 _TABLES = """
 CREATE TABLE packages (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, imports TEXT NOT NULL);
 CREATE TABLE releases (
     package INTEGER NOT NULL, position INTEGER NOT NULL, version TEXT NOT NULL, wheel TEXT NOT NULL,
-    sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist TEXT NOT NULL, torch TEXT,
+    sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist NOT NULL, torch TEXT,
     PRIMARY KEY (package, position), UNIQUE (package, version)) WITHOUT ROWID;
 CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE guards (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE signatures (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE guards (id INTEGER PRIMARY KEY, text NOT NULL);
+CREATE TABLE signatures (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE spans (
     module INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     form TEXT NOT NULL, open INTEGER NOT NULL, PRIMARY KEY (module, package, first)) WITHOUT ROWID;
@@ -46,7 +49,7 @@ CREATE TABLE bindings (
     PRIMARY KEY (module, package, name, first, branch)) WITHOUT ROWID;
 CREATE INDEX bindings_by_name ON bindings (name);
 """
-"""`status` and `kind` are places in `STATUSES` and `KINDS`; a target without a name is a module."""
+"""Columns without a type hold what `packed` makes. `status` and `kind` are places in `STATUSES` and `KINDS`; a target without a name is a module."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,17 @@ def write_index(target: Path, contents: Iterable[PackageContent]) -> None:
         _forget_library_version(part)
 
 
+def packed(text: str) -> str | bytes:
+    """Return a text as it is kept: compressed when that pays."""
+    small = zlib.compress(text.encode(), 9) if len(text) > _LONG else b""
+    return small if small and len(small) < len(text) else text
+
+
+def unpacked(kept: str | bytes) -> str:
+    """Return the text that `packed` was given."""
+    return zlib.decompress(kept).decode() if isinstance(kept, bytes) else kept
+
+
 def data_digest(path: Path = SHIPPED) -> str:
     """Return the SHA-256 of the index file, in hexadecimal."""
     with path.open("rb") as file:
@@ -193,7 +207,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
 
 def _release(package: int, position: int, row: ReleaseRow) -> tuple[Any, ...]:
     texts = (row.version, row.wheel, row.sha256, row.uploaded, row.requires_python)
-    return (package, position, *texts, json.dumps(row.requires_dist), row.torch)
+    return (package, position, *texts, packed(json.dumps(row.requires_dist)), row.torch)
 
 
 def _target(
@@ -214,8 +228,9 @@ def _intern(
 ) -> dict[str, int]:
     """Fill a table of distinct texts, numbered from 1 in sorted order, and return the numbers."""
     numbers = {text: number for number, text in enumerate(sorted(texts), start=1)}
+    kept = packed if column == "text" else str
     rows: list[tuple[Any, ...]] = [
-        (number, text, *(() if more is None else (more[text],))) for text, number in numbers.items()
+        (number, kept(text), *(() if more is None else (more[text],))) for text, number in numbers.items()
     ]
     columns = f"id, {column}" if more is None else f"id, {column}, imports"
     marks = ", ".join("?" * (2 if more is None else 3))
