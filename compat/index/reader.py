@@ -60,6 +60,11 @@ class Index:
             self.packages[name] = number
             for top in json.loads(imports):
                 self.owners.setdefault(top, []).append(name)
+        self._sizes: dict[str, int] = {
+            table: self._rows(f"SELECT max(id) FROM {table}")[0][0] or 0  # noqa: S608 -- constants
+            for table in ("modules", "names")
+        }
+        self._number = lru_cache(maxsize=200_000)(self._find_number)
         self._text = lru_cache(maxsize=200_000)(self._read_text)
         self._guard = lru_cache(maxsize=None)(self._read_guard)
         self.branches = lru_cache(maxsize=200_000)(self._read_branches)
@@ -102,20 +107,22 @@ class Index:
         """Return the modules of a release that bind `name` in some branch, ordered by name."""
         query = """
             SELECT DISTINCT modules.name FROM bindings JOIN modules ON modules.id = bindings.module
-            WHERE bindings.name = (SELECT id FROM names WHERE name = ?)
-              AND package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
-        return tuple(m for (m,) in self._rows(query, name, self.packages[package], position))
+            WHERE bindings.name = ? AND package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
+        number = self._number("names", name)
+        return tuple(m for (m,) in self._rows(query, number, self.packages[package], position))
 
     def names(self, module: str, package: str, position: int) -> dict[str, tuple[Branch, ...]]:
         """Return every name that a module binds in a release; `""` holds imports that bind nothing."""
         query = """
             SELECT names.name, status, kind, target_module, target_name, guard, truth, signature
             FROM bindings JOIN names ON names.id = bindings.name
-            WHERE module = (SELECT id FROM modules WHERE name = ?)
+            WHERE module = ?
               AND package = ? AND ? BETWEEN first AND last
             ORDER BY names.name, branch"""
         found: dict[str, list[Branch]] = {}
-        for name, *columns in self._rows(query, module, self.packages[package], position):
+        for name, *columns in self._rows(
+            query, self._number("modules", module), self.packages[package], position
+        ):
             found.setdefault(name, []).append(self._branch(*columns))
         return {name: tuple(branches) for name, branches in found.items()}
 
@@ -140,8 +147,8 @@ class Index:
         """Return whether any module of any release of a package binds `name`."""
         query = """
             SELECT 1 FROM bindings
-            WHERE name = (SELECT id FROM names WHERE name = ?) AND package = ? LIMIT 1"""
-        return bool(self._rows(query, name, self.packages[package]))
+            WHERE name = ? AND package = ? LIMIT 1"""
+        return bool(self._rows(query, self._number("names", name), self.packages[package]))
 
     def modules_ever(self, package: str) -> tuple[str, ...]:
         """Return every module of a package in any release, ordered by name."""
@@ -154,28 +161,36 @@ class Index:
         """Return every name that a module binds in any release."""
         query = """
             SELECT DISTINCT names.name FROM bindings JOIN names ON names.id = bindings.name
-            WHERE module = (SELECT id FROM modules WHERE name = ?) AND package = ? AND names.name != ''
+            WHERE module = ? AND package = ? AND names.name != ''
             ORDER BY names.name"""
-        return tuple(name for (name,) in self._rows(query, module, self.packages[package]))
+        return tuple(
+            name for (name,) in self._rows(query, self._number("modules", module), self.packages[package])
+        )
 
     def _read_branches(self, module: str, name: str, package: str, position: int) -> tuple[Branch, ...]:
         """Return the branches of one location in one release; empty when it binds nothing."""
         query = """
             SELECT status, kind, target_module, target_name, guard, truth, signature FROM bindings
-            WHERE module = (SELECT id FROM modules WHERE name = ?)
-              AND package = ? AND name = (SELECT id FROM names WHERE name = ?)
+            WHERE module = ?
+              AND package = ? AND name = ?
               AND ? BETWEEN first AND last
             ORDER BY branch"""
-        rows = self._rows(query, module, self.packages[package], name, position)
+        rows = self._rows(
+            query,
+            self._number("modules", module),
+            self.packages[package],
+            self._number("names", name),
+            position,
+        )
         return tuple(self._branch(*row) for row in rows)
 
     def _read_module(self, module: str, package: str, position: int) -> ModuleRow | None:
         """Return a module of a release, or None when the release has none of that name."""
         query = """
             SELECT form, open FROM spans
-            WHERE module = (SELECT id FROM modules WHERE name = ?)
+            WHERE module = ?
               AND package = ? AND ? BETWEEN first AND last"""
-        rows = self._rows(query, module, self.packages[package], position)
+        rows = self._rows(query, self._number("modules", module), self.packages[package], position)
         return ModuleRow(rows[0][0], bool(rows[0][1])) if rows else None
 
     def _branch(self, *columns: Any) -> Branch:
@@ -195,6 +210,17 @@ class Index:
 
     def _read_guard(self, number: int) -> Guard:
         return guards.from_json(json.loads(self._text("guards", "text", number)))
+
+    def _find_number(self, table: str, text: str) -> int | None:
+        """Return the number of a module or name; None when the index has none of that text."""
+        low, high = 1, self._sizes[table]
+        while low <= high:
+            middle = (low + high) // 2
+            found = self._text(table, "name", middle)
+            if found == text:
+                return middle
+            low, high = (middle + 1, high) if found < text else (low, middle - 1)
+        return None
 
     def _read_text(self, table: str, column: str, number: int) -> str:
         ((text,),) = self._rows(f"SELECT {column} FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants

@@ -25,8 +25,8 @@ SHIPPED = Path(__file__).resolve().parent.parent / "data" / "index.sqlite"
 """The index that comes with this package; written by `python -m compat.index build`."""
 
 SCHEMA_VERSION = 1
-_LONG = 120
-"""Characters from which a text is worth compressing."""
+_LONG = 1000
+"""Characters from which a text is compressed by itself; shorter ones pack better together, in a wheel."""
 _APPLICATION_ID = 0x73766370  # "svcp", shown by `file`
 
 _TABLES = """
@@ -35,8 +35,8 @@ CREATE TABLE releases (
     package INTEGER NOT NULL, position INTEGER NOT NULL, version TEXT NOT NULL, wheel TEXT NOT NULL,
     sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist NOT NULL, torch TEXT,
     PRIMARY KEY (package, position), UNIQUE (package, version)) WITHOUT ROWID;
-CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE guards (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE signatures (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE spans (
@@ -49,7 +49,9 @@ CREATE TABLE bindings (
     PRIMARY KEY (module, package, name, first, branch)) WITHOUT ROWID;
 CREATE INDEX bindings_by_name ON bindings (name);
 """
-"""Columns without a type hold what `packed` makes. `status` and `kind` are places in `STATUSES` and `KINDS`; a target without a name is a module."""
+"""Modules, names, guards and signatures are numbered from 1 in the order of their texts: a number is found by
+bisection, and these tables need no index. Columns without a type hold what `packed` makes. `status` and `kind`
+are places in `STATUSES` and `KINDS`; a target without a name is a module."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
