@@ -102,7 +102,7 @@ class WheelReader:
 
     def __init__(self, registry: Registry) -> None:
         """Read from `registry`."""
-        self._registry = registry
+        self.registry = registry
         self._manifests: dict[str, WheelManifest] = {}
 
     def read(
@@ -129,7 +129,7 @@ class WheelReader:
         return packages
 
     def _package(self, name: NormalizedName, pin: Pinned, python: str) -> LockedPackage:
-        files = (file for file in self._registry.files(name) if file.version == pin.version)
+        files = (file for file in self.registry.files(name) if file.version == pin.version)
         wheels = fitting_wheels(files, python)
         if not wheels:
             guess = name.removeprefix("python-").removesuffix("-python").replace("-", "_")
@@ -150,7 +150,7 @@ class WheelReader:
 
     def _manifest(self, wheel: WheelFile) -> WheelManifest:
         if wheel.sha256 not in self._manifests:
-            self._manifests[wheel.sha256] = read_manifest(wheel, self._registry.session)
+            self._manifests[wheel.sha256] = read_manifest(wheel, self.registry.session)
         return self._manifests[wheel.sha256]
 
 

@@ -81,6 +81,10 @@ def _lock(pairs: Sequence[Pair], folder: Path) -> list[dict[str, Any]]:
 def _lock_one(pair: Pair, folder: Path, uv: str, reader: "WheelReader") -> dict[str, Any]:
     from compat.locking import compile_requirements
 
+    for release in pair.releases:
+        reader.registry.wheel(
+            release.package, release.version
+        )  # an unknown version is told with its neighbours
     cli.say(f"resolving {pair.id}: {pair.describe()}, Python {pair.python}")
     pinned = compile_requirements(pair, uv)
     with on_terminal(f"reading the wheels of {pair.id}", len(pinned)) as progress:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from difflib import get_close_matches
+from bisect import bisect_left
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,12 +88,12 @@ class Index:
             raise UsageError(
                 f"{where}: {version!r} is not a version (write one such as {known[-1]})"
             ) from None
-        for position, candidate in enumerate(known):
-            if Version(candidate) == wanted:
-                return position
-        near = get_close_matches(version, known, n=3, cutoff=0.3) or list(known[-1:])
+        place = bisect_left(known, wanted, key=Version)
+        if place < len(known) and Version(known[place]) == wanted:
+            return place
+        near = ", ".join(known[max(0, place - 2) : place + 2])
         raise UsageError(
-            f"{where}: the index has no {package} {version}; near it are {', '.join(near)} "
+            f"{where}: the index has no {package} {version}; near it are {near} "
             f"(`python -m compat.index info` lists all)"
         )
 

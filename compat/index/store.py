@@ -8,8 +8,8 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from compat.errors import DiskError
 from compat.files import replacing
 from compat.index.rows import Row
 from compat.symbols import KINDS, STATUSES, split_location
@@ -50,8 +51,8 @@ CREATE TABLE bindings (
 CREATE INDEX bindings_by_name ON bindings (name);
 """
 """Modules, names, guards and signatures are numbered from 1 in the order of their texts: a number is found by
-bisection, and these tables need no index. Columns without a type hold what `packed` makes. `status` and `kind`
-are places in `STATUSES` and `KINDS`; a target without a name is a module."""
+bisection, and these tables need no index. Columns without a type hold what `packed` makes. `status` and
+`kind` are places in `STATUSES` and `KINDS`; a target without a name is a module."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +118,15 @@ class PackageContent:
 
 
 def write_index(target: Path, contents: Iterable[PackageContent]) -> None:
-    """Replace `target` by an index of `contents`; the same contents give the same bytes."""
+    """Replace `target` by an index of `contents`; the same contents give the same bytes.
+
+    Raises:
+        DiskError: the disk of `target` is full or refuses.
+    """
     ordered = sorted(contents, key=lambda content: content.package)
-    with replacing(target) as part:
+    with _disk_errors(target), replacing(target) as part:
         with closing(sqlite3.connect(part)) as database:
+            database.execute("PRAGMA journal_mode = OFF")  # a failure drops the whole file
             database.execute("PRAGMA page_size = 4096")
             database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -149,6 +155,14 @@ def data_digest(path: Path = SHIPPED) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+@contextmanager
+def _disk_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise DiskError(f"{target}: {error}; free some space there, or choose another --output") from error
 
 
 def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:

@@ -38,8 +38,10 @@ class Shipped:
         """Return the lock of a pair.
 
         Raises:
-            UsageError: it is missing, broken, or was made from something else than the matrix now says.
+            UsageError: it is missing, broken, or was made from something else than the matrix now says; or
+                the index does not know a release of the pair.
         """
+        _check_releases(pair)
         lock = read_lock(pair.id, self.locks)
         differences = lock.inputs.differences(Inputs.of(pair))
         if differences:
@@ -61,6 +63,16 @@ class Shipped:
         from compat.index.expectations import expectations
 
         return expectations(pair, lock, cuda=cuda)
+
+
+def _check_releases(pair: Pair) -> None:
+    from compat.index.reader import Index
+
+    index = Index()
+    for release in pair.releases:
+        index.position(
+            release.package, str(release.version), f"matrix.toml: pair {pair.id}.{release.package}"
+        )
 
 
 def digests(pair: Pair, lock: Lock, sources: Sources) -> Digests:

@@ -1,6 +1,9 @@
 """The index file: intervals over releases, the same bytes for the same content, errors for damage."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,10 +83,37 @@ def test_a_failing_write_leaves_the_old_index(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["i"]
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from sources import content, release
+from compat import cli
+from compat.index.store import write_index
+files = {"vllm/__init__.py": "".join(f"name_{n} = {n}\\n" for n in range(4000))}
+made = [content("vllm", "vllm", release("1", files))]
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.exit(cli.run(lambda argv: write_index(Path(argv[0]), made) or 0, sys.argv[1:]))
+"""
+
+
+def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "index.sqlite"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent, Path.cwd())))}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, target], capture_output=True, text=True, check=False, env=environ
+    )
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "index.sqlite" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_unknown_versions_name_the_nearest(tmp_path: Path) -> None:
     read = index(tmp_path / "i", content("vllm", "vllm", release("0.9.0.1", OLD), release("0.10.0", NEW)))
     assert read.position("vllm", "0.10", "--vllm") == 1
-    with pytest.raises(UsageError, match=r"--vllm: the index has no vllm 0\.9\.1; near it are 0\.9\.0\.1"):
+    with pytest.raises(
+        UsageError, match=r"--vllm: the index has no vllm 0\.9\.1; near it are 0\.9\.0\.1, 0\.10\.0"
+    ):
         read.position("vllm", "0.9.1", "--vllm")
     with pytest.raises(UsageError, match="--vllm: 'nine' is not a version"):
         read.position("vllm", "nine", "--vllm")

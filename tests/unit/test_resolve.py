@@ -16,6 +16,7 @@ from compat.resolve.search import find_location, find_name, find_path
 from sources import Files, content, index, release, world
 
 QUANT = "sglang.srt.layers.quantization"
+VLLM = "vllm.model_executor.layers.quantization"
 
 
 def files(**extra: str) -> Files:
@@ -147,16 +148,38 @@ def test_without_a_package_and_without_knowing(capsys: pytest.CaptureFixture[str
     assert "vllm" in unknown["guard"]
 
 
-def test_specifiers_runs_and_history(capsys: pytest.CaptureFixture[str]) -> None:
-    shipped = Index()
-    code, out, _ = run(capsys, "LinearBase", "--vllm", ">=0.9", "--format", "text")
-    assert code == 0
-    versions = shipped.versions("vllm")
-    assert f"{versions[0]}..{versions[-1]}" in out
-    _, found = results(capsys, "LinearBase", "--all")
-    history = next(result["history"] for result in found if result["package"] == "vllm")
-    assert {"module": "vllm.model_executor.layers.linear", "name": "LinearBase", "status": "defined",
-            "first": versions[0], "last": versions[-1]} in history  # fmt: skip
+def test_specifiers_and_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "GPTQLinearMethod", "--vllm", ">=0.20,<0.23")
+    assert code == 1
+    assert [line.split()[1:3] for line in out.splitlines()] == [
+        ["0.20.0..0.21.0", "defined"],
+        ["0.22.0..0.22.1", "missing"],
+    ]
+
+
+HISTORY = [
+    # package, name, module, status, first, last (None: it is still there): as found by hand in the wheels
+    ("sglang", "Fp8LinearMethod", f"{QUANT}.fp8", "defined", "0.4.0.post1", None),
+    ("vllm", "Fp8LinearMethod", f"{VLLM}.fp8", "defined", "0.4.1", None),
+    ("sglang", "GPTQLinearMethod", f"{QUANT}.gptq", "conditional", "0.4.4.post3", "0.4.9.post2"),
+    ("sglang", "GPTQLinearMethod", f"{QUANT}.gptq", "defined", "0.4.9.post3", "0.5.12.post1"),
+    ("sglang", "GPTQLinearMethod", f"{QUANT}.gptq.gptq", "defined", "0.5.13", None),
+    ("vllm", "GPTQLinearMethod", f"{VLLM}.gptq", "defined", "0.2.6", "0.21.0"),
+    ("vllm", "AWQMarlinLinearMethod", f"{VLLM}.awq_marlin", "defined", "0.5.3", "0.23.0"),
+    ("vllm", "Fp8LinearOp", f"{VLLM}.utils.w8a8_utils", "defined", "0.8.0", "0.14.1"),
+    ("sglang", "W8A8Int8Config", f"{QUANT}.w8a8_int8", "defined", "0.4.1.post6", None),
+]
+
+
+def test_the_history_is_that_of_the_published_releases(capsys: pytest.CaptureFixture[str]) -> None:
+    _, found = results(capsys, *sorted({name for _, name, *_ in HISTORY}), "--all")
+    told = {
+        (result["package"], *(entry[key] for key in ("name", "module", "status", "first", "last")))
+        for result in found
+        for entry in result["history"]
+    }
+    latest = {package: Index().versions(package)[-1] for package in ("sglang", "vllm")}
+    assert {(*entry[:5], entry[5] or latest[entry[0]]) for entry in HISTORY} <= told
 
 
 @pytest.mark.parametrize(
