@@ -21,10 +21,21 @@ def main(argv: Sequence[str]) -> int:
         "byte ranges, and write the index. What was fetched or read before is taken from the cache.",
     )
     build.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
+    check = commands.add_parser(
+        "check",
+        prog="compat index check",
+        description="Fetch some indexed releases anew, read them anew, and demand the very same rows. "
+        "Exit 1 on any difference.",
+    )
+    check.add_argument(
+        "--sample", type=int, default=5, metavar="N", help="how many releases (default: %(default)s)"
+    )
+    check.add_argument("--seed", type=int, help="draws the same releases again (default: a new one, printed)")
+    check.add_argument("--format", choices=("text", "json"), default="text")
     info = commands.add_parser("info", prog="compat index info", description="List the indexed releases.")
     info.add_argument("--format", choices=("text", "json"), default="text")
     arguments = parser.parse_args(argv)
-    return _build(arguments) if arguments.command == "build" else _info(arguments)
+    return {"build": _build, "check": _check, "info": _info}[arguments.command](arguments)
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -33,9 +44,7 @@ def _build(arguments: argparse.Namespace) -> int:
     try:
         from compat.index.build import build_index
     except ModuleNotFoundError as error:
-        raise errors.MissingToolError(
-            f"{error.name} is not installed; run `pip install 'sglang-vllm-compat[index]'`"
-        ) from None
+        raise _missing(error) from None
     target = arguments.output or SHIPPED
     begun = time.monotonic()
     with on_terminal("reading releases", None) as progress:
@@ -45,6 +54,41 @@ def _build(arguments: argparse.Namespace) -> int:
     cli.say(f"took {seconds:.0f} s")
     cli.say(f"fetched {report.fetched / 1e6:.1f} MB of wheels of {report.wheels / 1e6:.0f} MB")
     return errors.CLEAN
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    import secrets
+
+    from compat.index.reader import Index
+
+    try:
+        from compat.index.check import check_releases, draw
+        from compat.wheels.registry import Registry
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    if arguments.sample < 1:
+        raise errors.UsageError(f"--sample: {arguments.sample} releases are none; give 1 or more")
+    seed = secrets.randbelow(10**6) if arguments.seed is None else arguments.seed
+    index = Index()
+    drawn = draw(index, arguments.sample, seed)
+    cli.say(f"seed {seed}: {', '.join(map(str, drawn))}")
+    with Registry() as registry, on_terminal("checking releases", len(drawn)) as progress:
+        differences = list(check_releases(index, drawn, registry, progress))
+    if arguments.format == "json":
+        told = [
+            {"release": str(each.release), "where": each.where, "shipped": each.shipped, "read": each.read}
+            for each in differences
+        ]
+        print(cli.document("index check", seed=seed, releases=list(map(str, drawn)), differences=told))
+    else:
+        print("\n".join([*map(str, differences), f"{len(drawn)} releases, {len(differences)} differences"]))
+    return errors.FINDINGS if differences else errors.CLEAN
+
+
+def _missing(error: ModuleNotFoundError) -> errors.MissingToolError:
+    return errors.MissingToolError(
+        f"{error.name} is not installed; run `pip install 'sglang-vllm-compat[index]'`"
+    )
 
 
 def _info(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,9 @@
 import json
 import sqlite3
 from bisect import bisect_left
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +14,8 @@ from packaging.version import InvalidVersion, Version
 from compat import guards
 from compat.errors import IntegrityError, UsageError
 from compat.guards import ALWAYS, Guard
-from compat.index.store import SCHEMA_VERSION, SHIPPED, unpacked
+from compat.index.rows import Row
+from compat.index.store import SCHEMA_VERSION, SHIPPED, NameSpan, ReleaseRow, Span, unpacked
 from compat.symbols import KINDS, STATUSES, Kind, Status, location
 
 
@@ -102,6 +105,49 @@ class Index:
         query = "SELECT requires_dist FROM releases WHERE package = ? AND position = ?"
         ((text,),) = self._rows(query, self.packages[package], position)
         return tuple(json.loads(unpacked(text)))
+
+    def releases(self, package: str) -> tuple[ReleaseRow, ...]:
+        """Return the indexed releases of a package, oldest first."""
+        query = """
+            SELECT version, wheel, sha256, uploaded, requires_python, requires_dist FROM releases
+            WHERE package = ? ORDER BY position"""
+        return tuple(
+            ReleaseRow(
+                version=version,
+                wheel=wheel,
+                sha256=sha256,
+                uploaded=uploaded,
+                requires_python=requires_python,
+                requires_dist=tuple(json.loads(unpacked(requires_dist))),
+            )
+            for version, wheel, sha256, uploaded, requires_python, requires_dist in self._rows(
+                query, self.packages[package]
+            )
+        )
+
+    def spans(self, package: str) -> Iterator[Span]:
+        """Yield the modules of a package as intervals, ordered by module and release."""
+        query = """
+            SELECT modules.name, first, last, form, open FROM spans JOIN modules ON modules.id = module
+            WHERE package = ? ORDER BY module, first"""
+        for module, first, last, form, open_ in self._rows(query, self.packages[package]):
+            yield Span(module=module, first=first, last=last, form=form, open=bool(open_))
+
+    def name_spans(self, package: str) -> Iterator[NameSpan]:
+        """Yield the names of a package as intervals, ordered by module, name and release."""
+        query = """
+            SELECT module, name, first, last, status, kind, target_module, target_name,
+                guard, truth, signature
+            FROM bindings WHERE package = ? ORDER BY module, name, first, branch"""
+        rows = self._rows(query, self.packages[package])
+        for (module, name, first, last), branches in groupby(rows, key=lambda row: row[:4]):
+            yield NameSpan(
+                module=self._text("modules", "name", module),
+                name=self._text("names", "name", name),
+                first=first,
+                last=last,
+                branches=tuple(self._row(*row[4:]) for row in branches),
+            )
 
     def binders(self, name: str, package: str, position: int) -> tuple[str, ...]:
         """Return the modules of a release that bind `name` in some branch, ordered by name."""
@@ -193,23 +239,34 @@ class Index:
         rows = self._rows(query, self._number("modules", module), self.packages[package], position)
         return ModuleRow(rows[0][0], bool(rows[0][1])) if rows else None
 
-    def _branch(self, *columns: Any) -> Branch:
+    def _row(self, *columns: Any) -> Row:
         status, kind, target_module, target_name, guard, truth, signature = columns
         target = None
         if target_module is not None:
             name = "" if target_name is None else self._text("names", "name", target_name)
             target = location(self._text("modules", "name", target_module), name)
-        return Branch(
+        return Row(
             STATUSES[status],
             None if kind is None else KINDS[kind],
             target,
-            ALWAYS if guard is None else self._guard(guard),
-            None if truth is None else self._guard(truth),
+            None if guard is None else self._text("guards", "text", guard),
+            None if truth is None else self._text("guards", "text", truth),
             None if signature is None else self._text("signatures", "text", signature),
         )
 
-    def _read_guard(self, number: int) -> Guard:
-        return guards.from_json(json.loads(self._text("guards", "text", number)))
+    def _branch(self, *columns: Any) -> Branch:
+        row = self._row(*columns)
+        return Branch(
+            row.status,
+            row.kind,
+            row.target,
+            ALWAYS if row.guard is None else self._guard(row.guard),
+            None if row.truth is None else self._guard(row.truth),
+            row.signature,
+        )
+
+    def _read_guard(self, text: str) -> Guard:
+        return guards.from_json(json.loads(text))
 
     def _find_number(self, table: str, text: str) -> int | None:
         """Return the number of a module or name; None when the index has none of that text."""

@@ -1,0 +1,92 @@
+"""Is the index true? Releases drawn at random are fetched anew, read anew, and compared row by row."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from compat.index.assemble import assemble
+from compat.index.build import release_of
+from compat.index.modules import ModuleReader
+from compat.index.reader import Index
+from compat.index.replay import Modules, read_content, replayed
+from compat.progress import Progress, Silent
+from compat.releases import IMPORT_NAMES, Release
+from compat.symbols import location
+from compat.wheels.archive import read_sources
+from compat.wheels.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One place where the index and a fresh reading of the wheel do not agree."""
+
+    release: Release
+    where: str
+    """`module` or `module:name`, or `wheel`."""
+    shipped: str
+    read: str
+
+    def __str__(self) -> str:
+        return f"{self.release}: {self.where}: the index has {self.shipped}, the wheel gives {self.read}"
+
+
+def draw(index: Index, size: int, seed: int) -> tuple[Release, ...]:
+    """Return `size` of the indexed releases, the same for the same seed and index."""
+    everything = [
+        Release(package=package, version=Version(version))  # type: ignore[arg-type]
+        for package in sorted(index.packages)
+        for version in index.versions(package)
+    ]
+    return tuple(sorted(random.Random(seed).sample(everything, min(size, len(everything)))))  # noqa: S311
+
+
+def check_releases(
+    index: Index, releases: Sequence[Release], registry: Registry, progress: Progress | None = None
+) -> Iterator[Difference]:
+    """Yield every difference between the index and the wheels of some releases; no cache is asked.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+        IntegrityError: a wheel differs from its digests.
+    """
+    progress = progress or Silent()
+    for package in sorted({release.package for release in releases}):
+        versions = index.versions(package)
+        wanted = {versions.index(str(r.version)): r for r in releases if r.package == package}
+        content = read_content(index, package)
+        for position, modules in enumerate(replayed(content)):
+            if position in wanted:
+                yield from _compare(
+                    wanted[position], content.releases[position].sha256, modules, registry, progress
+                )
+                progress.advance()
+
+
+def _compare(
+    release: Release, sha256: str, shipped: Modules, registry: Registry, progress: Progress
+) -> Iterator[Difference]:
+    wheel = registry.wheel(release.package, release.version)
+    if wheel.sha256 != sha256:
+        yield Difference(release=release, where="wheel", shipped=sha256, read=wheel.sha256)
+    sources = release_of(read_sources(wheel, registry.session, progress))
+    fresh = next(
+        replayed(assemble(release.package, IMPORT_NAMES[release.package], [sources], ModuleReader()))
+    )
+    for module in sorted(shipped.keys() | fresh.keys()):
+        one, other = shipped.get(module), fresh.get(module)
+        if one is None or other is None or (one[0], one[2]) != (other[0], other[2]):
+            yield Difference(release=release, where=module, shipped=_form(one), read=_form(other))
+            continue
+        for name in sorted(one[1].keys() | other[1].keys()):
+            if one[1].get(name) != other[1].get(name):
+                where = location(module, name) if name else f"{module} (imports)"
+                rows = str(one[1].get(name)), str(other[1].get(name))
+                yield Difference(release=release, where=where, shipped=rows[0], read=rows[1])
+
+
+def _form(module: tuple[str, object, bool] | None) -> str:
+    if module is None:
+        return "nothing"
+    return f"{module[0]}{', open' if module[2] else ''}"

@@ -1,0 +1,48 @@
+"""An index read back: its contents as they were written, and each release as it was merged."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from compat.index.reader import Index
+from compat.index.rows import Names
+from compat.index.store import NameSpan, PackageContent, Span
+
+Modules = dict[str, tuple[str, Names, bool]]
+"""Module to its form, its names, and whether it is open."""
+
+
+def replayed(content: PackageContent) -> Iterator[Modules]:
+    """Yield the modules of each release in order; what did not change is the very same object again."""
+    starting: defaultdict[int, list[Span | NameSpan]] = defaultdict(list)
+    ending: defaultdict[int, list[Span | NameSpan]] = defaultdict(list)
+    everything: list[Span | NameSpan] = [*content.spans, *content.names]
+    for span in everything:
+        starting[span.first].append(span)
+        ending[span.last + 1].append(span)
+    spans: dict[str, Span] = {}
+    names: dict[str, Names] = {}
+    for position in range(len(content.releases)):
+        changed = {span.module for span in (*starting[position], *ending[position])}
+        names.update({module: dict(names.get(module, {})) for module in changed})
+        for span in ending[position]:
+            if isinstance(span, NameSpan):
+                del names[span.module][span.name]
+            else:
+                del spans[span.module]
+        for span in starting[position]:
+            if isinstance(span, NameSpan):
+                names[span.module][span.name] = span.branches
+            else:
+                spans[span.module] = span
+        yield {module: (span.form, names.setdefault(module, {}), span.open) for module, span in spans.items()}
+
+
+def read_content(index: Index, package: str) -> PackageContent:
+    """Return all that an index holds of a package, as it was written."""
+    return PackageContent(
+        package=package,
+        imports=tuple(sorted(top for top, owners in index.owners.items() if package in owners)),
+        releases=index.releases(package),
+        spans=tuple(index.spans(package)),
+        names=tuple(index.name_spans(package)),
+    )
