@@ -50,6 +50,10 @@ def add(
     house.add(f"{name}-{version}-py3-none-any.whl", build_wheel(name, version, files, requires=requires))
 
 
+def files_asked(house: wheelhouse.Index) -> list[str]:
+    return [asked.path for asked in house.log if asked.path.startswith("/files/")]
+
+
 @pytest.fixture
 def build(house: wheelhouse.Index, tmp_path: Path) -> Build:
     def run(target: Path, cache: str = "cache") -> BuildReport:
@@ -79,7 +83,7 @@ def test_a_second_build_asks_for_no_file_and_gives_the_same_bytes(
     build(tmp_path / "one")
     house.log.clear()
     assert build(tmp_path / "two").fetched == 0
-    assert not house.log
+    assert not files_asked(house)
     build(tmp_path / "three", "another cache")
     assert (
         (tmp_path / "one").read_bytes()
@@ -95,13 +99,13 @@ def test_an_interrupted_build_goes_on_where_it_was(
         "vllm", "0.2", {"vllm/__init__.py": b""}, record={"vllm/__init__.py": "sha256=" + "A" * 43}
     )
     house.add("vllm-0.2-py3-none-any.whl", bad)
-    with pytest.raises(IntegrityError, match="vllm-0.2-py3-none-any.whl: vllm/__init__.py differs"):
+    with pytest.raises(IntegrityError, match=r"vllm-0\.2-py3-none-any\.whl: vllm/__init__\.py differs"):
         build(tmp_path / "i")
     assert not (tmp_path / "i").exists()
     house.log.clear()
     house.projects["vllm"].pop()
     assert build(tmp_path / "i").releases == 4
-    assert not house.log
+    assert not files_asked(house)
 
 
 def test_replaying_gives_each_release_as_it_was_read(build: Build, tmp_path: Path) -> None:
