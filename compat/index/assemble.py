@@ -3,12 +3,24 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from compat.guards import ALWAYS, Imports, both
 from compat.index.facts import Event
 from compat.index.modules import Key, ModuleReader, key_of
 from compat.index.rows import ModuleRows, Names, rows_of
 from compat.index.store import NameSpan, PackageContent, ReleaseRow, Span
+
+
+class MergedModule(NamedTuple):
+    """One module of one release, ready to be merged with its neighbours."""
+
+    name: str
+    form: str
+    """`package`, `module` or `extension`."""
+    names: Names
+    open: bool
+    """Whether it may bind names that cannot be listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +54,27 @@ def assemble(
         releases: its releases in version order; each is asked for once and not kept.
         reader: reads the modules.
     """
+    return merge(package, import_name, ((each.row, expand(each, import_name, reader)) for each in releases))
+
+
+def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> Iterable[MergedModule]:
+    """Return the modules of one release, read, with star imports replaced by the names they bring."""
+    modules, wanted = _modules(release, import_name)
+    return _Expanded(modules, reader.read(wanted))
+
+
+def merge(
+    package: str, import_name: str, releases: Iterable[tuple[ReleaseRow, Iterable[MergedModule]]]
+) -> PackageContent:
+    """Return the rows of releases, given in version order, as intervals over which nothing changes.
+
+    A module whose names are the very same object as in the release before is taken to be unchanged.
+    """
     merger = _Merger()
     rows: list[ReleaseRow] = []
-    for position, release in enumerate(releases):
-        modules, wanted = _modules(release, import_name)
-        merger.add(position, _Expanded(modules, reader.read(wanted)))
-        rows.append(release.row)
+    for position, (row, modules) in enumerate(releases):
+        merger.add(position, modules)
+        rows.append(row)
     spans, names = merger.close(len(rows) - 1)
     return PackageContent(
         package=package, imports=(import_name,), releases=tuple(rows), spans=spans, names=names
@@ -104,10 +131,10 @@ class _Expanded:
         self._names: dict[str, Names] = {}
         self._opened: set[str] = set()
 
-    def __iter__(self) -> Iterator[tuple[str, str, Names, bool]]:
+    def __iter__(self) -> Iterator[MergedModule]:
         for name in sorted(self.modules):
             names = self.names(name)
-            yield name, self.modules[name].form, names, self.is_open(name)
+            yield MergedModule(name, self.modules[name].form, names, self.is_open(name))
 
     def is_open(self, module: str) -> bool:
         key = self.modules[module].key
@@ -165,7 +192,7 @@ class _Merger:
         self._spans: list[Span] = []
         self._names: list[NameSpan] = []
 
-    def add(self, position: int, release: Iterable[tuple[str, str, Names, bool]]) -> None:
+    def add(self, position: int, release: Iterable[MergedModule]) -> None:
         """Add one release: its modules, each with its form, its names and whether it is open."""
         seen: set[str] = set()
         for module, form, names, is_open in release:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from compat.index.assemble import assemble
+from compat.index.assemble import MergedModule, assemble
 from compat.index.build import release_of
 from compat.index.modules import ModuleReader
 from compat.index.reader import Index
-from compat.index.replay import Modules, read_content, replayed
+from compat.index.replay import read_content, replayed
 from compat.progress import Progress, Silent
 from compat.releases import IMPORT_NAMES, Release
 from compat.symbols import location
@@ -65,28 +65,31 @@ def check_releases(
 
 
 def _compare(
-    release: Release, sha256: str, shipped: Modules, registry: Registry, progress: Progress
+    release: Release,
+    sha256: str,
+    modules: Sequence[MergedModule],
+    registry: Registry,
+    progress: Progress,
 ) -> Iterator[Difference]:
     wheel = registry.wheel(release.package, release.version)
     if wheel.sha256 != sha256:
         yield Difference(release=release, where="wheel", shipped=sha256, read=wheel.sha256)
     sources = release_of(read_sources(wheel, registry.session, progress))
-    fresh = next(
-        replayed(assemble(release.package, IMPORT_NAMES[release.package], [sources], ModuleReader()))
-    )
+    content = assemble(release.package, IMPORT_NAMES[release.package], [sources], ModuleReader())
+    fresh = {module.name: module for module in next(replayed(content))}
+    shipped = {module.name: module for module in modules}
     for module in sorted(shipped.keys() | fresh.keys()):
         one, other = shipped.get(module), fresh.get(module)
-        if one is None or other is None or (one[0], one[2]) != (other[0], other[2]):
+        if _form(one) != _form(other):
             yield Difference(release=release, where=module, shipped=_form(one), read=_form(other))
+        if one is None or other is None:
             continue
-        for name in sorted(one[1].keys() | other[1].keys()):
-            if one[1].get(name) != other[1].get(name):
+        for name in sorted(one.names.keys() | other.names.keys()):
+            if one.names.get(name) != other.names.get(name):
                 where = location(module, name) if name else f"{module} (imports)"
-                rows = str(one[1].get(name)), str(other[1].get(name))
+                rows = str(one.names.get(name)), str(other.names.get(name))
                 yield Difference(release=release, where=where, shipped=rows[0], read=rows[1])
 
 
-def _form(module: tuple[str, object, bool] | None) -> str:
-    if module is None:
-        return "nothing"
-    return f"{module[0]}{', open' if module[2] else ''}"
+def _form(module: MergedModule | None) -> str:
+    return "nothing" if module is None else f"{module.form}{', open' if module.open else ''}"

@@ -3,16 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from compat.index.assemble import MergedModule
 from compat.index.reader import Index
 from compat.index.rows import Names
 from compat.index.store import NameSpan, PackageContent, Span
 
-Modules = dict[str, tuple[str, Names, bool]]
-"""Module to its form, its names, and whether it is open."""
 
-
-def replayed(content: PackageContent) -> Iterator[Modules]:
-    """Yield the modules of each release in order; what did not change is the very same object again."""
+def replayed(content: PackageContent) -> Iterator[tuple[MergedModule, ...]]:
+    """Yield the modules of each release in order; unchanged names are the very same object again."""
     starting: defaultdict[int, list[Span | NameSpan]] = defaultdict(list)
     ending: defaultdict[int, list[Span | NameSpan]] = defaultdict(list)
     everything: list[Span | NameSpan] = [*content.spans, *content.names]
@@ -34,7 +32,10 @@ def replayed(content: PackageContent) -> Iterator[Modules]:
                 names[span.module][span.name] = span.branches
             else:
                 spans[span.module] = span
-        yield {module: (span.form, names.setdefault(module, {}), span.open) for module, span in spans.items()}
+        yield tuple(
+            MergedModule(module, span.form, names.setdefault(module, {}), span.open)
+            for module, span in sorted(spans.items())
+        )
 
 
 def read_content(index: Index, package: str) -> PackageContent:

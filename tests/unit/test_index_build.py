@@ -111,15 +111,15 @@ def test_an_interrupted_build_goes_on_where_it_was(
 def test_replaying_gives_each_release_as_it_was_read(build: Build, tmp_path: Path) -> None:
     build(tmp_path / "i")
     content = read_content(Index(tmp_path / "i"), "sglang")
-    releases = list(replayed(content))
+    releases = [{module.name: module for module in modules} for modules in replayed(content)]
     assert [sorted(modules) for modules in releases] == [
         ["sglang", "sglang.a"],
         ["sglang", "sglang.a"],
         ["sglang", "sglang._C", "sglang.b"],
     ]
-    assert set(releases[0]["sglang"][1]) == {"", "A", "Gone"}
-    assert set(releases[1]["sglang"][1]) == {"", "A"}
-    assert releases[2]["sglang._C"][0] == "extension"
+    assert set(releases[0]["sglang"].names) == {"", "A", "Gone"}
+    assert set(releases[1]["sglang"].names) == {"", "A"}
+    assert releases[2]["sglang._C"].form == "extension"
 
 
 def test_check_finds_what_differs_and_nothing_else(
