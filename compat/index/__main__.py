@@ -21,6 +21,12 @@ def main(argv: Sequence[str]) -> int:
         "byte ranges, and write the index. What was fetched or read before is taken from the cache.",
     )
     build.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
+    update = commands.add_parser(
+        "update",
+        prog="compat index update",
+        description="Add the releases that the index lacks; nothing else is fetched.",
+    )
+    update.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
     check = commands.add_parser(
         "check",
         prog="compat index check",
@@ -35,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     info = commands.add_parser("info", prog="compat index info", description="List the indexed releases.")
     info.add_argument("--format", choices=("text", "json"), default="text")
     arguments = parser.parse_args(argv)
-    return {"build": _build, "check": _check, "info": _info}[arguments.command](arguments)
+    return {"build": _build, "update": _update, "check": _check, "info": _info}[arguments.command](arguments)
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -53,6 +59,20 @@ def _build(arguments: argparse.Namespace) -> int:
     cli.say(f"{target.name}: {report.releases} releases, {report.files} files, {size / 1e6:.1f} MB")
     cli.say(f"took {seconds:.0f} s")
     cli.say(f"fetched {report.fetched / 1e6:.1f} MB of wheels of {report.wheels / 1e6:.0f} MB")
+    return errors.CLEAN
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    from compat.index.store import SHIPPED
+
+    try:
+        from compat.index.update import update_index
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    with on_terminal("reading new releases", None) as progress:
+        added, report = update_index(SHIPPED, arguments.output or SHIPPED, progress)
+    print("\n".join(map(str, added)) if added else "nothing new")
+    cli.say(f"{len(added)} new releases; fetched {report.fetched / 1e6:.1f} MB")
     return errors.CLEAN
 
 

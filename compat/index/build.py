@@ -69,8 +69,8 @@ def build_index(
         contents: list[PackageContent] = []
         for package in packages:
             wheels = registry.wheels(package)
-            sources = _ahead(wheels, lambda wheel: cache.get(wheel, registry.session, progress))
-            releases = _counted(sources, report, progress)
+            sources = sources_ahead(wheels, lambda wheel: cache.get(wheel, registry.session, progress))
+            releases = counted(sources, report, progress)
             contents.append(assemble(package, IMPORT_NAMES[package], releases, reader))
     write_index(target, contents)
     return report
@@ -91,7 +91,9 @@ def release_of(sources: WheelSources) -> ReleaseSources:
     return ReleaseSources(row=row, sources=sources.sources, extensions=sources.extensions)
 
 
-def _ahead(wheels: Iterable[WheelFile], read: Callable[[WheelFile], WheelSources]) -> Iterator[WheelSources]:
+def sources_ahead(
+    wheels: Iterable[WheelFile], read: Callable[[WheelFile], WheelSources]
+) -> Iterator[WheelSources]:
     """Yield the sources of wheels in order, reading the next ones meanwhile, only so far ahead."""
     waiting: deque[Future[WheelSources]] = deque()
     with ThreadPoolExecutor(FETCHERS) as fetchers:
@@ -107,9 +109,10 @@ def _ahead(wheels: Iterable[WheelFile], read: Callable[[WheelFile], WheelSources
                 future.cancel()
 
 
-def _counted(
+def counted(
     sources: Iterable[WheelSources], report: BuildReport, progress: Progress
 ) -> Iterator[ReleaseSources]:
+    """Yield what the index needs of each release, counting what it took."""
     for each in sources:
         report.releases += 1
         report.files += len(each.sources)

@@ -11,6 +11,7 @@ from compat.index.build import BuildReport, build_index
 from compat.index.check import check_releases, draw
 from compat.index.reader import Index
 from compat.index.replay import read_content, replayed
+from compat.index.update import update_index
 from compat.wheels.cache import SourceCache
 from compat.wheels.registry import Registry
 from wheelhouse import build_wheel, serving
@@ -120,6 +121,31 @@ def test_replaying_gives_each_release_as_it_was_read(build: Build, tmp_path: Pat
     assert set(releases[0]["sglang"].names) == {"", "A", "Gone"}
     assert set(releases[1]["sglang"].names) == {"", "A"}
     assert releases[2]["sglang._C"].form == "extension"
+
+
+@pytest.mark.parametrize("late", ["2.0rc1", "1.1", "1.0"])
+def test_an_update_fetches_what_is_new_and_gives_what_a_build_gives(
+    late: str, build: Build, house: wheelhouse.Index, tmp_path: Path
+) -> None:
+    """The late release comes last, in the middle (a patch of an older line), or first."""
+    build(tmp_path / "whole")
+    everything = house.projects["sglang"]
+    house.projects["sglang"] = [file for file in everything if f"-{late}-" not in file["filename"]]
+    build(tmp_path / "i", "other cache")
+    house.projects["sglang"] = everything
+    house.log.clear()
+    for expected in ([late], []):
+        with Registry(endpoint=house.simple) as registry:
+            added, report = update_index(
+                tmp_path / "i",
+                tmp_path / "i",
+                registry=registry,
+                cache=SourceCache(tmp_path / "other cache"),
+                packages=PACKAGES,
+            )
+        assert ([str(release.version) for release in added], report.releases) == (expected, len(expected))
+    assert {path.rpartition("/")[2] for path in files_asked(house)} == {f"sglang-{late}-py3-none-any.whl"}
+    assert (tmp_path / "i").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 def test_check_finds_what_differs_and_nothing_else(
