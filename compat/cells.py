@@ -124,6 +124,9 @@ class Outcome:
     pair: str = ""
     """The pair as people say it."""
     counts: Counts = field(default_factory=Counts)
+    agreed: Mapping[str, int] = field(default_factory=dict)
+    """Names on which index and run time agree: by status, and those whose `origin` was the very same object,
+    whose `kind` was compared, whose `guard` had been decided."""
     disagreements: tuple[Disagreement, ...] = ()
     expected: tuple[ExpectedFailure, ...] = ()
     digests: Digests = field(default_factory=Digests)
@@ -188,6 +191,7 @@ def _rebuild(document: dict[str, Any]) -> Outcome:
         ExpectedFailure(**entry | {"disagreement": Disagreement(**entry["disagreement"])})
         for entry in document["expected"]
     )
+    content["agreed"] = {str(key): int(value) for key, value in document["agreed"].items()}
     content["seconds"] = float(document["seconds"])
     content["peak_bytes"] = int(document["peak_bytes"])
     content["machine"] = {str(key): str(value) for key, value in document["machine"].items()}

@@ -15,6 +15,8 @@ class NameExpectation:
     """`value` stands for all that is no class, function or module, and for what the index cannot know."""
     origin: str | None = None
     """Where the object really comes from: `module:name`, or `module` for a module; None for its own."""
+    guarded: bool = False
+    """Whether a guard had to be decided to say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,13 @@ def _module(world: World, package: str, module: str) -> ModuleExpectation:
 
 def _name(world: World, module: str, name: str) -> NameExpectation:
     answer = world.answer(module, name)
-    return NameExpectation(name=name, status=answer.status, kind=answer.kind or "value", origin=answer.origin)
+    return NameExpectation(
+        name=name,
+        status=answer.status,
+        kind=answer.kind or "value",
+        origin=answer.origin,
+        guarded=answer.guard is not None,
+    )
 
 
 def _is_dunder(name: str) -> bool:

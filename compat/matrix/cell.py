@@ -177,6 +177,7 @@ def _judged(
         state=State.FAILED if reasons else State.PASSED,
         reason="; ".join(reasons),
         counts=counts,
+        agreed=verdict.agreed,
         disagreements=left,
         expected=met,
     )

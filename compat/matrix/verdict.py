@@ -4,7 +4,8 @@ The index commits itself with six statuses: defined, reexported, lazy, submodule
 each it is held. For `conditional` and `dynamic` names any answer fits, so none counts as agreement.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from compat.cells import Counts, Disagreement
@@ -21,6 +22,8 @@ class Verdict:
 
     counts: Counts
     disagreements: tuple[Disagreement, ...]
+    agreed: Mapping[str, int]
+    """See `Outcome.agreed`."""
 
 
 def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]) -> Verdict:
@@ -32,6 +35,7 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
     """
     modules = refused = listed = imported = checked = conditional = unchecked = 0
     found: list[Disagreement] = []
+    agreed: Counter[str] = Counter()
     for module in expected:
         fact = facts.get(module.module) or ModuleFact(module=module.module, error="never reached")
         modules += 1
@@ -41,6 +45,7 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
         if fact.names is None:
             unchecked += len(module.names)
             continue
+        agreed.update(_agreements(module, fact))
         open_names = sum(name.status in UNCOMMITTED for name in module.names)
         conditional += open_names
         checked += len(module.names) - open_names
@@ -55,7 +60,22 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
         unchecked=unchecked,
         disagreements=len(found),
     )
-    return Verdict(counts=counts, disagreements=tuple(sorted(found)))
+    return Verdict(counts=counts, disagreements=tuple(sorted(found)), agreed=dict(agreed))
+
+
+def _agreements(module: ModuleExpectation, fact: ModuleFact) -> Iterator[str]:
+    """Yield what was confirmed of each name that the index commits itself on, as keys of `Outcome.agreed`."""
+    for name in module.names:
+        seen_name = (fact.names or {}).get(name.name)
+        if name.status in UNCOMMITTED or compare_name(module.module, name, seen_name) is not None:
+            continue
+        yield name.status
+        if name.origin is not None and name.status not in {"missing", "placeholder"}:
+            yield "origin"
+        if _objective(name) and name.status not in {"missing", "placeholder"}:
+            yield "kind"
+        if name.guarded:
+            yield "guard"
 
 
 def compare_module(expected: ModuleExpectation, fact: ModuleFact) -> tuple[Disagreement, ...]:

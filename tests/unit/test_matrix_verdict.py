@@ -194,6 +194,27 @@ def test_modules_that_fail_as_told_are_counted_apart() -> None:
     assert [entry.location for entry in verdict.disagreements] == ["c"]
 
 
+def test_what_was_confirmed_is_counted_by_status_origin_kind_and_guard() -> None:
+    names = (
+        expected("defined", "class"),
+        replace(expected("reexported", "class", "other:Y"), name="Y", guarded=True),
+        replace(expected("missing"), name="Z", guarded=True),
+        replace(expected("defined", "function"), name="W"),
+        replace(expected("conditional"), name="V"),
+    )
+    there = {
+        "X": NameFact.read(CLASS),
+        "Y": NameFact.read(CLASS | {"module": "other", "qualname": "Y", "same": True}),
+        "Z": NameFact.read({"bound": False, "error": "no"}),
+        "W": NameFact.read(VALUE),
+        "V": NameFact.read(VALUE),
+    }
+    module = ModuleExpectation(module=MODULE, exists=True, names=names)
+    verdict = judge([module], {MODULE: ModuleFact(module=MODULE, names=there)})
+    assert verdict.agreed == {"defined": 1, "kind": 2, "reexported": 1, "origin": 1, "guard": 2, "missing": 1}
+    assert [entry.location for entry in verdict.disagreements] == [f"{MODULE}:W"]
+
+
 def test_expected_failures_explain_by_location_or_module_and_an_idle_one_is_told() -> None:
     disagreements = [
         Disagreement(location="a.b:X", expected="e", observed="o"),
