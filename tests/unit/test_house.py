@@ -25,7 +25,7 @@ def test_the_readme_has_both_commands_whole(session: str) -> None:
 def test_ci_runs_the_command_of_the_readme() -> None:
     script = read(".ci/run")
     assert '.venv/bin/pip install "nox[uv]" && .venv/bin/nox -s tests\n' in script
-    assert '.venv/bin/nox -s "matrix(seed-alone)"\n' in script
+    assert '.venv/bin/nox -s "matrix(seed)"\n' in script
     assert "set -euo pipefail" in script
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
