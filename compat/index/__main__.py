@@ -40,8 +40,20 @@ def main(argv: Sequence[str]) -> int:
     check.add_argument("--format", choices=("text", "json"), default="text")
     info = commands.add_parser("info", prog="compat index info", description="List the indexed releases.")
     info.add_argument("--format", choices=("text", "json"), default="text")
+    renames = commands.add_parser(
+        "renames", prog="compat index renames", description="List the most confident renames of the history."
+    )
+    renames.add_argument("--top", type=int, default=40, metavar="N", help="how many (default: %(default)s)")
+    renames.add_argument(
+        "--sample",
+        type=int,
+        metavar="SEED",
+        help="instead, draw N vanished definitions of each sort: moved, renamed, no successor known",
+    )
+    renames.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     arguments = parser.parse_args(argv)
-    return {"build": _build, "update": _update, "check": _check, "info": _info}[arguments.command](arguments)
+    run = {"build": _build, "update": _update, "check": _check, "info": _info, "renames": _renames}
+    return run[arguments.command](arguments)
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -109,6 +121,25 @@ def _missing(error: ModuleNotFoundError) -> errors.MissingToolError:
     return errors.MissingToolError(
         f"{error.name} is not installed; run `pip install 'sglang-vllm-compat[index]'`"
     )
+
+
+def _renames(arguments: argparse.Namespace) -> int:
+    from compat.index import review
+    from compat.index.reader import Index
+
+    if arguments.sample is not None:
+        drawn = review.sample(Index(), arguments.top, arguments.sample)
+        if arguments.format == "json":
+            print(cli.document("index renames", seed=arguments.sample, sample=drawn))
+        else:
+            print("\n".join(f"{sort}: {line}" for sort, lines in drawn.items() for line in lines))
+        return errors.CLEAN
+    found = review.renames(Index(), arguments.top)
+    if arguments.format == "json":
+        print(cli.document("index renames", renames=review.as_rows(found)))
+    else:
+        print(review.as_markdown(found) if arguments.format == "markdown" else review.as_text(found))
+    return errors.CLEAN
 
 
 def _info(arguments: argparse.Namespace) -> int:

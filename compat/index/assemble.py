@@ -1,6 +1,6 @@
 """From the sources of a package's releases to intervals: modules read, stars expanded, releases merged."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from compat.guards import ALWAYS, Imports, both
 from compat.index.facts import Event
 from compat.index.modules import Key, ModuleReader, key_of
 from compat.index.rows import ModuleRows, Names, rows_of
+from compat.index.steps import Sources, SuccessionFinder
 from compat.index.store import NameSpan, PackageContent, ReleaseRow, Span
 
 
@@ -33,6 +34,18 @@ class ReleaseSources:
     extensions: tuple[str, ...]
     """Paths below site-packages of compiled modules."""
 
+    def read_sources(self) -> Mapping[str, bytes]:
+        """Return the sources, for those who ask only when they need them."""
+        return self.sources
+
+
+class MergedRelease(NamedTuple):
+    """One release, ready to be merged with its neighbours."""
+
+    row: ReleaseRow
+    modules: Sequence[MergedModule]
+    sources: Sources
+
 
 @dataclass(frozen=True, slots=True)
 class _Module:
@@ -44,7 +57,11 @@ class _Module:
 
 
 def assemble(
-    package: str, import_name: str, releases: Iterable[ReleaseSources], reader: ModuleReader
+    package: str,
+    import_name: str,
+    releases: Iterable[ReleaseSources],
+    reader: ModuleReader,
+    finder: SuccessionFinder | None = None,
 ) -> PackageContent:
     """Return all rows of one package.
 
@@ -53,8 +70,13 @@ def assemble(
         import_name: its top-level import name; modules outside it are left out.
         releases: its releases in version order; each is asked for once and not kept.
         reader: reads the modules.
+        finder: finds what became of definitions that vanished; a fresh one unless told otherwise.
     """
-    return merge(package, import_name, ((each.row, expand(each, import_name, reader)) for each in releases))
+    read = (
+        MergedRelease(each.row, tuple(expand(each, import_name, reader)), each.read_sources)
+        for each in releases
+    )
+    return merge(package, import_name, read, finder or SuccessionFinder())
 
 
 def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> Iterable[MergedModule]:
@@ -64,7 +86,7 @@ def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> I
 
 
 def merge(
-    package: str, import_name: str, releases: Iterable[tuple[ReleaseRow, Iterable[MergedModule]]]
+    package: str, import_name: str, releases: Iterable[MergedRelease], finder: SuccessionFinder
 ) -> PackageContent:
     """Return the rows of releases, given in version order, as intervals over which nothing changes.
 
@@ -72,12 +94,19 @@ def merge(
     """
     merger = _Merger()
     rows: list[ReleaseRow] = []
-    for position, (row, modules) in enumerate(releases):
-        merger.add(position, modules)
-        rows.append(row)
+    for position, release in enumerate(releases):
+        merger.add(position, release.modules)
+        bound = {module.name: module.names for module in release.modules}
+        finder.add(release.row.version, bound, release.sources)
+        rows.append(release.row)
     spans, names = merger.close(len(rows) - 1)
     return PackageContent(
-        package=package, imports=(import_name,), releases=tuple(rows), spans=spans, names=names
+        package=package,
+        imports=(import_name,),
+        releases=tuple(rows),
+        spans=spans,
+        names=names,
+        successions=finder.close(),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compat.index.assemble import ReleaseSources, assemble
 from compat.index.modules import ModuleReader
+from compat.index.steps import SuccessionFinder
 from compat.index.store import PackageContent, ReleaseRow, write_index
 from compat.progress import Progress, Silent
 from compat.releases import IMPORT_NAMES, PACKAGES
@@ -71,7 +72,8 @@ def build_index(
             wheels = registry.wheels(package)
             sources = sources_ahead(wheels, lambda wheel: cache.get(wheel, registry.session, progress))
             releases = counted(sources, report, progress)
-            contents.append(assemble(package, IMPORT_NAMES[package], releases, reader))
+            finder = SuccessionFinder(executor=processes, folder=cache.folder.parent)
+            contents.append(assemble(package, IMPORT_NAMES[package], releases, reader, finder))
     write_index(target, contents)
     return report
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
@@ -16,6 +16,7 @@ from compat.errors import IntegrityError, UsageError
 from compat.guards import ALWAYS, Guard
 from compat.index.rows import Row
 from compat.index.store import SCHEMA_VERSION, SHIPPED, NameSpan, ReleaseRow, Span, unpacked
+from compat.index.succession import Succession
 from compat.symbols import KINDS, STATUSES, Kind, Status, location
 
 
@@ -149,6 +150,30 @@ class Index:
                 branches=tuple(self._row(*row[4:]) for row in branches),
             )
 
+    def successions(
+        self, package: str, column: Literal["name", "to_name"] = "name", name: str | None = None
+    ) -> tuple[Succession, ...]:
+        """Return what became of the vanished definitions of a package: all, or those of or to one name."""
+        query = f"""
+            SELECT module, name, last, to_module, to_name, percent, evidence FROM successions
+            WHERE package = ? {"" if name is None else f"AND {column} = ?"}
+            ORDER BY module, name, last"""  # noqa: S608 -- constants
+        values = () if name is None else (self._number("names", name),)
+        return tuple(
+            Succession(
+                self._text("modules", "name", module),
+                self._text("names", "name", name),
+                last,
+                self._text("modules", "name", to_module),
+                self._text("names", "name", to_name),
+                percent / 100,
+                self._text("evidence", "text", evidence),
+            )
+            for module, name, last, to_module, to_name, percent, evidence in self._rows(
+                query, self.packages[package], *values
+            )
+        )
+
     def binders(self, name: str, package: str, position: int) -> tuple[str, ...]:
         """Return the modules of a release that bind `name` in some branch, ordered by name."""
         query = """
@@ -188,6 +213,16 @@ class Index:
               AND package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
         pattern = "%." + name.replace("_", r"\_")
         return tuple(module for (module,) in self._rows(query, pattern, self.packages[package], position))
+
+    def successors(self, name: str, package: str, position: int) -> tuple[Succession, ...]:
+        """Return what took the place of definitions called `name` that vanished before a release."""
+        found = self.successions(package, "name", name)
+        return tuple(each for each in found if each.last < position)
+
+    def predecessors(self, name: str, package: str, position: int) -> tuple[Succession, ...]:
+        """Return whose place definitions called `name` took that a release does not have yet."""
+        found = self.successions(package, "to_name", name)
+        return tuple(each for each in found if each.last >= position)
 
     def binds_ever(self, name: str, package: str) -> bool:
         """Return whether any module of any release of a package binds `name`."""

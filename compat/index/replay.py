@@ -46,4 +46,5 @@ def read_content(index: Index, package: str) -> PackageContent:
         releases=index.releases(package),
         spans=tuple(index.spans(package)),
         names=tuple(index.name_spans(package)),
+        successions=index.successions(package),
     )

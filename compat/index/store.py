@@ -20,12 +20,13 @@ from packaging.version import Version
 from compat.errors import DiskError
 from compat.files import replacing
 from compat.index.rows import Row
+from compat.index.succession import Succession
 from compat.symbols import KINDS, STATUSES, split_location
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "index.sqlite"
 """The index that comes with this package; written by `python -m compat.index build`."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _LONG = 1000
 """Characters from which a text is compressed by itself; shorter ones pack better together, in a wheel."""
 _APPLICATION_ID = 0x73766370  # "svcp", shown by `file`
@@ -49,6 +50,12 @@ CREATE TABLE bindings (
     target_module INTEGER, target_name INTEGER, guard INTEGER, truth INTEGER, signature INTEGER,
     PRIMARY KEY (module, package, name, first, branch)) WITHOUT ROWID;
 CREATE INDEX bindings_by_name ON bindings (name);
+CREATE TABLE evidence (id INTEGER PRIMARY KEY, text NOT NULL);
+CREATE TABLE successions (
+    name INTEGER NOT NULL, package INTEGER NOT NULL, module INTEGER NOT NULL, last INTEGER NOT NULL,
+    to_module INTEGER NOT NULL, to_name INTEGER NOT NULL, percent INTEGER NOT NULL, evidence INTEGER NOT NULL,
+    PRIMARY KEY (name, package, module, last)) WITHOUT ROWID;
+CREATE INDEX successions_by_target ON successions (to_name);
 """
 """Modules, names, guards and signatures are numbered from 1 in the order of their texts: a number is found by
 bisection, and these tables need no index. Columns without a type hold what `packed` makes. `status` and
@@ -115,6 +122,8 @@ class PackageContent:
     releases: tuple[ReleaseRow, ...]
     spans: tuple[Span, ...]
     names: tuple[NameSpan, ...]
+    successions: tuple[Succession, ...] = ()
+    """What became of definitions that vanished."""
 
 
 def write_index(target: Path, contents: Iterable[PackageContent]) -> None:
@@ -219,6 +228,29 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
                 for *place, row in bindings
             ),
         )
+    _fill_successions(database, contents, packages, modules, names)
+
+
+def _fill_successions(
+    database: sqlite3.Connection,
+    contents: list[PackageContent],
+    packages: Mapping[str, int],
+    modules: Mapping[str, int],
+    names: Mapping[str, int],
+) -> None:
+    found = [(packages[content.package], each) for content in contents for each in content.successions]
+    evidence = _intern(database, "evidence", {each.evidence for _, each in found}, "text")
+    database.executemany(
+        "INSERT INTO successions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        sorted(
+            (
+                *(names[each.name], package, modules[each.module], each.last),
+                *(modules[each.to_module], names[each.to_name]),
+                *(round(each.confidence * 100), evidence[each.evidence]),
+            )
+            for package, each in found
+        ),
+    )
 
 
 def _release(package: int, position: int, row: ReleaseRow) -> tuple[Any, ...]:

@@ -1,22 +1,24 @@
 """Adding to an index the releases that the package index has and it lacks; nothing else is fetched."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from packaging.version import Version
 
-from compat.index.assemble import MergedModule, ReleaseSources, expand, merge
+from compat.index.assemble import MergedRelease, ReleaseSources, expand, merge
 from compat.index.build import BuildReport, counted, sources_ahead
 from compat.index.modules import ModuleReader
 from compat.index.reader import Index
 from compat.index.replay import read_content, replayed
+from compat.index.steps import SuccessionFinder, by_step
 from compat.index.store import PackageContent, ReleaseRow, write_index
+from compat.index.succession import Succession
 from compat.progress import Progress, Silent
 from compat.releases import IMPORT_NAMES, PACKAGES, Release
+from compat.wheels.archive import WheelSources
 from compat.wheels.cache import SourceCache
-from compat.wheels.registry import Registry
-
-Merged = tuple[ReleaseRow, Iterable[MergedModule]]
+from compat.wheels.registry import Registry, WheelFile
 
 
 def update_index(
@@ -56,31 +58,58 @@ def update_index(
         added.extend(Release(package=wheel.package, version=wheel.version) for wheel in new)
         content = read_content(index, package) if known else None
         if new or content is None:
-            sources = sources_ahead(new, lambda wheel: cache.get(wheel, registry.session, progress))
-            fresh = _fresh(package, counted(sources, report, progress))
-            content = merge(package, IMPORT_NAMES[package], _in_order(_kept(content), fresh))
+            read = partial(_read, cache, registry, progress)
+            fresh = _fresh(package, counted(sources_ahead(new, read), report, progress))
+            content = merge(
+                package,
+                IMPORT_NAMES[package],
+                _in_order(_kept(content, read, registry), fresh),
+                SuccessionFinder(known=_known_steps(content)),
+            )
         contents.append(content)
     if added:
         write_index(target, contents)
     return tuple(added), report
 
 
-def _fresh(package: str, releases: Iterable[ReleaseSources]) -> Iterator[Merged]:
+def _read(cache: SourceCache, registry: Registry, progress: Progress, wheel: WheelFile) -> WheelSources:
+    return cache.get(wheel, registry.session, progress)
+
+
+def _fresh(package: str, releases: Iterable[ReleaseSources]) -> Iterator[MergedRelease]:
     reader = ModuleReader()
     for release in releases:
-        yield release.row, expand(release, IMPORT_NAMES[package], reader)
+        modules = tuple(expand(release, IMPORT_NAMES[package], reader))
+        yield MergedRelease(release.row, modules, release.read_sources)
 
 
-def _kept(content: PackageContent | None) -> Iterator[Merged]:
-    if content is not None:
-        yield from zip(content.releases, replayed(content), strict=True)
+def _kept(
+    content: PackageContent | None, read: Callable[[WheelFile], WheelSources], registry: Registry
+) -> Iterator[MergedRelease]:
+    """Yield the releases of an index; the wheel of one is read only when a new one stands beside it."""
+    if content is None:
+        return
+    for row, modules in zip(content.releases, replayed(content), strict=True):
+        yield MergedRelease(row, modules, partial(_sources, content.package, row, read, registry))
 
 
-def _in_order(one: Iterator[Merged], other: Iterator[Merged]) -> Iterator[Merged]:
+def _sources(
+    package: str, row: ReleaseRow, read: Callable[[WheelFile], WheelSources], registry: Registry
+) -> Mapping[str, bytes]:
+    return read(registry.wheel(package, Version(row.version))).sources
+
+
+def _known_steps(content: PackageContent | None) -> dict[tuple[str, str], list[Succession]]:
+    if content is None:
+        return {}
+    return by_step([row.version for row in content.releases], content.successions)
+
+
+def _in_order(one: Iterator[MergedRelease], other: Iterator[MergedRelease]) -> Iterator[MergedRelease]:
     """Yield two series of releases, each in order, as one; only the next of each is held."""
     left, right = next(one, None), next(other, None)
     while left or right:
-        if right is None or (left is not None and Version(left[0].version) < Version(right[0].version)):
+        if right is None or (left is not None and Version(left.row.version) < Version(right.row.version)):
             assert left is not None  # noqa: S101 -- the loop's condition
             yield left
             left = next(one, None)

@@ -103,7 +103,7 @@ def _bound_places(found: Found) -> list[Place]:
 
 def _remarks(place: Place | None, found: Found) -> list[str]:
     if place is None:
-        return ["nothing binds this name"]
+        return ["nothing binds this name", *([found.replacement.evidence] if found.replacement else [])]
     answer = place.answer
     remarks = []
     if found.status in UNUSABLE:

@@ -1,8 +1,10 @@
 """The search for one name in one world: every module that binds it, the canonical one first."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from compat.index.world import Answer, World
+from compat.resolve.lineage import Relative, relatives
 from compat.symbols import UNUSABLE, Status, import_statement
 
 
@@ -54,12 +56,16 @@ class Found:
 
 
 def find_name(world: World, package: str, name: str) -> Found:
-    """Return every place of a package that binds `name`, or the modules of that name when nothing does."""
+    """Return every place of a package that binds `name`, or the modules of that name when nothing does.
+
+    When there are none of either, what the name was renamed to, or from, is the replacement.
+    """
     places = candidates(world, package, name)
     if not places:
         position = world.environment.positions[package]
         broken = [_place(world, module, name) for module in world.index.binders(name, package, position)]
-        return Found(place=min(broken, key=_rank, default=None))
+        place = min(broken, key=_rank, default=None)
+        return Found(place=place, replacement=None if place else _relative(world, package, name))
     return Found(place=places[0], others=places[1:])
 
 
@@ -73,7 +79,13 @@ def find_location(world: World, package: str, module: str, name: str) -> Found:
     if asked.answer.status not in UNUSABLE:
         return Found(place=asked, others=others)
     real = [place for place in others if place.answer.status not in UNUSABLE]
-    return Found(place=asked, others=others, replacement=_replacement(real, module))
+    replacement = None
+    if asked.answer.status == "missing":
+        replacement = _moved(world, package, module, name)
+    replacement = replacement or _replacement(real, module)
+    if replacement is None and name and asked.answer.status == "missing":
+        replacement = _relative(world, package, name, module) or _relative(world, package, name)
+    return Found(place=asked, others=others, replacement=replacement)
 
 
 def find_path(world: World, package: str, path: str) -> Found:
@@ -146,3 +158,42 @@ def _replacement(real: list[Place], module: str) -> Replacement | None:
         confidence=0.9 if shared else 0.7,
         evidence=f"{what}; {definers} modules define it",
     )
+
+
+def _moved(world: World, package: str, module: str, name: str) -> Replacement | None:
+    """Return where this very definition, or most of this very module, was or will be under the same name."""
+    if not name:
+        return _successor_module(world, package, module)
+    moved = [each for each in relatives(world, package, name, module) if each.name == name]
+    return _from_relative(moved[0]) if moved else None
+
+
+def _relative(world: World, package: str, name: str, module: str | None = None) -> Replacement | None:
+    """Return what a name, of one module or of any, is called in this release."""
+    found = relatives(world, package, name, module)
+    best = min(found, key=lambda each: (_closeness(f"{each.asked}."), -each.confidence), default=None)
+    return None if best is None else _from_relative(best)
+
+
+def _from_relative(relative: Relative) -> Replacement:
+    return Replacement(
+        module=relative.module,
+        name=relative.name,
+        confidence=relative.confidence,
+        evidence=relative.evidence,
+    )
+
+
+def _successor_module(world: World, package: str, module: str) -> Replacement | None:
+    """Return the module that has most of what a module defined in other releases."""
+    found = [relatives(world, package, name, module) for name in world.index.names_ever(module, package)]
+    firsts = [relative[0] for relative in found if relative]
+    votes = Counter(first.module for first in firsts)
+    if not votes:
+        return None
+    best, count = min(votes.items(), key=lambda vote: (-vote[1], vote[0]))
+    confidence = sum(first.confidence for first in firsts if first.module == best) / len(firsts)
+    if confidence < 0.5:
+        return None
+    evidence = f"{count} of {len(firsts)} definitions that can be followed are there"
+    return Replacement(module=best, name="", confidence=round(confidence, 2), evidence=evidence)

@@ -7,6 +7,7 @@ from textwrap import dedent
 from compat.index.assemble import ReleaseSources, assemble
 from compat.index.modules import ModuleReader
 from compat.index.reader import Index
+from compat.index.steps import SuccessionFinder
 from compat.index.store import PackageContent, ReleaseRow, write_index
 from compat.index.world import Environment, World
 
@@ -30,9 +31,11 @@ def release(version: str, files: Files, requires: Sequence[str] = ()) -> Release
     )
 
 
-def content(package: str, import_name: str, *releases: ReleaseSources) -> PackageContent:
+def content(
+    package: str, import_name: str, *releases: ReleaseSources, finder: SuccessionFinder | None = None
+) -> PackageContent:
     """Return the rows of a package with these releases."""
-    return assemble(package, import_name, releases, ModuleReader())
+    return assemble(package, import_name, releases, ModuleReader(), finder)
 
 
 def index(path: Path, *contents: PackageContent) -> Index:
