@@ -61,12 +61,13 @@ def _build(arguments: argparse.Namespace) -> int:
 
     try:
         from compat.index.build import build_index
+        from compat.resolve.answers import finish
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     target = arguments.output or SHIPPED
     begun = time.monotonic()
     with on_terminal("reading releases", None) as progress:
-        report = build_index(target, progress)
+        report = build_index(target, progress, finish=finish)
     size, seconds = target.stat().st_size, time.monotonic() - begun
     cli.say(f"{target.name}: {report.releases} releases, {report.files} files, {size / 1e6:.1f} MB")
     cli.say(f"took {seconds:.0f} s")
@@ -79,10 +80,11 @@ def _update(arguments: argparse.Namespace) -> int:
 
     try:
         from compat.index.update import update_index
+        from compat.resolve.answers import finish
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     with on_terminal("reading new releases", None) as progress:
-        added, report = update_index(SHIPPED, arguments.output or SHIPPED, progress)
+        added, report = update_index(SHIPPED, arguments.output or SHIPPED, progress, finish=finish)
     print("\n".join(map(str, added)) if added else "nothing new")
     cli.say(f"{len(added)} new releases; fetched {report.fetched / 1e6:.1f} MB")
     return errors.CLEAN

@@ -45,6 +45,7 @@ def build_index(
     registry: Registry | None = None,
     cache: SourceCache | None = None,
     packages: Sequence[str] = PACKAGES,
+    finish: Callable[[Path], None] | None = None,
 ) -> BuildReport:
     """Write the index of every release that has a wheel to `target`.
 
@@ -56,6 +57,7 @@ def build_index(
         registry: the package index; the configured one unless told otherwise.
         cache: where sources and readings are kept; the user's cache unless told otherwise.
         packages: the distributions to cover.
+        finish: see `write_index`.
 
     Raises:
         NetworkError: the package index cannot be reached.
@@ -74,7 +76,7 @@ def build_index(
             releases = counted(sources, report, progress)
             finder = SuccessionFinder(executor=processes, folder=cache.folder.parent)
             contents.append(assemble(package, IMPORT_NAMES[package], releases, reader, finder))
-    write_index(target, contents)
+    write_index(target, contents, finish)
     return report
 
 

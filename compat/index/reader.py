@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+import sys
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from packaging.version import InvalidVersion, Version
 
@@ -18,6 +20,12 @@ from compat.index.rows import Row
 from compat.index.store import SCHEMA_VERSION, SHIPPED, NameSpan, ReleaseRow, Span, unpacked
 from compat.index.succession import Succession
 from compat.symbols import KINDS, STATUSES, Kind, Status, location
+
+T = TypeVar("T")
+Intervals = Sequence[tuple[int, int, T]]
+"""Values with the first and last position at which they hold."""
+Columns = tuple[Any, ...]
+"""What the table holds of one branch."""
 
 
 class Branch(NamedTuple):
@@ -68,13 +76,32 @@ class Index:
             table: self._rows(f"SELECT max(id) FROM {table}")[0][0] or 0  # noqa: S608 -- constants
             for table in ("modules", "names")
         }
-        self._number = lru_cache(maxsize=200_000)(self._find_number)
+        self.number = lru_cache(maxsize=200_000)(self._find_number)
         self._text = lru_cache(maxsize=200_000)(self._read_text)
         self._guard = lru_cache(maxsize=None)(self._read_guard)
-        self.branches = lru_cache(maxsize=200_000)(self._read_branches)
-        self.module = lru_cache(maxsize=50_000)(self._read_module)
+        self._branches = lru_cache(maxsize=None)(self._branch_tuple)
+        self._names_of = lru_cache(maxsize=200_000)(self._read_names_of)
+        self._modules_of = lru_cache(maxsize=50_000)(self._read_modules_of)
+        self._binders_of = lru_cache(maxsize=50_000)(self._read_binders_of)
+        self.successions = lru_cache(maxsize=50_000)(self._read_successions)
+        self._named_of = lru_cache(maxsize=50_000)(self._read_named_of)
+        self.versions = lru_cache(maxsize=None)(self._read_versions)
+        self._until: dict[str, int] | None = None
+        self._problems = lru_cache(maxsize=None)(self._read_problems)
+        self._companions = lru_cache(maxsize=None)(self._read_companions)
+        self.concluded = bool(self._rows("SELECT 1 FROM companions LIMIT 1"))
+        """Whether the file holds what `compat.index.conclusions` adds to it."""
 
-    def versions(self, package: str) -> tuple[str, ...]:
+    @contextmanager
+    def watched(self) -> Iterator[dict[str, int]]:
+        """Give, package by package, up to which position everything that is read meanwhile stays the same."""
+        before, self._until = self._until, {}
+        try:
+            yield self._until
+        finally:
+            self._until = before
+
+    def _read_versions(self, package: str) -> tuple[str, ...]:
         """Return the indexed versions of a package, oldest first."""
         query = "SELECT version FROM releases WHERE package = ? ORDER BY position"
         return tuple(version for (version,) in self._rows(query, self.packages[package]))
@@ -100,6 +127,16 @@ class Index:
             f"{where}: the index has no {package} {version}; near it are {near} "
             f"(`python -m compat.index info` lists all)"
         )
+
+    def knows(self, package: str, version: str) -> bool:
+        """Return whether the index has a release."""
+        versions = self.versions(package) if package in self.packages else ()
+        try:
+            wanted = Version(version)
+        except InvalidVersion:
+            return False
+        place = bisect_left(versions, wanted, key=Version)
+        return place < len(versions) and Version(versions[place]) == wanted
 
     def requires_dist(self, package: str, position: int) -> tuple[str, ...]:
         """Return the Requires-Dist lines of a release."""
@@ -150,7 +187,7 @@ class Index:
                 branches=tuple(self._row(*row[4:]) for row in branches),
             )
 
-    def successions(
+    def _read_successions(
         self, package: str, column: Literal["name", "to_name"] = "name", name: str | None = None
     ) -> tuple[Succession, ...]:
         """Return what became of the vanished definitions of a package: all, or those of or to one name."""
@@ -158,7 +195,7 @@ class Index:
             SELECT module, name, last, to_module, to_name, percent, evidence FROM successions
             WHERE package = ? {"" if name is None else f"AND {column} = ?"}
             ORDER BY module, name, last"""  # noqa: S608 -- constants
-        values = () if name is None else (self._number("names", name),)
+        values = () if name is None else (self.number("names", name),)
         return tuple(
             Succession(
                 self._text("modules", "name", module),
@@ -176,11 +213,27 @@ class Index:
 
     def binders(self, name: str, package: str, position: int) -> tuple[str, ...]:
         """Return the modules of a release that bind `name` in some branch, ordered by name."""
-        query = """
-            SELECT DISTINCT modules.name FROM bindings JOIN modules ON modules.id = bindings.module
-            WHERE bindings.name = ? AND package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
-        number = self._number("names", name)
-        return tuple(m for (m,) in self._rows(query, number, self.packages[package], position))
+        return tuple(dict.fromkeys(self._at(self._binders_of(name, package), package, position)))
+
+    def branches(self, module: str, name: str, package: str, position: int) -> tuple[Branch, ...]:
+        """Return the branches of one location in one release; empty when it binds nothing."""
+        return self._branches(*self._at(self._names_of(module, name, package), package, position))
+
+    def module(self, module: str, package: str, position: int) -> ModuleRow | None:
+        """Return a module of a release, or None when the release has none of that name."""
+        return next(iter(self._at(self._modules_of(module, package), package, position)), None)
+
+    def problem(self, module: str, package: str, position: int) -> str | None:
+        """Return why importing a module must fail in a release that stands alone, or None."""
+        return next(iter(self._at(self._problems(package).get(module, ()), package, position)), None)
+
+    def ever_broken(self, module: str, package: str) -> bool:
+        """Return whether importing a module must fail in some release that stands alone."""
+        return module in self._problems(package)
+
+    def companions(self, package: str, position: int) -> dict[str, int]:
+        """Return the releases of other packages that a release pins."""
+        return self._companions(package)[position]
 
     def names(self, module: str, package: str, position: int) -> dict[str, tuple[Branch, ...]]:
         """Return every name that a module binds in a release; `""` holds imports that bind nothing."""
@@ -190,9 +243,10 @@ class Index:
             WHERE module = ?
               AND package = ? AND ? BETWEEN first AND last
             ORDER BY names.name, branch"""
+        self._note(package, position)
         found: dict[str, list[Branch]] = {}
         for name, *columns in self._rows(
-            query, self._number("modules", module), self.packages[package], position
+            query, self.number("modules", module), self.packages[package], position
         ):
             found.setdefault(name, []).append(self._branch(*columns))
         return {name: tuple(branches) for name, branches in found.items()}
@@ -207,29 +261,25 @@ class Index:
 
     def modules_named(self, name: str, package: str, position: int) -> tuple[str, ...]:
         """Return the modules of a release whose last part is `name`, ordered by name."""
-        query = r"""
-            SELECT modules.name FROM spans JOIN modules ON modules.id = spans.module
-            WHERE modules.name LIKE ? ESCAPE '\'
-              AND package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
-        pattern = "%." + name.replace("_", r"\_")
-        return tuple(module for (module,) in self._rows(query, pattern, self.packages[package], position))
+        return tuple(self._at(self._named_of(name, package), package, position))
 
     def successors(self, name: str, package: str, position: int) -> tuple[Succession, ...]:
         """Return what took the place of definitions called `name` that vanished before a release."""
         found = self.successions(package, "name", name)
-        return tuple(each for each in found if each.last < position)
+        since = [(each.last + 1, sys.maxsize, each) for each in found]
+        return tuple(self._at(since, package, position))
 
     def predecessors(self, name: str, package: str, position: int) -> tuple[Succession, ...]:
         """Return whose place definitions called `name` took that a release does not have yet."""
         found = self.successions(package, "to_name", name)
-        return tuple(each for each in found if each.last >= position)
+        return tuple(self._at([(0, each.last, each) for each in found], package, position))
 
     def binds_ever(self, name: str, package: str) -> bool:
         """Return whether any module of any release of a package binds `name`."""
         query = """
             SELECT 1 FROM bindings
             WHERE name = ? AND package = ? LIMIT 1"""
-        return bool(self._rows(query, self._number("names", name), self.packages[package]))
+        return bool(self._rows(query, self.number("names", name), self.packages[package]))
 
     def modules_ever(self, package: str) -> tuple[str, ...]:
         """Return every module of a package in any release, ordered by name."""
@@ -245,34 +295,66 @@ class Index:
             WHERE module = ? AND package = ? AND names.name != ''
             ORDER BY names.name"""
         return tuple(
-            name for (name,) in self._rows(query, self._number("modules", module), self.packages[package])
+            name for (name,) in self._rows(query, self.number("modules", module), self.packages[package])
         )
 
-    def _read_branches(self, module: str, name: str, package: str, position: int) -> tuple[Branch, ...]:
-        """Return the branches of one location in one release; empty when it binds nothing."""
+    def _at(self, intervals: Intervals[T], package: str, position: int) -> list[T]:
+        """Return what holds at a position, and note up to where it does."""
+        found, until = [], sys.maxsize
+        for first, last, value in intervals:
+            if first <= position <= last:
+                found.append(value)
+                until = min(until, last)
+            elif first > position:
+                until = min(until, first - 1)
+        self._note(package, until)
+        return found
+
+    def _note(self, package: str, until: int) -> None:
+        if self._until is not None:
+            self._until[package] = min(until, self._until.get(package, until))
+
+    def _read_names_of(self, module: str, name: str, package: str) -> Intervals[Columns]:
         query = """
-            SELECT status, kind, target_module, target_name, guard, truth, signature FROM bindings
-            WHERE module = ?
-              AND package = ? AND name = ?
-              AND ? BETWEEN first AND last
-            ORDER BY branch"""
-        rows = self._rows(
-            query,
-            self._number("modules", module),
-            self.packages[package],
-            self._number("names", name),
-            position,
-        )
+            SELECT first, last, status, kind, target_module, target_name, guard, truth, signature
+            FROM bindings WHERE module = ? AND package = ? AND name = ? ORDER BY first, branch"""
+        place = (self.number("modules", module), self.packages[package], self.number("names", name))
+        return [(first, last, tuple(columns)) for first, last, *columns in self._rows(query, *place)]
+
+    def _read_modules_of(self, module: str, package: str) -> Intervals[ModuleRow]:
+        query = "SELECT first, last, form, open FROM spans WHERE module = ? AND package = ?"
+        rows = self._rows(query, self.number("modules", module), self.packages[package])
+        return [(first, last, ModuleRow(form, bool(open_))) for first, last, form, open_ in rows]
+
+    def _read_binders_of(self, name: str, package: str) -> Intervals[str]:
+        query = """
+            SELECT first, last, modules.name FROM bindings JOIN modules ON modules.id = bindings.module
+            WHERE bindings.name = ? AND package = ? ORDER BY modules.name"""
+        return self._rows(query, self.number("names", name), self.packages[package])
+
+    def _read_named_of(self, name: str, package: str) -> Intervals[str]:
+        query = r"""
+            SELECT first, last, modules.name FROM spans JOIN modules ON modules.id = spans.module
+            WHERE modules.name GLOB ? AND package = ? ORDER BY modules.name"""
+        return self._rows(query, f"*.{name}", self.packages[package])
+
+    def _read_problems(self, package: str) -> Mapping[str, Intervals[str]]:
+        query = """
+            SELECT modules.name, first, last, reason FROM problems JOIN modules ON modules.id = module
+            WHERE package = ? ORDER BY module, first"""
+        found: dict[str, list[tuple[int, int, str]]] = {}
+        for module, *interval in self._rows(query, self.packages[package]):
+            found.setdefault(module, []).append((interval[0], interval[1], interval[2]))
+        return found
+
+    def _read_companions(self, package: str) -> list[dict[str, int]]:
+        names = {number: name for name, number in self.packages.items()}
+        query = "SELECT companion, companion_position FROM companions WHERE package = ? ORDER BY position"
+        rows = self._rows(query, self.packages[package])
+        return [{} if companion is None else {names[companion]: place} for companion, place in rows]
+
+    def _branch_tuple(self, *rows: Columns) -> tuple[Branch, ...]:
         return tuple(self._branch(*row) for row in rows)
-
-    def _read_module(self, module: str, package: str, position: int) -> ModuleRow | None:
-        """Return a module of a release, or None when the release has none of that name."""
-        query = """
-            SELECT form, open FROM spans
-            WHERE module = ?
-              AND package = ? AND ? BETWEEN first AND last"""
-        rows = self._rows(query, self._number("modules", module), self.packages[package], position)
-        return ModuleRow(rows[0][0], bool(rows[0][1])) if rows else None
 
     def _row(self, *columns: Any) -> Row:
         status, kind, target_module, target_name, guard, truth, signature = columns

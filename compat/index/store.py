@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,18 @@ CREATE TABLE successions (
     to_module INTEGER NOT NULL, to_name INTEGER NOT NULL, percent INTEGER NOT NULL, evidence INTEGER NOT NULL,
     PRIMARY KEY (name, package, module, last)) WITHOUT ROWID;
 CREATE INDEX successions_by_target ON successions (to_name);
+CREATE TABLE companions (
+    package INTEGER NOT NULL, position INTEGER NOT NULL, companion INTEGER, companion_position INTEGER,
+    PRIMARY KEY (package, position)) WITHOUT ROWID;
+CREATE TABLE problems (
+    module INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    reason TEXT NOT NULL, PRIMARY KEY (module, package, first)) WITHOUT ROWID;
+CREATE TABLE answers (
+    name INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    status INTEGER NOT NULL, kind INTEGER, statement INTEGER NOT NULL, remarks INTEGER NOT NULL,
+    PRIMARY KEY (name, package, first)) WITHOUT ROWID;
+CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE common (name INTEGER PRIMARY KEY);
 """
 """Modules, names, guards and signatures are numbered from 1 in the order of their texts: a number is found by
 bisection, and these tables need no index. Columns without a type hold what `packed` makes. `status` and
@@ -126,8 +138,15 @@ class PackageContent:
     """What became of definitions that vanished."""
 
 
-def write_index(target: Path, contents: Iterable[PackageContent]) -> None:
+def write_index(
+    target: Path, contents: Iterable[PackageContent], finish: Callable[[Path], None] | None = None
+) -> None:
     """Replace `target` by an index of `contents`; the same contents give the same bytes.
+
+    Args:
+        target: the file.
+        contents: its rows, package by package.
+        finish: adds what can be computed from the rows; what it leaves out is computed for every answer.
 
     Raises:
         DiskError: the disk of `target` is full or refuses.
@@ -142,6 +161,9 @@ def write_index(target: Path, contents: Iterable[PackageContent]) -> None:
             database.executescript(_TABLES)
             _fill(database, ordered)
             database.commit()
+        if finish is not None:
+            finish(part)
+        with closing(sqlite3.connect(part)) as database:
             database.execute("VACUUM")
         _forget_library_version(part)
 

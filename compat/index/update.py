@@ -29,6 +29,7 @@ def update_index(
     registry: Registry | None = None,
     cache: SourceCache | None = None,
     packages: Sequence[str] = PACKAGES,
+    finish: Callable[[Path], None] | None = None,
 ) -> tuple[tuple[Release, ...], BuildReport]:
     """Write the index `source`, with all releases that it lacks, to `target`; return these releases.
 
@@ -42,6 +43,7 @@ def update_index(
         registry: the package index; the configured one unless told otherwise.
         cache: where sources are kept; the user's cache unless told otherwise.
         packages: the distributions to cover.
+        finish: see `write_index`.
 
     Raises:
         NetworkError: the package index cannot be reached.
@@ -68,7 +70,7 @@ def update_index(
             )
         contents.append(content)
     if added:
-        write_index(target, contents)
+        write_index(target, contents, finish)
     return tuple(added), report
 
 

@@ -8,7 +8,7 @@ or outside of what is indexed. Guards are decided from the world's facts; what t
 import sys
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from compat.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, describe, evaluate
 from compat.index.predicates import known_truth
@@ -30,6 +30,12 @@ class Environment:
     """Whether there is a CUDA device."""
     broken: Mapping[str, str] = field(default_factory=dict)
     """Modules that are there and cannot be imported here, with the reason: a driver is missing, say."""
+    alone: str | None = None
+    """The package that stands here alone, nothing else being stated: then the index tells its problems."""
+
+    def at(self, positions: Mapping[str, int]) -> "Environment":
+        """Return the same facts with other releases."""
+        return replace(self, positions=positions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,8 @@ class Answer:
     """Why it is missing, when that is not simply because nothing binds it."""
     always_bound: bool = True
     """Whether it is bound in every branch."""
+    signature: str | None = None
+    """How it is called, as the index keeps it: see `compat.index.signatures`."""
 
 
 MISSING = Answer(status="missing", always_bound=False)
@@ -76,6 +84,9 @@ class World:
         Every import that the module, its parents, and the modules these need make without an open guard must
         succeed. Circular imports are no problem by themselves.
         """
+        alone = self.environment.alone
+        if alone is not None and self.owner(module) == alone:
+            return self.index.problem(module, alone, self.environment.positions[alone])
         came_from: dict[str, str | None] = {module: None}
         queue = deque([module])
         while queue:
@@ -204,6 +215,7 @@ class World:
             origin=best.origin,
             guard=describe(branch.guard),
             always_bound=_covers(undecided) or unbound.status == "submodule",
+            signature=best.signature,
         )
 
     def _bound(
@@ -211,7 +223,7 @@ class World:
     ) -> Answer:
         """Return the answer of one branch: its own, or that of what it is another name for."""
         if branch.status in ("defined", "placeholder", "missing"):
-            return Answer(status=branch.status, kind=branch.kind, guard=guard)
+            return Answer(status=branch.status, kind=branch.kind, guard=guard, signature=branch.signature)
         if branch.target is None:
             return Answer(status=branch.status, kind=branch.kind, guard=guard)
         target_module, target_name = split_location(branch.target)
@@ -229,11 +241,18 @@ class World:
                 guard=guard or inner.guard,
                 reason=reason,
                 always_bound=inner.always_bound,
+                signature=inner.signature,
             )
         origin = self._origin(branch.target, inner)
         home = split_location(origin)[0] == module and ":" in origin
         status: Status = "defined" if home else "lazy" if branch.status == "lazy" else "reexported"
-        return Answer(status=status, kind=inner.kind, origin=None if home else origin, guard=guard)
+        return Answer(
+            status=status,
+            kind=inner.kind,
+            origin=None if home else origin,
+            guard=guard,
+            signature=inner.signature,
+        )
 
     def _origin(self, target: str, inner: Answer) -> str:
         if inner.origin is not None:

@@ -1,133 +1,37 @@
-"""`python -m compat.resolve`: where each name lives in each release."""
+"""`python -m compat.resolve`: the usual questions at once, all others with the code that it takes."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from packaging.utils import canonicalize_name
-
-from compat import cli, errors
-from compat.errors import UsageError
-from compat.index.reader import Index
-from compat.releases import IMPORT_NAMES
-from compat.resolve import render
-from compat.resolve.query import Query, parse_query
-from compat.resolve.render import Result
-from compat.resolve.scope import Request, Subject, subjects
-from compat.resolve.search import Found, find_location, find_name, find_path
-
-VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
+from compat.resolve import quick
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat resolve` and return its exit code."""
-    arguments = _parser().parse_args(argv)
-    queries = [query for text in arguments.query for query in parse_query(text)]
-    index = Index()
-    request = Request(
-        sglang=tuple(arguments.sglang),
-        vllm=tuple(arguments.vllm),
-        pairs=tuple(arguments.pair),
-        everything=arguments.all,
-        without=frozenset(_import_name(text) for text in arguments.without),
-        cuda=arguments.cuda,
-        matrix=arguments.matrix,
-    )
-    asked, note = subjects(request, index)
-    if note:
-        cli.say(note)
-    results = [result for query in queries for result in answer(query, asked, index)]
-    if arguments.format == "json":
-        print(render.as_json(results, _histories(results) if arguments.all else {}))
-    else:
-        text = render.as_imports(results) if arguments.format == "import" else render.as_text(results)
-        print(text, end="\n" if text else "")
-    return errors.FINDINGS if any(result.failed for result in results) else errors.CLEAN
+    known = quick.answer(list(argv))
+    if known is None:
+        from compat.resolve.command import main as search
+
+        return search(argv)
+    text, code = known
+    print(text, flush=True)
+    return code
 
 
-def answer(query: Query, asked: Sequence[Subject], index: Index) -> list[Result]:
-    """Return the answers to one query, one for each release that it concerns.
+def entry() -> int:
+    """Run the command line of this process; see `compat.cli.run` for what it does about errors."""
+    known = quick.answer(sys.argv[1:])
+    if known is not None:
+        try:
+            print(known[0], flush=True)
+        except OSError:
+            pass  # told below, when it happens again
+        else:
+            return known[1]
+    from compat import cli
 
-    A path concerns the package it leads into. A bare name concerns every release that the user named, and of
-    the others those of packages that have ever had the name.
-
-    Raises:
-        UsageError: the path leads into a package that is not indexed.
-        NothingSelectedError: no release of its package was selected.
-    """
-    path = query.module or (query.name if query.dotted else None)
-    if path is None:
-        known = [s for s in asked if s.asked or index.binds_ever(query.name, s.package)]
-        concerned = known or list(asked)
-    else:
-        owners = index.owners.get(path.partition(".")[0])
-        if owners is None:
-            raise UsageError(
-                f"{query.text!r}: {path.partition('.')[0]} is not indexed; {', '.join(index.owners)} are"
-            )
-        concerned = [subject for subject in asked if subject.package in owners]
-        if not concerned:
-            raise errors.NothingSelectedError(
-                f"{query.text!r}: no release of {' or '.join(owners)} is selected; name one"
-            )
-    return [Result(query=query, subject=subject, found=_find(query, subject)) for subject in concerned]
-
-
-def _find(query: Query, subject: Subject) -> Found:
-    if query.dotted:
-        return find_path(subject.world, subject.package, query.name)
-    if query.module is not None:
-        return find_location(subject.world, subject.package, query.module, query.name)
-    return find_name(subject.world, subject.package, query.name)
-
-
-def _histories(results: Sequence[Result]) -> dict[tuple[Query, str], list[dict[str, Any]]]:
-    grouped: dict[tuple[Query, str], list[Result]] = {}
-    for result in results:
-        grouped.setdefault((result.query, result.subject.package), []).append(result)
-    return {key: render.history(group) for key, group in grouped.items()}
-
-
-def _import_name(text: str) -> str:
-    """Return the import name of a package given by either of its names."""
-    return IMPORT_NAMES.get(canonicalize_name(text), text)
-
-
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
-        "compat resolve",
-        "Tell where a symbol of sglang or vllm lives. Without a version: in the releases installed here, "
-        "else in the pairs of matrix.toml, else in the latest releases.",
-    )
-    parser.add_argument(
-        "query",
-        nargs="+",
-        metavar="QUERY",
-        help="a name (Fp8LinearMethod), a path (vllm.x.Name), module:Name, or a quoted import statement",
-    )
-    parser.add_argument("--sglang", action="append", default=[], metavar="VERSION", help=VERSION_HELP)
-    parser.add_argument("--vllm", action="append", default=[], metavar="VERSION", help="likewise")
-    parser.add_argument(
-        "--pair", action="append", default=[], metavar="ID", help="a pair of matrix.toml; may be repeated"
-    )
-    parser.add_argument("--all", action="store_true", help="the whole indexed history")
-    parser.add_argument(
-        "--without", action="append", default=[], metavar="PACKAGE", help="a package that is not installed"
-    )
-    parser.add_argument(
-        "--cuda",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="whether there is a CUDA device (default: not known)",
-    )
-    parser.add_argument("--format", choices=("text", "json", "import"), default="text")
-    parser.add_argument(
-        "--matrix", type=Path, default=Path("matrix.toml"), help="the pairs (default: %(default)s)"
-    )
-    return parser
+    return cli.run(main)
 
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(entry())

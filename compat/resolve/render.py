@@ -1,5 +1,6 @@
 """The forms of an answer: aligned text, JSON of the contract, or bare import statements."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -9,7 +10,10 @@ from compat import cli
 from compat.resolve.query import Query
 from compat.resolve.scope import Subject
 from compat.resolve.search import Found, Place
-from compat.symbols import UNUSABLE, location
+from compat.symbols import UNUSABLE, Status, location
+
+Summary = tuple[Status, str, str, str]
+"""Status, kind, what to write, and remarks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,8 @@ class Result:
     query: Query
     subject: Subject
     found: Found
+    signed: bool = False
+    """Whether it is asked how the name is called as well."""
 
     @property
     def failed(self) -> bool:
@@ -28,18 +34,30 @@ class Result:
     @property
     def same(self) -> tuple[Any, ...]:
         """What runs of releases have in common that share one line."""
-        return self.query, self.subject.package, self.subject.pair, self.summary
+        return self.query, self.subject.package, self.subject.pair, self.summary, self.signature
 
     @property
-    def summary(self) -> tuple[str, str, str]:
-        """Status, what to write, and remarks."""
+    def summary(self) -> Summary:
+        """See `summary`."""
+        return summary(self.found)
+
+    @property
+    def signature(self) -> str | None:
+        """How the name is called, when that is asked and known."""
         place = self.found.place
-        return self.found.status, self.found.statement or "-", "; ".join(_remarks(place, self.found))
+        return place.answer.signature if self.signed and place else None
+
+
+def summary(found: Found) -> Summary:
+    """Return what a line of text says of an answer."""
+    kind = found.place.answer.kind if found.place else None
+    return found.status, kind or "-", found.statement or "-", "; ".join(_remarks(found.place, found))
 
 
 def as_text(results: Sequence[Result]) -> str:
     """Return one aligned line for each run of releases with the same answer."""
     rows: list[tuple[str, ...]] = []
+    calls: list[list[str]] = []
     several = len({result.query for result in results}) > 1
     for _, run in groupby(results, key=lambda result: result.same):
         members = list(run)
@@ -47,11 +65,12 @@ def as_text(results: Sequence[Result]) -> str:
         versions = first.subject.version
         if len(members) > 1:
             versions += f"..{last.subject.version}"
-        status, statement, remarks = first.summary
         head = (first.query.text.strip(),) if several else ()
         pair = (first.subject.pair,) if first.subject.pair else ()
-        rows.append((*head, *pair, first.subject.package, versions, status, statement, remarks))
-    return "\n".join(_aligned(rows))
+        rows.append((*head, *pair, first.subject.package, versions, *first.summary))
+        calls.append(signature_lines(first.signature))
+    lines = zip(_aligned(rows), calls, strict=True)
+    return "\n".join(line for head_line, below in lines for line in (head_line, *below))
 
 
 def as_imports(results: Iterable[Result]) -> str:
@@ -71,29 +90,51 @@ def as_json(results: Sequence[Result], histories: dict[tuple[Query, str], list[d
 
 
 def history(results: Iterable[Result]) -> list[dict[str, Any]]:
-    """Return the intervals over which each module that binds the name gives the same status.
+    """Return the intervals over which each module that binds the name gives the same.
 
     The results are those of one query in consecutive releases of one package, oldest first.
     """
     intervals: list[dict[str, Any]] = []
-    opened: dict[tuple[str, str, str], dict[str, Any]] = {}
+    opened: dict[tuple[str | None, ...], dict[str, Any]] = {}
     for result in results:
-        now: dict[tuple[str, str, str], dict[str, Any]] = {}
+        now: dict[tuple[str | None, ...], dict[str, Any]] = {}
         for place in _bound_places(result.found):
-            key = (place.module, place.name, place.answer.status)
+            answer = place.answer
+            signature = answer.signature if result.signed else None
+            key = (place.module, place.name, answer.status, answer.kind, signature)
             interval = opened.get(key)
             if interval is None:
                 interval = {
-                    "module": key[0],
-                    "name": key[1],
-                    "status": key[2],
+                    "module": place.module,
+                    "name": place.name,
+                    "status": answer.status,
+                    "kind": answer.kind,
                     "first": result.subject.version,
                 }
+                if result.signed:
+                    interval["signature"] = signature_document(signature)
                 intervals.append(interval)
             interval["last"] = result.subject.version
             now[key] = interval
         opened = now
     return intervals
+
+
+def signature_document(signature: str | None) -> str | dict[str, str] | None:
+    """Return the parameters of a function, or those of a class's methods by name."""
+    if signature is None or signature.startswith("("):
+        return signature
+    methods: dict[str, str] = json.loads(signature)
+    return methods
+
+
+def signature_lines(signature: str | None) -> list[str]:
+    """Return a signature as lines that stand below an answer."""
+    document = signature_document(signature)
+    if document is None:
+        return []
+    calls = [document] if isinstance(document, str) else [f"{name}{text}" for name, text in document.items()]
+    return [f"    {call}" for call in calls]
 
 
 def _bound_places(found: Found) -> list[Place]:
@@ -126,7 +167,9 @@ def _unusable(found: Found) -> str:
 def _json(result: Result, intervals: list[dict[str, Any]]) -> dict[str, Any]:
     found, place = result.found, result.found.place
     answer = place.answer if place else None
+    signature = {"signature": signature_document(result.signature)} if result.signed else {}
     return {
+        **signature,
         "query": result.query.text,
         "package": result.subject.package,
         "version": result.subject.version,
@@ -142,7 +185,7 @@ def _json(result: Result, intervals: list[dict[str, Any]]) -> dict[str, Any]:
         "others": [{"module": other.module, "status": other.answer.status} for other in found.others],
         "history": intervals,
         "replacement": None if found.replacement is None else asdict(found.replacement),
-        "source": "index",
+        "source": result.subject.source,
     }
 
 

@@ -1,17 +1,16 @@
 """Which releases a query is asked of, and in which world each of them stands."""
 
-import importlib.metadata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import NothingSelectedError, UsageError
+from compat.index.alone import alone, companions
 from compat.index.expectations import environment
+from compat.index.installed import installed_index, installed_versions
 from compat.index.reader import Index
 from compat.index.world import Environment, World
 from compat.locks import read_lock
@@ -45,6 +44,8 @@ class Subject:
     asked: bool
     """Whether the user named it; else it came from a default."""
     pair: str | None = None
+    source: str = "index"
+    """Where its rows are from: the `index`, or the `installed` files."""
 
 
 def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
@@ -65,14 +66,21 @@ def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str |
 
 
 def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], str]:
-    installed = {package: _installed(package) for package in (SGLANG, VLLM)}
+    present = installed_versions()
+    installed = {package: present.get(package) for package in (SGLANG, VLLM)}
     if any(installed.values()):
+        unknown = [package for package, version in present.items() if not index.knows(package, version)]
+        if unknown:
+            return _of_installed(request, present), (
+                f"no release given: reading what is installed ({_listed(present)}); "
+                f"the index does not know {_listed({name: present[name] for name in unknown})}"
+            )
         versions = {package: (version,) if version else () for package, version in installed.items()}
         found = Request(
             sglang=versions[SGLANG], vllm=versions[VLLM], cuda=request.cuda,
             without=request.without | {IMPORT_NAMES[package] for package, v in installed.items() if not v},
         )  # fmt: skip
-        listed = ", ".join(f"{package} {version}" for package, version in installed.items() if version)
+        listed = _listed({package: version for package, version in installed.items() if version})
         return _of_versions(
             found, index, asked=False
         ), f"no release given: taking what is installed ({listed})"
@@ -84,11 +92,20 @@ def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], st
     return _of_versions(latest, index, asked=False), "no release given and none installed: taking the latest"
 
 
-def _installed(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{package} {version}" for package, version in versions.items())
+
+
+def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject, ...]:
+    """Return what is installed, all of it read from the files: a pair belongs into one index."""
+    known = [package for package in present if IMPORT_NAMES[package] not in request.without]
+    lacking = {IMPORT_NAMES[package] for package in (SGLANG, VLLM) if package not in present}
+    index = installed_index(known)
+    facts = Environment(
+        positions=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda
+    )
+    world = World(index, facts)
+    return tuple(replace(_subject(world, package, asked=False), source="installed") for package in known)
 
 
 def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool) -> tuple[Subject, ...]:
@@ -147,21 +164,11 @@ def _subject(world: World, package: str, *, asked: bool) -> Subject:
 def _environment(index: Index, positions: dict[str, int], request: Request) -> Environment:
     absent = request.without
     known = {package: p for package, p in positions.items() if IMPORT_NAMES[package] not in absent}
+    if len(positions) == 1 and known and not absent and request.cuda is None:
+        return alone(index, *next(iter(positions.items())))
     if SGLANG in known:
-        known |= _kernel(index, known[SGLANG])
+        known |= companions(index, SGLANG, known[SGLANG])
     return Environment(positions=known, absent=absent, cuda=request.cuda)
-
-
-def _kernel(index: Index, sglang: int) -> dict[str, int]:
-    """Return the kernel release that a release of sglang pins, when the index has it."""
-    for line in index.requires_dist(SGLANG, sglang):
-        requirement = Requirement(line)
-        name = canonicalize_name(requirement.name)
-        if name in KERNELS and name in index.packages:
-            for position, version in enumerate(index.versions(name)):
-                if requirement.specifier.contains(version, prereleases=True):
-                    return {name: position}
-    return {}
 
 
 def _positions(index: Index, package: str, texts: Iterable[str], option: str) -> tuple[int, ...]:

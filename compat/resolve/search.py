@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from compat.index.world import Answer, World
 from compat.resolve.lineage import Relative, relatives
+from compat.resolve.order import closeness, nearness
+from compat.resolve.query import Query
 from compat.symbols import UNUSABLE, Status, import_statement
 
 
@@ -53,6 +55,15 @@ class Found:
         if self.replacement is not None:
             return import_statement(self.replacement.module, self.replacement.name)
         return self.place.statement if self.place else None
+
+
+def find(world: World, package: str, query: Query) -> Found:
+    """Return the answer to a query in the world's release of a package."""
+    if query.dotted:
+        return find_path(world, package, query.name)
+    if query.module is not None:
+        return find_location(world, package, query.module, query.name)
+    return find_name(world, package, query.name)
 
 
 def find_name(world: World, package: str, name: str) -> Found:
@@ -131,16 +142,7 @@ def _rank(place: Place) -> tuple[int, int, int, int, str]:
             tier = 1
         case _:
             tier = 2 if answer.always_bound else 3
-    parts = place.module.split(".")
-    return tier, _closeness(f"{place.module}."), len(parts), len(place.module), place.module
-
-
-def _closeness(module: str) -> int:
-    """Return 0 for modules below `…layers.quantization`, 1 for it and the rest below `…layers`, else 2."""
-    below = module.partition(".layers.quantization.")[2]
-    if below:
-        return 0
-    return 1 if ".layers." in module else 2
+    return tier, *nearness(place.module)
 
 
 def _replacement(real: list[Place], module: str) -> Replacement | None:
@@ -171,7 +173,7 @@ def _moved(world: World, package: str, module: str, name: str) -> Replacement | 
 def _relative(world: World, package: str, name: str, module: str | None = None) -> Replacement | None:
     """Return what a name, of one module or of any, is called in this release."""
     found = relatives(world, package, name, module)
-    best = min(found, key=lambda each: (_closeness(f"{each.asked}."), -each.confidence), default=None)
+    best = min(found, key=lambda each: (closeness(each.asked), -each.confidence), default=None)
     return None if best is None else _from_relative(best)
 
 

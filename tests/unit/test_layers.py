@@ -66,6 +66,8 @@ class Table:
 
     def pattern(self, module: str) -> str | None:
         """Return the entry for `module` (`compat.wheels.remote`)."""
+        if module.removeprefix("compat.") in self.places:
+            return module.removeprefix("compat.")
         return next((pattern for pattern in self.places if belongs(module, pattern)), None)
 
     def allows(self, importer: str, imported: str) -> bool:
