@@ -29,6 +29,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure how fast `compat resolve` is (`-- --env PYTHON`: against an import in an installed pair)."""
+    session.install("-e", ".")
+    session.run("python", "bench/resolve.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("ruff>=0.12")
