@@ -103,4 +103,4 @@ def _place(one: str, other: str) -> float:
     if common is None:  # the same module, or one inside the other
         return 1.0
     near = common / max(len(before), len(after))
-    return max(near, 0.8) if before[-1] == after[-1] else near
+    return (near + 1) / 2 if before[-1] == after[-1] else near

@@ -104,7 +104,10 @@ def find_path(world: World, package: str, path: str) -> Found:
     if world.answer(path, "").status == "submodule":
         return find_location(world, package, path, "")
     module, _, name = path.rpartition(".")
-    return find_location(world, package, module, name)
+    found = find_location(world, package, module, name)
+    if found.status == "missing" and found.replacement is None and world.index.names_ever(path, package):
+        return find_location(world, package, path, "")  # a module of another release
+    return found
 
 
 def candidates(world: World, package: str, name: str) -> tuple[Place, ...]:

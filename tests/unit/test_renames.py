@@ -11,7 +11,7 @@ from compat.index.replay import read_content
 from compat.index.steps import SuccessionFinder, by_step
 from compat.index.succession import Succession
 from compat.index.world import Environment, World
-from compat.resolve.search import Found, find_location, find_name
+from compat.resolve.search import Found, find_location, find_name, find_path
 from sources import Files, content, index, release
 
 LINEAR = '''
@@ -87,6 +87,13 @@ def test_moved() -> None:
     kept = {"vllm/b.py": ROUND.format(name="round_up")}
     assert steps({"vllm/a.py": linear("Method"), **kept}, {**kept, "vllm/c.py": linear("Method")}) == [
         ("vllm.a:Method", "vllm.c:Method", "move")
+    ]
+
+
+def test_of_two_copies_the_one_in_the_nearer_module_of_that_name_is_taken() -> None:
+    after = {f"vllm/{path}.py": linear("Method") for path in ("ops/a/tmp/moe", "ops/moe", "ops/b/awq")}
+    assert steps({"vllm/moe.py": linear("Method")}, after) == [
+        ("vllm.moe:Method", "vllm.ops.moe:Method", "move")
     ]
 
 
@@ -255,6 +262,7 @@ def test_the_same_name_elsewhere_comes_before_a_rename(history: list[World]) -> 
 def test_a_module_is_followed_by_what_it_defined(history: list[World]) -> None:
     found = replaced(find_location(history[2], "vllm", "vllm.gptq", ""))
     assert found == ("vllm.auto", "", "1 of 1 definitions that can be followed are there")
+    assert replaced(find_path(history[2], "vllm", "vllm.gptq")) == found
     assert replaced(find_location(history[2], "vllm", "vllm.x", "")) is None
 
 
