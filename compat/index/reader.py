@@ -277,8 +277,8 @@ class Index:
     def binds_ever(self, name: str, package: str) -> bool:
         """Return whether any module of any release of a package binds `name`."""
         query = """
-            SELECT 1 FROM bindings
-            WHERE name = ? AND package = ? LIMIT 1"""
+            SELECT 1 FROM binders JOIN bindings USING (module, name)
+            WHERE binders.name = ? AND package = ? LIMIT 1"""
         return bool(self._rows(query, self.number("names", name), self.packages[package]))
 
     def modules_ever(self, package: str) -> tuple[str, ...]:
@@ -328,8 +328,10 @@ class Index:
 
     def _read_binders_of(self, name: str, package: str) -> Intervals[str]:
         query = """
-            SELECT first, last, modules.name FROM bindings JOIN modules ON modules.id = bindings.module
-            WHERE bindings.name = ? AND package = ? ORDER BY modules.name"""
+            SELECT first, last, modules.name FROM binders
+            JOIN bindings ON bindings.module = binders.module AND bindings.name = binders.name
+            JOIN modules ON modules.id = binders.module
+            WHERE binders.name = ? AND package = ? ORDER BY modules.name"""
         return self._rows(query, self.number("names", name), self.packages[package])
 
     def _read_named_of(self, name: str, package: str) -> Intervals[str]:

@@ -49,7 +49,8 @@ CREATE TABLE bindings (
     branch INTEGER NOT NULL, last INTEGER NOT NULL, status INTEGER NOT NULL, kind INTEGER,
     target_module INTEGER, target_name INTEGER, guard INTEGER, truth INTEGER, signature INTEGER,
     PRIMARY KEY (module, package, name, first, branch)) WITHOUT ROWID;
-CREATE INDEX bindings_by_name ON bindings (name);
+CREATE TABLE binders (
+    name INTEGER NOT NULL, module INTEGER NOT NULL, PRIMARY KEY (name, module)) WITHOUT ROWID;
 CREATE TABLE evidence (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE successions (
     name INTEGER NOT NULL, package INTEGER NOT NULL, module INTEGER NOT NULL, last INTEGER NOT NULL,
@@ -250,6 +251,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
                 for *place, row in bindings
             ),
         )
+    database.execute("INSERT INTO binders SELECT DISTINCT name, module FROM bindings ORDER BY name, module")
     _fill_successions(database, contents, packages, modules, names)
 
 

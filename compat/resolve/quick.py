@@ -76,6 +76,11 @@ def parse(argv: list[str]) -> Question | None:
     return Question(query, package, version) if usual and all(map(str.isidentifier, parts)) else None
 
 
+BINDING_PACKAGES = """
+    SELECT DISTINCT package FROM binders JOIN bindings USING (module, name)
+    WHERE binders.name = ? AND package IN (SELECT id FROM packages)"""
+
+
 def _answer(database: sqlite3.Connection, question: Question) -> tuple[str, int] | None:
     if database.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
         return None
@@ -85,7 +90,7 @@ def _answer(database: sqlite3.Connection, question: Question) -> tuple[str, int]
     if "." in question.path and _number(database, "modules", question.path) is not None:
         return None
     packages = dict(database.execute("SELECT name, id FROM packages"))
-    bound = set(database.execute("SELECT package FROM bindings WHERE name = ?", (number,)))
+    bound = set(database.execute(BINDING_PACKAGES, (number,)))
     concerned = _concerned(question, {name: at for name, at in packages.items() if (at,) in bound})
     lines: list[tuple[str, ...]] = []
     for package in concerned:
@@ -145,8 +150,8 @@ def _stretches(
         )
     ]
     definitions = database.execute(
-        "SELECT first, last, modules.name, kind FROM bindings JOIN modules ON modules.id = module "
-        "WHERE bindings.name = ? AND package = ? AND status = 0",
+        "SELECT first, last, modules.name, kind FROM binders JOIN bindings USING (module, name) "
+        "JOIN modules ON modules.id = binders.module WHERE binders.name = ? AND package = ? AND status = 0",
         (number, package),
     ).fetchall()
     definitions = sorted(definitions, key=lambda row: nearness(row[2]))
