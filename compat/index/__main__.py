@@ -16,6 +16,7 @@ def main(argv: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     build = commands.add_parser(
         "build",
+        help="read every release anew",
         prog="compat index build",
         description="Read every release of sglang, vllm and the kernel packages that has a wheel, through "
         "byte ranges, and write the index. What was fetched or read before is taken from the cache.",
@@ -23,12 +24,14 @@ def main(argv: Sequence[str]) -> int:
     build.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
     update = commands.add_parser(
         "update",
+        help="add new releases",
         prog="compat index update",
         description="Add the releases that the index lacks; nothing else is fetched.",
     )
     update.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
     check = commands.add_parser(
         "check",
+        help="read some releases anew and compare",
         prog="compat index check",
         description="Fetch some indexed releases anew, read them anew, and demand the very same rows. "
         "Exit 1 on any difference.",
@@ -38,10 +41,15 @@ def main(argv: Sequence[str]) -> int:
     )
     check.add_argument("--seed", type=int, help="draws the same releases again (default: a new one, printed)")
     check.add_argument("--format", choices=("text", "json"), default="text")
-    info = commands.add_parser("info", prog="compat index info", description="List the indexed releases.")
+    info = commands.add_parser(
+        "info", help="list the releases", prog="compat index info", description="List the indexed releases."
+    )
     info.add_argument("--format", choices=("text", "json"), default="text")
     renames = commands.add_parser(
-        "renames", prog="compat index renames", description="List the most confident renames of the history."
+        "renames",
+        help="list moves and renames",
+        prog="compat index renames",
+        description="List the most confident renames of the history.",
     )
     renames.add_argument("--top", type=int, default=40, metavar="N", help="how many (default: %(default)s)")
     renames.add_argument(
