@@ -9,41 +9,24 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from packaging.version import InvalidVersion, Version
 
 from compat import guards
 from compat.errors import IntegrityError, UsageError
 from compat.guards import ALWAYS, Guard
+from compat.index.branch import Branch, ModuleRow
 from compat.index.rows import Row
 from compat.index.store import SCHEMA_VERSION, SHIPPED, NameSpan, ReleaseRow, Span, unpacked
 from compat.index.succession import Succession
-from compat.symbols import KINDS, STATUSES, Kind, Status, location
+from compat.symbols import KINDS, STATUSES, location
 
 T = TypeVar("T")
 Intervals = Sequence[tuple[int, int, T]]
 """Values with the first and last position at which they hold."""
 Columns = tuple[Any, ...]
 """What the table holds of one branch."""
-
-
-class Branch(NamedTuple):
-    """One branch of a binding; the last whose guard holds wins."""
-
-    status: Status
-    kind: Kind | None
-    target: str | None
-    guard: Guard
-    truth: Guard | None
-    signature: str | None
-
-
-class ModuleRow(NamedTuple):
-    """A module in one release."""
-
-    form: str
-    open: bool
 
 
 class Index:

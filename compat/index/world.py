@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from compat.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, describe, evaluate
+from compat.index.branch import Branch
 from compat.index.predicates import known_truth
-from compat.index.reader import Branch, Index
+from compat.index.reader import Index
 from compat.symbols import Kind, Status, location, split_location
 
 
