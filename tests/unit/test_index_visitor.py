@@ -292,11 +292,11 @@ def test_encodings_are_those_that_the_file_declares(prefix: bytes) -> None:
 
 
 STDLIB = """
-    argparse ast bisect calendar configparser contextlib copy csv dataclasses datetime decimal
-    difflib dis fnmatch fractions functools getopt glob gzip heapq hmac inspect linecache locale
-    numbers operator pathlib pickle platform pprint queue random reprlib shelve shlex shutil
-    statistics string subprocess tempfile textwrap threading timeit tokenize traceback types typing
-    uuid warnings weakref zipapp
+    argparse ast bisect configparser contextlib copy csv dataclasses datetime decimal difflib dis
+    fnmatch fractions functools getopt glob gzip heapq hmac inspect linecache locale numbers
+    operator pathlib pickle platform pprint queue random reprlib shelve shlex shutil statistics
+    string subprocess tempfile textwrap threading timeit tokenize traceback types uuid warnings
+    weakref zipapp
 """
 
 
