@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import sys
+import weakref
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ class Index:
         if not path.is_file():
             raise IntegrityError(f"{path}: the index is missing; run `python -m compat.index build`")
         self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
+        weakref.finalize(self, self._database.close)
         try:
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
         except sqlite3.DatabaseError as error:
