@@ -43,7 +43,9 @@ class Index:
     def __init__(self, path: Path = SHIPPED) -> None:
         if not path.is_file():
             raise IntegrityError(f"{path}: the index is missing; run `python -m compat.index build`")
-        self._database = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
+        address = f"{path.as_uri()}?mode=ro&immutable=1"
+        # Whichever thread lets go of the index closes it.
+        self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
         weakref.finalize(self, self._database.close)
         try:
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
