@@ -79,7 +79,7 @@ def test_uv_tells_whether_its_cache_holds_everything(code: int, output: str, *, 
 
 FETCH = """Using Python 3.11
 error: Failed to fetch: `https://user:pw@host/simple/torch/`
-  Caused by: error sending request for url (https://host/simple/torch/)
+  Caused by: error sending request for url (https://host/torch/)
   Caused by: client error (Connect)
   Caused by: dns error
 """
