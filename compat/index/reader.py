@@ -238,6 +238,28 @@ class Index:
             found.setdefault(name, []).append(self._branch(*columns))
         return {name: tuple(branches) for name, branches in found.items()}
 
+    def imports(self, module: str, package: str, position: int) -> tuple[Branch, ...]:
+        """Return the branches of `names` that import something, in the same order."""
+        query = """
+            SELECT status, kind, target_module, target_name, guard, truth, signature
+            FROM bindings WHERE module = ? AND package = ? AND status = ? AND ? BETWEEN first AND last
+            ORDER BY name, branch"""
+        self._note(package, position)
+        place = (self.number("modules", module), self.packages[package], STATUSES.index("reexported"))
+        return tuple(self._branch(*columns) for columns in self._rows(query, *place, position))
+
+    def release_names(self, package: str, position: int) -> dict[str, dict[str, tuple[Row, ...]]]:
+        """Return what every module of a release binds, as it was written."""
+        query = """
+            SELECT module, name, status, kind, target_module, target_name, guard, truth, signature
+            FROM bindings WHERE package = ? AND ? BETWEEN first AND last ORDER BY module, name, branch"""
+        found: dict[str, dict[str, tuple[Row, ...]]] = {}
+        rows = self._rows(query, self.packages[package], position)
+        for (module, name), branches in groupby(rows, key=lambda row: row[:2]):
+            names = found.setdefault(self._text("modules", "name", module), {})
+            names[self._text("names", "name", name)] = tuple(self._row(*row[2:]) for row in branches)
+        return found
+
     def modules(self, package: str, position: int) -> dict[str, ModuleRow]:
         """Return every module of a release, ordered by name."""
         query = """

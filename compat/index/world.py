@@ -279,11 +279,9 @@ class World:
             return None, []
         parent = module.rpartition(".")[0]
         needed = [parent] if parent else []
-        names = self.index.names(module, package, self.environment.positions[package])
-        for branch in (branch for branches in names.values() for branch in branches):
+        for branch in self.index.imports(module, package, self.environment.positions[package]):
             target = branch.target or ""
-            imported = branch.status == "reexported" and split_location(target)[0] != module
-            if not imported or evaluate(branch.guard, self._leaf) is not True:
+            if split_location(target)[0] == module or evaluate(branch.guard, self._leaf) is not True:
                 continue
             if self._bound_there(target) is False:
                 return f"{module} imports {target}, which is missing", []
