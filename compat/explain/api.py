@@ -1,0 +1,98 @@
+"""`explain` for programs."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+from compat.diagnoses import Diagnosis, Fix
+from compat.errors import UsageError
+from compat.explain.case import Case
+from compat.explain.failure import Failure, Raised
+from compat.explain.rules import names
+from compat.explain.stream import Report, read
+from compat.index.reader import Index
+from compat.installed import Environment
+from compat.releases import SGLANG, VLLM, parse_version
+
+Rule = Callable[[Raised, Case], Diagnosis | None]
+
+RULES: tuple[Rule, ...] = (names.missing_name, names.broken_off)
+"""In the order in which they are asked: the first that knows the cause ends the search."""
+
+
+def explain(
+    text: str | Iterable[bytes],
+    *,
+    sglang: str | None = None,
+    vllm: str | None = None,
+    environment: Environment | None = None,
+) -> tuple[Diagnosis, ...]:
+    """Return the causes of the failures in a traceback or log, the root cause of the first failure first.
+
+    There is always one: a failure of which nothing is known is `unknown`, with what was read as evidence.
+
+    Args:
+        text: the log, or its bytes in pieces of any size.
+        sglang: the release in use, when it is known.
+        vllm: likewise.
+        environment: what is installed where the log comes from; see `compat.installed.read_environment`.
+
+    Raises:
+        UsageError: a version that is none.
+    """
+    given = {
+        str(package): str(parse_version(version, f"--{package}"))
+        for package, version in ((SGLANG, sglang), (VLLM, vllm))
+        if version is not None
+    }
+    report = read(text)
+    return diagnose(Case(report, _index(), given, environment))
+
+
+def diagnose(case: Case) -> tuple[Diagnosis, ...]:
+    """Return the causes of all failures of a case; lines without a traceback count when nothing else does."""
+    report = case.report
+    found = _distinct(each for failure in report.failures for each in _of_failure(failure, case))
+    if not found:
+        found = _distinct(each for failure in report.mentions for each in _of_failure(failure, case))
+    return found or (unknown(report),)
+
+
+def unknown(report: Report) -> Diagnosis:
+    """Return the diagnosis of a log of which no rule knows the cause: what was read, and nothing else."""
+    failures = report.failures or report.mentions
+    lines = [raised.line for failure in failures[-3:] for raised in failure.chain[:2] if raised.line]
+    evidence = lines or ([report.last] if report.last else [])
+    said = (
+        f"{report.lines} lines, {len(report.failures)} tracebacks, {len(report.mentions)} other error lines"
+    )
+    return Diagnosis(
+        cause="unknown",
+        evidence=(*evidence, f"read: {said}"),
+        fix=Fix(kind="none", text="No rule knows this failure."),
+    )
+
+
+def _of_failure(failure: Failure, case: Case) -> Iterator[Diagnosis]:
+    """Yield the cause of a failure: what is known of its earliest exception, else of the next one."""
+    for raised in failure.chain:
+        for rule in RULES:
+            found = rule(raised, case)
+            if found is not None:
+                yield found
+                return
+
+
+def _distinct(found: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """Return the diagnoses, each cause of each thing once."""
+    kept: dict[tuple[str | None, ...], Diagnosis] = {}
+    for each in found:
+        kept.setdefault((each.cause, each.package, each.module, each.symbol), each)
+    return tuple(kept.values())
+
+
+@lru_cache(maxsize=1)
+def _index() -> Index:
+    return Index()
+
+
+__all__ = ["UsageError", "diagnose", "explain", "unknown"]
