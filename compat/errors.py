@@ -3,9 +3,10 @@
 A message is one line: what is wrong, where, and what to do about it.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from compat.diagnoses import Diagnosis
+if TYPE_CHECKING:
+    from compat.diagnoses import Diagnosis  # a command that goes wrong early needs no noun
 
 CLEAN = 0
 FINDINGS = 1
@@ -68,10 +69,10 @@ class SymbolUnavailable(CompatError, ImportError):  # noqa: N818 -- users read i
 
     exit_code = FINDINGS
 
-    def __init__(self, message: str, diagnosis: Diagnosis) -> None:
+    def __init__(self, message: str, diagnosis: "Diagnosis") -> None:
         super().__init__(message)
         self.diagnosis = diagnosis
 
-    def __reduce__(self) -> tuple[type["SymbolUnavailable"], tuple[str, Diagnosis]]:
+    def __reduce__(self) -> tuple[type["SymbolUnavailable"], tuple[str, "Diagnosis"]]:
         """Let it travel between processes with its diagnosis."""
         return type(self), (str(self), self.diagnosis)
