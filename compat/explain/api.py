@@ -5,9 +5,11 @@ from functools import lru_cache
 
 from compat.diagnoses import Diagnosis, Fix
 from compat.errors import UsageError
-from compat.explain.case import Case
+from compat.explain.case import Case, foreign
 from compat.explain.failure import Failure, Raised
-from compat.explain.rules import names
+from compat.explain.locate import locate
+from compat.explain.messages import imported
+from compat.explain.rules import binaries, guarded, names, packages, requirements, surroundings
 from compat.explain.stream import Report, read
 from compat.index.reader import Index
 from compat.installed import Environment
@@ -15,8 +17,31 @@ from compat.releases import SGLANG, VLLM, parse_version
 
 Rule = Callable[[Raised, Case], Diagnosis | None]
 
-RULES: tuple[Rule, ...] = (names.missing_name, names.broken_off)
+RULES: tuple[Rule, ...] = (
+    surroundings.shadowed,
+    surroundings.circular,
+    requirements.said,
+    requirements.numpy,
+    names.missing_name,
+    binaries.undefined_symbol,
+    binaries.missing_library,
+    binaries.device_code,
+    binaries.missing_operator,
+    guarded.undefined,
+    guarded.placeholder,
+    guarded.lying_advice,
+    packages.quantization_method,
+    surroundings.no_gpu,
+    requirements.importer,
+    packages.package_missing,
+    requirements.python,
+    requirements.third_party,
+    packages.advised,
+    names.broken_off,
+)
 """In the order in which they are asked: the first that knows the cause ends the search."""
+PRELIMINARY = ("package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated")
+"""Causes that end an import before it comes to the name that was asked for."""
 
 
 def explain(
@@ -79,7 +104,22 @@ def _of_failure(failure: Failure, case: Case) -> Iterator[Diagnosis]:
             found = rule(raised, case)
             if found is not None:
                 yield found
+                yield from _asked_first(failure.chain[-1], found, case)
                 return
+
+
+def _asked_first(raised: Raised, found: Diagnosis, case: Case) -> Iterator[Diagnosis]:
+    """Yield what else is wrong with the user's own import, which failed before it came to that."""
+    own = next((frame for frame in raised.frames if not foreign(frame) and imported(frame.source)), None)
+    asked = imported(own.source) if own is not None else None
+    if asked is None or own is raised.frames[-1] or found.cause not in PRELIMINARY:
+        return
+    package = case.owner(asked.module)
+    for name in asked.names or ("",):
+        line = f"asked for in the first place: `{own.source}`" if own else ""
+        other = locate(case, package, asked.module, name, evidence=(line,)) if package else None
+        if other is not None:
+            yield other
 
 
 def _distinct(found: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:

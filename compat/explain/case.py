@@ -8,7 +8,7 @@ from packaging.version import InvalidVersion, Version
 
 from compat.explain.failure import Failure, Frame
 from compat.explain.history import History
-from compat.explain.places import below_site, indexed_module
+from compat.explain.places import below_site, distribution_of, indexed_module, top_of
 from compat.explain.stream import Report
 from compat.index.alone import companions
 from compat.index.reader import Index
@@ -117,6 +117,13 @@ class Case:
         frames = (frame for chain in chains for raised in chain for frame in raised.frames)
         modules = (indexed_module(frame.path, self.index) for frame in frames)
         return tuple(dict.fromkeys(module for module in modules if module))
+
+    @cached_property
+    def involved(self) -> frozenset[str]:
+        """The distributions in whose files a traceback has been."""
+        chains = (failure.chain for failure in self.report.failures)
+        frames = (frame for chain in chains for raised in chain for frame in raised.frames)
+        return frozenset(distribution_of(top) for frame in frames if (top := top_of(frame.path)))
 
     def newest(self, package: str) -> int:
         """Return the position of the newest final release."""

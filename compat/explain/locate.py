@@ -94,7 +94,7 @@ def _missing(case: Case, package: str, module: str, name: str) -> Missing | None
     if world.answer(module, name).status != "missing":
         return None
     query = Query(text=location(module, name), module=module, name=name)
-    replacement = find(world, package, query).replacement or _elsewhere(case, package, name)
+    replacement = find(world, package, query).replacement or _elsewhere(case, package, module, name)
     return Missing(
         case=case,
         package=package,
@@ -114,10 +114,10 @@ def _assumed(case: Case, package: str, flags: Flags) -> int | None:
     return max(finals or missing, default=None)
 
 
-def _elsewhere(case: Case, package: str, name: str) -> Replacement | None:
+def _elsewhere(case: Case, package: str, module: str, name: str) -> Replacement | None:
     """Return where the other package has a name that this one lacks: people mix the two up."""
     other = VLLM if package == SGLANG else SGLANG
-    if not name or case.absent(other):
+    if not name or case.absent(other) or any(case.history.flags(package, module, name)):
         return None
     at = case.position(other)
     world: World = case.world() if at is not None else case.history.world(other, case.newest(other))
