@@ -4,11 +4,11 @@ import sys
 import types
 
 from compat.guards import All, Guard, Imports, Not
-from compat.index.branch import Branch
+from compat.index.stand_ins import branches_of, is_at_home
 from compat.index.world import World
 from compat.matrix import probe
 from compat.releases import IMPORT_NAMES
-from compat.symbols import location, split_location
+from compat.symbols import split_location
 
 WORDS = {
     "none": "None",
@@ -35,21 +35,9 @@ def stand_in(world: World, module: str, name: str, value: object) -> str | None:
     stub = probe.stub_of(value)
     if stub is None:
         return _described(value) if _bound_instead(world, module, name, value) else None
-    return None if stub.startswith("hollow") and _at_home(world, module, name, value) else WORDS[stub]
-
-
-def _at_home(world: World, module: str, name: str, value: object) -> bool:
-    """Return whether an empty class or function is what the index has where it says it was defined."""
-    answer = world.answer(module, name)
-    if answer.status == "placeholder":
-        return False
-    wanted = split_location(answer.origin or location(module, name))[1]
     home, qualname = probe.text_of(value, "__module__"), probe.text_of(value, "__qualname__")
-    if home is None or qualname != wanted:
-        return False  # one dummy bound under many names
-    if world.answer(home, qualname).status == "defined":
-        return True
-    return all(branch.status != "placeholder" for branch in _branches(world, home, qualname))
+    real = stub.startswith("hollow") and is_at_home(world, module, name, home, qualname)
+    return None if real else WORDS[stub]
 
 
 def _bound_instead(world: World, module: str, name: str, value: object) -> bool:
@@ -62,7 +50,7 @@ def _bound_instead(world: World, module: str, name: str, value: object) -> bool:
         isinstance(value, BaseException) or top in IMPORT_NAMES.values()
     ):
         return False
-    branches = _branches(world, module, name)
+    branches = branches_of(world, module, name)
     imported = [branch.target for branch in branches if branch.status == "reexported" and branch.target]
     made = any(branch.status == "defined" and _after_failed_import(branch.guard) for branch in branches)
     return made and bool(imported) and not any(_loaded(target) is value for target in imported)
@@ -78,13 +66,6 @@ def _loaded(target: str) -> object:
 def _after_failed_import(guard: Guard) -> bool:
     parts = guard.guards if isinstance(guard, All) else (guard,)
     return any(isinstance(part, Not) and isinstance(part.guard, Imports) for part in parts)
-
-
-def _branches(world: World, module: str, name: str) -> tuple[Branch, ...]:
-    package = world.owner(module)
-    if package is None:
-        return ()
-    return world.index.branches(module, name, package, world.environment.positions[package])
 
 
 def _described(value: object) -> str:

@@ -8,9 +8,9 @@ from packaging.version import Version
 
 from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.errors import SymbolUnavailable
-from compat.guards import All, AnyOf, Guard, Imports, Not
 from compat.index.here import importable
 from compat.index.reader import Index
+from compat.index.stand_ins import lacking
 from compat.index.world import World
 from compat.matrix import probe
 from compat.releases import SGLANG, VLLM
@@ -90,14 +90,14 @@ def not_found(shipped: Index, subject: Subject, query: Query, found: Found) -> D
 
 def stood_in(subject: Subject, place: Location, what: str, guard: str | None = None) -> Diagnosis:
     """Return the diagnosis for a symbol that is `what` instead of the real thing."""
-    lacking = _lacking(subject.world, *place)
-    listed = " and ".join(lacking)
+    absent = lacking(subject.world, *place)
+    listed = " and ".join(absent)
     fix = Fix(kind="none", text="find out why the import that it stands in for fails")
-    if lacking:
-        fix = _installing(subject, lacking)
+    if absent:
+        fix = _installing(subject, absent)
     evidence = [f"{location(*place)} is {what} in {subject}, not the real thing"]
     evidence += [f"bound {guard}"] if guard else []
-    evidence += [f"{listed} cannot be imported here"] if lacking else []
+    evidence += [f"{listed} cannot be imported here"] if absent else []
     return subject.diagnosis("placeholder", place, evidence, fix)
 
 
@@ -114,14 +114,14 @@ def failed(subject: Subject, place: Location, error: BaseException) -> Diagnosis
     return subject.diagnosis(cause, place, evidence, fix)
 
 
-def _installing(subject: Subject, lacking: Sequence[str]) -> Fix:
+def _installing(subject: Subject, tops: Sequence[str]) -> Fix:
     """Return the fix for top-level names that cannot be imported; of vllm just any release does not do."""
-    if VLLM in lacking and subject.package == SGLANG:
+    if VLLM in tops and subject.package == SGLANG:
         pair = f"{SGLANG}=={subject.version}"
         text = f"install a vllm that goes with {pair}, or use a symbol of sglang's own"
         return Fix(kind="install", text=text, command=f"python -m compat.pairs --for {pair}")
-    text = f"install what provides {' and '.join(lacking)}"
-    return Fix(kind="install", text=text, command=f"pip install {' '.join(lacking)}")
+    text = f"install what provides {' and '.join(tops)}"
+    return Fix(kind="install", text=text, command=f"pip install {' '.join(tops)}")
 
 
 def _unimportable(subject: Subject, place: Place) -> Diagnosis:
@@ -171,24 +171,3 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
         return subject.diagnosis("not_yet_added", (module, name), evidence, fix)
     fix = Fix(kind="none", text="no release has this name; see how it is written")
     return subject.diagnosis("unknown", (module, name), evidence, fix)
-
-
-def _lacking(world: World, module: str, name: str) -> tuple[str, ...]:
-    """Return the top-level names that the real thing would be imported from and that are not there."""
-    package = world.owner(module)
-    if package is None:
-        return ()
-    branches = world.index.branches(module, name, package, world.environment.positions[package])
-    targets = {target for branch in branches for target in _targets(branch.guard)}
-    return tuple(sorted(top for top in {each.partition(".")[0] for each in targets} if not importable(top)))
-
-
-def _targets(guard: Guard) -> set[str]:
-    match guard:
-        case Imports(targets):
-            return {target.partition(":")[0] for target in targets}
-        case Not(inner):
-            return _targets(inner)
-        case All(guards) | AnyOf(guards):
-            return {target for part in guards for target in _targets(part)}
-    return set()
