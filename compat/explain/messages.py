@@ -12,7 +12,8 @@ CANNOT_IMPORT = re.compile(
 )
 NO_MODULE = re.compile(r"No module named ['\"]?([\w.\-]+)['\"]?(; '([\w.]+)' is not a package)?")
 NO_ATTRIBUTE = re.compile(
-    r"(partially initialized )?module '([\w.]+)' (?:from '([^']{1,1000})' )?has no attribute '(\w+)'"
+    r"(partially initialized )?module '?([\w.]+)'? (?:from '([^']{1,1000})' )?"
+    r"(?:\([^()]{0,80}\) )?has no attribute '?(\w+)"
 )
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _FROM = re.compile(r"(?:from\s+([\w.]+)\s+import\s+(.+))$")

@@ -65,6 +65,21 @@ def violated(case: Case, distribution: str) -> tuple[Demand, str] | None:
     return next(((each, known.version) for each in found if each.violated_by(known.version)), None)
 
 
+def own_needs(case: Case, distribution: str) -> tuple[Demand, str] | None:
+    """Return what an installed distribution requires and does not have, with the version that is there."""
+    environment = case.environment
+    version = environment.version(distribution) if environment is not None and case.fits else None
+    if environment is None or version is None:
+        return None
+    lines = environment.requires(distribution)
+    for name in dict.fromkeys(_name(line) for line in lines):
+        installed = environment.version(name)
+        for demand in _matching(distribution, version, lines, name):
+            if not demand.extra and installed is not None and demand.violated_by(installed):
+                return demand, installed
+    return None
+
+
 def ordered(found: Iterable[Demand]) -> list[Demand]:
     """Return demands by how usual they are: always required, by the usual extras, by any other."""
     return sorted(found, key=lambda each: USUAL.index(each.extra) if each.extra in USUAL else len(USUAL))
