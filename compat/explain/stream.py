@@ -21,6 +21,8 @@ LINES = 50_000
 beyond that only the end is read: a log that is nothing but errors repeats itself."""
 TAIL = 8
 """Blocks at the end of such a log that are read all the same."""
+FACT_BLOCKS = 200
+"""Blocks that are searched for releases; of those beyond, the last `TAIL`."""
 WORKERS = 64
 """Processes whose tracebacks may be under way at once."""
 MOST_FAILURES = 200
@@ -95,13 +97,19 @@ class _Reader:
         self._parsers: OrderedDict[str, Parser] = OrderedDict({"": Parser()})
         self._busy: set[str] = set()
         self._general, self._strong = LINES, LINES
+        self._telling = FACT_BLOCKS
         self._passed: deque[bytes] = deque(maxlen=TAIL)
+        self._told: deque[bytes] = deque(maxlen=TAIL)
 
     def take(self, block: bytes) -> None:
         """Read a block that ends with a line."""
         self.report.lines += block.count(b"\n")
         if any(sign in block for sign in FACTS):
-            self.report.facts.read(block)
+            if self._telling > 0:
+                self._telling -= 1
+                self.report.facts.read(block)
+            else:
+                self._told.append(block)
         if not self._busy and not any(sign in block for sign in SIGNS):
             return
         if self._general > 0:
@@ -119,6 +127,8 @@ class _Reader:
 
     def end(self, last: bytes) -> Report:
         """Return what has been found; `last` is the last block of the log."""
+        for block in self._told:
+            self.report.facts.read(block)
         for block in self._passed:
             self._read(block)
         self._close()
