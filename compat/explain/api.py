@@ -40,6 +40,8 @@ RULES: tuple[Rule, ...] = (
     names.broken_off,
 )
 """In the order in which they are asked: the first that knows the cause ends the search."""
+MOST = 60
+"""Failures of one log that are looked into."""
 PRELIMINARY = ("package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated")
 """Causes that end an import before it comes to the name that was asked for."""
 
@@ -76,9 +78,9 @@ def explain(
 def diagnose(case: Case) -> tuple[Diagnosis, ...]:
     """Return the causes of all failures of a case; lines without a traceback count when nothing else does."""
     report = case.report
-    found = _distinct(each for failure in report.failures for each in _of_failure(failure, case))
+    found = _distinct(each for failure in _some(report.failures) for each in _of_failure(failure, case))
     if not found:
-        found = _distinct(each for failure in report.mentions for each in _of_failure(failure, case))
+        found = _distinct(each for failure in _some(report.mentions) for each in _of_failure(failure, case))
     return found or (unknown(report),)
 
 
@@ -120,6 +122,11 @@ def _asked_first(raised: Raised, found: Diagnosis, case: Case) -> Iterator[Diagn
         other = locate(case, package, asked.module, name, evidence=(line,)) if package else None
         if other is not None:
             yield other
+
+
+def _some(failures: list[Failure]) -> list[Failure]:
+    """Return the failures to look into: all, or the first and the last of very many."""
+    return failures if len(failures) <= MOST else [*failures[: MOST // 2], *failures[-MOST // 2 :]]
 
 
 def _distinct(found: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:

@@ -17,6 +17,9 @@ from compat.index.world import World
 from compat.installed import Environment
 from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM
 
+MOST_MODULES = 200
+"""Modules of tracebacks by which a release is looked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
@@ -97,8 +100,9 @@ class Case:
             known |= companions(self.index, SGLANG, known[SGLANG])
         return known
 
+    @cached_property
     def world(self) -> World:
-        """Return the world of the known releases."""
+        """The world of the known releases."""
         absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.absent(name))
         return World(self.index, Facts(positions=self.positions, absent=absent))
 
@@ -116,7 +120,7 @@ class Case:
         chains = (failure.chain for failure in self.report.failures)
         frames = (frame for chain in chains for raised in chain for frame in raised.frames)
         modules = (indexed_module(frame.path, self.index) for frame in frames)
-        return tuple(dict.fromkeys(module for module in modules if module))
+        return tuple(dict.fromkeys(module for module in modules if module))[:MOST_MODULES]
 
     @cached_property
     def involved(self) -> frozenset[str]:
@@ -130,9 +134,11 @@ class Case:
         versions = [Version(version) for version in self.index.versions(package)]
         return max(range(len(versions)), key=lambda at: (not versions[at].is_prerelease, at))
 
-    def world_with(self, *, cuda: bool) -> World:
-        """Return the world of the known releases, with or without a CUDA device."""
-        return World(self.index, replace(self.world().environment, cuda=cuda))
+    @cached_property
+    def worlds_by_cuda(self) -> dict[bool, World]:
+        """The world of the known releases, without and with a CUDA device."""
+        facts = self.world.environment
+        return {cuda: World(self.index, replace(facts, cuda=cuda)) for cuda in (False, True)}
 
     def module(self, frame: Frame) -> str | None:
         """Return the indexed module of a frame."""

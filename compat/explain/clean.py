@@ -5,7 +5,7 @@ Every pattern is anchored or free of nested repetition, and lines are cut at `LO
 
 import json
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST = 8_000
@@ -50,19 +50,18 @@ class Line(NamedTuple):
     """Whether a logger's prefix stood before it."""
 
 
-def clean(raw: bytes) -> Iterator[Line]:
-    """Yield what one line of a log holds: mostly one line, several when they were escaped into it."""
-    text = raw[: 4 * LONGEST].decode("utf-8", "replace")[:LONGEST]
+@lru_cache(maxsize=500)
+def clean(raw: bytes) -> tuple[Line, ...]:
+    """Return what one line of a log holds: mostly one line, several when they were escaped into it."""
+    text = raw.decode("utf-8", "replace")
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     text = _CONTROL.sub("", text.rstrip())
     line = _stripped(text)
     if "\\n" not in text or "Traceback" not in text:
-        yield line
-        return
+        return (line,)
     inner = _unescaped(line.text)
-    for part in inner.split("\n"):
-        yield Line(_stripped(part).text, line.worker, line.logged)
+    return tuple(Line(_stripped(part).text, line.worker, line.logged) for part in inner.split("\n"))
 
 
 def _stripped(text: str) -> Line:

@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 MOST = 5_000
 """Distributions that are remembered."""
 
-_NUMBER = rb"(\d{1,6}(?:\.\d{1,8}){1,4}(?:[.+_-]?(?:a|b|rc|post|dev|cu|cpu|gita|g)[0-9a-z.]{0,20}){0,4})"
+_NUMBER = rb"(\d{1,6}(?:\.\d{1,8}){1,4}(?:(?:[.+_-]|post|dev|rc|a|b)[0-9a-z.+_-]{0,40})?)"
 _TABLE = re.compile(
     rb"(?m)^[^\S\n]{0,8}(?:\[(?:pip3?|conda)\] )?([A-Za-z][\w.-]{0,80})(?:==|[^\S\n]{1,60})"
     + _NUMBER

@@ -1,7 +1,7 @@
 """A location that a release lacks: what became of it, and what to write or install instead."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
@@ -12,7 +12,7 @@ from compat.index.world import World
 from compat.releases import SGLANG, VLLM
 from compat.resolve.query import Query
 from compat.resolve.search import Replacement, find, find_name
-from compat.symbols import import_statement, location
+from compat.symbols import UNUSABLE, import_statement, location, split_location
 
 LIKELY = 0.5
 """Confidence from which a successor is told as the import to write."""
@@ -90,11 +90,12 @@ def _missing(case: Case, package: str, module: str, name: str) -> Missing | None
         at = _assumed(case, package, case.history.flags(package, module, name))
         if at is None:
             return None
-    world = case.history.world(package, at) if assumed else case.world()
+    world = case.history.world(package, at) if assumed else case.world
     if world.answer(module, name).status != "missing":
         return None
     query = Query(text=location(module, name), module=module, name=name)
-    replacement = find(world, package, query).replacement or _elsewhere(case, package, module, name)
+    replacement = _by_origin(case, package, query, at, world) or find(world, package, query).replacement
+    replacement = replacement or _elsewhere(case, package, module, name)
     return Missing(
         case=case,
         package=package,
@@ -114,13 +115,36 @@ def _assumed(case: Case, package: str, flags: Flags) -> int | None:
     return max(finals or missing, default=None)
 
 
+def _by_origin(case: Case, package: str, query: Query, at: int, world: World) -> Replacement | None:
+    """Return where the object now is that the location stood for in the nearest release that has it."""
+    had = case.history.flags(package, query.module or "", query.name)
+    nearest = min(
+        (place for place, there in enumerate(had) if there), key=lambda place: abs(place - at), default=None
+    )
+    if nearest is None or not query.name:
+        return None
+    origin = case.history.world(package, nearest).answer(query.module or "", query.name).origin
+    module, name = split_location(origin or "")
+    if not name or case.owner(module) != package:
+        return None
+    version = case.index.versions(package)[nearest]
+    if world.answer(module, name).status not in UNUSABLE:
+        return Replacement(
+            module=module, name=name, confidence=1.0, evidence=f"in {version} it was imported from there"
+        )
+    moved = find(world, package, Query(text=origin or "", module=module, name=name)).replacement
+    if moved is None:
+        return None
+    return replace(moved, evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
+
+
 def _elsewhere(case: Case, package: str, module: str, name: str) -> Replacement | None:
     """Return where the other package has a name that this one lacks: people mix the two up."""
     other = VLLM if package == SGLANG else SGLANG
     if not name or case.absent(other) or any(case.history.flags(package, module, name)):
         return None
     at = case.position(other)
-    world: World = case.world() if at is not None else case.history.world(other, case.newest(other))
+    world: World = case.world if at is not None else case.history.world(other, case.newest(other))
     place = find_name(world, other, name).place
     if place is None or place.answer.status != "defined":
         return None

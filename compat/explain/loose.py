@@ -9,21 +9,17 @@ _QUOTED = re.compile(
     r"""\b([A-Z]\w{0,60}Error)\((?:"([^"]{1,2000})"?|'([^']{1,2000}(?:'[^'()]{1,200}'[^']{0,500}){0,4})'?)"""
 )
 _BARE = re.compile(r"\b([A-Z]\w{0,60}(?:Error|Exception|NotFound)): (.{1,3000})")
-_PLAIN = re.compile(
-    r"(cannot import name .{1,500}|No module named .{1,300}|.{0,500}undefined symbol: .{1,800}"
-    r"|[\w./+-]{1,300}: cannot open shared object file.{0,100}"
-    r"|.{0,300}version `(?:GLIBC|GLIBCXX|CXXABI)_.{1,300}"
-    r"|.{0,200}no kernel image is available.{0,200}|.{0,200}Unknown quantization method.{1,500}"
-    r"|Failed to infer device type.{0,200}|.{0,100}No CUDA GPUs are available.{0,100}"
-    r"|.{0,100}NVIDIA driver on your system is too old.{0,300}|.{0,100}not compiled with CUDA enabled.{0,100}"
-    r"|.{0,200}compiled using NumPy 1\.x.{0,200}|.{0,200}has no attribute '\w+'.{0,200}"
-    r"|\S{1,80} \S{1,80} requires \S{1,120}, but you have \S{1,80} \S{1,80} which is incompatible.{0,20})"
-)
-_WORDS = (
-    "Error", "NotFound", "Exception", "cannot import", "No module", "undefined symbol", "shared object",
-    "`GLIBC", "`CXXABI", "kernel image", "quantization method", "infer device", "CUDA GPUs", "too old",
-    "CUDA enabled", "using NumPy 1", "has no attribute", "incompatible",
+_PLAIN = (
+    "cannot import name ", "No module named ", "undefined symbol: ", ": cannot open shared object file",
+    "version `GLIBC", "version `CXXABI", "no kernel image is available", "quantization method",
+    "Failed to infer device type", "No CUDA GPUs are available", "driver on your system is too old",
+    "not compiled with CUDA enabled", "compiled using NumPy 1", "has no attribute '",
+    "which is incompatible",
 )  # fmt: skip
+"""What is told by a line without the name of an exception."""
+_WORDS = ("Error", "NotFound", "Exception", *_PLAIN)
+_BEFORE, _AFTER = 400, 1_000
+"""Characters around such words that are kept."""
 
 
 def loose(text: str) -> Iterator[Failure]:
@@ -33,16 +29,17 @@ def loose(text: str) -> Iterator[Failure]:
     found = _QUOTED.search(text)
     if found:
         message = found[2] or found[3]
-        yield _failure(found[1], message.replace("\\'", "'").replace('\\"', '"'))
+        yield _failure(found[1], message.replace("\\'", "'").replace('\\"', '"'), text)
         return
     found = _BARE.search(text)
     if found:
-        yield _failure(found[1], found[2].strip())
+        yield _failure(found[1], found[2].strip(), text)
         return
-    found = _PLAIN.search(text)
-    if found:
-        yield _failure("", found[1].strip())
+    at = min((place for word in _PLAIN if (place := text.find(word)) >= 0), default=None)
+    if at is not None:
+        yield _failure("", text[max(0, at - _BEFORE) : at + _AFTER].strip(), text)
 
 
-def _failure(kind: str, message: str) -> Failure:
-    return Failure(chain=(Raised(kind=kind, message=message[:4_000]),), loose=True)
+def _failure(kind: str, message: str, line: str) -> Failure:
+    """Return the failure; the line itself stands for the rest of the message, for it may name a module."""
+    return Failure(chain=(Raised(kind=kind, message=message[:2_000], more=line[:1_000]),), loose=True)

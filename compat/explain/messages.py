@@ -8,17 +8,21 @@ from compat.explain.failure import Frame, Raised
 
 CANNOT_IMPORT = re.compile(
     r"cannot import name '?([\w.]+)'?"
-    r"(?: from (partially initialized module )?'([\w.]+)')?(?:[^()]{0,80}\(([^()]{1,1000})\))?"
+    r"(?: from (partially initialized module )?'([\w.]+)')?"
+    r"(?: \(most likely due to a circular import\))?(?: \((/?[^()]{1,1000})\))?"
 )
 NO_MODULE = re.compile(r"No module named ['\"]?([\w.\-]+)['\"]?(; '([\w.]+)' is not a package)?")
 NO_ATTRIBUTE = re.compile(
-    r"(partially initialized )?module '([\w.]+)' (?:from '([^']{1,1000})' )?has no attribute '(\w+)'"
+    r"(partially initialized )?module '?([\w.]+)'? (?:from '([^']{1,1000})' )?"
+    r"(?:\([^()]{0,80}\) )?has no attribute '?(\w+)"
 )
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _FROM = re.compile(r"(?:from\s+([\w.]+)\s+import\s+(.+))$")
 _IMPORT = re.compile(r"import\s+([\w.]+)(?:\s+as\s+\w+)?\s*(?:,|$|#|;)")
 _DYNAMIC = re.compile(r"""import_module\(\s*['"]([\w.]+)['"]""")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+MOST = 20
+"""Names of one statement that are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +79,14 @@ def imported(source: str) -> Wanted | None:
     if found and not found[1].startswith("."):
         rest = found[2].partition("#")[0].strip(" ()\\")
         names = [part.split()[0] for part in rest.split(",") if part.split()]
-        return Wanted(module=found[1], names=tuple(name for name in names if _NAME.fullmatch(name)))
+        return Wanted(module=found[1], names=tuple(name for name in names if _NAME.fullmatch(name))[:MOST])
     found = _IMPORT.match(text) or _DYNAMIC.search(text)
     return Wanted(module=found[1]) if found else None
 
 
 def identifiers(frames: Iterable[Frame]) -> tuple[str, ...]:
     """Return the names in the source lines of frames, each once."""
-    return tuple(dict.fromkeys(name for frame in frames for name in _NAME.findall(frame.source)))
+    return tuple(dict.fromkeys(name for frame in frames for name in _NAME.findall(frame.source)))[:MOST]
 
 
 def _within(module: str, parent: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from compat.explain.case import Case
 
@@ -43,6 +43,16 @@ class Demand:
         except InvalidVersion:
             return False
 
+    def nearly(self, version: str) -> bool:
+        """Return whether a pin is missed by no more than a patch release, in which no name comes or goes."""
+        pins = [
+            Version(each.version)
+            for each in self.requirement.specifier
+            if each.operator == "==" and "*" not in each.version
+        ]
+        there = Version(version)
+        return bool(pins) and all(pin.release[:2] == there.release[:2] and pin.major > 0 for pin in pins)
+
 
 def demands(case: Case, distribution: str) -> Iterator[Demand]:
     """Yield what is required of a distribution: by the known releases, then by what else is installed."""
@@ -62,7 +72,23 @@ def violated(case: Case, distribution: str) -> tuple[Demand, str] | None:
     if known is None:
         return None
     found = ordered(demands(case, distribution))
-    return next(((each, known.version) for each in found if each.violated_by(known.version)), None)
+    broken = (each for each in found if each.violated_by(known.version) and not each.nearly(known.version))
+    return next(((each, known.version) for each in broken), None)
+
+
+def own_needs(case: Case, distribution: str) -> tuple[Demand, str] | None:
+    """Return what an installed distribution requires and does not have, with the version that is there."""
+    environment = case.environment
+    version = environment.version(distribution) if environment is not None and case.fits else None
+    if environment is None or version is None:
+        return None
+    lines = environment.requires(distribution)
+    for name in dict.fromkeys(_name(line) for line in lines):
+        installed = environment.version(name)
+        for demand in _matching(distribution, version, lines, name):
+            if not demand.extra and installed is not None and demand.violated_by(installed):
+                return demand, installed
+    return None
 
 
 def ordered(found: Iterable[Demand]) -> list[Demand]:

@@ -4,7 +4,7 @@ Most blocks of a long log hold nothing of interest. They are passed over after a
 is as fast as reading them.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +16,13 @@ from compat.explain.traceback import Parser
 
 BLOCK = 1 << 15
 """Bytes that are searched at a time."""
+LINES = 50_000
+"""Lines that are looked at closely because of any sign, and again as many because of a strong one. Of what is
+beyond that only the end is read: a log that is nothing but errors repeats itself."""
+TAIL = 8
+"""Blocks at the end of such a log that are read all the same."""
+FACT_BLOCKS = 200
+"""Blocks that are searched for releases; of those beyond, the last `TAIL`."""
 WORKERS = 64
 """Processes whose tracebacks may be under way at once."""
 MOST_FAILURES = 200
@@ -27,6 +34,11 @@ SIGNS = (
     b"incompatible",
 )  # fmt: skip
 """A block without any of these tells of no failure."""
+STRONG = (
+    b"ImportError", b"ModuleNotFound", b"cannot import", b"No module named", b"shared object", b"NameError",
+    b"undefined symbol", b"version `", b"kernel image", b"quantization method", b"infer device", b"CUDA GPUs",
+)  # fmt: skip
+"""Those of them that imports fail with."""
 FACTS = (
     b"vLLM", b"vllm==", b"vllm-", b"vllm ", b"LLM engine (v", b"sglang", b"SGLang", b"Name: ", b"-info",
     b"[pip", b"==", b"[conda]", b"Package ", b"Successfully installed", b"/python3.",
@@ -70,50 +82,95 @@ def read(source: str | Iterable[bytes]) -> Report:
             contains ASCII, or UTF-16.
     """
     chunks = [source.encode("utf-8", "surrogatepass")] if isinstance(source, str) else source
-    report = Report()
-    parsers: OrderedDict[str, Parser] = OrderedDict({"": Parser()})
-    quiet: bytes = b""
+    reader = _Reader()
+    block = b""
     for block in _blocks(chunks):
-        report.lines += block.count(b"\n")
+        reader.take(block)
+    return reader.end(block)
+
+
+class _Reader:
+    """Takes blocks, and decides how closely to look at each."""
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self._parsers: OrderedDict[str, Parser] = OrderedDict({"": Parser()})
+        self._busy: set[str] = set()
+        self._general, self._strong = LINES, LINES
+        self._telling = FACT_BLOCKS
+        self._passed: deque[bytes] = deque(maxlen=TAIL)
+        self._told: deque[bytes] = deque(maxlen=TAIL)
+
+    def take(self, block: bytes) -> None:
+        """Read a block that ends with a line."""
+        self.report.lines += block.count(b"\n")
         if any(sign in block for sign in FACTS):
-            report.facts.read(block)
-        busy = any(not parser.idle for parser in parsers.values())
-        if not busy and not any(sign in block for sign in SIGNS):
-            quiet = block
-            continue
-        quiet = b""
+            if self._telling > 0:
+                self._telling -= 1
+                self.report.facts.read(block)
+            else:
+                self._told.append(block)
+        if not self._busy and not any(sign in block for sign in SIGNS):
+            return
+        if self._general > 0:
+            self._general -= block.count(b"\n")
+            self._read(block)
+        elif self._strong > 0 and any(sign in block for sign in STRONG):
+            self._strong -= block.count(b"\n")
+            if self._passed:
+                self._read(self._passed.pop())  # it may hold the head of the traceback
+            self._passed.clear()
+            self._read(block)
+        else:
+            self._close()
+            self._passed.append(block)
+
+    def end(self, last: bytes) -> Report:
+        """Return what has been found; `last` is the last block of the log."""
+        for block in self._told:
+            self.report.facts.read(block)
+        for block in self._passed:
+            self._read(block)
+        self._close()
+        _remember_last(self.report, last)
+        return self.report
+
+    def _read(self, block: bytes) -> None:
         for raw in block.split(b"\n"):
-            for line in clean(raw):
-                _take(line, report, parsers)
-    for parser in parsers.values():
-        for failure in parser.close():
-            report.add(failure)
-    _remember_last(report, quiet)
-    return report
+            if self._busy or any(sign in raw for sign in SIGNS):
+                for line in clean(raw[:LONGEST]):
+                    self._line(line)
 
+    def _line(self, line: Line) -> None:
+        parser = self._parsers.get(line.worker)
+        if parser is None:
+            parser = self._parsers[line.worker] = Parser()
+            if len(self._parsers) > WORKERS:
+                worker, oldest = self._parsers.popitem(last=False)
+                self._busy.discard(worker)
+                self._keep(oldest.close())
+        idle = parser.idle
+        self._keep(parser.feed(line.text, logged=line.logged))
+        if parser.idle:
+            self._busy.discard(line.worker)
+        else:
+            self._busy.add(line.worker)
+        if idle or parser.idle or line.logged:
+            self._keep(loose(line.text))
 
-def _take(line: Line, report: Report, parsers: OrderedDict[str, Parser]) -> None:
-    text = line.text
-    if text and not text.isspace():
-        report.last = text.strip()[:500]
-    parser = parsers.get(line.worker)
-    if parser is None:
-        parser = parsers[line.worker] = Parser()
-        if len(parsers) > WORKERS:
-            _, oldest = parsers.popitem(last=False)
-            for failure in oldest.close():
-                report.add(failure)
-    idle = parser.idle
-    for failure in parser.feed(text, logged=line.logged):
-        report.add(failure)
-    if idle or parser.idle or line.logged:
-        for failure in loose(text):
-            report.add(failure)
+    def _close(self) -> None:
+        for parser in self._parsers.values():
+            self._keep(parser.close())
+        self._busy.clear()
+
+    def _keep(self, failures: Iterable[Failure]) -> None:
+        for failure in failures:
+            self.report.add(failure)
 
 
 def _remember_last(report: Report, block: bytes) -> None:
     for raw in reversed(block.split(b"\n")):
-        text = next(clean(raw)).text.strip()
+        text = clean(raw[:LONGEST])[0].text.strip()
         if text:
             report.last = text[:500]
             return

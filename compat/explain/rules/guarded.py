@@ -115,7 +115,7 @@ def _stub(case: Case, module: str, name: str, raised: Raised, frame: Frame | Non
 
 def _behind(case: Case, module: str, name: str, raised: Raised) -> Diagnosis | None:
     """Return the cause that lies behind a guarded name: the first import of its guard that fails."""
-    world = case.world()
+    world = case.world
     for branch in _branches(case, module, name):
         for target in _targets(branch.guard):
             if world.present(target) is not False:
@@ -139,7 +139,7 @@ def _behind(case: Case, module: str, name: str, raised: Raised) -> Diagnosis | N
 
 def _needs_cuda(case: Case, branch: Branch) -> bool:
     """Return whether a branch runs with a CUDA device only."""
-    without, with_ = case.world_with(cuda=False), case.world_with(cuda=True)
+    without, with_ = case.worlds_by_cuda[False], case.worlds_by_cuda[True]
     return (
         evaluate(branch.guard, without._leaf) is False  # noqa: SLF001 -- the one evaluator of guards
         and evaluate(branch.guard, with_._leaf) is not False  # noqa: SLF001

@@ -10,7 +10,7 @@ from compat.explain.case import Case
 from compat.explain.failure import Raised
 from compat.explain.messages import Wanted, wanted
 from compat.explain.places import distribution_of, is_standard, top_of
-from compat.explain.requirements import Demand, demands, requirement_named, violated
+from compat.explain.requirements import Demand, demands, own_needs, requirement_named, violated
 
 _CLASH = re.compile(
     r"([\w.-]+) (\d\S*) requires ([\w.-]+)(?:\[[^\]]*\])?([^,]\S*(?:,\S+)*), "
@@ -19,6 +19,10 @@ _CLASH = re.compile(
 _NORMAL = re.compile(
     r"([\w.-]+?)([<>=!~][^\s]{1,80}) is required for a normal functioning of this module, "
     r"but found ([\w.-]+?)==(\d[\w.+!-]*\w)"
+)
+_CORE = re.compile(
+    r"installed ([\w.-]+) version \((\d[\w.+!-]*)\) is incompatible with the current ([\w.-]+) version, "
+    r"which requires (\d[\w.+!-]*)"
 )
 _NUMPY = re.compile(
     r"compiled using NumPy 1\.x|_ARRAY_API not found|numpy\.dtype size changed|numpy\.ufunc size changed"
@@ -36,6 +40,10 @@ def said(raised: Raised, case: Case) -> Diagnosis | None:
         if broken:
             return _of_demand(broken[0], broken[1], (raised.line,), None)
         return _violation(found[1], found[4], f"{found[1]}{found[2]}", (raised.line,))
+    found = _CORE.search(raised.text)
+    if found:
+        version = found[4].rstrip(".")
+        return _violation(found[1], found[2], f"{found[1]}=={version}", (raised.line,))
     found = _CLASH.search(raised.text)
     if found:
         spec = f"{found[3]}{found[4].strip()}"
@@ -104,6 +112,10 @@ def third_party(raised: Raised, case: Case) -> Diagnosis | None:
     asked = wanted(raised)
     for distribution in _suspects(raised, case, asked):
         broken = violated(case, distribution)
+        if broken:
+            return _of_demand(broken[0], broken[1], _evidence(raised, case), asked)
+    for distribution in _suspects(raised, case, asked):
+        broken = own_needs(case, distribution)
         if broken:
             return _of_demand(broken[0], broken[1], _evidence(raised, case), asked)
     return _unbounded(raised, case, asked)

@@ -7,6 +7,7 @@ from compat.explain.case import Case
 from compat.explain.failure import Raised
 from compat.explain.messages import Wanted, wanted
 from compat.explain.places import below_site, distribution_of, is_standard
+from compat.explain.requirements import demands, requirement_named, violated
 
 _RENAME = re.compile(r"consider renaming '([^']{1,500})'")
 _CIRCULAR = re.compile(r"partially initialized module|most likely due to a circular import")
@@ -45,7 +46,21 @@ def shadowed(raised: Raised, case: Case) -> Diagnosis | None:
         status = _answer(asked, case, package)
         if status not in ("missing", "submodule"):
             return _shadow(top, f"a file {top}.py or a folder {top}", raised, asked)
+    if asked.attribute and asked.module == top and _as_installed(top, raised, case):
+        return _shadow(top, f"a file {top}.py or a folder {top}", raised, asked)
     return _checkout(asked, raised, case)
+
+
+def _as_installed(top: str, raised: Raised, case: Case) -> bool:
+    """Return whether the installed module must have what installed code asks of it, as an attribute."""
+    path = raised.frames[-1].path if raised.frames else ""
+    if is_standard(top):
+        return bool(_LIBRARY.search(path)) and below_site(path) is None
+    if top in case.index.owners or below_site(path) is None:
+        return False
+    distribution = requirement_named(case, top, distribution_of(top))
+    required = any(True for _ in demands(case, distribution))
+    return required and case.known(distribution) is not None and violated(case, distribution) is None
 
 
 def _own_file(top: str, asked: Wanted, raised: Raised) -> str | None:
@@ -88,11 +103,11 @@ def _checkout(asked: Wanted, raised: Raised, case: Case) -> Diagnosis | None:
 
 
 def _shadow(top: str, what: str, raised: Raised, asked: Wanted | None) -> Diagnosis:
-    name = asked.names[0] if asked and asked.names else None
+    name = asked.names[0] if asked and asked.names and asked.module == top else None
     return Diagnosis(
         cause="shadowed_module",
         package=None if is_standard(top) else distribution_of(top),
-        module=asked.module if asked and asked.module.partition(".")[0] == top else top,
+        module=top,
         symbol=name,
         evidence=(raised.line, f"{what} is imported in place of the installed {top}"),
         fix=Fix(
