@@ -24,6 +24,7 @@ OWNERS = {
     "sgl_kernel": ("matrix.probe",),
     "torch": ("matrix.probe",),
     "elftools": ("doctor.elf",),
+    "pytest": ("pytest_plugin",),
     "requests": ("wheels.*",),
     "urllib3": ("wheels.*",),
     "pypi_simple": ("wheels.*",),
