@@ -1,19 +1,21 @@
 """Why `load` gives nothing, as a diagnosis: from the index's history, and from what was seen."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from packaging.version import Version
 
+from compat.access import causes
 from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.errors import SymbolUnavailable
 from compat.index.here import importable
 from compat.index.reader import Index
 from compat.index.stand_ins import lacking
 from compat.index.world import World
+from compat.installed import Environment, read_environment
 from compat.matrix import probe
-from compat.releases import SGLANG, VLLM
+from compat.releases import IMPORT_NAMES
 from compat.resolve.query import Query
 from compat.resolve.search import Found, Place, Replacement
 from compat.symbols import import_statement, location
@@ -65,7 +67,7 @@ def not_installed(package: str, text: str) -> Diagnosis:
         cause="package_missing",
         package=package,
         evidence=(f"{text}: {package} is not installed in this interpreter",),
-        fix=Fix(kind="install", text=f"install {package}", command=f"pip install {package}"),
+        fix=causes.of_absence(IMPORT_NAMES[package], _environment()).fix,
     )
 
 
@@ -94,7 +96,7 @@ def stood_in(subject: Subject, place: Location, what: str, guard: str | None = N
     listed = " and ".join(absent)
     fix = Fix(kind="none", text="find out why the import that it stands in for fails")
     if absent:
-        fix = _installing(subject, absent)
+        fix = causes.of_absence(absent[0], _environment()).fix
     evidence = [f"{location(*place)} is {what} in {subject}, not the real thing"]
     evidence += [f"bound {guard}"] if guard else []
     evidence += [f"{listed} cannot be imported here"] if absent else []
@@ -102,26 +104,15 @@ def stood_in(subject: Subject, place: Location, what: str, guard: str | None = N
 
 
 def failed(subject: Subject, place: Location, error: BaseException) -> Diagnosis:
-    """Return the diagnosis for an import that raised: what the exception itself says, else `unknown`."""
+    """Return the diagnosis for an import that raised: its root cause where that is known, else `unknown`."""
     told = probe.described(error)
     where = f" ({told['where']})" if told["where"] and not told["where"].startswith("compat/") else ""
-    evidence = [f"{import_statement(*place)} failed: {told['text']}{where}"]
-    top = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if top and not importable(top):
-        return subject.diagnosis("package_missing", place, evidence, _installing(subject, (top,)))
-    cause: Cause = "circular_import" if "partially initialized module" in told["text"] else "unknown"
+    seen = f"{import_statement(*place)} failed: {told['text']}{where}"
+    cause = causes.of_error(error, _environment())
+    if cause is not None:
+        return replace(cause, evidence=(seen, *cause.evidence))
     fix = Fix(kind="none", text="see the exception that this one was raised from")
-    return subject.diagnosis(cause, place, evidence, fix)
-
-
-def _installing(subject: Subject, tops: Sequence[str]) -> Fix:
-    """Return the fix for top-level names that cannot be imported; of vllm just any release does not do."""
-    if VLLM in tops and subject.package == SGLANG:
-        pair = f"{SGLANG}=={subject.version}"
-        text = f"install a vllm that goes with {pair}, or use a symbol of sglang's own"
-        return Fix(kind="install", text=text, command=f"python -m compat.pairs --for {pair}")
-    text = f"install what provides {' and '.join(tops)}"
-    return Fix(kind="install", text=text, command=f"pip install {' '.join(tops)}")
+    return subject.diagnosis("unknown", place, [seen], fix)
 
 
 def _unimportable(subject: Subject, place: Place) -> Diagnosis:
@@ -130,7 +121,7 @@ def _unimportable(subject: Subject, place: Place) -> Diagnosis:
     absent = [top for top in tops if not importable(top)]
     fix = Fix(kind="none", text=f"no import of {place.module} can succeed with what is installed")
     if absent:
-        fix = _installing(subject, absent)
+        fix = causes.of_absence(absent[0], _environment()).fix
     cause: Cause = "package_missing" if absent else "requirement_violated"
     evidence = [f"{place.module} cannot be imported in {subject}: {reason}"]
     return subject.diagnosis(cause, (place.module, place.name), evidence, fix)
@@ -171,3 +162,9 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
         return subject.diagnosis("not_yet_added", (module, name), evidence, fix)
     fix = Fix(kind="none", text="no release has this name; see how it is written")
     return subject.diagnosis("unknown", (module, name), evidence, fix)
+
+
+@cache
+def _environment() -> Environment:
+    """Return what is installed here."""
+    return read_environment()

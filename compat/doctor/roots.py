@@ -1,11 +1,12 @@
 """From many failed imports to few causes: one library that breaks forty modules is one finding."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
 
+from compat.access.causes import of_absence
 from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.doctor.examined import Examined
 from compat.doctor.imports import Looked, Stub
@@ -153,14 +154,9 @@ def _of_stub(examined: Examined, stub: Stub) -> Diagnosis:
     package = _package(examined, stub.module)
     version = examined.packages.version(package) if package else None
     if stub.lacking:
-        top = stub.lacking[0]
-        name = next((name for name, each in IMPORT_NAMES.items() if each == top), top.replace("_", "-"))
-        return Diagnosis(
-            cause="package_missing",
-            package=name,
-            evidence=(f"{top} cannot be imported",),
-            fix=Fix(kind="install", text=f"install {name}", command=f"pip install {name}"),
-        )
+        found = of_absence(stub.lacking[0], examined.packages)
+        # `explain` leaves the package open where no distribution of that name is known.
+        return found if found.package else replace(found, package=stub.lacking[0].replace("_", "-"))
     return Diagnosis(
         cause="placeholder",
         package=package,
@@ -173,9 +169,3 @@ def _of_stub(examined: Examined, stub: Stub) -> Diagnosis:
 def _package(examined: Examined, module: str) -> str | None:
     top = module.partition(".")[0]
     return next((package for package in examined.releases if IMPORT_NAMES[package] == top), None)
-
-
-def texts(found: Iterable[Root]) -> Iterator[str]:
-    """Yield the last lines of all exceptions."""
-    for root in found:
-        yield from root.texts
