@@ -7,7 +7,7 @@ or outside of what is indexed. Guards are decided from the world's facts; what t
 
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -26,7 +26,7 @@ class Environment:
     """Indexed package to the position of its release."""
     absent: frozenset[str] = frozenset()
     """Top-level import names that cannot be imported here."""
-    provided: frozenset[str] | None = None
+    provided: Container[str] | None = None
     """All top-level import names that are there, beside the standard library; None when not known."""
     cuda: bool | None = None
     """Whether there is a CUDA device."""

@@ -1,0 +1,145 @@
+"""`explain` for programs."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+from compat.diagnoses import Diagnosis, Fix
+from compat.errors import UsageError
+from compat.explain.case import Case, foreign
+from compat.explain.failure import Failure, Raised
+from compat.explain.locate import locate
+from compat.explain.messages import imported
+from compat.explain.rules import binaries, guarded, names, packages, requirements, surroundings
+from compat.explain.stream import Report, read
+from compat.index.reader import Index
+from compat.installed import Environment
+from compat.releases import SGLANG, VLLM, parse_version
+
+Rule = Callable[[Raised, Case], Diagnosis | None]
+
+RULES: tuple[Rule, ...] = (
+    surroundings.shadowed,
+    surroundings.circular,
+    requirements.said,
+    requirements.numpy,
+    names.missing_name,
+    binaries.undefined_symbol,
+    binaries.missing_library,
+    binaries.device_code,
+    binaries.missing_operator,
+    guarded.undefined,
+    guarded.placeholder,
+    guarded.lying_advice,
+    packages.quantization_method,
+    surroundings.no_gpu,
+    requirements.importer,
+    packages.package_missing,
+    requirements.python,
+    requirements.third_party,
+    packages.advised,
+    names.broken_off,
+)
+"""In the order in which they are asked: the first that knows the cause ends the search."""
+MOST = 60
+"""Failures of one log that are looked into."""
+PRELIMINARY = ("package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated")
+"""Causes that end an import before it comes to the name that was asked for."""
+
+
+def explain(
+    text: str | Iterable[bytes],
+    *,
+    sglang: str | None = None,
+    vllm: str | None = None,
+    environment: Environment | None = None,
+) -> tuple[Diagnosis, ...]:
+    """Return the causes of the failures in a traceback or log, the root cause of the first failure first.
+
+    There is always one: a failure of which nothing is known is `unknown`, with what was read as evidence.
+
+    Args:
+        text: the log, or its bytes in pieces of any size.
+        sglang: the release in use, when it is known.
+        vllm: likewise.
+        environment: what is installed where the log comes from; see `compat.installed.read_environment`.
+
+    Raises:
+        UsageError: a version that is none.
+    """
+    given = {
+        str(package): str(parse_version(version, f"--{package}"))
+        for package, version in ((SGLANG, sglang), (VLLM, vllm))
+        if version is not None
+    }
+    report = read(text)
+    return diagnose(Case(report, _index(), given, environment))
+
+
+def diagnose(case: Case) -> tuple[Diagnosis, ...]:
+    """Return the causes of all failures of a case; lines without a traceback count when nothing else does."""
+    report = case.report
+    found = _distinct(each for failure in _some(report.failures) for each in _of_failure(failure, case))
+    if not found:
+        found = _distinct(each for failure in _some(report.mentions) for each in _of_failure(failure, case))
+    return found or (unknown(report),)
+
+
+def unknown(report: Report) -> Diagnosis:
+    """Return the diagnosis of a log of which no rule knows the cause: what was read, and nothing else."""
+    failures = report.failures or report.mentions
+    lines = [raised.line for failure in failures[-3:] for raised in failure.chain[:2] if raised.line]
+    evidence = lines or ([report.last] if report.last else [])
+    said = (
+        f"{report.lines} lines, {len(report.failures)} tracebacks, {len(report.mentions)} other error lines"
+    )
+    return Diagnosis(
+        cause="unknown",
+        evidence=(*evidence, f"read: {said}"),
+        fix=Fix(kind="none", text="No rule knows this failure."),
+    )
+
+
+def _of_failure(failure: Failure, case: Case) -> Iterator[Diagnosis]:
+    """Yield the cause of a failure: what is known of its earliest exception, else of the next one."""
+    for raised in failure.chain:
+        for rule in RULES:
+            found = rule(raised, case)
+            if found is not None:
+                yield found
+                yield from _asked_first(failure.chain[-1], found, case)
+                return
+
+
+def _asked_first(raised: Raised, found: Diagnosis, case: Case) -> Iterator[Diagnosis]:
+    """Yield what else is wrong with the user's own import, which failed before it came to that."""
+    own = next((frame for frame in raised.frames if not foreign(frame) and imported(frame.source)), None)
+    asked = imported(own.source) if own is not None else None
+    if asked is None or own is raised.frames[-1] or found.cause not in PRELIMINARY:
+        return
+    package = case.owner(asked.module)
+    for name in asked.names or ("",):
+        line = f"asked for in the first place: `{own.source}`" if own else ""
+        other = locate(case, package, asked.module, name, evidence=(line,)) if package else None
+        if other is not None:
+            yield other
+
+
+def _some(failures: list[Failure]) -> list[Failure]:
+    """Return the failures to look into: all, or the first and the last of very many."""
+    return failures if len(failures) <= MOST else [*failures[: MOST // 2], *failures[-MOST // 2 :]]
+
+
+def _distinct(found: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """Return the diagnoses, each cause of each thing once."""
+    kept: dict[tuple[str | None, ...], Diagnosis] = {}
+    for each in found:
+        kept.setdefault((each.cause, each.package, each.module, each.symbol), each)
+    return tuple(kept.values())
+
+
+@lru_cache(maxsize=1)
+def _index() -> Index:
+    return Index()
+
+
+__all__ = ["UsageError", "diagnose", "explain", "unknown"]

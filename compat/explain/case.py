@@ -1,0 +1,184 @@
+"""Everything that a rule may look at: what the log tells, what is installed, and the index."""
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from packaging.version import InvalidVersion, Version
+
+from compat.explain.failure import Failure, Frame
+from compat.explain.history import History
+from compat.explain.places import below_site, distribution_of, indexed_module, top_of
+from compat.explain.stream import Report
+from compat.index.alone import companions
+from compat.index.reader import Index
+from compat.index.world import Environment as Facts
+from compat.index.world import World
+from compat.installed import Environment
+from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM
+
+MOST_MODULES = 200
+"""Modules of tracebacks by which a release is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The version of a distribution, and how it is known."""
+
+    version: str
+    source: str
+    """For people: `given`, `the log says …`, `installed here`."""
+
+
+class Case:
+    """One log with what is known around it.
+
+    Args:
+        report: what the log tells.
+        index: the index of all releases.
+        given: versions that the user named, by package.
+        environment: what is installed where the log comes from, as far as that is known.
+    """
+
+    def __init__(
+        self, report: Report, index: Index, given: dict[str, str], environment: Environment | None
+    ) -> None:
+        self.report = report
+        self.index = index
+        self.history = History(index)
+        self.given = given
+        self.environment = environment
+
+    def known(self, distribution: str) -> Known | None:
+        """Return the version of a distribution: given, told by the log, installed, or claimed by a person."""
+        if distribution in self.given:
+            return Known(version=self.given[distribution], source="given")
+        told = self.report.facts.told.get(distribution)
+        if told:
+            return Known(version=told[0], source=f"the log says “{told[1]}”")
+        version = self.environment.version(distribution) if self.environment and self.fits else None
+        if version:
+            return Known(version=version, source="installed here")
+        claim = self.report.facts.claims.get(distribution)
+        return Known(version=claim[0], source=f"the text speaks of “{claim[1]}”") if claim else None
+
+    @cached_property
+    def fits(self) -> bool:
+        """Whether the environment may be that of the log: nothing that is told of releases contradicts it."""
+        if self.environment is None:
+            return False
+        told, here = {**self.report.facts.versions(), **self.given}, self.environment.versions
+        pair = (SGLANG, VLLM)
+        agree = all(name in here and _equal(told[name], here[name]) for name in pair if name in told)
+        return agree and any(name in here for name in pair)
+
+    def absent(self, distribution: str) -> bool:
+        """Return whether a distribution is known not to be installed where the log comes from."""
+        if distribution in self.given or self.report.facts.told.get(distribution):
+            return False
+        if self.environment is not None and self.fits:
+            return self.environment.version(distribution) is None
+        top = IMPORT_NAMES.get(distribution, distribution)
+        lacking = re.compile(rf"No module named '?{re.escape(top)}'?(?![\w.])")
+        everything = (*self.report.failures, *self.report.mentions)
+        return any(lacking.search(raised.message) for failure in everything for raised in failure.chain)
+
+    def position(self, package: str) -> int | None:
+        """Return the position of the known release in the index; None when it is not known or not indexed."""
+        known = self.known(package)
+        return None if known is None else position_of(self.index, package, known.version)
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """The known releases, with the kernels that the sglang release pins."""
+        known: dict[str, int] = {}
+        for package in self.index.packages:
+            at = self.position(package)
+            if at is not None:
+                known[package] = at
+        if SGLANG in known and not any(kernel in known for kernel in KERNELS):
+            known |= companions(self.index, SGLANG, known[SGLANG])
+        return known
+
+    @cached_property
+    def world(self) -> World:
+        """The world of the known releases."""
+        absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.absent(name))
+        return World(self.index, Facts(positions=self.positions, absent=absent))
+
+    def candidates(self, package: str) -> list[int]:
+        """Return the releases of a package that have every module in which a traceback has been."""
+        found = list(range(len(self.index.versions(package))))
+        for module in self._modules:
+            if package in self.index.owners[module.partition(".")[0]]:
+                flags = self.history.flags(package, module, "")
+                found = [at for at in found if flags[at]] or found
+        return found
+
+    @cached_property
+    def _modules(self) -> tuple[str, ...]:
+        chains = (failure.chain for failure in self.report.failures)
+        frames = (frame for chain in chains for raised in chain for frame in raised.frames)
+        modules = (indexed_module(frame.path, self.index) for frame in frames)
+        return tuple(dict.fromkeys(module for module in modules if module))[:MOST_MODULES]
+
+    @cached_property
+    def involved(self) -> frozenset[str]:
+        """The distributions in whose files a traceback has been."""
+        chains = (failure.chain for failure in self.report.failures)
+        frames = (frame for chain in chains for raised in chain for frame in raised.frames)
+        return frozenset(distribution_of(top) for frame in frames if (top := top_of(frame.path)))
+
+    def newest(self, package: str) -> int:
+        """Return the position of the newest final release."""
+        versions = [Version(version) for version in self.index.versions(package)]
+        return max(range(len(versions)), key=lambda at: (not versions[at].is_prerelease, at))
+
+    @cached_property
+    def worlds_by_cuda(self) -> dict[bool, World]:
+        """The world of the known releases, without and with a CUDA device."""
+        facts = self.world.environment
+        return {cuda: World(self.index, replace(facts, cuda=cuda)) for cuda in (False, True)}
+
+    def module(self, frame: Frame) -> str | None:
+        """Return the indexed module of a frame."""
+        return indexed_module(frame.path, self.index)
+
+    def mentions(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Return the first match among the lines that tell of errors outside tracebacks."""
+        for failure in self.report.mentions:
+            for raised in failure.chain:
+                found = pattern.search(raised.text)
+                if found:
+                    return found
+        return None
+
+    def owner(self, module: str) -> str | None:
+        """Return the indexed package that a module belongs to; of several, the one of which most is known."""
+        owners = self.index.owners.get(module.partition(".")[0], [])
+        return next((name for name in owners if self.known(name)), owners[0] if owners else None)
+
+
+def foreign(frame: Frame | None) -> bool:
+    """Return whether a frame lies in an installed package, where the user has nothing to edit."""
+    return frame is not None and below_site(frame.path) is not None
+
+
+def last_frame(failure: Failure) -> Frame | None:
+    """Return where the root exception was raised."""
+    frames = failure.chain[0].frames
+    return frames[-1] if frames else None
+
+
+def position_of(index: Index, package: str, version: str) -> int | None:
+    """Return the position of a release, or of the last one before it; None when there is none."""
+    wanted = Version(version)
+    earlier = [at for at, each in enumerate(index.versions(package)) if Version(each) <= wanted]
+    return earlier[-1] if earlier else None
+
+
+def _equal(left: str, right: str) -> bool:
+    try:
+        return Version(left).public == Version(right).public
+    except InvalidVersion:
+        return left == right

@@ -1,0 +1,108 @@
+"""From the bytes of a log to lines without what terminals, loggers and launchers put around them.
+
+Every pattern is anchored or free of nested repetition, and lines are cut at `LONGEST`: the work is linear.
+"""
+
+import json
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+LONGEST = 8_000
+"""Characters of a line that are read; no line of a traceback is longer."""
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff\u200b]+")
+
+_TAG = re.compile(
+    r"\((?=[^()]{0,80}(?:pid|rank|ip)=)([^()]{1,100})\) ?|\[(rank\d{1,5})\]: ?|\[(\d+,\d+)\]<\w+>: ?"
+)
+_COMPOSE = re.compile(r"([\w.-]{1,64}) {1,20}\| (?=.)|\[((?:pod|container)/[^\]\s]{1,120})\] ?")
+_TIME = (
+    r"(?:\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z| ?[+-]\d\d:?\d\d)?"
+    r"|\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)"
+)
+_STAMP = re.compile(
+    rf"{_TIME}(?: ?[|:-])? ?|[\[(]{_TIME}(?: ((?:TP|DP|PP|EP)\d[\w ]{{0,20}}))?[\])](?: ?[|:-])? ?"
+)
+_SYSLOG = re.compile(r"[\w.-]{1,64} [\w./-]{1,64}\[\d{1,8}\]: ?")
+_LEVEL = re.compile(
+    r"\[?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|[DIWEF]\d{4})\]?(?:[:|-]| [|-](?= )|)(?: |$)"
+    r"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]{1,80}:(?=.)"
+)
+_PLACE = re.compile(r"\[[\w.<>/-]{1,80}:\d{1,6}\] ?|[\w.]{1,60}\.py:\d{1,6}\] ?|\[[\w.-]{1,80}\.\w{1,60}\] ")
+_QUOTE = re.compile(r"> ?|E {3,}|\N{BOX DRAWINGS LIGHT VERTICAL} ?")
+_GROUP = re.compile(r"\s{0,40}(?:\+ (?=Exception Group)|\+-\+-{8,}.*|\+-{8,}.*|\| ?)")
+_PREFIXES = (_TAG, _STAMP, _LEVEL, _PLACE, _QUOTE)
+_MOST = 8
+"""Prefixes on one line, one after another."""
+
+
+class Line(NamedTuple):
+    """One cleaned line."""
+
+    text: str
+    """With the indentation that stood after the prefixes."""
+    worker: str
+    """Which process wrote it, when a prefix tells; else empty."""
+    logged: bool
+    """Whether a logger's prefix stood before it."""
+
+
+@lru_cache(maxsize=500)
+def clean(raw: bytes) -> tuple[Line, ...]:
+    """Return what one line of a log holds: mostly one line, several when they were escaped into it."""
+    text = raw.decode("utf-8", "replace")
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    text = _CONTROL.sub("", text.rstrip())
+    line = _stripped(text)
+    if "\\n" not in text or "Traceback" not in text:
+        return (line,)
+    inner = _unescaped(line.text)
+    return tuple(Line(_stripped(part).text, line.worker, line.logged) for part in inner.split("\n"))
+
+
+def _stripped(text: str) -> Line:
+    """Return the line without its prefixes."""
+    worker, logged, at = "", False, 0
+    if "|" in text[:80] or text[:1] == "[":
+        found = _COMPOSE.match(text)
+        if found:
+            worker, at = found[1] or found[2], found.end()
+    for _ in range(_MOST):
+        for pattern in _PREFIXES:
+            found = pattern.match(text, at)
+            if found and found.end() > at:
+                break
+        else:
+            found = _SYSLOG.match(text, at) if logged else None
+            if not found:
+                break
+        if pattern is _QUOTE:
+            rest = text[found.end() :]
+            text, at = (rest.lstrip() if found[0][0] == "E" else rest), 0
+            continue
+        tag = next((group for group in found.groups() if group), None) if found.re.groups else None
+        worker = f"{worker} {tag}".strip() if tag else worker
+        logged = True
+        at = found.end()
+    text = text[at:]
+    found = _GROUP.match(text)
+    return Line(text[found.end() :] if found else text, worker, logged)
+
+
+def _unescaped(text: str) -> str:
+    """Return the text of a log line that is JSON, or holds line ends written as backslash and n."""
+    start = text.find("{")
+    if start >= 0:
+        try:
+            value, _ = json.JSONDecoder().raw_decode(text[start:])
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            texts = [str(part) for part in value.values() if isinstance(part, str) and "\n" in part]
+            if texts:
+                return "\n".join(texts)
+    return text.replace("\\r\\n", "\n").replace("\\n", "\n").replace('\\"', '"')

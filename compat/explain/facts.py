@@ -1,0 +1,118 @@
+"""What a log says of releases: versions in start-up lines, lists of packages, pip's complaints, paths."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+MOST = 5_000
+"""Distributions that are remembered."""
+
+_NUMBER = rb"(\d{1,6}(?:\.\d{1,8}){1,4}(?:(?:[.+_-]|post|dev|rc|a|b)[0-9a-z.+_-]{0,40})?)"
+_TABLE = re.compile(
+    rb"(?m)^[^\S\n]{0,8}(?:\[(?:pip3?|conda)\] )?([A-Za-z][\w.-]{0,80})(?:==|[^\S\n]{1,60})"
+    + _NUMBER
+    + rb"(?=\s|$)"
+)
+_SHOWN = re.compile(rb"(?m)^Name: ([\w.-]{1,80})\s{1,4}Version: " + _NUMBER)
+_FREEZE = re.compile(rb"\b([A-Za-z][\w.-]{0,60})==" + _NUMBER + rb"(?=[\s;'\",)\]]|$)")
+_INSTALLED = re.compile(rb"(?m)^Successfully installed (.{1,4000})$")
+_ITEM = re.compile(rb"([A-Za-z][\w.-]{0,80})-" + _NUMBER + rb"(?: |$)")
+_FOLDER = re.compile(rb"/([A-Za-z][\w.]{0,60})-" + _NUMBER + rb"(?:\.dist-info|\.egg-info|-py3)")
+_CLASH = re.compile(
+    rb"([\w.-]{1,80}) (\d[\w.+!]{0,40}) requires ([\w.\[\]-]{1,80})[^,\n]{0,120}, but you have "
+    rb"([\w.-]{1,80}) (\d[\w.+!]{0,40}) which is incompatible"
+)
+_STARTED = re.compile(
+    rb"(?i)\b(vllm|sglang)(?:[ _-](?:API|inference|engine|server|runtime|openai)){0,3}"
+    rb"(?: (?:is|running|release|installed))?[ _]{0,2}(?:__)?version(?:__)?(?: is)?"
+    rb"[ \t]{0,8}[:=]?[ \t]{0,8}['\"]?v?" + _NUMBER
+)
+_ENGINE = re.compile(rb"(?i)\bLLM engine \(v" + _NUMBER)
+_BESIDE = re.compile(
+    rb"(?i)\b(vllm|sglang|sgl[-_]kernel|sglang[-_]kernel|vllm-openai)(?:==| \(v?| v?|:v?|-v?|@v?)" + _NUMBER
+)
+_CLAIM = re.compile(
+    rb"(?i)\b(vllm|sglang)\b[^\n.\d]{0,40}?\b(?:to|version|release|on|with|using)\b:? {0,2}v?" + _NUMBER
+)
+_PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
+_NOT_HERE = re.compile(rb"(?i)uninstall|existing installation|requires|require |attempting|downgrad|>=|<=")
+_LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
+    ((b"==", b"Package ", b"[pip", b"[conda]"), (_TABLE, _FREEZE)),
+    ((b"Name: ",), (_SHOWN,)),
+    ((b"-info", b"-py3"), (_FOLDER,)),
+)
+"""What a block must contain for a pattern to be worth a search."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """What has been found so far; later statements replace earlier ones, claims count least."""
+
+    told: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Canonical name to the version that the log proves and the words that say so."""
+    claims: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Likewise for what a person says."""
+    python: str | None = None
+    """`X.Y`."""
+
+    def read(self, block: bytes) -> None:
+        """Take in a block of whole lines."""
+        if self.python is None and (found := _PYTHON.search(block)):
+            self.python = found[1].decode()
+        lower = block.lower()
+        if b"vllm" in lower or b"sgl" in lower or b"llm engine (v" in lower:
+            self._statements(block)
+        for signs, patterns in _LISTS:
+            if any(sign in block for sign in signs):
+                for pattern in patterns:
+                    self._pairs(pattern, block)
+        for found in _INSTALLED.finditer(block):
+            self._pairs(_ITEM, found[1])
+        if b"which is incompatible" in block:
+            for found in _CLASH.finditer(block):
+                self._tell(found[1], found[2], found[0])
+                self._tell(found[4], found[5], found[0])
+
+    def _statements(self, block: bytes) -> None:
+        for found in _CLAIM.finditer(block):
+            self._tell(found[1], found[2], found[0], self.claims)
+        for found in _BESIDE.finditer(block):
+            name = b"vllm" if found[1].lower() == b"vllm-openai" else found[1]
+            line = _line_around(block, found)
+            if not _NOT_HERE.search(line) and b"Requirement" not in line:
+                self._tell(name, found[2], found[0])
+        for found in _STARTED.finditer(block):
+            self._tell(found[1], found[2], found[0])
+        for found in _ENGINE.finditer(block):
+            self._tell(b"vllm", found[1], found[0])
+
+    def _pairs(self, pattern: re.Pattern[bytes], block: bytes) -> None:
+        for found in pattern.finditer(block):
+            if not _NOT_HERE.search(_line_around(block, found)):
+                self._tell(found[1], found[2], found[0])
+
+    def _tell(
+        self, name: bytes, version: bytes, words: bytes, into: dict[str, tuple[str, str]] | None = None
+    ) -> None:
+        target = self.told if into is None else into
+        key = canonicalize_name(name.decode("ascii", "replace"))
+        text = version.decode("ascii", "replace").rstrip(".-_")
+        try:
+            Version(text)
+        except InvalidVersion:
+            return
+        if key in target or len(target) < MOST:
+            target[key] = (text, " ".join(words.decode("utf-8", "replace").split())[:200])
+
+    def versions(self) -> Mapping[str, str]:
+        """Return canonical name to version, of all that the log proves."""
+        return {name: version for name, (version, _) in self.told.items()}
+
+
+def _line_around(block: bytes, found: re.Match[bytes]) -> bytes:
+    """Return the line up to where a match ends; no more of it than matters."""
+    start = block.rfind(b"\n", max(0, found.start() - 300), found.start()) + 1
+    return block[max(start, found.start() - 300) : found.end()]

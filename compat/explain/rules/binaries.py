@@ -1,0 +1,253 @@
+"""Compiled code that cannot be loaded or used: other symbols, other libraries, another torch."""
+
+import re
+
+from compat.diagnoses import Cause, Diagnosis, Fix
+from compat.explain.case import Case
+from compat.explain.demangle import demangled
+from compat.explain.failure import Raised
+from compat.explain.messages import imported
+from compat.explain.places import distribution_of, top_of
+from compat.explain.requirements import demands
+
+_SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
+_LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")
+_GLIBC = re.compile(
+    r"version `((?:GLIBC|GLIBCXX|CXXABI)_[\w.]{1,40})' not found(?: \(required by ([^)]{1,400})\))?"
+)
+_KERNEL = re.compile(r"no kernel image is available for execution")
+_DRIVER = re.compile(r"driver on your system is too old|driver version is insufficient for CUDA runtime")
+_OPS = re.compile(
+    r"_OpNamespace' '(\w+)' object has no attribute '(\w+)'"
+    r"|torch\.ops(?:\.|' object has no attribute '| has no attribute '?)(\w+)"
+    r"(?:'? has no attribute '?|\.)?(\w+)?"
+    r"|operator (\w+)::(\w+) does not exist"
+)
+_EXTENSION = re.compile(r"\b((?:vllm|sglang|sgl_kernel|flash_attn|flashinfer)(?:\.\w+){0,4})\b")
+_TORCH_SYMBOL = re.compile(r"c10|torch|_ZN2at|at::|caffe2")
+_PIP: tuple[tuple[str, str], ...] = (
+    ("libcudart", "nvidia-cuda-runtime"),
+    ("libcublas", "nvidia-cublas"),
+    ("libcudnn", "nvidia-cudnn"),
+    ("libcufft", "nvidia-cufft"),
+    ("libcupti", "nvidia-cuda-cupti"),
+    ("libcurand", "nvidia-curand"),
+    ("libcusolver", "nvidia-cusolver"),
+    ("libcusparseLt", "nvidia-cusparselt"),
+    ("libcusparse", "nvidia-cusparse"),
+    ("libnccl", "nvidia-nccl"),
+    ("libnvJitLink", "nvidia-nvjitlink"),
+    ("libnvrtc", "nvidia-cuda-nvrtc"),
+    ("libnvshmem", "nvidia-nvshmem"),
+)
+"""Start of a library's name, and of the distribution that carries it."""
+_OF_TOOLKIT = ("libcudart", "libcublas", "libnvrtc", "libcupti", "libnvJitLink")
+"""Libraries whose number is that of the CUDA toolkit."""
+_DRIVER_LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
+_TORCH_LIBRARIES = ("libtorch", "libc10")
+_EXTENSION_OF: dict[str, str] = {
+    "_C": "vllm",
+    "_moe_C": "vllm",
+    "_C_cache_ops": "vllm",
+    "sgl_kernel": "sgl-kernel",
+}
+
+
+def undefined_symbol(raised: Raised, case: Case) -> Diagnosis | None:
+    """An extension that needs a symbol which the library it was built for has, and this one has not."""
+    found = _SYMBOL.search(raised.text)
+    if not found:
+        return None
+    symbol = found[2].partition("@")[0]
+    readable = demangled(symbol)
+    what = f"{symbol} is {readable}" if readable != symbol else f"undefined symbol {symbol}"
+    return _mismatch(
+        raised, case, found[1], (raised.line, what), torch=bool(_TORCH_SYMBOL.search(symbol + readable))
+    )
+
+
+def missing_library(raised: Raised, case: Case) -> Diagnosis | None:
+    """A shared library that the loader does not find, or one that is too old."""
+    found = _LIBRARY.search(raised.text)
+    if found:
+        library = found[1]
+        return _library("missing_native_library", library, _library_fix(library, raised, case), raised, case)
+    found = _GLIBC.search(raised.text)
+    if not found:
+        return None
+    system = "GLIBC_" in found[1] and "XX" not in found[1]
+    fix = Fix(
+        kind="environment",
+        text=f"This system is older than the wheel: {found[1]} comes with a newer "
+        + (
+            "distribution or container image."
+            if system
+            else "libstdc++; update the compiler's runtime library."
+        ),
+        command=None if system else 'conda install -c conda-forge "libstdcxx-ng>=13"',
+    )
+    return _library("missing_native_library", found[1], fix, raised, case, path=found[2])
+
+
+def device_code(raised: Raised, case: Case) -> Diagnosis | None:
+    """Kernels for another GPU, or a driver older than the CUDA that torch was built with."""
+    found = _KERNEL.search(raised.text)
+    if found:
+        text = (
+            "The build has no code for this GPU: install one for its compute capability, or build it there."
+        )
+        return _library("abi_mismatch", None, Fix(kind="install", text=text), raised, case)
+    found = _DRIVER.search(raised.text)
+    if not found:
+        return None
+    text = "Update the NVIDIA driver, or install a torch that is built for the older CUDA."
+    return _library("abi_mismatch", None, Fix(kind="environment", text=text), raised, case)
+
+
+def missing_operator(raised: Raised, case: Case) -> Diagnosis | None:
+    """An operator that torch does not know: the extension that registers it has not been loaded."""
+    found = _OPS.search(raised.text)
+    if not found:
+        return None
+    groups = [group for group in found.groups() if group]
+    if not groups:
+        return None
+    space, operator = groups[0], groups[1] if len(groups) > 1 else ""
+    name = f"torch.ops.{space}.{operator}".rstrip(".")
+    told = f"{name} is registered by an extension that did not load"
+    for failure in case.report.mentions:
+        for mention in failure.chain:
+            for rule in (undefined_symbol, missing_library):
+                why = rule(mention, case)
+                if why is not None:
+                    return Diagnosis(
+                        cause=why.cause,
+                        package=why.package or _EXTENSION_OF.get(space),
+                        version=why.version,
+                        module=why.module,
+                        symbol=why.symbol,
+                        evidence=(raised.line, told, *why.evidence),
+                        fix=why.fix,
+                    )
+    package = space if found[5] else _EXTENSION_OF.get(space)
+    return _mismatch(raised, case, None, (raised.line, told), torch=True, package=package)
+
+
+def _library_fix(library: str, raised: Raised, case: Case) -> Fix:
+    if library.startswith(_DRIVER_LIBRARIES):
+        text = f"{library} comes with the NVIDIA driver: run it on a machine, or in a container, that has it."
+        return Fix(kind="environment", text=text)
+    package = _package(raised, case, None)
+    if library.startswith(_TORCH_LIBRARIES):
+        pin = _torch_pin(case, package)
+        text = f"{library} is part of torch: install the CUDA build that the extension was built for."
+        return Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"' if pin else None)
+    name = next((name for start, name in _PIP if library.startswith(start)), None)
+    if name is None:
+        text = f"Install the system's package that carries {library}."
+        return Fix(kind="environment", text=text)
+    major = re.search(r"\.so\.(\d{1,3})", library)
+    toolkit = major[1] if major and library.startswith(_OF_TOOLKIT) else ""
+    suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
+    pin = _torch_pin(case, package)
+    told = f" {pin[0]} is built for torch{pin[1]}, whose wheel brings it." if pin else ""
+    command = f'pip install "torch{pin[1]}"' if pin else f"pip install {name}{suffix}"
+    return Fix(
+        kind="install",
+        text=f"Install the CUDA runtime that {library} belongs to ({name}{suffix}).{told}",
+        command=command,
+    )
+
+
+def _library(
+    cause: Cause, library: str | None, fix: Fix, raised: Raised, case: Case, *, path: str | None = None
+) -> Diagnosis:
+    package = _package(raised, case, path)
+    known = case.known(package) if package else None
+    pin = _torch_pin(case, package)
+    lines = [raised.line]
+    needed = next((line for line in raised.more.splitlines() if library and library in line), None)
+    lines += [needed] if needed else []
+    lines += _torch_lines(case, pin)
+    return Diagnosis(
+        cause=cause,
+        package=package,
+        version=known.version if known else None,
+        module=_module(raised),
+        symbol=library,
+        evidence=tuple(lines),
+        fix=fix,
+    )
+
+
+def _mismatch(
+    raised: Raised,
+    case: Case,
+    path: str | None,
+    evidence: tuple[str, ...],
+    *,
+    torch: bool,
+    package: str | None = None,
+) -> Diagnosis:
+    package = package or _package(raised, case, path)
+    known = case.known(package) if package else None
+    pin = _torch_pin(case, package) if torch else None
+    lines = [*evidence, *_torch_lines(case, pin)]
+    if pin:
+        text = f"{pin[0]} is built for torch{pin[1]}: install that torch, and then {package} again."
+        fix = Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"')
+    else:
+        name = package or "the extension"
+        text = f"Install {name} and what it links against in versions that were built for each other."
+        command = f"pip install --force-reinstall --no-deps {package}" if package else None
+        fix = Fix(kind="install", text=text, command=command)
+    return Diagnosis(
+        cause="abi_mismatch",
+        package=package,
+        version=known.version if known else None,
+        module=_module(raised),
+        evidence=tuple(lines),
+        fix=fix,
+    )
+
+
+def _torch_lines(case: Case, pin: tuple[str, str] | None) -> list[str]:
+    torch = case.known("torch")
+    lines = [f"{pin[0]} is built for torch{pin[1]}"] if pin else []
+    return [*lines, f"torch {torch.version} is there: {torch.source}"] if torch else lines
+
+
+def _torch_pin(case: Case, package: str | None) -> tuple[str, str] | None:
+    """Return the release whose pin of torch counts for an extension, and the pin."""
+    found = [each for each in demands(case, "torch") if str(each.requirement.specifier).startswith("==")]
+    own = [each for each in found if each.package == package]
+    near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.package == "sglang"]
+    best = next(iter([*own, *near] or ([] if package in ("vllm", "sgl-kernel") else found)), None)
+    return (f"{best.package} {best.version}", str(best.requirement.specifier)) if best else None
+
+
+def _package(raised: Raised, case: Case, path: str | None) -> str | None:
+    """Return the distribution whose extension it is about: by its path, by the import, by where it failed."""
+    top = top_of(path or "")
+    if top is None and path:
+        parts = [part for part in path.split("/") if part in case.index.owners]
+        top = parts[0] if parts else None
+    if top is None and raised.frames:
+        asked = imported(raised.frames[-1].source)
+        top = asked.module.partition(".")[0] if asked else None
+        if top is None or (top not in case.index.owners and top_of(raised.frames[-1].path)):
+            top = top_of(raised.frames[-1].path) or top
+    if top is None:
+        found = _EXTENSION.search(raised.text)
+        top = found[1].partition(".")[0] if found else None
+    if top is None:
+        return None
+    return case.owner(top) or distribution_of(top)
+
+
+def _module(raised: Raised) -> str | None:
+    asked = imported(raised.frames[-1].source) if raised.frames else None
+    if asked:
+        return asked.module
+    found = _EXTENSION.search(raised.more or raised.message)
+    return found[1] if found else None

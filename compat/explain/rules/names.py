@@ -1,0 +1,42 @@
+"""Names and modules of the indexed packages that moved, were renamed, removed, or are not there yet."""
+
+from compat.diagnoses import Diagnosis
+from compat.explain.case import Case, foreign
+from compat.explain.failure import Raised
+from compat.explain.locate import locate
+from compat.explain.messages import Wanted, imported, wanted
+
+
+def missing_name(raised: Raised, case: Case) -> Diagnosis | None:
+    """A name or module that Python did not find, and that the release does not have."""
+    asked = wanted(raised)
+    if asked is None or asked.partial or (asked.absent and "." not in asked.absent):
+        return None
+    return _located(asked, raised, case, f"{raised.line}")
+
+
+def broken_off(raised: Raised, case: Case) -> Diagnosis | None:
+    """A traceback without its end: the import at which it stops, when the release cannot serve it."""
+    if raised.kind or raised.message or not raised.frames:
+        return None
+    asked = imported(raised.frames[-1].source)
+    if asked is None:
+        return None
+    return _located(asked, raised, case, f"the traceback breaks off at `{raised.frames[-1].source}`")
+
+
+def _located(asked: Wanted, raised: Raised, case: Case, said: str) -> Diagnosis | None:
+    package = case.owner(asked.module)
+    if package is None:
+        return None
+    frame = raised.frames[-1] if raised.frames else None
+    evidence = (said, *((f"asked for in {frame.path}:{frame.line}",) if frame and foreign(frame) else ()))
+    for name in asked.names or ("",):
+        module = asked.module
+        inner = f"{module}.{name}"
+        if asked.attribute and case.index.number("modules", inner) is not None:
+            continue  # a submodule that nobody has imported yet
+        found = locate(case, package, module, name, evidence=evidence, foreign=foreign(frame))
+        if found is not None:
+            return found
+    return None

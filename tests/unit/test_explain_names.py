@@ -1,0 +1,59 @@
+"""Names that a release lacks, from a pasted line to a whole traceback, against the shipped index."""
+
+import pytest
+
+from compat.explain.api import explain
+
+GPTQ = "vllm.model_executor.layers.quantization.gptq"
+SITE = "/home/user/venv/lib/python3.11/site-packages"
+
+
+def message(name: str, module: str) -> str:
+    return f"ImportError: cannot import name '{name}' from '{module}' ({SITE}/{module.replace('.', '/')}.py)"
+
+
+@pytest.mark.parametrize(
+    ("text", "releases", "cause", "statement"),
+    [
+        (
+            message("Fp8LinearMethod", "sglang.srt.layers.quantization"),
+            {"sglang": "0.4.7"},
+            "symbol_moved",
+            "from sglang.srt.layers.quantization.fp8 import Fp8LinearMethod",
+        ),
+        (
+            f"ModuleNotFoundError: No module named '{GPTQ.replace('gptq', 'auto_gptq')}'",
+            {"vllm": "0.9.0.1"},
+            "not_yet_added",
+            None,
+        ),
+    ],
+)
+def test_a_line_is_enough(text: str, releases: dict[str, str], cause: str, statement: str | None) -> None:
+    first = explain(text, sglang=releases.get("sglang"), vllm=releases.get("vllm"))[0]
+    assert first.cause == cause
+    if statement:
+        assert first.fix.statement == statement
+
+
+def test_the_true_boundary_is_told_whatever_release_the_text_names() -> None:
+    text = f"""After upgrading vllm to 0.25 my script fails:
+Traceback (most recent call last):
+  File "/home/user/serve.py", line 3, in <module>
+    from {GPTQ} import GPTQLinearMethod
+ModuleNotFoundError: No module named '{GPTQ}'
+"""
+    first = explain(text)[0]
+    assert (first.cause, first.package, first.version) == ("symbol_renamed", "vllm", "0.25.0")
+    assert (first.module, first.symbol) == (GPTQ, "GPTQLinearMethod")
+    assert first.fix.statement == f"from {GPTQ.replace('gptq', 'auto_gptq')} import AutoGPTQLinearMethod"
+    assert any("broke in 0.22.0, the last with it is 0.21.0" in line for line in first.evidence)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "all went well\n", "Traceback (most recent call last):\n", "\x00\xff"]
+)
+def test_what_is_not_known_is_said_to_be_unknown(text: str) -> None:
+    (only,) = explain(text)
+    assert (only.cause, only.fix.kind) == ("unknown", "none")
+    assert only.evidence
