@@ -33,6 +33,8 @@ def bench(session: nox.Session) -> None:
     """Measure how fast `compat resolve` is (`-- --env PYTHON`: against an import in an installed pair)."""
     session.install("-e", ".")
     session.run("python", "bench/resolve.py", *session.posargs)
+    session.install("pytest>=8.3")
+    session.run("python", "bench/access.py")
 
 
 @nox.session

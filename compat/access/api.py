@@ -189,6 +189,10 @@ def _places(found: Found, confidence: float) -> list[tuple[str, str]]:
         return [(each.module, each.name) for each in (place, *same)][:PLACES]
     if successor is not None and successor.confidence >= confidence:
         return [(successor.module, successor.name)]
+    if place is not None and place.answer.status == "missing" and place.answer.reason:
+        return [
+            (place.module, place.name)
+        ]  # it is there, and the index says why its import must fail: let it
     return []
 
 

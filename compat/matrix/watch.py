@@ -40,8 +40,9 @@ class Watcher:
     variables: Mapping[str, str] = field(default_factory=lambda: child_variables(os.environ))
     probe: tuple[str | Path, ...] = ("-I", PROBE)
     """How Python is told to run the probe; isolated, so that nothing outside of the environment counts."""
-    trusting: bool = False
-    """Whether a failure that was confirmed for one module is believed of others that fail alike."""
+    retries: int | None = None
+    """How many doubtful modules are tried once more, each in a child of its own; None: all of them. With a
+    limit, a failure that was confirmed for one module is believed of others that fail alike."""
     room: int = 256_000_000
     """Bytes that one child may add to the log: a flood must not fill the disk."""
 
@@ -87,11 +88,13 @@ class Watcher:
                 continue
             yield seen.fact
         confirmed: set[tuple[str, str]] = set()
+        retried = 0
         for seen in doubtful:
-            failure = (seen.fact.error, seen.fact.where)
-            if self.trusting and failure in confirmed:
-                yield seen.fact
+            known = (seen.fact.error, seen.fact.where) in confirmed
+            if self.retries is not None and (known or retried >= self.retries):
+                yield replace(seen.fact, confirmed=known)
                 continue
+            retried += 1
             fact = self._again(seen, fine)
             confirmed.add((fact.error, fact.where))
             yield fact
