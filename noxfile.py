@@ -30,9 +30,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure how fast `compat resolve` is (`-- --env PYTHON`: against an import in an installed pair)."""
+    """Measure `compat resolve` (`-- --env PYTHON`: against an import in a pair) and `compat explain`."""
     session.install("-e", ".")
     session.run("python", "bench/resolve.py", *session.posargs)
+    session.run("python", "bench/explain.py")
 
 
 @nox.session
