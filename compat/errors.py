@@ -3,7 +3,10 @@
 A message is one line: what is wrong, where, and what to do about it.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from compat.diagnoses import Diagnosis  # a command that goes wrong early needs no noun
 
 CLEAN = 0
 FINDINGS = 1
@@ -54,3 +57,22 @@ class MissingToolError(CompatError):
 
 class PreparationError(CompatError):
     """The environment of a pair cannot be made: the installer failed, or its Python does not start."""
+
+
+class SymbolUnavailable(CompatError, ImportError):  # noqa: N818 -- users read it as a sentence
+    """`load` has no real object to give, or `require` lacks a release. An ImportError, too.
+
+    Args:
+        message: one line.
+        diagnosis: the cause with its evidence, and what to do.
+    """
+
+    exit_code = FINDINGS
+
+    def __init__(self, message: str, diagnosis: "Diagnosis") -> None:
+        super().__init__(message)
+        self.diagnosis = diagnosis
+
+    def __reduce__(self) -> tuple[type["SymbolUnavailable"], tuple[str, "Diagnosis"]]:
+        """Let it travel between processes with its diagnosis."""
+        return type(self), (str(self), self.diagnosis)

@@ -55,7 +55,6 @@ def stretches(
         world = worlds[place]
         positions = _Watched(world.environment.positions)
         here = world.environment.positions[package]
-        facts = world.environment.at({})
         with index.watched() as until:
             found = ask(World(index, world.environment.at(positions)))
         last = until.get(package, len(index.versions(package)))
@@ -66,7 +65,7 @@ def stretches(
             if place >= len(worlds):
                 return
             there = worlds[place].environment.positions
-            same = here <= there[package] <= last and worlds[place].environment.at({}) == facts
+            same = here <= there[package] <= last and worlds[place].facts == world.facts
             if not same or any(there.get(name) != at for name, at in others.items()):
                 break
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from compat.guards import ALWAYS, Imports, both
 from compat.index.facts import Event
 from compat.index.modules import Key, ModuleReader, key_of
-from compat.index.rows import ModuleRows, Names, rows_of
+from compat.index.readings import ModuleRows, rows_of
+from compat.index.rows import Names
 from compat.index.steps import Sources, SuccessionFinder
 from compat.index.store import NameSpan, PackageContent, ReleaseRow, Span
 

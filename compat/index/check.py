@@ -10,7 +10,7 @@ from compat.index.assemble import MergedModule, assemble
 from compat.index.build import release_of
 from compat.index.modules import ModuleReader
 from compat.index.reader import Index
-from compat.index.replay import read_content, replayed
+from compat.index.replay import merged, replayed
 from compat.progress import Progress, Silent
 from compat.releases import IMPORT_NAMES, Release
 from compat.symbols import location
@@ -52,16 +52,12 @@ def check_releases(
         IntegrityError: a wheel differs from its digests.
     """
     progress = progress or Silent()
-    for package in sorted({release.package for release in releases}):
-        versions = index.versions(package)
-        wanted = {versions.index(str(r.version)): r for r in releases if r.package == package}
-        content = read_content(index, package)
-        for position, modules in enumerate(replayed(content)):
-            if position in wanted:
-                yield from _compare(
-                    wanted[position], content.releases[position].sha256, modules, registry, progress
-                )
-                progress.advance()
+    for release in sorted(releases):
+        position = index.position(release.package, str(release.version), "release")
+        sha256 = index.releases(release.package)[position].sha256
+        modules = merged(index, release.package, position)
+        yield from _compare(release, sha256, modules, registry, progress)
+        progress.advance()
 
 
 def _compare(

@@ -80,14 +80,18 @@ def expectations(
         index: the index; the shipped one unless told otherwise.
     """
     index = index or Index()
-    world = World(index, environment(pair, lock, index, cuda=cuda))
+    return expected_in(World(index, environment(pair, lock, index, cuda=cuda)))
+
+
+def expected_in(world: World) -> tuple[ModuleExpectation, ...]:
+    """Return what the index says of every quantization module in a world, ordered by module."""
     found: dict[str, ModuleExpectation] = {}
     for package in (*KERNELS, SGLANG, VLLM):
         position = world.environment.positions.get(package)
         if position is None:
             continue
-        modules = index.modules(package, position)
-        for name in filter(is_subject, index.modules_ever(package)):
+        modules = world.index.modules(package, position)
+        for name in filter(is_subject, world.index.modules_ever(package)):
             found.setdefault(name, ModuleExpectation(module=name, exists=False))
             if name in modules:
                 found[name] = _module(world, package, name)

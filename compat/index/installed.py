@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import Distribution
 from pathlib import Path, PurePosixPath
 
@@ -28,19 +28,26 @@ def installed_versions() -> dict[str, str]:
     return {package: version for package, version in found.items() if version is not None}
 
 
-def installed_index(packages: Sequence[str], folder: Path | None = None) -> Index:
-    """Return an index of what this interpreter has of some packages, each with its one release.
+def installed_index(
+    packages: Sequence[str],
+    folder: Path | None = None,
+    distributions: Mapping[str, Distribution] | None = None,
+) -> Index:
+    """Return an index of what is installed of some packages, each with its one release.
 
     Args:
         packages: distributions that are installed.
         folder: keeps the index until a file changes, and longer what was read; the user's cache by default.
+        distributions: those packages; the ones of this interpreter by default.
 
     Raises:
         IntegrityError: a distribution has metadata and no files.
         OSError: a file cannot be read.
     """
     folder = folder or _cache_folder()
-    distributions = {package: importlib.metadata.distribution(package) for package in packages}
+    distributions = distributions or {
+        package: importlib.metadata.distribution(package) for package in packages
+    }
     files = {
         package: tuple(_files(distribution, IMPORT_NAMES[package]))
         for package, distribution in distributions.items()
@@ -90,7 +97,7 @@ def _files(distribution: Distribution, import_name: str) -> Iterator[Located]:
     yield from ((name, path) for name, path in listed if path.is_file())
 
 
-def _key(distributions: dict[str, Distribution], files: dict[str, tuple[Located, ...]]) -> str:
+def _key(distributions: Mapping[str, Distribution], files: Mapping[str, tuple[Located, ...]]) -> str:
     """Return what changes when the code that reads does, or a file that is read."""
     digest = hashlib.sha256(f"{SCHEMA_VERSION} {code_digest()}".encode())
     for package, distribution in distributions.items():

@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from compat import guards
-from compat.index import conditions, facts, hollow, lazy, rows, signatures, visitor
-from compat.index.rows import ModuleRows, read_rows
+from compat.index import conditions, facts, hollow, lazy, readings, rows, signatures, visitor
+from compat.index.readings import ModuleRows, read_rows
 
 Key = tuple[str, str]
 """Module name and SHA-256 of its source: equal keys have equal rows."""
@@ -84,7 +84,7 @@ class ModuleReader:
 def code_digest() -> str:
     """Return the digest of the code that turns source into rows."""
     digest = hashlib.sha256()
-    for module in (conditions, facts, guards, hollow, lazy, rows, signatures, visitor):
+    for module in (conditions, facts, guards, hollow, lazy, readings, rows, signatures, visitor):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 

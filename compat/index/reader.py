@@ -71,7 +71,7 @@ class Index:
         self._modules_of = lru_cache(maxsize=50_000)(self._read_modules_of)
         self._binders_of = lru_cache(maxsize=50_000)(self._read_binders_of)
         self.successions = lru_cache(maxsize=50_000)(self._read_successions)
-        self._named_of = lru_cache(maxsize=50_000)(self._read_named_of)
+        self._named_of = lru_cache(maxsize=None)(self._read_named_of)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self._until: dict[str, int] | None = None
         self._problems = lru_cache(maxsize=None)(self._read_problems)
@@ -238,6 +238,28 @@ class Index:
             found.setdefault(name, []).append(self._branch(*columns))
         return {name: tuple(branches) for name, branches in found.items()}
 
+    def imports(self, module: str, package: str, position: int) -> tuple[Branch, ...]:
+        """Return the branches of `names` that import something, in the same order."""
+        query = """
+            SELECT status, kind, target_module, target_name, guard, truth, signature
+            FROM bindings WHERE module = ? AND package = ? AND status = ? AND ? BETWEEN first AND last
+            ORDER BY name, branch"""
+        self._note(package, position)
+        place = (self.number("modules", module), self.packages[package], STATUSES.index("reexported"))
+        return tuple(self._branch(*columns) for columns in self._rows(query, *place, position))
+
+    def release_names(self, package: str, position: int) -> dict[str, dict[str, tuple[Row, ...]]]:
+        """Return what every module of a release binds, as it was written."""
+        query = """
+            SELECT module, name, status, kind, target_module, target_name, guard, truth, signature
+            FROM bindings WHERE package = ? AND ? BETWEEN first AND last ORDER BY module, name, branch"""
+        found: dict[str, dict[str, tuple[Row, ...]]] = {}
+        rows = self._rows(query, self.packages[package], position)
+        for (module, name), branches in groupby(rows, key=lambda row: row[:2]):
+            names = found.setdefault(self._text("modules", "name", module), {})
+            names[self._text("names", "name", name)] = tuple(self._row(*row[2:]) for row in branches)
+        return found
+
     def modules(self, package: str, position: int) -> dict[str, ModuleRow]:
         """Return every module of a release, ordered by name."""
         query = """
@@ -248,7 +270,7 @@ class Index:
 
     def modules_named(self, name: str, package: str, position: int) -> tuple[str, ...]:
         """Return the modules of a release whose last part is `name`, ordered by name."""
-        return tuple(self._at(self._named_of(name, package), package, position))
+        return tuple(self._at(self._named_of(package).get(name, ()), package, position))
 
     def successors(self, name: str, package: str, position: int) -> tuple[Succession, ...]:
         """Return what took the place of definitions called `name` that vanished before a release."""
@@ -321,11 +343,17 @@ class Index:
             WHERE binders.name = ? AND package = ? ORDER BY modules.name"""
         return self._rows(query, self.number("names", name), self.packages[package])
 
-    def _read_named_of(self, name: str, package: str) -> Intervals[str]:
-        query = r"""
-            SELECT first, last, modules.name FROM spans JOIN modules ON modules.id = spans.module
-            WHERE modules.name GLOB ? AND package = ? ORDER BY modules.name"""
-        return self._rows(query, f"*.{name}", self.packages[package])
+    def _read_named_of(self, package: str) -> Mapping[str, Intervals[str]]:
+        """Return the modules of a package by the last part of their names."""
+        query = """
+            SELECT modules.name, first, last FROM spans JOIN modules ON modules.id = module
+            WHERE package = ? ORDER BY module, first"""
+        found: dict[str, list[tuple[int, int, str]]] = {}
+        for module, first, last in self._rows(query, self.packages[package]):
+            parent, _, name = module.rpartition(".")
+            if parent:
+                found.setdefault(name, []).append((first, last, module))
+        return found
 
     def _read_problems(self, package: str) -> Mapping[str, Intervals[str]]:
         query = """

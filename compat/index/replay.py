@@ -48,3 +48,12 @@ def read_content(index: Index, package: str) -> PackageContent:
         names=tuple(index.name_spans(package)),
         successions=index.successions(package),
     )
+
+
+def merged(index: Index, package: str, position: int) -> tuple[MergedModule, ...]:
+    """Return the modules of one release, as `replayed` yields them."""
+    names = index.release_names(package, position)
+    return tuple(
+        MergedModule(module, row.form, names.get(module, {}), row.open)
+        for module, row in index.modules(package, position).items()
+    )

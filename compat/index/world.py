@@ -7,8 +7,9 @@ or outside of what is indexed. Guards are decided from the world's facts; what t
 
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from compat.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, describe, evaluate
 from compat.index.branch import Branch
@@ -25,7 +26,7 @@ class Environment:
     """Indexed package to the position of its release."""
     absent: frozenset[str] = frozenset()
     """Top-level import names that cannot be imported here."""
-    provided: frozenset[str] | None = None
+    provided: Container[str] | None = None
     """All top-level import names that are there, beside the standard library; None when not known."""
     cuda: bool | None = None
     """Whether there is a CUDA device."""
@@ -69,11 +70,20 @@ class World:
         self._answers: dict[tuple[str, str], Answer] = {}
         self._problems: dict[str, str | None] = {}
         self._present: dict[str, bool | None] = {}
+        self._owners: dict[str, str | None] = {}
+
+    @cached_property
+    def facts(self) -> Environment:
+        """What the environment states beside its releases."""
+        return self.environment.at({})
 
     def owner(self, module: str) -> str | None:
         """Return the indexed package that a module belongs to and whose release is known, or None."""
-        owners = self.index.owners.get(module.partition(".")[0], ())
-        return next((package for package in owners if package in self.environment.positions), None)
+        top = module.partition(".")[0]
+        if top not in self._owners:
+            owners = self.index.owners.get(top, ())
+            self._owners[top] = next((name for name in owners if name in self.environment.positions), None)
+        return self._owners[top]
 
     def answer(self, module: str, name: str) -> Answer:
         """Return what `module:name` is, or what the module itself is when the name is empty."""
@@ -279,11 +289,9 @@ class World:
             return None, []
         parent = module.rpartition(".")[0]
         needed = [parent] if parent else []
-        names = self.index.names(module, package, self.environment.positions[package])
-        for branch in (branch for branches in names.values() for branch in branches):
+        for branch in self.index.imports(module, package, self.environment.positions[package]):
             target = branch.target or ""
-            imported = branch.status == "reexported" and split_location(target)[0] != module
-            if not imported or evaluate(branch.guard, self._leaf) is not True:
+            if split_location(target)[0] == module or evaluate(branch.guard, self._leaf) is not True:
                 continue
             if self._bound_there(target) is False:
                 return f"{module} imports {target}, which is missing", []

@@ -51,6 +51,8 @@ class ModuleFact:
     """How the import ended, when not well: an exception's last line, `crashed: signal 11`, `hung …`."""
     where: str = ""
     """The file and line that raised."""
+    traceback: str = ""
+    """All that Python tells of the exception, when there was one."""
     names: Mapping[str, NameFact] | None = None
     """What the names are; known of a module with an error, too, when it imports after others."""
     unlisted: Mapping[str, str] = field(default_factory=dict)
@@ -67,7 +69,12 @@ class ModuleFact:
         """Return the fact that a `module` record of the probe holds."""
         if not record["imported"]:
             error = record["error"]
-            return cls(module=record["module"], error=error["text"], where=error["where"])
+            return cls(
+                module=record["module"],
+                error=error["text"],
+                where=error["where"],
+                traceback=error.get("traceback", ""),
+            )
         return cls(
             module=record["module"],
             names={name: NameFact.read(entry) for name, entry in record["names"].items()},

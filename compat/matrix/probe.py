@@ -5,9 +5,10 @@ installed: it needs the standard library only. TASK is a JSON file; facts are ap
 one JSON record a line. The parent knows from the last one what was being done when this process died or hung.
 """
 
+from __future__ import annotations  # Python 3.9 runs it too
+
 # ruff: noqa: BLE001 -- a foreign module may raise anything, SystemExit included
 # ruff: noqa: PTH123 -- pathlib is one of the modules that foreign code patches
-
 import abc
 import builtins
 import ctypes
@@ -17,6 +18,7 @@ import inspect
 import json
 import os
 import platform
+import resource
 import signal
 import sys
 import time
@@ -46,6 +48,10 @@ TRIVIAL = {
     "LOAD_GLOBAL", "LOAD_ASSERTION_ERROR", "PUSH_NULL", "PRECALL", "CALL", "CALL_FUNCTION",
     "RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS",
 }  # fmt: skip
+
+
+LONGEST_TRACEBACK = 20_000
+"""Characters of a traceback that are kept."""
 
 
 class Records:
@@ -89,6 +95,15 @@ def described(error: BaseException) -> dict[str, str]:
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{short(error.filename)}:{error.lineno}"
     return {"type": type(error).__name__, "text": text[:300], "where": where}
+
+
+def whole(error: BaseException) -> str:
+    """Return the traceback with those of its causes; of a very long one the end."""
+    try:
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+    except BaseException:  # what a foreign exception says of itself is foreign code
+        return ""
+    return "".join(lines)[-LONGEST_TRACEBACK:]
 
 
 def short(path: str) -> str:
@@ -240,7 +255,8 @@ def examine(records: Records, task: dict[str, Any]) -> None:
         importlib.import_module(module)
         namespace = dict(vars(sys.modules[module]))
     except BaseException as error:
-        records.write("module", module=module, imported=False, error=described(error))
+        told = described(error) | {"traceback": whole(error)}
+        records.write("module", module=module, imported=False, error=told)
         return
     names = {
         item["name"]: {"bound": False, "error": skip[item["name"]]}
@@ -264,12 +280,20 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
+def limit_output(room: int) -> None:
+    """Let this process and its children write so many bytes more into the log; then writing fails."""
+    limit = os.fstat(1).st_size + room
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
 def main() -> None:
     """Work the task off, then leave without running what foreign modules left for the end."""
     die_with_parent()
     with open(sys.argv[1], encoding="utf-8") as stream:
         task = json.load(stream)
     records = Records(task["records"])
+    if task.get("room"):
+        limit_output(task["room"])
     if task.get("machine"):
         records.write("machine", **machine())
     for module in task["modules"]:

@@ -38,6 +38,12 @@ class Watcher:
     timeout: float
     """Seconds without progress after which a child hangs."""
     variables: Mapping[str, str] = field(default_factory=lambda: child_variables(os.environ))
+    probe: tuple[str | Path, ...] = ("-I", PROBE)
+    """How Python is told to run the probe; isolated, so that nothing outside of the environment counts."""
+    trusting: bool = False
+    """Whether a failure that was confirmed for one module is believed of others that fail alike."""
+    room: int = 256_000_000
+    """Bytes that one child may add to the log: a flood must not fill the disk."""
 
     def machine(self) -> dict[str, Any]:
         """Return what a first, tiny child tells about Python, torch and the GPU.
@@ -80,8 +86,15 @@ class Watcher:
                 doubtful.append(seen)
                 continue
             yield seen.fact
+        confirmed: set[tuple[str, str]] = set()
         for seen in doubtful:
-            yield self._again(seen, fine)
+            failure = (seen.fact.error, seen.fact.where)
+            if self.trusting and failure in confirmed:
+                yield seen.fact
+                continue
+            fact = self._again(seen, fine)
+            confirmed.add((fact.error, fact.where))
+            yield fact
 
     def _again(self, failed: "_Seen", fine: Sequence[str]) -> ModuleFact:
         """Return the fact from a child of the module's own; its names perhaps from one that has others."""
@@ -150,6 +163,7 @@ class _Child:
         document = {
             "records": str(self.path),
             "machine": machine,
+            "room": watcher.room,
             "modules": [task.document() for task in tasks],
         }
         (watcher.folder / TASK).write_text(json.dumps(document), encoding="utf-8")
@@ -163,7 +177,7 @@ class _Child:
             folder.mkdir(exist_ok=True)
         path = f"{self.watcher.python.parent}{os.pathsep}{self.watcher.variables.get('PATH', os.defpath)}"
         self.process = subprocess.Popen(
-            [self.watcher.python, "-I", PROBE, self.watcher.folder / TASK],
+            [self.watcher.python, *self.watcher.probe, self.watcher.folder / TASK],
             cwd=work,
             env={**self.watcher.variables, "HOME": str(home), "PATH": path},
             stdin=subprocess.DEVNULL,

@@ -9,12 +9,8 @@ from packaging.version import Version
 
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.alone import alone, companions
-from compat.index.expectations import environment
-from compat.index.installed import installed_index, installed_versions
 from compat.index.reader import Index
 from compat.index.world import Environment, World
-from compat.locks import read_lock
-from compat.matrix.spec import read_matrix
 from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM
 
 
@@ -66,6 +62,9 @@ def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str |
 
 
 def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], str]:
+    from compat.index.installed import installed_versions
+    from compat.matrix.spec import read_matrix
+
     present = installed_versions()
     installed = {package: present.get(package) for package in (SGLANG, VLLM)}
     if any(installed.values()):
@@ -98,6 +97,8 @@ def _listed(versions: Mapping[str, str]) -> str:
 
 def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject, ...]:
     """Return what is installed, all of it read from the files: a pair belongs into one index."""
+    from compat.index.installed import installed_index
+
     known = [package for package in present if IMPORT_NAMES[package] not in request.without]
     lacking = {IMPORT_NAMES[package] for package in (SGLANG, VLLM) if package not in present}
     index = installed_index(known)
@@ -109,6 +110,10 @@ def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject
 
 
 def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool) -> tuple[Subject, ...]:
+    from compat.index.expectations import environment
+    from compat.locks import read_lock
+    from compat.matrix.spec import read_matrix
+
     matrix = read_matrix(request.matrix)
     found: list[Subject] = []
     for pair in matrix.select(ids):

@@ -10,7 +10,7 @@ from compat.errors import IntegrityError
 from compat.index.build import BuildReport, build_index
 from compat.index.check import check_releases, draw
 from compat.index.reader import Index
-from compat.index.replay import read_content, replayed
+from compat.index.replay import merged, read_content, replayed
 from compat.index.update import update_index
 from compat.wheels.cache import SourceCache
 from compat.wheels.registry import Registry
@@ -121,6 +121,8 @@ def test_replaying_gives_each_release_as_it_was_read(build: Build, tmp_path: Pat
     assert set(releases[0]["sglang"].names) == {"", "A", "Gone"}
     assert set(releases[1]["sglang"].names) == {"", "A"}
     assert releases[2]["sglang._C"].form == "extension"
+    for position, modules in enumerate(releases):
+        assert list(modules.values()) == list(merged(Index(tmp_path / "i"), "sglang", position))
 
 
 @pytest.mark.parametrize("late", ["2.0rc1", "1.1", "1.0"])

@@ -23,6 +23,8 @@ OWNERS = {
     "vllm": ("matrix.probe",),
     "sgl_kernel": ("matrix.probe",),
     "torch": ("matrix.probe",),
+    "elftools": ("doctor.elf",),
+    "pytest": ("pytest_plugin",),
     "requests": ("wheels.*",),
     "urllib3": ("wheels.*",),
     "pypi_simple": ("wheels.*",),
@@ -32,7 +34,7 @@ OWNERS = {
 }
 """Other libraries, and the modules that may import them."""
 
-LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "rich", "uv")
+LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv")
 """Libraries that are imported inside functions only, even by their owners."""
 
 

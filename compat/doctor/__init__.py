@@ -1,0 +1,1 @@
+"""`compat doctor`: whether an installed environment is sound."""

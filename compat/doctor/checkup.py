@@ -1,0 +1,158 @@
+"""The whole examination: what is looked at, in which order, and what counts as a finding."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from compat import errors
+from compat.diagnoses import Diagnosis, Fix
+from compat.doctor import gpu, leftovers, requirements
+from compat.doctor.child import Asker
+from compat.doctor.examined import Examined, examine
+from compat.doctor.imports import Looked, look, world_of
+from compat.doctor.native import Native, native
+from compat.doctor.requirements import Violation
+from compat.doctor.roots import Root, is_optional, listed, roots
+from compat.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the command line asks for."""
+
+    python: Path
+    folder: Path
+    """The current folder of a program."""
+    timeout: float
+    """Seconds without progress after which a child hangs."""
+    imports: bool = True
+    """Whether to import the quantization modules."""
+    gpu: bool = False
+    """Whether it is a finding that there is no GPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """What the examination found."""
+
+    examined: Examined
+    findings: tuple[Diagnosis, ...]
+    notes: tuple[str, ...]
+    native: Native
+    looked: Looked | None
+
+
+def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
+    """Examine an environment.
+
+    Args:
+        orders: what to examine, and how.
+        scratch: an existing, private folder.
+        progress: told of every module that has been imported.
+
+    Raises:
+        PreparationError: the interpreter does not answer.
+        NothingSelectedError: neither package is installed there.
+    """
+    asker = Asker(python=orders.python, folder=scratch, timeout=orders.timeout)
+    examined = examine(asker, orders.folder)
+    if not examined.releases:
+        raise errors.NothingSelectedError(
+            f"{orders.python}: neither sglang nor vllm is installed there; give --python another Python"
+        )
+    compiled = native(examined, asker)
+    unmet = requirements.violations(examined)
+    findings = [*leftovers.leftovers(examined), *_python(examined), *gpu.gpu(examined, wanted=orders.gpu)]
+    findings += compiled.findings
+    notes = list(compiled.notes)
+    looked: Looked | None = None
+    found: tuple[Root, ...] = ()
+    if orders.imports:
+        try:
+            looked = look(examined, world_of(examined, scratch), scratch, orders.timeout, progress)
+        except (errors.IntegrityError, errors.PreparationError) as error:
+            notes.append(f"nothing was imported: {error}")
+        else:
+            found = roots(examined, looked, unmet)
+            asked = requirements.asked(examined)
+            findings += [root.finding() for root in found if not is_optional(root, asked)]
+            notes += [_optional(root) for root in found if is_optional(root, asked)]
+            notes += [
+                f"{fact.module} can be imported after others only: {fact.error}" for fact in looked.late
+            ]
+    weighed = _weighed(examined, unmet, compiled, found, imported=looked is not None)
+    for violation, why in weighed:
+        if why is None:
+            findings.append(violation.diagnosis())
+        else:
+            notes.append(f"{violation}; {why}")
+    return Checkup(
+        examined=examined,
+        findings=_distinct(findings),
+        notes=tuple(dict.fromkeys(notes)),
+        native=compiled,
+        looked=looked,
+    )
+
+
+def _weighed(
+    examined: Examined,
+    unmet: tuple[Violation, ...],
+    compiled: Native,
+    found: tuple[Root, ...],
+    *,
+    imported: bool,
+) -> Iterator[tuple[Violation, str | None]]:
+    """Yield the violations that are not told yet, each with why it does not matter, or None when it does."""
+    told = {root.diagnosis.package for root in found if root.diagnosis.cause == "requirement_violated"}
+    for violation in unmet:
+        if violation.name in told or (violation.name == "torch" and violation.by in compiled.mismatched):
+            continue
+        if requirements.matters(violation, examined):
+            yield violation, None
+        elif violation.name == "torch" and violation.installed and compiled.checked:
+            yield violation, "all symbols of torch that compiled code needs are there"
+        elif imported:
+            yield violation, "no import stumbles over it"
+        else:
+            yield violation, "whether it matters, importing would tell"
+
+
+def _python(examined: Examined) -> Iterator[Diagnosis]:
+    """Yield the covered packages that do not support this Python."""
+    python = examined.markers["python_full_version"]
+    for package, version in examined.releases.items():
+        distribution = examined.distribution(package)
+        wanted = str((distribution.metadata["Requires-Python"] if distribution else None) or "")
+        try:
+            supported = not wanted or SpecifierSet(wanted).contains(python, prereleases=True)
+        except InvalidSpecifier:
+            continue
+        if not supported:
+            evidence = (f"{package} {version} requires Python {wanted}, this is Python {python}",)
+            fix = Fix(kind="environment", text=f"make an environment with Python {wanted}")
+            yield Diagnosis(
+                cause="requirement_violated", package=package, version=version, evidence=evidence, fix=fix
+            )
+
+
+def _optional(root: Root) -> str:
+    broken = [*root.modules, *root.stubs]
+    return f"{root.diagnosis.package} is not installed, and nothing asks for it; without it: {listed(broken)}"
+
+
+def _distinct(findings: list[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """Return the findings; what two checks found of one distribution with one cause is told once."""
+    found: dict[tuple[object, ...], Diagnosis] = {}
+    for each in findings:
+        key = (
+            each.cause,
+            each.package,
+            each.module,
+            each.symbol,
+            *(each.evidence[:1] if not each.package else ()),
+        )
+        found.setdefault(key, each)
+    return tuple(found.values())

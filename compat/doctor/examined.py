@@ -1,0 +1,148 @@
+"""The environment that is examined: its interpreter, everything that is installed, its driver."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PathDistribution
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from compat.doctor.child import Asker
+from compat.errors import PreparationError
+from compat.installed import METADATA_FOLDERS, Environment, read_environment
+from compat.releases import IMPORT_NAMES, KERNELS, PACKAGES
+
+TOPS = (*dict.fromkeys(IMPORT_NAMES.values()), "torch")
+"""Top-level names of which it is told where they would be imported from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """What the CUDA driver says."""
+
+    version: str = ""
+    """The CUDA version that it supports, `X.Y`."""
+    devices: tuple[str, ...] = ()
+    """Each as `name (compute capability X.Y)`."""
+    problem: str = ""
+    """Why there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """One Python with all that it can import."""
+
+    python: Path
+    markers: Mapping[str, str]
+    path: tuple[str, ...]
+    """Its import path, without the current folder."""
+    packages: Environment
+    """The distributions that count: the first of each name on the path."""
+    metadata: Mapping[str, tuple[Path, ...]]
+    """Canonical distribution name to every metadata folder of it."""
+    local: Mapping[str, str | None]
+    """Top-level name to where it comes from for a program in the current folder."""
+    installed: Mapping[str, str | None]
+    """The same without the current folder."""
+    user_base: str
+    driver: Driver
+    folder: Path
+    """The current folder."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def releases(self) -> dict[str, str]:
+        """The covered packages that are there, with their versions."""
+        versions = {str(package): self.packages.version(package) for package in PACKAGES}
+        return {package: version for package, version in versions.items() if version is not None}
+
+    @property
+    def cuda(self) -> bool:
+        """Whether there is a CUDA device."""
+        return bool(self.driver.devices)
+
+    def requires(self, name: str) -> tuple[Requirement, ...]:
+        """Return what a distribution requires; lines that are no requirement are left out."""
+        found = []
+        for line in self.packages.requires(name):
+            try:
+                found.append(Requirement(line))
+            except InvalidRequirement:  # noqa: PERF203 -- rare, and a distribution has few lines
+                continue
+        return tuple(found)
+
+    def distribution(self, name: str) -> PathDistribution | None:
+        """Return a distribution."""
+        folder = self.packages.folders.get(canonicalize_name(name))
+        return None if folder is None else PathDistribution(folder)
+
+    def files(self, name: str) -> tuple[Path, ...]:
+        """Return the files that a distribution lists, wherever they are; empty when it lists none."""
+        distribution = self.distribution(name)
+        files = (distribution.files if distribution else None) or ()
+        return tuple(Path(str(distribution.locate_file(file))) for file in files if distribution)
+
+
+def examine(asker: Asker, folder: Path) -> Examined:
+    """Return what an interpreter is; nothing of a package is run.
+
+    Args:
+        asker: asks the interpreter.
+        folder: the current folder of a program.
+
+    Raises:
+        PreparationError: the interpreter does not answer.
+    """
+    told = asker.ask("interpreter", folder=str(folder), tops=TOPS)
+    driver = _driver(asker)
+    return Examined(
+        python=asker.python,
+        markers=told["markers"],
+        path=tuple(told["path"]),
+        packages=read_environment(told["path"], cuda=bool(driver.devices)),
+        metadata=_metadata(told["path"]),
+        local=told["local"],
+        installed=told["installed"],
+        user_base=told["user_base"],
+        driver=driver,
+        folder=folder,
+    )
+
+
+def same_version(left: str, right: str) -> bool:
+    """Return whether two versions are the same but for a local part such as `+cu128`."""
+    try:
+        return Version(left).public == Version(right).public
+    except InvalidVersion:
+        return left == right
+
+
+def kernel(examined: Examined) -> str | None:
+    """Return the distribution that provides `sgl_kernel`."""
+    return next((str(name) for name in KERNELS if examined.packages.version(name)), None)
+
+
+def _driver(asker: Asker) -> Driver:
+    try:
+        told: Mapping[str, Any] = asker.ask("driver")
+    except PreparationError as error:
+        return Driver(problem=str(error))
+    if "error" in told:
+        return Driver(problem=told["error"])
+    devices = tuple(f"{each['name']} (compute capability {each['capability']})" for each in told["devices"])
+    return Driver(version=told["version"], devices=devices, problem="" if devices else "it lists no device")
+
+
+def _metadata(path: list[str]) -> dict[str, tuple[Path, ...]]:
+    found: dict[str, list[Path]] = {}
+    for entry in dict.fromkeys(path):
+        folder = Path(entry)
+        if not folder.is_dir():
+            continue
+        for each in sorted(folder.iterdir()):
+            if each.suffix in METADATA_FOLDERS:
+                found.setdefault(canonicalize_name(each.name.partition("-")[0]), []).append(each)
+    return {name: tuple(folders) for name, folders in found.items()}

@@ -1,0 +1,172 @@
+"""Importing every quantization module of the environment, in child processes."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from compat.doctor.child import variables
+from compat.doctor.examined import Examined
+from compat.expectation import ModuleExpectation, NameExpectation
+from compat.index.expectations import expected_in
+from compat.index.installed import installed_index
+from compat.index.reader import Index
+from compat.index.stand_ins import is_at_home, lacking
+from compat.index.world import Environment, World
+from compat.matrix.facts import ModuleFact, NameFact
+from compat.matrix.watch import PROBE, Watcher
+from compat.progress import Progress
+from compat.releases import IMPORT_NAMES
+from compat.symbols import Status
+
+REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
+"""What a name is of which the index says that it is no stub, though it may look like one."""
+
+LOG_ROOM = 16_000_000
+"""Bytes that the children may print; nobody reads them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stub:
+    """A name that is bound, and not to the real thing."""
+
+    module: str
+    name: str
+    what: str
+    """`none`, `any`, `hollow class` or `hollow function`."""
+    guard: str
+    """The branch that bound it."""
+    lacking: tuple[str, ...]
+    """The top-level names without which it is not the real thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What importing gave."""
+
+    failed: tuple[ModuleFact, ...]
+    late: tuple[ModuleFact, ...]
+    """Modules that cannot be imported first, and can after others."""
+    stubs: tuple[Stub, ...]
+    modules: int
+    symbols: int
+    """Names that were looked up and are the real thing."""
+
+
+def world_of(examined: Examined, folder: Path) -> World:
+    """Return the examined environment as a world.
+
+    Args:
+        examined: the environment.
+        folder: where what is read of releases that the index lacks may be kept.
+
+    Raises:
+        IntegrityError: a release that the index lacks is installed without files.
+    """
+    releases, index = examined.releases, Index()
+    if all(index.knows(package, version) for package, version in releases.items()):
+        positions = {
+            package: index.position(package, version, package) for package, version in releases.items()
+        }
+    else:
+        found = {package: examined.distribution(package) for package in releases}
+        known = {package: each for package, each in found.items() if each is not None}
+        index = installed_index(tuple(known), folder, known)
+        positions = dict.fromkeys(known, 0)
+    tops = {IMPORT_NAMES[package] for package in releases}
+    absent = {top for top in IMPORT_NAMES.values() if top not in tops and not examined.installed.get(top)}
+    return World(
+        index,
+        Environment(
+            positions=positions,
+            absent=frozenset(absent),
+            provided=frozenset(_provided(examined)),
+            cuda=examined.cuda,
+        ),
+    )
+
+
+def look(examined: Examined, world: World, folder: Path, timeout: float, progress: Progress) -> Looked:
+    """Import every quantization module and look up every name of it.
+
+    Args:
+        examined: the environment.
+        world: the same, as the index sees it.
+        folder: an existing, private folder.
+        timeout: seconds without progress after which a module hangs.
+        progress: told of every module.
+
+    Raises:
+        PreparationError: a child died before its first module.
+    """
+    expected = tuple(module for module in expected_in(world) if module.exists)
+    facts = dict(_facts(examined, expected, folder, timeout, progress))
+    stubs = [stub for module in expected for stub in _stubs(world, module, facts[module.module])]
+    bound = sum(fact.bound for module in facts.values() for fact in (module.names or {}).values())
+    return Looked(
+        failed=tuple(fact for fact in facts.values() if not fact.imported and fact.names is None),
+        late=tuple(fact for fact in facts.values() if not fact.imported and fact.names is not None),
+        stubs=tuple(stubs),
+        modules=len(expected),
+        symbols=bound - len(stubs),
+    )
+
+
+def _facts(
+    examined: Examined,
+    expected: tuple[ModuleExpectation, ...],
+    folder: Path,
+    timeout: float,
+    progress: Progress,
+) -> Iterator[tuple[str, ModuleFact]]:
+    # The probe runs as a copy: beside the original, modules of this project would hide others of that name.
+    # It is not isolated, for what the user's PYTHONPATH brings is part of the environment.
+    probe = folder / "compat_probe.py"
+    probe.write_bytes(PROBE.read_bytes())
+    with (folder / "imports.log").open("ab", buffering=0) as log:
+        watcher = Watcher(
+            python=examined.python,
+            folder=folder,
+            log=log,
+            timeout=timeout,
+            variables={**variables(), "PYTHONUSERBASE": examined.user_base},
+            probe=(probe,),
+            trusting=True,
+            room=LOG_ROOM,
+        )
+        with closing(watcher.facts(expected)) as facts:
+            for fact in facts:
+                progress.advance()
+                yield fact.module, fact
+
+
+def _stubs(world: World, module: ModuleExpectation, fact: ModuleFact) -> Iterator[Stub]:
+    names: Mapping[str, NameFact] = fact.names or {}
+    for expected in module.names:
+        seen = names.get(expected.name)
+        if seen is None or not _is_stub(world, module.module, expected, seen):
+            continue
+        yield Stub(
+            module=module.module,
+            name=expected.name,
+            what=seen.stub,
+            guard=world.answer(module.module, expected.name).guard or "",
+            lacking=lacking(world, module.module, expected.name),
+        )
+
+
+def _is_stub(world: World, module: str, expected: NameExpectation, seen: NameFact) -> bool:
+    """Return whether what was seen is a stub, and not what the index has there: None, an empty base class."""
+    if seen.stub.startswith("hollow"):
+        return not is_at_home(world, module, expected.name, seen.module, seen.qualname)
+    if seen.stub == "none":
+        return expected.status not in REAL or expected.kind != "value"
+    return seen.stub == "any" and expected.name != "Any"
+
+
+def _provided(examined: Examined) -> Iterator[str]:
+    """Yield the top-level names that are in the folders of the import path."""
+    for entry in examined.path:
+        folder = Path(entry)
+        if folder.is_dir():
+            yield from (path.name.partition(".")[0] for path in folder.iterdir())

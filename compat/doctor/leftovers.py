@@ -1,0 +1,106 @@
+"""What an environment has twice, half, or hidden by something else of the same name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from compat.diagnoses import Diagnosis, Fix
+from compat.doctor.examined import Examined
+from compat.doctor.requirements import closure
+from compat.releases import IMPORT_NAMES, KERNELS
+
+MISSING_FILES = 3
+"""Names of missing files that are told."""
+
+
+def leftovers(examined: Examined) -> tuple[Diagnosis, ...]:
+    """Return what does not belong there, or is not all there."""
+    return (*_twice(examined), *_both_kernels(examined), *_half(examined), *_hidden(examined))
+
+
+def _twice(examined: Examined) -> Iterator[Diagnosis]:
+    """Yield the distributions that are installed in two versions: one was not removed when the other came."""
+    for name in closure(examined):
+        folders = examined.metadata.get(canonicalize_name(name), ())
+        if len(folders) < 2:
+            continue
+        versions = [folder.stem.partition("-")[2] for folder in folders]
+        if len({folder.parent for folder in folders}) == 1:
+            what = f"{name} is recorded twice in one folder: {' and '.join(versions)}"
+        else:
+            listed = " and ".join(
+                f"{version} in {folder.parent}" for version, folder in zip(versions, folders, strict=True)
+            )
+            what = f"{name} is installed twice: {listed}"
+        yield Diagnosis(
+            cause="shadowed_module",
+            package=name,
+            version=examined.packages.version(name),
+            evidence=(what,),
+            fix=Fix(
+                kind="environment",
+                text="remove both and install the one that is meant",
+                command=f"pip uninstall -y {name} {name}",
+            ),
+        )
+
+
+def _both_kernels(examined: Examined) -> Iterator[Diagnosis]:
+    present = [str(name) for name in KERNELS if examined.packages.version(name)]
+    if len(present) > 1:
+        versions = " and ".join(f"{name} {examined.packages.version(name)}" for name in present)
+        yield Diagnosis(
+            cause="shadowed_module",
+            package=present[0],
+            version=examined.packages.version(present[0]),
+            module="sgl_kernel",
+            evidence=(f"{versions} are both installed, and write the same files: sgl_kernel",),
+            fix=Fix(
+                kind="environment",
+                text="remove both and install the one that sglang asks for",
+                command=f"pip uninstall -y {' '.join(present)}",
+            ),
+        )
+
+
+def _half(examined: Examined) -> Iterator[Diagnosis]:
+    """Yield the covered packages of which listed Python files are gone."""
+    for package, version in examined.releases.items():
+        gone = [path for path in examined.files(package) if path.suffix == ".py" and not path.is_file()]
+        if gone:
+            names = ", ".join("/".join(path.parts[-2:]) for path in gone[:MISSING_FILES])
+            yield Diagnosis(
+                cause="unknown",
+                package=package,
+                version=version,
+                evidence=(f"{len(gone)} files that {package} {version} lists are not there: {names}",),
+                fix=Fix(
+                    kind="install",
+                    text="install it again",
+                    command=f"pip install --force-reinstall --no-deps {package}=={version}",
+                ),
+            )
+
+
+def _hidden(examined: Examined) -> Iterator[Diagnosis]:
+    """Yield the covered packages, and torch, that something in the current folder hides."""
+    for top, local in examined.local.items():
+        there = examined.installed.get(top)
+        if local is None or local == there or not _inside(local, examined.folder):
+            continue
+        package = next((name for name in examined.releases if IMPORT_NAMES[name] == top), top)
+        if examined.packages.version(package) is None:
+            continue
+        yield Diagnosis(
+            cause="shadowed_module",
+            package=package,
+            version=examined.packages.version(package),
+            module=top,
+            evidence=(f"in {examined.folder} `import {top}` takes {local}, not what is installed",),
+            fix=Fix(kind="environment", text=f"start Python in another folder, or rename {Path(local).name}"),
+        )
+
+
+def _inside(path: str, folder: Path) -> bool:
+    return Path(path).is_relative_to(folder)

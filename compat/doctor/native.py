@@ -1,0 +1,192 @@
+"""Compiled code against what is installed: the libraries that it needs, and the symbols of torch's."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compat.diagnoses import Diagnosis, Fix
+from compat.doctor.child import Asker
+from compat.doctor.elf import Exports, Library, read
+from compat.doctor.examined import Examined, kernel, same_version
+from compat.doctor.requirements import closure, pins
+from compat.errors import IntegrityError, PreparationError
+from compat.explain.demangle import demangled
+from compat.releases import VLLM
+
+TORCH_LIBRARIES = (
+    "libc10.so",
+    "libc10_cuda.so",
+    "libtorch_cpu.so",
+    "libtorch_cuda.so",
+    "libtorch_python.so",
+    "libtorch.so",
+)
+TORCH_SYMBOL = re.compile(
+    r"_ZN[KVR]*(?:2at|3c10|5torch|6caffe2)\d|_ZT[VIST]N(?:2at|3c10|5torch|6caffe2)\d|aoti_torch_|THP"
+)
+"""The mangled names that only torch defines: those of its namespaces, and its C interface."""
+
+DRIVER = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid")
+"""Libraries of NVIDIA's driver: where they are missing, that is no fault of the packages."""
+
+SHOWN = 3
+"""Names that are told of a long list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Native:
+    """What the compiled code of the environment says."""
+
+    findings: tuple[Diagnosis, ...] = ()
+    notes: tuple[str, ...] = ()
+    checked: int = 0
+    """Compiled modules whose torch symbols were all looked up."""
+    mismatched: tuple[str, ...] = ()
+    """Distributions built for another torch."""
+
+
+def native(examined: Examined, asker: Asker) -> Native:
+    """Check the compiled modules of the covered packages, and of all they need that is built on torch."""
+    libraries, notes = _read(examined)
+    torch = _torch_folder(examined)
+    findings: list[Diagnosis] = []
+    checked, mismatched = 0, []
+    if torch is not None:
+        with Exports(
+            [path for path in (torch / name for name in TORCH_LIBRARIES) if path.is_file()]
+        ) as exports:
+            for name, group in libraries.items():
+                linked = [each for each in group if any("torch" in needed for needed in each.needed)]
+                checked += len(linked)
+                missing = {each.path: gone for each in linked if (gone := _missing(each, exports))}
+                if missing:
+                    mismatched.append(name)
+                    findings.append(_mismatch(examined, name, missing))
+    own = {name: group for name, group in libraries.items() if name in examined.releases}
+    absent, driver = _absent_libraries(examined, own, asker, torch)
+    findings += absent
+    return Native(
+        findings=tuple(findings), notes=(*notes, *driver), checked=checked, mismatched=tuple(mismatched)
+    )
+
+
+def _read(examined: Examined) -> tuple[dict[str, list[Library]], list[str]]:
+    """Return the compiled modules by distribution, and what could not be read."""
+    found: dict[str, list[Library]] = {}
+    notes = []
+    for name in closure(examined):
+        built_on_torch = any(each.name == "torch" for each in examined.requires(name))
+        if not (built_on_torch or name in examined.releases):
+            continue
+        for path in examined.files(name):
+            if path.suffix != ".so" or not path.is_file():
+                continue
+            try:
+                found.setdefault(name, []).append(read(path))
+            except IntegrityError as error:
+                notes.append(str(error))
+    return found, notes
+
+
+def _missing(library: Library, exports: Exports) -> list[str]:
+    return [
+        symbol for symbol in library.undefined if TORCH_SYMBOL.match(symbol) and not exports.define(symbol)
+    ]
+
+
+def _torch_folder(examined: Examined) -> Path | None:
+    origin = examined.installed.get("torch")
+    folder = Path(origin).parent / "lib" if origin else None
+    return folder if folder and folder.is_dir() else None
+
+
+def _mismatch(examined: Examined, name: str, missing: dict[Path, list[str]]) -> Diagnosis:
+    """Return the finding that a distribution is built for another torch than there is."""
+    version, torch = examined.packages.version(name), examined.packages.version("torch")
+    symbols = list(dict.fromkeys(symbol for gone in missing.values() for symbol in gone))
+    files = sorted(path.name for path in missing)
+    wanted = _torch_pin(examined, name)
+    evidence = [
+        f"{_listed(files)} of {name} {version} needs {len(symbols)} symbols that torch {torch} does not have",
+        *(f"undefined: {demangled(symbol)}" for symbol in symbols[:SHOWN]),
+    ]
+    fix = Fix(
+        kind="install",
+        text=f"install a build of {name} for torch {torch}, or the torch that it was built for",
+    )
+    if wanted is not None:
+        evidence.append(f"{name} {version} requires torch{wanted}, {torch} is installed")
+        fix = Fix(kind="install", text=f"install torch{wanted}", command=f"pip install 'torch{wanted}'")
+    return Diagnosis(cause="abi_mismatch", package=name, version=version, evidence=tuple(evidence), fix=fix)
+
+
+def _torch_pin(examined: Examined, name: str) -> str | None:
+    """Return the torch that a distribution asks for: its own pin, for sglang's kernels that of sglang."""
+    own = [each for each in examined.requires(name) if each.name == "torch" and str(each.specifier)]
+    asked = [str(each.specifier) for each in own]
+    if not asked and name == kernel(examined):
+        asked = [str(each.requirement.specifier) for each in pins(examined, "torch") if each.by != VLLM]
+    torch = examined.packages.version("torch") or ""
+    return next((each for each in asked if each and not same_version(each.lstrip("="), torch)), None)
+
+
+def _absent_libraries(
+    examined: Examined, libraries: dict[str, list[Library]], asker: Asker, torch: Path | None
+) -> tuple[list[Diagnosis], list[str]]:
+    """Return the libraries that the loader would not find, and those of the driver as notes."""
+    wanted: dict[str, list[tuple[str, Library]]] = {}
+    folders = _library_folders(examined, torch)
+    for name, group in libraries.items():
+        for library in group:
+            for needed in library.needed:
+                near = [*library.search, library.path.parent, *folders]
+                if not any((folder / needed).is_file() for folder in near):
+                    wanted.setdefault(needed, []).append((name, library))
+    try:
+        refused = asker.ask("libraries", libraries=sorted(wanted)) if wanted else {}
+    except PreparationError as error:
+        return [], [str(error)]
+    findings, notes = [], []
+    for needed in sorted(refused):
+        users = wanted[needed]
+        files = sorted({library.path.name for _, library in users})
+        told = f"{needed} is needed by {_listed(files)} and is not there"
+        if DRIVER.match(needed):
+            notes.append(f"{told}: it comes with NVIDIA's driver")
+            continue
+        name = users[0][0]
+        findings.append(
+            Diagnosis(
+                cause="missing_native_library",
+                package=name,
+                version=examined.packages.version(name),
+                symbol=None,
+                evidence=(told,),
+                fix=_library_fix(needed),
+            )
+        )
+    return findings, notes
+
+
+def _library_folders(examined: Examined, torch: Path | None) -> list[Path]:
+    """Return where libraries are found because torch has loaded them before, or a variable says so."""
+    site = [Path(entry) for entry in examined.path]
+    brought = [folder for entry in site for folder in sorted(entry.glob("nvidia/*/lib"))]
+    named = [Path(entry) for entry in os.environ.get("LD_LIBRARY_PATH", "").split(":") if entry]
+    return [*([torch] if torch else []), *brought, *named]
+
+
+def _library_fix(needed: str) -> Fix:
+    cuda = re.match(r"lib(?:cudart|cublas|cublasLt|nvrtc|cusparse|cufft|nccl)[\w-]*\.so\.(\d+)", needed)
+    if cuda:
+        text = f"install a build for the CUDA of this torch, or a torch built for CUDA {cuda[1]}"
+        return Fix(kind="install", text=text)
+    return Fix(kind="environment", text=f"install the system library that has {needed}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    rest = f" and {len(unique) - SHOWN} more" if len(unique) > SHOWN else ""
+    return ", ".join(unique[:SHOWN]) + rest

@@ -1,0 +1,50 @@
+"""Distributions written into a folder as an installer does, and child processes that see them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import dedent
+
+ROOT = Path(__file__).parents[2]
+
+
+def distribution(
+    site: Path,
+    name: str,
+    version: str,
+    files: Mapping[str, str] | None = None,
+    *,
+    requires: Sequence[str] = (),
+    listed: bool = True,
+) -> None:
+    """Write an installed distribution; one that is not listed is editable."""
+    files = files or {}
+    for path, source in files.items():
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        (site / path).write_text(dedent(source))
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {line}" for line in requires]
+    (info / "METADATA").write_text("\n".join(lines) + "\n")
+    (info / "RECORD").write_text("".join(f"{path},,\n" for path in files) if listed else "x.pth,,\n")
+
+
+def run(folder: Path, *arguments: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+    """Run this Python in a child that sees this project and the distributions of `folder`/site."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT)]),
+        "COMPAT_CACHE_DIR": str(folder / "cache"),
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

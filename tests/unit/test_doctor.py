@@ -1,0 +1,390 @@
+"""`compat doctor` on real environments: virtual ones, with packages that are broken in every way."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compat import cli
+from compat.diagnoses import CAUSES
+from compat.doctor.__main__ import main
+from installed import distribution
+
+Q = "vllm/model_executor/layers/quantization"
+DOTTED = Q.replace("/", ".")
+
+BASE = {
+    "vllm/__init__.py": "",
+    "vllm/model_executor/__init__.py": "",
+    "vllm/model_executor/layers/__init__.py": "",
+    f"{Q}/__init__.py": "",
+    f"{Q}/fine.py": "class Fine:\n    def apply(self, x): return x\n",
+}
+
+Doctor = Callable[..., tuple[int, dict[str, Any]]]
+
+
+class Env:
+    """A virtual environment without pip; distributions are written into it."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder, symlinks=True)
+        self.python = folder / "bin" / "python"
+        self.site = (
+            folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        )
+
+    def add(self, name: str, version: str, files: dict[str, str] | None = None, **more: Any) -> None:
+        distribution(self.site, name, version, files, **more)
+
+
+@pytest.fixture
+def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Env:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("COMPAT_CACHE_DIR", str(tmp_path / "cache"))
+    return Env(tmp_path / "env")
+
+
+@pytest.fixture
+def doctor(env: Env, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    def run(*argv: str) -> tuple[int, dict[str, Any]]:
+        code = main(["--python", str(env.python), "--format", "json", *argv])
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert (document["schema"], document["command"]) == (1, "doctor")
+        assert code == bool(document["findings"])
+        for finding in document["findings"]:
+            assert finding["cause"] in CAUSES
+            assert finding["evidence"]
+        return code, document
+
+    return run
+
+
+def test_a_sound_environment_has_no_finding(env: Env, doctor: Doctor) -> None:
+    env.add(
+        "vllm", "99.0", BASE, requires=["helper>=2", "absent>1; python_version < '3'", "odd; extra == 'x'"]
+    )
+    env.add("helper", "2.1")
+    code, document = doctor()
+    assert (code, document["findings"], document["notes"]) == (0, [], [])
+    assert document["releases"] == {"vllm": "99.0"}
+    assert document["imports"] == {"failed": [], "late": [], "modules": 2, "stubs": [], "symbols": 1}
+
+
+def test_no_package_takes_the_examination_along(env: Env, doctor: Doctor, tmp_path: Path) -> None:
+    """Crashes, exits, hangs, floods and processes left behind are findings, each told once."""
+    left = tmp_path / "left.pid"
+    hazards = {
+        "crashes": "import ctypes\nctypes.string_at(0)\n",
+        "leaves": "import os\nos._exit(0)\n",
+        "exits": "raise SystemExit(3)\n",
+        "hangs": "import threading\nthreading.Event().wait()\n",
+        "floods": "while True:\n    print('x' * 100_000)\n",
+        "forks": f"""
+            import subprocess, sys
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+            open({str(left)!r}, "w").write(str(child.pid))
+            import os
+            os._exit(1)
+        """,
+    }
+    needy = {f"needs{number}": "import vllm.model_executor.lacks\n" for number in range(3)}
+    lacks = {"vllm/model_executor/lacks.py": "import kernels_of_old\n"}
+    files = {f"{Q}/{name}.py": source for name, source in {**hazards, **needy}.items()}
+    env.add("vllm", "99.0", {**BASE, **lacks, **files}, requires=["kernels-of-old"])
+    code, document = doctor("--timeout", "8")
+    assert code == 1
+    by_module = {finding["module"]: finding for finding in document["findings"] if finding["module"]}
+    told = {
+        name: " ".join(by_module[f"{DOTTED}.{name}"]["evidence"])
+        for name in ("crashes", "leaves", "hangs", "forks")
+    }
+    assert "signal 11 (SIGSEGV)" in told["crashes"]
+    assert "exited with code 0" in told["leaves"]
+    assert "hung after 8 s" in told["hangs"]
+    assert "exited with code 1" in told["forks"]
+    everything = [line for finding in document["findings"] for line in finding["evidence"]]
+    assert any("SystemExit: 3" in line for line in everything)
+    assert any("File too large" in line for line in everything)
+    missing = [finding for finding in document["findings"] if finding["cause"] == "package_missing"]
+    assert len(missing) == 1
+    assert any(line.startswith("3 modules cannot be imported") for line in missing[0]["evidence"])
+    assert document["imports"]["symbols"] == 1, "what is fine was still looked at"
+    pid = int(left.read_text())
+    assert not _alive(pid), "what a package starts is gone with it"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_requirement_matters_when_an_import_stumbles_over_it(env: Env, doctor: Doctor) -> None:
+    uses = "from openai.types import NamespaceTool\n"
+    env.add("vllm", "99.0", {**BASE, f"{Q}/uses.py": uses}, requires=["openai>=2.25.0", "idle>=3"])
+    env.add("openai", "2.6.1", {"openai/__init__.py": "", "openai/types.py": ""})
+    env.add("idle", "2.0", {"idle/__init__.py": ""})
+    _, document = doctor()
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["package"], finding["version"]) == (
+        "requirement_violated",
+        "openai",
+        "2.6.1",
+    )
+    assert any("openai>=2.25.0" in line for line in finding["evidence"])
+    assert any("uses" in line for line in finding["evidence"])
+    assert "openai" in finding["fix"]["command"]
+    assert document["notes"] == ["vllm 99.0 requires idle>=3, 2.0 is installed; no import stumbles over it"]
+
+
+def test_what_nothing_asks_for_is_a_note(env: Env, doctor: Doctor) -> None:
+    env.add("vllm", "99.0", {**BASE, f"{Q}/other.py": "import other_device\n"})
+    code, document = doctor()
+    assert code == 0
+    assert len(document["notes"]) == 1
+    assert "nothing asks for it" in document["notes"][0]
+
+
+def test_stubs_are_told_with_what_is_lacking(env: Env, doctor: Doctor) -> None:
+    guarded = """
+        try:
+            from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod, GPTQConfig
+        except ImportError:
+            from typing import Any
+            class Dummy: pass
+            GPTQLinearMethod, GPTQConfig = Any, Dummy
+    """
+    inside = "sglang/srt/layers/quantization"
+    env.add("sglang", "99.0", {"sglang/__init__.py": "", "sglang/srt/__init__.py": "",
+                               "sglang/srt/layers/__init__.py": "", f"{inside}/__init__.py": "",
+                               f"{inside}/gptq.py": guarded})  # fmt: skip
+    _, document = doctor()
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["package"]) == ("package_missing", "vllm")
+    assert {stub.rpartition(":")[2] for stub in document["imports"]["stubs"]} >= {"GPTQLinearMethod"}
+
+
+def test_kernels_of_another_build_are_a_finding(env: Env, doctor: Doctor) -> None:
+    env.add("sglang", "99.0", requires=["sgl-kernel==0.2.0"], listed=False)
+    env.add("sgl-kernel", "0.1.0", {"sgl_kernel/__init__.py": ""})
+    _, document = doctor("--no-imports")
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["package"]) == ("requirement_violated", "sgl-kernel")
+    assert document["imports"] is None
+
+
+def test_what_is_there_twice_half_or_hidden_is_told(env: Env, doctor: Doctor, tmp_path: Path) -> None:
+    env.add("vllm", "99.0", BASE, requires=["helper"])
+    env.add("helper", "1.0")
+    env.add("helper", "2.0")
+    env.add("sgl-kernel", "0.1.0", {"sgl_kernel/__init__.py": ""})
+    env.add("sglang-kernel", "0.4.0", {"sgl_kernel/__init__.py": ""})
+    (env.site / f"{Q}/fine.py").unlink()
+    (tmp_path / "work/vllm").mkdir()
+    (tmp_path / "work/vllm/__init__.py").write_text("")
+    _, document = doctor("--no-imports")
+    told = {finding["package"]: " ".join(finding["evidence"]) for finding in document["findings"]}
+    assert "recorded twice in one folder: 1.0 and 2.0" in told["helper"]
+    assert "both installed" in told["sglang-kernel"]
+    assert "1 files that vllm 99.0 lists are not there: quantization/fine.py" in " ".join(
+        line for finding in document["findings"] for line in finding["evidence"]
+    )
+    hidden = [finding for finding in document["findings"] if finding["module"] == "vllm"]
+    assert [finding["cause"] for finding in hidden] == ["shadowed_module"]
+
+
+def test_a_python_that_is_not_supported_is_told(env: Env, doctor: Doctor) -> None:
+    env.add("vllm", "99.0", BASE)
+    metadata = env.site / "vllm-99.0.dist-info/METADATA"
+    metadata.write_text(metadata.read_text() + "Requires-Python: <3\n")
+    _, document = doctor("--no-imports")
+    assert "requires Python <3" in document["findings"][0]["evidence"][0]
+
+
+def test_no_gpu_is_a_finding_only_for_who_wants_one(
+    env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    env.add("vllm", "99.0", BASE)
+    code, document = doctor("--no-imports")
+    if document["gpu"]["devices"]:
+        pytest.skip("there is a GPU")
+    assert (code, document["gpu"]["problem"] is None) == (0, False)
+    _, document = doctor("--no-imports", "--gpu")
+    assert [finding["cause"] for finding in document["findings"]] == ["no_gpu"]
+
+
+def compiled(folder: Path, name: str, source: str, *options: str) -> Path:
+    """Compile a shared library, or skip the test where there is no compiler."""
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    code = target.with_suffix(".c")
+    code.write_text(textwrap.dedent(source))
+    try:
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", f"-Wl,-soname,{target.name}", "-o", target, code, *options],
+            check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("no C compiler")
+    code.unlink()
+    return target
+
+
+DRIVER = """
+    #include <string.h>
+    int cuInit(unsigned flags) { return 0; }
+    int cuDriverGetVersion(int *v) { *v = 12040; return 0; }
+    int cuDeviceGetCount(int *n) { *n = 1; return 0; }
+    int cuDeviceGet(int *d, int at) { *d = at; return 0; }
+    int cuDeviceGetName(char *name, int size, int d) { strncpy(name, "Made Up 100", size); return 0; }
+    int cuDeviceGetAttribute(int *v, int what, int d) { *v = what == 75 ? 9 : 1; return 0; }
+"""
+
+
+def test_a_driver_that_is_too_old_is_told(
+    env: Env, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled(tmp_path / "driver", "libcuda.so.1", DRIVER)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path / "driver"))
+    env.add("vllm", "99.0", BASE)
+    version = "cuda: Optional[str] = '13.0'\n"
+    env.add("torch", "2.11.0", {"torch/__init__.py": "", "torch/version.py": version})
+    _, document = doctor("--no-imports")
+    assert document["gpu"]["devices"] == ["Made Up 100 (compute capability 9.1)"]
+    assert document["gpu"]["driver"] == "12.4"
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["package"]) == ("no_gpu", "torch")
+    assert "built for CUDA 13.0, the driver supports CUDA 12.4" in finding["evidence"][0]
+
+
+TORCH = """
+    void still(void) __asm__("_ZN2at5stillEi");
+    void still(void) {}
+"""
+EXTENSION = """
+    void still(void) __asm__("_ZN2at5stillEi");
+    void gone(void) __asm__("_ZN3c104goneEi");
+    void other(void) __asm__("_ZN5other4goneEi");
+    void optional(void) __asm__("_ZN2at8optionalEi") __attribute__((weak));
+    void use(void) { still(); gone(); other(); if (optional) optional(); }
+"""
+
+
+def test_an_extension_built_for_another_torch_is_told(env: Env, doctor: Doctor) -> None:
+    lib = compiled(env.site / "torch/lib", "libtorch_cpu.so", TORCH)
+    env.add("torch", "2.7.1", {"torch/__init__.py": ""})
+    env.add("vllm", "99.0", BASE, requires=["torch==2.6.0"])
+    compiled(env.site / "vllm", "_C.abi3.so", EXTENSION, str(lib))
+    with (env.site / "vllm-99.0.dist-info/RECORD").open("a") as record:
+        record.write("vllm/_C.abi3.so,,\n")
+    _, document = doctor("--no-imports")
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["package"]) == ("abi_mismatch", "vllm")
+    assert "_C.abi3.so of vllm 99.0 needs 1 symbols that torch 2.7.1 does not have" in finding["evidence"][0]
+    assert "c10::gone" in finding["evidence"][1]
+    assert finding["fix"]["command"] == "pip install 'torch==2.6.0'"
+
+
+def test_the_same_torch_of_another_name_is_a_note(env: Env, doctor: Doctor) -> None:
+    lib = compiled(env.site / "torch/lib", "libtorch_cpu.so", TORCH)
+    env.add("torch", "2.7.1", {"torch/__init__.py": ""})
+    env.add("vllm", "99.0", BASE, requires=["torch==2.7.0"])
+    source = EXTENSION.replace("gone(); other();", "")
+    compiled(env.site / "vllm", "_C.abi3.so", source, str(lib))
+    with (env.site / "vllm-99.0.dist-info/RECORD").open("a") as record:
+        record.write("vllm/_C.abi3.so,,\n")
+    code, document = doctor("--no-imports")
+    assert (code, document["compiled"]) == (0, 1)
+    assert "all symbols of torch that compiled code needs are there" in document["notes"][0]
+
+
+def test_a_library_that_is_not_there_is_told(env: Env, doctor: Doctor, tmp_path: Path) -> None:
+    lib = compiled(tmp_path / "gone", "libcudart.so.11", "void f(void) {}")
+    env.add("vllm", "99.0", {**BASE, "vllm/_D.so": ""})
+    compiled(env.site / "vllm", "_D.so", "void f(void); void g(void) { f(); }", str(lib))
+    _, document = doctor("--no-imports")
+    (finding,) = document["findings"]
+    assert finding["cause"] == "missing_native_library"
+    assert "libcudart.so.11 is needed by _D.so" in finding["evidence"][0]
+    assert "CUDA 11" in finding["fix"]["text"]
+
+
+def test_what_the_import_path_brings_counts(
+    env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribution(env.site.parent / "more", "vllm", "99.0", BASE)
+    monkeypatch.setenv("PYTHONPATH", str(env.site.parent / "more"))
+    code, document = doctor()
+    assert (code, document["imports"]["symbols"]) == (0, 1)
+
+
+def test_text_tells_the_same(env: Env, capsys: pytest.CaptureFixture[str]) -> None:
+    env.add("vllm", "99.0", {**BASE, f"{Q}/leaves.py": "import os\nos._exit(4)\n"})
+    assert main(["--python", str(env.python.parent.parent)]) == 1
+    out = capsys.readouterr().out
+    assert "releases  vllm 99.0\n" in out
+    assert "imports  2 of 3 quantization modules, 1 symbols\n" in out
+    assert "findings  1\n" in out
+    assert "exited with code 4" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "told"),
+    [
+        (["--python", "/nowhere/python"], 2, "'/nowhere/python' is no program"),
+        (["--python", "/bin/true"], 4, "asked about its interpreter, it exited with code 0"),
+        (["--timeout", "0"], 2, "0 is not more than 0"),
+        (["more"], 2, "unrecognized arguments: more"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_line(
+    argv: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(main, argv) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert told in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_an_interpreter_that_never_answers_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nsleep 60\n")
+    slow.chmod(0o755)
+    assert cli.run(main, ["--python", str(slow), "--timeout", "1"]) == 4
+    assert "gave no answer in 1 s" in capsys.readouterr().err
+
+
+def test_an_environment_without_the_packages_is_nothing_to_examine(
+    env: Env, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(main, ["--python", str(env.python)]) == 3
+    assert "neither sglang nor vllm is installed there" in capsys.readouterr().err
+
+
+def test_nothing_is_left_behind(
+    env: Env, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    env.add("vllm", "99.0", BASE)
+    before = sorted(path for path in env.site.rglob("*") if "__pycache__" not in str(path))
+    doctor()
+    assert list(scratch.iterdir()) == []
+    assert sorted(path for path in env.site.rglob("*") if "__pycache__" not in str(path)) == before
+    assert list(Path().iterdir()) == []

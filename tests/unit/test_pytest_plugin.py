@@ -1,0 +1,155 @@
+"""The pytest plug-in, in real runs of pytest."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from installed import ROOT, distribution
+
+pytest_plugins = ["pytester"]
+
+TITLE = "compat diagnosis"
+
+
+@pytest.fixture
+def site(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install a vllm that has moved on."""
+    folder = pytester.path / "site"
+    quantization = "vllm/model_executor/layers/quantization"
+    files = {
+        "vllm/__init__.py": "",
+        "vllm/model_executor/__init__.py": "",
+        "vllm/model_executor/layers/__init__.py": "",
+        f"{quantization}/__init__.py": "",
+        f"{quantization}/auto_gptq.py": "class AutoGPTQLinearMethod:\n    def apply(self, x): return x\n",
+    }
+    distribution(folder, "vllm", "0.23.0", files)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    return folder
+
+
+GONE = "from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod\n"
+INSIDE = f"def test_inside():\n    {GONE}"
+
+
+def run(pytester: pytest.Pytester, *options: str) -> str:
+    """Run pytest in a process of its own; it must end in the usual way."""
+    done = pytester.runpytest_subprocess("-W", "error", *options)
+    assert done.ret in (0, 1, 2), str(done.stderr)
+    assert "INTERNALERROR" not in str(done.stdout)
+    return str(done.stdout)
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("options", [(), ("-n", "2"), ("--tb=short", "--show-capture=no")])
+def test_a_failed_test_is_told_with_its_diagnosis(
+    pytester: pytest.Pytester, options: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(test_one=INSIDE, test_two="def test_fine(): pass\n")
+    out = run(pytester, *options)
+    assert TITLE in out
+    assert re.search(r"^(?:symbol|module)_\w+:  vllm 0\.23\.0", out, flags=re.MULTILINE)
+    assert "AutoGPTQLinearMethod" in out
+    assert "1 failed, 1 passed" in out
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_a_file_that_cannot_be_collected_is_told(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+    pytester.makepyfile(test_one=GONE)
+    out = run(pytester, *options)
+    assert TITLE in out
+    assert "AutoGPTQLinearMethod" in out
+    assert "1 error" in out
+
+
+@pytest.mark.usefixtures("site")
+def test_a_fixture_that_fails_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.fixture\ndef method():\n    " + GONE + "def test_it(method): pass\n"
+    )
+    assert TITLE in run(pytester)
+
+
+def test_a_stub_that_is_used_is_told(pytester: pytest.Pytester, site: Path) -> None:
+    source = """
+        try:
+            from vllm.gone import GPTQLinearMethod
+        except ImportError:
+            from typing import Any
+            GPTQLinearMethod = Any
+    """
+    home = "sglang/srt/layers/quantization/gptq.py"
+    distribution(site, "sglang", "0.4.7", {"sglang/__init__.py": "", home: source})
+    pytester.makepyfile(
+        "from sglang.srt.layers.quantization.gptq import GPTQLinearMethod\n"
+        "def test_it():\n    GPTQLinearMethod(None)\n"
+    )
+    out = run(pytester)
+    assert TITLE in out
+    assert "sglang.srt.layers.quantization.gptq:GPTQLinearMethod depends on a guarded import" in out
+
+
+@pytest.mark.usefixtures("site")
+def test_what_load_says_is_shown(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import compat\ndef test_it():\n    compat.load('NoSuchThing', package='sglang')\n")
+    out = run(pytester)
+    assert "package_missing:  sglang" in out
+    assert "pip install sglang" in out
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("off", ["--no-compat", "ini", "-pno:compat"])
+def test_it_can_be_turned_off(pytester: pytest.Pytester, off: str) -> None:
+    pytester.makepyfile(INSIDE)
+    if off == "ini":
+        pytester.makeini("[pytest]\ncompat = false\n")
+    out = run(pytester, *([off] if off.startswith("-") else []))
+    assert "1 failed" in out
+    assert TITLE not in out
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def test_it(): import no_such_module_at_all\n",
+        "def test_it(): assert 'vllm' == 'sglang'\n",
+        "def test_it(): raise TypeError('Any')\n",
+        "def test_it(): raise ImportError('vllm is not what it was')\n",
+    ],
+)
+def test_other_failures_are_left_alone(pytester: pytest.Pytester, source: str) -> None:
+    pytester.makepyfile(source)
+    out = run(pytester)
+    assert "1 failed" in out
+    assert TITLE not in out
+
+
+@pytest.mark.usefixtures("site")
+def test_a_defect_of_its_own_is_one_line(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "class Odd(ImportError):\n    def __str__(self): raise ValueError('odd\\nthing')\n"
+        "def test_it(): raise Odd\n"
+        "def test_next(): pass\n"
+    )
+    out = run(pytester)
+    assert "1 failed, 1 passed" in out
+    assert "no diagnosis: ValueError: odd thing" in out
+
+
+@pytest.mark.usefixtures("site")
+def test_nothing_is_loaded_as_long_as_nothing_fails(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import sys\n"
+        "def test_it():\n"
+        "    ours = sorted(name for name in sys.modules if name.partition('.')[0] == 'compat')\n"
+        "    assert ours == ['compat', 'compat.pytest_plugin']\n"
+    )
+    assert "1 passed" in run(pytester)
+
+
+def test_it_is_an_entry_point() -> None:
+    assert 'compat = "compat.pytest_plugin"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
