@@ -30,9 +30,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure how fast `compat resolve` is (`-- --env PYTHON`: against an import in an installed pair)."""
+    """Measure `resolve` (`-- --env PYTHON`: against an import in a pair), `explain`, `load`, the plug-in."""
     session.install("-e", ".")
     session.run("python", "bench/resolve.py", *session.posargs)
+    session.run("python", "bench/explain.py")
     session.install("pytest>=8.3")
     session.run("python", "bench/access.py")
 
