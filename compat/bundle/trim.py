@@ -1,8 +1,8 @@
 """Which installed files a bundle leaves out, and why.
 
-A file goes for one of these reasons only: it cannot be loaded by the Python that the bundle is for; a variant
-for the asked GPU architecture is there instead; or a list or option of the user names it. No file is changed
-to make it smaller: cubins inside a shared object stay, for `nvprune` takes relocatable files only.
+A file goes for one of these reasons only: a variant of it for the asked Python or GPU architecture is there
+instead, or a list or option of the user names it. No file is changed to make it smaller: cubins inside a
+shared object stay, for `nvprune` takes relocatable files only.
 """
 
 import re
@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 
 from compat.errors import UsageError
 
-_EXTENSION = re.compile(r"\.cpython-(\d+t?)-[^/]*\.so$")
+_PYTHON = re.compile(r"(?<=\.cpython-)(\d+t?)(?=-[^/]*\.so$)")
+"""`312` in `_C.cpython-312-x86_64-linux-gnu.so`."""
 _SHARED = re.compile(r"\.so(\.\d+)*$")
 _ARCH = re.compile(r"(?<![A-Za-z0-9])sm_?(\d{2,3})[af]?(?![A-Za-z0-9])")
 """`sm90` in `sgl_kernel/sm90/common_ops.abi3.so`, `sm_100a` in `kernel_sm_100a_x86_64.so`; not `sm9000`."""
@@ -77,33 +78,41 @@ class Trim:
     def _reasons(self) -> list[tuple[str, Callable[[Iterable[str]], Iterable[str]]]]:
         tag = self.python.replace(".", "")
         rules: list[tuple[str, Callable[[Iterable[str]], Iterable[str]]]] = [
-            (f"extension modules that Python {self.python} does not look for", lambda p: _foreign(p, tag))
+            (
+                f"extension modules for other Pythons, beside the one for {self.python}",
+                lambda paths: alternatives(paths, _PYTHON, tag),
+            )
         ]
         if self.arch is not None:
-            arch = self.arch
+            arch = str(self.arch)
             reason = f"for other GPU architectures, beside the variant for sm_{arch}"
-            rules.append((reason, lambda paths: other_archs(paths, arch)))
+            rules.append((reason, lambda paths: alternatives(paths, _ARCH, arch)))
         rules += [(drop.reason, _matching(drop.patterns)) for drop in self.drops]
         return [*rules, *((f"--drop {pattern}", _matching((pattern,))) for pattern in self.asked)]
 
 
-def other_archs(paths: Iterable[str], arch: int) -> list[str]:
-    """Return the shared objects whose path differs from that of one for `arch` in the architecture only.
+def alternatives(paths: Iterable[str], token: re.Pattern[str], wanted: str) -> list[str]:
+    """Return the shared objects whose path differs from that of the wanted one in the token only.
 
-    Such files are alternatives, of which the package loads one after asking the GPU. Where there is none for
-    exactly this architecture, all stay: which of the others then serves, only the package knows.
+    Where there is none with the wanted token, all stay: some packages load what they find by a glob, and
+    which of several architectures serves another one, only the package knows.
+
+    Args:
+        paths: all files.
+        token: what tells the alternatives apart; its group is the value.
+        wanted: the value of the one that stays.
     """
-    variants: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    variants: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for path in paths:
-        found = _ARCH.search(path)
+        found = token.search(path)
         if found and _SHARED.search(path):
-            variants[_ARCH.sub("sm*", path)][path] = int(found[1])
+            variants[token.sub("*", path)][path] = found[1]
     return [
         path
         for group in variants.values()
-        if arch in group.values()
-        for path, its in group.items()
-        if its != arch
+        if wanted in group.values()
+        for path, value in group.items()
+        if value != wanted
     ]
 
 
@@ -117,10 +126,6 @@ def parse_arch(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no GPU architecture (write one such as sm_90)")
     return int(found[1] or found[2] + found[3])
-
-
-def _foreign(paths: Iterable[str], tag: str) -> list[str]:
-    return [path for path in paths if (found := _EXTENSION.search(path)) and found[1] != tag]
 
 
 def _matching(patterns: Sequence[str]) -> Callable[[Iterable[str]], list[str]]:

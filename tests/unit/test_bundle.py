@@ -37,8 +37,9 @@ KERNELS = {
     "sgl_kernel/sm90/common_ops.abi3.so": b"hopper",
     "sgl_kernel/sm100/common_ops.abi3.so": b"blackwell",
     "sgl_kernel/flash_ops.abi3.so": noise(60_000),
-    "sgl_kernel/only.cpython-311-x86_64-linux-gnu.so": b"for 3.11",
-    "sgl_kernel/only.cpython-312-x86_64-linux-gnu.so": b"for 3.12",
+    "sgl_kernel/each.cpython-311-x86_64-linux-gnu.so": b"for 3.11",
+    "sgl_kernel/each.cpython-312-x86_64-linux-gnu.so": b"for 3.12",
+    "sgl_kernel/sole.cpython-310-x86_64-linux-gnu.so": b"loaded by a glob",
 }
 
 
@@ -230,11 +231,12 @@ def test_only_alternatives_to_the_asked_architecture_go(project: Path, arch: lis
     assert kept == (["sm90"] if arch[1:] == ["sm_90"] else ["sm100", "sm90"])
 
 
-def test_extensions_for_other_pythons_go(project: Path) -> None:
+def test_extensions_for_other_pythons_go_when_there_is_one_that_fits(project: Path) -> None:
     assert run("--python", "3.12") == errors.CLEAN
     unpack("there")
-    assert [path.name for path in project.glob("there/site/sgl_kernel/only.*")] == [
-        "only.cpython-312-x86_64-linux-gnu.so"
+    assert sorted(path.name for path in project.glob("there/site/sgl_kernel/*.cpython-*")) == [
+        "each.cpython-312-x86_64-linux-gnu.so",
+        "sole.cpython-310-x86_64-linux-gnu.so",
     ]
     assert manifest()["python"] == "3.12"
 
