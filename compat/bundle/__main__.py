@@ -61,11 +61,12 @@ def _options(arguments: argparse.Namespace, pair: "Pair") -> "Options":
     from compat.bundle.build import Options
     from compat.bundle.provided import read_provided
     from compat.bundle.trimlist import TrimList, read_trim_list
+    from compat.wheels.tags import PLATFORM
 
     return Options(
         output=arguments.output.resolve(),
         python=arguments.python or pair.python,
-        platform=arguments.platform,
+        platform=arguments.platform or PLATFORM,
         provided=read_provided(arguments.provided) if arguments.provided else (),
         arch=arguments.arch,
         drops=tuple(arguments.drop),
@@ -83,6 +84,8 @@ def _tell(manifest: "Manifest") -> None:
         cli.say(f"left to the runner in whatever version it has: {_some(trusted)}")
     for one in manifest.differing:
         cli.say(f"{one.name}: the runner has {one.provided}, the lock {one.locked}; carried")
+    for path, names in manifest.contested.items():
+        cli.say(f"{path} is brought by {', '.join(names)}, each in another form; that of {names[0]} is taken")
     for unmet in manifest.unmet:
         has = "nobody has it" if unmet.found is None else f"the runner has {unmet.found}"
         cli.say(f"{unmet.package} asks for {unmet.requirement}; {has}")
@@ -153,8 +156,6 @@ def _count(text: str) -> int:
 
 
 def _parser() -> cli.Parser:
-    from compat.wheels.tags import PLATFORM
-
     parser = cli.Parser(
         "compat bundle",
         "Pack a locked pair's environment, in parts with digests, for a runner without network.",
@@ -168,9 +169,8 @@ def _parser() -> cli.Parser:
     add(
         "--platform",
         type=_platform,
-        default=PLATFORM,
         metavar="NAME",
-        help="as uv names it (default: %(default)s)",
+        help="as uv names it (default: that of the locks)",
     )
     add(
         "--provided", type=Path, metavar="FILE", help="what the runner has: `pip freeze`, `pip list` or names"

@@ -100,6 +100,7 @@ def build(pair: Pair, lock: Lock, options: Options, stage: Stage) -> Manifest:
             differing=[one for one in chosen.differing if one.name in carried],
             skipped=skipped,
             dropped=dropped,
+            contested=installed.contested,
             unmet=missing,
             level=options.level,
             packed=packed,
@@ -144,7 +145,6 @@ def _install(
             work,
             python=options.python,
             platform=options.platform,
-            log=work / "uv.log",
             progress=progress,
         )
 

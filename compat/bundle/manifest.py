@@ -50,6 +50,8 @@ class Manifest:
     skipped: Mapping[NormalizedName, str]
     """Packages that a trim list leaves out, with the reason."""
     dropped: Sequence[Dropped]
+    contested: Mapping[str, Sequence[NormalizedName]]
+    """Files that several packages bring in different forms, with the packages; the first one's is there."""
     unmet: Sequence[Unmet]
     level: int
     packed: Packed
@@ -72,6 +74,7 @@ class Manifest:
             "dropped": [
                 {"reason": one.reason, "bytes": one.bytes, "files": list(one.files)} for one in self.dropped
             ],
+            "contested": {path: list(names) for path, names in self.contested.items()},
             "unmet": [
                 {
                     "package": one.package,

@@ -56,10 +56,9 @@ def other_hashes(
 
 def requirements(
     packages: Mapping[NormalizedName, Version], hashes: Mapping[NormalizedName, tuple[str, ...]]
-) -> str:
-    """Return the requirements file of the packages, for an installer that checks hashes."""
-    lines = (
-        " \\\n".join([f"{name}=={version}", *(f"    --hash={digest}" for digest in hashes[name])])
+) -> dict[NormalizedName, str]:
+    """Return each package as a line for an installer that checks hashes, sorted by name."""
+    return {
+        name: " ".join([f"{name}=={version}", *(f"--hash={digest}" for digest in hashes[name])])
         for name, version in sorted(packages.items())
-    )
-    return "\n".join(lines) + "\n"
+    }

@@ -206,6 +206,24 @@ def test_scripts_of_this_machine_stay_behind_and_records_say_what_is_there(proje
     assert listed == set(tree(site))
 
 
+def test_a_file_of_two_packages_is_always_the_same(
+    project: Path, index: Index, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wheels are unpacked side by side: of so many such files the first package wins not all by luck."""
+    names = [f"both{number}.py" for number in range(20)]
+    for package, version in (("numpy", "2.3.5"), ("torch", "2.7.1")):
+        index.projects.pop(package)
+        files = {**dict.fromkeys(names, package.encode() + noise(100_000)), "same.py": b"1"}
+        publish(index, package, version, files)
+    assert cli.run(pairs.main, ["lock", "both"]) == errors.CLEAN
+    assert run() == errors.CLEAN
+    assert manifest()["contested"] == {name: ["numpy", "torch"] for name in names}
+    told = "both0.py is brought by numpy, torch, each in another form; that of numpy is taken\n"
+    assert told in capsys.readouterr().err
+    unpack("there")
+    assert {(project / "there/site" / name).read_bytes()[:5] for name in names} == {b"numpy"}
+
+
 def test_what_the_runner_has_stays_behind(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "has.txt").write_text("torch==2.7.1+cu126\nnumpy==2.5.2\nnvidia-*\n")
     assert run("--provided", "has.txt") == errors.CLEAN
