@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,40 +52,68 @@ def publish(
     index.add(f"{name}-{version}-{tag}.whl", build_wheel(name, version, files, requires=requires))
 
 
+@cache
+def wheels() -> Index:
+    """Return what every index of these tests has; a wheel is built once, so that one lock fits them all."""
+    index = Index()
+    needs = ("torch>=2.7", "numpy<3", "nvidia-ml-py", "sgl-kernel")
+    publish(index, "sglang", "0.4.7", {"sglang/__init__.py": b"NAME = 'sglang'\n"}, *needs)
+    vllm = {
+        "vllm/__init__.py": b"def main() -> None: ...\n",
+        "vllm-0.9.0.1.dist-info/entry_points.txt": b"[console_scripts]\nvllm = vllm:main\n",
+    }
+    publish(index, "vllm", "0.9.0.1", vllm, "torch==2.7.1", "idna; extra == 'net'")
+    publish(index, "sgl_kernel", "0.1.0", KERNELS)
+    publish(index, "torch", "2.7.1", {"torch/__init__.py": b"", "torch/lib.so": LIBRARY})
+    publish(index, "numpy", "2.3.5", {"numpy/__init__.py": b""})
+    publish(index, "nvidia_ml_py", "13.0", {"pynvml.py": b""})
+    return index
+
+
+def see_only(index: Index, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make `folder` a project, where uv and we see `index` and nothing else."""
+    folder.mkdir()
+    (folder / "matrix.toml").write_text(MATRIX)
+    patch.chdir(folder)
+    patch.setenv("UV_DEFAULT_INDEX", index.simple)
+    patch.setenv("UV_CACHE_DIR", str(folder.parent / "uv"))
+    for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+        patch.delenv(name, raising=False)
+    patch.setenv("UV_NO_CONFIG", "1")
+    patch.setenv("UV_HTTP_RETRIES", "0")
+    patch.setattr("compat.wheels.registry.open_session", lambda: open_session(retries=0))
+
+
 @pytest.fixture
 def index() -> Iterator[Index]:
     with serving() as index:
-        entry = b"[console_scripts]\nvllm = vllm:main\n"
-        needs = ("torch>=2.7", "numpy<3", "nvidia-ml-py", "sgl-kernel")
-        publish(index, "sglang", "0.4.7", {"sglang/__init__.py": b"NAME = 'sglang'\n"}, *needs)
-        vllm = {
-            "vllm/__init__.py": b"def main() -> None: ...\n",
-            "vllm-0.9.0.1.dist-info/entry_points.txt": entry,
-        }
-        publish(index, "vllm", "0.9.0.1", vllm, "torch==2.7.1", "idna; extra == 'net'")
-        publish(index, "sgl_kernel", "0.1.0", KERNELS)
-        publish(index, "torch", "2.7.1", {"torch/__init__.py": b"", "torch/lib.so": LIBRARY})
-        publish(index, "numpy", "2.3.5", {"numpy/__init__.py": b""})
-        publish(index, "nvidia_ml_py", "13.0", {"pynvml.py": b""})
+        for body in wheels().bodies.items():
+            index.add(*body)
         yield index
 
 
+@pytest.fixture(scope="module")
+def locks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the lock of the pair."""
+    project = tmp_path_factory.mktemp("locked") / "project"
+    with serving() as index, pytest.MonkeyPatch.context() as patch:
+        for body in wheels().bodies.items():
+            index.add(*body)
+        see_only(index, project, patch)
+        relock()
+    return project / "locks"
+
+
 @pytest.fixture
-def project(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a matrix and its lock, where uv and we see `index` and nothing else."""
+def project(tmp_path: Path, index: Index, locks: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "matrix.toml").write_text(MATRIX)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-    for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_NO_CONFIG", "1")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setattr("compat.wheels.registry.open_session", lambda: open_session(retries=0))
-    assert cli.run(pairs.main, ["lock", "both"]) == errors.CLEAN
+    see_only(index, folder, monkeypatch)
+    shutil.copytree(locks, folder / "locks")
     return folder
+
+
+def relock() -> None:
+    assert cli.run(pairs.main, ["lock", "both"]) == errors.CLEAN
 
 
 def run(*argv: str) -> int:
@@ -209,13 +239,13 @@ def test_scripts_of_this_machine_stay_behind_and_records_say_what_is_there(proje
 def test_a_file_of_two_packages_is_always_the_same(
     project: Path, index: Index, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wheels are unpacked side by side: of so many such files the first package wins not all by luck."""
+    """Wheels are unpacked side by side: of so many such files the first package never wins all by luck."""
     names = [f"both{number}.py" for number in range(20)]
     for package, version in (("numpy", "2.3.5"), ("torch", "2.7.1")):
         index.projects.pop(package)
         files = {**dict.fromkeys(names, package.encode() + noise(100_000)), "same.py": b"1"}
         publish(index, package, version, files)
-    assert cli.run(pairs.main, ["lock", "both"]) == errors.CLEAN
+    relock()
     assert run() == errors.CLEAN
     assert manifest()["contested"] == {name: ["numpy", "torch"] for name in names}
     told = "both0.py is brought by numpy, torch, each in another form; that of numpy is taken\n"
@@ -264,7 +294,7 @@ def test_the_wheels_are_those_of_the_runners_python(project: Path, index: Index)
     index.projects.pop("numpy")
     for tag in ("cp311-cp311-manylinux_2_28_x86_64", "cp312-cp312-manylinux_2_28_x86_64"):
         publish(index, "numpy", "2.3.5", {"numpy/__init__.py": tag.encode()}, tag=tag)
-    assert cli.run(pairs.main, ["lock", "both"]) == errors.CLEAN
+    relock()
     for python in ("3.11", "3.12"):
         assert run("--python", python) == errors.CLEAN
         unpack("there")
@@ -277,7 +307,7 @@ def test_a_python_without_a_wheel_is_one_line(
 ) -> None:
     index.projects.pop("numpy")
     publish(index, "numpy", "2.3.5", {"numpy/__init__.py": b""}, tag="cp311-cp311-manylinux_2_28_x86_64")
-    assert cli.run(pairs.main, ["lock", "both"]) == errors.CLEAN
+    relock()
     assert run("--python", "3.12") == errors.USAGE
     assert "no wheel for Python 3.12 on Linux x86-64: numpy 2.3.5; choose another --python" in said(capsys)
     assert run("--platform", "x86_64-manylinux_2_17") == errors.USAGE
@@ -293,7 +323,7 @@ def test_a_requirement_that_nobody_meets_is_a_finding(
     publish(
         index, "vllm", "0.9.0.1", {"vllm/__init__.py": b""}, "torch", 'later>=1; python_version >= "3.12"'
     )
-    assert cli.run(pairs.main, ["lock", "both"]) == errors.CLEAN
+    relock()
     assert run() == errors.CLEAN
     assert run("--python", "3.12") == errors.FINDINGS
     assert manifest()["unmet"] == [{"package": "vllm", "requirement": "later>=1", "provided": None}]
