@@ -5,6 +5,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ collect_ignore_glob = [] if HAS_TORCH else ["unit/test_quant_*.py", "gpu/*"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-torch", action="store_true", help="fail where torch is not installed")
     parser.addoption("--require-gpu", action="store_true", help="fail where tests on a GPU cannot run")
+    parser.addoption("--back-end", action="append", help="sglang or vllm: only these of those installed")
+    parser.addoption("--results", type=Path, help="write what the tests on a GPU measured to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,7 +37,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
 
 
-OPEN = ("online", "matrix")
+OPEN = ("online", "matrix", "gpu")
 """The markers of tests that may use the network."""
 
 
