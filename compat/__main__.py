@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "resolve": Command(module="compat.resolve.__main__", help="where a symbol lives in each release"),
         "index": Command(module="compat.index.__main__", help="build the index, or say what it holds"),
         "matrix": Command(module="compat.matrix.__main__", help="install pairs and check their symbols"),
-        "pairs": Command(module="compat.pairs", help="write the locks of pairs"),
+        "pairs": Command(module="compat.pairs.__main__", help="which releases go together; their locks"),
     }
 )
 
