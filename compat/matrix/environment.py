@@ -36,6 +36,8 @@ class Plan:
     """Whether cache and environment share a disk: uv then links, and each file counts once."""
     finished: str = ""
     """Why there is nothing to do, when there is not."""
+    cell_id: str = ""
+    """The cell, when it is not the one of the level `import`."""
 
     @property
     def disk_bytes(self) -> int:
@@ -56,11 +58,11 @@ class Plan:
     def line(self) -> str:
         """Return the plan in one line."""
         if self.finished:
-            return f"{self.pair_id}: {self.finished}"
+            return f"{self.cell_id or self.pair_id}: {self.finished}"
         fetched = "nothing to download" if self.cached else f"downloads up to {size(self.download_bytes)}"
         disk = size(self.disk_bytes + self.cache_bytes)
         return (
-            f"{self.pair_id} ({self.describe}): {self.modules} modules, {fetched}, "
+            f"{self.cell_id or self.pair_id} ({self.describe}): {self.modules} modules, {fetched}, "
             f"needs up to {disk} of disk and about {duration(self.seconds)}"
         )
 

@@ -6,15 +6,16 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compat.cells import Cell, Digests, Outcome, State, read_outcome
+from compat.cells import Cell, Digests, Level, Outcome, State, read_outcome
 from compat.cli import say
-from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, DiskError
+from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix import environment, uv, workspace
-from compat.matrix.cell import Job, blocked, host, run_cell
+from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.environment import Plan
+from compat.matrix.estimate import Estimate
 from compat.matrix.sources import Sources, digests
 from compat.progress import Lines
 from compat.releases import Pair
@@ -31,6 +32,9 @@ class Options:
     envs: Path
     timeout: float = TIMEOUT
     """Seconds without progress after which a module hangs."""
+    limit: float = LIMIT
+    """Seconds for a whole cell."""
+    levels: tuple[Level, ...] = (Level.IMPORT,)
     keep: bool = False
     rerun: bool = False
 
@@ -39,6 +43,8 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tupl
     """Return one outcome for each pair, from a run or from the report of an earlier one that still holds.
 
     The plan of all of them is told before the first download.
+
+    Whatever happens in one cell, the others are run.
 
     Raises:
         UsageError: a lock is missing, or another process is running one of the pairs.
@@ -49,7 +55,24 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tupl
         jobs = list(plan_pairs(pairs, sources, options))
         for job in jobs:
             say(job.plan.line())
-        return tuple(_outcome(job, options) for job in jobs)
+        return _run_all(jobs, options)
+
+
+def _run_all(jobs: Sequence[Job], options: Options) -> tuple[Outcome, ...]:
+    """Run the jobs one after another; one that is refused is told when the others are done."""
+    outcomes, refused = [], list[CompatError]()
+    clock = Estimate([job.plan.seconds for job in jobs if not job.plan.finished])
+    for place, job in enumerate(jobs):
+        following = jobs[place + 1] if place + 1 < len(jobs) else None
+        shared = following is not None and following.pair == job.pair and not following.plan.finished
+        try:
+            outcomes.append(_outcome(replace(job, keep=job.keep or shared), options, clock))
+        except UsageError as error:
+            say(f"error: {error}")
+            refused.append(error)
+    if refused:
+        raise refused[0]
+    return tuple(outcomes)
 
 
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
@@ -57,11 +80,13 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
     tool = uv.find_uv()
     workspace.make_root(options.envs)
     linked = _share_a_disk(options.envs, uv.cache_folder(tool))
-    for pair in pairs:
+    for pair, level in ((pair, level) for pair in pairs for level in options.levels):
         lock = sources.lock(pair)
-        now = digests(pair, lock, sources)
-        earlier = read_outcome(_outcome_path(pair, options), Cell(pair_id=pair.id))
+        now = digests(pair, lock, sources, level)
+        cell = Cell(pair_id=pair.id, level=level)
+        earlier = read_outcome(outcome_path(cell, options.reports), cell)
         plan = Plan(
+            cell_id="" if level is Level.IMPORT else cell.id,
             pair_id=pair.id,
             describe=pair.describe(),
             modules=len(sources.expectations(pair, lock, cuda=False)),
@@ -81,6 +106,8 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             envs=options.envs,
             reports=options.reports,
             timeout=options.timeout,
+            level=level,
+            limit=options.limit,
             keep=options.keep,
         )
 
@@ -120,17 +147,22 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _outcome(job: Job, options: Options) -> Outcome:
+def _outcome(job: Job, options: Options, clock: Estimate) -> Outcome:
+    name = job.plan.cell_id or job.pair.id
     if job.plan.finished:
-        return read_outcome(_outcome_path(job.pair, options), job.cell)
+        return read_outcome(outcome_path(job.cell, options.reports), job.cell)
+    if reason := why_not_here(job):
+        say(f"{name}: {State.NOT_RUN.value}: {reason}")
+        return not_begun(job, reason, State.NOT_RUN)
     try:
         _check_room(job)
     except DiskError as error:
         say(f"error: {error}")
-        return blocked(job, str(error))
-    say(f"{job.pair.id}: running; its log grows in {job.envs / job.pair.id}.log")
+        return not_begun(job, str(error))
+    say(f"{name}: running{clock.line()}; its log grows in {job.envs / job.pair.id}.log")
     outcome = run_cell(job)
-    say(f"{job.pair.id}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
+    clock.done(outcome.seconds)
+    say(f"{name}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
     return outcome
 
 
@@ -161,5 +193,6 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _outcome_path(pair: Pair, options: Options) -> Path:
-    return options.reports / Cell(pair_id=pair.id).id / "outcome.json"
+def outcome_path(cell: Cell, reports: Path) -> Path:
+    """Return where the outcome of a cell is kept."""
+    return reports / cell.id / "outcome.json"

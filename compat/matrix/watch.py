@@ -2,19 +2,18 @@
 
 import json
 import os
-import signal
 import subprocess
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from compat.errors import PreparationError
+from compat.errors import OutOfTimeError, PreparationError
 from compat.expectation import ModuleExpectation
 from compat.matrix.facts import ModuleFact
+from compat.matrix.process import how_ended, kill_group
 
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
@@ -37,6 +36,8 @@ class Watcher:
     """Takes all that the children print."""
     timeout: float
     """Seconds without progress after which a child hangs."""
+    until: float = float("inf")
+    """The value of `time.monotonic()` at which the cell has to be over."""
     variables: Mapping[str, str] = field(default_factory=lambda: child_variables(os.environ))
 
     def machine(self) -> dict[str, Any]:
@@ -191,6 +192,8 @@ class _Child:
                 if over:
                     self.end = how_ended(self.process.returncode)
                     return
+                if time.monotonic() > self.watcher.until:
+                    raise OutOfTimeError("the modules were not all imported in time")
                 if time.monotonic() > deadline:
                     self.end = f"{HUNG} after {self.watcher.timeout:g} s"
                     return
@@ -216,24 +219,6 @@ def child_variables(environ: Mapping[str, str]) -> dict[str, str]:
         if name == "VLLM_LOGGING_LEVEL" or not name.startswith(dropped)
     }
     return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
-
-
-def how_ended(code: int) -> str:
-    """Return in words how a process ended that did not reach its end: `crashed: signal 11 (SIGSEGV)`."""
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        name = f" ({signal.Signals(-code).name})"
-    except ValueError:
-        name = ""
-    return f"crashed: signal {-code}{name}"
-
-
-def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End a process that leads its own group, and all that it has started and left in it."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from compat.matrix.environment import reason_of
-from compat.matrix.watch import kill_group
+from compat.matrix.process import kill_group
 from compat.pairs.pylock import LockedFile
 from compat.progress import Progress
 
