@@ -1,6 +1,7 @@
 """`python -m compat.matrix list|plan|run|report|gate`."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,6 +98,7 @@ def _options(arguments: argparse.Namespace, reports: Path) -> run.Options:
         timeout=getattr(arguments, "timeout", run.TIMEOUT),
         limit=getattr(arguments, "limit", LIMIT),
         levels=_levels(arguments.level),
+        max_disk=getattr(arguments, "max_disk", None),
         keep=getattr(arguments, "keep", False),
         rerun=arguments.rerun,
     )
@@ -152,6 +154,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size (write one such as 60GB)")
+    return int(float(found[1]) * 10 ** (3 * " kMGT".index(found[2] or " ")))
+
+
 def _parser() -> cli.Parser:
     parser = cli.Parser("python -m compat.matrix", "Install pairs for real and compare the index with them.")
     commands = parser.add_subparsers(title="commands", metavar="NAME", required=True)
@@ -192,6 +201,10 @@ def _parser() -> cli.Parser:
             added.add_argument(
                 "--timeout", type=_seconds, default=run.TIMEOUT, metavar="S",
                 help="seconds without progress after which a module hangs (default: %(default)g)",
+            )  # fmt: skip
+            added.add_argument(
+                "--max-disk", type=_bytes, metavar="SIZE",
+                help="what uv's cache and the environments may take together, such as 60GB (default: all)",
             )  # fmt: skip
             added.add_argument(
                 "--limit", type=_seconds, default=LIMIT, metavar="S",

@@ -18,12 +18,13 @@ from compat.locks import Lock
 from compat.matrix import environment, kernels, known, uv
 from compat.matrix.environment import Plan
 from compat.matrix.facts import ModuleFact
+from compat.matrix.intact import check_installed
 from compat.matrix.sources import Sources
 from compat.matrix.verdict import judge
 from compat.matrix.watch import Watcher, child_variables
 from compat.matrix.workspace import Workspace, claimed
 from compat.progress import on_terminal
-from compat.releases import Pair
+from compat.releases import KERNELS, Pair
 
 FULL = 50_000_000
 """With fewer bytes free than this after a run, what failed may have failed for want of disk."""
@@ -130,6 +131,7 @@ def why_not_here(job: Job) -> str:
 
 def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outcome:
     _install(job, space, until)
+    check_installed(space.environment, {release.package for release in job.pair.releases} | set(KERNELS))
     watcher = Watcher(
         python=environment.interpreter(space.environment),
         folder=space.folder,

@@ -1,6 +1,7 @@
 """What installing a pair takes: uv's argument lists, and the plan with disk and time. Starts no process."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,8 +118,22 @@ def reason_of(output: str, code: int) -> str:
         return _without_addresses(f"uv ended with {code}: {last}")
     head = lines[marks[0]].removeprefix("error:").strip()
     rest = [line for line in lines[marks[0] + 1 :] if line]
-    causes = [line.partition("Caused by:")[2].strip() for line in rest if "Caused by:" in line] or rest[:1]
+    causes = _causes(lines[marks[0] + 1 :]) or rest[:1]
     return _without_addresses(": ".join(["uv", head.rstrip(":"), *causes[-1:]]))
+
+
+def _causes(lines: Sequence[str]) -> list[str]:
+    """Return the causes below an error, each whole: uv breaks long lines."""
+    causes: list[str] = []
+    inside = False
+    for line in lines:
+        found = re.match(r"(?:Caused by|cause):\s*(.*)", line)  # as older and newer uv call it
+        if found:
+            causes.append(found[1])
+        elif inside and line:
+            causes[-1] += f" {line}"
+        inside = bool(found) or (inside and bool(line))
+    return causes
 
 
 def _without_addresses(line: str) -> str:

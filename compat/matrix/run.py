@@ -12,7 +12,7 @@ from pathlib import Path
 from compat.cells import Cell, Digests, Level, Outcome, State, read_outcome
 from compat.cli import say
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
-from compat.matrix import environment, uv, workspace
+from compat.matrix import budget, environment, uv, workspace
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.environment import Plan
 from compat.matrix.estimate import Estimate
@@ -35,6 +35,8 @@ class Options:
     limit: float = LIMIT
     """Seconds for a whole cell."""
     levels: tuple[Level, ...] = (Level.IMPORT,)
+    max_disk: int | None = None
+    """Bytes that uv's cache and the environments may take together; None for what the disk has."""
     keep: bool = False
     rerun: bool = False
 
@@ -66,7 +68,8 @@ def _run_all(jobs: Sequence[Job], options: Options) -> tuple[Outcome, ...]:
         following = jobs[place + 1] if place + 1 < len(jobs) else None
         shared = following is not None and following.pair == job.pair and not following.plan.finished
         try:
-            outcomes.append(_outcome(replace(job, keep=job.keep or shared), options, clock))
+            space = _Room(options=options, done=jobs[:place], left=jobs[place:])
+            outcomes.append(_outcome(replace(job, keep=job.keep or shared), space, clock))
         except UsageError as error:
             say(f"error: {error}")
             refused.append(error)
@@ -147,31 +150,50 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _outcome(job: Job, options: Options, clock: Estimate) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """What decides whether there is room for a cell."""
+
+    options: Options
+    done: Sequence[Job]
+    left: Sequence[Job]
+    """The cell itself first."""
+
+    def check(self, job: Job, promised: int) -> None:
+        """Do nothing when the cell fits beside all that other cells have been promised.
+
+        Raises:
+            DiskError: it does not.
+        """
+        free = shutil.disk_usage(job.envs).free
+        environment.check_room(promised, free, job.envs, job.pair.id)
+        cache = _existing(uv.cache_folder(job.uv))
+        if job.plan.cache_bytes:
+            environment.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
+        if self.options.max_disk is not None:
+            limit = budget.Budget(limit=self.options.max_disk, cache=cache, uv=job.uv)
+            done, left = ([each.lock.packages for each in jobs] for jobs in (self.done, self.left))
+            limit.make_room(promised + job.plan.cache_bytes, done, left)
+
+
+def _outcome(job: Job, room: _Room, clock: Estimate) -> Outcome:
     name = job.plan.cell_id or job.pair.id
     if job.plan.finished:
-        return read_outcome(outcome_path(job.cell, options.reports), job.cell)
+        return read_outcome(outcome_path(job.cell, job.reports), job.cell)
     if reason := why_not_here(job):
         say(f"{name}: {State.NOT_RUN.value}: {reason}")
         return not_begun(job, reason, State.NOT_RUN)
-    try:
-        _check_room(job)
-    except DiskError as error:
-        say(f"error: {error}")
-        return not_begun(job, str(error))
-    say(f"{name}: running{clock.line()}; its log grows in {job.envs / job.pair.id}.log")
-    outcome = run_cell(job)
+    with budget.promised(job.envs, job.pair.id, job.plan.disk_bytes) as promised:
+        try:
+            room.check(job, promised)
+        except DiskError as error:
+            say(f"error: {error}")
+            return not_begun(job, str(error))
+        say(f"{name}: running{clock.line()}; its log grows in {job.envs / job.pair.id}.log")
+        outcome = run_cell(job)
     clock.done(outcome.seconds)
     say(f"{name}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
     return outcome
-
-
-def _check_room(job: Job) -> None:
-    free = shutil.disk_usage(job.envs).free
-    environment.check_room(job.plan.disk_bytes, free, job.envs, job.pair.id)
-    if job.plan.cache_bytes:
-        cache = _existing(uv.cache_folder(job.uv))
-        environment.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
 
 
 def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:

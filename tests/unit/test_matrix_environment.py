@@ -101,6 +101,11 @@ RESOLVE = f"""  {CROSS} No solution found when resolving dependencies:
             RESOLVE,
             "uv: No solution found when resolving dependencies: Because there is no version of a==2",
         ),
+        (
+            "error: Failed to install: x\n  cause: Failed to copy to `e`\n  cause: failed to copy"
+            + " file from\n         a to b: No space left on device\n",
+            "uv: Failed to install: x: failed to copy file from a to b: No space left on device",
+        ),
         ("\x1b[1merror\x1b[0m: one line\n", "uv: one line"),
         ("", "uv ended with 2: no output"),
         ("something\nelse\n", "uv ended with 2: else"),
