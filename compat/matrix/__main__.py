@@ -3,17 +3,23 @@
 import argparse
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from compat import cli, errors
 from compat.cells import Cell, Level
+from compat.errors import UsageError
 from compat.matrix import gate, report, run
 from compat.matrix.cell import LIMIT
 from compat.matrix.environment import Plan
 from compat.matrix.sources import Shipped
 from compat.matrix.spec import Matrix, read_matrix
 from compat.releases import Pair
+
+NODE_ENVS = Path(tempfile.gettempdir()) / "compat-matrix"
+"""Where the nodes of a cluster make their environments, unless told otherwise."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,7 +63,16 @@ def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
 def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     pairs = matrix.select(arguments.ids)
     options = _options(arguments, reports)
-    outcomes = run.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
+    if arguments.engine == "ray":
+        from compat.matrix import ray_engine
+
+        engine = ray_engine.Engine(address=arguments.address, root=arguments.matrix.parent.resolve())
+        options = replace(options, envs=arguments.envs or NODE_ENVS)
+        outcomes = ray_engine.run_on_ray(pairs, Shipped(Path("locks")), options, engine)
+    elif arguments.address:
+        raise UsageError("--address is for --engine ray")
+    else:
+        outcomes = run.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
     print(report.as_json(outcomes) if arguments.format == "json" else report.as_text(outcomes))
     return run.exit_code(outcomes)
 
@@ -202,6 +217,13 @@ def _parser() -> cli.Parser:
                 "--timeout", type=_seconds, default=run.TIMEOUT, metavar="S",
                 help="seconds without progress after which a module hangs (default: %(default)g)",
             )  # fmt: skip
+            added.add_argument(
+                "--engine", choices=("local", "ray"), default="local",
+                help="where the cells run: one after another here, or as tasks of a Ray cluster",
+            )  # fmt: skip
+            added.add_argument(
+                "--address", help="of the Ray cluster (default: the environment's, else a local one)"
+            )
             added.add_argument(
                 "--max-disk", type=_bytes, metavar="SIZE",
                 help="what uv's cache and the environments may take together, such as 60GB (default: all)",

@@ -18,6 +18,8 @@ from compat.matrix.process import how_ended, kill_group
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
 HUNG = "hung"
+CLEAN = ("torch",)
+"""What every module under test imports first, and none of them changes."""
 CIRCULAR = "circular import"
 LOOK_EVERY = 0.05
 """Seconds between two looks at the records of a child."""
@@ -81,8 +83,13 @@ class Watcher:
                 doubtful.append(seen)
                 continue
             yield seen.fact
+        # That such a module was imported is mostly an earlier one's doing. A look into copies of a clean
+        # process is cheap; what fails in there has failed.
+        surprising = [seen.task for seen in doubtful if seen.fact.module in hopeless]
+        refused = {seen.fact.module: seen.fact for seen in self._shared(surprising, CLEAN)}
         for seen in doubtful:
-            yield self._again(seen, fine)
+            fact = refused.get(seen.fact.module)
+            yield fact if fact is not None and not fact.imported else self._again(seen, fine)
 
     def _again(self, failed: "_Seen", fine: Sequence[str]) -> ModuleFact:
         """Return the fact from a child of the module's own; its names perhaps from one that has others."""
@@ -96,12 +103,15 @@ class Watcher:
         *_, seen = self._shared(tasks)
         return seen.fact
 
-    def _shared(self, listed: Sequence["_Task"]) -> Iterator["_Seen"]:
-        """Work the tasks off in order, with as few children as it takes."""
+    def _shared(self, listed: Sequence["_Task"], preload: Sequence[str] = ()) -> Iterator["_Seen"]:
+        """Work the tasks off in order, with as few children as it takes.
+
+        With `preload` each module gets a copy of its own of a process that has imported those modules only.
+        """
         tasks = deque(listed)
         while tasks:
             alone, running, step = True, False, ""
-            with _Child(self, tasks) as child:
+            with _Child(self, tasks, preload=preload) as child:
                 for record in child.records():
                     running, step = record["event"] != "module", record.get("name", "")
                     if not running:
@@ -144,13 +154,21 @@ class _Seen:
 class _Child:
     """One probe process in a process group of its own, which is gone when the block ends."""
 
-    def __init__(self, watcher: Watcher, tasks: Iterable[_Task], *, machine: bool = False) -> None:
+    def __init__(
+        self,
+        watcher: Watcher,
+        tasks: Iterable[_Task],
+        *,
+        machine: bool = False,
+        preload: Sequence[str] = (),
+    ) -> None:
         self.watcher = watcher
         self.path = watcher.folder / "records.jsonl"
         self.path.write_bytes(b"")
         document = {
             "records": str(self.path),
             "machine": machine,
+            "preload": list(preload),
             "modules": [task.document() for task in tasks],
         }
         (watcher.folder / TASK).write_text(json.dumps(document), encoding="utf-8")

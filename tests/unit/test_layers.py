@@ -29,10 +29,11 @@ OWNERS = {
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("progress",),
     "uv": ("locking", "matrix.*"),
+    "ray": ("matrix.ray_engine",),
 }
 """Other libraries, and the modules that may import them."""
 
-LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "rich", "uv")
+LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "rich", "uv", "ray")
 """Libraries that are imported inside functions only, even by their owners."""
 
 
