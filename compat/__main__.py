@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "doctor": Command(module="compat.doctor.__main__", help="whether an environment is sound"),
         "index": Command(module="compat.index.__main__", help="build the index, or say what it holds"),
         "matrix": Command(module="compat.matrix.__main__", help="install pairs and check their symbols"),
-        "pairs": Command(module="compat.pairs", help="write the locks of pairs"),
+        "pairs": Command(module="compat.pairs.__main__", help="which releases go together; their locks"),
         "bundle": Command(module="compat.bundle.__main__", help="pack a pair for a runner without network"),
     }
 )

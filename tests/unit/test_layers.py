@@ -32,10 +32,11 @@ OWNERS = {
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("progress",),
     "uv": ("locking", "matrix.*"),
+    "ray": ("matrix.ray_engine",),
 }
 """Other libraries, and the modules that may import them."""
 
-LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv")
+LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv", "ray")
 """Libraries that are imported inside functions only, even by their owners."""
 
 TORCHLESS = ("quant", "quant.schemes", "quant.adapters", "quant.assignments", "quant.formats")
