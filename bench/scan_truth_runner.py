@@ -16,9 +16,9 @@ LIMIT = 240
 
 def main() -> int:
     """Execute what stdin lists."""
-    for top in ("torch", "vllm", "sglang"):
-        with contextlib.suppress(Exception):
-            importlib.import_module(top)
+    for module in ("torch", "vllm", "sglang", "vllm.entrypoints.llm", "sglang.srt.entrypoints.engine"):
+        with contextlib.suppress(BaseException):  # whatever is loaded now need not be in every fork
+            importlib.import_module(module)
     for module, name, rest in json.load(sys.stdin):
         reader, writer = os.pipe()
         child = os.fork()

@@ -7,7 +7,7 @@ from functools import lru_cache
 from compat.index.reader import Index
 from compat.scan.calls import Calls
 from compat.scan.causes import runs
-from compat.scan.discovery import Skipped, Unreadable, read
+from compat.scan.discovery import Files, Skipped, Unreadable
 from compat.scan.findings import Finding
 from compat.scan.frames import Module, Tree
 from compat.scan.judge import Judge, Trouble, faked
@@ -16,6 +16,7 @@ from compat.scan.lookup import runs as rows_of
 from compat.scan.mentions import TOPS
 from compat.scan.modules import module_name
 from compat.scan.references import Reference, references
+from compat.scan.shortcut import clean
 from compat.scan.sources import Source, parse
 from compat.symbols import import_statement
 
@@ -30,12 +31,16 @@ class Analysis:
         index: where names are looked up.
         spans: the releases, package by package.
         files: all files of the scan: functions are called from other files, too.
+        store: reads them.
     """
 
-    def __init__(self, index: Index, spans: Mapping[str, Span], files: Iterable[str]) -> None:
+    def __init__(
+        self, index: Index, spans: Mapping[str, Span], files: Iterable[str], store: Files | None = None
+    ) -> None:
+        self._store = store or Files()
         self._tree = Tree(self._load)
         self._parsed = lru_cache(maxsize=256)(self._parse)
-        calls = Calls(self._tree, read, files)
+        calls = Calls(self._tree, self._store.read, files)
         self.judges = {
             package: Judge(Lookup(index, span), self._tree, calls) for package, span in spans.items()
         }
@@ -44,8 +49,9 @@ class Analysis:
     def findings(self, path: str) -> list[Finding]:
         """Return the findings of one file; what cannot be read is told in `skipped`."""
         try:
-            source = self._parsed(path)
-            return self._of(source)
+            if path.endswith(".py") and clean(self._store.read(path), self._works):
+                return []
+            return self._of(self._parsed(path))
         except Unreadable as error:
             self.skipped.append(Skipped(path, str(error)))
         except OSError as error:
@@ -53,6 +59,10 @@ class Analysis:
         except RecursionError:
             self.skipped.append(Skipped(path, "nested too deeply to be read"))
         return []
+
+    def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
+        judge = self.judges.get(AXES[module.partition(".")[0]])
+        return judge is None or judge.works(module, name, parts)
 
     def references(self, path: str) -> list[Reference]:
         """Return the references of one file.
@@ -113,7 +123,7 @@ class Analysis:
         )
 
     def _parse(self, path: str) -> Source:
-        return parse(path, read(path))
+        return parse(path, self._store.read(path))
 
     def _load(self, path: str) -> ast.Module | None:
         try:

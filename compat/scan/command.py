@@ -7,7 +7,7 @@ from importlib import import_module
 from compat import cli, errors
 from compat.errors import NothingSelectedError, UsageError
 from compat.scan import options as command_line
-from compat.scan.discovery import Skipped, Walk, read
+from compat.scan.discovery import Files, Skipped, Walk
 from compat.scan.mentions import mentioned
 from compat.scan.options import Options
 from compat.scan.report import Report
@@ -49,22 +49,23 @@ def scan(options: Options) -> Report:
     files = list(walk.files(options.paths))
     if not files and not walk.skipped:
         raise NothingSelectedError(f"{' '.join(options.paths)}: no Python file there")
-    candidates = list(_candidates(files, skipped))
+    store = Files()
+    candidates = _candidates(files, store, skipped)
     skipped = [*walk.skipped, *skipped]
     if not candidates:
         _check_specifiers(options)
         return Report((), tuple(skipped), (), len(files), 0)
     from compat.scan.engine import examine
 
-    found = examine(options, files, candidates)
+    found = examine(options, files, candidates, store)
     return found._replace(skipped=(*skipped, *found.skipped), files=len(files))
 
 
-def _candidates(files: Sequence[str], skipped: list[Skipped]) -> Sequence[str]:
+def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> list[str]:
     found = []
     for path in files:
         try:
-            if mentioned(path, read(path)):
+            if mentioned(path, store.read(path)):
                 found.append(path)
         except OSError as error:  # noqa: PERF203 -- one file does not stop the rest
             skipped.append(Skipped(path, error.strerror or str(error)))

@@ -121,6 +121,28 @@ class Walk:
         self.skipped.append(Skipped(path, reason))
 
 
+class Files:
+    """Reads files; what is read is kept while it is little, for functions are looked for in all of them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+        self._room = 1 << 26
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        data = self._kept.get(path)
+        if data is None:
+            data = read(path)
+            if len(data) <= self._room:
+                self._room -= len(data)
+                self._kept[path] = data
+        return data
+
+
 def read(path: str) -> bytes:
     """Return the content of a file.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from compat.index.reader import Index
 from compat.scan import spans
 from compat.scan.analysis import Analysis, located
+from compat.scan.discovery import Files
 from compat.scan.findings import Finding
 from compat.scan.lookup import Span
 from compat.scan.options import Options
@@ -12,17 +13,18 @@ from compat.scan.pins import pinned, project_root
 from compat.scan.report import Releases, Report
 
 
-def examine(options: Options, files: Sequence[str], candidates: Sequence[str]) -> Report:
+def examine(options: Options, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
     """Return what is wrong in files that name the packages.
 
     Args:
         options: what the scan is asked to do.
         files: all source files.
         candidates: those to be looked into.
+        store: reads them.
     """
     index = Index()
     chosen = {span.package: span for span in releases(options, index)}
-    analysis = Analysis(index, chosen, files)
+    analysis = Analysis(index, chosen, files, store)
     found = [finding for path in candidates for finding in analysis.findings(path)]
     known = _known(options)
     findings = tuple(

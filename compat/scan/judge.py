@@ -61,6 +61,17 @@ class Judge:
         """Return whether a reference works in every release, guards left aside."""
         return all(_rule(reference, outcome) in (None, "CPT004") for _, outcome in self._outcomes(reference))
 
+    def works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
+        """Return whether a name of a module, and attributes of a path, have nothing to be told of them."""
+        if not parts:
+            outcomes = self.lookup.imported(module, name)
+        elif "." in module:
+            outcomes = self.lookup.path(module, parts, importing=False)
+        else:
+            outcomes = self.lookup.path("", (module, *parts), importing=True)
+        private = any(map(_private_part, (name, *parts)))
+        return not private and all(_status(outcome) is None for _, outcome in outcomes)
+
     def _outcomes(self, reference: Reference) -> Outcomes:
         if reference.form in ("import", "star", "import_module"):
             return self.lookup.imported(reference.module, "")
@@ -109,6 +120,10 @@ class Judge:
 
 
 def _rule(reference: Reference, outcome: Outcome) -> Rule | None:
+    return _status(outcome) or ("CPT004" if any(map(_private_part, reference.parts)) else None)
+
+
+def _status(outcome: Outcome) -> Rule | None:
     if outcome.failing:
         return "CPT001"
     status = outcome.answer.status
@@ -116,9 +131,7 @@ def _rule(reference: Reference, outcome: Outcome) -> Rule | None:
         return "CPT002"
     if status == "conditional" and _on_package(outcome):
         return "CPT003"
-    if status == "dynamic" or _private(reference):
-        return "CPT004"
-    return None
+    return "CPT004" if status == "dynamic" else None
 
 
 def _on_package(outcome: Outcome) -> bool:
@@ -127,8 +140,8 @@ def _on_package(outcome: Outcome) -> bool:
     return outcome.needy and guard.startswith(("try: import of", "except after import of"))
 
 
-def _private(reference: Reference) -> bool:
-    return any(part.startswith("_") and not part.startswith("__") for part in reference.parts)
+def _private_part(part: str) -> bool:
+    return part.startswith("_") and not part.startswith("__")
 
 
 def _kind(reference: Reference, outcome: Outcome) -> str:
