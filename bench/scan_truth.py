@@ -128,19 +128,26 @@ def _claim(path: str, reference) -> Claim:  # type: ignore[no-untyped-def]  # no
 
 
 def _executed(python: str, claims: Sequence[Claim]) -> list[str]:
-    done = subprocess.run(
+    asked = json.dumps([[claim.module, claim.name, list(claim.rest)] for claim in claims])
+    with subprocess.Popen(
         [python, str(RUNNER)],
-        input=json.dumps([[claim.module, claim.name, list(claim.rest)] for claim in claims]),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        check=False,
-    )
-    lines = [
-        line.removeprefix("OUTCOME ") for line in done.stdout.splitlines() if line.startswith("OUTCOME ")
-    ]
-    if len(lines) != len(claims):
-        raise SystemExit(f"the runner ended early:\n{done.stderr[-3000:]}")
-    return lines
+    ) as process:
+        assert process.stdin is not None  # noqa: S101 -- a pipe
+        assert process.stdout is not None  # noqa: S101 -- a pipe
+        process.stdin.write(asked)
+        process.stdin.close()
+        found = []
+        for line in process.stdout:
+            if line.startswith("OUTCOME "):
+                found.append(line.removeprefix("OUTCOME ").rstrip())
+                print(f"\r{len(found)} of {len(claims)}", end="", file=sys.stderr, flush=True)
+    if len(found) != len(claims):
+        raise SystemExit("the runner ended early")
+    return found
 
 
 def _verdict(claim: Claim, outcome: str) -> str:

@@ -9,6 +9,7 @@ from compat.scan.calls import Calls
 from compat.scan.causes import runs
 from compat.scan.discovery import Files, Skipped, Unreadable
 from compat.scan.findings import Finding
+from compat.scan.fix.plan import refusal
 from compat.scan.frames import Module, Tree
 from compat.scan.judge import Judge, Trouble, faked
 from compat.scan.lookup import Lookup, Span
@@ -45,6 +46,14 @@ class Analysis:
             package: Judge(Lookup(index, span), self._tree, calls) for package, span in spans.items()
         }
         self.skipped: list[Skipped] = []
+
+    def check(self, path: str, data: bytes) -> list[Finding]:
+        """Return the findings in what could become of a file.
+
+        Raises:
+            Unreadable: it is no Python.
+        """
+        return self._of(parse(path, data))
 
     def findings(self, path: str) -> list[Finding]:
         """Return the findings of one file; what cannot be read is told in `skipped`."""
@@ -105,7 +114,7 @@ class Analysis:
         told = runs(lookup, trouble)
         end = node.end_lineno or node.lineno
         cell = source.cells[node.lineno - 1] if source.cells else None
-        return Finding(
+        found = Finding(
             path=source.path,
             line=node.lineno,
             column=_characters(lines[node.lineno - 1], node.col_offset) + 1,
@@ -116,11 +125,13 @@ class Analysis:
             statement=statement_of(reference),
             status=trouble.outcome.answer.status,
             broken_in=broken,
+            broken=trouble.mask.bit_count(),
             runs=told,
             form=reference.form,
             function=function.name if function else None,
             cell=None if cell is None else (cell.number, cell.line),
         )
+        return found._replace(fixable=trouble.rule != "CPT004" and not refusal(found))
 
     def _parse(self, path: str) -> Source:
         return parse(path, self._store.read(path))

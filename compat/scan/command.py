@@ -31,6 +31,10 @@ def main(argv: Sequence[str]) -> int:
 
         baseline.write(options.write_baseline, report.findings)
         return errors.CLEAN
+    if options.fix or options.diff:
+        from compat.scan.fix.command import run
+
+        return run(report, options)
     told = [finding for finding in report.findings if finding.level != "note"]
     document: str = import_module(f"compat.scan.formats.{options.format}_").render(report, options)
     _write(document, options.output)

@@ -22,16 +22,21 @@ def examine(options: Options, files: Sequence[str], candidates: Sequence[str], s
         candidates: those to be looked into.
         store: reads them.
     """
-    index = Index()
-    chosen = {span.package: span for span in releases(options, index)}
-    analysis = Analysis(index, chosen, files, store)
+    analysis = prepared(options, files, store)
     found = [finding for path in candidates for finding in analysis.findings(path)]
     known = _known(options)
     findings = tuple(
         finding for finding in located(found) if finding.rule in options.select and not known(finding)
     )
-    told = tuple(Releases(span.package, span.versions, span.source) for span in chosen.values())
+    chosen = [judge.lookup.span for judge in analysis.judges.values()]
+    told = tuple(Releases(span.package, span.versions, span.source) for span in chosen)
     return Report(findings, tuple(analysis.skipped), told, len(files), len(candidates))
+
+
+def prepared(options: Options, files: Sequence[str], store: Files) -> Analysis:
+    """Return what analyses files for the releases that are asked about."""
+    index = Index()
+    return Analysis(index, {span.package: span for span in releases(options, index)}, files, store)
 
 
 def releases(options: Options, index: Index) -> Iterator[Span]:

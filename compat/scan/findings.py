@@ -69,6 +69,8 @@ class Finding(NamedTuple):
     """First and last of each row of releases in which it is so."""
     runs: tuple[Run, ...]
     """The same releases, apart where cause or replacement differ."""
+    broken: int
+    """How many releases that are."""
     form: str
     function: str | None = None
     """The function that the reference stands in: it breaks when that is called."""

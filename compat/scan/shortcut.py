@@ -11,6 +11,8 @@ from compat.scan.mentions import positions
 
 Works = Callable[[str, str, tuple[str, ...]], bool]
 """Returns whether `module`, `name` of it (may be empty), and attributes of both work in every release."""
+Aliases = dict[bytes, set[str]]
+"""Local names, and the paths that each may stand for."""
 
 _SPACE = rb"(?:\s|\\\n)*"
 _PATH = re.compile(rb"\w+(?:" + _SPACE + rb"\." + _SPACE + rb"[^\W\d]\w*)*")
@@ -31,7 +33,7 @@ def clean(data: bytes, works: Works) -> bool:
     """
     if _ANCHORED.search(data) or not data.isascii():
         return False
-    aliases: dict[bytes, str] = {}
+    aliases: Aliases = {}
     for at in positions(data):
         path = _PATH.match(data, at)
         if path is None:
@@ -44,7 +46,7 @@ def clean(data: bytes, works: Works) -> bool:
             continue
         renamed = _AS.match(data, path.end())
         if renamed is not None:
-            aliases[renamed[1]] = module
+            aliases.setdefault(renamed[1], set()).add(module)
         parts = module.split(".")
         if _LITERAL.match(data, path.end()):
             return False  # `getattr(vllm.x, "y")`
@@ -53,7 +55,7 @@ def clean(data: bytes, works: Works) -> bool:
     return _uses(data, works, aliases)
 
 
-def _names(text: bytes, module: str, works: Works, aliases: dict[bytes, str]) -> bool:
+def _names(text: bytes, module: str, works: Works, aliases: Aliases) -> bool:
     """Return whether the names of a `from` import work; they are added to the aliases."""
     for part in _COMMENT.sub(b"", text).replace(b"\\\n", b" ").split(b","):
         if not part.strip():
@@ -65,13 +67,13 @@ def _names(text: bytes, module: str, works: Works, aliases: dict[bytes, str]) ->
             if match is None:
                 return False
             name = match[1].decode()
-            aliases[match[2] or match[1]] = f"{module}.{name}"
+            aliases.setdefault(match[2] or match[1], set()).add(f"{module}.{name}")
         if not works(module, name, ()):
             return False
     return True
 
 
-def _uses(data: bytes, works: Works, aliases: dict[bytes, str]) -> bool:
+def _uses(data: bytes, works: Works, aliases: Aliases) -> bool:
     """Return whether the attributes that are read of aliases work."""
     if not aliases:
         return True
@@ -83,6 +85,6 @@ def _uses(data: bytes, works: Works, aliases: dict[bytes, str]) -> bool:
         if match[2] is None:
             return False
         parts = b"".join(match[2].replace(b"\\\n", b"").split()).decode().split(".")[1:]
-        if not works(aliases[match[1]], "", tuple(parts)):
+        if not all(works(path, "", tuple(parts)) for path in aliases[match[1]]):
             return False
     return True

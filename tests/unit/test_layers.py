@@ -28,6 +28,7 @@ OWNERS = {
     "pypi_simple": ("wheels.*",),
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("progress",),
+    "libcst": ("scan.fix.*",),
     "uv": ("locking", "matrix.*"),
 }
 """Other libraries, and the modules that may import them."""
