@@ -13,6 +13,8 @@ from compat.scan.lookup import Lookup
 
 _CERTAIN = 0.5
 """Confidence below which a successor is not told."""
+_FOLLOWED = ("moved ", "renamed ")
+"""How the evidence begins where the very definition was followed from release to release."""
 
 
 def runs(lookup: Lookup, trouble: Trouble) -> tuple[Run, ...]:
@@ -87,20 +89,49 @@ class _Case(NamedTuple):
         new = found.replacement if found else None
         if new is None or new.confidence < _CERTAIN:
             return None
-        same = self._same_call(place, new.module, new.name)
-        return Successor(new.module, new.name, new.confidence, new.evidence, same)
+        if not self.name and (new.name or not self._alike(place, new.module)):
+            return None  # a module of the same name is not yet the same module
+        before = self._signature(place)
+        now = self.lookup.world(place).answer(new.module, new.name).signature
+        followed = new.evidence.startswith(_FOLLOWED) or not self.name
+        return Successor(
+            new.module,
+            new.name,
+            new.confidence,
+            new.evidence,
+            same_call=before is None or now is None or before == now,
+            certain=followed or (now is not None and before == now),
+        )
 
-    def _same_call(self, place: int, module: str, name: str) -> bool:
-        """Return whether what takes the place is called as the nearest release calls what was asked for."""
-        index, span = self.lookup.index, self.lookup.span
-        now = self.lookup.world(place).answer(module, name).signature
-        here = span.positions[place]
-        count = len(index.versions(span.package))
-        for at in sorted(range(count), key=lambda at: (abs(at - here), at)):
-            branches = index.branches(self.module, self.name, span.package, at)
+    def _signature(self, place: int) -> str | None:
+        """Return how the nearest release that has it calls what was asked for."""
+        index, package = self.lookup.index, self.lookup.span.package
+        for at in self._near(place):
+            branches = index.branches(self.module, self.name, package, at)
             if branches:
-                return now is None or branches[-1].signature in (None, now)
-        return True
+                version = self.lookup.index.versions(package)[at]
+                known = self.lookup.span.versions
+                world = self.lookup.world(known.index(version)) if version in known else None
+                return world.answer(self.module, self.name).signature if world else branches[-1].signature
+        return None
+
+    def _alike(self, place: int, module: str) -> bool:
+        """Return whether a module has at least half of the public names that the other one had."""
+        index, package = self.lookup.index, self.lookup.span.package
+        here = self.lookup.span.positions[place]
+        for at in self._near(place):
+            names = {
+                name for name in index.names(self.module, package, at) if not name.startswith("_") and name
+            }
+            if names:
+                return 2 * len(names & index.names(module, package, here).keys()) >= len(names)
+        return False
+
+    def _near(self, place: int) -> list[int]:
+        """Return the positions of all releases, the nearest first."""
+        here = self.lookup.span.positions[place]
+        count = len(self.lookup.index.versions(self.lookup.span.package))
+        return sorted(range(count), key=lambda at: (abs(at - here), at))
 
     def _cause(self, place: int, successor: Successor | None) -> Cause:
         if self.trouble.rule == "CPT002":

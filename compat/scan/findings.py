@@ -26,6 +26,8 @@ class Successor(NamedTuple):
     evidence: str
     same_call: bool = True
     """Whether it is called as what it replaces was."""
+    certain: bool = True
+    """Whether it is the same thing: followed from release to release, or with the very same signature."""
 
     @property
     def statement(self) -> str:
@@ -156,4 +158,5 @@ def _successor(successor: Successor | None) -> dict[str, Any] | None:
         "confidence": successor.confidence,
         "evidence": successor.evidence,
         "same_call": successor.same_call,
+        "certain": successor.certain,
     }

@@ -16,6 +16,23 @@ T = TypeVar("T")
 Failing = Literal["", "module", "import", "name"]
 """Nothing; there is no such module; the module is there and cannot be imported; the name is not there."""
 
+IMPLICIT = frozenset(
+    {
+        *(
+            "__name__",
+            "__doc__",
+            "__package__",
+            "__loader__",
+            "__spec__",
+            "__file__",
+            "__cached__",
+            "__path__",
+        ),
+        *("__builtins__", "__dict__", "__class__", "__annotations__", "__getattribute__", "__setattr__"),
+    }
+)
+"""What every module has, whatever its source says (Python's data model, “Modules”)."""
+
 
 class Span(NamedTuple):
     """The releases of a package that are asked about."""
@@ -115,6 +132,8 @@ def imported(world: World, module: str, name: str) -> Outcome:
         return Outcome("import", module, "", Answer(status="missing", reason=problem, always_bound=False))
     if not name:
         return Outcome("", module, "", there)
+    if name in IMPLICIT:
+        return _nothing(module)
     answer = world.answer(module, name)
     if answer.status == "submodule":
         problem = world.problem(f"{module}.{name}")
@@ -172,6 +191,8 @@ def _located(world: World, path: str) -> tuple[str, str] | None:
 
 
 def _attribute(world: World, module: str, name: str) -> Outcome:
+    if name in IMPLICIT:
+        return _nothing(module)
     answer = world.answer(module, name)
     return Outcome("name" if answer.status == "missing" else "", module, name, answer)
 

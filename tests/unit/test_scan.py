@@ -96,6 +96,7 @@ def test_every_way_of_referring_is_seen(scan: Scan, source: str, expected: str) 
     "source",
     [
         "import vllm\nvllm.envs.anything_new = 1",
+        "import vllm\nprint(vllm.__file__, vllm.envs.__name__)\nfrom vllm import __path__",
         "from vllm import envs\ndef f(envs):\n    return envs.VLLM_USE_V1",
         "from vllm import envs\ngetattr(envs, 'VLLM_USE_V1', None)",
         "from unittest import mock\nfrom vllm import envs\nmock.patch('vllm.envs.new', create=True)",

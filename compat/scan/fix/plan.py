@@ -71,6 +71,8 @@ def refusal(finding: Finding) -> str:
         )
     if not all(run.replacement and run.replacement.same_call for run in finding.runs):
         return "it is called differently there; see what changed with `compat resolve NAME --signature`"
+    if not all(run.replacement and run.replacement.certain for run in finding.runs):
+        return "what has its name there may be another thing"
     return ""
 
 

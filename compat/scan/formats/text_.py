@@ -71,6 +71,8 @@ def _finding(finding: Finding, lines: list[str], *, coloured: bool) -> Iterator[
             what = f"{what}: {paint(run.replacement.statement, 'green')} ({run.replacement.evidence})"
             if not run.replacement.same_call:
                 what = f"{what}; it is called differently"
+            elif not run.replacement.certain:
+                what = f"{what}; it may be another thing"
         else:
             what = f"{what}: {run.reason}"
         yield f"  {paint(f'{gap} =', 'dim')} {run.text} {what}"
