@@ -30,7 +30,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure how fast `compat resolve` is (`-- --env PYTHON`: against an import in an installed pair)."""
+    """Measure `compat resolve` (`-- --env PYTHON`), or `compat scan` on source trees (`-- scan FOLDER…`)."""
+    if session.posargs[:1] == ["scan"]:
+        session.install("-e", ".", "ruff>=0.12", "vermin", "pyright")
+        session.run("python", "bench/scan.py", *session.posargs[1:])
+        return
     session.install("-e", ".")
     session.run("python", "bench/resolve.py", *session.posargs)
 

@@ -59,6 +59,8 @@ class Judge:
 
     def fine(self, reference: Reference) -> bool:
         """Return whether a reference works in every release, guards left aside."""
+        if any(not self._works(base, self.lookup.span.everything) for base in reference.bases):
+            return False
         return all(_rule(reference, outcome) in (None, "CPT004") for _, outcome in self._outcomes(reference))
 
     def works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
@@ -98,10 +100,11 @@ class Judge:
                 outcomes[id(best)] = (mask | bit, best)
         return tuple(outcomes.values())
 
-    def _works(self, base: str, bit: int) -> bool:
+    def _works(self, base: str, bits: int) -> bool:
+        """Return whether a base is there in all of some releases."""
         module, _, name = base.rpartition(".")
         outcomes = self.lookup.imported(module, name) if module else self.lookup.imported(base, "")
-        return any(mask & bit and not outcome.failing for mask, outcome in outcomes)
+        return not any(mask & bits and outcome.failing for mask, outcome in outcomes)
 
     def _reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
         """Return in which of some releases the code gets to a reference and fails there uncaught."""
