@@ -2,7 +2,7 @@
 
     python bench/scan_truth.py --env PYTHON --sample 100 FOLDER…
 
-A draw (seeded) of what is found to be broken in the releases of that environment, and of references that are
+A draw (seeded) of what is found to be broken in the releases of that environment, and of imports that are
 found to be fine there, is executed one by one, each in a process of its own forked from one that has loaded
 both packages. A finding is right when its import fails, a reference that is fine when its import works; what
 fails for want of something else on this machine (a driver, a library) is counted apart.
@@ -105,7 +105,7 @@ def _claims(folder: str, versions: dict[str, str]) -> Iterator[Claim]:
                     if (line, s) == (claim.line, _statement(reference))
                 )
                 yield Claim(**{**asdict(claim), "broken": True, "rule": rule})
-            elif judge.fine(reference):
+            elif reference.form != "attribute" and judge.fine(reference):
                 yield claim
 
 

@@ -1,13 +1,14 @@
 """Whether a place in the code is reached in a release, and whether what fails there is caught."""
 
 import ast
+from functools import lru_cache
 from typing import NamedTuple
 
 from compat.scan.evaluation import Evaluation
 from compat.scan.execution import handling, suppresses
 from compat.scan.frames import Frame, Module, bound_names
 from compat.scan.modules import absolute
-from compat.scan.places import Place, TryNode
+from compat.scan.places import FunctionNode, Place, TryNode
 from compat.scan.values import UNKNOWN, Failure, Path, catches
 
 _SKIPS = frozenset({"skipif", "skipIf"})
@@ -58,20 +59,7 @@ class Reach(NamedTuple):
         ]
         for function in reversed(functions):
             frame = Frame(self.module, frame)
-            arguments = function.args
-            for argument in (
-                *arguments.posonlyargs,
-                *arguments.args,
-                *arguments.kwonlyargs,
-                arguments.vararg,
-                arguments.kwarg,
-            ):
-                if argument is not None:
-                    frame.names[argument.arg] = UNKNOWN
-            for statement in function.body:
-                # `import vllm.x` binds what `import vllm` does.
-                if not isinstance(statement, ast.Import):
-                    frame.names.update(dict.fromkeys(bound_names(statement), UNKNOWN))
+            frame.names = dict.fromkeys(_local_names(function), UNKNOWN)
         return frame
 
     def _locals(self, place: Place) -> Frame:
@@ -192,12 +180,7 @@ class Reach(NamedTuple):
 
     def _left_before(self, place: Place) -> bool:
         """Return whether the block is surely left before the statement."""
-        for number, statement in enumerate(place.block[: place.index]):
-            if isinstance(statement, _LEAVING):
-                at = Place(place.outer, place.owner, place.branch, place.block, number, place.handler)
-                if self._leaves(statement, at):
-                    return True
-        return False
+        return any(self._leaves(at.statement, at) for at in _leavers(place))
 
     def _leaves(self, statement: ast.stmt, place: Place) -> bool:
         match statement:
@@ -267,6 +250,38 @@ class Reach(NamedTuple):
             return Version(self.evaluation.version) < Version(minimum.value)
         except InvalidVersion:
             return False
+
+
+@lru_cache(maxsize=10_000)
+def _leavers(place: Place) -> tuple[Place, ...]:
+    """Return the statements before a place in its block that may leave the block."""
+    return tuple(
+        Place(place.outer, place.owner, place.branch, place.block, number, place.handler)
+        for number, statement in enumerate(place.block[: place.index])
+        if isinstance(statement, _LEAVING)
+        and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _local_names(function: FunctionNode) -> tuple[str, ...]:
+    """Return the parameters of a function and the names that it binds, but for `import vllm.x`.
+
+    That binds what an `import vllm` before it does.
+    """
+    arguments = function.args
+    every = (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.vararg,
+        arguments.kwarg,
+    )
+    names = [argument.arg for argument in every if argument is not None]
+    for statement in function.body:
+        if not isinstance(statement, ast.Import):
+            names += bound_names(statement)
+    return tuple(dict.fromkeys(names))
 
 
 def _ends(block: list[ast.stmt]) -> bool:
