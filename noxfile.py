@@ -42,7 +42,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure `resolve` (`-- --env PYTHON`: against an import in a pair), `explain`, `load`, the plug-in."""
+    """Measure `resolve` (`-- --env PYTHON`: against an import), `explain`, `load`; or `-- scan FOLDER…`."""
+    if session.posargs[:1] == ["scan"]:
+        session.install("-e", ".", "ruff>=0.12", "vermin", "pyright")
+        session.run("python", "bench/scan.py", *session.posargs[1:])
+        return
     session.install("-e", ".")
     session.run("python", "bench/resolve.py", *session.posargs)
     session.run("python", "bench/explain.py")

@@ -31,6 +31,7 @@ OWNERS = {
     "pypi_simple": ("wheels.*",),
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("progress",),
+    "libcst": ("scan.fix.*",),
     "uv": ("locking", "matrix.*"),
     "ray": ("matrix.ray_engine",),
 }
