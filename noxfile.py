@@ -21,18 +21,31 @@ CLEAN_UP = 120.0
 """Seconds that an interrupted cell has to remove its environment."""
 
 
-@nox.session
+TORCH_ON = "3.11"
+"""The Python on which the tests of numbers run: they mean the same on all, and torch is big."""
+
+
+@nox.session(
+    venv_backend="venv"
+)  # pip finds builds of torch without CUDA where it is told of them; uv does not look
 def tests(session: nox.Session) -> None:
-    """Run the unit tests."""
-    session.install("-e", ".[dev]")
-    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+    """Run the unit tests; on Python 3.11 those that need torch as well."""
+    ask = "import sys; print('{}.{}'.format(*sys.version_info))"
+    with_torch = str(session.run("python", "-c", ask, silent=True)).strip() == TORCH_ON
+    session.install("-e", ".[dev,quant]" if with_torch else ".[dev]")
+    session.run(
+        *("python", "-m", "pytest", "-n", "auto"),
+        *(["--require-torch"] if with_torch else []),
+        *session.posargs,
+    )
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure how fast `compat resolve` is (`-- --env PYTHON`: against an import in an installed pair)."""
+    """Measure `resolve` (`-- --env PYTHON`: against an import in a pair), `explain`, `load`, the plug-in."""
     session.install("-e", ".")
     session.run("python", "bench/resolve.py", *session.posargs)
+    session.run("python", "bench/explain.py")
     session.install("pytest>=8.3")
     session.run("python", "bench/access.py")
 

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "index": Command(module="compat.index.__main__", help="build the index, or say what it holds"),
         "matrix": Command(module="compat.matrix.__main__", help="install pairs and check their symbols"),
         "pairs": Command(module="compat.pairs", help="write the locks of pairs"),
+        "bundle": Command(module="compat.bundle.__main__", help="pack a pair for a runner without network"),
     }
 )
 

@@ -7,6 +7,7 @@ from compat.diagnoses import Diagnosis, Fix
 from compat.errors import UsageError
 from compat.explain.case import Case, foreign
 from compat.explain.failure import Failure, Raised
+from compat.explain.history import History
 from compat.explain.locate import locate
 from compat.explain.messages import imported
 from compat.explain.rules import binaries, guarded, names, packages, requirements, surroundings
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     binaries.missing_library,
     binaries.device_code,
     binaries.missing_operator,
+    guarded.conditional,
     guarded.undefined,
     guarded.placeholder,
     guarded.lying_advice,
@@ -72,7 +74,7 @@ def explain(
         if version is not None
     }
     report = read(text)
-    return diagnose(Case(report, _index(), given, environment))
+    return diagnose(Case(report, _history(), given, environment))
 
 
 def diagnose(case: Case) -> tuple[Diagnosis, ...]:
@@ -138,8 +140,8 @@ def _distinct(found: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
 
 
 @lru_cache(maxsize=1)
-def _index() -> Index:
-    return Index()
+def _history() -> History:
+    return History(Index())
 
 
 __all__ = ["UsageError", "diagnose", "explain", "unknown"]

@@ -35,17 +35,17 @@ class Case:
 
     Args:
         report: what the log tells.
-        index: the index of all releases.
+        history: the index of all releases, and what has been asked of it so far.
         given: versions that the user named, by package.
         environment: what is installed where the log comes from, as far as that is known.
     """
 
     def __init__(
-        self, report: Report, index: Index, given: dict[str, str], environment: Environment | None
+        self, report: Report, history: History, given: dict[str, str], environment: Environment | None
     ) -> None:
         self.report = report
-        self.index = index
-        self.history = History(index)
+        self.index = history.index
+        self.history = history
         self.given = given
         self.environment = environment
 

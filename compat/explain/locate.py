@@ -90,7 +90,7 @@ def _missing(case: Case, package: str, module: str, name: str) -> Missing | None
         at = _assumed(case, package, case.history.flags(package, module, name))
         if at is None:
             return None
-    world = case.history.world(package, at) if assumed else case.world
+    world = case.history.world(package, at)
     if world.answer(module, name).status != "missing":
         return None
     query = Query(text=location(module, name), module=module, name=name)
@@ -144,7 +144,7 @@ def _elsewhere(case: Case, package: str, module: str, name: str) -> Replacement 
     if not name or case.absent(other) or any(case.history.flags(package, module, name)):
         return None
     at = case.position(other)
-    world: World = case.world if at is not None else case.history.world(other, case.newest(other))
+    world = case.history.world(other, case.newest(other) if at is None else at)
     place = find_name(world, other, name).place
     if place is None or place.answer.status != "defined":
         return None

@@ -37,6 +37,8 @@ class Sample:
     symbol: str | None
     statement: str | None
     """The import that must be advised; None when nothing is demanded."""
+    missed: str | None
+    """What is found instead, where the log does not tell enough: a known miss."""
 
     @property
     def log(self) -> bytes:
@@ -77,6 +79,7 @@ def samples() -> list[Sample]:
             module=entry.get("module"),
             symbol=entry.get("symbol"),
             statement=entry.get("import"),
+            missed=entry.get("missed"),
         )
         for entry in document["failure"]
     ]

@@ -2,13 +2,15 @@
 
 import re
 
+from packaging.specifiers import SpecifierSet
+
 from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.explain.case import Case
 from compat.explain.demangle import demangled
 from compat.explain.failure import Raised
 from compat.explain.messages import imported
 from compat.explain.places import distribution_of, top_of
-from compat.explain.requirements import demands
+from compat.explain.requirements import demands, violated
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
 _LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")
@@ -55,7 +57,8 @@ _EXTENSION_OF: dict[str, str] = {
 
 def undefined_symbol(raised: Raised, case: Case) -> Diagnosis | None:
     """An extension that needs a symbol which the library it was built for has, and this one has not."""
-    found = _SYMBOL.search(raised.text)
+    at = raised.text.find("undefined symbol")
+    found = _SYMBOL.search(raised.text, max(0, at - 400), at + 700) if at >= 0 else None
     if not found:
         return None
     symbol = found[2].partition("@")[0]
@@ -149,9 +152,13 @@ def _library_fix(library: str, raised: Raised, case: Case) -> Fix:
     major = re.search(r"\.so\.(\d{1,3})", library)
     toolkit = major[1] if major and library.startswith(_OF_TOOLKIT) else ""
     suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
-    pin = _torch_pin(case, package)
-    told = f" {pin[0]} is built for torch{pin[1]}, whose wheel brings it." if pin else ""
-    command = f'pip install "torch{pin[1]}"' if pin else f"pip install {name}{suffix}"
+    pin, torch = _torch_pin(case, package), case.known("torch")
+    told, command = "", f"pip install {name}{suffix}"
+    if pin and torch and SpecifierSet(pin[1]).contains(torch.version, prereleases=True):
+        told = f" torch {torch.version}, as {pin[0]} asks, brings another: the extension is of another build."
+    elif pin:
+        told = f" {pin[0]} is built for torch{pin[1]}, whose wheel brings it."
+        command = f'pip install "torch{pin[1]}"'
     return Fix(
         kind="install",
         text=f"Install the CUDA runtime that {library} belongs to ({name}{suffix}).{told}",
@@ -193,7 +200,12 @@ def _mismatch(
     known = case.known(package) if package else None
     pin = _torch_pin(case, package) if torch else None
     lines = [*evidence, *_torch_lines(case, pin)]
-    if pin:
+    broken = violated(case, package) if package else None
+    if broken:
+        spec = f"{package}{broken[0].requirement.specifier}"
+        lines.append(f"{broken[0]}; installed is {broken[1]}")
+        fix = Fix(kind="install", text=f"Install what is required: {spec}.", command=f'pip install "{spec}"')
+    elif pin:
         text = f"{pin[0]} is built for torch{pin[1]}: install that torch, and then {package} again."
         fix = Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"')
     else:

@@ -7,7 +7,7 @@ from compat.diagnoses import Diagnosis, Fix
 from compat.explain.case import Case, foreign
 from compat.explain.failure import Frame, Raised
 from compat.explain.locate import locate
-from compat.explain.messages import UNDEFINED, Wanted, identifiers
+from compat.explain.messages import UNDEFINED, Wanted, identifiers, wanted
 from compat.explain.rules.packages import lacking
 from compat.guards import All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
 from compat.index.branch import Branch
@@ -25,6 +25,15 @@ _ADVICE = re.compile(
 )
 _FRAMES = 4
 """Frames, from the inside out, in whose lines a stub's name is looked for."""
+
+
+def conditional(raised: Raised, case: Case) -> Diagnosis | None:
+    """A name that cannot be imported because a guarded import in its module has failed."""
+    asked = wanted(raised)
+    if asked is None or asked.partial or case.owner(asked.module) is None:
+        return None
+    found = (_behind(case, asked.module, name, raised) for name in asked.names)
+    return next((each for each in found if each is not None), None)
 
 
 def undefined(raised: Raised, case: Case) -> Diagnosis | None:
@@ -120,18 +129,18 @@ def _behind(case: Case, module: str, name: str, raised: Raised) -> Diagnosis | N
         for target in _targets(branch.guard):
             if world.present(target) is not False:
                 continue
-            asked, wanted_name = split_location(target)
-            top = asked.partition(".")[0]
+            module_asked, name_asked = split_location(target)
+            top = module_asked.partition(".")[0]
             told = (raised.line, f"{location(module, name)} depends on a guarded import of {target}")
-            package = case.owner(asked)
+            package = case.owner(module_asked)
             if package is not None and package in case.positions:
                 frame = raised.frames[-1] if raised.frames else None
-                found = locate(case, package, asked, wanted_name, evidence=told, foreign=foreign(frame))
+                found = locate(case, package, module_asked, name_asked, evidence=told, foreign=foreign(frame))
                 if found is not None:
                     return found
             if top in world.environment.absent:
-                names = (wanted_name,) if wanted_name else ()
-                return lacking(top, Wanted(module=asked, names=names, absent=top), raised, case)
+                names = (name_asked,) if name_asked else ()
+                return lacking(top, Wanted(module=module_asked, names=names, absent=top), raised, case)
         if _needs_cuda(case, branch):
             return _without_gpu(case, module, name, branch, raised)
     return None

@@ -61,7 +61,7 @@ def lacking(top: str, asked: Wanted, raised: Raised, case: Case) -> Diagnosis:
     distribution = requirement_named(case, top, distribution_of(top))
     importer = top_of(raised.frames[-1].path) if raised.frames else None
     found = ordered(demands(case, distribution))
-    lines = [raised.line, *(str(each) for each in found[:2])]
+    lines = [raised.line, *(str(each) for each in found[:2] if each.extra in USUAL)]
     if importer:
         lines.append(f"asked for by {raised.frames[-1].path}: `{raised.frames[-1].source}`")
     wheel = _vllm_for(case, asked) if distribution == VLLM else None

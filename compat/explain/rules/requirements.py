@@ -13,12 +13,13 @@ from compat.explain.places import distribution_of, is_standard, top_of
 from compat.explain.requirements import Demand, demands, own_needs, requirement_named, violated
 
 _CLASH = re.compile(
-    r"([\w.-]+) (\d\S*) requires ([\w.-]+)(?:\[[^\]]*\])?([^,]\S*(?:,\S+)*), "
-    r"but you have ([\w.-]+) (\S+) which is incompatible"
+    r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"
+    r"([^,]\S{0,80}(?:,\S{1,80}){0,4}), "
+    r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
 )
 _NORMAL = re.compile(
-    r"([\w.-]+?)([<>=!~][^\s]{1,80}) is required for a normal functioning of this module, "
-    r"but found ([\w.-]+?)==(\d[\w.+!-]*\w)"
+    r"\b([\w.-]{1,80}?)([<>=!~]\S{1,80}) is required for a normal functioning of this module, "
+    r"but found ([\w.-]{1,80}?)==(\d[\w.+!-]{0,40}\w)"
 )
 _CORE = re.compile(
     r"installed ([\w.-]+) version \((\d[\w.+!-]*)\) is incompatible with the current ([\w.-]+) version, "
@@ -33,7 +34,7 @@ _PYTHON_SYNTAX = ("SyntaxError", "IndentationError")
 
 def said(raised: Raised, case: Case) -> Diagnosis | None:
     """A message that names the requirement itself: pip's complaint, or transformers' check of its own."""
-    found = _NORMAL.search(raised.text)
+    found = _NORMAL.search(raised.text) if "for a normal functioning" in raised.text else None
     if found:
         checker = top_of(raised.frames[-1].path) if raised.frames else None
         broken = violated(case, distribution_of(checker)) if checker else None
@@ -44,7 +45,7 @@ def said(raised: Raised, case: Case) -> Diagnosis | None:
     if found:
         version = found[4].rstrip(".")
         return _violation(found[1], found[2], f"{found[1]}=={version}", (raised.line,))
-    found = _CLASH.search(raised.text)
+    found = _CLASH.search(raised.text) if "but you have" in raised.text else None
     if found:
         spec = f"{found[3]}{found[4].strip()}"
         return _violation(found[3], found[6], spec, (f"{found[1]} {found[2]} requires {spec}",))

@@ -16,6 +16,7 @@ _NO_GPU = re.compile(
     r"Failed to infer device type|No CUDA GPUs are available|not compiled with CUDA enabled"
     r"|Found no NVIDIA driver|no CUDA-capable device is detected|No accelerator .{0,60} is available"
     r"|0 active drivers|libcuda\.so cannot found|Device string must not be empty"
+    r"|Could not run '\w{1,60}::\w{1,60}' with arguments from the 'CPU' backend"
     r"|NVML Shared Library Not Found"
     r"|No supported (?:device|accelerator|platform)|CUDA is not available|cuda.{0,20} is not available"
     r"|No platform detected|No GPU (?:is )?(?:found|available|detected)|requires? (?:a )?(?:CUDA|NVIDIA) GPU"

@@ -1,0 +1,42 @@
+"""Real failures, with what was installed: the cause, what it lies in, and the import to write."""
+
+from collections import Counter
+from typing import get_args
+
+import pytest
+
+from compat.diagnoses import Cause
+from compat.explain.api import explain
+from failures import CORPUS, Sample, samples
+from messy import MESSES
+
+SAMPLES = samples()
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.id)
+def test_a_real_failure_is_diagnosed(sample: Sample) -> None:
+    first = explain(sample.log.decode("utf-8", "surrogateescape"), environment=sample.environment)[0]
+    if sample.missed:
+        assert first.cause == sample.missed
+        return
+    assert (first.cause, first.package, first.module, first.symbol) == sample.found
+    assert first.fix.statement == sample.statement
+
+
+@pytest.mark.parametrize("mess", MESSES)
+def test_the_answer_is_the_same_however_the_log_was_collected(mess: str) -> None:
+    wrong = []
+    for sample in [each for each in SAMPLES if not each.missed][::4]:
+        log = MESSES[mess](sample.log)
+        pieces = (log[start : start + 1000] for start in range(0, len(log), 1000))
+        first = explain(pieces, environment=sample.environment)[0]
+        asked = 2 if mess == "beheaded" else 4  # a frame that is gone may have told what was asked for
+        if (first.cause, first.package, first.module, first.symbol)[:asked] != sample.found[:asked]:
+            wrong.append((sample.id, first.cause, first.package, first.module, first.symbol))
+    assert not wrong
+
+
+def test_the_corpus_covers_every_cause_with_distinct_failures() -> None:
+    assert {sample.cause for sample in SAMPLES} == set(get_args(Cause))
+    assert len({sample.log for sample in SAMPLES}) == len(SAMPLES) >= 60
+    assert Counter(path.stem for path in CORPUS.glob("*.log")) == Counter(sample.id for sample in SAMPLES)
