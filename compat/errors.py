@@ -88,11 +88,11 @@ class SchemeUnavailable(CompatError):  # noqa: N818 -- users read it as a senten
 
     exit_code = FINDINGS
 
-    def __init__(self, message: str, diagnosis: Diagnosis) -> None:
+    def __init__(self, message: str, diagnosis: "Diagnosis") -> None:
         super().__init__(message)
         self.diagnosis = diagnosis
 
-    def __reduce__(self) -> tuple[type["SchemeUnavailable"], tuple[str, Diagnosis]]:
+    def __reduce__(self) -> tuple[type["SchemeUnavailable"], tuple[str, "Diagnosis"]]:
         """Let it travel between processes with its diagnosis."""
         return type(self), (str(self), self.diagnosis)
 
