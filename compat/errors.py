@@ -55,6 +55,10 @@ class MissingToolError(CompatError):
     """A program or optional library that this command needs is not installed."""
 
 
+class OutOfTimeError(CompatError):
+    """A cell did not end within the time that it was given."""
+
+
 class PreparationError(CompatError):
     """The environment of a pair cannot be made: the installer failed, or its Python does not start."""
 

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from packaging.utils import canonicalize_name
 
-from compat import cli, errors, pairs
+from compat import cli, errors
 from compat.bundle import __main__ as bundle
 from compat.bundle import stream
+from compat.pairs import __main__ as pairs
 from compat.wheels.session import open_session
 from wheelhouse import Index, build_wheel, noise, serving
 

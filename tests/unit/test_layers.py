@@ -31,11 +31,13 @@ OWNERS = {
     "pypi_simple": ("wheels.*",),
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("progress",),
+    "libcst": ("scan.fix.*",),
     "uv": ("locking", "matrix.*"),
+    "ray": ("matrix.ray_engine",),
 }
 """Other libraries, and the modules that may import them."""
 
-LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv")
+LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv", "ray")
 """Libraries that are imported inside functions only, even by their owners."""
 
 TORCHLESS = ("quant", "quant.schemes", "quant.adapters", "quant.assignments", "quant.formats")
