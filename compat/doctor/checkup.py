@@ -115,7 +115,7 @@ def _weighed(
     """Yield the violations that are not told yet, each with why it does not matter, or None when it does."""
     told = {root.diagnosis.package for root in found if root.diagnosis.cause == "requirement_violated"}
     for violation in unmet:
-        if violation.name in told or (violation.name == "torch" and violation.by in compiled.mismatched):
+        if violation.name in told or (violation.name == "torch" and compiled.mismatched):
             continue
         if requirements.matters(violation, examined):
             yield violation, None

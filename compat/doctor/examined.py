@@ -8,7 +8,6 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from compat.doctor.child import Asker
 from compat.errors import PreparationError
@@ -110,14 +109,6 @@ def examine(asker: Asker, folder: Path) -> Examined:
         driver=driver,
         folder=folder,
     )
-
-
-def same_version(left: str, right: str) -> bool:
-    """Return whether two versions are the same but for a local part such as `+cu128`."""
-    try:
-        return Version(left).public == Version(right).public
-    except InvalidVersion:
-        return left == right
 
 
 def kernel(examined: Examined) -> str | None:

@@ -11,7 +11,7 @@ from compat.expectation import ModuleExpectation, NameExpectation
 from compat.index.expectations import expected_in
 from compat.index.installed import installed_index
 from compat.index.reader import Index
-from compat.index.stand_ins import is_at_home, lacking
+from compat.index.stand_ins import is_at_home, lacking, wanted
 from compat.index.world import Environment, World
 from compat.matrix.facts import ModuleFact, NameFact
 from compat.matrix.watch import PROBE, Watcher
@@ -22,8 +22,8 @@ from compat.symbols import Status
 REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
 """What a name is of which the index says that it is no stub, though it may look like one."""
 
-RETRIES = 20
-"""Modules that are tried in a process of their own: each takes seconds, and causes are few."""
+RETRIES = 12
+"""Modules of a package that are tried in a process of their own: each takes seconds, and causes are few."""
 
 LOG_ROOM = 16_000_000
 """Bytes that the children may print; nobody reads them."""
@@ -41,6 +41,8 @@ class Stub:
     """The branch that bound it."""
     lacking: tuple[str, ...]
     """The top-level names without which it is not the real thing."""
+    wanted: tuple[str, ...]
+    """The modules that its guards import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +143,13 @@ def _facts(
             retries=RETRIES,
             room=LOG_ROOM,
         )
-        with closing(watcher.facts(expected)) as facts:
-            for fact in facts:
-                progress.advance()
-                yield fact.module, fact
+        # One package after the other, for a failed import leaves things behind that spoil the process.
+        for top in dict.fromkeys(module.module.partition(".")[0] for module in expected):
+            mine = [module for module in expected if module.module.partition(".")[0] == top]
+            with closing(watcher.facts(mine)) as facts:
+                for fact in facts:
+                    progress.advance()
+                    yield fact.module, fact
 
 
 def _stubs(world: World, module: ModuleExpectation, fact: ModuleFact) -> Iterator[Stub]:
@@ -159,6 +164,7 @@ def _stubs(world: World, module: ModuleExpectation, fact: ModuleFact) -> Iterato
             what=seen.stub,
             guard=world.answer(module.module, expected.name).guard or "",
             lacking=lacking(world, module.module, expected.name),
+            wanted=wanted(world, module.module, expected.name),
         )
 
 
@@ -168,7 +174,8 @@ def _is_stub(world: World, module: str, expected: NameExpectation, seen: NameFac
         return not is_at_home(world, module, expected.name, seen.module, seen.qualname)
     if seen.stub == "none":
         return expected.status not in REAL or expected.kind != "value"
-    return seen.stub == "any" and expected.name != "Any"
+    # A name that is `Any` at run time whatever happens is there for annotations.
+    return seen.stub == "any" and (expected.status not in REAL or expected.guarded)
 
 
 def _provided(examined: Examined) -> Iterator[str]:

@@ -2,18 +2,18 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from compat.diagnoses import Diagnosis, Fix
 from compat.doctor.child import Asker
 from compat.doctor.elf import Exports, Library, read
-from compat.doctor.examined import Examined, kernel, same_version
-from compat.doctor.requirements import closure, pins
+from compat.doctor.examined import Examined, kernel
+from compat.doctor.requirements import Violation, closure, demands
 from compat.errors import IntegrityError, PreparationError
 from compat.explain.demangle import demangled
-from compat.releases import VLLM
+from compat.releases import SGLANG
 
 TORCH_LIBRARIES = (
     "libc10.so",
@@ -30,6 +30,9 @@ TORCH_SYMBOL = re.compile(
 
 DRIVER = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid")
 """Libraries of NVIDIA's driver: where they are missing, that is no fault of the packages."""
+
+Missing = dict[Path, list[str]]
+"""Compiled modules, and the symbols of torch's that they need in vain."""
 
 SHOWN = 3
 """Names that are told of a long list."""
@@ -52,7 +55,7 @@ def native(examined: Examined, asker: Asker) -> Native:
     libraries, notes = _read(examined)
     torch = _torch_folder(examined)
     findings: list[Diagnosis] = []
-    checked, mismatched = 0, []
+    checked, mismatched = 0, {}
     if torch is not None:
         with Exports(
             [path for path in (torch / name for name in TORCH_LIBRARIES) if path.is_file()]
@@ -62,8 +65,9 @@ def native(examined: Examined, asker: Asker) -> Native:
                 checked += len(linked)
                 missing = {each.path: gone for each in linked if (gone := _missing(each, exports))}
                 if missing:
-                    mismatched.append(name)
-                    findings.append(_mismatch(examined, name, missing))
+                    mismatched[name] = missing
+    if mismatched:
+        findings.append(_mismatch(examined, mismatched))
     own = {name: group for name, group in libraries.items() if name in examined.releases}
     absent, driver = _absent_libraries(examined, own, asker, torch)
     findings += absent
@@ -102,34 +106,45 @@ def _torch_folder(examined: Examined) -> Path | None:
     return folder if folder and folder.is_dir() else None
 
 
-def _mismatch(examined: Examined, name: str, missing: dict[Path, list[str]]) -> Diagnosis:
-    """Return the finding that a distribution is built for another torch than there is."""
-    version, torch = examined.packages.version(name), examined.packages.version("torch")
-    symbols = list(dict.fromkeys(symbol for gone in missing.values() for symbol in gone))
-    files = sorted(path.name for path in missing)
-    wanted = _torch_pin(examined, name)
-    evidence = [
-        f"{_listed(files)} of {name} {version} needs {len(symbols)} symbols that torch {torch} does not have",
-        *(f"undefined: {demangled(symbol)}" for symbol in symbols[:SHOWN]),
-    ]
-    fix = Fix(
-        kind="install",
-        text=f"install a build of {name} for torch {torch}, or the torch that it was built for",
+def _mismatch(examined: Examined, mismatched: Mapping[str, Missing]) -> Diagnosis:
+    """Return the finding that distributions are built for another torch than there is: one, for one cause."""
+    torch = examined.packages.version("torch")
+    evidence, wanted = [], []
+    for name, missing in mismatched.items():
+        symbols = list(dict.fromkeys(symbol for gone in missing.values() for symbol in gone))
+        shown = ", ".join(demangled(symbol) for symbol in symbols[:SHOWN])
+        files = _listed(sorted(path.name for path in missing))
+        release = f"{name} {examined.packages.version(name)}"
+        evidence.append(
+            f"{files} of {release}: torch {torch} does not define {shown} ({len(symbols)} in all)"
+        )
+        pin = _torch_pin(examined, name)
+        if pin is not None:
+            evidence.append(f"{pin.by} {pin.by_version} requires torch{pin.requirement.specifier}")
+            wanted.append(str(pin.requirement.specifier))
+    fix = Fix(kind="install", text=f"install builds for torch {torch}, or the torch that they were built for")
+    if wanted:
+        # Where the pins differ, what most ask for; of equals, the first: that of the covered packages.
+        pin_text = max(dict.fromkeys(wanted), key=wanted.count)
+        text = f"install the torch that they were built for: torch{pin_text}"
+        fix = Fix(kind="install", text=text, command=f"pip install 'torch{pin_text}'")
+    return Diagnosis(
+        cause="abi_mismatch",
+        package="torch",
+        version=torch,
+        evidence=tuple(dict.fromkeys(evidence)),
+        fix=fix,
     )
-    if wanted is not None:
-        evidence.append(f"{name} {version} requires torch{wanted}, {torch} is installed")
-        fix = Fix(kind="install", text=f"install torch{wanted}", command=f"pip install 'torch{wanted}'")
-    return Diagnosis(cause="abi_mismatch", package=name, version=version, evidence=tuple(evidence), fix=fix)
 
 
-def _torch_pin(examined: Examined, name: str) -> str | None:
-    """Return the torch that a distribution asks for: its own pin, for sglang's kernels that of sglang."""
-    own = [each for each in examined.requires(name) if each.name == "torch" and str(each.specifier)]
-    asked = [str(each.specifier) for each in own]
+def _torch_pin(examined: Examined, name: str) -> Violation | None:
+    """Return the torch that a distribution asks for and does not get; sglang asks for its kernels."""
+    asked = demands(examined, name, "torch")
     if not asked and name == kernel(examined):
-        asked = [str(each.requirement.specifier) for each in pins(examined, "torch") if each.by != VLLM]
+        asked = demands(examined, SGLANG, "torch")
     torch = examined.packages.version("torch") or ""
-    return next((each for each in asked if each and not same_version(each.lstrip("="), torch)), None)
+    unmet = (each for each in asked if not each.requirement.specifier.contains(torch, prereleases=True))
+    return next(unmet, None)
 
 
 def _absent_libraries(

@@ -87,14 +87,13 @@ def closure(examined: Examined) -> tuple[str, ...]:
     return tuple(found)
 
 
-def pins(examined: Examined, name: str) -> tuple[Violation, ...]:
-    """Return what the covered packages ask of a distribution, met or not, each with what is installed."""
+def demands(examined: Examined, by: str, name: str) -> tuple[Violation, ...]:
+    """Return what a distribution asks of another one, met or not, with what is installed."""
     wanted = canonicalize_name(name)
     return tuple(
-        _violation(examined, package, requirement, examined.packages.version(wanted))
-        for package in examined.releases
-        for extra in ("", *RUNTIME_EXTRAS.get(canonicalize_name(package), ()))
-        for requirement in _asked(examined, package, extra)
+        _violation(examined, by, requirement, examined.packages.version(wanted))
+        for extra in ("", *RUNTIME_EXTRAS.get(canonicalize_name(by), ()))
+        for requirement in _asked(examined, by, extra)
         if canonicalize_name(requirement.name) == wanted
     )
 

@@ -63,8 +63,10 @@ def roots(examined: Examined, looked: Looked, violations: Sequence[Violation]) -
         root = found.setdefault(_key(told[text]), Root(diagnosis=told[text]))
         root.modules.append(fact.module)
         root.texts.append(text)
+    broken = {module: root for root in found.values() for module in root.modules}
     for stub in looked.stubs:
-        diagnosis = _of_stub(examined, stub)
+        cause = next((broken[module] for module in stub.wanted if module in broken), None)
+        diagnosis = cause.diagnosis if cause and not stub.lacking else _of_stub(examined, stub)
         root = found.setdefault(_key(diagnosis), Root(diagnosis=diagnosis))
         root.stubs.append(f"{stub.module}:{stub.name}")
     return tuple(sorted(found.values(), key=lambda root: -len(root.modules) - len(root.stubs)))

@@ -10,9 +10,14 @@ from compat.symbols import location, split_location
 
 def lacking(world: World, module: str, name: str) -> tuple[str, ...]:
     """Return the top-level names that the guards of `module:name` import and that are not there."""
-    branches = branches_of(world, module, name)
-    tops = {target.partition(".")[0] for branch in branches for target in _targets(branch.guard)}
+    tops = {target.partition(".")[0] for target in wanted(world, module, name)}
     return tuple(sorted(top for top in tops if _is_absent(world, top)))
+
+
+def wanted(world: World, module: str, name: str) -> tuple[str, ...]:
+    """Return the modules that the guards of `module:name` import."""
+    branches = branches_of(world, module, name)
+    return tuple(sorted({target for branch in branches for target in _targets(branch.guard)}))
 
 
 def is_at_home(world: World, module: str, name: str, home: str | None, qualname: str | None) -> bool:
