@@ -135,7 +135,7 @@ def test_no_stub_is_ever_given(nightly: Path) -> None:
     assert len(found) == len(STUBS)
     for name, each in zip(STUBS, found, strict=True):
         assert (each["cause"], each["symbol"]) == ("placeholder", name)
-        assert each["fix"]["command"] == "pip install absent"
+        assert each["fix"]["command"] == 'pip install "absent"'
 
 
 def test_a_wrong_path_is_followed(nightly: Path) -> None:

@@ -97,7 +97,7 @@ def test_what_load_says_is_shown(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import compat\ndef test_it():\n    compat.load('NoSuchThing', package='sglang')\n")
     out = run(pytester)
     assert "package_missing:  sglang" in out
-    assert "pip install sglang" in out
+    assert 'pip install "sglang"' in out
 
 
 @pytest.mark.usefixtures("site")

@@ -74,13 +74,12 @@ def lacking(top: str, asked: Wanted, raised: Raised, case: Case) -> Diagnosis:
     text = f"Install {distribution}{spec}."
     if extra:
         text = f"Install {distribution}{spec}, which {extra.package}[{extra.extra}] brings along."
-    wanted_spec = f'"{distribution}{spec}"' if spec else distribution
     return Diagnosis(
         cause="package_missing",
         package=distribution,
         module=asked.absent,
         evidence=tuple(lines),
-        fix=Fix(kind="install", text=text, command=f"pip install {wanted_spec}"),
+        fix=Fix(kind="install", text=text, command=f'pip install "{distribution}{spec}"'),
     )
 
 
