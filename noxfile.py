@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))  # nox's own environment does not have this projec
 
 from compat.matrix.spec import read_matrix  # noqa: E402 -- needs the line above
 
-nox.needs_version = ">=2025.5"
+nox.needs_version = ">=2026.8.17"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "tests"]
@@ -21,19 +21,37 @@ CLEAN_UP = 120.0
 """Seconds that an interrupted cell has to remove its environment."""
 
 
-@nox.session
+TORCH_ON = "3.11"
+"""The Python on which the tests of numbers run: they mean the same on all, and torch is big."""
+
+
+@nox.session(
+    venv_backend="venv"
+)  # pip finds builds of torch without CUDA where it is told of them; uv does not look
 def tests(session: nox.Session) -> None:
-    """Run the unit tests."""
-    session.install("-e", ".[dev]")
-    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+    """Run the unit tests; on Python 3.11 those that need torch as well."""
+    ask = "import sys; print('{}.{}'.format(*sys.version_info))"
+    with_torch = str(session.run("python", "-c", ask, silent=True)).strip() == TORCH_ON
+    session.install("-e", ".[dev,quant]" if with_torch else ".[dev]")
+    session.run(
+        *("python", "-m", "pytest", "-n", "auto"),
+        *(["--require-torch"] if with_torch else []),
+        *session.posargs,
+    )
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure `compat resolve` (`-- --env PYTHON`: against an import in a pair) and `compat explain`."""
+    """Measure `resolve` (`-- --env PYTHON`: against an import), `explain`, `load`; or `-- scan FOLDER…`."""
+    if session.posargs[:1] == ["scan"]:
+        session.install("-e", ".", "ruff>=0.12", "vermin", "pyright")
+        session.run("python", "bench/scan.py", *session.posargs[1:])
+        return
     session.install("-e", ".")
     session.run("python", "bench/resolve.py", *session.posargs)
     session.run("python", "bench/explain.py")
+    session.install("pytest>=8.3")
+    session.run("python", "bench/access.py")
 
 
 @nox.session
@@ -51,7 +69,7 @@ def types(session: nox.Session) -> None:
     session.run("mypy", *session.posargs)
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 @nox.parametrize("pair", [nox.param(pair, id=pair) for pair in PAIRS])
 def matrix(session: nox.Session, pair: str) -> None:
     """Install a real pair and check every quantization symbol in it (`-- --help` tells the options)."""
@@ -73,6 +91,15 @@ def matrix(session: nox.Session, pair: str) -> None:
     session.run(
         *command, "run", pair, *session.posargs, interrupt_timeout=CLEAN_UP, terminate_timeout=CLEAN_UP
     )
+
+
+@nox.session(default=False)
+@nox.parametrize("pair", [nox.param(pair, id=pair) for pair in PAIRS])
+def gpu(session: nox.Session, pair: str) -> None:
+    """Install a real pair and run the tests on the GPU in it, one pair at a time."""
+    session.install("-e", ".[matrix]")
+    command = ("python", "-m", "compat.matrix", "run", pair, "--level", "gpu")
+    session.run(*command, *session.posargs, interrupt_timeout=CLEAN_UP, terminate_timeout=CLEAN_UP)
 
 
 @nox.session

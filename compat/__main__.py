@@ -25,9 +25,12 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "resolve": Command(module="compat.resolve.__main__", help="where a symbol lives in each release"),
         "explain": Command(module="compat.explain.__main__", help="why an import failed, from its log"),
         "doctor": Command(module="compat.doctor.__main__", help="whether an environment is sound"),
+        "scan": Command(module="compat.scan.__main__", help="what in your code breaks, and where"),
+        "export": Command(module="compat.export", help="the index as rules of ruff"),
         "index": Command(module="compat.index.__main__", help="build the index, or say what it holds"),
         "matrix": Command(module="compat.matrix.__main__", help="install pairs and check their symbols"),
-        "pairs": Command(module="compat.pairs", help="write the locks of pairs"),
+        "pairs": Command(module="compat.pairs.__main__", help="which releases go together; their locks"),
+        "bundle": Command(module="compat.bundle.__main__", help="pack a pair for a runner without network"),
     }
 )
 

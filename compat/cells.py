@@ -42,12 +42,6 @@ class Cell:
         """The canonical id, which is also the name of the cell's report folder: `seed-import`."""
         return f"{self.pair_id}-{self.level.value}"
 
-    @classmethod
-    def of_folder(cls, name: str) -> "Cell | None":
-        """Return the cell whose report folder is called `name`; None when no cell is called so."""
-        pair_id, _, level = name.rpartition("-")
-        return cls(pair_id=pair_id, level=Level(level)) if pair_id and level in list(Level) else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Disagreement:
@@ -91,6 +85,9 @@ class Counts:
     disagreements: int = 0
     expected: int = 0
     """Disagreements that `matrix.toml` explains; not among `disagreements`."""
+    tests: int = 0
+    """Tests on the GPU that were collected; 0 at the level `import`."""
+    tests_passed: int = 0
 
     def __post_init__(self) -> None:
         if any(type(value) is not int for value in asdict(self).values()):
@@ -175,6 +172,21 @@ def read_outcome(path: Path, cell: Cell) -> Outcome:
         return replace(broken, reason=f"{path.name} cannot be read ({_brief(error)}): run the cell again")
     if outcome.cell != cell:
         return replace(broken, reason=f"{path.name} is about {outcome.cell.id}, not {cell.id}")
+    return outcome
+
+
+def read_any_outcome(folder: Path) -> Outcome:
+    """Return the outcome in a report folder of which no cell is known; the file says what it is about."""
+    path = folder / "outcome.json"
+    try:
+        outcome = _rebuild(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        cell = Cell(pair_id=folder.name)
+        return Outcome(cell=cell, state=State.FAILED, reason=f"{path.name} cannot be read ({_brief(error)})")
+    if outcome.cell.id != folder.name:
+        return replace(
+            outcome, state=State.FAILED, reason=f"{folder.name} holds the outcome of {outcome.cell.id}"
+        )
     return outcome
 
 

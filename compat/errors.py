@@ -55,6 +55,10 @@ class MissingToolError(CompatError):
     """A program or optional library that this command needs is not installed."""
 
 
+class OutOfTimeError(CompatError):
+    """A cell did not end within the time that it was given."""
+
+
 class PreparationError(CompatError):
     """The environment of a pair cannot be made: the installer failed, or its Python does not start."""
 
@@ -76,3 +80,41 @@ class SymbolUnavailable(CompatError, ImportError):  # noqa: N818 -- users read i
     def __reduce__(self) -> tuple[type["SymbolUnavailable"], tuple[str, "Diagnosis"]]:
         """Let it travel between processes with its diagnosis."""
         return type(self), (str(self), self.diagnosis)
+
+
+class SchemeUnavailable(CompatError):  # noqa: N818 -- users read it as a sentence
+    """A quantization scheme that the installed release or this machine cannot run.
+
+    Args:
+        message: one line.
+        diagnosis: the cause, and as evidence what the release itself says and where it says it.
+    """
+
+    exit_code = FINDINGS
+
+    def __init__(self, message: str, diagnosis: "Diagnosis") -> None:
+        super().__init__(message)
+        self.diagnosis = diagnosis
+
+    def __reduce__(self) -> tuple[type["SchemeUnavailable"], tuple[str, "Diagnosis"]]:
+        """Let it travel between processes with its diagnosis."""
+        return type(self), (str(self), self.diagnosis)
+
+
+class CheckpointError(CompatError):
+    """A checkpoint that cannot be loaded as it is: every fault of it that was found, and where.
+
+    Args:
+        message: one line.
+        faults: one line each.
+    """
+
+    exit_code = FINDINGS
+
+    def __init__(self, message: str, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+    def __reduce__(self) -> tuple[type["CheckpointError"], tuple[str, tuple[str, ...]]]:
+        """Let it travel between processes with its faults."""
+        return type(self), (str(self), self.faults)

@@ -5,9 +5,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -65,7 +66,36 @@ def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
         UsageError: the requirements exclude each other; the message says which.
         NetworkError: uv cannot reach the package index.
     """
-    inputs = Inputs.of(pair)
+    attempt = resolve(Inputs.of(pair), uv, "--generate-hashes", "--no-header", "--no-annotate")
+    if attempt.code:
+        _fail(pair, attempt.stderr)
+    # Settings of the user, such as an additional index, would come out as options.
+    lines = attempt.stdout.splitlines(keepends=True)
+    return parse_requirements("".join(line for line in lines if not line.startswith("-")), f"pair {pair.id}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What uv answered."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
+    """Return what `uv pip compile` answers for some inputs on the platform of all locks.
+
+    Args:
+        inputs: requirements, overrides and Python.
+        uv: path of the uv program.
+        options: more options, such as for the form of the answer.
+
+    Raises:
+        NetworkError: uv takes too long, or cannot reach the package index.
+    """
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="compat-lock-") as folder:
         asked, overridden = Path(folder, "requirements.in"), Path(folder, "overrides.in")
         asked.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
@@ -73,7 +103,7 @@ def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
         arguments = [
             *(uv, "pip", "compile", asked.name, "--override", overridden.name),
             *("--python-version", inputs.python, "--python-platform", PLATFORM),
-            *("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--color", "never"),
+            *("--quiet", "--color", "never", *options),
         ]
         try:
             # In the empty folder no project's settings take part.
@@ -87,14 +117,11 @@ def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise NetworkError(
-                f"pair {pair.id}: uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}"
-            ) from None
-    if done.returncode:
-        _fail(pair, done.stderr)
-    # Settings of the user, such as an additional index, would come out as options.
-    pins = "".join(line for line in done.stdout.splitlines(keepends=True) if not line.startswith("-"))
-    return parse_requirements(pins, f"pair {pair.id}")
+            raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}") from None
+    if done.returncode and _NETWORK.search(done.stderr):
+        raise NetworkError(f"{', '.join(inputs.requirements)}: uv cannot reach the package index; {ADVICE}")
+    seconds = time.monotonic() - begun
+    return Attempt(code=done.returncode, stdout=done.stdout, stderr=done.stderr, seconds=seconds)
 
 
 class WheelReader:
@@ -162,8 +189,6 @@ def _environment() -> dict[str, str]:
 
 def _fail(pair: Pair, stderr: str) -> NoReturn:
     text = " ".join(stderr.split())
-    if _NETWORK.search(text):
-        raise NetworkError(f"pair {pair.id}: uv cannot reach the package index; {ADVICE}")
     # uv derives its verdict step by step; the first step names the requirements that clash.
     clash = re.search(r"Because (.+?), we can conclude that", text)
     if clash:

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
 
-from packaging.requirements import Requirement
-from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from compat.errors import UsageError
 
-SGLANG = canonicalize_name("sglang")
-VLLM = canonicalize_name("vllm")
-KERNELS = (canonicalize_name("sglang-kernel"), canonicalize_name("sgl-kernel"))
+if TYPE_CHECKING:  # loading these takes longer than most answers
+    from packaging.requirements import Requirement
+    from packaging.utils import NormalizedName
+
+SGLANG = cast("NormalizedName", "sglang")
+VLLM = cast("NormalizedName", "vllm")
+KERNELS = (cast("NormalizedName", "sglang-kernel"), cast("NormalizedName", "sgl-kernel"))
 """The distributions that provide `sgl_kernel`, newest name first."""
 
 PACKAGES = (SGLANG, VLLM, *KERNELS)
@@ -44,7 +47,7 @@ def parse_version(text: str, where: str) -> Version:
 class Release:
     """One published version of one package."""
 
-    package: NormalizedName
+    package: "NormalizedName"
     version: Version
 
     def __str__(self) -> str:
@@ -75,8 +78,10 @@ class Pair:
         )
 
     @property
-    def requirements(self) -> tuple[Requirement, ...]:
+    def requirements(self) -> "tuple[Requirement, ...]":
         """What an installer is asked for."""
+        from packaging.requirements import Requirement
+
         return tuple(
             Requirement(f"{release.package}{self._extras(release)}=={release.version}")
             for release in self.releases

@@ -1,13 +1,43 @@
 """What holds for every test: no word leaves this machine, unless the test says so with a marker."""
 
+import importlib.util
 import ipaddress
+import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-OPEN = ("online", "matrix")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""The workers of one run share the cores: more threads in each only wait for one another."""
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+collect_ignore_glob = [] if HAS_TORCH else ["unit/test_quant_*.py", "gpu/*"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-torch", action="store_true", help="fail where torch is not installed")
+    parser.addoption("--require-gpu", action="store_true", help="fail where tests on a GPU cannot run")
+    parser.addoption("--back-end", action="append", help="sglang or vllm: only these of those installed")
+    parser.addoption("--results", type=Path, help="write what the tests on a GPU measured to this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--require-torch") and not HAS_TORCH:
+        raise pytest.UsageError("torch is not installed: `pip install 'sglang-vllm-compat[quant]'`")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not HAS_TORCH:
+        terminalreporter.section("not run", yellow=True)
+        terminalreporter.line(
+            "tests/unit/test_quant_*.py and tests/gpu: torch is not installed (compat[quant])"
+        )
+
+
+OPEN = ("online", "matrix", "gpu")
 """The markers of tests that may use the network."""
 
 

@@ -22,7 +22,7 @@ from compat.symbols import UNUSABLE, location
 
 CONFIDENCE = 0.75
 """How sure a successor must be to be followed unasked. Of the renames judged by hand (docs/renames.md) the
-wrong ones had less than 0.70, and 0.70 is what a namesake gets when several modules define the name."""
+wrong ones had at most 0.72, and 0.70 is what a namesake gets when several modules define the name."""
 
 PLACES = 3
 """Modules that are tried for one thing: where one stumbles over a circular import the next may not."""
@@ -189,6 +189,10 @@ def _places(found: Found, confidence: float) -> list[tuple[str, str]]:
         return [(each.module, each.name) for each in (place, *same)][:PLACES]
     if successor is not None and successor.confidence >= confidence:
         return [(successor.module, successor.name)]
+    if place is not None and place.answer.status == "missing" and place.answer.reason:
+        return [
+            (place.module, place.name)
+        ]  # it is there, and the index says why its import must fail: let it
     return []
 
 

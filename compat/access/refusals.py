@@ -1,6 +1,5 @@
 """Why `load` gives nothing, as a diagnosis: from the index's history, and from what was seen."""
 
-import re
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -9,7 +8,6 @@ from packaging.version import Version
 from compat.access import causes
 from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.errors import SymbolUnavailable
-from compat.index.here import importable
 from compat.index.reader import Index
 from compat.index.stand_ins import lacking
 from compat.index.world import World
@@ -17,15 +15,11 @@ from compat.installed import Environment, read_environment
 from compat.matrix import probe
 from compat.releases import IMPORT_NAMES
 from compat.resolve.query import Query
-from compat.resolve.search import Found, Place, Replacement
+from compat.resolve.search import Found, Replacement
 from compat.symbols import import_statement, location
 
 Location = tuple[str, str]
 """Module and name."""
-
-
-_NOT_THERE = re.compile(r"([\w.]+)(?::\w+)?(?:, which)? is (?:missing|not installed)")
-"""The target in what a world says of a module that cannot be imported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +77,6 @@ def not_found(shipped: Index, subject: Subject, query: Query, found: Found) -> D
     place = found.place
     if place is not None and place.answer.status == "placeholder":
         return stood_in(subject, (place.module, place.name), "a stub", place.answer.guard)
-    if place is not None and place.answer.reason:
-        return _unimportable(subject, place)
     if found.replacement is not None:
         return _succeeded(subject, query, found.replacement)
     return _absent(shipped, subject, query)
@@ -113,18 +105,6 @@ def failed(subject: Subject, place: Location, error: BaseException) -> Diagnosis
         return replace(cause, evidence=(seen, *cause.evidence))
     fix = Fix(kind="none", text="see the exception that this one was raised from")
     return subject.diagnosis("unknown", place, [seen], fix)
-
-
-def _unimportable(subject: Subject, place: Place) -> Diagnosis:
-    reason = place.answer.reason or ""
-    tops = [target.partition(".")[0] for target in _NOT_THERE.findall(reason)]
-    absent = [top for top in tops if not importable(top)]
-    fix = Fix(kind="none", text=f"no import of {place.module} can succeed with what is installed")
-    if absent:
-        fix = causes.of_absence(absent[0], _environment()).fix
-    cause: Cause = "package_missing" if absent else "requirement_violated"
-    evidence = [f"{place.module} cannot be imported in {subject}: {reason}"]
-    return subject.diagnosis(cause, (place.module, place.name), evidence, fix)
 
 
 def _succeeded(subject: Subject, query: Query, successor: Replacement) -> Diagnosis:

@@ -79,9 +79,7 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
             asked = requirements.asked(examined)
             findings += [root.finding() for root in found if not is_optional(root, asked)]
             notes += [_optional(root) for root in found if is_optional(root, asked)]
-            notes += [
-                f"{fact.module} can be imported after others only: {fact.error}" for fact in looked.late
-            ]
+            notes += _remarks(looked)
     weighed = _weighed(examined, unmet, compiled, found, imported=looked is not None)
     for violation, why in weighed:
         if why is None:
@@ -95,6 +93,15 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
         native=compiled,
         looked=looked,
     )
+
+
+def _remarks(looked: Looked) -> Iterator[str]:
+    """Yield what is to be said of modules that neither imported by themselves nor count as failed."""
+    if looked.unsure:
+        names = [fact.module for fact in looked.unsure]
+        yield f"{len(names)} more modules failed after these, and were not tried alone: {listed(names)}"
+    for fact in looked.late:
+        yield f"{fact.module} can be imported after others only: {fact.error}"
 
 
 def _weighed(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from compat.errors import PreparationError
-from compat.matrix.watch import child_variables, how_ended, kill_group
+from compat.matrix.process import how_ended, kill_group
+from compat.matrix.watch import child_variables
 
 SURVEY = Path(__file__).with_name("survey.py")
 LONGEST = 300

@@ -22,6 +22,9 @@ from compat.symbols import Status
 REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
 """What a name is of which the index says that it is no stub, though it may look like one."""
 
+RETRIES = 20
+"""Modules that are tried in a process of their own: each takes seconds, and causes are few."""
+
 LOG_ROOM = 16_000_000
 """Bytes that the children may print; nobody reads them."""
 
@@ -45,6 +48,8 @@ class Looked:
     """What importing gave."""
 
     failed: tuple[ModuleFact, ...]
+    unsure: tuple[ModuleFact, ...]
+    """Modules that failed after others had failed in the same process, and were not tried alone."""
     late: tuple[ModuleFact, ...]
     """Modules that cannot be imported first, and can after others."""
     stubs: tuple[Stub, ...]
@@ -103,8 +108,10 @@ def look(examined: Examined, world: World, folder: Path, timeout: float, progres
     facts = dict(_facts(examined, expected, folder, timeout, progress))
     stubs = [stub for module in expected for stub in _stubs(world, module, facts[module.module])]
     bound = sum(fact.bound for module in facts.values() for fact in (module.names or {}).values())
+    failed = [fact for fact in facts.values() if not fact.imported and fact.names is None]
     return Looked(
-        failed=tuple(fact for fact in facts.values() if not fact.imported and fact.names is None),
+        failed=tuple(fact for fact in failed if fact.confirmed),
+        unsure=tuple(fact for fact in failed if not fact.confirmed),
         late=tuple(fact for fact in facts.values() if not fact.imported and fact.names is not None),
         stubs=tuple(stubs),
         modules=len(expected),
@@ -131,7 +138,7 @@ def _facts(
             timeout=timeout,
             variables={**variables(), "PYTHONUSERBASE": examined.user_base},
             probe=(probe,),
-            trusting=True,
+            retries=RETRIES,
             room=LOG_ROOM,
         )
         with closing(watcher.facts(expected)) as facts:

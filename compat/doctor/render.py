@@ -20,7 +20,7 @@ def as_text(checkup: Checkup) -> str:
     ]
     if checkup.looked is not None:
         looked = checkup.looked
-        fine = looked.modules - len(looked.failed) - len(looked.late)
+        fine = looked.modules - len(looked.failed) - len(looked.unsure) - len(looked.late)
         lines.append(f"imports  {fine} of {looked.modules} quantization modules, {looked.symbols} symbols")
     count = len(checkup.findings)
     lines.append(f"findings  {count or 'none'}")
@@ -40,6 +40,7 @@ def as_json(checkup: Checkup) -> str:
         imports = {
             "modules": looked.modules,
             "failed": sorted(fact.module for fact in looked.failed),
+            "unsure": sorted(fact.module for fact in looked.unsure),
             "late": sorted(fact.module for fact in looked.late),
             "stubs": sorted(f"{stub.module}:{stub.name}" for stub in looked.stubs),
             "symbols": looked.symbols,

@@ -3,9 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from compat.index.reader import Index
 from compat.index.world import Environment, World
 from compat.releases import KERNELS, SGLANG
@@ -32,6 +29,9 @@ def pinned(index: Index, package: str, position: int) -> dict[str, int]:
     """Return what `companions` does, from the requirements of the release."""
     if package != SGLANG:
         return {}
+    from packaging.requirements import Requirement  # a built index has the answers
+    from packaging.utils import canonicalize_name
+
     for line in index.requires_dist(package, position):
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)

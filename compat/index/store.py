@@ -4,7 +4,6 @@ Rows are intervals: a binding that stays the same from release to release is one
 release, given as positions in the package's ordered list of releases.
 """
 
-import hashlib
 import json
 import sqlite3
 import zlib
@@ -14,11 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.version import Version
-
 from compat.errors import DiskError
-from compat.files import replacing
 from compat.index.rows import Row
 from compat.index.succession import Succession
 from compat.symbols import KINDS, STATUSES, split_location
@@ -90,6 +85,9 @@ class ReleaseRow:
     @property
     def torch(self) -> str | None:
         """The version of torch that it pins, when it pins one."""
+        from packaging.requirements import Requirement  # readers of the index need not load it
+        from packaging.version import Version
+
         requirements = (Requirement(line) for line in self.requires_dist)
         pins = {
             specifier.version
@@ -152,6 +150,8 @@ def write_index(
     Raises:
         DiskError: the disk of `target` is full or refuses.
     """
+    from compat.files import replacing
+
     ordered = sorted(contents, key=lambda content: content.package)
     with _disk_errors(target), replacing(target) as part:
         with closing(sqlite3.connect(part)) as database:
@@ -182,6 +182,8 @@ def unpacked(kept: str | bytes) -> str:
 
 def data_digest(path: Path = SHIPPED) -> str:
     """Return the SHA-256 of the index file, in hexadecimal."""
+    import hashlib
+
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while chunk := file.read(1 << 20):

@@ -1,17 +1,25 @@
 """`python -m compat.matrix list|plan|run|report|gate`."""
 
 import argparse
+import re
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from compat import cli, errors
 from compat.cells import Cell, Level
+from compat.errors import UsageError
 from compat.matrix import gate, report, run
+from compat.matrix.cell import LIMIT
 from compat.matrix.environment import Plan
 from compat.matrix.sources import Shipped
 from compat.matrix.spec import Matrix, read_matrix
 from compat.releases import Pair
+
+NODE_ENVS = Path(tempfile.gettempdir()) / "compat-matrix"
+"""Where the nodes of a cluster make their environments, unless told otherwise."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,13 +36,15 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _list(arguments: argparse.Namespace, matrix: Matrix, _reports: Path) -> int:
+    pairs, levels = matrix.select(arguments.pairs or ["*"]), _levels(arguments.level)
     if arguments.format == "json":
-        print(cli.document("matrix list", pairs=[_pair_document(pair) for pair in matrix.pairs]))
+        print(cli.document("matrix list", pairs=[_pair_document(pair) for pair in pairs]))
     elif arguments.format == "github":
-        print(report.as_github([{"pair": pair.id, "python": pair.python} for pair in matrix.pairs]))
+        cells = [(pair, Cell(pair_id=pair.id, level=level)) for pair in pairs for level in levels]
+        print(report.as_github([_job_document(pair, cell) for pair, cell in cells]))
     else:
         width = max(map(len, matrix.ids))
-        for pair in matrix.pairs:
+        for pair in pairs:
             print(f"{pair.id:<{width}}  Python {pair.python}  {pair.describe()}")
     return errors.CLEAN
 
@@ -53,13 +63,22 @@ def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
 def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     pairs = matrix.select(arguments.ids)
     options = _options(arguments, reports)
-    outcomes = run.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
+    if arguments.engine == "ray":
+        from compat.matrix import ray_engine
+
+        engine = ray_engine.Engine(address=arguments.address, root=arguments.matrix.parent.resolve())
+        options = replace(options, envs=arguments.envs or NODE_ENVS)
+        outcomes = ray_engine.run_on_ray(pairs, Shipped(Path("locks")), options, engine)
+    elif arguments.address:
+        raise UsageError("--address is for --engine ray")
+    else:
+        outcomes = run.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
     print(report.as_json(outcomes) if arguments.format == "json" else report.as_text(outcomes))
     return run.exit_code(outcomes)
 
 
 def _report(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
-    outcomes = report.read_outcomes(reports, matrix.ids)
+    outcomes = report.read_outcomes(reports, _cells(matrix))
     report.write_reports(outcomes, reports)
     print(report.as_json(outcomes) if arguments.format == "json" else report.as_text(outcomes))
     cli.say(f"written to {reports}: {', '.join(report.NAMES)}")
@@ -68,8 +87,13 @@ def _report(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int
 
 def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     pairs = matrix.select(arguments.pairs or ["*"])
-    result = gate.read_gate([pair.id for pair in pairs], Level(arguments.require), reports)
-    if arguments.format == "json":
+    sources = Shipped(arguments.matrix.parent / "locks")
+    result = gate.read_gate(pairs, Level(arguments.require), reports, sources)
+    if arguments.format == "junit":
+        print(report.as_junit(result.required))
+    elif arguments.format == "markdown":
+        print(report.as_gate(result.required, open_=result.open))
+    elif arguments.format == "json":
         cells = [outcome.document() for outcome in result.required]
         print(cli.document("matrix gate", open=result.open, required=cells))
     else:
@@ -87,6 +111,9 @@ def _options(arguments: argparse.Namespace, reports: Path) -> run.Options:
         reports=reports,
         envs=(arguments.envs or root / ".matrix").resolve(),
         timeout=getattr(arguments, "timeout", run.TIMEOUT),
+        limit=getattr(arguments, "limit", LIMIT),
+        levels=_levels(arguments.level),
+        max_disk=getattr(arguments, "max_disk", None),
         keep=getattr(arguments, "keep", False),
         rerun=arguments.rerun,
     )
@@ -100,7 +127,7 @@ def _pair_document(pair: Pair) -> dict[str, object]:
         "sglang_extras": list(pair.sglang_extras),
         "vllm": str(pair.vllm) if pair.vllm else None,
         "overrides": dict(pair.overrides),
-        "cells": [Cell(pair_id=pair.id).id],
+        "cells": [{"id": Cell(pair_id=pair.id, level=level).id, "level": level.value} for level in Level],
         "expect": [
             {"location": entry.location, "reason": entry.reason, "link": entry.link, "when": entry.when}
             for entry in pair.expect
@@ -108,9 +135,22 @@ def _pair_document(pair: Pair) -> dict[str, object]:
     }
 
 
+def _job_document(pair: Pair, cell: Cell) -> dict[str, object]:
+    return {"pair": pair.id, "python": pair.python, "cell": cell.id, "level": cell.level.value}
+
+
+def _levels(text: str) -> tuple[Level, ...]:
+    return tuple(Level) if text == "all" else (Level(text),)
+
+
+def _cells(matrix: Matrix) -> list[Cell]:
+    return [Cell(pair_id=pair.id, level=level) for pair in matrix.pairs for level in Level]
+
+
 def _plan_document(plan: Plan) -> dict[str, object]:
     return {
         "id": plan.pair_id,
+        "cell": plan.cell_id or Cell(pair_id=plan.pair_id).id,
         "modules": plan.modules,
         "download_bytes": 0 if plan.cached else plan.download_bytes,
         "disk_bytes": plan.disk_bytes + plan.cache_bytes,
@@ -127,6 +167,13 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return seconds
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size (write one such as 60GB)")
+    return int(float(found[1]) * 10 ** (3 * " kMGT".index(found[2] or " ")))
 
 
 def _parser() -> cli.Parser:
@@ -146,7 +193,9 @@ def _parser() -> cli.Parser:
         added.add_argument("--format", choices=formats, default="text")
         return added
 
-    command("list", _list, "List the pairs.", ("text", "json", "github"))
+    added = command("list", _list, "List the pairs.", ("text", "json", "github"))
+    _add_level(added)
+    added.add_argument("--pairs", nargs="+", metavar="ID", help="ids or globs (default: all)")
     for name, call, text in (
         ("plan", _plan, "Tell what a run would take; install nothing."),
         ("run", _run, "Install each pair, import every listed name, compare. Reports go to reports/CELL/."),
@@ -158,6 +207,7 @@ def _parser() -> cli.Parser:
         added.add_argument(
             "--envs", type=Path, metavar="DIR", help="where environments are made (default: .matrix)"
         )
+        _add_level(added)
         added.add_argument("--rerun", action="store_true", help="run cells again that are finished")
         if name == "run":
             added.add_argument(
@@ -167,11 +217,35 @@ def _parser() -> cli.Parser:
                 "--timeout", type=_seconds, default=run.TIMEOUT, metavar="S",
                 help="seconds without progress after which a module hangs (default: %(default)g)",
             )  # fmt: skip
+            added.add_argument(
+                "--engine", choices=("local", "ray"), default="local",
+                help="where the cells run: one after another here, or as tasks of a Ray cluster",
+            )  # fmt: skip
+            added.add_argument(
+                "--address", help="of the Ray cluster (default: the environment's, else a local one)"
+            )
+            added.add_argument(
+                "--max-disk", type=_bytes, metavar="SIZE",
+                help="what uv's cache and the environments may take together, such as 60GB (default: all)",
+            )  # fmt: skip
+            added.add_argument(
+                "--limit", type=_seconds, default=LIMIT, metavar="S",
+                help="seconds for a whole cell; then all that it started is ended (default: %(default)g)",
+            )  # fmt: skip
     command("report", _report, "Write matrix.json, .md, .html and junit.xml from the outcome files alone.")
-    added = command("gate", _gate, "Exit 1 unless every required cell passed.")
+    added = command(
+        "gate", _gate, "Exit 1 unless every required cell passed.", ("text", "json", "junit", "markdown")
+    )
     added.add_argument("--require", choices=[level.value for level in Level], required=True)
     added.add_argument("--pairs", nargs="+", metavar="ID", help="ids or globs (default: all)")
     return parser
+
+
+def _add_level(parser: cli.Parser) -> None:
+    parser.add_argument(
+        "--level", choices=[*(level.value for level in Level), "all"], default=Level.IMPORT.value,
+        help="how deep: the imports, or the tests on the GPU (default: %(default)s)",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Running one cell: install, look, judge."""
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -10,22 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from compat import cli, files
-from compat.cells import Cell, Digests, Outcome, State
-from compat.errors import DiskError, NetworkError, PreparationError
+from compat.cells import Cell, Digests, Level, Outcome, State
+from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationError
 from compat.expectation import ModuleExpectation
 from compat.locks import Lock
-from compat.matrix import environment, known, uv
+from compat.matrix import environment, kernels, known, uv
 from compat.matrix.environment import Plan
 from compat.matrix.facts import ModuleFact
+from compat.matrix.intact import check_installed
 from compat.matrix.sources import Sources
 from compat.matrix.verdict import judge
-from compat.matrix.watch import Watcher
+from compat.matrix.watch import Watcher, child_variables
 from compat.matrix.workspace import Workspace, claimed
 from compat.progress import on_terminal
-from compat.releases import Pair
+from compat.releases import KERNELS, Pair
 
 FULL = 50_000_000
 """With fewer bytes free than this after a run, what failed may have failed for want of disk."""
+
+
+LIMIT = 3600.0
+"""Seconds; a slow line needs minutes for 5 GB, and some kernels are compiled for minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +48,15 @@ class Job:
     reports: Path
     timeout: float
     """Seconds without progress after which a module hangs."""
+    level: Level = Level.IMPORT
+    limit: float = LIMIT
+    """Seconds for the whole cell, after which all that it has started is ended."""
     keep: bool = False
 
     @property
     def cell(self) -> Cell:
         """The cell."""
-        return Cell(pair_id=self.pair.id)
+        return Cell(pair_id=self.pair.id, level=self.level)
 
     @property
     def folder(self) -> Path:
@@ -67,7 +76,10 @@ def run_cell(job: Job) -> Outcome:
     (job.folder / "outcome.json").unlink(missing_ok=True)
     with claimed(job.envs, job.pair.id, job.lock.digest) as space:
         try:
-            outcome = _checked(job, space, outcome)
+            outcome = _checked(job, space, outcome, begun + job.limit)
+        except OutOfTimeError as error:
+            reason = f"not over after {job.limit:g} s: {error}"
+            outcome = replace(outcome, state=State.FAILED, reason=reason)
         except (PreparationError, DiskError, NetworkError) as error:
             outcome = replace(outcome, state=State.BLOCKED, reason=str(error))
         except OSError as error:
@@ -81,9 +93,9 @@ def run_cell(job: Job) -> Outcome:
     return outcome
 
 
-def blocked(job: Job, reason: str) -> Outcome:
+def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> Outcome:
     """Return and write the outcome of a cell that cannot even be begun."""
-    outcome = replace(_begun(job), state=State.BLOCKED, reason=reason)
+    outcome = replace(_begun(job), state=state, reason=reason)
     (job.folder / "log.txt").unlink(missing_ok=True)
     outcome.write(job.folder / "outcome.json")
     return outcome
@@ -110,32 +122,64 @@ def _begun(job: Job) -> Outcome:
     )
 
 
-def _checked(job: Job, space: Workspace, outcome: Outcome) -> Outcome:
-    _install(job, space)
+def why_not_here(job: Job) -> str:
+    """Return why this machine has nothing to run the cell on; empty when it has."""
+    if job.level is Level.GPU and not host()["driver"]:
+        return "no GPU: this machine has no NVIDIA driver"
+    return ""
+
+
+def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outcome:
+    _install(job, space, until)
+    check_installed(space.environment, {release.package for release in job.pair.releases} | set(KERNELS))
     watcher = Watcher(
         python=environment.interpreter(space.environment),
         folder=space.folder,
         log=space.log,
         timeout=job.timeout,
+        until=until,
     )
     machine = watcher.machine()
     cuda = bool(machine.get("cuda"))
+    outcome = replace(outcome, machine=_machine(outcome, machine))
+    if job.level is Level.GPU:
+        return _tested(job, space, outcome, until, cuda=cuda)
     expected = job.sources.expectations(job.pair, job.lock, cuda=cuda)
     facts = _look(job, watcher, expected)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
             f"{job.pair.id}: the disk of {space.folder} is full; free some space and run it again"
         )
-    return _judged(job, replace(outcome, machine=_machine(outcome, machine)), expected, facts, cuda=cuda)
+    return _judged(job, outcome, expected, facts, cuda=cuda)
 
 
-def _install(job: Job, space: Workspace) -> None:
+def _tested(job: Job, space: Workspace, outcome: Outcome, until: float, *, cuda: bool) -> Outcome:
+    """Run the GPU tests, when there is a GPU."""
+    if not cuda:
+        return replace(outcome, state=State.NOT_RUN, reason="no GPU: the pair's torch finds none")
+    bench = kernels.Bench(
+        python=environment.interpreter(space.environment),
+        tools=space.folder / "tools",
+        tests=job.sources.gpu_tests(),
+        folder=space.folder,
+        log=space.log,
+        variables=child_variables(os.environ),
+        until=until,
+    )
+    with on_terminal(f"{job.cell.id}: GPU tests", None) as progress:
+        kernels.install_tools(job.uv, bench, progress)
+        ran = kernels.run_tests(bench, progress)
+    return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
+
+
+def _install(job: Job, space: Workspace, until: float) -> None:
     if not space.reused:
         title, seconds = f"{job.pair.id}: installing", round(job.plan.seconds)
         with on_terminal(title, seconds) as progress:
-            uv.run(environment.venv_command(job.uv, job.pair.python, space.environment), space.log, progress)
+            empty = environment.venv_command(job.uv, job.pair.python, space.environment)
+            uv.run(empty, space.log, progress, until=until)
             install = environment.install_command(job.uv, space.environment, job.lock.requirements)
-            uv.run(install, space.log, progress)
+            uv.run(install, space.log, progress, until=until)
     if job.keep:
         space.keep()
 

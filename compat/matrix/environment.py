@@ -1,6 +1,7 @@
 """What installing a pair takes: uv's argument lists, and the plan with disk and time. Starts no process."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class Plan:
     """Whether cache and environment share a disk: uv then links, and each file counts once."""
     finished: str = ""
     """Why there is nothing to do, when there is not."""
+    cell_id: str = ""
+    """The cell, when it is not the one of the level `import`."""
 
     @property
     def disk_bytes(self) -> int:
@@ -56,11 +59,11 @@ class Plan:
     def line(self) -> str:
         """Return the plan in one line."""
         if self.finished:
-            return f"{self.pair_id}: {self.finished}"
+            return f"{self.cell_id or self.pair_id}: {self.finished}"
         fetched = "nothing to download" if self.cached else f"downloads up to {size(self.download_bytes)}"
         disk = size(self.disk_bytes + self.cache_bytes)
         return (
-            f"{self.pair_id} ({self.describe}): {self.modules} modules, {fetched}, "
+            f"{self.cell_id or self.pair_id} ({self.describe}): {self.modules} modules, {fetched}, "
             f"needs up to {disk} of disk and about {duration(self.seconds)}"
         )
 
@@ -115,8 +118,22 @@ def reason_of(output: str, code: int) -> str:
         return _without_addresses(f"uv ended with {code}: {last}")
     head = lines[marks[0]].removeprefix("error:").strip()
     rest = [line for line in lines[marks[0] + 1 :] if line]
-    causes = [line.partition("Caused by:")[2].strip() for line in rest if "Caused by:" in line] or rest[:1]
+    causes = _causes(lines[marks[0] + 1 :]) or rest[:1]
     return _without_addresses(": ".join(["uv", head.rstrip(":"), *causes[-1:]]))
+
+
+def _causes(lines: Sequence[str]) -> list[str]:
+    """Return the causes below an error, each whole: uv breaks long lines."""
+    causes: list[str] = []
+    inside = False
+    for line in lines:
+        found = re.match(r"(?:Caused by|cause):\s*(.*)", line)  # as older and newer uv call it
+        if found:
+            causes.append(found[1])
+        elif inside and line:
+            causes[-1] += f" {line}"
+        inside = bool(found) or (inside and bool(line))
+    return causes
 
 
 def _without_addresses(line: str) -> str:

@@ -58,6 +58,8 @@ class ModuleFact:
     unlisted: Mapping[str, str] = field(default_factory=dict)
     """Bound names that the index does not list, each with what it is."""
     seconds: float = 0.0
+    confirmed: bool = True
+    """Whether a failure is the module's own, and not what an earlier one in the same process left behind."""
 
     @property
     def imported(self) -> bool:

@@ -274,6 +274,31 @@ def examine(records: Records, task: dict[str, Any]) -> None:
     )
 
 
+def preloaded(modules: list[str]) -> bool:
+    """Import what all modules need and none changes; return whether each gets a copy of this process."""
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    except BaseException:
+        return False
+    return bool(modules)
+
+
+def examine_apart(records: Records, task: dict[str, Any]) -> None:
+    """Examine a module in a forked copy of this process, which no other module has touched."""
+    child = os.fork()
+    if not child:
+        die_with_parent()
+        examine(records, task)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if status:
+        number = os.WTERMSIG(status)
+        how = f"crashed: signal {number} ({signal.Signals(number).name})" if number else "left before its end"
+        error = {"type": "", "text": how, "where": ""}
+        records.write("module", module=task["module"], imported=False, error=error)
+
+
 def die_with_parent() -> None:
     """Ask Linux to end this process when its parent dies, even when that is killed outright."""
     set_parent_death_signal = 1
@@ -296,8 +321,12 @@ def main() -> None:
         limit_output(task["room"])
     if task.get("machine"):
         records.write("machine", **machine())
+    apart = preloaded(task.get("preload", []))
     for module in task["modules"]:
-        examine(records, module)
+        if apart:
+            examine_apart(records, module)
+        else:
+            examine(records, module)
     records.write("done")
     sys.stdout.flush()
     sys.stderr.flush()

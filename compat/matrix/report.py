@@ -8,30 +8,34 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from compat import cli, files
-from compat.cells import Cell, Outcome, State, read_outcome
+from compat.cells import Cell, Outcome, State, read_any_outcome, read_outcome
 from compat.errors import NothingSelectedError
 from compat.matrix import table
 
 NAMES = ("matrix.json", "matrix.md", "matrix.html", "junit.xml")
 
 
-def read_outcomes(reports: Path, order: Sequence[str] = ()) -> tuple[Outcome, ...]:
+def read_outcomes(reports: Path, cells: Sequence[Cell] = ()) -> tuple[Outcome, ...]:
     """Return the outcome of every cell that has a folder.
 
     Args:
         reports: the folder of all reports.
-        order: pair ids in the order in which to tell them; others follow by name.
+        cells: those of the matrix, in the order in which to tell them; others follow by name.
 
     Raises:
         NothingSelectedError: there is none.
     """
-    folders = sorted(path.name for path in reports.iterdir() if path.is_dir()) if reports.is_dir() else []
-    cells = [cell for cell in map(Cell.of_folder, folders) if cell]
-    if not cells:
+    folders = (
+        {path.name: path for path in sorted(reports.iterdir()) if path.is_dir()} if reports.is_dir() else {}
+    )
+    known = [cell for cell in cells if cell.id in folders]
+    for cell in known:
+        del folders[cell.id]
+    outcomes = [read_outcome(reports / cell.id / "outcome.json", cell) for cell in known]
+    outcomes += [read_any_outcome(path) for path in folders.values() if (path / "outcome.json").exists()]
+    if not outcomes:
         raise NothingSelectedError(f"{reports} holds no cell (run `python -m compat.matrix run ID…` first)")
-    place = {pair_id: at for at, pair_id in enumerate(order)}
-    cells.sort(key=lambda cell: (place.get(cell.pair_id, len(place)), cell.id))
-    return tuple(read_outcome(reports / cell.id / "outcome.json", cell) for cell in cells)
+    return tuple(outcomes)
 
 
 def write_reports(outcomes: Sequence[Outcome], reports: Path) -> None:
@@ -54,6 +58,13 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
             lines += ["", f"**{outcome.cell.id}** {outcome.state.value}: {_plain(outcome.reason)}", ""]
             lines += [f"- `{entry.location}`: {_plain(_said(entry))}" for entry in outcome.disagreements]
     return "\n".join(lines)
+
+
+def as_gate(outcomes: Sequence[Outcome], *, open_: bool) -> str:
+    """Return the verdict of a gate for a CI job's summary."""
+    passed = sum(outcome.passed for outcome in outcomes)
+    head = f"**{'open' if open_ else 'shut'}**: {passed} of {len(outcomes)} required cells passed"
+    return f"{head}\n\n{as_markdown(outcomes)}"
 
 
 def as_html(outcomes: Sequence[Outcome]) -> str:

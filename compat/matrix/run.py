@@ -6,15 +6,16 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compat.cells import Cell, Digests, Outcome, State, read_outcome
+from compat.cells import Cell, Digests, Level, Outcome, State, read_outcome
 from compat.cli import say
-from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, DiskError
-from compat.matrix import environment, uv, workspace
-from compat.matrix.cell import Job, blocked, host, run_cell
+from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
+from compat.matrix import budget, environment, uv, workspace
+from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.environment import Plan
+from compat.matrix.estimate import Estimate
 from compat.matrix.sources import Sources, digests
 from compat.progress import Lines
 from compat.releases import Pair
@@ -31,6 +32,11 @@ class Options:
     envs: Path
     timeout: float = TIMEOUT
     """Seconds without progress after which a module hangs."""
+    limit: float = LIMIT
+    """Seconds for a whole cell."""
+    levels: tuple[Level, ...] = (Level.IMPORT,)
+    max_disk: int | None = None
+    """Bytes that uv's cache and the environments may take together; None for what the disk has."""
     keep: bool = False
     rerun: bool = False
 
@@ -39,6 +45,8 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tupl
     """Return one outcome for each pair, from a run or from the report of an earlier one that still holds.
 
     The plan of all of them is told before the first download.
+
+    Whatever happens in one cell, the others are run.
 
     Raises:
         UsageError: a lock is missing, or another process is running one of the pairs.
@@ -49,7 +57,25 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tupl
         jobs = list(plan_pairs(pairs, sources, options))
         for job in jobs:
             say(job.plan.line())
-        return tuple(_outcome(job, options) for job in jobs)
+        return _run_all(jobs, options)
+
+
+def _run_all(jobs: Sequence[Job], options: Options) -> tuple[Outcome, ...]:
+    """Run the jobs one after another; one that is refused is told when the others are done."""
+    outcomes, refused = [], list[CompatError]()
+    clock = Estimate([job.plan.seconds for job in jobs if not job.plan.finished])
+    for place, job in enumerate(jobs):
+        following = jobs[place + 1] if place + 1 < len(jobs) else None
+        shared = following is not None and following.pair == job.pair and not following.plan.finished
+        try:
+            space = _Room(options=options, done=jobs[:place], left=jobs[place:])
+            outcomes.append(_outcome(replace(job, keep=job.keep or shared), space, clock))
+        except UsageError as error:
+            say(f"error: {error}")
+            refused.append(error)
+    if refused:
+        raise refused[0]
+    return tuple(outcomes)
 
 
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
@@ -57,11 +83,13 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
     tool = uv.find_uv()
     workspace.make_root(options.envs)
     linked = _share_a_disk(options.envs, uv.cache_folder(tool))
-    for pair in pairs:
+    for pair, level in ((pair, level) for pair in pairs for level in options.levels):
         lock = sources.lock(pair)
-        now = digests(pair, lock, sources)
-        earlier = read_outcome(_outcome_path(pair, options), Cell(pair_id=pair.id))
+        now = digests(pair, lock, sources, level)
+        cell = Cell(pair_id=pair.id, level=level)
+        earlier = read_outcome(outcome_path(cell, options.reports), cell)
         plan = Plan(
+            cell_id="" if level is Level.IMPORT else cell.id,
             pair_id=pair.id,
             describe=pair.describe(),
             modules=len(sources.expectations(pair, lock, cuda=False)),
@@ -81,6 +109,8 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             envs=options.envs,
             reports=options.reports,
             timeout=options.timeout,
+            level=level,
+            limit=options.limit,
             keep=options.keep,
         )
 
@@ -120,26 +150,50 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _outcome(job: Job, options: Options) -> Outcome:
-    if job.plan.finished:
-        return read_outcome(_outcome_path(job.pair, options), job.cell)
-    try:
-        _check_room(job)
-    except DiskError as error:
-        say(f"error: {error}")
-        return blocked(job, str(error))
-    say(f"{job.pair.id}: running; its log grows in {job.envs / job.pair.id}.log")
-    outcome = run_cell(job)
-    say(f"{job.pair.id}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
-    return outcome
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """What decides whether there is room for a cell."""
 
+    options: Options
+    done: Sequence[Job]
+    left: Sequence[Job]
+    """The cell itself first."""
 
-def _check_room(job: Job) -> None:
-    free = shutil.disk_usage(job.envs).free
-    environment.check_room(job.plan.disk_bytes, free, job.envs, job.pair.id)
-    if job.plan.cache_bytes:
+    def check(self, job: Job, promised: int) -> None:
+        """Do nothing when the cell fits beside all that other cells have been promised.
+
+        Raises:
+            DiskError: it does not.
+        """
+        free = shutil.disk_usage(job.envs).free
+        environment.check_room(promised, free, job.envs, job.pair.id)
         cache = _existing(uv.cache_folder(job.uv))
-        environment.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
+        if job.plan.cache_bytes:
+            environment.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
+        if self.options.max_disk is not None:
+            limit = budget.Budget(limit=self.options.max_disk, cache=cache, uv=job.uv)
+            done, left = ([each.lock.packages for each in jobs] for jobs in (self.done, self.left))
+            limit.make_room(promised + job.plan.cache_bytes, done, left)
+
+
+def _outcome(job: Job, room: _Room, clock: Estimate) -> Outcome:
+    name = job.plan.cell_id or job.pair.id
+    if job.plan.finished:
+        return read_outcome(outcome_path(job.cell, job.reports), job.cell)
+    if reason := why_not_here(job):
+        say(f"{name}: {State.NOT_RUN.value}: {reason}")
+        return not_begun(job, reason, State.NOT_RUN)
+    with budget.promised(job.envs, job.pair.id, job.plan.disk_bytes) as promised:
+        try:
+            room.check(job, promised)
+        except DiskError as error:
+            say(f"error: {error}")
+            return not_begun(job, str(error))
+        say(f"{name}: running{clock.line()}; its log grows in {job.envs / job.pair.id}.log")
+        outcome = run_cell(job)
+    clock.done(outcome.seconds)
+    say(f"{name}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
+    return outcome
 
 
 def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
@@ -161,5 +215,6 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _outcome_path(pair: Pair, options: Options) -> Path:
-    return options.reports / Cell(pair_id=pair.id).id / "outcome.json"
+def outcome_path(cell: Cell, reports: Path) -> Path:
+    """Return where the outcome of a cell is kept."""
+    return reports / cell.id / "outcome.json"

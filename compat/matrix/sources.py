@@ -7,11 +7,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
-from compat.cells import Digests
+from compat.cells import Digests, Level
 from compat.errors import UsageError
 from compat.expectation import ModuleExpectation
 from compat.locks import Inputs, Lock, command, read_lock
-from compat.matrix import facts, known, probe, verdict, watch
+from compat.matrix import facts, kernels, known, probe, verdict, watch
 from compat.releases import Pair
 
 
@@ -26,6 +26,9 @@ class Sources(Protocol):
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         """Return what the index says of every module that is to be checked."""
+
+    def gpu_tests(self) -> Path:
+        """Return the folder of the tests that a cell of the level `gpu` runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ class Shipped:
 
         return expectations(pair, lock, cuda=cuda)
 
+    def gpu_tests(self) -> Path:
+        """Return the folder of the GPU tests, in the project to which the locks belong."""
+        return self.locks.resolve().parent / "tests" / "gpu"
+
 
 def _check_releases(pair: Pair) -> None:
     from compat.index.reader import Index
@@ -75,11 +82,10 @@ def _check_releases(pair: Pair) -> None:
         )
 
 
-def digests(pair: Pair, lock: Lock, sources: Sources) -> Digests:
+def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPORT) -> Digests:
     """Return all that an outcome of `pair` depends on, the machine aside."""
-    return Digests(
-        pair=pair_digest(pair), lock=lock.digest, index=sources.index_digest(), probe=probe_digest()
-    )
+    judging = probe_digest() if level is Level.IMPORT else tests_digest(sources.gpu_tests())
+    return Digests(pair=pair_digest(pair), lock=lock.digest, index=sources.index_digest(), probe=judging)
 
 
 def pair_digest(pair: Pair) -> str:
@@ -87,6 +93,15 @@ def pair_digest(pair: Pair) -> str:
     expect = [[entry.location, entry.reason, entry.link, entry.when, entry.spreads] for entry in pair.expect]
     content = [pair.python, [str(requirement) for requirement in pair.requirements], expect]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def tests_digest(folder: Path) -> str:
+    """Return the digest of the GPU tests, and of the code that they test and that runs them."""
+    tested = Path(kernels.__file__).parent.parent / "quant"
+    digest = hashlib.sha256()
+    for path in [Path(kernels.__file__), *sorted(folder.rglob("*.py")), *sorted(tested.rglob("*.py"))]:
+        digest.update(f"{path.name} ".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def probe_digest() -> str:

@@ -17,6 +17,7 @@ HEAD = (
     "unchecked",
     "disagree",
     "expected",
+    "tests",
     "time",
     "disk",
 )
@@ -44,11 +45,16 @@ def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
                     outcome.counts.expected,
                 )
             ),
+            _tests(outcome),
             duration(outcome.seconds),
             size(outcome.peak_bytes),
         )
         for outcome in outcomes
     ]
+
+
+def _tests(outcome: Outcome) -> str:
+    return f"{outcome.counts.tests_passed}/{outcome.counts.tests}" if outcome.counts.tests else "-"
 
 
 def text(outcomes: Sequence[Outcome]) -> str:

@@ -3,14 +3,13 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from compat.errors import MissingToolError, PreparationError
 from compat.matrix import environment
-from compat.matrix.watch import kill_group
+from compat.matrix.process import run_logged
 from compat.progress import Progress
 
 
@@ -52,36 +51,21 @@ def ask(command: Sequence[str]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def run(command: Sequence[str], log: BinaryIO, progress: Progress) -> None:
+def run(command: Sequence[str], log: BinaryIO, progress: Progress, *, until: float = float("inf")) -> None:
     """Run a long command, its output in the log; `progress` advances once a second.
-
-    The command is in a process group of its own and ends with this function, however that ends.
 
     Args:
         command: program and arguments.
         log: an unbuffered file, open for reading and appending.
         progress: told of every second.
+        until: the value of `time.monotonic()` at which it is ended.
 
     Raises:
         PreparationError: the command failed; the message is its own shortest explanation.
+        OutOfTimeError: it was not done by then.
     """
-    log.write(f"$ {' '.join(command)}\n".encode())
     begin = log.seek(0, os.SEEK_END)
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    told, started = 0, time.monotonic()
-    try:
-        while True:
-            try:
-                code = process.wait(0.2)
-                break
-            except subprocess.TimeoutExpired:
-                passed = int(time.monotonic() - started)
-                progress.advance(passed - told)
-                told = passed
-    finally:
-        kill_group(process)
+    code = run_logged(command, log, progress, until=until)
     if code:
         log.seek(begin)
         raise PreparationError(environment.reason_of(log.read().decode(errors="replace"), code))

@@ -2,23 +2,24 @@
 
 import json
 import os
-import signal
 import subprocess
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from compat.errors import PreparationError
+from compat.errors import OutOfTimeError, PreparationError
 from compat.expectation import ModuleExpectation
 from compat.matrix.facts import ModuleFact
+from compat.matrix.process import how_ended, kill_group
 
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
 HUNG = "hung"
+CLEAN = ("torch",)
+"""What every module under test imports first, and none of them changes."""
 CIRCULAR = "circular import"
 LOOK_EVERY = 0.05
 """Seconds between two looks at the records of a child."""
@@ -37,11 +38,14 @@ class Watcher:
     """Takes all that the children print."""
     timeout: float
     """Seconds without progress after which a child hangs."""
+    until: float = float("inf")
+    """The value of `time.monotonic()` at which the cell has to be over."""
     variables: Mapping[str, str] = field(default_factory=lambda: child_variables(os.environ))
     probe: tuple[str | Path, ...] = ("-I", PROBE)
     """How Python is told to run the probe; isolated, so that nothing outside of the environment counts."""
-    trusting: bool = False
-    """Whether a failure that was confirmed for one module is believed of others that fail alike."""
+    retries: int | None = None
+    """How many doubtful modules are tried once more, each in a child of its own; None: all of them. With a
+    limit, a failure that was confirmed for one module is believed of others that fail alike."""
     room: int = 256_000_000
     """Bytes that one child may add to the log: a flood must not fill the disk."""
 
@@ -86,12 +90,22 @@ class Watcher:
                 doubtful.append(seen)
                 continue
             yield seen.fact
+        # That such a module was imported is mostly an earlier one's doing. A look into copies of a clean
+        # process is cheap; what fails in there has failed.
+        surprising = [seen.task for seen in doubtful if seen.fact.module in hopeless]
+        refused = {seen.fact.module: seen.fact for seen in self._shared(surprising, CLEAN)}
         confirmed: set[tuple[str, str]] = set()
+        retried = 0
         for seen in doubtful:
-            failure = (seen.fact.error, seen.fact.where)
-            if self.trusting and failure in confirmed:
-                yield seen.fact
+            fact = refused.get(seen.fact.module)
+            if fact is not None and not fact.imported:
+                yield fact
                 continue
+            known = (seen.fact.error, seen.fact.where) in confirmed
+            if self.retries is not None and (known or retried >= self.retries):
+                yield replace(seen.fact, confirmed=known)
+                continue
+            retried += 1
             fact = self._again(seen, fine)
             confirmed.add((fact.error, fact.where))
             yield fact
@@ -108,12 +122,15 @@ class Watcher:
         *_, seen = self._shared(tasks)
         return seen.fact
 
-    def _shared(self, listed: Sequence["_Task"]) -> Iterator["_Seen"]:
-        """Work the tasks off in order, with as few children as it takes."""
+    def _shared(self, listed: Sequence["_Task"], preload: Sequence[str] = ()) -> Iterator["_Seen"]:
+        """Work the tasks off in order, with as few children as it takes.
+
+        With `preload` each module gets a copy of its own of a process that has imported those modules only.
+        """
         tasks = deque(listed)
         while tasks:
             alone, running, step = True, False, ""
-            with _Child(self, tasks) as child:
+            with _Child(self, tasks, preload=preload) as child:
                 for record in child.records():
                     running, step = record["event"] != "module", record.get("name", "")
                     if not running:
@@ -156,7 +173,14 @@ class _Seen:
 class _Child:
     """One probe process in a process group of its own, which is gone when the block ends."""
 
-    def __init__(self, watcher: Watcher, tasks: Iterable[_Task], *, machine: bool = False) -> None:
+    def __init__(
+        self,
+        watcher: Watcher,
+        tasks: Iterable[_Task],
+        *,
+        machine: bool = False,
+        preload: Sequence[str] = (),
+    ) -> None:
         self.watcher = watcher
         self.path = watcher.folder / "records.jsonl"
         self.path.write_bytes(b"")
@@ -164,6 +188,7 @@ class _Child:
             "records": str(self.path),
             "machine": machine,
             "room": watcher.room,
+            "preload": list(preload),
             "modules": [task.document() for task in tasks],
         }
         (watcher.folder / TASK).write_text(json.dumps(document), encoding="utf-8")
@@ -205,6 +230,8 @@ class _Child:
                 if over:
                     self.end = how_ended(self.process.returncode)
                     return
+                if time.monotonic() > self.watcher.until:
+                    raise OutOfTimeError("the modules were not all imported in time")
                 if time.monotonic() > deadline:
                     self.end = f"{HUNG} after {self.watcher.timeout:g} s"
                     return
@@ -230,24 +257,6 @@ def child_variables(environ: Mapping[str, str]) -> dict[str, str]:
         if name == "VLLM_LOGGING_LEVEL" or not name.startswith(dropped)
     }
     return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
-
-
-def how_ended(code: int) -> str:
-    """Return in words how a process ended that did not reach its end: `crashed: signal 11 (SIGSEGV)`."""
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        name = f" ({signal.Signals(-code).name})"
-    except ValueError:
-        name = ""
-    return f"crashed: signal {-code}{name}"
-
-
-def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End a process that leads its own group, and all that it has started and left in it."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:

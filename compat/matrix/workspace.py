@@ -1,7 +1,6 @@
 """The folders in which cells run: one per pair, owned by one process, gone when the cell is over."""
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from compat.errors import UsageError
+from compat.matrix.disk import used_bytes
 from compat.progress import Progress
 
 KEPT = "kept"
@@ -44,13 +44,8 @@ class Workspace:
             _remove(self.folder)
 
     def used_bytes(self) -> int:
-        """Return what the folder takes on the disk; a file with several links in it counts once."""
-        blocks = {}
-        for root, folders, names in os.walk(self.folder):
-            for name in (*folders, *names):
-                status = os.lstat(os.path.join(root, name))  # noqa: PTH118 -- 100,000 files: a Path each is slow
-                blocks[status.st_ino] = status.st_blocks
-        return sum(blocks.values()) * 512
+        """Return what the folder takes on the disk."""
+        return used_bytes(self.folder)
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def test_a_wrong_path_is_followed(nightly: Path) -> None:
     ("query", "cause", "package", "seen"),
     [
         ("Behind", "unknown", "vllm", "SystemExit: no"),
-        ("Needy", "package_missing", "vllm", "absent"),
+        ("Needy", "package_missing", "absent", "No module named 'absent'"),
         ("Odd", "package_missing", "absent", "No module named 'absent'"),
         ("vllm.mixed.NoSuchThing", "unknown", "vllm", "has no vllm.mixed.NoSuchThing"),
     ],

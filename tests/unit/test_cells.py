@@ -12,6 +12,7 @@ from compat.cells import (
     Level,
     Outcome,
     State,
+    read_any_outcome,
     read_outcome,
 )
 
@@ -34,14 +35,22 @@ FAILED = Outcome(
 
 
 @pytest.mark.parametrize("level", Level)
-def test_a_cell_survives_the_name_of_its_folder(level: Level) -> None:
-    cell = Cell(pair_id="torch-2.8", level=level)
-    assert Cell.of_folder(cell.id) == cell
+def test_a_folder_without_a_known_cell_tells_by_its_file(level: Level, tmp_path: Path) -> None:
+    """No level is ever read out of an id: `x-gpu` may be a pair too."""
+    cell = Cell(pair_id="x-gpu", level=level)
+    outcome = Outcome(cell=cell, state=State.PASSED)
+    outcome.write(tmp_path / cell.id / "outcome.json")
+    assert read_any_outcome(tmp_path / cell.id) == outcome
+    outcome.write(tmp_path / "other" / "outcome.json")
+    moved = read_any_outcome(tmp_path / "other")
+    assert (moved.state, moved.reason) == (State.FAILED, f"other holds the outcome of {cell.id}")
 
 
-@pytest.mark.parametrize("name", ["import", "-import", "seed", "seed-imported", "seed-GPU", ""])
-def test_other_folders_are_no_cells(name: str) -> None:
-    assert Cell.of_folder(name) is None
+def test_a_broken_file_of_an_unknown_cell_has_failed(tmp_path: Path) -> None:
+    (tmp_path / "outcome.json").write_text("{")
+    broken = read_any_outcome(tmp_path)
+    assert (broken.state, broken.cell.pair_id) == (State.FAILED, tmp_path.name)
+    assert broken.reason.startswith("outcome.json cannot be read")
 
 
 @pytest.mark.parametrize("outcome", [FAILED, Outcome(cell=CELL, state=State.PASSED)])

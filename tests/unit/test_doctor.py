@@ -76,7 +76,14 @@ def test_a_sound_environment_has_no_finding(env: Env, doctor: Doctor) -> None:
     code, document = doctor()
     assert (code, document["findings"], document["notes"]) == (0, [], [])
     assert document["releases"] == {"vllm": "99.0"}
-    assert document["imports"] == {"failed": [], "late": [], "modules": 2, "stubs": [], "symbols": 1}
+    assert document["imports"] == {
+        "failed": [],
+        "late": [],
+        "modules": 2,
+        "stubs": [],
+        "symbols": 1,
+        "unsure": [],
+    }
 
 
 def test_no_package_takes_the_examination_along(env: Env, doctor: Doctor, tmp_path: Path) -> None:
@@ -128,6 +135,20 @@ def _alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_many_failures_take_few_processes(env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compat.doctor.imports.RETRIES", 3)
+    same = {f"{Q}/same{number}.py": "import vllm.model_executor.broken\n" for number in range(9)}
+    other = {f"{Q}/zz{number}.py": f"raise ValueError({number})\n" for number in range(4)}
+    broken = {"vllm/model_executor/broken.py": "raise ValueError('broken')\n"}
+    env.add("vllm", "99.0", {**BASE, **same, **other, **broken})
+    _, document = doctor()
+    (first, *_) = document["findings"]
+    assert any(line.startswith("9 modules cannot be imported") for line in first["evidence"])
+    assert len(document["findings"]) == 3
+    assert len(document["imports"]["unsure"]) == 2
+    assert "2 more modules failed after these" in document["notes"][0]
 
 
 def test_a_requirement_matters_when_an_import_stumbles_over_it(env: Env, doctor: Doctor) -> None:

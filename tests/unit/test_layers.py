@@ -22,20 +22,26 @@ OWNERS = {
     "sglang": ("matrix.probe",),
     "vllm": ("matrix.probe",),
     "sgl_kernel": ("matrix.probe",),
-    "torch": ("matrix.probe",),
     "elftools": ("doctor.elf",),
     "pytest": ("pytest_plugin",),
+    "torch": ("matrix.probe", "quant.*"),
+    "safetensors": ("quant.*",),
     "requests": ("wheels.*",),
     "urllib3": ("wheels.*",),
     "pypi_simple": ("wheels.*",),
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("progress",),
+    "libcst": ("scan.fix.*",),
     "uv": ("locking", "matrix.*"),
+    "ray": ("matrix.ray_engine",),
 }
 """Other libraries, and the modules that may import them."""
 
-LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv")
+LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv", "ray")
 """Libraries that are imported inside functions only, even by their owners."""
+
+TORCHLESS = ("quant", "quant.schemes", "quant.adapters", "quant.assignments", "quant.formats")
+"""What of `quant` works without torch; the rest cannot be imported without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +160,17 @@ def _foreign_problem(module: str, one: Import, where: str) -> Iterator[str]:
         return
     if not any(belongs(module, owner) for owner in OWNERS.get(library, ())):
         yield f"{where}: {module} may not import {library}"
-    elif library in LAZY and not one.lazy:
+    elif library in LAZY and not one.lazy and not _built_on(module, library):
         yield f"{where}: {library} may be imported inside functions only"
+
+
+def _built_on(module: str, library: str) -> bool:
+    """Tell whether a module has the library at its base: layers cannot be defined without torch."""
+    return (
+        library == "torch"
+        and belongs(module, "quant.*")
+        and not any(belongs(module, name) for name in TORCHLESS)
+    )
 
 
 def _cycles(graph: dict[str, set[str]]) -> Iterator[str]:
@@ -191,7 +206,8 @@ def test_the_probe_needs_the_standard_library_alone() -> None:
 
 
 MADE_UP = Table.read(
-    "| 0 | `__init__`, `low`, `later` |\n| 1 | `box.*` |\n| 3 | `matrix.*` |\n| 5 | `__main__` |\n"
+    "| 0 | `__init__`, `low`, `later` |\n| 1 | `box.*` |\n| 3 | `matrix.*` |\n| 4 | `quant.*` |\n"
+    "| 5 | `__main__` |\n"
 )
 
 
@@ -228,6 +244,9 @@ MADE_UP = Table.read(
         ({"matrix/probe": "def f():\n    import torch"}, []),
         ({"matrix/probe": "import torch"}, ["torch may be imported inside functions only"]),
         ({"matrix/run": "def f():\n    import torch"}, ["compat.matrix.run may not import torch"]),
+        ({"quant/linear": "import torch", "quant/schemes": "def f():\n    import torch"}, []),
+        ({"quant/schemes": "import torch"}, ["torch may be imported inside functions only"]),
+        ({"quant/linear": "import vllm"}, ["compat.quant.linear may not import vllm"]),
     ],
 )
 def test_the_check_goes_red(tmp_path: Path, files: dict[str, str], expected: Sequence[str]) -> None:

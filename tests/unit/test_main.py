@@ -44,7 +44,10 @@ def test_the_entry_reads_the_command_line_of_the_process(
     ("argv", "message"),
     [
         (["resolv"], r"'resolv' is no command; did you mean 'resolve'\? \(see `compat --help`\)"),
-        (["zzz"], r"'zzz' is no command; there are resolve, explain, doctor, index, matrix, pairs"),
+        (
+            ["zzz"],
+            r"'zzz' is no command; there are resolve, explain, doctor, scan, export, index, matrix, pairs",
+        ),
         ([], "name a command"),
         (["--no-such"], "--no-such"),
         (["--no-such", "resolve"], "--no-such"),

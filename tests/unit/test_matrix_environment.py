@@ -92,6 +92,13 @@ RESOLVE = f"""  {CROSS} No solution found when resolving dependencies:
 """
 
 
+BROKEN_LINE = """error: Failed to install: x
+  cause: Failed to copy to `e`
+  cause: failed to copy file from
+         a to b: No space left on device
+"""
+
+
 @pytest.mark.parametrize(
     ("output", "reason"),
     [
@@ -100,6 +107,10 @@ RESOLVE = f"""  {CROSS} No solution found when resolving dependencies:
         (
             RESOLVE,
             "uv: No solution found when resolving dependencies: Because there is no version of a==2",
+        ),
+        (
+            BROKEN_LINE,
+            "uv: Failed to install: x: failed to copy file from a to b: No space left on device",
         ),
         ("\x1b[1merror\x1b[0m: one line\n", "uv: one line"),
         ("", "uv ended with 2: no output"),

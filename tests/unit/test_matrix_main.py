@@ -3,16 +3,22 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from compat import cli
 from compat.cells import Cell, Counts, Disagreement, Level, Outcome, State
+from compat.locks import LockedPackage, Pinned, write_lock
 from compat.matrix.__main__ import main
 from compat.matrix.gate import Gate
+from compat.matrix.sources import Shipped, digests
+from compat.matrix.spec import read_matrix
 
 MATRIX = """
 [defaults]
@@ -44,13 +50,30 @@ BLOCKED = Outcome(cell=Cell(pair_id="two"), state=State.BLOCKED, reason="uv: no 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "matrix.toml").write_text(MATRIX)
+    lock(tmp_path)
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "matrix.toml").write_text(MATRIX)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def lock(house: Path, text: str = "0") -> None:
+    """Write real locks of both pairs, with a hash of so many digits."""
+    pin = Pinned(version=Version("1.0"), hashes=(f"sha256:{text * 64}",))
+    package = LockedPackage(pin=pin, imports=("torch",), download_bytes=1, installed_bytes=2)
+    for pair in read_matrix(house / "matrix.toml").pairs:
+        write_lock(pair, {canonicalize_name("torch"): package}, house / "locks")
+
+
 def put(house: Path, *outcomes: Outcome) -> None:
+    """Write outcomes as if they had been made from what is here now."""
+    sources = Shipped(house / "locks")
+    pairs = {pair.id: pair for pair in read_matrix(house / "matrix.toml").pairs}
     for outcome in outcomes:
-        outcome.write(house / "reports" / outcome.cell.id / "outcome.json")
+        pair = pairs[outcome.cell.pair_id]
+        now = digests(pair, sources.lock(pair), sources, outcome.cell.level)
+        path = house / "reports" / outcome.cell.id / "outcome.json"
+        replace(outcome, digests=now).write(path)
 
 
 def test_list_tells_the_pairs_in_three_formats(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +94,14 @@ def test_list_tells_the_pairs_in_three_formats(house: Path, capsys: pytest.Captu
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     assert json.loads(printed) == {
-        "include": [{"pair": "one", "python": "3.11"}, {"pair": "two", "python": "3.12"}]
+        "include": [
+            {"pair": "one", "python": "3.11", "cell": "one-import", "level": "import"},
+            {"pair": "two", "python": "3.12", "cell": "two-import", "level": "import"},
+        ]
+    }
+    assert main(["list", "--format", "github", "--level", "gpu", "--pairs", "t*"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "include": [{"pair": "two", "python": "3.12", "cell": "two-gpu", "level": "gpu"}]
     }
 
 
@@ -111,8 +141,61 @@ def test_a_broken_outcome_keeps_the_gate_shut(house: Path) -> None:
     assert main(["gate", "--require", "import", "--pairs", "one"]) == 1
 
 
-def test_a_gate_over_nothing_is_shut() -> None:
+def test_a_gate_over_nothing_is_shut(house: Path) -> None:
     assert not Gate(required=()).open
+    (house / "matrix.toml").write_text('[defaults]\npython = "3.11"\n')
+    assert cli.run(main, ["gate", "--require", "import"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda house: lock(house, "1"), "made with another lock"),
+        (
+            lambda house: (house / "matrix.toml").write_text(
+                MATRIX + '[[pair.expect]]\nlocation = "x"\nreason = "r"\n'
+            ),
+            "made with another entry in the matrix",
+        ),
+        (
+            lambda house: (house / "locks" / "two.txt").unlink(),
+            "does not exist; run `python -m compat.pairs lock",
+        ),
+        (
+            lambda house: (house / "matrix.toml").write_text(MATRIX.replace("0.10.0", "0.10.1")),
+            "the lock of two is stale",
+        ),
+    ],
+)
+def test_a_stale_outcome_keeps_the_gate_shut(
+    change: Callable[[Path], object], reason: str, house: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(house, replace(PASSED, cell=Cell(pair_id="two")))
+    assert main(["gate", "--require", "import", "--pairs", "two"]) == 0
+    change(house)
+    capsys.readouterr()
+    assert main(["gate", "--require", "import", "--pairs", "two"]) == 1
+    assert reason in capsys.readouterr().out
+
+
+def test_new_gpu_tests_make_what_was_passed_stale(house: Path) -> None:
+    put(house, PASSED, replace(PASSED, cell=Cell(pair_id="one", level=Level.GPU)))
+    assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 0
+    (house / "tests" / "gpu").mkdir(parents=True)
+    (house / "tests" / "gpu" / "test_more.py").write_text("")
+    assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 1
+    assert main(["gate", "--require", "import", "--pairs", "one"]) == 0
+
+
+def test_the_gate_speaks_junit_and_markdown(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(house, PASSED, BLOCKED)
+    assert main(["gate", "--require", "import", "--format", "junit"]) == 1
+    suite = ET.fromstring(capsys.readouterr().out)  # noqa: S314 -- our own text
+    assert (suite.get("tests"), suite.get("errors")) == ("2", "1")
+    assert main(["gate", "--require", "import", "--format", "markdown"]) == 1
+    head, _, table, *_ = capsys.readouterr().out.splitlines()
+    assert head == "**shut**: 1 of 2 required cells passed"
+    assert table.startswith("| pair | state |")
 
 
 def test_reports_are_made_from_the_outcome_files(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +235,8 @@ def test_junit_calls_a_blocked_cell_an_error(house: Path) -> None:
         (["run"], 2, "required: ID"),
         (["run", "on"], 2, "'on' matches no pair of the matrix (did you mean \"one\"?)"),
         (["run", "one", "--timeout", "0"], 2, "'0' is no number of seconds above 0"),
-        (["run", "one"], 2, "python -m compat.pairs lock one"),
+        (["run", "one", "--matrix", "bare/matrix.toml"], 2, "python -m compat.pairs lock one"),
+        (["run", "one", "--limit", "-1"], 2, "'-1' is no number of seconds above 0"),
         (["report"], 3, "holds no cell"),
         (["gate"], 2, "--require"),
         (["gate", "--require", "import", "--pairs", "three"], 2, "'three' matches no pair"),

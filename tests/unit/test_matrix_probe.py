@@ -12,7 +12,7 @@ from compat.errors import PreparationError
 from compat.expectation import ModuleExpectation, NameExpectation
 from compat.matrix.facts import ModuleFact, NameFact
 from compat.matrix.verdict import judge
-from compat.matrix.watch import Watcher, child_variables
+from compat.matrix.watch import Watcher, _Task, child_variables
 
 GOOD = """
 import functools
@@ -245,6 +245,17 @@ def test_what_a_failed_import_leaves_behind_does_not_count_as_imported(probe: Pr
     expected = tuple(module(text, problem=reason) for text in ("tiny.half", "tiny.half.whole"))
     verdict = judge(expected, probe(*expected))
     assert (verdict.counts.refused, verdict.disagreements) == (2, ())
+
+
+def test_copies_of_a_clean_process_know_nothing_of_each_other(python: Path, tmp_path: Path) -> None:
+    tasks = [_Task(f"tiny.{name}") for name in ("half", "half.whole", "segfault", "home")]
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        watcher = Watcher(python=python, folder=tmp_path, log=log, timeout=60)
+        apart = [seen.fact for seen in watcher._shared(tasks, ["json"])]
+        together = [seen.fact for seen in watcher._shared(tasks[:2])]
+    assert [fact.imported for fact in apart] == [False, False, False, True]
+    assert apart[2].error == "crashed: signal 11 (SIGSEGV)"
+    assert [fact.imported for fact in together] == [False, True], "which is why they are kept apart"
 
 
 def test_a_module_that_imports_only_after_others_fails_and_its_names_are_judged(probe: Probe) -> None:

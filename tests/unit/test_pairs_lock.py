@@ -10,9 +10,10 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat import cli, errors, pairs
+from compat import cli, errors
 from compat.locking import WheelReader, find_uv
 from compat.locks import Pinned, read_lock
+from compat.pairs.__main__ import main
 from compat.wheels.registry import Registry
 from compat.wheels.session import open_session
 from compat.wheels.tags import fitting_wheels
@@ -71,7 +72,7 @@ def project(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 def run(*argv: str) -> int:
-    return cli.run(pairs.main, argv)
+    return cli.run(main, argv)
 
 
 def test_locks_are_written_and_up_to_date(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +190,7 @@ def test_an_index_that_dies_half_way_leaves_no_lock(
         (["lock", "booth"], "'booth' matches no pair"),
         (["lock"], "the following arguments are required: ID"),
         (["lock", "both", "--matrix", "missing.toml"], "missing.toml"),
-        ([], "required: COMMAND"),
+        ([], "name two releases"),
     ],
 )
 def test_bad_usage_is_one_line(

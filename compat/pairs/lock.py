@@ -1,6 +1,5 @@
-"""`python -m compat.pairs`: which releases go together, and their locks."""
+"""`compat pairs lock`: the locks of pairs."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ FOLDER = "locks"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Return the exit code of the subcommand that `argv` names."""
+    """Return the exit code of `compat pairs lock ARGS…`."""
     options = _parser().parse_args(argv)
 
     from compat.matrix.spec import read_matrix
@@ -36,13 +35,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> cli.Parser:
-    parser = cli.Parser("compat pairs", "Which releases of sglang and vllm go together, and their locks.")
-    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    lock = commands.add_parser(
-        "lock",
-        prog="compat pairs lock",
-        description="Resolve pairs of the matrix; write the exact versions and hashes of their environments.",
-        help="write the locks of pairs",
+    lock = cli.Parser(
+        "compat pairs lock",
+        "Resolve pairs of the matrix; write the exact versions and hashes of their environments.",
     )
     lock.add_argument(
         "ids", nargs="+", metavar="ID", help="a pair of the matrix, or a glob such as 'torch-*'"
@@ -52,7 +47,7 @@ def _parser() -> cli.Parser:
         "--matrix", type=Path, default=Path("matrix.toml"), metavar="FILE", help="default: matrix.toml"
     )
     lock.add_argument("--format", choices=("text", "json"), default="text")
-    return parser
+    return lock
 
 
 def _check(pairs: Sequence[Pair], folder: Path) -> list[dict[str, Any]]:
@@ -111,7 +106,3 @@ def _line(result: dict[str, Any]) -> str:
     if result["guessed"]:
         line += f"; built from source, so import names are guessed: {', '.join(result['guessed'])}"
     return f"{result['pair']}: {line}; written to {result['requirements']}"
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

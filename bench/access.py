@@ -1,0 +1,124 @@
+"""What `compat.load` costs for what is loaded, and what the pytest plug-in costs while nothing fails.
+
+Both are ratios measured side by side in one run. Run it with `nox -s bench`, or `python bench/access.py`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from compat import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+CALLS = 200_000
+REPEATS = 9
+TESTS = 300
+"""Tests of a run of pytest, all of which pass."""
+
+WARM = """
+import json, sys, timeit
+import compat
+found = compat.load("Thing", package="vllm")
+table = {("Thing", "vllm", 0.75): found}
+load = compat.load
+calls, repeats = int(sys.argv[1]), int(sys.argv[2])
+def best(statement):
+    return min(timeit.repeat(statement, globals=globals(), number=calls, repeat=repeats)) / calls
+print(json.dumps({
+    "load": best("load('Thing', package='vllm')"),
+    "look_up": best("table[('Thing', 'vllm', 0.75)]"),
+}))
+"""
+
+
+def main() -> int:
+    """Measure, print, write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument(
+        "--runs", type=int, default=7, help="runs of pytest of each kind (default: %(default)s)"
+    )
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder (default: bench/results)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        warm = _warm(Path(name))
+        with_it, without = _plugin(Path(name), arguments.runs)
+    document = {
+        "schema": 1,
+        "command": "bench access",
+        "compat": __version__,
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "load_ns": round(warm["load"] * 1e9),
+        "look_up_ns": round(warm["look_up"] * 1e9),
+        "load_ratio": round(warm["load"] / warm["look_up"], 2),
+        "plugin_ratio": round(with_it / without, 3),
+    }
+    print(
+        f"a symbol loaded before: {document['load_ratio']} x a dictionary look-up ({document['load_ns']} ns)"
+    )
+    print(f"{TESTS} tests that pass, with the plug-in: {document['plugin_ratio']} x without it")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    version = ".".join(map(str, sys.version_info[:2]))
+    target = arguments.output / f"access-python{version}.json"
+    target.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    print(f"written to {target.name}", file=sys.stderr)
+    return 0
+
+
+def _warm(folder: Path) -> dict[str, float]:
+    """Return the seconds of one `load` and of one look-up, in a child that has a vllm of one module."""
+    home = folder / "site/vllm"
+    home.mkdir(parents=True)
+    (home / "__init__.py").write_text("class Thing:\n    def apply(self, x):\n        return x\n")
+    info = folder / "site/vllm-99.0.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_text("vllm/__init__.py,,\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 99.0\n")
+    done = subprocess.run(
+        [sys.executable, "-c", WARM, str(CALLS), str(REPEATS)],
+        env={
+            **os.environ,
+            "COMPAT_CACHE_DIR": str(folder / "cache"),
+            "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT)]),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _plugin(folder: Path, runs: int) -> tuple[float, float]:
+    """Return the seconds of the fastest run of pytest with the plug-in and without, run in turn."""
+    (folder / "test_many.py").write_text(
+        f"import pytest\n@pytest.mark.parametrize('n', range({TESTS}))\ndef test(n): pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_many.py"]
+    taken: dict[str, list[float]] = {"with": [], "without": []}
+    for number in range(runs + 1):
+        for kind, options in (("with", []), ("without", ["-p", "no:compat"])):
+            seconds = _processor_time([*command, *options], folder)
+            if number:  # the first compiles
+                taken[kind].append(seconds)
+    return min(taken["with"]), min(taken["without"])
+
+
+def _processor_time(command: list[str], folder: Path) -> float:
+    """Return the seconds of processor time of one process: what else the machine does matters less to it."""
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+if __name__ == "__main__":
+    sys.exit(main())

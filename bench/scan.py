@@ -1,0 +1,157 @@
+"""How fast `compat scan` is: whole processes on real trees, beside other tools, with peak memory.
+
+Times differ from machine to machine: what is meant to last are the ratios to `ruff check --select F401
+--no-cache` on the same tree, all measured in turn, round by round. Other tools are run when they are
+installed. `nox -s bench -- scan FOLDER…`, or `python bench/scan.py FOLDER…`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from compat import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+BASE = "ruff F401"
+SLOW = ("pyright", "vermin")
+"""Run once: they take minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """What the runs of one tool on one tree took."""
+
+    tree: str
+    tool: str
+    runs: int
+    wall_ms: float
+    """Median."""
+    cpu_ms: float
+    """Median of user and system time."""
+    ratio: float
+    """Wall time against that of ruff."""
+    cpu_ratio: float
+    peak_mb: float
+    """Largest resident set of a process."""
+
+
+def main() -> int:
+    """Measure, print a table, write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("folder", nargs="+", type=Path)
+    parser.add_argument("--runs", type=int, default=10, help="of each quick tool (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder (default: bench/results)")
+    arguments = parser.parse_args()
+    timings = [each for folder in arguments.folder for each in _measured(folder, arguments.runs)]
+    print(table(timings))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    version = ".".join(map(str, sys.version_info[:2]))
+    target = arguments.output / f"scan-python{version}.json"
+    target.write_text(json.dumps(document(timings), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return 0
+
+
+def _tools(folder: Path) -> dict[str, list[str]]:
+    tree = str(folder)
+    ruff, vermin, pyright = (_installed(name) for name in ("ruff", "vermin", "pyright"))
+    if ruff is None:
+        raise SystemExit("ruff is what all is compared with: install it")
+    scan = [sys.executable, "-m", "compat.scan", tree]
+    tools = {
+        BASE: [ruff, "check", "--isolated", "--select", "F401", "--no-cache", tree],
+        "compat scan": scan,
+        "compat scan, newest releases": [*scan, "--vllm", "latest", "--sglang", "latest"],
+        "python -c pass": [sys.executable, "-c", "pass"],
+    }
+    if vermin:
+        tools["vermin"] = [vermin, "--quiet", "--no-tips", tree]
+    if pyright:
+        tools["pyright"] = [pyright, "--pythonpath", sys.executable, tree]
+    return tools
+
+
+def _installed(name: str) -> str | None:
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def _measured(folder: Path, runs: int) -> list[Timing]:
+    tools = _tools(folder)
+    walls: dict[str, list[float]] = {tool: [] for tool in tools}
+    cpus: dict[str, list[float]] = {tool: [] for tool in tools}
+    peaks: dict[str, float] = {}
+    for number in range(runs + 1):  # the first round compiles and fills the disk cache: it does not count
+        for tool, command in tools.items():
+            if tool in SLOW and number != 1:
+                continue
+            wall, cpu, peak = _run(command)
+            peaks[tool] = max(peak, peaks.get(tool, 0))
+            if number:
+                walls[tool].append(wall)
+                cpus[tool].append(cpu)
+    base, base_cpu = statistics.median(walls[BASE]), statistics.median(cpus[BASE])
+    return [
+        Timing(
+            tree=folder.name,
+            tool=tool,
+            runs=len(walls[tool]),
+            wall_ms=round(statistics.median(walls[tool]) * 1e3, 1),
+            cpu_ms=round(statistics.median(cpus[tool]) * 1e3, 1),
+            ratio=round(statistics.median(walls[tool]) / base, 2),
+            cpu_ratio=round(statistics.median(cpus[tool]) / base_cpu, 2),
+            peak_mb=round(peaks[tool], 1),
+        )
+        for tool in tools
+    ]
+
+
+def _run(command: Sequence[str]) -> tuple[float, float, float]:
+    """Return wall seconds, processor seconds and peak memory in MB of one process and its children."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def table(timings: Sequence[Timing]) -> str:
+    """Return the results for people."""
+    lines = [
+        f"{'tree':14}{'tool':32}{'runs':>5}{'wall ms':>10}{'ratio':>8}{'cpu ms':>10}{'ratio':>8}{'MB':>7}"
+    ]
+    lines += [
+        f"{each.tree[:13]:14}{each.tool:32}{each.runs:>5}{each.wall_ms:>10.0f}{each.ratio:>8.2f}"
+        f"{each.cpu_ms:>10.0f}{each.cpu_ratio:>8.2f}{each.peak_mb:>7.0f}"
+        for each in timings
+    ]
+    return "\n".join(lines)
+
+
+def document(timings: Sequence[Timing]) -> dict[str, object]:
+    """Return the results for programs: no names of machines, no paths."""
+    return {
+        "schema": 1,
+        "command": "bench scan",
+        "compat": __version__,
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "processes": [asdict(each) for each in timings],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

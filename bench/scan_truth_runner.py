@@ -1,0 +1,71 @@
+"""Runs inside an installed pair: executes imports, each in a fork, and prints one line for each.
+
+Needs the standard library alone. Input: JSON, a list of `[module, name, attributes]`.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+
+LIMIT = 240
+"""Seconds for one import."""
+
+
+def main() -> int:
+    """Execute what stdin lists."""
+    for module in ("torch", "vllm", "sglang", "vllm.entrypoints.llm", "sglang.srt.entrypoints.engine"):
+        with contextlib.suppress(BaseException):  # whatever is loaded now need not be in every fork
+            importlib.import_module(module)
+    for module, name, rest in json.load(sys.stdin):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(reader)
+            signal.alarm(LIMIT)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            os.write(writer, outcome(module, name, rest).encode()[:2000])
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            text = pipe.read().decode("utf-8", "replace").replace("\n", " ")
+        os.waitpid(child, 0)
+        print(f"OUTCOME {text or 'killed: time or memory'}", flush=True)
+    return 0
+
+
+def outcome(module: str, name: str, rest: list[str]) -> str:
+    """Return `ok …`, or the exception."""
+    try:
+        value = getattr(__import__(module, fromlist=[name]), name) if name else resolved(module, rest)
+    except BaseException as error:  # noqa: BLE001 -- whatever the import does is the answer
+        return f"{type(error).__name__}: {error}"
+    stub = value is None or repr(value) == "typing.Any" or getattr(value, "__name__", "") == "DummyConfig"
+    return "ok stub" if stub else "ok"
+
+
+def resolved(module: str, rest: list[str]) -> object:
+    """Return what a path leads to, its modules imported on the way."""
+    parts = [*(module.split(".") if module else []), *rest]
+    value: object = importlib.import_module(parts[0])
+    path = parts[0]
+    for part in parts[1:]:
+        path = f"{path}.{part}"
+        try:
+            value = getattr(value, part)
+        except AttributeError:
+            try:
+                value = importlib.import_module(path)
+            except ModuleNotFoundError as error:
+                if error.name and not path.startswith(error.name):
+                    raise
+                message = f"{path} is not there: {error}"
+                raise AttributeError(message) from None
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""`compat bundle`: a locked pair's environment, packed for a machine without network."""

@@ -1,0 +1,282 @@
+"""Unpacks a bundle where this file lies; it travels with the bundle and needs the standard library alone.
+
+Every digest is verified before anything is unpacked. The environment is made beside DEST and takes its place
+in one step, so DEST is never half of one. Nothing but plain files inside DEST is ever written.
+"""
+
+from __future__ import annotations  # the runner's python3 may be older than 3.10
+
+import argparse
+import ctypes
+import errno
+import hashlib
+import json
+import lzma
+import os
+import shlex
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, NoReturn, cast
+
+MANIFEST = "manifest.json"
+SITE = "site"
+"""The folder below DEST that goes onto PYTHONPATH."""
+CHUNK = 1 << 20
+USAGE, ENVIRONMENT, INTERRUPTED = 2, 4, 130
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+class UnpackError(Exception):
+    """What is wrong, in one line; `code` is the exit code."""
+
+    def __init__(self, message: str, code: int = ENVIRONMENT) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of the bundle in `folder`."""
+    path = folder / MANIFEST
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        whole = document["schema"] == 1 and {"blocks", "parts", "site"} <= set(document)
+        whole = whole and all({"name", "bytes", "sha256"} <= set(part) for part in document["parts"])
+    except FileNotFoundError:
+        raise UnpackError(f"{folder}: there is no {MANIFEST}; copy it from the bundle") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnpackError(f"{path}: damaged ({error}); copy it from the bundle again") from None
+    if not whole:
+        raise UnpackError(f"{path}: no manifest of a bundle that this script can read")
+    return document  # type: ignore[no-any-return]
+
+
+def find_parts(manifest: dict[str, Any], folders: Sequence[Path]) -> list[Path]:
+    """Return where each part lies, its size and digest verified."""
+    found = []
+    for part in manifest["parts"]:
+        name = part["name"]
+        if name != Path(name).name:
+            raise UnpackError(f"{MANIFEST}: part {name!r} is no plain file name")
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if path is None:
+            places = " or ".join(map(str, folders))
+            raise UnpackError(f"{name}: missing in {places}; copy it there")
+        size = path.stat().st_size
+        if size != part["bytes"]:
+            reason = f"has {size} bytes instead of {part['bytes']}"
+            raise UnpackError(f"{path}: {reason}; copy it again")
+        if _sha256(path) != part["sha256"]:
+            raise UnpackError(f"{path}: its sha256 is not the manifest's; copy it again")
+        found.append(path)
+    return found
+
+
+def unpack(folder: Path, dest: Path, folders: Sequence[Path] = ()) -> Path:
+    """Unpack the bundle of `folder` into `dest` and return the folder for PYTHONPATH."""
+    manifest = read_manifest(folder)
+    _check_dest(dest)
+    if _same(dest, folder):
+        return dest / SITE
+    parts = find_parts(manifest, [folder, *folders])
+    _check_room(dest.parent, manifest["site"]["bytes"])
+    made = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=str(dest.parent)))
+    try:
+        made.chmod(0o755)
+        _extract(parts, manifest, made / SITE)
+        # Last: a folder with a manifest is a whole environment.
+        shutil.copyfile(str(folder / MANIFEST), str(made / MANIFEST))
+        exchange(made, dest)
+    finally:
+        shutil.rmtree(str(made), ignore_errors=True)
+    return dest / SITE
+
+
+def exchange(made: Path, dest: Path) -> None:
+    """Put `made` in the place of `dest`; what was there is then at `made`."""
+    if not dest.exists():
+        made.rename(dest)
+    elif not _swapped(made, dest):
+        aside = Path(str(made) + ".old")
+        dest.rename(aside)
+        try:
+            made.rename(dest)
+        except BaseException:
+            aside.rename(dest)
+            raise
+        aside.rename(made)
+
+
+def _swapped(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, where the C library and the file system can."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    paths = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other))
+    return rename(*paths, _RENAME_EXCHANGE) == 0  # type: ignore[no-any-return]
+
+
+def _check_dest(dest: Path) -> None:
+    if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
+        raise UnpackError(f"{dest}: is no folder; name a new one", USAGE)
+    if dest.is_dir() and any(dest.iterdir()) and not (dest / MANIFEST).is_file():
+        raise UnpackError(f"{dest}: holds something that is no unpacked bundle; name a new folder", USAGE)
+    dest.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _same(dest: Path, folder: Path) -> bool:
+    """Tell whether this very bundle is there already."""
+    there = dest / MANIFEST
+    return there.is_file() and there.read_bytes() == (folder / MANIFEST).read_bytes()
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(str(folder)).free
+    if free < needed:
+        megabytes = (needed - free) // 1000000 + 1
+        raise UnpackError(f"{folder}: the disk is too full; free {megabytes} MB, or name another folder")
+
+
+def _extract(parts: Sequence[Path], manifest: dict[str, Any], site: Path) -> None:
+    site.mkdir()
+    files = size = 0
+    # It has the one method that the stream mode of tarfile calls.
+    stream = cast("IO[bytes]", _Stream(_decompressed(_blocks(parts, manifest["blocks"]))))
+    try:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as archive:
+            for member in archive:
+                if not member.isreg():
+                    raise UnpackError(
+                        f"{member.name!r} in the archive is no plain file; nothing was unpacked"
+                    )
+                source = cast("IO[bytes]", archive.extractfile(member))  # None for what is no file only
+                _write(source, _inside(site, member.name), member.mode)
+                files, size = files + 1, size + member.size
+    except (lzma.LZMAError, tarfile.TarError, EOFError) as error:
+        raise UnpackError(f"the archive is damaged ({error}); make the bundle again") from None
+    if {"files": files, "bytes": size} != manifest["site"]:
+        raise UnpackError(f"the archive holds {files} files, not what the manifest says; make it again")
+
+
+def _inside(site: Path, name: str) -> Path:
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in name:
+        raise UnpackError(f"{name!r} in the archive points outside the folder; nothing was unpacked")
+    return site.joinpath(*pure.parts)
+
+
+def _write(source: IO[bytes], path: Path, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # `x`: an archive that names a file twice is refused too.
+    with path.open("xb") as target:
+        shutil.copyfileobj(source, target, CHUNK)
+    path.chmod(0o755 if mode & 0o100 else 0o644)
+
+
+class _Stream:
+    """What `tarfile` reads from: the blocks one after the other."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        pieces = []
+        while size:
+            if not self._rest:
+                block = next(self._blocks, None)
+                if block is None:
+                    break
+                self._rest = memoryview(block)
+            pieces.append(self._rest[:size])
+            size -= len(pieces[-1])
+            self._rest = self._rest[len(pieces[-1]) :]
+        return b"".join(pieces)
+
+
+def _blocks(parts: Sequence[Path], sizes: Sequence[int]) -> Iterator[bytes]:
+    """Yield the compressed blocks; a block may lie across parts."""
+    pieces = _Stream(piece for path in parts for piece in _pieces(path))
+    for size in sizes:
+        block = pieces.read(size)
+        if len(block) != size:
+            raise EOFError("it ends early")
+        yield block
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        while True:
+            piece = stream.read(CHUNK)
+            if not piece:
+                return
+            yield piece
+
+
+def _decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the blocks decompressed, in their order, by a few threads: lzma lets others run meanwhile."""
+    threads = min(8, os.cpu_count() or 1)
+    waiting: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for block in blocks:
+            waiting.append(pool.submit(lzma.decompress, block))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    for piece in _pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UnpackError(f"{message} (see --help)", USAGE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Unpack, or check; print the line that sets PYTHONPATH; return the exit code."""
+    parser = _Parser(
+        "unpack.sh", description="Verify this bundle and unpack it; prints the PYTHONPATH to set."
+    )
+    parser.add_argument("dest", type=Path, metavar="DEST", nargs="?", help="the folder to make or replace")
+    parser.add_argument(
+        "--parts", type=Path, action="append", default=[], metavar="DIR", help="look there for parts too"
+    )
+    parser.add_argument("--check", action="store_true", help="only verify the digests of all parts")
+    here = Path(__file__).resolve().parent
+    try:
+        options = parser.parse_args(argv)
+        if options.check:
+            found = find_parts(read_manifest(here), [here, *options.parts])
+            print(f"{len(found)} parts, all as the manifest says")
+        elif options.dest is None:
+            parser.error("name the folder to unpack into")
+        else:
+            site = unpack(here, Path.cwd() / options.dest, options.parts)
+            print(f"export PYTHONPATH={shlex.quote(str(site))}")
+    except UnpackError as error:
+        sys.stderr.write(f"unpack: error: {error}\n")
+        return error.code
+    except KeyboardInterrupt:
+        sys.stderr.write("unpack: interrupted\n")
+        return INTERRUPTED
+    except OSError as error:
+        hint = "; free some space and run it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        where = f" ({error.filename})" if error.filename else ""
+        sys.stderr.write(f"unpack: error: {error.strerror or error}{where}{hint}\n")
+        return ENVIRONMENT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Which releases go together: ranking, clashes, overrides, locks."""

@@ -1,0 +1,146 @@
+"""`python -m compat.pairs`: which releases go together, what clashes, and the locks."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from compat import cli, errors
+from compat.errors import UsageError
+from compat.index.reader import Index
+from compat.pairs import documents, render
+from compat.pairs.needs import Needs, needs_of
+from compat.pairs.ranking import rank, users_of
+from compat.releases import SGLANG, VLLM, parse_version
+
+PYTHON = "3.11"
+SHOWN = 10
+"""Partners in the text output, unless all are asked for."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code of what `argv` asks for.
+
+    Raises:
+        UsageError: the arguments cannot be understood, or name a release that the index does not have.
+    """
+    if argv and argv[0] == "lock":
+        from compat.pairs import lock
+
+        return lock.main(argv[1:])
+    options = _parser().parse_args(argv)
+    if not re.fullmatch(r"3\.\d{1,2}", options.python):
+        raise UsageError(f"--python: {options.python!r} is no Python version (write one such as {PYTHON})")
+    if options.partner_of:
+        if options.releases:
+            raise UsageError("give --for or the two releases of a pair, not both (see `compat pairs --help`)")
+        return _for(options)
+    if len(options.releases) != 2:
+        raise UsageError("name two releases, sglang's first, or one with --for (see `compat pairs --help`)")
+    return _pair(options)
+
+
+def _for(options: argparse.Namespace) -> int:
+    """Rank the partners of one release; of another package tell which releases go with it."""
+    package, version = _release(options.partner_of, "--for")
+    index = Index()
+    if package not in (SGLANG, VLLM):
+        users = users_of(index, package, parse_version(version, "--for"), options.python)
+        if options.format == "json":
+            print(documents.of_users(package, version, users, options.python))
+        else:
+            print(render.users(package, version, users))
+        return errors.CLEAN if users else errors.FINDINGS
+    if version == "latest":
+        version = index.versions(package)[-1]
+    mine, partners = rank(index, package, version, options.python)
+    if options.format == "json":
+        print(documents.of_ranking(mine, partners, options.python))
+    else:
+        print(render.ranking(mine, partners, None if options.all else SHOWN))
+    return errors.CLEAN if any(not partner.problem for partner in partners) else errors.FINDINGS
+
+
+def _pair(options: argparse.Namespace) -> int:
+    """Tell what clashes between two releases, and the overrides under which they install."""
+    index = Index()
+    sglang, vllm = (
+        _needs(index, package, text, options.python)
+        for package, text in zip((SGLANG, VLLM), options.releases, strict=True)
+    )
+    if options.offline:
+        from compat.pairs.clashes import direct_clashes
+
+        clashes = direct_clashes(sglang, vllm)
+        if options.format == "json":
+            print(documents.of_clashes(sglang, vllm, clashes, options.python))
+        else:
+            print(render.clashes(sglang, vllm, clashes))
+        return errors.CLEAN if not clashes else errors.FINDINGS
+    from compat.locking import find_uv
+    from compat.pairs.solve import solve
+    from compat.progress import Lines
+
+    cli.say(f"resolving {sglang} + {vllm}, Python {options.python}")
+    solution = solve(sglang, vllm, options.python, find_uv(), Lines())
+    record: list[documents.Attempt] = []
+    if options.probe and not solution.blocked:
+        from compat.pairs.probing import probe
+
+        solution, record = probe(solution, find_uv(), options.envs, Lines())
+    if options.format == "json":
+        print(documents.of_solution(solution, record))
+    elif options.format == "toml":
+        print(render.as_toml(solution))
+    else:
+        print(render.solution(solution, record))
+    failed = solution.blocked or (record and not record[-1].imported)
+    return errors.FINDINGS if failed else errors.CLEAN
+
+
+def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Needs:
+    name, version = _release(text, package) if "==" in text else (package, text)
+    if name != package:
+        raise UsageError(f"{text!r}: a pair is named as sglang first, then vllm")
+    place = (
+        len(index.versions(package)) - 1 if version == "latest" else index.position(package, version, package)
+    )
+    return needs_of(package, index.releases(package)[place], python)
+
+
+def _release(text: str, where: str) -> tuple[NormalizedName, str]:
+    """Return package and version of `sglang==0.5.14`; the version may be `latest`."""
+    name, equal, version = text.partition("==")
+    if not equal or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name.strip()):
+        raise UsageError(f"{where}: {text!r} is no release (write one such as sglang==0.5.14)")
+    if version != "latest":
+        Version(str(parse_version(version, where)))
+    return canonicalize_name(name.strip()), version
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(
+        "compat pairs",
+        "Which sglang goes with which vllm: ranked (--for), or what clashes between two and the overrides "
+        "under which they install. `compat pairs lock ID…` writes the locks of the matrix.",
+    )
+    parser.add_argument("releases", nargs="*", metavar="RELEASE", help="SGLANG VLLM: two versions")
+    parser.add_argument(
+        "--for", dest="partner_of", metavar="PACKAGE==VERSION",
+        help="rank the partners of a release of sglang or vllm; or which of them go with a kernel package "
+        "(sgl-kernel, sglang-kernel, flashinfer-python, torch)",
+    )  # fmt: skip
+    parser.add_argument("--python", default=PYTHON, metavar="X.Y", help="default: %(default)s")
+    parser.add_argument("--all", action="store_true", help="with --for: every partner, not the ten best")
+    parser.add_argument("--offline", action="store_true", help="only direct clashes, from the index alone")
+    parser.add_argument("--probe", action="store_true", help="install the pair and let the imports decide")
+    parser.add_argument("--envs", metavar="DIR", help="where --probe installs (default: a temporary folder)")
+    parser.add_argument("--format", choices=("text", "json", "toml"), default="text")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

@@ -1,0 +1,119 @@
+"""Where the requirements of two releases exclude each other, decided from the specifiers alone."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from packaging.specifiers import Specifier, SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from compat.pairs.needs import TORCH, Needs
+
+ABI_BOUND = (TORCH, *map(canonicalize_name, ("torchvision", "torchaudio", "triton")))
+"""torch and what is compiled against one version of it: these move together. All else is soft: Python code,
+or kernels that find their torch at run time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One side of a clash."""
+
+    by: str
+    """Who asks, as `outlines 0.1.11`."""
+    side: str
+    """The release on whose behalf: `sglang`, `vllm`, or both as `sglang and vllm`."""
+    specifiers: SpecifierSet
+
+    @property
+    def reach(self) -> Version:
+        """The version around which the requirement lies: its highest lower bound, else an upper one."""
+        named = [(each.operator, _version(each)) for each in self.specifiers]
+        lower = [version for operator, version in named if operator in {"==", "===", ">=", "~=", ">"}]
+        upper = [version for operator, version in named if operator in {"<", "<="}]
+        return max(lower) if lower else min(upper, default=Version("0"))
+
+    def __str__(self) -> str:
+        return f"{self.by} asks for {self.specifiers}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clash:
+    """A distribution for which no version satisfies both who ask for it."""
+
+    package: NormalizedName
+    asks: tuple[Ask, Ask]
+    extras: frozenset[str] = frozenset()
+    """The extras that are asked of it."""
+    direct: bool = True
+    """Whether both releases ask for it themselves: then no resolution can avoid it."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether it is torch, or compiled against it."""
+        return self.package in ABI_BOUND
+
+    @property
+    def newer(self) -> Ask:
+        """The side that asks for the newer version; of equals the one that allows more."""
+        return max(self.asks, key=lambda ask: (ask.reach, not _exact(ask.specifiers)))
+
+    @property
+    def older(self) -> Ask:
+        """The other side."""
+        return next(ask for ask in self.asks if ask is not self.newer)
+
+    def __str__(self) -> str:
+        return f"{self.package}: {'; '.join(map(str, self.asks))}"
+
+
+def direct_clashes(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
+    """Return the clashes between what two releases ask for themselves, by name."""
+    return tuple(
+        Clash(
+            package=name,
+            asks=(_ask(sglang, name), _ask(vllm, name)),
+            extras=sglang.extras_of[name] | vllm.extras_of[name],
+        )
+        for name in sorted(sglang.wants.keys() & vllm.wants.keys())
+        if disjoint(sglang.wants[name], vllm.wants[name])
+    )
+
+
+def disjoint(one: SpecifierSet, other: SpecifierSet) -> bool:
+    """Return whether no version can satisfy both, whichever versions exist."""
+    return bool(one) and bool(other) and _empty(str(one), str(other))
+
+
+def _ask(needs: Needs, name: NormalizedName) -> Ask:
+    package = needs.release.package
+    return Ask(by=str(needs.release), side=package, specifiers=needs.wants[name])
+
+
+@cache
+def _empty(one: str, other: str) -> bool:
+    both = SpecifierSet(one) & SpecifierSet(other)
+    return not any(both.contains(version, prereleases=True) for version in _candidates(both))
+
+
+def _candidates(specifiers: Iterable[Specifier]) -> Iterator[Version]:
+    """Yield versions of which one satisfies the specifiers if any version does.
+
+    The lowest version of a range is 0, a version that a specifier names, or what comes next after one: after
+    `>V` and `!=V` a longer release, after `!=V.*` the next prefix. Below an upper bound alone lies 0.
+    """
+    yield Version("0")
+    for specifier in specifiers:
+        version = _version(specifier)
+        *head, last = version.release
+        yield version
+        yield Version(f"{version.epoch}!{'.'.join(map(str, version.release))}.0.1")
+        yield Version(f"{version.epoch}!{'.'.join(map(str, [*head, last + 1]))}")
+
+
+def _version(specifier: Specifier) -> Version:
+    return Version(specifier.version.removesuffix(".*"))
+
+
+def _exact(specifiers: SpecifierSet) -> bool:
+    return any(each.operator in {"==", "==="} for each in specifiers)

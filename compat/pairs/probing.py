@@ -1,0 +1,193 @@
+"""Let the imports decide: install a pair, import its modules, turn the override that one stumbles over."""
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from compat.cells import Outcome
+from compat.locking import WheelReader, compile_requirements
+from compat.locks import Lock, read_lock, write_lock
+from compat.matrix.cell import Job, run_cell
+from compat.matrix.environment import Plan
+from compat.matrix.run import TIMEOUT
+from compat.matrix.sources import Shipped, Sources, digests
+from compat.pairs.documents import Attempt
+from compat.pairs.overrides import Override, flipped
+from compat.pairs.solution import Solution
+from compat.pairs.solve import solve
+from compat.progress import Progress
+from compat.releases import KnownFailure, Pair
+from compat.wheels.registry import Registry
+
+MOST_FLIPS = 4
+"""Overrides that may take their other side; a pair in which more than that is wrong is not to be had so."""
+
+NO_DRIVER = KnownFailure(
+    location="sgl_kernel",
+    reason="its compiled part needs libcuda.so.1, the NVIDIA driver's",
+    when="no-cuda",
+    spreads=True,
+)
+IMPORTS = "a module that imports"
+"""What the index is quoted with when a module does not import."""
+
+Solve = Callable[[tuple[Override, ...]], Solution]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What probing works with."""
+
+    uv: str
+    envs: Path
+    """Where the environment is made."""
+    sources: Callable[[Path], Sources]
+
+
+def probe(
+    solution: Solution,
+    uv: str,
+    envs: str | None,
+    progress: Progress,
+    sources: Callable[[Path], Sources] = Shipped,
+) -> tuple[Solution, list[Attempt]]:
+    """Return the solution under which the imports succeed, and the record of what was tried.
+
+    Args:
+        solution: one that resolves.
+        uv: path of the uv program.
+        envs: a folder for the environment; None for a temporary one.
+        progress: told of every attempt.
+        sources: gives what the index expects, and locks from a folder.
+
+    Raises:
+        PreparationError: the pair cannot be installed.
+        NetworkError: the package index cannot be reached.
+        DiskError: the disk is full.
+    """
+
+    def again(settled: tuple[Override, ...]) -> Solution:
+        return solve(solution.sglang, solution.vllm, solution.python, uv, progress, start=settled)
+
+    with tempfile.TemporaryDirectory(prefix="compat-probe-") as folder, Registry() as registry:
+        reader = WheelReader(registry)
+        bench = Bench(uv=uv, envs=Path(envs or folder).resolve(), sources=sources)
+        return decide(
+            solution, again, lambda each: _tried(each, Path(folder), reader, bench, progress), progress
+        )
+
+
+def decide(
+    solution: Solution,
+    again: Solve,
+    tried: Callable[[Solution], tuple[Outcome, Lock]],
+    progress: Progress,
+) -> tuple[Solution, list[Attempt]]:
+    """Return the best of the solutions that were tried, and the record.
+
+    Args:
+        solution: the first to try.
+        again: resolves anew with some overrides settled.
+        tried: installs a solution and imports its modules.
+        progress: told of every attempt.
+    """
+    record: list[Attempt] = []
+    candidates: list[tuple[int, Solution]] = []
+    settled: dict[NormalizedName, Override] = {}
+    while True:
+        outcome, lock = tried(solution)
+        broken = [entry for entry in outcome.disagreements if entry.expected == IMPORTS]
+        turned = _turned(solution, [entry.observed for entry in broken], lock, settled)
+        done = turned is None or len(settled) >= MOST_FLIPS
+        record.append(_attempt(solution, outcome, len(broken), None if done else turned))
+        candidates.append(
+            (len(broken) if outcome.counts.imported else len(outcome.disagreements) + 1, solution)
+        )
+        if done or turned is None:
+            break
+        progress.note(f"{turned.reason}; taking {turned}")
+        settled[turned.package] = turned
+        solution = again(tuple(settled.values()))
+        if solution.blocked:
+            break
+    best = min(range(len(candidates)), key=lambda place: (candidates[place][0], place))
+    record.append(record.pop(best))  # what is answered stands last
+    return candidates[best][1], record
+
+
+def named_in(error: str, lock: Lock) -> set[NormalizedName]:
+    """Return the locked packages of which an import error names a module or a file."""
+    words = set(re.findall(r"(?<![\w./])[A-Za-z_]\w*", error))
+    return {name for name, tops in lock.imports.items() if words.intersection(tops)}
+
+
+def _turned(
+    solution: Solution, errors: Sequence[str], lock: Lock, settled: Mapping[NormalizedName, Override]
+) -> Override | None:
+    """Return the other side of the override that most errors name; None when none can be turned."""
+    blamed = {
+        override: [error for error in errors if override.package in named_in(error, lock)]
+        for override in solution.overrides
+        if override.package not in settled
+    }
+    for override, those in sorted(blamed.items(), key=lambda item: -len(item[1])):
+        if those and (other := flipped(override, f"with {override} an import fails ({those[0]})")):
+            return other
+    return None
+
+
+def _attempt(solution: Solution, outcome: Outcome, broken: int, turned: Override | None) -> Attempt:
+    first = next((entry for entry in outcome.disagreements if entry.expected == IMPORTS), None)
+    problem = f"{broken} modules do not import, such as {first.location}: {first.observed}" if first else ""
+    if not outcome.counts.imported:
+        problem = problem or outcome.reason
+    return Attempt(
+        overrides=tuple(map(str, solution.overrides)),
+        imported=not problem,
+        problem=problem,
+        flipped=str(turned) if turned else "",
+        modules=outcome.counts.modules,
+        checked=outcome.counts.checked,
+        disagreements=len(outcome.disagreements),
+        seconds=outcome.seconds,
+    )
+
+
+def _tried(
+    solution: Solution, folder: Path, reader: WheelReader, bench: Bench, progress: Progress
+) -> tuple[Outcome, Lock]:
+    """Lock and install a solution, and compare its modules with the index."""
+    pair = replace(solution.pair("probe"), expect=(NO_DRIVER,))
+    progress.note(f"installing {pair.describe()} with {len(solution.overrides)} overrides")
+    write_lock(pair, reader.read(compile_requirements(pair, bench.uv), pair.python), folder)
+    lock = read_lock(pair.id, folder)
+    job = _job(pair, lock, folder, bench)
+    return run_cell(job), lock
+
+
+def _job(pair: Pair, lock: Lock, folder: Path, bench: Bench) -> Job:
+    sources = bench.sources(folder)
+    plan = Plan(
+        pair_id=pair.id,
+        describe=pair.describe(),
+        modules=0,
+        download_bytes=lock.download_bytes,
+        installed_bytes=lock.installed_bytes,
+        cached=False,
+        linked=True,
+    )
+    return Job(
+        pair=pair,
+        lock=lock,
+        digests=digests(pair, lock, sources),
+        plan=plan,
+        sources=sources,
+        uv=Path(bench.uv),
+        envs=bench.envs,
+        reports=folder / "reports",
+        timeout=TIMEOUT,
+    )

@@ -1,0 +1,191 @@
+"""Overrides under which two releases resolve: predicted from metadata, completed by what uv says."""
+
+import time
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from compat.locking import Attempt, resolve
+from compat.locks import Inputs
+from compat.pairs import stubs
+from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
+from compat.pairs.conflicts import clashes_in, reason_in
+from compat.pairs.needs import TORCH, Needs
+from compat.pairs.overrides import Override, choose, dropped, flipped, follows_torch
+from compat.pairs.pylock import LockedFile, read_pylock
+from compat.pairs.solution import Solution, pair_of
+from compat.progress import Progress, Silent
+
+MOST_ROUNDS = 40
+"""A pair has at most some dozen clashes; beyond this something else is wrong."""
+
+
+def solve(
+    sglang: Needs,
+    vllm: Needs,
+    python: str,
+    uv: str,
+    progress: Progress | None = None,
+    *,
+    predict: bool = True,
+    start: Iterable[Override] = (),
+) -> Solution:
+    """Return a small set of overrides under which uv resolves the two releases.
+
+    Args:
+        sglang: what that release asks for.
+        vllm: the same.
+        python: `X.Y` of the common environment.
+        uv: path of the uv program.
+        progress: told what is found.
+        predict: whether to override the direct clashes before uv is asked for the first time; without it
+            every clash costs a round, as by hand.
+        start: overrides that are settled already, and stay as they are.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+    """
+    begun = time.monotonic()
+    search = _Search(sglang, vllm, python, uv, progress or Silent())
+    refusing = [needs for needs in (sglang, vllm) if not needs.runs_on(python)]
+    if refusing:
+        blocked = "; ".join(f"{needs} needs Python {needs.python}, not {python}" for needs in refusing)
+    else:
+        search.settle(start)
+        if predict:
+            search.add(direct_clashes(sglang, vllm))
+        blocked = search.run()
+    return Solution(
+        sglang=sglang,
+        vllm=vllm,
+        python=python,
+        clashes=tuple(search.clashes.values()),
+        overrides=tuple(sorted(search.overrides.values(), key=lambda each: (not each.bound, each.package))),
+        packages=MappingProxyType({} if blocked else {file.package: file.version for file in search.found}),
+        blocked=blocked,
+        rounds=search.rounds,
+        seconds=time.monotonic() - begun,
+    )
+
+
+class _Search:
+    """The state of one search."""
+
+    def __init__(self, sglang: Needs, vllm: Needs, python: str, uv: str, progress: Progress) -> None:
+        self.sglang, self.vllm, self.python, self.uv, self.progress = sglang, vllm, python, uv, progress
+        self.clashes: dict[NormalizedName, Clash] = {}
+        self.overrides: dict[NormalizedName, Override] = {}
+        self.settled: set[NormalizedName] = set()
+        self.found: tuple[LockedFile, ...] = ()
+        self.rounds = 0
+
+    def settle(self, overrides: Iterable[Override]) -> None:
+        """Take overrides over as they are."""
+        for override in overrides:
+            self.overrides[override.package] = override
+            self.settled.add(override.package)
+
+    def add(self, clashes: Iterable[Clash]) -> None:
+        """Override what clashes; torch takes its companions along."""
+        for clash in clashes:
+            self.clashes[clash.package] = clash
+            if clash.package not in self.overrides:
+                self.overrides[clash.package] = choose(clash)
+        if TORCH in self.clashes and TORCH not in self.settled:
+            self._move_with_torch()
+            self.settled.add(TORCH)
+
+    def run(self) -> str:
+        """Complete the overrides until uv resolves; return why that cannot be, empty when it can."""
+        for _ in range(MOST_ROUNDS):
+            attempt = self.ask(self.overrides.values())
+            if attempt.code == 0:
+                break
+            clashes = clashes_in(attempt.stderr, self.sglang, self.vllm)
+            fresh = [clash for clash in clashes if clash.package not in self.overrides]
+            if fresh:
+                self.add(fresh)
+                self.progress.note(f"clash: {'; '.join(map(str, fresh))}")
+            elif not self._turn(attempt.stderr):
+                return reason_in(attempt.stderr)
+        else:
+            return f"no solution after {MOST_ROUNDS} rounds"
+        self.found = read_pylock(attempt.stdout)
+        self._drop_stubs()
+        self._shrink()
+        return ""
+
+    def ask(self, overrides: Iterable[Override]) -> Attempt:
+        """Ask uv for a resolution with these overrides."""
+        self.rounds += 1
+        inputs = Inputs.of(pair_of(self.sglang, self.vllm, self.python, overrides, "pair"))
+        return resolve(inputs, self.uv, "--format", "pylock.toml")
+
+    def _turn(self, explanation: str) -> bool:
+        """Take the other side of an override whose version does not exist; return whether there was one."""
+        reason = reason_in(explanation)
+        for name, override in self.overrides.items():
+            other = flipped(override, f"{override} cannot be had")
+            if other is not None and name not in self.settled and f"{name}" in reason:
+                self.overrides[name] = other
+                self.settled.add(name)
+                self.progress.note(f"{name}: the other side, for {reason}")
+                return True
+        return False
+
+    def _move_with_torch(self) -> None:
+        """Override the companions that are not made for the torch that was chosen."""
+        chosen = str(self.overrides[TORCH])
+        version = next(iter(SpecifierSet(self.overrides[TORCH].specifier))).version
+        for name in ABI_BOUND[1:]:
+            wants = [needs.wants[name] for needs in (self.sglang, self.vllm) if name in needs.wants]
+            if not wants or name in self.settled:
+                continue
+            # Without overrides: here the companion's own requirement on torch has to hold.
+            if self._resolves(chosen, *(f"{name}{specifiers}" for specifiers in wants)) is not None:
+                self.overrides.pop(name, None)
+                continue
+            # As a release asks for it, if that fits: some releases of a companion ask for no torch at all.
+            tries = (self._resolves(chosen, asked) for asked in [*(f"{name}{each}" for each in wants), name])
+            if fitting := next((found for found in tries if found is not None), None):
+                clash = self.clashes.get(name)
+                self.overrides[name] = follows_torch(name, fitting[name], Version(version), clash)
+
+    def _resolves(self, *requirements: str) -> dict[NormalizedName, Version] | None:
+        self.rounds += 1
+        inputs = Inputs(python=self.python, requirements=requirements, overrides=())
+        attempt = resolve(inputs, self.uv, "--format", "pylock.toml")
+        if attempt.code:
+            return None
+        return {file.package: file.version for file in read_pylock(attempt.stdout)}
+
+    def _drop_stubs(self) -> None:
+        """Drop what has no wheel and whose source archive cannot be built."""
+        sources = [file for file in self.found if not file.has_wheel]
+        reasons = stubs.unbuildable(sources, self.python, self.uv, self.progress)
+        for file in sources:
+            if why := reasons.get(file.package):
+                self.overrides[file.package] = dropped(file.package, why)
+                self.progress.note(f"{file.package} {file.version} is dropped: {why}")
+        if reasons:
+            attempt = self.ask(self.overrides.values())
+            self.found = read_pylock(attempt.stdout)
+
+    def _shrink(self) -> None:
+        """Leave out each override without which uv resolves as well.
+
+        Direct clashes are passed over: both releases are given, so nothing avoids them. So are the companions
+        of torch: an override of torch hides from uv that they would not fit.
+        """
+        for name, override in sorted(self.overrides.items()):
+            clash = self.clashes.get(name)
+            if override.bound or override.clash is None or name in self.settled or (clash and clash.direct):
+                continue
+            rest = {other: each for other, each in self.overrides.items() if other != name}
+            attempt = self.ask(rest.values())
+            if attempt.code == 0:
+                self.overrides, self.found = rest, read_pylock(attempt.stdout)
+                self.progress.note(f"{name}: not needed any more")

@@ -1,0 +1,182 @@
+"""`MixedPrecisionLinear`: one layer for any scheme, on the kernels of sglang or vllm, or in plain torch."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from compat.errors import UsageError
+from compat.quant import foreign, packing, reference
+from compat.quant.foreign import Parallel, Wanted
+from compat.quant.schemes import Scheme, Unquantized
+from compat.quant.sharding import Shard, cut
+
+Backend = Literal["reference", "sglang", "vllm"]
+BACKENDS: tuple[Backend, ...] = ("reference", "sglang", "vllm")
+
+
+class MixedPrecisionLinear(nn.Module):
+    """`y = x @ weight.T + bias`, with the weight in any scheme, for inference.
+
+    It is built empty; `load` gives it the tensors of a checkpoint. On `sglang` and `vllm` the package's own
+    configuration, linear layer and method do the work; `method` and `kernel` tell which. On `reference` it is
+    plain torch that accumulates in float32.
+
+    Args:
+        scheme: the format of the weight.
+        in_features: K.
+        out_features: N.
+        bias: whether there is a bias `[N]`.
+        backend: `reference`, `sglang` or `vllm`.
+        dtype: of activations and result: float16 or bfloat16; float32 on `reference` only.
+        device: where it lives; `cuda` for a package, else the CPU, when None.
+        prefix: its name in the model; some releases look at it.
+        way: the package's own name of a method, such as `gptq` where `gptq_marlin` would be taken.
+        parallel: `column` or `row` for one rank's part, by the package's parallel layers; None for all of it.
+        shard: for `reference`, which part; a package knows its own rank.
+
+    Raises:
+        SchemeUnavailable: the installed release or this machine cannot run the scheme; `diagnosis` tells why.
+        SymbolUnavailable: what this needs is not in the installed release, or only as a stub.
+        UsageError: the format cannot hold a weight of this shape, or an argument is none of its choices.
+    """
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = False,
+        backend: Backend = "reference",
+        dtype: torch.dtype = torch.bfloat16,
+        device: torch.device | str | None = None,
+        prefix: str = "layer",
+        way: str | None = None,
+        parallel: Parallel | None = None,
+        shard: Shard | None = None,
+    ) -> None:
+        super().__init__()
+        if backend not in BACKENDS:
+            raise UsageError(f"{backend!r} is no back end; there are {', '.join(BACKENDS)}")
+        scheme.tensors(out_features, in_features)  # refuses a shape that the format cannot hold
+        self.scheme, self.backend, self.dtype = scheme, backend, dtype
+        self.in_features, self.out_features, self.has_bias = in_features, out_features, bias
+        self.shard = shard
+        self.loaded = False
+        self.inner: Any = None
+        where = torch.device(device or ("cpu" if backend == "reference" else "cuda"))
+        self.device = where
+        self._parallel = parallel
+        if backend == "reference":
+            if parallel is not None and (shard is None or shard.kind != parallel):
+                raise UsageError("the reference back end needs `shard` to know which part it is")
+            return
+        self._wanted = Wanted(
+            package=backend,
+            scheme=scheme,
+            out_features=out_features,
+            in_features=in_features,
+            bias=bias,
+            dtype=dtype,
+            device=where,
+            prefix=prefix,
+            parallel=parallel,
+            way=way,
+        )
+        self.inner, self.adapter = foreign.build(self._wanted)
+
+    @classmethod
+    def from_float(
+        cls, scheme: Scheme, weight: Tensor, bias: Tensor | None = None, **options: Any
+    ) -> "MixedPrecisionLinear":
+        """Return a loaded layer that holds `weight` `[N, K]`, rounded; `options` as for the class."""
+        out_features, in_features = weight.shape
+        layer = cls(scheme, in_features, out_features, bias=bias is not None, **options)
+        wide = layer.dtype == torch.float32 and not isinstance(scheme, Unquantized)  # scales are halves
+        tensors = packing.pack(scheme, weight, dtype=torch.float16 if wide else layer.dtype)
+        layer.load({**tensors, **({"bias": bias.to(layer.dtype)} if bias is not None else {})})
+        return layer
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the whole layer's tensors, as a checkpoint holds them; once.
+
+        Raises:
+            UsageError: they are not those of the scheme and shape, or the layer is loaded already.
+            SchemeUnavailable: the package refuses them.
+        """
+        if self.loaded:
+            raise UsageError(
+                "the layer is loaded already; its package has changed the weights for its kernel"
+            )
+        given = {name: tensor for name, tensor in tensors.items() if name != "bias"}
+        packing.check(self.scheme, given, self.out_features, self.in_features)
+        if ("bias" in tensors) != self.has_bias:
+            raise UsageError(
+                f"bias is {'missing' if self.has_bias else 'there'}, the layer has bias={self.has_bias}"
+            )
+        if self.backend != "reference":
+            foreign.fill(self.inner, tensors, self._wanted)
+        else:
+            if self.shard is not None:
+                tensors = cut(self.scheme, tensors, (self.out_features, self.in_features), self.shard)
+            for name, tensor in tensors.items():
+                self.register_buffer(name, tensor.to(self.device))
+        self.loaded = True
+
+    @property
+    def method(self) -> str:
+        """The class that runs the layer."""
+        return "reference" if self.inner is None else type(self.inner.quant_method).__name__
+
+    @property
+    def kernel(self) -> str:
+        """What computes inside that class, as far as it tells."""
+        return "torch.matmul" if self.inner is None else foreign.kernel(self.inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `[..., N]` for `x` `[..., K]`, both in `dtype`; a part of it on a parallel layer.
+
+        `x` may be strided. No rows give no rows.
+        """
+        if not self.loaded:
+            raise UsageError("the layer has no weights yet; call load")
+        flat = x.reshape(-1, x.shape[-1]).contiguous()
+        if flat.dtype != self.dtype:
+            raise UsageError(f"x is {x.dtype}, the layer was built for {self.dtype}")
+        if flat.shape[0] == 0:
+            out = flat.new_empty(0, self._width)
+        elif self.inner is None:
+            out = self._reference(flat)
+        elif self._parallel is None:
+            out = self.inner.quant_method.apply(self.inner, flat, self.inner.bias)
+        else:
+            out = self.inner(flat)[0]
+        return out.view(*x.shape[:-1], out.shape[-1])
+
+    @property
+    def _width(self) -> int:
+        if self.inner is not None:
+            return int(getattr(self.inner, "output_size_per_partition", self.out_features))
+        return (
+            self.out_features
+            if self.shard is None
+            else self.shard.features(self.out_features, self.in_features)[0]
+        )
+
+    def _reference(self, x: Tensor) -> Tensor:
+        tensors = dict(self.named_buffers(recurse=False))
+        bias = tensors.pop("bias", None)
+        if self.shard is None or self.shard.kind == "column" or self.shard.size == 1:
+            return reference.forward(self.scheme, tensors, x, bias).to(self.dtype)
+        out = reference.forward(self.scheme, tensors, x)
+        torch.distributed.all_reduce(out)
+        return (out if bias is None else out + bias.to(out.dtype)).to(self.dtype)
+
+    def extra_repr(self) -> str:
+        """Return what `repr` tells."""
+        return (
+            f"{self.scheme.label}, in_features={self.in_features}, out_features={self.out_features}, "
+            f"backend={self.backend}, method={self.method}"
+        )

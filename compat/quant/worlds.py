@@ -1,0 +1,124 @@
+"""What each package wants to be set up in a process before one of its layers can be built, done once.
+
+sglang asks for global server arguments and its groups of ranks; vllm for a current configuration, whose model
+has a dtype, and its groups. What a program has set up already is used as it is.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import compat
+from compat.quant.adapters import Package
+
+_process = ExitStack()
+"""What stays entered until the process ends."""
+
+TINY = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "num_hidden_layers": 1,
+    "vocab_size": 128,
+    "max_position_embeddings": 128,
+}
+"""A config.json for vllm's ModelConfig: nothing of it is used but that it has a dtype."""
+
+
+def installed(package: Package) -> str | None:
+    """Return the installed release of a package, from metadata alone; None when there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@contextmanager
+def building(package: Package, dtype: torch.dtype, device: torch.device) -> Iterator[None]:
+    """Have the package's process-wide state ready, and new tensors made on `device`, in `dtype` by default.
+
+    Raises:
+        SymbolUnavailable: the installed release has not what this needs.
+    """
+    before = torch.get_default_dtype()
+    _ready(package, device.type)
+    if package == "vllm":
+        _vllm_config().model_config.dtype = dtype  # read by the methods while they are made
+    torch.set_default_dtype(dtype)
+    try:
+        with device:
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@cache
+def _ready(package: Package, device_type: str) -> None:
+    if package == "sglang":
+        _sglang_arguments()
+        parallel = "sglang.srt.distributed.parallel_state"
+    else:
+        _vllm_config()
+        parallel = "vllm.distributed.parallel_state"
+    _groups(parallel, package, device_type)
+
+
+def _sglang_arguments() -> None:
+    module = "sglang.srt.server_args"
+    get = compat.load(f"{module}:get_global_server_args", package="sglang")
+    with suppress(ValueError):  # what it raises when there are none yet
+        get()
+        return
+    arguments = compat.load(f"{module}:ServerArgs", package="sglang")
+    # A model path of "dummy" is what sglang itself takes to mean that there is no model to look at.
+    compat.load(f"{module}:set_global_server_args_for_scheduler", package="sglang")(
+        arguments(model_path="dummy")
+    )
+
+
+@lru_cache(maxsize=1)
+def _vllm_config() -> Any:
+    """Return vllm's current configuration; when there is none, one is made and stays for this process."""
+    current = compat.load("vllm.config:get_current_vllm_config", package="vllm")
+    with suppress(AssertionError):
+        found = current()
+        if found.model_config is not None:
+            return found
+    folder = Path(_process.enter_context(tempfile.TemporaryDirectory(prefix="compat-")))
+    (folder / "config.json").write_text(json.dumps(TINY), encoding="utf-8")
+    model = compat.load("vllm.config:ModelConfig", package="vllm")
+    made = compat.load("vllm.config:VllmConfig", package="vllm")(
+        model_config=model(model=str(folder), skip_tokenizer_init=True, dtype="bfloat16", enforce_eager=True)
+    )
+    enter = compat.load("vllm.config:set_current_vllm_config", package="vllm")
+    _process.enter_context(enter(made))
+    return made
+
+
+def _groups(module: str, package: Package, device_type: str) -> None:
+    """Make the groups of ranks a launcher such as torchrun tells of in the environment; else of one rank."""
+    if compat.load(f"{module}:model_parallel_is_initialized", package=package)():
+        return
+    size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    where = "env://"
+    if "MASTER_ADDR" not in os.environ:
+        where = f"file://{_process.enter_context(tempfile.TemporaryDirectory(prefix='compat-'))}/ranks"
+    compat.load(f"{module}:init_distributed_environment", package=package)(
+        world_size=size,
+        rank=rank,
+        distributed_init_method=where,
+        local_rank=int(os.environ.get("LOCAL_RANK", rank)),
+        backend="nccl" if device_type == "cuda" else "gloo",
+    )
+    compat.load(f"{module}:initialize_model_parallel", package=package)(tensor_model_parallel_size=size)

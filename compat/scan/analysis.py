@@ -1,0 +1,208 @@
+"""From files to findings: each is parsed once, its references judged, and what silences them heeded."""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+from compat.index.reader import Index
+from compat.scan.calls import Calls
+from compat.scan.causes import runs
+from compat.scan.discovery import Files, Skipped, Unreadable
+from compat.scan.findings import Finding
+from compat.scan.fix.plan import refusal
+from compat.scan.frames import Module, Tree
+from compat.scan.judge import Judge, Trouble, faked
+from compat.scan.lookup import Lookup, Span
+from compat.scan.lookup import runs as rows_of
+from compat.scan.mentions import TOPS
+from compat.scan.modules import module_name
+from compat.scan.references import Reference, references
+from compat.scan.shortcut import clean
+from compat.scan.sources import Source, parse
+from compat.symbols import import_statement
+
+AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
+"""Import name to the package whose releases are gone through: kernels come with sglang."""
+
+
+class Analysis:
+    """Finds what breaks in files.
+
+    Args:
+        index: where names are looked up.
+        spans: the releases, package by package.
+        files: all files of the scan: functions are called from other files, too.
+        store: reads them.
+    """
+
+    def __init__(
+        self, index: Index, spans: Mapping[str, Span], files: Iterable[str], store: Files | None = None
+    ) -> None:
+        self._store = store or Files()
+        self._tree = Tree(self._load)
+        self._parsed = lru_cache(maxsize=256)(self._parse)
+        calls = Calls(self._tree, self._store.read, files)
+        self.judges = {
+            package: Judge(Lookup(index, span), self._tree, calls) for package, span in spans.items()
+        }
+        self.skipped: list[Skipped] = []
+
+    def check(self, path: str, data: bytes) -> list[Finding]:
+        """Return the findings in what could become of a file.
+
+        Raises:
+            Unreadable: it is no Python.
+        """
+        return self._of(parse(path, data))
+
+    def findings(self, path: str) -> list[Finding]:
+        """Return the findings of one file; what cannot be read is told in `skipped`."""
+        try:
+            if path.endswith(".py") and clean(self._store.read(path), self._works):
+                return []
+            return self._of(self._parsed(path))
+        except Unreadable as error:
+            self.skipped.append(Skipped(path, str(error)))
+        except OSError as error:
+            self.skipped.append(Skipped(path, error.strerror or str(error)))
+        except RecursionError:
+            self.skipped.append(Skipped(path, "nested too deeply to be read"))
+        return []
+
+    def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
+        judge = self.judges.get(AXES[module.partition(".")[0]])
+        return judge is None or judge.works(module, name, parts)
+
+    def references(self, path: str) -> list[Reference]:
+        """Return the references of one file.
+
+        Raises:
+            Unreadable: it cannot be parsed.
+            OSError: it cannot be read.
+        """
+        return references(self._parsed(path), module_name(path))
+
+    def _of(self, source: Source) -> list[Finding]:
+        name = module_name(source.path)
+        if name.partition(".")[0] in TOPS:
+            return []  # the package itself: its imports of itself are of this very tree
+        module = Module(source.path, source.tree)
+        own = faked(source.tree, source.data)
+        found: list[Trouble] = []
+        for reference in references(source, name):
+            judge = self.judges.get(AXES[reference.top])
+            if judge is not None and not (own and _is_faked(reference, own)):
+                found += judge.troubles(reference, module)
+        if not found:
+            return []
+        lines = source.lines()
+        silenced = Silenced(lines)
+        return [
+            self._finding(source, trouble, lines)
+            for trouble in found
+            if not silenced(trouble.rule, trouble.reference)
+        ]
+
+    def _finding(self, source: Source, trouble: Trouble, lines: list[str]) -> Finding:
+        reference = trouble.reference
+        node: ast.expr = reference.node  # type: ignore[assignment]
+        lookup = self.judges[AXES[reference.top]].lookup
+        function = reference.place.function
+        versions = lookup.span.versions
+        rows = [] if trouble.rule == "CPT004" else rows_of(trouble.mask)
+        broken = tuple((versions[first], versions[last]) for first, last in rows)
+        told = runs(lookup, trouble)
+        end = node.end_lineno or node.lineno
+        cell = source.cells[node.lineno - 1] if source.cells else None
+        found = Finding(
+            path=source.path,
+            line=node.lineno,
+            column=_characters(lines[node.lineno - 1], node.col_offset) + 1,
+            end_line=end,
+            end_column=_characters(lines[end - 1], node.end_col_offset or 0) + 1,
+            rule=trouble.rule,
+            package=lookup.span.package,
+            statement=statement_of(reference),
+            status=trouble.outcome.answer.status,
+            broken_in=broken,
+            broken=trouble.mask.bit_count(),
+            runs=told,
+            form=reference.form,
+            function=function.name if function else None,
+            cell=None if cell is None else (cell.number, cell.line),
+        )
+        return found._replace(fixable=trouble.rule != "CPT004" and not refusal(found))
+
+    def _parse(self, path: str) -> Source:
+        return parse(path, self._store.read(path))
+
+    def _load(self, path: str) -> ast.Module | None:
+        try:
+            return self._parsed(path).tree
+        except (Unreadable, OSError):
+            return None
+
+
+class Silenced:
+    """What `# compat: ignore` and `# compat: ignore[CPT001]` silence.
+
+    Args:
+        lines: of the source.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __call__(self, rule: str, reference: Reference) -> bool:
+        """Return whether a rule is silenced at a reference: on a line of it, or of the whole import."""
+        node: ast.expr = reference.node  # type: ignore[assignment]
+        statement = reference.place.statement
+        numbers = {node.lineno, node.end_lineno or node.lineno}
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            numbers |= {statement.lineno, statement.end_lineno or statement.lineno}
+        return any(self._silences(self._lines[number - 1], rule) for number in numbers)
+
+    def _silences(self, line: str, rule: str) -> bool:
+        _, mark, rest = line.partition("# compat: ignore")
+        if not mark:
+            return False
+        if not rest.lstrip().startswith("["):
+            return True
+        codes = rest.lstrip()[1:].partition("]")[0]
+        return rule in [code.strip() for code in codes.split(",")]
+
+
+def _is_faked(reference: Reference, own: frozenset[str]) -> bool:
+    path = reference.path
+    return any(path == name or path.startswith(f"{name}.") for name in own)
+
+
+def statement_of(reference: Reference) -> str:
+    """Return what a reference asks for as an import statement, or as a dotted path."""
+    if reference.form == "from":
+        return import_statement(reference.module, reference.parts[-1])
+    if reference.form == "star":
+        return import_statement(reference.module, "*")
+    return f"import {reference.module}" if reference.form == "import" else reference.path
+
+
+def _characters(line: str, offset: int) -> int:
+    """Return the characters before an offset in bytes."""
+    return offset if line.isascii() else len(line.encode()[:offset].decode("utf-8", "ignore"))
+
+
+def located(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings in the order of files and lines, each place once for a rule."""
+    seen: set[tuple[object, ...]] = set()
+    for finding in findings:
+        key = (
+            finding.path,
+            finding.line,
+            finding.column,
+            finding.end_column,
+            finding.rule,
+            finding.statement,
+        )
+        if key not in seen:
+            seen.add(key)
+            yield finding

@@ -1,0 +1,52 @@
+"""Known findings: a file that a project keeps, so that only what is new is told."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from compat.errors import UsageError
+from compat.files import write_text
+from compat.scan.findings import Finding
+
+Key = tuple[str, str, str]
+
+
+class Baseline:
+    """The findings that a file lists.
+
+    Args:
+        path: the file; the paths in it are relative to its folder.
+
+    Raises:
+        UsageError: it is not there, or no baseline.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._folder = Path(path).absolute().parent
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            self._known = {(each["path"], each["rule"], each["import"]) for each in document["findings"]}
+        except OSError as error:
+            raise UsageError(
+                f"--baseline: {path}: {error.strerror}; write it with --write-baseline"
+            ) from None
+        except (ValueError, KeyError, TypeError):
+            raise UsageError(f"--baseline: {path} is no baseline; write it with --write-baseline") from None
+
+    def __call__(self, finding: Finding) -> bool:
+        """Return whether a finding is known, wherever in its file it stands now."""
+        return _key(finding, self._folder) in self._known
+
+
+def write(path: str, findings: Iterable[Finding]) -> None:
+    """Write findings as known."""
+    folder = Path(path).absolute().parent
+    keys = sorted({_key(finding, folder) for finding in findings if finding.level != "note"})
+    rows = [{"path": name, "rule": rule, "import": statement} for name, rule, statement in keys]
+    write_text(Path(path), json.dumps({"schema": 1, "findings": rows}, indent=2, sort_keys=True) + "\n")
+
+
+def _key(finding: Finding, folder: Path) -> Key:
+    relative = os.path.relpath(finding.path, folder).replace(os.sep, "/")
+    return relative, finding.rule, finding.statement

@@ -1,0 +1,118 @@
+"""Where functions are called from: an import in a function that only other releases call breaks nothing."""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from compat.scan.frames import Module, Tree
+from compat.scan.mentions import lines_of
+from compat.scan.places import FunctionNode, Lines, Place, expressions, headers, statements
+from compat.scan.reach import Reach
+
+_DEEPEST = 3
+"""Functions that call functions that are followed."""
+_MOST = 4
+"""Other files that are looked at; what more of them mention is taken to be called."""
+
+Mention = tuple[Module, list[Place]]
+
+
+class Calls:
+    """Finds the places that mention a function.
+
+    Args:
+        tree: the modules of the scanned tree.
+        read: returns the bytes of a file.
+        files: all files of the scan.
+    """
+
+    def __init__(self, tree: Tree, read: Callable[[str], bytes], files: Iterable[str]) -> None:
+        self._tree = tree
+        self._read = read
+        self._files = files
+        self._known: dict[FunctionNode, list[Mention]] = {}
+        self._searched: set[FunctionNode] = set()
+
+    def called(self, function: FunctionNode, reach: Reach, depth: int = 0) -> bool:
+        """Return whether some release's run may get to a function that fails when it is called.
+
+        A function that nothing mentions is called from outside.
+        """
+        name = function.name
+        if name.startswith(("__", "test")):
+            return True
+        mentioned = False
+        for module, places in self._mentions(function, reach.module):
+            there = reach if module is reach.module else reach._replace(module=module)
+            for place in places:
+                mentioned = True
+                if self._runs(place, there, depth):
+                    return True
+        return not mentioned
+
+    def _runs(self, place: Place, reach: Reach, depth: int) -> bool:
+        if not reach.reached(place) or reach.protected(place, "ImportError"):
+            return False
+        outer = place.function
+        return outer is None or depth >= _DEEPEST or self.called(outer, reach, depth + 1)
+
+    def _mentions(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
+        """Yield what mentions a function, its own file first: most need no other."""
+        known = self._known.setdefault(function, [])
+        yield from known
+        if not known:
+            known.append((module, _mentions_in(module, self._read(module.path), function)))
+            yield known[0]
+        if function in self._searched:
+            return
+        self._searched.add(function)
+        others = self._others(function, module)
+        if len(others) > _MOST:
+            known.append((module, [Place(None, module.tree, "body", module.tree.body, 0)]))  # it is called
+            yield known[-1]
+            return
+        for path, data in others:
+            other = self._tree.module(path)
+            if other is not None:
+                known.append((other, _mentions_in(other, data, function)))
+        yield from known[1:]
+
+    def _others(self, function: FunctionNode, module: Module) -> list[tuple[str, bytes]]:
+        name = function.name.encode()
+        word = re.compile(rb"\b" + name + rb"\b")
+        found = []
+        for path in self._files:
+            if path == module.path or not path.endswith(".py"):
+                continue
+            try:
+                data = self._read(path)
+            except OSError:
+                continue
+            if name in data and word.search(data):
+                found.append((path, data))
+                if len(found) > _MOST:
+                    break
+        return found
+
+
+def _mentions_in(module: Module, data: bytes, function: FunctionNode) -> list[Place]:
+    name = function.name
+    word = re.compile(rb"\b" + name.encode() + rb"\b")
+    lines = Lines(lines_of(data, [match.start() for match in word.finditer(data)]))
+    found: list[Place] = []
+    for place in statements(module.tree, lines):
+        if place.statement is function or any(each.owner is function for each in place.outwards()):
+            continue
+        for header in headers(place.statement, annotations=False):
+            for node, tests in expressions(header):
+                if _names(node, name):
+                    found.append(place.within(tests))
+    return found
+
+
+def _names(node: ast.AST, name: str) -> bool:
+    while isinstance(node, ast.Attribute):
+        if node.attr == name:
+            return True
+        node = node.value
+    return isinstance(node, ast.Name) and node.id == name

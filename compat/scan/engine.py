@@ -1,0 +1,71 @@
+"""Candidates held against the index: the part of a scan that takes more than a look at bytes."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from compat.index.reader import Index
+from compat.scan import spans
+from compat.scan.analysis import Analysis, located
+from compat.scan.discovery import Files
+from compat.scan.findings import Finding
+from compat.scan.lookup import Span
+from compat.scan.options import Options
+from compat.scan.pins import pinned, project_root
+from compat.scan.report import Releases, Report
+
+
+def examine(options: Options, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
+    """Return what is wrong in files that name the packages.
+
+    Args:
+        options: what the scan is asked to do.
+        files: all source files.
+        candidates: those to be looked into.
+        store: reads them.
+    """
+    analysis = prepared(options, files, store)
+    found = [finding for path in candidates for finding in analysis.findings(path)]
+    known = _known(options)
+    findings = tuple(
+        finding for finding in located(found) if finding.rule in options.select and not known(finding)
+    )
+    chosen = [judge.lookup.span for judge in analysis.judges.values()]
+    told = tuple(Releases(span.package, span.versions, span.source) for span in chosen)
+    return Report(findings, tuple(analysis.skipped), told, len(files), len(candidates))
+
+
+def prepared(options: Options, files: Sequence[str], store: Files) -> Analysis:
+    """Return what analyses files for the releases that are asked about."""
+    index = Index()
+    return Analysis(index, {span.package: span for span in releases(options, index)}, files, store)
+
+
+def releases(options: Options, index: Index) -> Iterator[Span]:
+    """Yield the releases to ask about: what is asked for, else what the project pins, else the newest."""
+    pins: dict[str, dict[str, str]] | None = None
+    for package in ("sglang", "vllm"):
+        texts: tuple[str, ...] = getattr(options, package)
+        if texts:
+            yield spans.asked(index, package, texts, f"--{package}")
+            continue
+        if pins is None:
+            root = project_root(options.paths[0])
+            pins = pinned(root) if root else {}
+        yield _pinned(index, package, pins.get(package, {})) or spans.default(index, package)
+
+
+def _pinned(index: Index, package: str, pins: dict[str, str]) -> Span | None:
+    versions = index.versions(package)
+    at = {place for specifier in pins for place in spans.matches(versions, specifier) or ()}
+    if not at:
+        return None
+    source = ", ".join(f"{package}{specifier} in {name}" for specifier, name in pins.items())
+    return spans.span(index, package, at, source)
+
+
+def _known(options: Options) -> Callable[[Finding], bool]:
+    """Return what tells the findings that the baseline has."""
+    if options.baseline is None:
+        return lambda _: False
+    from compat.scan.baseline import Baseline
+
+    return Baseline(options.baseline)

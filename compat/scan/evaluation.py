@@ -1,0 +1,276 @@
+"""What an expression comes to in one release, as far as that can be told without running anything.
+
+The release's version, and what it has, are known; of all else only what the source says plainly is. The
+vocabulary is that of version tests: comparisons, `packaging`, `importlib.metadata`, `hasattr`, `find_spec`,
+and functions of the scanned tree made of these.
+"""
+
+import ast
+import operator
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from compat.scan import known
+from compat.scan.execution import Execution
+from compat.scan.frames import Frame, Tree
+from compat.scan.lookup import Lookup, Outcome
+from compat.scan.values import UNKNOWN, Failure, Function, Path, merged, truth
+
+_COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+_DEEPEST = 12
+"""Calls in calls that are followed."""
+VERSION_MODULES = ("", ".version", "._version")
+"""Where a package keeps `__version__`."""
+
+
+class Evaluation:
+    """Evaluates expressions as they would come out in one release of a package.
+
+    Args:
+        lookup: the package.
+        place: which of its releases.
+        tree: the modules of the scanned tree.
+    """
+
+    def __init__(self, lookup: Lookup, place: int, tree: Tree) -> None:
+        self.version = lookup.span.versions[place]
+        self.package = lookup.span.package
+        self.tops: tuple[str, ...] = ("vllm",) if self.package == "vllm" else ("sglang", "sgl_kernel")
+        self.tree = tree
+        self._lookup = lookup
+        self._bit = 1 << place
+        self.execution = Execution(self)
+
+    def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
+        """Return the value of an expression, `UNKNOWN` when it cannot be told.
+
+        Raises:
+            Failure: it surely raises.
+        """
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Name(id=name):
+                return self.name(name, frame)
+            case ast.Attribute(value=inner, attr=attribute):
+                return self.attribute(self.value(inner, frame), attribute, frame)
+            case ast.Call():
+                return self._call(node, frame)
+            case ast.Compare():
+                return self._compare(node, frame)
+            case ast.BoolOp():
+                return self._joined(node, frame)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                answer = truth(self.value(operand, frame))
+                return UNKNOWN if answer is None else not answer
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                answer = truth(self.value(test, frame))
+                if answer is None:
+                    return merged(self.value(body, frame), self.value(orelse, frame))
+                return self.value(body if answer else orelse, frame)
+            case ast.NamedExpr(target=ast.Name(id=name), value=inner):
+                frame.names[name] = self.value(inner, frame)
+                return frame.names[name]
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                values = [self.value(element, frame) for element in elements]
+                return UNKNOWN if any(value is UNKNOWN for value in values) else tuple(values)
+            case ast.Dict(keys=keys, values=values):
+                return self._table(keys, values, frame)
+            case ast.Subscript(value=inner, slice=index):
+                return self._item(self.value(inner, frame), index, frame)
+            case ast.GeneratorExp() | ast.ListComp():
+                return self._comprehended(node, frame)
+            case ast.Lambda():
+                return Function(node, frame)
+        return UNKNOWN
+
+    def truth(self, node: ast.expr, frame: Frame) -> bool | None:
+        """Return the truth of a test; what is behind a test that fails is not reached."""
+        try:
+            return truth(self.value(node, frame))
+        except Failure:
+            return False
+        except RecursionError:
+            return None
+
+    def name(self, name: str, frame: Frame) -> Any:
+        """Return what a name is bound to, in the frame or around it."""
+        inner: Frame | None = frame
+        while inner is not None:
+            if name in inner.names:
+                return inner.names[name]
+            if inner.outer is None:
+                break
+            inner = inner.outer
+        assert inner is not None  # noqa: S101 -- the outermost frame is the module's
+        return self._of_module(name, inner)
+
+    def _of_module(self, name: str, frame: Frame) -> Any:
+        statements = frame.module.binders(name)
+        if not statements:
+            return Path(f"builtins.{name}") if name in known.BUILTINS else UNKNOWN
+        frame.names[name] = UNKNOWN  # while it is looked for: what leads back here is not known
+        frame.names[name] = self.execution.binding(name, statements, frame)
+        return frame.names[name]
+
+    def attribute(self, value: Any, name: str, frame: Frame) -> Any:
+        """Return an attribute of a value.
+
+        Raises:
+            Failure: a module of the release has none of that name.
+        """
+        if not isinstance(value, Path):
+            return known.attribute(value, name)
+        top, _, rest = value.text.partition(".")
+        if top in self.tops:
+            if name == "__version__" and f".{rest}".rstrip(".") in VERSION_MODULES:
+                return self.version
+            if name == "__version_tuple__":
+                return known.release(self.version)
+            if self.attribute_outcome(value.text, name).failing:
+                raise Failure("AttributeError")
+        elif (inside := self._tree_name(value.text, name, frame)) is not UNKNOWN:
+            return inside
+        return Path(f"{value.text}.{name}")
+
+    def attribute_outcome(self, base: str, name: str) -> Outcome:
+        """Return what `base.name` comes to in this release."""
+        return self._here(self._lookup.path(base, (name,), importing=False))
+
+    def import_outcome(self, module: str, name: str) -> Outcome:
+        """Return what an import comes to in this release."""
+        return self._here(self._lookup.imported(module, name))
+
+    def _here(self, outcomes: tuple[tuple[int, Outcome], ...]) -> Outcome:
+        return next(outcome for mask, outcome in outcomes if mask & self._bit)
+
+    def imported(self, module: str, name: str, frame: Frame) -> Any:
+        """Return what an import binds: a path, or the value that a module of the scanned tree gives the name.
+
+        Raises:
+            Failure: the import surely fails.
+        """
+        if module.partition(".")[0] in self.tops:
+            outcome = self.import_outcome(module, name)
+            if outcome.failing:
+                raise Failure("ModuleNotFoundError" if outcome.failing == "module" else "ImportError")
+            if name == "__version__" and module in {
+                f"{top}{each}" for top in self.tops for each in VERSION_MODULES
+            }:
+                return self.version
+        elif name and (inside := self._tree_name(module, name, frame)) is not UNKNOWN:
+            return inside
+        return Path(f"{module}.{name}" if name else module)
+
+    def certain(self, module: str, frame: Frame) -> bool:
+        """Return whether it is known if a module can be imported."""
+        top = module.partition(".")[0]
+        known_top = top in self.tops or top in sys.stdlib_module_names or not top
+        return known_top or self.tree.find(frame.module.path.rpartition("/")[0], module) is not None
+
+    def _tree_name(self, module: str, name: str, frame: Frame) -> Any:
+        path = self.tree.find(frame.module.path.rpartition("/")[0], module)
+        found = self.tree.module(path) if path else None
+        if found is None or not found.binders(name) or frame.depth > _DEEPEST:
+            return UNKNOWN
+        return self.name(name, Frame(found, depth=frame.depth + 1))
+
+    def _call(self, node: ast.Call, frame: Frame) -> Any:
+        function = self.value(node.func, frame)
+        if isinstance(function, Function):
+            return self.execution.called(function, node, frame) if frame.depth < _DEEPEST else UNKNOWN
+        if function is UNKNOWN or any(isinstance(each, ast.Starred) for each in node.args):
+            return UNKNOWN
+        arguments = [self.value(each, frame) for each in node.args]
+        keywords = {each.arg: self.value(each.value, frame) for each in node.keywords if each.arg}
+        if isinstance(function, Path):
+            if not node.args and known.available(function.text.rpartition(".")[2], self.tops):
+                return True
+            return known.call(self, function.text, arguments, keywords)
+        return known.method(function, arguments, keywords)
+
+    def _compare(self, node: ast.Compare, frame: Frame) -> Any:
+        left = self.value(node.left, frame)
+        for op, comparator in zip(node.ops, node.comparators, strict=True):
+            right = self.value(comparator, frame)
+            answer = _compared(op, left, right)
+            if answer is UNKNOWN or not answer:
+                return answer
+            left = right
+        return True
+
+    def _joined(self, node: ast.BoolOp, frame: Frame) -> Any:
+        ends = isinstance(node.op, ast.Or)
+        unknown = False
+        value: Any = UNKNOWN
+        for each in node.values:
+            value = self.value(each, frame)
+            answer = truth(value)
+            if answer is ends:
+                return value
+            unknown = unknown or answer is None
+        return UNKNOWN if unknown else value
+
+    def _table(self, keys: list[ast.expr | None], values: list[ast.expr], frame: Frame) -> Any:
+        table = {}
+        for key, value in zip(keys, values, strict=True):
+            if not isinstance(key, ast.Constant):
+                return UNKNOWN
+            table[key.value] = self.value(value, frame)
+        return table
+
+    def _item(self, value: Any, index: ast.expr, frame: Frame) -> Any:
+        if value is UNKNOWN or isinstance(value, Path | Function):
+            return UNKNOWN
+        try:
+            if isinstance(index, ast.Slice):
+                bounds = [
+                    None if each is None else self.value(each, frame)
+                    for each in (index.lower, index.upper, index.step)
+                ]
+                return UNKNOWN if any(each is UNKNOWN for each in bounds) else value[slice(*bounds)]
+            place = self.value(index, frame)
+            return UNKNOWN if place is UNKNOWN else value[place]
+        except (TypeError, KeyError, IndexError, ValueError):
+            return UNKNOWN
+
+    def _comprehended(self, node: ast.GeneratorExp | ast.ListComp, frame: Frame) -> Any:
+        """Return the values of `f(x) for x in values`, the usual way to take a version apart."""
+        match node.generators:
+            case [ast.comprehension(target=ast.Name(id=name), iter=iterable, ifs=[], is_async=0)]:
+                values = self.value(iterable, frame)
+                if not isinstance(values, tuple):
+                    return UNKNOWN
+                found = []
+                for value in values:
+                    inner = Frame(frame.module, frame, frame.depth)
+                    inner.names[name] = value
+                    found.append(self.value(node.elt, inner))
+                return UNKNOWN if any(value is UNKNOWN for value in found) else tuple(found)
+        return UNKNOWN
+
+
+def _compared(op: ast.cmpop, left: Any, right: Any) -> Any:
+    if left is UNKNOWN or right is UNKNOWN:
+        return UNKNOWN
+    if isinstance(op, ast.Is | ast.IsNot):
+        if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
+            return (left is right) == isinstance(op, ast.Is)
+        return UNKNOWN
+    if isinstance(left, Path | Function) or isinstance(right, Path | Function):
+        return UNKNOWN
+    try:
+        if isinstance(op, ast.In | ast.NotIn):
+            return (left in right) == isinstance(op, ast.In)
+        compare = _COMPARE.get(type(op))
+        return UNKNOWN if compare is None else bool(compare(left, right))
+    except Exception:  # noqa: BLE001 -- a comparison of other types is not known
+        return UNKNOWN

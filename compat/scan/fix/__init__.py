@@ -1,0 +1,1 @@
+"""Changing imports that break: what is to be changed, the change itself, and the files."""

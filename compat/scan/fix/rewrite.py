@@ -1,0 +1,198 @@
+"""Imports rewritten in place, everything else of the file as it was, comments and spaces included."""
+
+from collections.abc import Callable, Sequence
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider, Scope, ScopeProvider
+
+from compat.scan.fix.plan import Edit
+
+Exported = Callable[[str], bool]
+"""Returns whether other files may take a top-level name of this one."""
+Lines = list[cst.BaseStatement]
+
+
+class NotChanged(Exception):  # noqa: N818 -- control flow inside `--fix`: it is told and the file stays
+    """A file cannot be changed safely; the text says why."""
+
+
+def rewritten(data: bytes, edits: Sequence[Edit], exported: Exported) -> bytes:
+    """Return a source file with some imports changed.
+
+    Args:
+        data: the file, in whatever encoding it declares.
+        edits: what to change.
+        exported: such a name stays what it is called here.
+
+    Raises:
+        NotChanged: an import is written in a way that is not changed.
+    """
+    try:
+        wrapper = MetadataWrapper(cst.parse_module(data))
+        rewriter = _Rewriter(edits, exported)
+        changed = wrapper.visit(rewriter)
+    except (cst.ParserSyntaxError, RecursionError, UnicodeDecodeError, LookupError):
+        raise NotChanged("libcst cannot parse it") from None
+    missed = [edit.line for edit in edits if edit not in rewriter.done]
+    if missed:
+        raise NotChanged(f"line {missed[0]}: an import written like that is not changed")
+    return changed.bytes
+
+
+class _Rewriter(cst.CSTTransformer):
+    METADATA_DEPENDENCIES = (PositionProvider, ScopeProvider)
+
+    def __init__(self, edits: Sequence[Edit], exported: Exported) -> None:
+        super().__init__()
+        self._edits = {(edit.line, edit.column): edit for edit in edits}
+        self._exported = exported
+        self._bound: dict[cst.ImportAlias, str] = {}
+        """Imports whose uses are renamed, with the new name."""
+        self._uses: dict[cst.CSTNode, str] = {}
+        self.done: set[Edit] = set()
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> None:  # noqa: N802 -- libcst's name
+        """Decide on renames; uses come after the import, but for those in functions above it."""
+        if isinstance(node.names, cst.ImportStar):
+            return
+        for alias in node.names:
+            edit = self._edit(alias)
+            if edit is not None and len(edit.targets) == 1 and alias.asname is None:
+                self._rename(node, alias, edit.targets[0].name)
+
+    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:  # noqa: N802
+        """Rename a use."""
+        new = self._uses.get(original_node)
+        return updated_node if new is None else updated_node.with_changes(value=new)
+
+    def leave_SimpleStatementLine(  # noqa: N802
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
+        """Rewrite an import that stands alone on its line."""
+        small = original_node.body[0]
+        lines: Lines = []
+        if len(original_node.body) == 1 and isinstance(small, cst.ImportFrom):
+            lines = self._from(small)
+        elif len(original_node.body) == 1 and isinstance(small, cst.Import) and len(small.names) == 1:
+            lines = self._import(small)
+        if not lines:
+            return updated_node
+        first = lines[0].with_changes(leading_lines=original_node.leading_lines)
+        if isinstance(first, cst.SimpleStatementLine):
+            first = first.with_changes(trailing_whitespace=original_node.trailing_whitespace)
+        return cst.FlattenSentinel([first, *lines[1:]])
+
+    def _from(self, statement: cst.ImportFrom) -> Lines:
+        """Return what takes the place of a `from` import; nothing when it stays."""
+        if isinstance(statement.names, cst.ImportStar):
+            return []
+        kept = [alias for alias in statement.names if self._edit(alias) is None]
+        if len(kept) == len(statement.names):
+            return []
+        lines: Lines = []
+        if kept:
+            kept[-1] = kept[-1].with_changes(comma=_closing_comma(statement))
+            lines.append(cst.SimpleStatementLine([statement.with_changes(names=kept)]))
+        groups: dict[tuple[object, ...], list[tuple[cst.ImportAlias, Edit]]] = {}
+        for alias in statement.names:
+            edit = self._edit(alias)
+            if edit is not None:
+                self.done.add(edit)
+                key = (edit.releases, *(target.module for target in edit.targets))
+                groups.setdefault(key, []).append((alias, edit))
+        return [*lines, *(self._together(statement, group) for group in groups.values())]
+
+    def _together(
+        self, statement: cst.ImportFrom, group: Sequence[tuple[cst.ImportAlias, Edit]]
+    ) -> cst.BaseStatement:
+        """Return the import, or the alternatives, of names that go the same way."""
+        aliases = [alias for alias, _ in group]
+        last = aliases[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+        same = statement.with_changes(names=[*aliases[:-1], last], lpar=None, rpar=None)
+        written = []
+        for number, target in enumerate(group[0][1].targets):
+            names = [
+                _named(edit.targets[number].name, self._bound.get(alias) or _binds(alias))
+                for alias, edit in group
+            ]
+            moved = f"from {target.module} import {', '.join(names)}"
+            written.append(moved if target.module else _source(same))
+        return _alternatives(written)
+
+    def _import(self, statement: cst.Import) -> Lines:
+        """Return what takes the place of `import a.b as c`."""
+        (alias,) = statement.names
+        edit = self._edit(alias)
+        if edit is None or alias.evaluated_alias is None:
+            return []
+        self.done.add(edit)
+        written = [
+            f"from {target.module} import {_named(target.name, alias.evaluated_alias)}"
+            if target.module
+            else _source(statement)
+            for target in edit.targets
+        ]
+        return [_alternatives(written)]
+
+    def _edit(self, alias: cst.ImportAlias) -> Edit | None:
+        start = self.get_metadata(PositionProvider, alias).start
+        return self._edits.get((start.line, start.column + 1))
+
+    def _rename(self, statement: cst.ImportFrom, alias: cst.ImportAlias, new: str) -> None:
+        """Rename the uses of what an import binds, when nothing else has one of the names."""
+        old = alias.evaluated_name
+        scope = self.get_metadata(ScopeProvider, statement, None)
+        if not new or new == old or not isinstance(scope, Scope) or self._exported(old):
+            return
+        assignments = scope[old]
+        if len(assignments) != 1 or scope[new]:
+            return
+        (assignment,) = assignments
+        uses = [access.node for access in assignment.references]
+        scopes = [access.scope for access in assignment.references]
+        if all(isinstance(node, cst.Name) for node in uses) and not any(each[new] for each in scopes):
+            self._uses.update(dict.fromkeys(uses, new))
+            self._bound[alias] = new
+
+
+def _alternatives(statements: Sequence[str]) -> cst.BaseStatement:
+    """Return imports that are tried in turn."""
+    if len(statements) == 1:
+        return _line(statements[0])
+    first, *rest = statements
+    handler = cst.ExceptHandler(body=cst.IndentedBlock([_alternatives(rest)]), type=cst.Name("ImportError"))
+    return cst.Try(body=cst.IndentedBlock([_line(first)]), handlers=[handler])
+
+
+def _named(name: str, bound: str) -> str:
+    return name if name == bound else f"{name} as {bound}"
+
+
+def _line(statement: str) -> cst.SimpleStatementLine:
+    parsed = cst.parse_statement(statement)
+    assert isinstance(parsed, cst.SimpleStatementLine)  # noqa: S101 -- an import is one
+    return parsed
+
+
+def _binds(alias: cst.ImportAlias) -> str:
+    return alias.evaluated_alias or alias.evaluated_name
+
+
+def _source(statement: cst.ImportFrom | cst.Import) -> str:
+    return " ".join(cst.Module([]).code_for_node(_plain(statement)).split())
+
+
+def _plain(statement: cst.ImportFrom | cst.Import) -> cst.ImportFrom | cst.Import:
+    """Return an import without the line breaks and comments between its names."""
+    if isinstance(statement.names, cst.ImportStar):
+        return statement
+    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    names = [name.with_changes(comma=comma) for name in statement.names]
+    names[-1] = names[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+    return statement.with_changes(names=names)
+
+
+def _closing_comma(statement: cst.ImportFrom) -> cst.Comma | cst.MaybeSentinel:
+    """Return what stands after the last name, to be kept when that name goes."""
+    assert not isinstance(statement.names, cst.ImportStar)  # noqa: S101 -- asked before
+    return statement.names[-1].comma

@@ -1,0 +1,20 @@
+"""The document of the contract."""
+
+from compat import cli
+from compat.scan.options import Options
+from compat.scan.report import Report
+
+
+def render(report: Report, _options: Options) -> str:
+    """Return the report as JSON with sorted keys."""
+    return cli.document(
+        "scan",
+        findings=[finding.as_document() for finding in report.findings],
+        skipped=[{"path": each.path, "reason": each.reason} for each in report.skipped],
+        releases=[
+            {"package": each.package, "versions": list(each.versions), "source": each.source}
+            for each in report.spans
+        ],
+        files=report.files,
+        parsed=report.parsed,
+    )

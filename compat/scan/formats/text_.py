@@ -1,0 +1,89 @@
+"""For people at a terminal: each finding with its line of code, and what to write instead."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+from compat.scan.discovery import read
+from compat.scan.findings import Finding
+from compat.scan.options import Options
+from compat.scan.report import Report
+
+_COLOURS = {"error": "31", "warning": "33", "note": "36", "bold": "1", "dim": "2", "green": "32"}
+CAUSES = {
+    "symbol_moved": "moved",
+    "symbol_renamed": "renamed",
+    "symbol_removed": "removed",
+    "not_yet_added": "not there yet",
+    "module_moved": "module moved",
+    "module_removed": "module removed",
+    "placeholder": "a stub",
+    "package_missing": "needs another package",
+}
+
+
+def render(report: Report, options: Options) -> str:
+    """Return the report as text; colours only on a terminal."""
+    coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    lines: dict[str, list[str]] = {}
+    parts: list[str] = []
+    told = [finding for finding in report.findings if options.notes or finding.level != "note"]
+    for finding in told:
+        if finding.path not in lines:
+            lines = {finding.path: _lines(finding.path)}
+        parts += _finding(finding, lines[finding.path], coloured=coloured)
+    return "\n".join([*parts, _summary(report, told)])
+
+
+def _summary(report: Report, told: list[Finding]) -> str:
+    notes = sum(finding.level == "note" for finding in report.findings)
+    hidden = (
+        f", {notes} notes (--notes tells them)"
+        if notes and notes > sum(each.level == "note" for each in told)
+        else ""
+    )
+    count = len(told)
+    files = len({finding.path for finding in told})
+    return (
+        f"{count} finding{'' if count == 1 else 's'} in {files} of {report.files} file"
+        f"{'' if report.files == 1 else 's'}{hidden}"
+    )
+
+
+def _finding(finding: Finding, lines: list[str], *, coloured: bool) -> Iterator[str]:
+    def paint(text: str, colour: str) -> str:
+        return f"\033[{_COLOURS[colour]}m{text}\033[0m" if coloured else text
+
+    cell = f" cell {finding.cell[0]}, line {finding.cell[1]}:" if finding.cell else ""
+    message = finding._replace(runs=()).message()
+    where = paint(f"{finding.path}:{finding.line}:{finding.column}:", "bold")
+    yield f"{where}{cell} {paint(finding.rule, finding.level)} {message}"
+    number = str(finding.line)
+    line = lines[finding.line - 1].replace("\t", " ") if finding.line <= len(lines) else ""
+    end = finding.end_column if finding.end_line == finding.line else len(line) + 1
+    marks = " " * (finding.column - 1) + "^" * max(1, end - finding.column)
+    gap = " " * len(number)
+    yield f"  {paint(f'{number} |', 'dim')} {line}"
+    yield f"  {paint(f'{gap} |', 'dim')} {paint(marks, finding.level)}"
+    for run in finding.runs:
+        what = CAUSES.get(run.cause, run.cause)
+        if run.replacement:
+            what = f"{what}: {paint(run.replacement.statement, 'green')} ({run.replacement.evidence})"
+            if not run.replacement.same_call:
+                what = f"{what}; it is called differently"
+            elif not run.replacement.certain:
+                what = f"{what}; it may be another thing"
+        else:
+            what = f"{what}: {run.reason}"
+        yield f"  {paint(f'{gap} =', 'dim')} {run.text} {what}"
+    yield ""
+
+
+def _lines(path: str) -> list[str]:
+    from compat.scan.discovery import Unreadable
+    from compat.scan.sources import parse
+
+    try:
+        return parse(path, read(path)).lines()
+    except (OSError, Unreadable):
+        return []

@@ -1,0 +1,127 @@
+"""What a project says of the releases it works with, read from its files; `setup.py` is read, never run."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from compat.scan.discovery import read
+
+_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+_REQUIREMENT = re.compile(
+    r"(?<![\w./-])(vllm|sglang)\s*(?:\[[\w,.\s-]*\])?\s*\(?((?:(?:[<>=!~]=?|===)\s*[\w.*+!]+\s*,?\s*)+)",
+    re.IGNORECASE,
+)
+_WHEEL = re.compile(r"(?<![\w.-])(vllm|sglang)\s*(?:\[[\w,]*\])?\s*@\s*\S*?/(?:vllm|sglang)-(\d[\w.]*)[-+]")
+"""A wheel named by its address."""
+
+
+def project_root(path: str) -> str | None:
+    """Return the folder of the project that a path belongs to, or None when no file tells."""
+    folder = os.path.abspath(path)  # noqa: PTH100 -- pathlib costs more than all of this
+    if os.path.isfile(folder):  # noqa: PTH113
+        folder = os.path.dirname(folder)  # noqa: PTH120
+    while True:
+        if any(os.path.exists(f"{folder}/{name}") for name in (*_FILES, ".git")):  # noqa: PTH110
+            return folder
+        parent = os.path.dirname(folder)  # noqa: PTH120
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def pinned(root: str) -> dict[str, dict[str, str]]:
+    """Return, for each package, the specifiers that a project has for it and the file that has each."""
+    found: dict[str, dict[str, str]] = {}
+    for name, text in _texts(root):
+        for package, specifier in _requirements(text):
+            if any(operator in specifier for operator in (">", "<", "==", "~")):
+                found.setdefault(package, {}).setdefault(specifier, name)
+    return found
+
+
+def _texts(root: str) -> Iterator[tuple[str, str]]:
+    try:
+        listed = sorted(os.listdir(root))  # noqa: PTH208
+    except OSError:
+        return
+    named = [name for name in listed if name.startswith("requirements") and name.endswith((".txt", ".in"))]
+    for name in (*_FILES, *named):
+        if name not in listed:
+            continue
+        try:
+            text = read(f"{root}/{name}").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if "vllm" not in text and "sglang" not in text:
+            continue
+        yield from ((name, each) for each in _strings(name, text))
+    if "requirements" in listed and os.path.isdir(f"{root}/requirements"):  # noqa: PTH112
+        for name in sorted(os.listdir(f"{root}/requirements")):  # noqa: PTH208
+            if name.endswith((".txt", ".in")):
+                try:
+                    text = read(f"{root}/requirements/{name}").decode("utf-8", "replace")
+                except OSError:
+                    continue
+                yield from ((f"requirements/{name}", each) for each in _strings(name, text))
+
+
+def _strings(name: str, text: str) -> Iterator[str]:
+    """Yield the requirements of a file, one by one."""
+    if name == "setup.py":
+        import ast
+
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 300:
+                yield node.value
+    elif name == "pyproject.toml":
+        yield from _toml(text)
+    else:
+        yield from (line.partition("#")[0] for line in text.splitlines())
+
+
+def _toml(text: str) -> Iterator[str]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return
+    project = document.get("project", {})
+    tables = [
+        project.get("dependencies", []) if isinstance(project, dict) else [],
+        project.get("optional-dependencies", {}) if isinstance(project, dict) else {},
+        document.get("dependency-groups", {}),
+    ]
+    for table in tables:
+        yield from _leaves(table)
+    poetry = document.get("tool", {}).get("poetry", {}) if isinstance(document.get("tool"), dict) else {}
+    for name, wanted in (poetry.get("dependencies", {}) if isinstance(poetry, dict) else {}).items():
+        version = wanted.get("version") if isinstance(wanted, dict) else wanted
+        if name in ("vllm", "sglang") and isinstance(version, str):
+            yield f"{name}{version if version[:1] in '<>=!~' else f'=={version}'}"
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _leaves(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _leaves(each)
+
+
+def _requirements(text: str) -> Iterator[tuple[str, str]]:
+    for match in _REQUIREMENT.finditer(text.partition(";")[0]):
+        yield match[1].lower(), re.sub(r"\s", "", match[2]).rstrip(",")
+    for match in _WHEEL.finditer(text):
+        yield match[1], f"=={match[2]}"

@@ -1,0 +1,182 @@
+"""Where in a file a node stands: the blocks around it, from the module inwards, and the tests beside it."""
+
+import ast
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+TryNode: tuple[type[ast.stmt], ...] = (ast.Try, ast.TryStar) if hasattr(ast, "TryStar") else (ast.Try,)
+"""`try` and, from Python 3.11, `try` with `except*`."""
+Branch = Literal["body", "orelse", "finalbody", "handler", "header"]
+_BLOCKS = frozenset({"body", "orelse", "finalbody", "handlers", "cases"})
+
+
+class Test(NamedTuple):
+    """A test in the same expression, and what it has to be for the node to be evaluated."""
+
+    expression: ast.expr
+    wanted: bool
+
+
+class Place:
+    """A statement in a block of another one, and so outwards up to the module."""
+
+    __slots__ = ("block", "branch", "handler", "index", "outer", "owner", "tests")
+
+    def __init__(  # noqa: PLR0917 -- made in few places, for every statement
+        self,
+        outer: "Place | None",
+        owner: ast.AST,
+        branch: Branch,
+        block: Sequence[ast.stmt],
+        index: int,
+        handler: ast.ExceptHandler | None = None,
+        tests: tuple[Test, ...] = (),
+    ) -> None:
+        self.outer = outer
+        """The place of `owner`; None when that is the module."""
+        self.owner = owner
+        self.branch: Branch = branch
+        """Which block of the owner this is; `header` when the node stands in what comes before its blocks."""
+        self.block = block
+        self.index = index
+        self.handler = handler
+        """Of a `handler`: which."""
+        self.tests = tests
+
+    @property
+    def statement(self) -> ast.stmt:
+        """The statement that the node belongs to."""
+        return self.block[self.index]
+
+    def within(self, tests: tuple[Test, ...]) -> "Place":
+        """Return the same place behind some tests."""
+        if not tests:
+            return self
+        return Place(self.outer, self.owner, self.branch, self.block, self.index, self.handler, tests)
+
+    def outwards(self) -> "Iterator[Place]":
+        """Yield this place and those around it."""
+        place: Place | None = self
+        while place is not None:
+            yield place
+            place = place.outer
+
+    @property
+    def function(self) -> FunctionNode | None:
+        """The function whose body the statement runs in, or None at the level of a module or class."""
+        for place in self.outwards():
+            if isinstance(place.owner, ast.FunctionDef | ast.AsyncFunctionDef):
+                return place.owner
+        return None
+
+
+class Lines:
+    """Line numbers that matter; the rest of a tree is not walked."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = sorted(set(numbers))
+
+    def within(self, node: ast.stmt) -> bool:
+        """Return whether one of the lines belongs to a statement, its decorators included."""
+        first = node.lineno
+        for decorator in getattr(node, "decorator_list", ()):
+            first = min(first, decorator.lineno)
+        at = bisect_left(self._numbers, first)
+        return at < len(self._numbers) and self._numbers[at] <= (node.end_lineno or first)
+
+
+def statements(tree: ast.Module, lines: Lines) -> Iterator[Place]:
+    """Yield the place of every statement that has one of the lines, outer ones first, in source order."""
+    yield from _block(None, tree, "body", tree.body, lines)
+
+
+def _block(  # noqa: PLR0917 -- as `Place`
+    outer: Place | None,
+    owner: ast.AST,
+    branch: Branch,
+    block: Sequence[ast.stmt],
+    lines: Lines,
+    handler: ast.ExceptHandler | None = None,
+) -> Iterator[Place]:
+    for index, statement in enumerate(block):
+        if not lines.within(statement):
+            continue
+        place = Place(outer, owner, branch, block, index, handler)
+        yield place
+        yield from _inside(place, statement, lines)
+
+
+def _inside(place: Place, statement: ast.stmt, lines: Lines) -> Iterator[Place]:
+    branch: Branch
+    for branch in ("body", "orelse", "finalbody"):
+        inner = getattr(statement, branch, None)
+        if inner:
+            yield from _block(place, statement, branch, inner, lines)
+        if branch == "body":
+            for handler in getattr(statement, "handlers", ()):
+                yield from _block(place, statement, "handler", handler.body, lines, handler)
+            for case in getattr(statement, "cases", ()):
+                yield from _block(place, statement, "body", case.body, lines)
+
+
+def headers(statement: ast.stmt, *, annotations: bool) -> Iterator[ast.AST]:
+    """Yield the expressions of a statement that do not belong to its blocks.
+
+    Args:
+        statement: any statement.
+        annotations: whether annotations are evaluated.
+    """
+    for field, value in ast.iter_fields(statement):
+        if field in _BLOCKS:
+            if field == "handlers":
+                yield from (handler.type for handler in value if handler.type is not None)
+            elif field == "cases":
+                yield from (case.guard for case in value if case.guard is not None)
+            continue
+        if not annotations and field in ("annotation", "returns"):
+            continue
+        if isinstance(value, ast.arguments) and not annotations:
+            yield from (default for default in (*value.defaults, *value.kw_defaults) if default is not None)
+        elif isinstance(value, ast.AST):
+            yield value
+        elif isinstance(value, list):
+            yield from (each for each in value if isinstance(each, ast.AST))
+
+
+def expressions(node: ast.AST, tests: tuple[Test, ...] = ()) -> Iterator[tuple[ast.AST, tuple[Test, ...]]]:
+    """Yield an expression and what it is made of, each with the tests that it is evaluated behind.
+
+    Of a chain of attributes, `a.b.c`, only the whole is yielded, and then what is left of its first dot.
+    """
+    yield node, tests
+    match node:
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            yield from expressions(test, tests)
+            yield from expressions(body, (*tests, Test(test, wanted=True)))
+            yield from expressions(orelse, (*tests, Test(test, wanted=False)))
+        case ast.BoolOp(op=op, values=values):
+            before = tests
+            for value in values:
+                yield from expressions(value, before)
+                before = (*before, Test(value, wanted=isinstance(op, ast.And)))
+        case ast.Attribute():
+            inner: ast.expr = node
+            while isinstance(inner, ast.Attribute):
+                inner = inner.value
+            yield from expressions(inner, tests)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from expressions(child, tests)
+
+
+def dotted(node: ast.AST) -> tuple[str, ...]:
+    """Return the parts of `a.b.c`, or nothing when it is anything else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ()
+    return (node.id, *reversed(parts))

@@ -1,0 +1,108 @@
+"""What the tests on a GPU go through, and how exact each has to be."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from compat.quant import worlds
+from compat.quant.adapters import Package, candidates
+from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
+
+BACK_ENDS: tuple[Package, ...] = ("sglang", "vllm")
+
+SCHEMES: tuple[Scheme, ...] = (
+    Unquantized(),
+    Fp8(granularity="tensor"),
+    Fp8(granularity="tensor", activation="static"),
+    Fp8(granularity="channel"),
+    Fp8(granularity="channel", activation="static"),
+    Fp8(granularity="block"),
+    Gptq(),
+    Gptq(bits=8),
+    Gptq(sym=False),
+    Gptq(desc_act=True),
+    Gptq(group_size=32),
+    Gptq(group_size=-1),
+    Awq(),
+    Awq(group_size=64),
+    Awq(zero_point=False),
+    BlockInt8(),
+    W8A8Int8(),
+)
+
+INPUT_SCALE = 5.0 / 448
+"""A static activation reaches to 5: what lies beyond in a normal distribution is one in two million."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One scheme on one back end by one way, in one dtype."""
+
+    back_end: Package
+    scheme: Scheme
+    way: str | None
+    """The package's name of the way; None where it has none, and has to say so."""
+    dtype: torch.dtype
+    default: bool
+    """Whether it is what the layer takes when nobody asks."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.back_end}-{self.scheme.label}-{self.way}-{str(self.dtype).removeprefix('torch.')}"
+
+
+@lru_cache(maxsize=1)
+def cases() -> tuple[Case, ...]:
+    """Return all cases of the packages that are installed; of both when none is, to be told as not run."""
+    found: list[Case] = []
+    for back_end in BACK_ENDS:
+        version = worlds.installed(back_end)
+        if version is None and any(map(worlds.installed, BACK_ENDS)):
+            continue
+        for scheme in SCHEMES:
+            ways = [way.name for way in candidates(back_end, version, scheme)] if version else []
+            for place, way in enumerate(ways or [None]):
+                found += [
+                    Case(back_end=back_end, scheme=scheme, way=way, dtype=dtype, default=place == 0)
+                    for dtype in (torch.bfloat16, torch.float16)
+                ]
+    return tuple(found)
+
+
+def why_not() -> str | None:
+    """Return why nothing can run here; None when it can."""
+    if not torch.cuda.is_available():
+        return "there is no CUDA device"
+    if not any(map(worlds.installed, BACK_ENDS)):
+        return "neither sglang nor vllm is installed"
+    return None
+
+
+def rounds_activations(scheme: Scheme) -> bool:
+    return isinstance(scheme, Fp8 | BlockInt8 | W8A8Int8)
+
+
+def exactness(case: Case) -> float:
+    """Return how far a kernel may be from float64 on the values that the scheme defines, as a ratio of norms.
+
+    The result is rounded to the dtype: about 2**-9 / sqrt(3) = 1.1e-3 in bfloat16, an eighth of that in
+    float16. Weight-only kernels round each weight to the dtype once more before they multiply, which adds as
+    much again; so 4e-3 and 8e-4. GPTQ's plain kernel (exllama) adds up products in float16: 4e-3 (1.2e-3 was
+    measured at K = 4096). Where activations are rounded, a scale that differs in its last bit moves some of
+    them to the next value: 4e-3 in both.
+    """
+    if case.dtype == torch.bfloat16 or case.way == "gptq" or rounds_activations(case.scheme):
+        return 4e-3
+    return 8e-4
+
+
+def ideal_bound(scheme: Scheme) -> float:
+    """Return how far the result may be from float64 without any rounding of activations.
+
+    e4m3 keeps 4 bits: at most 2**-4, and 2.6e-2 in the mean over a normal distribution. int8: half a step of
+    the largest in a token, 3 to 4 sigma: 3.5 / 127 / sqrt(12) = 8e-3.
+    """
+    if isinstance(scheme, Fp8):
+        return 4e-2
+    return 1.5e-2 if rounds_activations(scheme) else 5e-3

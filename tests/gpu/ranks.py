@@ -1,0 +1,76 @@
+"""One of two ranks: parallel layers of a package, compared with float64. `test_gpu_parallel.py` runs it."""
+
+import json
+import os
+import sys
+from typing import Any
+
+import torch
+
+from compat.errors import CompatError
+from compat.quant import reference
+from compat.quant.foreign import Parallel
+from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.packing import pack
+from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
+
+SCHEMES: tuple[Scheme, ...] = (
+    Unquantized(),
+    Fp8(granularity="tensor"),
+    Fp8(granularity="channel"),
+    Fp8(granularity="block"),
+    Gptq(),
+    Gptq(desc_act=True),
+    Awq(),
+    BlockInt8(),
+    W8A8Int8(),
+)
+KINDS: tuple[Parallel, ...] = ("column", "row")
+N, K, ROWS, SIZE = 1024, 1024, 17, 2
+
+
+def main(back_end: Any) -> list[dict[str, Any]]:
+    """Return what this rank measured: for each scheme and way of dividing, the error relative to float64."""
+    rank = int(os.environ["RANK"])
+    torch.cuda.set_device(rank)
+    found = []
+    for scheme in SCHEMES:
+        for kind in KINDS:
+            torch.manual_seed(int(sys.argv[2]))  # both ranks need the same numbers
+            tensors = pack(scheme, torch.randn(N, K) / K**0.5, dtype=torch.bfloat16)
+            tensors["bias"] = torch.randn(N).to(torch.bfloat16)
+            x = torch.randn(ROWS, K).to(torch.bfloat16)
+            entry: dict[str, Any] = {"scheme": scheme.label, "parallel": kind, "rank": rank}
+            try:
+                layer = MixedPrecisionLinear(
+                    scheme,
+                    K,
+                    N,
+                    bias=True,
+                    backend=back_end,
+                    device=f"cuda:{rank}",
+                    parallel=kind,
+                )
+                layer.load(tensors)
+            except CompatError as error:
+                found.append({**entry, "outcome": "refused", "reason": str(error)})
+                continue
+            whole = dict(tensors)
+            right = reference.forward(
+                scheme, whole, x, whole.pop("bias"), accumulate=torch.float64, quantize_activations=False
+            )
+            width = (K if kind == "row" else N) // SIZE
+            if kind == "row":
+                x = x[:, rank * width : (rank + 1) * width]
+            else:
+                right = right[:, rank * width : (rank + 1) * width]
+            out = layer(x.to(f"cuda:{rank}")).cpu().double()
+            off = float((out - right).norm() / right.norm())
+            found.append(
+                {**entry, "outcome": "ran", "method": layer.method, "kernel": layer.kernel, "error": off}
+            )
+    return found
+
+
+if __name__ == "__main__":
+    print("RESULT " + json.dumps(main(sys.argv[1])), flush=True)

@@ -1,0 +1,65 @@
+"""Two GPUs: the packages' own column- and row-parallel layers, one process per GPU."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from gpu_cases import BACK_ENDS
+
+from compat.quant import worlds
+from compat.quant.adapters import Package
+
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
+
+BOUND = 4e-2
+"""That of the coarsest scheme, fp8, against exact activations."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("back_end", BACK_ENDS)
+def test_two_gpus_agree_with_float64(
+    back_end: Package, record: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("not run: there is one GPU")
+    if back_end not in (request.config.getoption("--back-end") or BACK_ENDS) or not worlds.installed(
+        back_end
+    ):
+        pytest.skip(f"not run: {back_end} is not installed, or not asked for")
+    port = str(free_port())
+    ranks = []
+    for rank in range(2):
+        places = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+        ranks.append(
+            subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("ranks.py")), back_end, str(record["seed"])],
+                env={**os.environ, **places, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    try:
+        outputs = [child.communicate(timeout=400)[0] for child in ranks]
+    finally:
+        for child in ranks:
+            child.kill()
+    record.update(back_end=back_end, ranks=[])
+    for output in outputs:
+        results = [line for line in output.splitlines() if line.startswith("RESULT ")]
+        assert results, output[-3000:]
+        record["ranks"] += json.loads(results[0].removeprefix("RESULT "))
+    ran = [entry for entry in record["ranks"] if entry["outcome"] == "ran"]
+    assert len(ran) >= 20
+    assert max(entry["error"] for entry in ran) <= BOUND

@@ -1,0 +1,277 @@
+"""The unpack script: every way in which parts, manifest, archive or place can be wrong."""
+
+import json
+import lzma
+import os
+import resource
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compat.bundle import unpack as script
+from compat.bundle.archive import write_archive
+from compat.bundle.build import UNPACK
+from compat.bundle.stream import Compressor, PartWriter
+from compat.progress import Silent
+from wheelhouse import noise
+
+FILES = {
+    "pkg/__init__.py": b"",
+    "pkg/lib.so": noise(70_000),
+    "pkg/ünïcode.txt": b"text",
+    "deep/" * 40 + "x": b"y",
+}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A bundle of small files in three parts and several blocks."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    parts = PartWriter(folder, 30_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("compat.bundle.stream.BLOCK", 20_000)
+        with Compressor(parts, 0, 2, Silent()) as target:
+            write_archive(FILES, target)
+    describe(folder, parts, target.blocks, FILES)
+    return folder
+
+
+def describe(folder: Path, parts: PartWriter, blocks: list[int], files: dict[str, bytes]) -> None:
+    (folder / "manifest.json").write_text(
+        json.dumps(
+            {
+                "schema": 1,
+                "blocks": blocks,
+                "parts": [
+                    {"name": part.name, "bytes": part.bytes, "sha256": part.sha256} for part in parts.parts
+                ],
+                "site": {"files": len(files), "bytes": sum(map(len, files.values()))},
+            }
+        )
+    )
+    (folder / "unpack.py").write_bytes(Path(script.__file__).read_bytes())
+    (folder / "unpack.sh").write_text(UNPACK)
+
+
+def unpack(
+    folder: Path, *argv: str, limit: int = resource.RLIM_INFINITY
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["prlimit", f"--fsize={limit}", "sh", str(folder / "unpack.sh"), *argv],
+        cwd=folder.parent,
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def change(folder: Path, **changes: Any) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def refused(folder: Path, code: int, *argv: str, limit: int = resource.RLIM_INFINITY) -> str:
+    """Return the one line of a refusal, after which everything is as it was."""
+    before = sorted(folder.parent.rglob("*"))
+    done = unpack(folder, *(argv or ("dest",)), limit=limit)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("unpack: error: ")
+    assert done.stderr.count("\n") == 1
+    assert sorted(folder.parent.rglob("*")) == before
+    return done.stderr
+
+
+def test_files_and_modes_come_back(made: Path, tmp_path: Path) -> None:
+    done = unpack(made, "dest")
+    assert (done.returncode, done.stdout) == (0, f"export PYTHONPATH={tmp_path}/dest/site\n")
+    site = tmp_path / "dest/site"
+    assert {
+        path.relative_to(site).as_posix(): path.read_bytes() for path in site.rglob("*") if path.is_file()
+    } == FILES
+    assert (site / "pkg/lib.so").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "dest").stat().st_mode & 0o777 == 0o755
+
+
+def test_the_parts_together_are_an_ordinary_tar_xz(made: Path) -> None:
+    whole = b"".join(path.read_bytes() for path in sorted(made.glob("part-*")))
+    with tarfile.open(fileobj=BytesIO(lzma.decompress(whole))) as archive:
+        assert archive.getnames() == sorted(FILES)
+
+
+def test_parts_may_lie_in_several_folders(made: Path, tmp_path: Path) -> None:
+    """As they arrive when only one fits into each delivery."""
+    for number in range(3):
+        (tmp_path / f"delivery{number}").mkdir()
+        part = f"part-{number:03}"
+        (made / part).rename(tmp_path / f"delivery{number}" / part)
+    assert "part-000: missing in" in refused(made, 4)
+    places = [word for number in range(3) for word in ("--parts", f"delivery{number}")]
+    assert unpack(made, "dest", *places).returncode == 0
+
+
+def test_check_tells_whether_all_has_arrived(made: Path, tmp_path: Path) -> None:
+    assert unpack(made, "--check").stdout == "3 parts, all as the manifest says\n"
+    (made / "part-002").unlink()
+    assert "part-002: missing in" in refused(made, 4, "--check")
+    assert not (tmp_path / "dest").exists()
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: list[tuple[Callable[[Path], object], str]] = [
+    (lambda folder: (folder / "part-001").unlink(), "part-001: missing in"),
+    (lambda folder: flip(folder / "part-001"), "part-001: its sha256 is not the manifest's; copy it again"),
+    (lambda folder: os.truncate(folder / "part-001", 100), "part-001: has 100 bytes instead of 30000"),
+    (
+        lambda folder: os.truncate(folder / "part-001", 30_001),
+        "part-001: has 30001 bytes instead of 30000",
+    ),
+    (lambda folder: (folder / "manifest.json").unlink(), "there is no manifest.json; copy it"),
+    (lambda folder: os.truncate(folder / "manifest.json", 40), "manifest.json: damaged (Expecting"),
+    (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json: damaged (list"),
+    (
+        lambda folder: change(folder, schema=2),
+        "manifest.json: no manifest of a bundle that this script can read",
+    ),
+    (lambda folder: change(folder, parts=[{}]), "manifest.json: no manifest of a bundle"),
+    (lambda folder: change(folder, blocks=[5]), "the archive is damaged"),
+    (lambda folder: change(folder, blocks=[10**9]), "the archive is damaged (it ends early)"),
+    (lambda folder: change(folder, site={"files": 3, "bytes": 1}), "the archive holds 4 files, not what"),
+    (lambda folder: change(folder, site={"files": 4, "bytes": 10**18}), "the disk is too full; free "),
+    (
+        lambda folder: change(folder, parts=[{"name": "../x", "bytes": 1, "sha256": ""}]),
+        "part '../x' is no plain file name",
+    ),
+]
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGES, ids=[told[:40] for _, told in DAMAGES])
+def test_damage_is_told_and_nothing_is_unpacked(
+    made: Path, damage: Callable[[Path], object], told: str
+) -> None:
+    damage(made)
+    assert told in refused(made, 4)
+
+
+def test_damage_leaves_the_environment_that_was_there(made: Path, tmp_path: Path) -> None:
+    assert unpack(made, "dest").returncode == 0
+    change(made, pair="another")
+    flip(made / "part-000")
+    refused(made, 4)
+    assert (tmp_path / "dest/site/pkg/lib.so").read_bytes() == FILES["pkg/lib.so"]
+
+
+def hostile(folder: Path, *members: tuple[tarfile.TarInfo, bytes]) -> None:
+    """Replace the archive by one that a packer would not make, its digests and sizes all right."""
+    for path in folder.glob("part-*"):
+        path.unlink()
+    parts = PartWriter(folder, 1_000_000)
+    packed = BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for info, content in members:
+            info.size = len(content)
+            archive.addfile(info, BytesIO(content))
+    with Compressor(parts, 0, 1, Silent()) as target:
+        target.write(packed.getvalue())
+    describe(folder, parts, target.blocks, {info.name: content for info, content in members})
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "a/..", ".."])
+def test_a_path_that_leads_outside_is_refused(made: Path, name: str) -> None:
+    hostile(made, (member("fine"), b"1"), (member(name), b"2"))
+    assert f"{name!r} in the archive points outside the folder" in refused(made, 4)
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE]
+)
+def test_anything_but_a_plain_file_is_refused(made: Path, kind: bytes) -> None:
+    hostile(made, (member("link", kind, "/etc"), b""), (member("link/evil"), b"2"))
+    assert "'link' in the archive is no plain file" in refused(made, 4)
+
+
+def test_a_file_twice_is_refused(made: Path) -> None:
+    hostile(made, (member("one"), b"1"), (member("one"), b"2"))
+    assert "File exists" in refused(made, 4)
+
+
+def test_a_disk_that_refuses_leaves_nothing(made: Path) -> None:
+    assert "File too large" in refused(made, 4, limit=50_000)
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        ([], "name the folder to unpack into (see --help)"),
+        (["--what"], "unrecognized arguments: --what (see --help)"),
+        (["bundle/part-000"], "part-000: is no folder; name a new one"),
+        (["full"], "full: holds something that is no unpacked bundle; name a new folder"),
+        (["link"], "link: is no folder; name a new one"),
+    ],
+)
+def test_a_wrong_place_is_refused(made: Path, tmp_path: Path, argv: list[str], told: str) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine").write_text("precious")
+    (tmp_path / "link").symlink_to(tmp_path / "full")
+    before = sorted(tmp_path.rglob("*"))
+    done = unpack(made, *argv)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("unpack: error: ")
+    assert told in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_new_bundle_replaces_the_old_environment_whole(made: Path, tmp_path: Path) -> None:
+    assert unpack(made, "dest").returncode == 0
+    hostile(made, (member("new/__init__.py"), b""))
+    assert unpack(made, "dest").returncode == 0
+    assert [path.name for path in (tmp_path / "dest/site").iterdir()] == ["new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "dest"]
+
+
+def test_the_same_bundle_again_touches_nothing(made: Path, tmp_path: Path) -> None:
+    assert unpack(made, "dest").returncode == 0
+    inode = (tmp_path / "dest").stat().st_ino
+    (made / "part-000").unlink()
+    assert unpack(made, "dest").stdout == f"export PYTHONPATH={tmp_path}/dest/site\n"
+    assert (tmp_path / "dest").stat().st_ino == inode
+
+
+def test_folders_are_swapped_without_the_system_call_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "_swapped", lambda *_: False)
+    for name in ("made", "dest"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "is").write_text(name)
+    script.exchange(tmp_path / "made", tmp_path / "dest")
+    assert (tmp_path / "dest/is").read_text() == "made"
+    assert (tmp_path / "made/is").read_text() == "dest"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dest", "made"]
+
+
+def test_the_script_stands_alone() -> None:
+    """It needs nothing but the standard library, even without site-packages."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", script.__file__, "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("usage: unpack.sh ")

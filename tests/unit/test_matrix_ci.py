@@ -1,0 +1,50 @@
+"""The CI files of the matrix agree with the matrix, with the gate, and with each other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from compat.matrix.spec import read_matrix
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github/workflows/matrix.yml"
+GITLAB = ROOT / "docs/ci/gitlab.yml"
+
+
+@pytest.fixture(scope="module")
+def workflow() -> str:
+    return WORKFLOW.read_text(encoding="utf-8")
+
+
+def test_the_gate_needs_every_other_job(workflow: str) -> None:
+    names = re.findall(r"^  ([\w-]+):$", workflow.partition("\njobs:\n")[2], flags=re.MULTILINE)
+    gate = re.search(r"^  gate:\n    if: always\(\)\n    needs: \[(.+)\]$", workflow, flags=re.MULTILINE)
+    assert gate
+    assert sorted([*gate[1].split(", "), "gate"]) == sorted(names) == ["gate", "gpu", "import", "plan"]
+
+
+def test_actions_are_pinned_by_commit(workflow: str) -> None:
+    used = re.findall(r"uses: (.+)", workflow)
+    assert len(used) > 5
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+
+
+def test_nothing_is_granted_but_reading(workflow: str) -> None:
+    assert "\npermissions: {}\n" in workflow
+    blocks = re.findall(r"^    permissions:\n((?:      .+\n)+)", workflow, flags=re.MULTILINE)
+    assert blocks == ["      contents: read\n"] * 4
+
+
+def test_what_users_type_reaches_no_shell_as_code(workflow: str) -> None:
+    """Expressions stand in `env`, `with` and the like; a script reads variables."""
+    scripts = re.findall(r"run: (?:\|\n((?:          .*\n)+)|(.+)\n)", workflow)
+    assert len(scripts) > 5
+    assert not [script for block in scripts for script in block if "${{" in script]
+
+
+def test_gitlab_runs_every_pair_at_both_levels() -> None:
+    listed = re.findall(r"- PAIR: \[(.+)\]", GITLAB.read_text(encoding="utf-8"))
+    ids = list(read_matrix(ROOT / "matrix.toml").ids)
+    assert [line.split(", ") for line in listed] == [ids, ids]

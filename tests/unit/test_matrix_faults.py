@@ -1,0 +1,222 @@
+"""What can go wrong under a cell, with real uv, wheels and disks: nothing is lost and nothing passes."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import test_matrix_run as cells
+from compat.cells import State
+from compat.errors import DiskError, PreparationError, UsageError
+from compat.locks import LockedPackage, Pinned, write_lock
+from compat.matrix import budget, run
+from compat.matrix.budget import Budget, droppable, promised
+from compat.matrix.cell import run_cell
+from compat.matrix.disk import used_bytes
+from compat.matrix.intact import check_installed
+from compat.matrix.workspace import claimed
+from test_matrix_run import Tiny, house, options, outcome_path, pair, run_one
+from wheelhouse import Fault, build_wheel, noise, serving
+
+__all__ = ["house"]
+
+
+def test_a_hang_over_the_limit_of_the_cell_fails_and_leaves_nothing(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fifo = house / "fifo"
+    os.mkfifo(fifo)
+    stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setenv("TINY_FIFO", str(fifo))
+    (outcome,) = run.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), limit=12))
+    os.close(stream)
+    assert outcome.state is State.FAILED
+    assert outcome.reason == "not over after 12 s: the modules were not all imported in time"
+    assert not (house / "envs" / "tiny").exists()
+    assert "uv pip install" in outcome_path(house).with_name("log.txt").read_text()
+
+
+def test_a_module_that_a_signal_kills_fails_its_cell_only(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
+    monkeypatch.setitem(cells.PACKAGE, "sglang/waits.py", source)
+    rebuilt(house)
+    outcome = run_one(house, Tiny(house / "locks"))
+    assert outcome.state is State.FAILED
+    (entry,) = outcome.disagreements
+    assert (entry.location, entry.observed) == ("sglang.waits", "crashed: signal 11 (SIGSEGV)")
+    assert outcome.counts.imported == 4, "the other modules were looked at all the same"
+
+
+def rebuilt(house: Path) -> None:
+    """Build the tiny wheel anew from what `PACKAGE` is now."""
+    import hashlib
+
+    wheel = next((house / "wheels").iterdir())
+    body = build_wheel("sglang", "0.4.7", {name: text.encode() for name, text in cells.PACKAGE.items()})
+    wheel.write_bytes(body)
+    cells.lock(house, hashlib.sha256(body).hexdigest())
+
+
+def test_a_cell_of_a_pair_that_is_taken_does_not_stop_the_others(house: Path) -> None:
+    other = replace(pair(), id="other")
+    locked = LockedPackage(
+        pin=Pinned(version=Version("0.4.7"), hashes=(digest(house),)),
+        imports=("sglang", "torch_like"), download_bytes=1, installed_bytes=1000,
+    )  # fmt: skip
+    write_lock(other, {canonicalize_name("sglang"): locked}, house / "locks")
+    sources = AnyPair(house / "locks")
+    with (
+        claimed(house / "envs", "tiny", "digest"),
+        pytest.raises(UsageError, match="another run is at work"),
+    ):
+        run.run_pairs([pair(), other], sources, options(house))
+    assert (house / "reports" / "other-import" / "outcome.json").exists()
+    assert not outcome_path(house).exists()
+
+
+class AnyPair(Tiny):
+    """The same expectations for every pair."""
+
+
+def digest(house: Path) -> str:
+    import hashlib
+
+    return f"sha256:{hashlib.sha256(next((house / 'wheels').iterdir()).read_bytes()).hexdigest()}"
+
+
+def test_a_network_that_is_cut_during_the_install_blocks(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole answer comes at the next try: nothing of the cut one was kept."""
+    wheel = next((house / "wheels").iterdir())
+    with serving() as index:
+        index.add(wheel.name, wheel.read_bytes())
+        for name in ("UV_NO_INDEX", "UV_OFFLINE"):
+            monkeypatch.delenv(name)
+        monkeypatch.delenv("UV_FIND_LINKS")
+        monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
+        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+        index.faults.extend([Fault(cut=300)] * 20)
+        outcome = run_one(house, Tiny(house / "locks"))
+        assert outcome.state is State.BLOCKED
+        assert outcome.reason.startswith("uv: ")
+        assert index.url not in outcome.reason
+        assert len(index.faults) < 20, "an answer was cut"
+        index.faults.clear()
+        again = run_one(house, Tiny(house / "locks"))
+        assert again.passed, again.reason
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"class Fp8: pass\n", "sglang/quant.py has 16 bytes, its wheel says "),
+        (None, "sglang/quant.py is not the file of its wheel"),
+    ],
+)
+def test_a_damaged_cache_blocks_and_is_no_finding(
+    content: bytes | None, reason: str, house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "copy")
+    assert run_one(house, Tiny(house / "locks")).passed
+    (cached,) = (house / "cache").rglob("sglang/quant.py")
+    cached.write_bytes(cached.read_bytes().replace(b"Fp8", b"Fp9") if content is None else content)
+    outcome = run_one(house, Tiny(house / "locks"), rerun=True)
+    assert outcome.state is State.BLOCKED
+    assert outcome.reason.startswith(reason)
+    assert outcome.reason.endswith("run `uv cache clean sglang`, then the cell again")
+    assert outcome.disagreements == ()
+
+
+def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    (site / "vllm-1.0.dist-info").mkdir(parents=True)
+    (site / "vllm-1.0.dist-info" / "RECORD").write_text("vllm/a.py,sha256=x,3\nvllm-1.0.dist-info/RECORD,,\n")
+    with pytest.raises(PreparationError, match=r"vllm/a\.py is missing"):
+        check_installed(tmp_path, {"vllm"})
+    check_installed(tmp_path, {"sglang"})
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB; only root can make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("this user may not mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_during_the_install_blocks(house: Path, small_disk: Path) -> None:
+    cells.PACKAGE["sglang/big.bin"] = noise(6_000_000).hex()[:6_000_000]
+    try:
+        rebuilt(house)
+    finally:
+        del cells.PACKAGE["sglang/big.bin"]
+    how = replace(options(house), envs=small_disk / "envs")
+    job = next(iter(run.plan_pairs([pair()], Tiny(house / "locks"), how)))
+    outcome = run_cell(job)
+    assert outcome.state is State.BLOCKED
+    assert "No space left on device" in outcome.reason
+    assert not (small_disk / "envs" / "tiny").exists()
+
+
+def test_a_disk_that_is_too_small_is_told_before(house: Path, small_disk: Path) -> None:
+    (outcome,) = run.run_pairs(
+        [pair()], Tiny(house / "locks"), replace(options(house), envs=small_disk / "envs")
+    )
+    assert outcome.state is State.BLOCKED
+    assert outcome.reason.startswith("tiny: needs 200.0 MB of disk")
+
+
+def test_cells_that_run_at_once_do_not_count_on_the_same_disk(tmp_path: Path) -> None:
+    with promised(tmp_path, "one", 1000) as alone:
+        assert alone == 1000
+        with promised(tmp_path, "two", 500) as both:
+            assert both == 1500
+        with promised(tmp_path, "three", 1) as after:
+            assert after == 1001
+    (tmp_path / f"{budget.PREFIX}killed").write_text("9999")  # of a process that has died
+    with promised(tmp_path, "one", 1000) as again:
+        assert again == 1000
+
+
+def test_only_what_finished_cells_alone_needed_is_dropped() -> None:
+    torch, vllm, shared = map(canonicalize_name, ("torch", "vllm", "numpy"))
+    done = [{torch: Version("2.7.1"), shared: Version("2"), vllm: Version("1")}]
+    left = [{torch: Version("2.8.0"), shared: Version("2")}]
+    assert droppable(done, left) == {torch, vllm}
+    assert droppable([], left) == set()
+
+
+def test_the_budget_drops_from_the_cache_and_refuses_when_that_is_not_enough(house: Path) -> None:
+    assert run_one(house, Tiny(house / "locks")).passed
+    cache, name = house / "cache", canonicalize_name("sglang")
+    (job,) = run.plan_pairs([pair()], Tiny(house / "locks"), options(house))
+    full = used_bytes(cache)
+    tight = Budget(limit=full + 1000, cache=cache, uv=job.uv)
+    tight.make_room(1000, [], [])
+    assert list(cache.rglob("sglang/quant.py")), "there is room: nothing is dropped"
+    Budget(limit=full, cache=cache, uv=job.uv).make_room(1000, [{name: Version("0.4.7")}], [])
+    assert not list(cache.rglob("sglang/quant.py"))
+    with pytest.raises(DiskError, match=r"needs 1\.0 kB, uv's cache holds .* and --max-disk is 10 B"):
+        Budget(limit=10, cache=cache, uv=job.uv).make_room(1000, [], [])
+
+
+def test_a_cell_beyond_the_budget_is_blocked(house: Path) -> None:
+    (outcome,) = run.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), max_disk=1000))
+    assert outcome.state is State.BLOCKED
+    assert "--max-disk is 1.0 kB" in outcome.reason

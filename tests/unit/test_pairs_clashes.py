@@ -1,0 +1,165 @@
+"""What two releases ask for, and where it excludes each other."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from compat.index.store import ReleaseRow
+from compat.pairs.clashes import Ask, Clash, direct_clashes, disjoint
+from compat.pairs.needs import needs_of, pinned
+from compat.pairs.overrides import as_mapping, choose, dropped, flipped
+from compat.releases import SGLANG, VLLM
+
+TORCH = canonicalize_name("torch")
+
+
+def row(*requires: str, version: str = "1.0", python: str | None = None) -> ReleaseRow:
+    return ReleaseRow(
+        version=version,
+        wheel="",
+        sha256="",
+        uploaded="2026-01-02T03:04:05+00:00",
+        requires_python=python,
+        requires_dist=requires,
+    )
+
+
+def test_the_runtime_extra_is_found_and_followed() -> None:
+    """Up to 0.5.2 sglang asks for torch in `srt` alone, which asks for another of its own extras."""
+    needs = needs_of(
+        SGLANG,
+        row(
+            "requests",
+            'sglang[runtime_common]; extra == "srt"',
+            'torch==2.7.1; extra == "srt"',
+            'xgrammar==0.1.19; extra == "runtime-common"',
+            'torch==2.6.0; extra == "srt-hip"',
+        ),
+        "3.11",
+    )
+    assert needs.extras == ("srt",)
+    assert set(needs.wants) == {"requests", "torch", "xgrammar"}
+    assert needs.torch == Version("2.7.1")
+    assert str(needs) == "sglang[srt] 1.0"
+
+
+def test_no_extra_is_needed_when_torch_is_asked_for_plainly() -> None:
+    needs = needs_of(
+        SGLANG, row("torch==2.8.0", 'torch==2.9.0; extra == "cu130"', "x; extra == 'srt'"), "3.11"
+    )
+    assert (needs.extras, needs.torch) == ((), Version("2.8.0"))
+
+
+def test_markers_are_those_of_linux_and_the_python() -> None:
+    lines = (
+        'a; sys_platform == "linux"',
+        'b; platform_machine == "aarch64"',
+        'c; python_version < "3.12"',
+        'd; platform_system == "Windows"',
+        'e; python_full_version >= "3.12.0"',
+    )
+    assert set(needs_of(VLLM, row(*lines), "3.11").wants) == {"a", "c"}
+    assert set(needs_of(VLLM, row(*lines), "3.12").wants) == {"a", "e"}
+
+
+def test_what_is_asked_twice_must_hold_twice() -> None:
+    needs = needs_of(VLLM, row("x>=1", "X[gpu]<2"), "3.11")
+    assert needs.wants[canonicalize_name("x")] == SpecifierSet(">=1,<2")
+    assert needs.extras_of[canonicalize_name("x")] == {"gpu"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("==2.7.1", "==2.7.0", True),
+        ("==2.7.1", "==2.7.1", False),
+        ("==2.6.1", ">=2.25.0", True),
+        ("<0.8.0,>=0.7.11", "<1.8.0,>=1.7.0", True),
+        ("<2.0.0,>=1.7.6", "<1.8.0,>=1.7.0", False),
+        (">1.0", "<1.0.1", False),
+        (">1.0,!=1.0.0.1", "<1.1", False),
+        ("==6.30.*", ">=5,!=6.30.*", True),
+        (">=6.30", "!=6.30.*,<6.31", True),
+        (">=6.30", "!=6.30.*,<6.32", False),
+        ("~=1.4.2", ">=1.5", True),
+        ("<=0.1.11,>=0.0.44", "==0.1.11", False),
+        ("", "==1.0", False),
+        ("<1", "<2", False),
+        (">=0.9.0rc1", "==0.9.0rc2", False),
+    ],
+)
+def test_disjoint(one: str, other: str, *, expected: bool) -> None:
+    assert disjoint(SpecifierSet(one), SpecifierSet(other)) is expected
+    assert disjoint(SpecifierSet(other), SpecifierSet(one)) is expected
+
+
+numbers = st.integers(min_value=0, max_value=3)
+versions = st.builds(lambda *parts: ".".join(map(str, parts)), numbers, numbers, numbers)
+specifiers = st.lists(
+    st.builds("{}{}".format, st.sampled_from(["==", ">=", "<=", "<", ">", "!="]), versions),
+    min_size=1,
+    max_size=3,
+).map(",".join)
+
+
+@given(specifiers, specifiers, st.lists(versions, min_size=30, max_size=60))
+def test_no_version_satisfies_what_is_disjoint(one: str, other: str, seen: list[str]) -> None:
+    """The other direction is told by example: a witness is what makes two sets not disjoint."""
+    if disjoint(SpecifierSet(one), SpecifierSet(other)):
+        both = SpecifierSet(one) & SpecifierSet(other)
+        assert not [version for version in seen if both.contains(version, prereleases=True)]
+
+
+def test_direct_clashes_name_both_sides_and_keep_the_extras() -> None:
+    sglang = needs_of(SGLANG, row("torch==2.7.1", "humming[cu13]==0.1.12", "same==1"), "3.11")
+    vllm = needs_of(VLLM, row("torch==2.7.0", "humming==0.1.16", "same>=1"), "3.11")
+    humming, torch = direct_clashes(sglang, vllm)
+    assert str(torch) == "torch: sglang 1.0 asks for ==2.7.1; vllm 1.0 asks for ==2.7.0"
+    assert (torch.bound, humming.bound) == (True, False)
+    assert str(choose(humming)) == "humming[cu13]==0.1.16"
+    assert str(choose(torch)) == "torch==2.7.1"
+    assert "run it on a GPU" in choose(torch).reason
+
+
+def clash(one: str, other: str, package: str = "openai") -> Clash:
+    return Clash(
+        package=canonicalize_name(package),
+        asks=(
+            Ask(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
+            Ask(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
+        ),
+    )
+
+
+def test_the_newer_side_is_taken_and_can_be_turned() -> None:
+    override = choose(clash("==2.6.1", ">=2.25.0"))
+    assert (str(override), override.side) == ("openai>=2.25.0", "vllm")
+    assert override.reason == "the newer: vllm 1 asks for >=2.25.0, sglang 1 asks for ==2.6.1"
+    other = flipped(override, "it fails")
+    assert other is not None
+    assert (str(other), other.side) == ("openai==2.6.1", "sglang")
+    assert other.reason == "it fails: sglang 1 asks for ==2.6.1"
+
+
+def test_torch_and_what_is_dropped_are_never_turned() -> None:
+    assert flipped(choose(clash("==2.7.1", "==2.7.0", "torch")), "no") is None
+    assert flipped(dropped(TORCH, "a stub"), "no") is None
+
+
+def test_dropping_uses_a_marker_that_holds_nowhere() -> None:
+    from packaging.requirements import Requirement
+
+    ((name, text),) = as_mapping([dropped(canonicalize_name("cuda-tile"), "a stub")]).items()
+    marker = Requirement(f"{name}{text}").marker
+    assert marker is not None
+    assert not marker.evaluate()
+
+
+def test_only_an_exact_requirement_pins() -> None:
+    assert pinned(SpecifierSet("==1.2")) == Version("1.2")
+    assert pinned(SpecifierSet("==1.*")) is None
+    assert pinned(SpecifierSet(">=1.2")) is None
+    assert pinned(None) is None

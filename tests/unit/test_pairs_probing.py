@@ -1,0 +1,126 @@
+"""`compat pairs --probe`: the openai case in small, with the real uv, real installs and real imports."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from compat.expectation import ModuleExpectation, NameExpectation
+from compat.index.store import ReleaseRow
+from compat.locking import find_uv
+from compat.locks import Lock
+from compat.matrix.sources import Shipped
+from compat.pairs.needs import Needs, needs_of
+from compat.pairs.probing import named_in, probe
+from compat.pairs.solve import solve
+from compat.releases import SGLANG, VLLM, Pair
+from wheelhouse import Index, build_wheel, serving
+
+SGLANG_SOURCE = b"from openai_like import Old\nclass Fp8:\n    def apply(self, x): return x\n"
+VLLM_SOURCE = b"import openai_like\nclass Gptq:\n    def apply(self, x): return x\n"
+
+
+@dataclass(frozen=True)
+class Tiny(Shipped):
+    """Real locks, and expectations of our own in the place of the shipped index."""
+
+    def index_digest(self) -> str:
+        return "index"
+
+    def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
+        assert lock.pair == pair.id
+        assert not cuda
+        return tuple(
+            ModuleExpectation(
+                module=module,
+                exists=True,
+                open=True,
+                names=(NameExpectation(name=name, status="defined", kind="class"),),
+            )
+            for module, name in (("sglang.quant", "Fp8"), ("vllm.quant", "Gptq"))
+        )
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def advance(self, amount: int = 1) -> None:
+        assert amount
+
+    def note(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def publish(index: Index, name: str, version: str, source: bytes, *requires: str, module: str = "") -> None:
+    path = f"{module or name}/{'quant' if not module else '__init__'}.py"
+    files = {f"{module or name}/__init__.py": b"", path: source}
+    index.add(f"{name}-{version}-py3-none-any.whl", build_wheel(name, version, files, requires=requires))
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    """Two releases of a library: the newer has lost a name, which one of the pair still imports."""
+    with serving() as index:
+        publish(index, "sglang", "0.5.21", SGLANG_SOURCE, "openai==2.6.1")
+        publish(index, "vllm", "0.31.0", VLLM_SOURCE, "openai==2.25.0")
+        publish(index, "openai", "2.6.1", b"class Old: pass\n", module="openai_like")
+        publish(index, "openai", "2.25.0", b"class New: pass\n", module="openai_like")
+        monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+        for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("UV_NO_CONFIG", "1")
+        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+        yield index
+
+
+def needs(package: str, version: str, *requires: str) -> Needs:
+    row = ReleaseRow(
+        version=version, wheel="", sha256="", uploaded=None, requires_python=None, requires_dist=requires
+    )
+    return needs_of(canonicalize_name(package), row, "3.11")
+
+
+@pytest.mark.usefixtures("index")
+def test_an_import_that_fails_turns_the_override_it_names(tmp_path: Path) -> None:
+    one, other = needs(SGLANG, "0.5.21", "openai==2.6.1"), needs(VLLM, "0.31.0", "openai==2.25.0")
+    guess = solve(one, other, "3.11", find_uv(), Notes())
+    assert list(map(str, guess.overrides)) == ["openai==2.25.0"], "the newer is the first guess"
+    notes = Notes()
+    found, record = probe(guess, find_uv(), str(tmp_path / "envs"), notes, Tiny)
+    (override,) = found.overrides
+    assert (str(override), override.side) == ("openai==2.6.1", "sglang")
+    assert "with openai==2.25.0 an import fails (ImportError: cannot import name 'Old'" in override.reason
+    first, last = record
+    assert (first.imported, first.flipped) == (False, "openai==2.6.1")
+    assert first.problem.startswith("1 modules do not import, such as sglang.quant: ImportError")
+    assert (last.imported, last.problem, last.modules, last.checked) == (True, "", 2, 2)
+    assert any("taking openai==2.6.1" in line for line in notes.lines)
+    assert not (tmp_path / "envs" / "probe").exists()
+
+
+def test_when_neither_side_imports_the_better_is_answered_and_said_to_fail(
+    index: Index, tmp_path: Path
+) -> None:
+    index.projects["vllm"].clear()
+    publish(index, "vllm", "0.31.0", b"from openai_like import New\n" + VLLM_SOURCE, "openai==2.25.0")
+    one, other = needs(SGLANG, "0.5.21", "openai==2.6.1"), needs(VLLM, "0.31.0", "openai==2.25.0")
+    guess = solve(one, other, "3.11", find_uv(), Notes())
+    found, record = probe(guess, find_uv(), str(tmp_path / "envs"), Notes(), Tiny)
+    assert list(map(str, found.overrides)) == ["openai==2.25.0"]
+    assert len(record) == 2
+    assert not record[-1].imported
+    assert record[-1].overrides == ("openai==2.25.0",)
+
+
+def test_a_package_is_named_by_its_modules_and_files() -> None:
+    class Imports:
+        imports = {canonicalize_name("openai"): ("openai",), canonicalize_name("vllm"): ("vllm",)}  # noqa: RUF012
+
+    lock: Lock = Imports()  # type: ignore[assignment]
+    error = "ImportError: cannot import name 'NamespaceTool' from 'openai.types.responses' (vllm/entry.py:12)"
+    assert named_in(error, lock) == {"openai", "vllm"}
+    assert named_in("ImportError: cannot import name 'openai_harmony'", lock) == set()

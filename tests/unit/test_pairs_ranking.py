@@ -1,0 +1,137 @@
+"""`compat pairs --for`, on the shipped index: real releases, and nothing but the index."""
+
+import json
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from compat import cli, errors
+from compat.index.reader import Index
+from compat.pairs.__main__ import main
+from compat.pairs.ranking import SameTorch, rank
+from compat.releases import SGLANG, VLLM
+
+
+@pytest.fixture(scope="module")
+def index() -> Index:
+    return Index()
+
+
+def run(*argv: str) -> int:
+    return cli.run(main, argv)
+
+
+@pytest.mark.parametrize(
+    ("package", "version"), [(SGLANG, "0.4.7"), (SGLANG, "0.5.14"), (SGLANG, "0.5.22"), (VLLM, "0.26.0")]
+)
+def test_the_order_is_torch_then_overrides_then_date(index: Index, package: str, version: str) -> None:
+    mine, partners = rank(index, canonicalize_name(package), version, "3.11")
+    usable = [partner for partner in partners if not partner.problem]
+    keys = [(partner.same_torch, len(partner.clashes), abs(partner.days)) for partner in usable]
+    assert keys == sorted(keys)
+    assert len(usable) > 20
+    assert {partner.candidate.release.package for partner in partners} == {
+        VLLM if package == SGLANG else SGLANG
+    }
+    assert (usable[0].same_torch is SameTorch.EXACT) == any(
+        partner.candidate.torch == mine.torch for partner in usable
+    )
+
+
+def test_the_known_pairs_clash_as_they_are_known_to(index: Index) -> None:
+    """The direct part of what a search with the resolver finds for these two."""
+    _, partners = rank(index, SGLANG, "0.5.21", "3.11")
+    (partner,) = (each for each in partners if str(each.candidate.release.version) == "0.31.0")
+    assert [clash.package for clash in partner.clashes] == [
+        "compressed-tensors", "flashinfer-python", "humming-kernels", "numba", "nvidia-cutlass-dsl", "openai",
+        "quack-kernels",
+    ]  # fmt: skip
+    _, partners = rank(index, SGLANG, "0.4.7", "3.11")
+    (partner,) = (each for each in partners if str(each.candidate.release.version) == "0.9.0.1")
+    assert [clash.package for clash in partner.clashes] == ["torch", "torchaudio", "torchvision"]
+    assert (partner.same_torch, partner.days) == (SameTorch.PATCH, -11)
+
+
+def test_releases_for_other_pythons_come_last_with_the_reason(index: Index) -> None:
+    _, partners = rank(index, SGLANG, "0.5.22", "3.10")
+    assert all(partner.problem for partner in partners)
+    assert "sglang 0.5.22 needs Python >=3.11" in partners[0].problem
+
+
+def test_the_text_names_the_kernels_and_the_clashes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--for", "sglang==0.5.14") == errors.CLEAN
+    first, head, best, *rest = capsys.readouterr().out.splitlines()
+    assert "sglang-kernel 0.4.4" in first
+    assert "flashinfer-python 0.6.12" in first
+    assert "torch 2.11.0" in first
+    assert head.split() == [
+        "release",
+        "torch",
+        "same",
+        "torch",
+        "overrides",
+        "days",
+        "kernels",
+        "what",
+        "clashes",
+    ]
+    assert best.split()[:5] == ["vllm", "0.24.0", "2.11.0", "yes", "3"]
+    assert best.endswith("llguidance, tilelang, tokenspeed-mla")
+    assert len(rest) == 10
+    assert rest[-1].endswith("more (--all)")
+
+
+def test_json_holds_the_whole_ranking(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--for", "vllm==0.26.0", "--format", "json") == errors.CLEAN
+    document = json.loads(capsys.readouterr().out)
+    assert (document["schema"], document["command"]) == (1, "pairs for")
+    assert document["release"]["torch"] == "2.11.0"
+    best = document["partners"][0]
+    assert (best["package"], best["same_torch"], best["problem"]) == ("sglang", "exact", None)
+    assert best["overrides"] == len(best["clashes"])
+    assert {ask["side"] for clash in best["clashes"] for ask in clash["asks"]} == {"sglang", "vllm"}
+    assert len(document["partners"]) > 100
+
+
+def test_a_kernel_package_tells_who_goes_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--for", "sgl_kernel==0.1.7") == errors.CLEAN
+    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["sglang[srt]", "0.4.7", "==0.1.7"]
+    ]
+    assert run("--for", "sglang-kernel==0.4.5", "--format", "json") == errors.CLEAN
+    document = json.loads(capsys.readouterr().out)
+    assert [release["version"] for release in document["releases"]] == ["0.5.16", "0.5.17"]
+    assert run("--for", "torch==1.0.0") == errors.FINDINGS
+
+
+def test_offline_clashes_of_two_releases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("0.5.17", "0.26.0", "--offline") == errors.FINDINGS
+    printed = capsys.readouterr().out
+    assert "take torchcodec>=0.14" in printed
+    assert "take flashinfer-python[cu13]==0.6.15.post1" in printed
+    assert run("sglang==0.5.17", "vllm==0.26.0", "--offline", "--format", "json") == errors.FINDINGS
+    document = json.loads(capsys.readouterr().out)
+    assert document["resolved"] is None
+    assert [each["package"] for each in document["overrides"]] == [
+        "apache-tvm-ffi", "flashinfer-python", "numba", "tilelang", "torchcodec",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--for", "sglang"], "'sglang' is no release (write one such as sglang==0.5.14)"),
+        (["--for", "sglang==0.5.99"], "the index has no sglang 0.5.99; near it are"),
+        (["--for", "sglang==x"], "'x' is not a version"),
+        (["--for", "sglang==0.5.14", "0.5.14"], "not both"),
+        (["0.5.14"], "name two releases"),
+        (["vllm==0.23.0", "sglang==0.5.14"], "sglang first, then vllm"),
+        (["0.5.14", "0.23.0", "--python", "4"], "'4' is no Python version"),
+    ],
+)
+def test_bad_usage_is_one_line(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*argv) == errors.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert message in line

@@ -1,0 +1,212 @@
+"""`compat pairs SGLANG VLLM` with the real uv, on an index of this machine that mirrors real clashes."""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from compat.index.store import ReleaseRow
+from compat.locking import find_uv
+from compat.pairs.needs import Needs, needs_of
+from compat.pairs.solution import Solution
+from compat.pairs.solve import solve
+from compat.releases import SGLANG, VLLM, Pair
+from wheelhouse import Index, Notes, build_wheel, serving
+
+SGLANG_ASKS = (
+    "torch==2.7.1",
+    "torchvision==0.22.1",
+    "openai==2.6.1",
+    "humming[cu13]==0.1.12",
+    "outlines==0.1.11",
+)
+VLLM_ASKS = (
+    "torch==2.7.0",
+    "torchvision==0.22.0",
+    "openai>=2.25.0",
+    "humming==0.1.16",
+    "outlines-core==0.2.14",
+)
+
+
+def publish(index: Index, name: str, version: str, *requires: str) -> None:
+    body = build_wheel(name, version, {f"{name}/__init__.py": b""}, requires=requires)
+    index.add(f"{name}-{version}-py3-none-any.whl", body)
+
+
+def publish_source(index: Index, name: str, version: str, setup: str) -> None:
+    """Publish a source archive whose metadata is static and whose build runs `setup`."""
+    files = {
+        "pyproject.toml": f'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        f'[project]\nname = "{name}"\nversion = "{version}"\n',
+        "backend.py": setup,
+        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
+    }
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    index.add(f"{name}-{version}.tar.gz", packed.getvalue())
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    with serving() as index:
+        publish(index, "sglang", "0.5.21", *SGLANG_ASKS)
+        publish(index, "vllm", "0.31.0", *VLLM_ASKS)
+        for version, vision in (("2.7.0", "0.22.0"), ("2.7.1", "0.22.1")):
+            publish(index, "torch", version)
+            publish(index, "torchvision", vision, f"torch=={version}")
+        for name, versions in {"openai": ("2.6.1", "2.30.0"), "humming": ("0.1.12", "0.1.16")}.items():
+            for version in versions:
+                publish(index, name, version, "cuda-extra; extra == 'cu13'")
+        publish(index, "cuda_extra", "1.0")
+        publish(index, "outlines", "0.1.11", "outlines-core==0.1.26")
+        for version in ("0.1.26", "0.2.14"):
+            publish(index, "outlines_core", version)
+        monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+        for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("UV_NO_CONFIG", "1")
+        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+        yield index
+
+
+def needs(package: str, version: str, *requires: str, python: str | None = None) -> Needs:
+    row = ReleaseRow(
+        version=version, wheel="", sha256="", uploaded=None, requires_python=python, requires_dist=requires
+    )
+    return needs_of(canonicalize_name(package), row, "3.11")
+
+
+def solved(
+    sglang: tuple[str, ...] = SGLANG_ASKS, vllm: tuple[str, ...] = VLLM_ASKS, *, predict: bool = True
+) -> Solution:
+    one, other = needs(SGLANG, "0.5.21", *sglang), needs(VLLM, "0.31.0", *vllm)
+    return solve(one, other, "3.11", find_uv(), Notes(), predict=predict)
+
+
+EXPECTED = {
+    "humming": "[cu13]==0.1.16",
+    "openai": ">=2.25.0",
+    "outlines-core": "==0.2.14",
+    "torch": "==2.7.1",
+    "torchvision": "==0.22.1",
+}
+
+
+@pytest.mark.usefixtures("index")
+def test_the_overrides_resolve_and_torch_takes_its_companions_along() -> None:
+    found = solved()
+    assert dict(found.pair("x").overrides) == EXPECTED
+    assert not found.blocked
+    versions = {str(name): str(version) for name, version in found.packages.items()}
+    assert (versions["torch"], versions["torchvision"], versions["openai"]) == ("2.7.1", "0.22.1", "2.30.0")
+    assert versions["cuda-extra"] == "1.0"  # the extra that an override without it would have lost
+    assert {str(each): (each.side, each.bound) for each in found.overrides} == {
+        "torch==2.7.1": ("sglang", True),
+        "torchvision==0.22.1": ("torch", True),
+        "humming[cu13]==0.1.16": ("vllm", False),
+        "openai>=2.25.0": ("vllm", False),
+        "outlines-core==0.2.14": ("vllm", False),
+    }
+    assert [clash.direct for clash in found.clashes] == [True] * 4 + [False]
+
+
+@pytest.mark.usefixtures("index")
+def test_predicting_saves_rounds_and_changes_nothing() -> None:
+    with_it, without = solved(), solved(predict=False)
+    assert dict(without.pair("x").overrides) == EXPECTED
+    assert with_it.rounds < without.rounds
+
+
+def test_the_companion_follows_even_where_only_one_side_asks(index: Index) -> None:
+    """Uv would not notice: with an override of torch it takes any torchvision."""
+    publish(index, "sglang", "0.5.21", "torch==2.7.1", "torchvision")
+    publish(index, "vllm", "0.31.0", "torch==2.7.0", "torchvision==0.22.0")
+    index.projects["sglang"].pop(0)
+    index.projects["vllm"].pop(0)
+    found = solved(("torch==2.7.1", "torchvision"), ("torch==2.7.0", "torchvision==0.22.0"))
+    assert dict(found.pair("x").overrides) == {"torch": "==2.7.1", "torchvision": "==0.22.1"}
+
+
+def alone(index: Index, package: str, version: str, *requires: str) -> None:
+    index.projects[package].clear()
+    publish(index, package, version, *requires)
+
+
+def test_a_stub_that_cannot_be_built_is_dropped(index: Index) -> None:
+    publish_source(
+        index, "cuda_tile", "1.6.0", "import urllib.request\nraise urllib.request.URLError('elsewhere')\n"
+    )
+    alone(index, "sglang", "0.5.21", "cuda-tile==1.6.0")
+    alone(index, "vllm", "0.31.0", "torch")
+    found = solved(("cuda-tile==1.6.0",), ("torch",))
+    (override,) = found.overrides
+    assert (str(override), override.side) == ("cuda-tile; python_version < '3'", "none")
+    assert "has no wheel, and its source archive fetches the real package from elsewhere" in override.reason
+    assert "cuda-tile" not in found.packages
+
+
+def test_a_version_that_does_not_exist_turns_the_override(index: Index) -> None:
+    alone(index, "sglang", "0.5.21", "openai==2.6.1")
+    alone(index, "vllm", "0.31.0", "openai>=9.0")
+    found = solved(("openai==2.6.1",), ("openai>=9.0",))
+    (override,) = found.overrides
+    assert (str(override), override.side) == ("openai==2.6.1", "sglang")
+    assert override.reason.startswith("openai>=9.0 cannot be had")
+
+
+def test_a_pair_that_cannot_be_satisfied_is_blocked_with_the_reason(index: Index) -> None:
+    alone(index, "vllm", "0.31.0", "certifi>=2026.2")
+    publish(index, "certifi", "2026.1.4")
+    found = solved(vllm=("certifi>=2026.2",))
+    assert found.blocked == "only certifi==2026.1.4 is available, and vllm depend on certifi>=2026.2"
+    assert found.packages == {}
+
+
+def test_a_release_for_another_python_blocks_without_asking() -> None:
+    one = needs(SGLANG, "0.5.22", python=">=3.12")
+    found = solve(one, needs(VLLM, "0.31.0"), "3.11", "/nonexistent/uv", Notes())
+    assert found.blocked == "sglang 0.5.22 needs Python >=3.12, not 3.11"
+    assert found.rounds == 0
+
+
+def test_what_uv_needs_no_more_is_left_out(index: Index) -> None:
+    """By hand, one at a time, `deep` is overridden first; once `top` is, nothing asks for it any more."""
+    alone(index, "sglang", "0.5.21", "top==1")
+    alone(index, "vllm", "0.31.0", "top==2", "deep==2")
+    publish(index, "top", "1", "deep==1")
+    publish(index, "top", "2")
+    for version in ("1", "2"):
+        publish(index, "deep", version)
+    found = solved(("top==1",), ("top==2", "deep==2"), predict=False)
+    assert dict(found.pair("x").overrides) == {"top": "==2"}
+
+
+@pytest.mark.usefixtures("index")
+def test_the_pair_can_be_pasted_into_the_matrix(tmp_path: Path) -> None:
+    from compat.matrix.spec import read_matrix
+    from compat.pairs import documents, render
+
+    found = solved()
+    path = tmp_path / "matrix.toml"
+    path.write_text(render.as_toml(found))
+    (pair,) = read_matrix(path).pairs
+    assert isinstance(pair, Pair)
+    assert dict(pair.overrides) == EXPECTED
+    document = json.loads(documents.of_solution(found, ()))
+    assert document["resolved"] is True
+    assert [each["package"] for each in document["overrides"]] == [
+        "torch", "torchvision", "humming", "openai", "outlines-core",
+    ]  # fmt: skip
+    text = render.solution(found, ())
+    assert "torch==2.7.1" in text
+    assert "ABI-bound" in text

@@ -1,0 +1,197 @@
+"""The layer on the reference back end, against float64; its refusals; its parts on several ranks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from compat.errors import SchemeUnavailable, UsageError
+from compat.quant import reference
+from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.packing import dequantize, pack
+from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
+from compat.quant.sharding import Shard, cut
+from quant_cases import SCHEMES
+
+IDS = [scheme.label for scheme in SCHEMES]
+
+ACTIVATION_ERROR = {
+    "fp8": 4e-2,  # e4m3: 2**-4 at most, about 2.6e-2 in the mean over a normal distribution
+    "w8a8": 1.2e-2,  # a step is peak / 127, and the peak of 256 normal numbers lies near 3 sigma
+    "block": 1.2e-2,
+}
+ROUNDING = {torch.float16: 2**-11, torch.bfloat16: 2**-8, torch.float32: 1e-6}
+"""Of the result; what float32 accumulation adds over 256 terms is far below."""
+
+
+def relative(found: torch.Tensor, exact: torch.Tensor) -> float:
+    return float((found.double() - exact).norm() / exact.norm())
+
+
+def seeded(request: pytest.FixtureRequest) -> torch.Generator:
+    seed = torch.seed() % 2**32
+    print(f"seed {seed} of {request.node.name}")
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
+@pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_oracle_agrees_with_float64(
+    request: pytest.FixtureRequest,
+    scheme: Scheme,
+    dtype: torch.dtype,
+    bias: bool,  # noqa: FBT001
+) -> None:
+    source = seeded(request)
+    weight = torch.randn(64, 256, generator=source)
+    added = torch.randn(64, generator=source) if bias else None
+    layer = MixedPrecisionLinear.from_float(scheme, weight, added, dtype=dtype)
+    x = torch.randn(7, 3, 256, generator=source).to(dtype)
+    out = layer(x)
+    assert out.dtype == dtype
+    assert out.shape == (7, 3, 64)
+    held = dequantize(scheme, dict(layer.named_buffers()), torch.float64)
+    exact = x.double() @ held.T + (0 if added is None else added.to(dtype).double())
+    kind = next((bound for start, bound in ACTIVATION_ERROR.items() if scheme.label.startswith(start)), 0.0)
+    static = 0.06 if scheme.label.endswith("static") else 0.0  # scale 1: small inputs are subnormal in e4m3
+    assert relative(out, exact) <= kind + static + ROUNDING[dtype]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
+def test_rows_do_not_depend_on_their_company(scheme: Scheme) -> None:
+    """Leading shapes, strides and the number of rows change nothing."""
+    layer = MixedPrecisionLinear.from_float(scheme, torch.randn(64, 256), dtype=torch.float32)
+    x = torch.randn(6, 256)
+    whole = layer(x)
+    for view in (x[None], x.unflatten(0, (2, 3)), x[:, None], torch.stack([x, x], 2)[..., 0]):
+        torch.testing.assert_close(layer(view).flatten(0, -2), whole, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(layer(x[2]), whole[2], rtol=1e-5, atol=1e-4)
+    assert layer(x[:0]).shape == (0, 64)
+
+
+def test_a_static_activation_is_clipped_at_its_scale() -> None:
+    scheme = Fp8(activation="static")
+    tensors = pack(scheme, torch.eye(16), input_scale=0.5)
+    x = torch.full((1, 16), 1000.0)
+    assert reference.forward(scheme, tensors, x).max() == pytest.approx(448 * 0.5)
+
+
+def test_a_group_of_activations_has_its_own_scale() -> None:
+    """What is large in one group of 128 inputs leaves the other groups exact."""
+    scheme = BlockInt8()
+    x = torch.ones(1, 256)
+    x[0, 0] = 1e4
+    held = reference.activation(scheme, {}, x)
+    assert held[0, 128:].tolist() == pytest.approx([1.0] * 128)
+    assert held[0, 1].item() == 0  # 1 is less than half a step of 1e4 / 127
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
+@pytest.mark.parametrize("kind", ["column", "row"])
+def test_the_parts_make_the_whole(scheme: Scheme, kind: str) -> None:
+    """Two parts, without the rounding of activations: per token it depends on how many inputs a rank sees."""
+    shape = (256, 512)
+    tensors = pack(scheme, torch.randn(shape))
+    if kind == "row" and getattr(scheme, "group_size", 0) == -1 and isinstance(scheme, Awq):
+        with pytest.raises(UsageError, match="only after a multiple of 512"):
+            cut(scheme, tensors, shape, Shard(kind="row", rank=0, size=2))
+        return
+    x = torch.randn(4, 512, dtype=torch.float64)
+    whole = x @ dequantize(scheme, tensors, torch.float64).T
+    parts = []
+    for rank in range(2):
+        shard = Shard(kind="column" if kind == "column" else "row", rank=rank, size=2)
+        held = dequantize(scheme, cut(scheme, tensors, shape, shard), torch.float64)
+        assert tuple(held.shape) == shard.features(*shape)
+        parts.append((x if kind == "column" else x[:, 256 * rank : 256 * rank + 256]) @ held.T)
+    torch.testing.assert_close(torch.cat(parts, 1) if kind == "column" else parts[0] + parts[1], whole)
+
+
+def test_a_part_that_begins_inside_a_block_is_refused() -> None:
+    scheme = Fp8(granularity="block")
+    with pytest.raises(UsageError, match="multiple of 128"):
+        cut(scheme, pack(scheme, torch.randn(192, 128)), (192, 128), Shard(kind="column", rank=0, size=2))
+    with pytest.raises(UsageError, match="cannot be divided"):
+        Shard(kind="row", rank=0, size=2).features(8, 9)
+
+
+RANKS = """
+import sys, torch, torch.distributed as dist
+from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.packing import pack
+from compat.quant.schemes import Gptq
+from compat.quant.sharding import Shard
+
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
+torch.manual_seed(5)
+tensors = {**pack(Gptq(desc_act=True), torch.randn(64, 256)), "bias": torch.randn(64)}
+x = torch.randn(3, 256)
+def made(**options):
+    layer = MixedPrecisionLinear(Gptq(desc_act=True), 256, 64, bias=True, dtype=torch.float32, **options)
+    layer.load(tensors)
+    return layer
+whole = made()(x)
+row = made(parallel="row", shard=Shard(kind="row", rank=rank, size=2))(x[:, 128 * rank:128 * rank + 128])
+torch.testing.assert_close(row, whole, rtol=1e-5, atol=1e-4)
+column = made(parallel="column", shard=Shard(kind="column", rank=rank, size=2))(x)
+torch.testing.assert_close(column, whole[:, 32 * rank:32 * rank + 32], rtol=1e-5, atol=1e-4)
+print("agreed")
+"""
+
+
+def test_two_ranks_agree_with_one(tmp_path: Path) -> None:
+    """Two processes that really exchange their parts."""
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANKS, str(rank), str(tmp_path / "ranks")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        for child in children:
+            out, err = child.communicate(timeout=120)
+            assert out == "agreed\n", err
+    finally:
+        for child in children:
+            child.kill()
+
+
+def test_a_layer_is_used_and_filled_in_order() -> None:
+    layer = MixedPrecisionLinear(W8A8Int8(), 16, 8, bias=True)
+    with pytest.raises(UsageError, match="no weights yet"):
+        layer(torch.zeros(1, 16))
+    tensors = pack(W8A8Int8(), torch.randn(8, 16))
+    with pytest.raises(UsageError, match="bias is missing"):
+        layer.load(tensors)
+    layer.load({**tensors, "bias": torch.zeros(8)})
+    with pytest.raises(UsageError, match=r"built for torch\.bfloat16"):
+        layer(torch.zeros(1, 16))
+    with pytest.raises(UsageError, match="loaded already"):
+        layer.load(tensors)
+    assert (layer.method, layer.kernel) == ("reference", "torch.matmul")
+    assert "w8a8-int8" in repr(layer)
+
+
+def test_what_cannot_be_is_refused_when_built() -> None:
+    with pytest.raises(UsageError, match="in_features is 100"):
+        MixedPrecisionLinear(Gptq(), 100, 64)
+    with pytest.raises(UsageError, match="'triton' is no back end"):
+        MixedPrecisionLinear(Unquantized(), 8, 8, backend="triton")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"needs `shard`"):
+        MixedPrecisionLinear(Unquantized(), 8, 8, parallel="row")
+
+
+@pytest.mark.parametrize("package", ["sglang", "vllm"])
+def test_a_package_that_is_not_there_is_a_diagnosis(package: str) -> None:
+    """The unit tests run where neither is installed: a layer of theirs is refused."""
+    with pytest.raises(SchemeUnavailable, match=f"{package} is not installed") as caught:
+        MixedPrecisionLinear(Gptq(), 128, 64, backend=package)  # type: ignore[arg-type]
+    assert caught.value.diagnosis.cause == "package_missing"
+    assert caught.value.diagnosis.fix.command == f"pip install {package}"

@@ -1,0 +1,195 @@
+"""`compat scan --fix`: what is written, what is left alone, and that nothing is half-written."""
+
+import ast
+import json
+import stat
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compat import errors
+from compat.scan.__main__ import main
+
+GPTQ = "vllm.model_executor.layers.quantization.gptq"
+AUTO = "vllm.model_executor.layers.quantization.auto_gptq"
+BASE = "vllm.entrypoints"
+CLI = "vllm.entrypoints.openai.cli_args"
+"""Its functions are in `….launchers.cli_args` from 0.29.0, in `….common.cli_args` in 0.33.0."""
+
+OLD = f"from {GPTQ} import GPTQLinearMethod as G"
+NEW = f"from {AUTO} import AutoGPTQLinearMethod as G"
+
+Fix = Callable[..., str]
+
+
+@pytest.fixture
+def fix(tmp_path: Path) -> Fix:
+    """Return a function that fixes source for some releases and returns what it became."""
+
+    def run(source: str, release: str) -> str:
+        path = tmp_path / "code.py"
+        path.write_text(textwrap.dedent(source))
+        main([str(tmp_path), "--vllm", release, "--fix"])
+        changed = path.read_text()
+        ast.parse(changed)
+        main([str(tmp_path), "--vllm", release, "--fix"])
+        assert path.read_text() == changed, "a second run changes something"
+        return changed
+
+    return run
+
+
+def test_the_import_and_the_uses_are_renamed(fix: Fix) -> None:
+    changed = fix(
+        f"""
+        # about it
+        from {GPTQ} import GPTQLinearMethod  # why
+
+        class Mine(GPTQLinearMethod):
+            def f(self, x=GPTQLinearMethod):
+                return GPTQLinearMethod.apply, "GPTQLinearMethod2"
+        """,
+        "0.23.0",
+    )
+    assert changed == textwrap.dedent(
+        f"""
+        # about it
+        from {AUTO} import AutoGPTQLinearMethod  # why
+
+        class Mine(AutoGPTQLinearMethod):
+            def f(self, x=AutoGPTQLinearMethod):
+                return AutoGPTQLinearMethod.apply, "GPTQLinearMethod2"
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "AutoGPTQLinearMethod = 1",
+        "__all__ = ['GPTQLinearMethod']",
+        "def f():\n    AutoGPTQLinearMethod = 2\n    return GPTQLinearMethod",
+        "if x:\n    GPTQLinearMethod = None",
+    ],
+)
+def test_a_name_that_something_else_has_stays(fix: Fix, rest: str) -> None:
+    changed = fix(f"from {GPTQ} import GPTQLinearMethod\n{rest}\n", "0.23.0")
+    assert changed == f"from {AUTO} import AutoGPTQLinearMethod as GPTQLinearMethod\n{rest}\n"
+
+
+def test_a_name_that_another_file_takes_stays(fix: Fix, tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("from code import GPTQLinearMethod\n")
+    changed = fix(f"from {GPTQ} import GPTQLinearMethod\n", "0.23.0")
+    assert changed == f"from {AUTO} import AutoGPTQLinearMethod as GPTQLinearMethod\n"
+
+
+def test_only_what_moved_leaves_its_statement(fix: Fix) -> None:
+    source = """
+        from vllm.entrypoints.openai.cli_args import (
+            make_arg_parser as parser,  # one
+            validate_parsed_serve_args,  # compat: ignore
+        )
+        from vllm import LLM
+        """
+    changed = fix(source, "0.29.0")
+    assert "from vllm.entrypoints.launchers.cli_args import make_arg_parser as parser\n" in changed
+    assert "    validate_parsed_serve_args,  # compat: ignore\n" in changed
+    assert changed.count("make_arg_parser") == 1
+    assert "from vllm import LLM" in changed
+
+
+def test_for_a_range_the_alternatives_are_tried_in_turn(fix: Fix) -> None:
+    changed = fix(
+        f"""
+        def f():
+          from {CLI} import make_arg_parser as make, validate_parsed_serve_args
+          return make
+        """,
+        ">=0.28.0",
+    )
+    assert changed == textwrap.dedent(
+        f"""
+        def f():
+          try:
+            from {BASE}.common.cli_args import make_arg_parser as make, validate_parsed_serve_args
+          except ImportError:
+            try:
+              from {BASE}.launchers.cli_args import make_arg_parser as make, validate_parsed_serve_args
+            except ImportError:
+              from {CLI} import make_arg_parser as make, validate_parsed_serve_args
+          return make
+        """
+    )
+
+
+def test_a_module_under_another_name_is_moved(fix: Fix) -> None:
+    changed = fix(f"import {CLI} as args\nargs.make_arg_parser\n", "0.33.0")
+    assert changed == "from vllm.entrypoints.common import cli_args as args\nargs.make_arg_parser\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "release"),
+    [
+        (f"try:\n    {NEW}\nexcept ImportError:\n    {OLD}\n", ">=0.20"),
+        (f"try:\n    {OLD}\nexcept ImportError:\n    G = None\n", "0.23.0"),
+        ("from vllm.worker.worker import Worker\n", "0.23.0"),
+        (f"from {GPTQ} import GPTQLinearMethod; x = 1\n", "0.23.0"),
+        (f"import {CLI}\n{CLI}.make_arg_parser\n", "0.33.0"),
+        (f"from {GPTQ} import GPTQLinearMethod  # compat: ignore\n", "0.23.0"),
+        (f"from {GPTQ} import GPTQLinearMethod\n", "0.21.0"),
+    ],
+)  # fmt: skip
+def test_what_works_or_cannot_be_changed_safely_is_left(fix: Fix, source: str, release: str) -> None:
+    assert fix(source, release) == source
+
+
+def test_another_call_is_told_and_not_changed(fix: Fix, capsys: pytest.CaptureFixture[str]) -> None:
+    fix("from vllm.worker.worker import Worker\n", "0.23.0")
+    assert "not changed, it is called differently there" in capsys.readouterr().err
+
+
+def test_a_file_keeps_encoding_line_ends_and_mode(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    head = "# -*- coding: latin-1 -*-\r\nx = 'é'\r\n".encode("latin-1")
+    path.write_bytes(head + f"from {GPTQ} import GPTQLinearMethod\r\n".encode())
+    path.chmod(0o755)
+    assert main([str(path), "--vllm", "0.23.0", "--fix"]) == errors.CLEAN
+    assert path.read_bytes() == head + f"from {AUTO} import AutoGPTQLinearMethod\r\n".encode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
+def test_a_diff_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "code.py"
+    source = f"from {GPTQ} import GPTQLinearMethod"
+    path.write_text(source)
+    assert main([str(path), "--vllm", "0.23.0", "--diff"]) == errors.FINDINGS
+    assert path.read_text() == source
+    lines = capsys.readouterr().out.splitlines()
+    assert f"-{source}" in lines
+    assert f"+from {AUTO} import AutoGPTQLinearMethod" in lines
+
+
+def test_a_file_that_cannot_be_written_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "code.py"
+    source = f"from {GPTQ} import GPTQLinearMethod\n"
+    path.write_text(source)
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        main([str(path), "--vllm", "0.23.0", "--fix"])
+    assert path.read_text() == source
+    assert [each.name for each in tmp_path.iterdir()] == ["code.py"]
+
+
+def test_what_can_be_fixed_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(f"from {GPTQ} import GPTQLinearMethod\nfrom vllm.worker.worker import Worker\n")
+    main([str(path), "--vllm", "0.23.0", "--format", "json"])
+    assert [each["fixable"] for each in json.loads(capsys.readouterr().out)["findings"]] == [True, False]

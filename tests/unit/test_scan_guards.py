@@ -1,0 +1,381 @@
+"""Guards: what a release does not get to breaks nothing in it, and what it gets to does."""
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from compat.scan.__main__ import main
+
+OLD = "vllm.worker.worker"
+"""A module up to 0.10.2."""
+NEW = "vllm.v1.worker.gpu_worker"
+"""A module from 0.6.4."""
+RELEASES = ("0.10.2", "0.11.0", "0.23.0")
+
+
+def broken(folder: Path, capsys: pytest.CaptureFixture[str], source: str) -> dict[int, list[str]]:
+    """Return, line by line, the releases in which something breaks."""
+    (folder / "code.py").write_text(textwrap.dedent(source))
+    arguments = [argument for release in RELEASES for argument in ("--vllm", release)]
+    main([str(folder), "--format", "json", "--select", "CPT001", *arguments])
+    document = json.loads(capsys.readouterr().out)
+    known = next(each["versions"] for each in document["releases"] if each["package"] == "vllm")
+    found: dict[int, list[str]] = {}
+    for finding in document["findings"]:
+        for row in finding["broken_in"]:
+            first, last = known.index(row["first"]), known.index(row["last"])
+            found.setdefault(finding["line"], []).extend(known[first : last + 1])
+    return found
+
+
+BROKEN = list(RELEASES[1:])
+
+GUARDED = {
+    "an alternative": """
+        try:
+            from vllm.worker.worker import Worker
+        except ImportError:
+            from vllm.v1.worker.gpu_worker import Worker
+        """,
+    "the other way round": """
+        try:
+            from vllm.v1.worker.gpu_worker import Worker
+        except (ImportError, AttributeError):
+            from vllm.worker.worker import Worker
+        """,
+    "nothing": """
+        try:
+            import vllm.worker.worker
+        except ModuleNotFoundError:
+            pass
+        """,
+    "suppressed": """
+        import contextlib
+        with contextlib.suppress(ImportError):
+            import vllm.worker.worker
+        """,
+    "else": """
+        try:
+            import vllm.worker.worker as w
+        except Exception:
+            w = None
+        else:
+            import vllm.worker.model_runner
+        """,
+    "a flag": """
+        try:
+            import vllm.worker.worker
+            OLD = True
+        except ImportError:
+            OLD = False
+        def f():
+            if OLD:
+                from vllm.worker.worker import Worker
+        """,
+    "None": """
+        try:
+            from vllm.worker.worker import Worker
+        except ImportError:
+            Worker = None
+        if Worker is not None:
+            import vllm.worker.model_runner
+        """,
+    "type checking": """
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            import vllm.worker.worker
+        """,
+    "a version": """
+        import vllm
+        from packaging import version
+        if version.parse(vllm.__version__) < version.parse("0.11"):
+            import vllm.worker.worker
+        """,
+    "a version in a variable": """
+        from importlib.metadata import version as get_version
+        from packaging.version import Version
+        _V = Version(get_version("vllm"))
+        _OLD = _V < Version("0.11.0")
+        def f():
+            if not _OLD:
+                return
+            import vllm.worker.worker
+        """,
+    "a version in a tuple": """
+        import vllm
+        V = tuple(int(part) for part in vllm.__version__.split(".")[:2])
+        if V < (0, 11):
+            import vllm.worker.worker
+        """,
+    "the release of a version": """
+        from vllm import __version__
+        from packaging.version import parse
+        if parse(__version__).release >= (0, 11):
+            pass
+        else:
+            import vllm.worker.worker
+        """,
+    "a helper": """
+        import vllm
+        from packaging.version import Version
+        def vllm_version_is(*wanted):
+            return False
+        def older(than: str, package: str = "vllm") -> bool:
+            have = vllm.__version__
+            return Version(have) < Version(than)
+        if older("0.11.0"):
+            import vllm.worker.worker
+        """,
+    "an early return": """
+        import vllm
+        from packaging.version import Version
+        def f():
+            if Version(vllm.__version__) >= Version("0.11"):
+                return None
+            import vllm.worker.worker
+        """,
+    "a refusal": """
+        import vllm
+        from packaging.version import Version
+        if Version(vllm.__version__) >= Version("0.11"):
+            raise RuntimeError("too new")
+        import vllm.worker.worker
+        """,
+    "an assertion": """
+        import vllm
+        from packaging.version import Version
+        assert Version(vllm.__version__) < Version("0.11")
+        import vllm.worker.worker
+        """,
+    "a spec": """
+        import importlib.util
+        if importlib.util.find_spec("vllm.worker.worker") is not None:
+            import vllm.worker.worker
+        """,
+    "hasattr": """
+        import vllm.envs
+        if hasattr(vllm.envs, "VLLM_USE_V1"):
+            print(vllm.envs.VLLM_USE_V1)
+        """,
+    "hasattr in an expression": """
+        import vllm.envs as envs
+        x = envs.VLLM_USE_V1 if hasattr(envs, "VLLM_USE_V1") else None
+        y = hasattr(envs, "VLLM_USE_V1") and envs.VLLM_USE_V1
+        """,
+    "importorskip": """
+        import pytest
+        pytest.importorskip("vllm.worker.worker")
+        from vllm.worker.worker import Worker
+        """,
+    "skipif": """
+        import pytest, vllm
+        from packaging.version import Version
+        @pytest.mark.skipif(Version(vllm.__version__) >= Version("0.11"), reason="")
+        def test_it():
+            import vllm.worker.worker
+        """,
+    "a skip": """
+        import pytest
+        try:
+            import vllm.worker.worker
+        except ImportError:
+            pytest.skip("too new", allow_module_level=True)
+        import vllm.worker.model_runner
+        """,
+    "only called for an older release": """
+        import vllm
+        from packaging.version import Version
+        def old_way():
+            import vllm.worker.worker
+        def run():
+            if Version(vllm.__version__) < Version("0.11"):
+                old_way()
+        """,
+    "only called where it is caught": """
+        def old_way():
+            import vllm.worker.worker
+        try:
+            old_way()
+        except ImportError:
+            pass
+        """,
+    "chosen by an expression": """
+        import vllm
+        from packaging.version import Version
+        def old_way():
+            import vllm.worker.worker
+        way = old_way if Version(vllm.__version__) < Version("0.11") else print
+        """,
+    "a specifier": """
+        from packaging.specifiers import SpecifierSet
+        import vllm
+        if vllm.__version__ in SpecifierSet("<0.11"):
+            import vllm.worker.worker
+        """,
+    "a table of operators": """
+        import operator, importlib.metadata
+        from packaging import version
+        OPS = {">=": operator.ge, "<": operator.lt}
+        def compare(name, op, wanted):
+            return OPS[op](version.parse(importlib.metadata.version(name)), version.parse(wanted))
+        if compare("vllm", "<", "0.11"):
+            import vllm.worker.worker
+        """,
+    "a version that may be overridden": """
+        import os
+        from packaging.version import Version
+        def is_old():
+            if os.environ.get("VERSION") is not None:
+                have = os.environ["VERSION"]
+            else:
+                import vllm
+                have = vllm.__version__
+            try:
+                return Version(have) < Version("0.11")
+            except ValueError:
+                raise RuntimeError("no version")
+        if is_old():
+            import vllm.worker.worker
+        """,
+}
+
+UNGUARDED = {
+    "a handler that fails": """
+        try:
+            import vllm.worker.worker
+        except ImportError as error:
+            raise RuntimeError("install vllm") from error
+        """,
+    "a handler for something else": """
+        try:
+            import vllm.worker.worker
+        except KeyError:
+            pass
+        """,
+    "a handler that ends the process": """
+        import sys
+        try:
+            import vllm.worker.worker
+        except ImportError:
+            sys.exit(1)
+        """,
+    "a test of something else": """
+        import torch
+        if torch.cuda.is_available():
+            import vllm.worker.worker
+        """,
+    "a version the wrong way round": """
+        import vllm
+        from packaging.version import Version
+        if Version(vllm.__version__) >= Version("0.11"):
+            import vllm.worker.worker
+        """,
+    "availability": """
+        from transformers.utils import is_vllm_available
+        if is_vllm_available():
+            import vllm.worker.worker
+        """,
+    "another package": """
+        try:
+            import flash_attn
+            HAS_FLASH = True
+        except ImportError:
+            HAS_FLASH = False
+        if not HAS_FLASH:
+            import vllm.worker.worker
+        """,
+    "a function that others call": """
+        def load():
+            import vllm.worker.worker
+        load()
+        """,
+    "a function in the try of another": """
+        try:
+            def load():
+                import vllm.worker.worker
+        except ImportError:
+            pass
+        """,
+    "the last alternative": """
+        try:
+            import vllm.no_such_module
+        except ImportError:
+            import vllm.worker.worker
+        """,
+}
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_what_a_guard_holds_back_is_no_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert broken(tmp_path, capsys, GUARDED[name]) == {}
+
+
+@pytest.mark.parametrize("name", UNGUARDED)
+def test_what_no_guard_holds_back_is_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (releases,) = broken(tmp_path, capsys, UNGUARDED[name]).values()
+    assert releases == BROKEN
+
+
+def test_a_missing_name_is_not_caught_as_a_missing_module(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = """
+        try:
+            from vllm import no_such_name
+        except ModuleNotFoundError:
+            pass
+        """
+    assert broken(tmp_path, capsys, source) == {3: list(RELEASES)}
+
+
+def test_helpers_of_other_modules_of_the_tree_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .versions import is_old\n")
+    (package / "versions.py").write_text(
+        "import vllm\nfrom packaging.version import parse\n\n\n"
+        "def is_old():\n    return parse(vllm.__version__) < parse('0.11')\n"
+    )
+    (package / "use.py").write_text(
+        "from . import is_old\nfrom mine.versions import is_old as again\n"
+        "if is_old():\n    import vllm.worker.worker\nif again():\n    import vllm.worker.worker\n"
+        "if not is_old():\n    import vllm.worker.worker\n"
+    )
+    assert broken(tmp_path, capsys, "") == {8: BROKEN}
+
+
+def test_a_function_is_looked_for_in_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = """
+        import vllm
+        from packaging.version import Version
+        def old_way():
+            import vllm.worker.worker
+        if Version(vllm.__version__) < Version("0.11"):
+            old_way()
+        """
+    assert broken(tmp_path, capsys, source) == {}
+    (tmp_path / "other.py").write_text("from code import old_way\nold_way()\n")
+    assert broken(tmp_path, capsys, source) == {5: BROKEN}
+
+
+def test_the_alternatives_are_told_where_none_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = """
+        try:
+            from vllm.no_such_module import Worker
+        except ImportError:
+            try:
+                from vllm.worker.worker import Worker
+            except ImportError:
+                from vllm.neither import Worker
+        """
+    assert broken(tmp_path, capsys, source) == {8: BROKEN}
