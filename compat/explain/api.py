@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     guarded.conditional,
     guarded.undefined,
     guarded.placeholder,
+    guarded.by_name,
     guarded.lying_advice,
     packages.quantization_method,
     surroundings.no_gpu,
@@ -82,7 +83,9 @@ def diagnose(case: Case) -> tuple[Diagnosis, ...]:
     report = case.report
     found = _distinct(each for failure in _some(report.failures) for each in _of_failure(failure, case))
     if not found:
-        found = _distinct(each for failure in _some(report.mentions) for each in _of_failure(failure, case))
+        # With a traceback at hand, a warning about an import that was guarded is not what ended the run.
+        others = [each for each in report.mentions if not report.failures or not _guarded(each)]
+        found = _distinct(each for failure in _some(others) for each in _of_failure(failure, case))
     return found or (unknown(report),)
 
 
@@ -124,6 +127,10 @@ def _asked_first(raised: Raised, found: Diagnosis, case: Case) -> Iterator[Diagn
         other = locate(case, package, asked.module, name, evidence=(line,)) if package else None
         if other is not None:
             yield other
+
+
+def _guarded(mention: Failure) -> bool:
+    return any("Failed to import" in raised.text for raised in mention.chain)
 
 
 def _some(failures: list[Failure]) -> list[Failure]:

@@ -129,6 +129,11 @@ class Case:
         frames = (frame for chain in chains for raised in chain for frame in raised.frames)
         return frozenset(distribution_of(top) for frame in frames if (top := top_of(frame.path)))
 
+    @cached_property
+    def likely(self) -> dict[str, int]:
+        """The known releases; where nothing is known, the newest of both packages."""
+        return self.positions or {package: self.newest(package) for package in (SGLANG, VLLM)}
+
     def newest(self, package: str) -> int:
         """Return the position of the newest final release."""
         versions = [Version(version) for version in self.index.versions(package)]
@@ -156,7 +161,8 @@ class Case:
     def owner(self, module: str) -> str | None:
         """Return the indexed package that a module belongs to; of several, the one of which most is known."""
         owners = self.index.owners.get(module.partition(".")[0], [])
-        return next((name for name in owners if self.known(name)), owners[0] if owners else None)
+        likely = [name for name in owners if self.known(name)] or [n for n in owners if n in self.positions]
+        return next(iter([*likely, *owners]), None)
 
 
 def foreign(frame: Frame | None) -> bool:

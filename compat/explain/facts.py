@@ -100,9 +100,9 @@ class Facts:
         target = self.told if into is None else into
         key = canonicalize_name(name.decode("ascii", "replace"))
         text = version.decode("ascii", "replace").rstrip(".-_")
-        try:
-            Version(text)
-        except InvalidVersion:
+        if not _is_version(text):
+            text = re.split(r"[-_]", text, maxsplit=1)[0]  # the tag of an image goes on: 0.4.5-cu124
+        if not _is_version(text):
             return
         if key in target or len(target) < MOST:
             target[key] = (text, " ".join(words.decode("utf-8", "replace").split())[:200])
@@ -110,6 +110,14 @@ class Facts:
     def versions(self) -> Mapping[str, str]:
         """Return canonical name to version, of all that the log proves."""
         return {name: version for name, (version, _) in self.told.items()}
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _line_around(block: bytes, found: re.Match[bytes]) -> bytes:

@@ -144,7 +144,10 @@ def _elsewhere(case: Case, package: str, module: str, name: str) -> Replacement 
     if not name or case.absent(other) or any(case.history.flags(package, module, name)):
         return None
     at = case.position(other)
-    world = case.history.world(other, case.newest(other) if at is None else at)
+    if at is None:
+        had = (place for place in range(case.newest(other), -1, -1) if case.index.binders(name, other, place))
+        at = next(had, case.newest(other))
+    world = case.history.world(other, at)
     place = find_name(world, other, name).place
     if place is None or place.answer.status != "defined":
         return None

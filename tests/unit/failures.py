@@ -25,7 +25,7 @@ class Sample:
 
     id: str
     batch: int
-    """1 for those that the rules were written with, 2 for those that were made afterwards."""
+    """1 for those that the rules were written with, 2 and 3 for those that were made afterwards."""
     lock: str
     """The lock that the environment was made from."""
     changed: dict[str, str]

@@ -42,7 +42,7 @@ RuntimeError: Engine core initialization failed. See root cause above.
 def beheaded(log: bytes) -> bytes:
     """A log that was cut in its first traceback: the header and the outermost frame are gone."""
     _, found, tail = log.partition(b"Traceback (most recent call last):\n")
-    if not found or tail.count(b"  File ") < 3:
+    if not found or tail.partition(b"\n\n")[0].count(b"  File ") < 3:
         return log
     return tail[tail.index(b"  File ", tail.index(b"  File ") + 1) :]
 

@@ -7,7 +7,7 @@ import pytest
 
 from compat.diagnoses import Cause
 from compat.explain.api import explain
-from failures import CORPUS, Sample, samples
+from failures import CORPUS, ROOT, Sample, samples
 from messy import MESSES
 
 SAMPLES = samples()
@@ -40,3 +40,11 @@ def test_the_corpus_covers_every_cause_with_distinct_failures() -> None:
     assert {sample.cause for sample in SAMPLES} == set(get_args(Cause))
     assert len({sample.log for sample in SAMPLES}) == len(SAMPLES) >= 60
     assert Counter(path.stem for path in CORPUS.glob("*.log")) == Counter(sample.id for sample in SAMPLES)
+
+
+def test_the_documentation_has_the_table_of_this_corpus() -> None:
+    causes = Counter(sample.cause for sample in SAMPLES)
+    wrong = Counter(sample.cause for sample in SAMPLES if sample.missed)
+    rows = [f"| `{cause}` | {causes[cause]} | {causes[cause] - wrong[cause]} |" for cause in get_args(Cause)]
+    rows.append(f"| all | {len(SAMPLES)} | {len(SAMPLES) - wrong.total()} |")
+    assert "\n".join(rows) in (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")

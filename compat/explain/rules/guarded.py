@@ -8,9 +8,10 @@ from compat.explain.case import Case, foreign
 from compat.explain.failure import Frame, Raised
 from compat.explain.locate import locate
 from compat.explain.messages import UNDEFINED, Wanted, identifiers, wanted
-from compat.explain.rules.packages import lacking
+from compat.explain.rules.packages import lacking, vllm_for
 from compat.guards import All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
 from compat.index.branch import Branch
+from compat.resolve.order import nearness
 from compat.symbols import location, split_location
 
 _STUB = re.compile(
@@ -23,6 +24,8 @@ _ADVICE = re.compile(
     r"(?i)\b(vllm|sglang|sgl[-_]kernel)\b.{0,60}(?:not (?:installed|available|found)|install)"
     r"|install .{0,40}\b(vllm|sglang|sgl[-_]kernel)\b|requires? .{0,30}\b(vllm|sgl[-_]kernel)\b"
 )
+SHORTEST = 6
+"""Characters of a name that can be told from a word."""
 _FRAMES = 4
 """Frames, from the inside out, in whose lines a stub's name is looked for."""
 
@@ -43,6 +46,39 @@ def undefined(raised: Raised, case: Case) -> Diagnosis | None:
     if not found or module is None:
         return None
     return _behind(case, module, found[1], raised)
+
+
+def by_name(raised: Raised, case: Case) -> Diagnosis | None:
+    """A name in the user's own code that a guarded import did not bind: it has gone from the release."""
+    frame = raised.frames[-1] if raised.frames else None
+    if frame is None or foreign(frame):
+        return None
+    found = UNDEFINED.search(raised.message)
+    if found:
+        names: tuple[str, ...] = (found[1],)
+    elif _STUB.search(raised.text) or _ADVICE.search(raised.text):
+        names = (*identifiers([frame]), *identifiers([Frame(path="", source=raised.message)]))
+    else:
+        return None
+    for name in names:
+        for package, at in case.likely.items():
+            module = _last_home(case, package, name, at)
+            if module:
+                told = (raised.line, f"{name} is no name of {package} {case.index.versions(package)[at]}")
+                return locate(case, package, module, name, evidence=told)
+    return None
+
+
+def _last_home(case: Case, package: str, name: str, at: int) -> str | None:
+    """Return where a name was before it went, when a release has it nowhere any more."""
+    index = case.index
+    if len(name) < SHORTEST or index.binders(name, package, at) or not index.binds_ever(name, package):
+        return None
+    for place in range(at - 1, -1, -1):
+        homes = index.binders(name, package, place)
+        if homes:
+            return min(homes, key=nearness)
+    return None
 
 
 def lying_advice(raised: Raised, case: Case) -> Diagnosis | None:
@@ -110,6 +146,12 @@ def _stub(case: Case, module: str, name: str, raised: Raised, frame: Frame | Non
         needed = sorted({split_location(t)[0].partition(".")[0] for t in _targets(guard)}) if guard else []
         text = f"Install what it stands in for: {', '.join(needed)}." if needed else "Import the real object."
         command = f"pip install {' '.join(needed)}" if needed else None
+        target = next((t for t in _targets(guard) if t.endswith(f":{name}")), "") if guard else ""
+        asked, real = split_location(target)
+        wheel = vllm_for(case, Wanted(module=asked, names=(real,))) if asked.startswith("vllm.") else None
+        if wheel:
+            text = f"Install vllm, of which {wheel} is the newest of the time of this release that has it."
+            command = f'pip install "vllm=={wheel}"'
         fix = Fix(kind="install", text=text, command=command)
     return Diagnosis(
         cause="placeholder",
@@ -207,12 +249,17 @@ def _homes_of_stub(case: Case, name: str) -> list[str]:
     """Return the modules that bind a name to a stub in some branch: it was imported from one of them."""
     found: list[str] = []
     for package in case.positions or case.index.packages:
-        at = case.positions.get(package, case.newest(package))
-        found += [
-            module
-            for module in case.index.binders(name, package, at)
-            if any(b.status == "placeholder" for b in case.index.branches(module, name, package, at))
-        ]
+        known = case.positions.get(package)
+        places = range(case.newest(package), -1, -1) if known is None else (known,)
+        for at in places:
+            homes = [
+                module
+                for module in case.index.binders(name, package, at)
+                if any(b.status == "placeholder" for b in case.index.branches(module, name, package, at))
+            ]
+            if homes:
+                found += homes
+                break
     return sorted(found, key=lambda module: (module.count("."), module))
 
 

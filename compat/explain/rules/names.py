@@ -31,11 +31,11 @@ def _located(asked: Wanted, raised: Raised, case: Case, said: str) -> Diagnosis 
         return None
     frame = raised.frames[-1] if raised.frames else None
     evidence = (said, *((f"asked for in {frame.path}:{frame.line}",) if frame and foreign(frame) else ()))
-    for name in asked.names or ("",):
-        module = asked.module
+    for wanted_name in asked.names or ("",):
+        module, name = asked.module, wanted_name
         inner = f"{module}.{name}"
         if asked.attribute and case.index.number("modules", inner) is not None:
-            continue  # a submodule that nobody has imported yet
+            module, name = inner, ""  # a submodule: gone, or nobody has imported it yet
         found = locate(case, package, module, name, evidence=evidence, foreign=foreign(frame))
         if found is not None:
             return found

@@ -18,6 +18,8 @@ _ADVICE = re.compile(
     r"|(?:requires|need to install|depends on) (?:the )?[`'\"]?([\w-]{2,40})[`'\"]?"
     r"(?: package| to be installed|, |;|\.)"
 )
+NAMESPACES = ("google", "nvidia", "opentelemetry")
+"""Import names that several distributions share."""
 _METHOD = re.compile(
     r"(?:Unknown|Invalid|Unsupported) quantization(?: method)?:? ['\"]?([\w-]{2,40})"
     r"|[Qq]uantization method:? ['\"]?([\w-]{2,40})['\"]? is not (?:supported|available|known)"
@@ -30,10 +32,8 @@ def package_missing(raised: Raised, case: Case) -> Diagnosis | None:
     if asked is None or not asked.absent:
         return None
     top = asked.absent.partition(".")[0]
-    if is_standard(top) or (asked.absent != top and top in case.index.owners):
-        return None
-    if asked.absent != top and case.known(distribution_of(top)):
-        return None
+    if is_standard(top) or (asked.absent != top and top not in NAMESPACES):
+        return None  # of a name with dots, all but the last part are there
     return lacking(top, asked, raised, case)
 
 
@@ -64,7 +64,7 @@ def lacking(top: str, asked: Wanted, raised: Raised, case: Case) -> Diagnosis:
     lines = [raised.line, *(str(each) for each in found[:2] if each.extra in USUAL)]
     if importer:
         lines.append(f"asked for by {raised.frames[-1].path}: `{raised.frames[-1].source}`")
-    wheel = _vllm_for(case, asked) if distribution == VLLM else None
+    wheel = vllm_for(case, asked) if distribution == VLLM else None
     spec = f"=={wheel}" if wheel else _spec(found)
     if wheel:
         lines.append(
@@ -87,7 +87,7 @@ def _spec(found: list[Demand]) -> str:
     return next((str(each.requirement.specifier) for each in found), "")
 
 
-def _vllm_for(case: Case, asked: Wanted) -> str | None:
+def vllm_for(case: Case, asked: Wanted) -> str | None:
     """Return the newest vllm release, not younger than the sglang release, that has what is asked for."""
     at = case.positions.get("sglang")
     if at is None:
@@ -125,7 +125,12 @@ def quantization_method(raised: Raised, case: Case) -> Diagnosis | None:
         [m for m in index.modules_named(name, package, place) if ".quantization." in m]
         for place in range(len(versions))
     ]
-    place = case.newest(package) if at is None else at
+    if at is None:  # the log itself says that its release does not have it
+        there = [place for place, modules in enumerate(had) if modules]
+        last = len(versions) - 1
+        place = (there[0] - 1 if there and there[-1] == last else last) if there else last
+    else:
+        place = at
     before = [i for i in range(place) if had[i]]
     after = [i for i in range(place + 1, len(versions)) if had[i]]
     if had[place] or not (before or after):

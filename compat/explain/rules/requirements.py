@@ -133,8 +133,6 @@ def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | 
     if importer is None or importer == top:
         return None
     distribution = requirement_named(case, top, distribution_of(top))
-    if importer not in case.index.owners and not case.positions:
-        return None
     known = case.known(distribution)
     found = list(demands(case, distribution))
     lines = [*_evidence(raised, case), *(str(each) for each in found[:3])]
@@ -147,6 +145,18 @@ def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | 
     if bounded and not known:
         return _of_demand(bounded, None, tuple(lines), asked)
     dated = _dated(case, importer)
+    if dated is None and importer in case.index.owners:
+        text = (
+            f"Install the {distribution} that this release of {importer} requires; `pip check` tells which."
+        )
+        return Diagnosis(
+            cause="requirement_violated",
+            package=distribution,
+            module=asked.module,
+            symbol=asked.names[0] if asked.names else None,
+            evidence=tuple(lines),
+            fix=Fix(kind="install", text=text, command="pip check"),
+        )
     if dated is None:
         return None
     package, date = dated

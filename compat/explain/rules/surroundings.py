@@ -6,7 +6,7 @@ from compat.diagnoses import Diagnosis, Fix
 from compat.explain.case import Case
 from compat.explain.failure import Raised
 from compat.explain.messages import Wanted, wanted
-from compat.explain.places import below_site, distribution_of, is_standard
+from compat.explain.places import below_site, distribution_of, is_standard, top_of
 from compat.explain.requirements import demands, requirement_named, violated
 
 _RENAME = re.compile(r"consider renaming '([^']{1,500})'")
@@ -35,7 +35,7 @@ def shadowed(raised: Raised, case: Case) -> Diagnosis | None:
         return None
     top = asked.module.partition(".")[0]
     own = _own_file(top, asked, raised)
-    if own:
+    if own and _expected(top, raised, case):
         known = asked.path.endswith("__init__.py") and _really_lacks(asked, case)
         return None if known else _shadow(top, own, raised, asked)
     if asked.not_package == top and not is_standard(top):
@@ -49,7 +49,29 @@ def shadowed(raised: Raised, case: Case) -> Diagnosis | None:
             return _shadow(top, f"a file {top}.py or a folder {top}", raised, asked)
     if asked.attribute and asked.module == top and _as_installed(top, raised, case):
         return _shadow(top, f"a file {top}.py or a folder {top}", raised, asked)
+    frame = raised.frames[-1] if raised.frames else None
+    if "." in asked.absent and frame and top_of(frame.path) != top and _has_module(asked.absent, case):
+        return _shadow(top, f"a folder {top} that is not the installed one", raised, asked)
     return _checkout(asked, raised, case)
+
+
+def _expected(top: str, raised: Raised, case: Case) -> bool:
+    """Return whether a name is that of something to be installed, and not just the user's own."""
+    installed_asks = bool(raised.frames) and below_site(raised.frames[-1].path) is not None
+    if top in case.index.owners or is_standard(top) or installed_asks:
+        return True
+    distribution = requirement_named(case, top, distribution_of(top))
+    return case.known(distribution) is not None or any(True for _ in demands(case, distribution))
+
+
+def _has_module(module: str, case: Case) -> bool:
+    """Return whether the known release has a module written in Python, so that it must be there to import."""
+    package = case.owner(module)
+    at = case.position(package) if package else None
+    if package is None or at is None:
+        return False
+    row = case.index.module(module, package, at)
+    return row is not None and row.form in ("module", "package")
 
 
 def _as_installed(top: str, raised: Raised, case: Case) -> bool:
