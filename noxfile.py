@@ -54,6 +54,12 @@ def bench(session: nox.Session) -> None:
     session.run("python", "bench/access.py")
 
 
+@nox.session(name="bench-gpu", venv_backend="none")
+def bench_gpu(session: nox.Session) -> None:
+    """Measure the layers on a GPU, in the current environment, which has the packages (`-- --help`)."""
+    session.run("python", "bench/gpu.py", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""

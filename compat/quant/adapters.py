@@ -34,6 +34,10 @@ class Adapter:
     """Which schemes it is for."""
     settings: Callable[[Any, str], Settings] = lambda _scheme, _prefix: {}
     """From scheme and name of the layer to what the configuration class reads."""
+    step: int = 1
+    """How many inputs its kernel takes at a time; with others it reads what is not there."""
+    eager: str = ""
+    """Why torch.compile has to leave it alone; empty where it need not."""
 
     def covers(self, version: str) -> bool:
         """Tell whether a release is among those this was read from."""
@@ -143,7 +147,21 @@ _VLLM = ">=0.9.0.1"
 TABLE: tuple[Adapter, ...] = (
     _sglang(_SINCE, "unquantized", None, "UnquantizedLinearMethod", fits=_is(Unquantized)),
     _sglang(
-        _SINCE, "fp8", "Fp8Config", "Fp8LinearMethod", fits=_fp8("tensor", "block"), settings=_fp8_settings
+        _SINCE,
+        "fp8",
+        "Fp8Config",
+        "Fp8LinearMethod",
+        fits=_fp8("tensor", "block", activations=("dynamic",)),
+        settings=_fp8_settings,
+    ),
+    _sglang(
+        _SINCE,
+        "fp8",
+        "Fp8Config",
+        "Fp8LinearMethod",
+        fits=_fp8("tensor", activations=("static",)),
+        settings=_fp8_settings,
+        eager="inductor's PassManager fails on its quantization of a static activation (seen with 0.5.14)",
     ),
     _sglang(
         _SINCE,
@@ -169,7 +187,16 @@ TABLE: tuple[Adapter, ...] = (
         fits=_symmetric,
         settings=_gptq_settings,
     ),
-    _sglang(_SINCE, "gptq", "GPTQConfig", "GPTQLinearMethod", fits=_is(Gptq), settings=_gptq_settings),
+    # Steps: on an H100 K = 1040 gave numbers that were not finite, in both packages.
+    _sglang(
+        _SINCE,
+        "gptq",
+        "GPTQConfig",
+        "GPTQLinearMethod",
+        fits=_is(Gptq),
+        settings=_gptq_settings,
+        step=32,
+    ),
     # Before, this class was vllm's, which knows nothing of sglang's layers.
     _sglang(
         ">=0.4.9.post3,<0.5.11",
@@ -225,7 +252,13 @@ TABLE: tuple[Adapter, ...] = (
         settings=_gptq_settings,
     ),
     _vllm(
-        f"{_VLLM},<0.22", "gptq", "GPTQConfig", "GPTQLinearMethod", fits=_is(Gptq), settings=_gptq_settings
+        f"{_VLLM},<0.22",
+        "gptq",
+        "GPTQConfig",
+        "GPTQLinearMethod",
+        fits=_is(Gptq),
+        settings=_gptq_settings,
+        step=32,
     ),
     # From 0.22 one class stands for both, and it takes symmetric weights alone (`TYPE_MAP`).
     _vllm(

@@ -1,7 +1,7 @@
 """A linear layer of sglang's or vllm's: built by their classes, filled and run by their own code."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from torch import Tensor
 import compat
 from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.errors import CompatError, SchemeUnavailable
-from compat.quant import worlds
+from compat.quant import reference, worlds
 from compat.quant.adapters import Adapter, Package, candidates, other_releases
 from compat.quant.schemes import Scheme
 
@@ -29,6 +29,8 @@ HOLDERS = ("kernel", "fp8_linear", "w8a8_block_fp8_linear")
 """Where a method or its scheme keeps what really computes."""
 
 GPU = "cuda"
+TRIAL_ROWS = (1, 64)
+TRIAL_BOUND = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,9 @@ def build(wanted: Wanted) -> tuple[Any, Adapter]:
             wanted, version, "no_gpu", ["its kernels need a CUDA device; the back end 'reference' runs here"]
         )
     adapter = _way(wanted, version)
+    if wanted.in_features % adapter.step:
+        told = f"{adapter.name} takes {adapter.step} inputs at a time, and {wanted.in_features} leave a rest"
+        raise refusal(wanted, version, "unknown", [told])
     try:
         with worlds.building(wanted.package, wanted.dtype, wanted.device):
             config = _config(wanted, adapter)
@@ -98,9 +103,43 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
         raise refusal(wanted, version, "unknown", _said(error, wanted.package)) from error
 
 
+def try_out(run: Callable[[Tensor], Tensor], tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
+    """Insist that a filled layer computes what its scheme says, for one row and for many.
+
+    The kernels differ by the number of rows. A wrong scale, a wrong order or memory that was not written is
+    off by far more than 0.1; the coarsest scheme is off by less than 0.01.
+
+    Raises:
+        SchemeUnavailable: it does not, or its kernel refuses.
+    """
+    version = worlds.installed(wanted.package)
+    given = {name: tensor.to(wanted.device) for name, tensor in tensors.items()}
+    bias = given.pop("bias", None)
+    for rows in TRIAL_ROWS:
+        source = torch.Generator().manual_seed(rows)
+        x = torch.randn(rows, wanted.in_features, generator=source).to(wanted.device, wanted.dtype)
+        try:
+            out = run(x)
+        except Exception as error:
+            raise refusal(wanted, version, "unknown", _said(error, wanted.package)) from error
+        right = reference.forward(wanted.scheme, given, x, bias)
+        off = float((out.float() - right).norm() / right.norm().clamp(min=1e-12))
+        if not off <= TRIAL_BOUND:  # NaN is not
+            told = f"its kernel computes something else: with {rows} rows it is off by {off:.2g}"
+            raise refusal(wanted, version, "unknown", [told])
+
+
 def _insist_on_the_same(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     if parameters.keys() != tensors.keys():
         raise ValueError(f"the layer has {sorted(parameters)}, the checkpoint {sorted(tensors)}")
+
+
+def runner(layer: Any, *, parallel: bool) -> Callable[[Tensor], Tensor]:
+    """Return what runs a layer on `[M, K]`; what it looks up on the way is looked up once."""
+    if parallel:
+        return lambda x: layer(x)[0]
+    apply, bias = layer.quant_method.apply, layer.bias
+    return lambda x: apply(layer, x, bias)
 
 
 def kernel(layer: Any) -> str:

@@ -1,6 +1,6 @@
 """`MixedPrecisionLinear`: one layer for any scheme, on the kernels of sglang or vllm, or in plain torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -65,6 +65,8 @@ class MixedPrecisionLinear(nn.Module):
         self.in_features, self.out_features, self.has_bias = in_features, out_features, bias
         self.shard = shard
         self.loaded = False
+        self._ready: torch.dtype | None = None
+        """The dtype that needs no further look, once there are weights."""
         self.inner: Any = None
         where = torch.device(device or ("cpu" if backend == "reference" else "cuda"))
         self.device = where
@@ -72,6 +74,7 @@ class MixedPrecisionLinear(nn.Module):
         if backend == "reference":
             if parallel is not None and (shard is None or shard.kind != parallel):
                 raise UsageError("the reference back end needs `shard` to know which part it is")
+            self._call: Callable[[Tensor], Tensor] = self._reference
             return
         self._wanted = Wanted(
             package=backend,
@@ -86,6 +89,8 @@ class MixedPrecisionLinear(nn.Module):
             way=way,
         )
         self.inner, self.adapter = foreign.build(self._wanted)
+        run, reason = foreign.runner(self.inner, parallel=parallel is not None), self.adapter.eager
+        self._call = torch.compiler.disable(run, reason=reason) if reason else run
 
     @classmethod
     def from_float(
@@ -104,7 +109,7 @@ class MixedPrecisionLinear(nn.Module):
 
         Raises:
             UsageError: they are not those of the scheme and shape, or the layer is loaded already.
-            SchemeUnavailable: the package refuses them.
+            SchemeUnavailable: the package refuses them, or its kernel does not compute what the scheme says.
         """
         if self.loaded:
             raise UsageError(
@@ -118,12 +123,14 @@ class MixedPrecisionLinear(nn.Module):
             )
         if self.backend != "reference":
             foreign.fill(self.inner, tensors, self._wanted)
+            if self._parallel is None:
+                foreign.try_out(self._call, tensors, self._wanted)
         else:
             if self.shard is not None:
                 tensors = cut(self.scheme, tensors, (self.out_features, self.in_features), self.shard)
             for name, tensor in tensors.items():
                 self.register_buffer(name, tensor.to(self.device))
-        self.loaded = True
+        self.loaded, self._ready = True, self.dtype
 
     @property
     def method(self) -> str:
@@ -140,19 +147,14 @@ class MixedPrecisionLinear(nn.Module):
 
         `x` may be strided. No rows give no rows.
         """
+        if x.dim() == 2 and x.dtype is self._ready and x.is_contiguous() and len(x):
+            return self._call(x)  # what a model calls thousands of times a second
         if not self.loaded:
             raise UsageError("the layer has no weights yet; call load")
         flat = x.reshape(-1, x.shape[-1]).contiguous()
         if flat.dtype != self.dtype:
             raise UsageError(f"x is {x.dtype}, the layer was built for {self.dtype}")
-        if flat.shape[0] == 0:
-            out = flat.new_empty(0, self._width)
-        elif self.inner is None:
-            out = self._reference(flat)
-        elif self._parallel is None:
-            out = self.inner.quant_method.apply(self.inner, flat, self.inner.bias)
-        else:
-            out = self.inner(flat)[0]
+        out = self._call(flat) if flat.shape[0] else flat.new_empty(0, self._width)
         return out.view(*x.shape[:-1], out.shape[-1])
 
     @property

@@ -82,9 +82,11 @@ def _sglang_arguments() -> None:
         return
     arguments = compat.load(f"{module}:ServerArgs", package="sglang")
     # A model path of "dummy" is what sglang itself takes to mean that there is no model to look at.
-    compat.load(f"{module}:set_global_server_args_for_scheduler", package="sglang")(
-        arguments(model_path="dummy")
-    )
+    made = arguments(model_path="dummy")
+    if getattr(made, "cuda_graph_config", ...) is None:  # not resolved for want of a model; fp8 asks for it
+        home = "sglang.srt.model_executor.cuda_graph_config"
+        made.cuda_graph_config = compat.load(f"{home}:default_cuda_graph_config", package="sglang")()
+    compat.load(f"{module}:set_global_server_args_for_scheduler", package="sglang")(made)
 
 
 @lru_cache(maxsize=1)

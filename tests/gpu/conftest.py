@@ -5,6 +5,7 @@ One process should hold one package: `pytest -m gpu tests/gpu --back-end vllm --
 
 import json
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from gpu_cases import BACK_ENDS, cases, why_not
 
 from compat.quant import worlds
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))  # the small Llama lives there
 
 RECORDS = pytest.StashKey[list[dict[str, Any]]]()
 

@@ -3,16 +3,22 @@
 import json
 import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 from compat.errors import CompatError
 from compat.quant import reference
 from compat.quant.foreign import Parallel
 from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.loader import MixedPrecisionLoader
 from compat.quant.packing import pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
+from quant_llama import MIXED, PARALLEL, Llama, logits, own_map, without_block_int8, write
 
 SCHEMES: tuple[Scheme, ...] = (
     Unquantized(),
@@ -72,5 +78,31 @@ def main(back_end: Any) -> list[dict[str, Any]]:
     return found
 
 
+def llama(back_end: Any) -> dict[str, Any]:
+    """Return how far the logits of the small Llama are from float64 when two ranks share its layers."""
+    rank = int(os.environ["RANK"])
+    entry: dict[str, Any] = {"scheme": "llama", "parallel": "both", "rank": rank}
+    schemes = dict(MIXED) if back_end == "sglang" else without_block_int8(MIXED)
+    with tempfile.TemporaryDirectory() as made:
+        tensors = write(Path(made) / "checkpoint", schemes, own_map(schemes), seed=int(sys.argv[2]))
+        tokens = torch.arange(24).reshape(2, 12) * 7 % 384
+        right = logits(tensors, schemes, tokens)
+        with torch.device("meta"):
+            model = Llama()
+        try:
+            MixedPrecisionLoader(
+                Path(made) / "checkpoint",
+                backend=back_end,
+                dtype=torch.float16,
+                device=f"cuda:{rank}",
+                parallel=PARALLEL,
+            ).load(model)
+        except CompatError as error:
+            return {**entry, "outcome": "refused", "reason": str(error)}
+    with torch.no_grad():
+        out = model(tokens.to(f"cuda:{rank}")).cpu().double()
+    return {**entry, "outcome": "ran", "error": float((out - right).norm() / right.norm())}
+
+
 if __name__ == "__main__":
-    print("RESULT " + json.dumps(main(sys.argv[1])), flush=True)
+    print("RESULT " + json.dumps([*main(sys.argv[1]), llama(sys.argv[1])]), flush=True)

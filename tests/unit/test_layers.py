@@ -40,7 +40,7 @@ OWNERS = {
 LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv", "ray")
 """Libraries that are imported inside functions only, even by their owners."""
 
-TORCHLESS = ("quant", "quant.schemes", "quant.adapters", "quant.assignments", "quant.formats")
+TORCHLESS = ("quant", "quant.schemes", "quant.adapters", "quant.formats")
 """What of `quant` works without torch; the rest cannot be imported without it."""
 
 

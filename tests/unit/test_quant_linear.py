@@ -156,7 +156,7 @@ def test_two_ranks_agree_with_one(tmp_path: Path) -> None:
     ]
     try:
         for child in children:
-            out, err = child.communicate(timeout=120)
+            out, err = child.communicate(timeout=400)
             assert out == "agreed\n", err
     finally:
         for child in children:

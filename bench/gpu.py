@@ -1,0 +1,218 @@
+"""How fast the layers are on a GPU: against the package's own method, bf16 torch, and the hardware's floor.
+
+Needs a GPU and a back end in this environment: `python bench/gpu.py --back-end vllm --results vllm.json`,
+then `python bench/gpu.py --draw docs/results/*.json`. Times are of calls one after another, host included, as
+a model makes them; the device's own time is that of a replayed CUDA graph. Weights of less than 50 MB may
+stay in the L2.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from compat.errors import CompatError
+from compat.quant import packing, worlds
+from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, W8A8Int8
+
+SHAPES = {
+    "Llama-3-8B": ((4096, 4096), (14336, 4096), (4096, 14336)),
+    "Llama-3-70B": ((8192, 8192), (28672, 8192), (8192, 28672)),
+}
+"""`[N, K]` of attention output, MLP up and MLP down."""
+ROWS = (1, 16, 64, 512, 4096)
+SCHEMES: tuple[Scheme, ...] = (
+    Fp8(granularity="tensor"),
+    Fp8(granularity="channel"),
+    Fp8(granularity="block"),
+    Gptq(),
+    Gptq(bits=8),
+    Awq(),
+    BlockInt8(),
+    W8A8Int8(),
+)
+SAMPLES = 7
+SAMPLE_SECONDS = 0.008
+"""How long one sample lasts: long against the clock, short enough for hundreds of points."""
+
+
+def sample(call: Callable[[], Any], count: int) -> float:
+    """Return microseconds per call, of `count` calls one after another."""
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - start) / count * 1e6
+
+
+def side_by_side(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Return the median of each; samples take turns, so that drift of the clock falls on all."""
+    counts = {}
+    for name, call in calls.items():
+        sample(call, 3)
+        counts[name] = max(3, min(200, int(SAMPLE_SECONDS * 1e6 / sample(call, 5))))
+    seen: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(SAMPLES):
+        for name, call in calls.items():
+            seen[name].append(sample(call, counts[name]))
+    return {name: round(float(statistics.median(times)), 2) for name, times in seen.items()}
+
+
+def on_device(call: Callable[[], Any]) -> float | None:
+    """Return microseconds per call without the host, by a CUDA graph of ten; None where none can be made."""
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph):
+            for _ in range(10):
+                call()
+    except RuntimeError:
+        return None
+    return round(sample(graph.replay, 5) / 10, 2)
+
+
+def ceilings() -> dict[str, float]:
+    """Return what this card does at best: bytes per second of a copy, operations of a bf16 product."""
+    source = torch.empty(2**31, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    copied = min(sample(lambda: target.copy_(source), 5) for _ in range(3))
+    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    multiplied = min(sample(lambda: a @ b, 10) for _ in range(3))
+    return {"bytes_per_s": 2 * 2**31 / copied * 1e6, "bf16_per_s": 2 * 8192**3 / multiplied * 1e6}
+
+
+def floor(scheme: Scheme, shape: tuple[int, int], rows: int, best: dict[str, float]) -> float:
+    """Return the microseconds that no kernel can beat: each byte moved once, each product made once."""
+    n, k = shape
+    size = {"float16": 2, "bfloat16": 2, "float32": 4, "int32": 4, "int8": 1, "float8_e4m3fn": 1}
+    moved = sum(size[spec.dtypes[0]] * _count(spec.shape) for spec in scheme.tensors(n, k)) + 2 * rows * (
+        n + k
+    )
+    rate = best["bf16_per_s"] * (2 if scheme.kind in ("fp8", "block_int8", "w8a8_int8") else 1)
+    return round(max(moved / best["bytes_per_s"], 2 * rows * n * k / rate) * 1e6, 2)
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    total = 1
+    for dimension in shape:
+        total *= dimension
+    return total
+
+
+def measure(back_end: Any, best: dict[str, float], deadline: float) -> list[dict[str, Any]]:
+    """Return one record per scheme, shape and number of rows; stops at the deadline, and says so."""
+    found: list[dict[str, Any]] = []
+    for model, shapes in SHAPES.items():
+        for n, k in shapes:
+            plain = torch.nn.Linear(k, n, bias=False, device="cuda", dtype=torch.bfloat16)
+            for scheme in SCHEMES:
+                entry = {"model": model, "n": n, "k": k, "scheme": scheme.label}
+                if time.monotonic() > deadline:
+                    found.append({**entry, "outcome": "not-run", "reason": "out of time"})
+                    continue
+                try:
+                    layer = MixedPrecisionLinear(scheme, k, n, backend=back_end)
+                    layer.load(
+                        packing.pack(scheme, torch.randn(n, k, device="cuda") / k**0.5, dtype=torch.bfloat16)
+                    )
+                except CompatError as error:
+                    found.append({**entry, "outcome": "refused", "reason": str(error)})
+                    continue
+                entry.update(outcome="ran", method=layer.method, kernel=layer.kernel)
+                found += [{**entry, **_rows(layer, plain, rows, best)} for rows in ROWS]
+                print(back_end, n, k, scheme.label, found[-1].get("layer_us"), file=sys.stderr, flush=True)
+    return found
+
+
+def _rows(layer: MixedPrecisionLinear, plain: Any, rows: int, best: dict[str, float]) -> dict[str, Any]:
+    x = torch.randn(rows, layer.in_features, device="cuda", dtype=torch.bfloat16)
+    inner = layer.inner
+    with torch.no_grad():
+        times = side_by_side(
+            {
+                "layer_us": lambda: layer(x),
+                "direct_us": lambda: inner.quant_method.apply(inner, x, None),
+                "bf16_us": lambda: plain(x),
+            }
+        )
+        device = {
+            "layer_device_us": on_device(lambda: layer(x)),
+            "bf16_device_us": on_device(lambda: plain(x)),
+        }
+    shape = (layer.out_features, layer.in_features)
+    return {"m": rows, **times, **device, "floor_us": floor(layer.scheme, shape, rows, best)}
+
+
+def draw(files: list[Path], target: Path) -> None:
+    """Draw the device's time as a ratio to bf16, one panel per file and number of rows."""
+    import matplotlib.pyplot as plt
+
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    figure, panels = plt.subplots(len(documents), 1, figsize=(10, 4 * len(documents)), squeeze=False)
+    for (panel,), document in zip(panels, documents, strict=True):
+        ran = [each for each in document["records"] if each["outcome"] == "ran" and each["layer_device_us"]]
+        for label in dict.fromkeys(each["scheme"] for each in ran):
+            ratios = [
+                statistics.median(
+                    each["layer_device_us"] / each["bf16_device_us"]
+                    for each in ran
+                    if each["scheme"] == label and each["m"] == rows
+                )
+                for rows in ROWS
+            ]
+            panel.plot([str(rows) for rows in ROWS], ratios, marker="o", label=label)
+        panel.axhline(1, color="grey", linewidth=0.8)
+        release = document["releases"][document["back_end"]]
+        panel.set_title(f"{document['back_end']} {release} on {document['device']}")
+        panel.set_xlabel("rows (M)")
+        panel.set_ylabel("device time / bf16")
+        panel.legend(fontsize="small")
+    figure.tight_layout()
+    figure.savefig(target)
+
+
+def main() -> None:
+    """Measure, or draw what was measured."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--back-end", choices=["sglang", "vllm"])
+    parser.add_argument("--results", type=Path, default=Path("bench-gpu.json"))
+    parser.add_argument(
+        "--seconds", type=float, default=3600, help="stop starting new points after this time"
+    )
+    parser.add_argument(
+        "--draw", type=Path, nargs="+", metavar="JSON", help="draw these instead (needs matplotlib)"
+    )
+    parser.add_argument("--plot", type=Path, default=Path("bench-gpu.svg"))
+    chosen = parser.parse_args()
+    if chosen.draw:
+        draw(chosen.draw, chosen.plot)
+        return
+    if chosen.back_end is None:
+        parser.error("name a back end, or files to draw")
+    best = ceilings()
+    document = {
+        "schema": 1,
+        "command": "bench gpu",
+        "back_end": chosen.back_end,
+        "device": torch.cuda.get_device_name(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "releases": {name: worlds.installed(name) for name in ("sglang", "vllm")},
+        "ceilings": best,
+        "records": measure(chosen.back_end, best, time.monotonic() + chosen.seconds),
+    }
+    chosen.results.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

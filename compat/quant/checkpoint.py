@@ -1,0 +1,180 @@
+"""A directory of safetensors shards: what it holds, by the headers; tensors one at a time, never pickle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from compat.errors import CheckpointError
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+HEADER_LIMIT = 100_000_000
+"""Bytes; the format's own limit for a header."""
+
+DTYPES = {
+    "F64": ("float64", 8),
+    "F32": ("float32", 4),
+    "F16": ("float16", 2),
+    "BF16": ("bfloat16", 2),
+    "F8_E4M3": ("float8_e4m3fn", 1),
+    "F8_E5M2": ("float8_e5m2", 1),
+    "I64": ("int64", 8),
+    "I32": ("int32", 4),
+    "I16": ("int16", 2),
+    "I8": ("int8", 1),
+    "U8": ("uint8", 1),
+    "BOOL": ("bool", 1),
+}
+"""safetensors' names of dtypes: torch's, and bytes of one element."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One tensor, as the header of its shard describes it."""
+
+    shard: Path
+    shape: tuple[int, ...]
+    dtype: str
+    """As torch names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a directory holds; no tensor has been read yet."""
+
+    directory: Path
+    config: Mapping[str, Any]
+    """`config.json`; its `quantization_config` may stand in `hf_quant_config.json`."""
+    entries: Mapping[str, Entry]
+
+    @classmethod
+    def open(cls, directory: Path) -> "Checkpoint":
+        """Read configuration, index and headers.
+
+        Raises:
+            CheckpointError: a file is missing, truncated, no safetensors, outside the directory, or says one
+            thing
+                twice.
+        """
+        config = _json(directory / "config.json")
+        separate = directory / "hf_quant_config.json"
+        if "quantization_config" not in config and separate.exists():
+            config = {**config, "quantization_config": {"quant_method": "modelopt", **_json(separate)}}
+        return cls(directory=directory, config=config, entries=_entries(directory))
+
+    def read(self, names: list[str]) -> dict[str, Tensor]:
+        """Return some tensors, on the CPU; each shard is opened once for them.
+
+        Raises:
+            CheckpointError: a shard cannot be read.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        found: dict[str, Tensor] = {}
+        for shard in dict.fromkeys(self.entries[name].shard for name in names):
+            here = [name for name in names if self.entries[name].shard == shard]
+            try:
+                with safe_open(str(shard), framework="pt") as opened:
+                    found.update({name: opened.get_tensor(name) for name in here})
+            except (OSError, SafetensorError) as error:
+                raise CheckpointError(f"{shard}: cannot be read: {error}") from error
+        return found
+
+
+def _entries(directory: Path) -> dict[str, Entry]:
+    index = directory / INDEX
+    if not index.exists():
+        single = directory / SINGLE
+        if not single.exists():
+            pickled = sorted(path.name for path in directory.glob("*.bin"))
+            hint = f"; {pickled[0]} is a pickle, which is never read" if pickled else ""
+            raise CheckpointError(f"{directory}: there is neither {INDEX} nor {SINGLE}{hint}")
+        return _header(_inside(directory, SINGLE))
+    listed = _json(index).get("weight_map")
+    if not isinstance(listed, dict) or not all(isinstance(shard, str) for shard in listed.values()):
+        raise CheckpointError(f"{index}: weight_map is no table from tensors to shards")
+    found: dict[str, Entry] = {}
+    for shard in dict.fromkeys(listed.values()):
+        for name, entry in _header(_inside(directory, shard)).items():
+            if name in found:
+                raise CheckpointError(f"{name} is in two shards, {found[name].shard.name} and {shard}")
+            found[name] = entry
+    for name, shard in listed.items():
+        if name not in found or found[name].shard.name != Path(shard).name:
+            raise CheckpointError(f"{index}: {name} is said to be in {shard}, where it is not")
+    return found
+
+
+def _inside(directory: Path, shard: str) -> Path:
+    """Return the path of a shard, which has to be a file of this directory.
+
+    A link into `blobs` beside `snapshots`, as the Hugging Face cache keeps its files, is one as well.
+    """
+    path = directory / shard
+    if Path(shard).name != shard or shard in ("", ".", ".."):
+        raise CheckpointError(f"{directory}: shard {shard!r} points outside the directory")
+    home = directory.resolve()
+    homes = [home, *([home.parent.parent / "blobs"] if home.parent.name == "snapshots" else [])]
+    if path.resolve().parent not in homes:
+        raise CheckpointError(f"{directory}: shard {shard!r} is a link that points outside the directory")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: the shard is missing")
+    return path
+
+
+def _header(shard: Path) -> dict[str, Entry]:
+    """Return what a shard says it holds, once its length fits that."""
+    size = shard.stat().st_size
+    with shard.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, HEADER_LIMIT):
+            raise CheckpointError(
+                f"{shard}: truncated, or no safetensors: {size} bytes do not hold its header"
+            )
+        text = file.read(length)
+    try:
+        header = json.loads(text, object_pairs_hook=_no_twins)
+        described = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        found = {name: _entry(shard, entry) for name, entry in described.items()}
+        end = max((entry["data_offsets"][1] for entry in described.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise CheckpointError(f"{shard}: its header is broken: {error}") from error
+    if 8 + length + end != size:
+        raise CheckpointError(f"{shard}: truncated: {size} bytes, its header tells of {8 + length + end}")
+    return found
+
+
+def _entry(shard: Path, described: Mapping[str, Any]) -> Entry:
+    dtype, size = DTYPES.get(described["dtype"], (str(described["dtype"]), 0))
+    begin, end = described["data_offsets"]
+    count = 1
+    for dimension in described["shape"]:
+        count *= dimension
+    if size and end - begin != count * size:
+        raise ValueError(f"{described['shape']} of {dtype} are not {end - begin} bytes")
+    return Entry(shard=shard, shape=tuple(described["shape"]), dtype=dtype)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_twins)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: the file is missing") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: there is no table in it")
+    return found
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} is there twice")
+        found[key] = value
+    return found

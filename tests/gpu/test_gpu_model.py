@@ -1,0 +1,56 @@
+"""A small Llama whose layers mix all schemes, loaded onto a back end: its logits agree with float64."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from gpu_cases import BACK_ENDS
+
+from compat.errors import SchemeUnavailable
+from compat.quant import worlds
+from compat.quant.adapters import Package
+from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.loader import MixedPrecisionLoader
+from quant_llama import MIXED, Llama, logits, own_map, without_block_int8, write
+
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
+
+TOKENS = torch.arange(24).reshape(2, 12) * 7 % 384
+
+
+@pytest.mark.parametrize("back_end", BACK_ENDS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_a_llama_of_all_schemes_agrees_with_float64(
+    back_end: Package,
+    dtype: torch.dtype,
+    record: dict[str, Any],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    if back_end not in (request.config.getoption("--back-end") or BACK_ENDS) or not worlds.installed(
+        back_end
+    ):
+        pytest.skip(f"not run: {back_end} is not installed, or not asked for")
+    schemes = dict(MIXED) if back_end == "sglang" else without_block_int8(MIXED)
+    tensors = write(tmp_path / "checkpoint", schemes, own_map(schemes), seed=record["seed"])
+    with torch.device("meta"):
+        model = Llama()
+    record.update(back_end=back_end, dtype=str(dtype).removeprefix("torch."))
+    try:
+        MixedPrecisionLoader(tmp_path / "checkpoint", backend=back_end, dtype=dtype).load(model)
+    except SchemeUnavailable as refused:
+        record.update(outcome="refused", reason=str(refused), evidence=list(refused.diagnosis.evidence))
+        raise
+    layers = {name: each for name, each in model.named_modules() if isinstance(each, MixedPrecisionLinear)}
+    record["layers"] = {
+        name: f"{layer.scheme.label}: {layer.method}, {layer.kernel}" for name, layer in layers.items()
+    }
+    with torch.no_grad():
+        out = model(TOKENS.cuda()).cpu().double()
+    right = logits(tensors, schemes, TOKENS)
+    record["error"] = float((out - right).norm() / right.norm())
+    assert torch.isfinite(out).all()
+    assert (
+        record["error"] < 3e-2
+    )  # 2e-2 on the reference back end; bfloat16 rounds between all operations here
