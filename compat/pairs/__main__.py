@@ -31,6 +31,10 @@ def main(argv: Sequence[str]) -> int:
         from compat.pairs import lock
 
         return lock.main(argv[1:])
+    if argv and argv[0] == "table":
+        from compat.pairs import table
+
+        return table.main(argv[1:])
     options = _parser().parse_args(argv)
     if not re.fullmatch(r"3\.\d{1,2}", options.python):
         raise UsageError(f"--python: {options.python!r} is no Python version (write one such as {PYTHON})")
@@ -125,7 +129,8 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(
         "compat pairs",
         "Which sglang goes with which vllm: ranked (--for), or what clashes between two and the overrides "
-        "under which they install. `compat pairs lock ID…` writes the locks of the matrix.",
+        "under which they install. `compat pairs lock ID…` writes the locks of the matrix, "
+        "`compat pairs table` the first choice for every sglang.",
     )
     parser.add_argument("releases", nargs="*", metavar="RELEASE", help="SGLANG VLLM: two versions")
     parser.add_argument(

@@ -15,7 +15,7 @@ from compat.releases import SGLANG, VLLM
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _SPECIFIER = r"(?:[<>=!~]=?=?[^\s,|]+(?:,[<>=!~]=?=?[^\s,|]+)*)?"
 _DEPENDS = re.compile(
-    rf"(?P<parent>{_NAME}(?:\[[^\]]*\])?){_SPECIFIER} depends? on "
+    rf"(?P<parent>{_NAME}(?:\[[^\]]*\])?)(?:==(?P<at>[^\s,|<>=!~]+)|{_SPECIFIER}) depends? on "
     rf"(?P<package>{_NAME})(?P<extras>\[[^\]]*\])?(?P<specifiers>{_SPECIFIER})"
 )
 _AVAILABLE = re.compile(
@@ -29,6 +29,8 @@ class Edge:
     """One requirement that uv's explanation mentions."""
 
     parent: NormalizedName
+    at: str
+    """The parent's version, when it is told."""
     package: NormalizedName
     specifiers: SpecifierSet
     extras: frozenset[str]
@@ -59,7 +61,7 @@ def clashes_in(explanation: str, sglang: Needs | None, vllm: Needs | None) -> tu
             found[one.package] = Clash(
                 package=one.package,
                 asks=(asks[0], asks[1]),
-                extras=one.extras | other.extras,
+                extras=one.extras.union(other.extras, *_extras(one.package, sglang, vllm)),
                 direct=all(needs and one.package in needs.wants for needs in (sglang, vllm)),
             )
     return tuple(found.values())
@@ -85,6 +87,7 @@ def _edge(match: "re.Match[str]") -> Edge | None:
     extras = (match["extras"] or "").strip("[]")
     return Edge(
         parent=canonicalize_name(match["parent"].partition("[")[0]),
+        at=match["at"] or "",
         package=canonicalize_name(match["package"]),
         specifiers=specifiers,
         extras=frozenset(each.strip() for each in extras.split(",") if each.strip()),
@@ -104,9 +107,13 @@ def _sides(edges: tuple[Edge, ...], releases: Mapping[str, Needs]) -> dict[Norma
     return sides
 
 
+def _extras(package: NormalizedName, *sides: Needs | None) -> Iterator[frozenset[str]]:
+    yield from (needs.extras_of.get(package, frozenset()) for needs in sides if needs)
+
+
 def _ask(edge: Edge, sides: Mapping[NormalizedName, frozenset[str]]) -> Ask:
     side = " and ".join(_ordered(sides.get(edge.parent, frozenset({SGLANG, VLLM}))))
-    return Ask(by=edge.parent, side=side, specifiers=edge.specifiers)
+    return Ask(by=f"{edge.parent} {edge.at}".strip(), side=side, specifiers=edge.specifiers)
 
 
 def _ordered(names: frozenset[str]) -> Iterator[str]:

@@ -20,7 +20,8 @@ class Override:
     specifier: str
     """What follows the name: extras and versions, or the marker `NEVER`."""
     side: str
-    """Whose requirement it is: `sglang`, `vllm`, `torch` for what follows torch, `none` for a dropped one."""
+    """Whose requirement it is: `sglang`, `vllm`, `torch` for what follows torch, `date` for what has
+    drifted since the releases, `none` for a dropped one."""
     reason: str
     bound: bool = False
     """Whether it is torch or compiled against it: then only kernels can tell whether it is right."""
@@ -48,6 +49,12 @@ def flipped(override: Override, why: str) -> Override | None:
     clash = override.clash
     other = next(ask for ask in clash.asks if _specifier(clash, ask) != override.specifier)
     return _take(clash, other, f"{why}: {other}")
+
+
+def of_its_time(package: NormalizedName, then: Version, why: str) -> Override:
+    """Return the override for what nobody pins: the version of the time of the releases."""
+    reason = f"{why}; this one is of the time of the releases"
+    return Override(package=package, specifier=f"=={then}", side="date", reason=reason)
 
 
 def dropped(package: NormalizedName, why: str) -> Override:

@@ -2,11 +2,14 @@
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 
 from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from compat.cells import Outcome
 from compat.locking import WheelReader, compile_requirements
@@ -15,12 +18,13 @@ from compat.matrix.cell import Job, run_cell
 from compat.matrix.environment import Plan
 from compat.matrix.run import TIMEOUT
 from compat.matrix.sources import Shipped, Sources, digests
+from compat.pairs.clashes import ABI_BOUND
 from compat.pairs.documents import Attempt
-from compat.pairs.overrides import Override, flipped
+from compat.pairs.overrides import Override, flipped, of_its_time
 from compat.pairs.solution import Solution
-from compat.pairs.solve import solve
+from compat.pairs.solve import as_of, solve
 from compat.progress import Progress
-from compat.releases import KnownFailure, Pair
+from compat.releases import PACKAGES, KnownFailure, Pair
 from compat.wheels.registry import Registry
 
 MOST_FLIPS = 4
@@ -77,7 +81,11 @@ def probe(
         reader = WheelReader(registry)
         bench = Bench(uv=uv, envs=Path(envs or folder).resolve(), sources=sources)
         return decide(
-            solution, again, lambda each: _tried(each, Path(folder), reader, bench, progress), progress
+            solution,
+            again,
+            lambda each: _tried(each, Path(folder), reader, bench, progress),
+            lambda each: as_of(each, _day(each), uv),
+            progress,
         )
 
 
@@ -85,6 +93,7 @@ def decide(
     solution: Solution,
     again: Solve,
     tried: Callable[[Solution], tuple[Outcome, Lock]],
+    then: Callable[[Solution], Mapping[NormalizedName, Version]],
     progress: Progress,
 ) -> tuple[Solution, list[Attempt]]:
     """Return the best of the solutions that were tried, and the record.
@@ -93,6 +102,7 @@ def decide(
         solution: the first to try.
         again: resolves anew with some overrides settled.
         tried: installs a solution and imports its modules.
+        then: what would have been installed when the releases were published.
         progress: told of every attempt.
     """
     record: list[Attempt] = []
@@ -101,7 +111,8 @@ def decide(
     while True:
         outcome, lock = tried(solution)
         broken = [entry for entry in outcome.disagreements if entry.expected == IMPORTS]
-        turned = _turned(solution, [entry.observed for entry in broken], lock, settled)
+        errors = [entry.observed for entry in broken]
+        turned = _turned(solution, errors, lock, settled) or _drifted(solution, errors, lock, then)
         done = turned is None or len(settled) >= MOST_FLIPS
         record.append(_attempt(solution, outcome, len(broken), None if done else turned))
         candidates.append(
@@ -138,6 +149,31 @@ def _turned(
         if those and (other := flipped(override, f"with {override} an import fails ({those[0]})")):
             return other
     return None
+
+
+def _drifted(
+    solution: Solution,
+    errors: Sequence[str],
+    lock: Lock,
+    then: Callable[[Solution], Mapping[NormalizedName, Version]],
+) -> Override | None:
+    """Return the older version of what an error names and nobody pins; None when that is not wrong."""
+    fixed = {override.package for override in solution.overrides} | {*PACKAGES, *ABI_BOUND}
+    blamed = Counter(name for error in errors for name in named_in(error, lock) - fixed)
+    old = then(solution) if blamed else {}
+    for name, _ in blamed.most_common():
+        if name in old and old[name] < lock.packages[name]:
+            error = next(error for error in errors if name in named_in(error, lock))
+            return of_its_time(
+                name, old[name], f"with {name} {lock.packages[name]} an import fails ({error})"
+            )
+    return None
+
+
+def _day(solution: Solution) -> date:
+    """Return the day after which both releases were there, with a week for what was mended at once."""
+    days = [needs.uploaded for needs in (solution.sglang, solution.vllm) if needs.uploaded]
+    return max(days, default=date.today()) + timedelta(days=7)  # noqa: DTZ011 -- a day is all it needs
 
 
 def _attempt(solution: Solution, outcome: Outcome, broken: int, turned: Override | None) -> Attempt:

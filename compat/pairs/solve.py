@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from datetime import date
 from types import MappingProxyType
 
 from packaging.specifiers import SpecifierSet
@@ -69,6 +70,17 @@ def solve(
         rounds=search.rounds,
         seconds=time.monotonic() - begun,
     )
+
+
+def as_of(solution: Solution, day: date, uv: str) -> dict[NormalizedName, Version]:
+    """Return what uv would have chosen for a solution on a day; empty when nothing resolves so.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+    """
+    inputs = Inputs.of(solution.pair("pair"))
+    attempt = resolve(inputs, uv, "--format", "pylock.toml", "--exclude-newer", day.isoformat())
+    return {} if attempt.code else {file.package: file.version for file in read_pylock(attempt.stdout)}
 
 
 class _Search:

@@ -50,8 +50,8 @@ def test_a_direct_clash() -> None:
     clash = told(DIRECT, "0.5.21", "0.31.0")
     assert (str(clash.package), clash.direct, sorted(clash.extras)) == ("humming-kernels", True, ["cu13"])
     assert [(ask.by, ask.side, str(ask.specifiers)) for ask in clash.asks] == [
-        ("sglang", "sglang", "==0.1.12"),
-        ("vllm", "vllm", "==0.1.16"),
+        ("sglang 0.5.21", "sglang", "==0.1.12"),
+        ("vllm 0.31.0", "vllm", "==0.1.16"),
     ]
 
 
@@ -59,7 +59,10 @@ def test_a_transitive_clash_is_told_with_the_side_it_comes_from() -> None:
     """Of the two only sglang asks for outlines, so it is on sglang's behalf."""
     clash = told(TRANSITIVE, "0.5.17", "0.26.0")
     assert (clash.package, clash.direct) == ("outlines-core", False)
-    assert [(ask.by, ask.side) for ask in clash.asks] == [("outlines", "sglang"), ("vllm", "vllm")]
+    assert [(ask.by, ask.side) for ask in clash.asks] == [
+        ("outlines 0.1.11", "sglang"),
+        ("vllm 0.26.0", "vllm"),
+    ]
 
 
 def test_a_requirement_of_an_extra() -> None:

@@ -1,7 +1,8 @@
 """`compat pairs --probe`: the openai case in small, with the real uv, real installs and real imports."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,27 @@ def test_when_neither_side_imports_the_better_is_answered_and_said_to_fail(
     assert len(record) == 2
     assert not record[-1].imported
     assert record[-1].overrides == ("openai==2.25.0",)
+
+
+def test_what_has_drifted_since_is_taken_as_of_the_time_of_the_releases(index: Index, tmp_path: Path) -> None:
+    """Nobody pins it, and its newest release has lost what this sglang imports."""
+    for package, body in (("sglang", SGLANG_SOURCE), ("vllm", VLLM_SOURCE)):
+        index.projects[package].clear()
+        publish(index, package, "0.5.21" if package == "sglang" else "0.31.0", body, "openai")
+    index.projects["openai"][1]["upload-time"] = "2026-06-01T00:00:00.000000Z"
+    one, other = (
+        replace(needs(package, version, "openai"), uploaded=date(2026, 2, 1))
+        for package, version in ((SGLANG, "0.5.21"), (VLLM, "0.31.0"))
+    )
+    guess = solve(one, other, "3.11", find_uv(), Notes())
+    assert guess.overrides == ()
+    found, record = probe(guess, find_uv(), str(tmp_path / "envs"), Notes(), Tiny)
+    (override,) = found.overrides
+    assert (str(override), override.side) == ("openai==2.6.1", "date")
+    assert override.reason.startswith(
+        "with openai 2.25.0 an import fails (ImportError: cannot import name 'Old'"
+    )
+    assert [attempt.imported for attempt in record] == [False, True]
 
 
 def test_a_package_is_named_by_its_modules_and_files() -> None:

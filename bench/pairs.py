@@ -1,0 +1,57 @@
+"""How many questions to uv, and how much time, predicting the direct clashes saves, side by side."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from compat.index.reader import Index
+from compat.locking import find_uv
+from compat.pairs.needs import Needs, needs_of
+from compat.pairs.solve import solve
+from compat.releases import SGLANG, VLLM
+
+PAIRS = ("0.5.12+0.22.0", "0.5.17+0.26.0", "0.5.23+0.33.0")
+
+
+def measure(index: Index, pair: str, python: str) -> dict[str, Any]:
+    """Return rounds and seconds of both ways, after one run that fills uv's cache of metadata."""
+    sglang, vllm = pair.split("+")
+
+    def needs(package: Any, version: str) -> Needs:
+        return needs_of(package, index.releases(package)[index.position(package, version, pair)], python)
+
+    sides = needs(SGLANG, sglang), needs(VLLM, vllm)
+    solve(*sides, python, find_uv())
+    predicted = solve(*sides, python, find_uv())
+    greedy = solve(*sides, python, find_uv(), predict=False)
+    same = predicted.pair("x").overrides == greedy.pair("x").overrides
+    return {
+        "pair": pair,
+        "overrides": len(predicted.overrides),
+        "same_overrides": same,
+        "rounds": {"predicted": predicted.rounds, "greedy": greedy.rounds},
+        "seconds": {"predicted": round(predicted.seconds, 1), "greedy": round(greedy.seconds, 1)},
+        "ratio": round(greedy.seconds / predicted.seconds, 1),
+    }
+
+
+def main() -> int:
+    """Print one line for each pair; `--output` writes them as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pairs", nargs="*", default=list(PAIRS), metavar="SGLANG+VLLM")
+    parser.add_argument("--python", default="3.11")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    index = Index()
+    results = [measure(index, pair, options.python) for pair in options.pairs]
+    for result in results:
+        print(json.dumps(result, sort_keys=True))
+    if options.output:
+        options.output.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

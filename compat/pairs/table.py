@@ -1,0 +1,66 @@
+"""`compat pairs table`: the first choice for every release of sglang, as the documents hold it."""
+
+from collections.abc import Sequence
+
+from packaging.version import Version
+
+from compat import cli, errors
+from compat.errors import NothingSelectedError
+from compat.index.reader import Index
+from compat.pairs.ranking import Partner, SameTorch, kernels_of, rank
+from compat.releases import SGLANG, parse_version
+
+HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch", "direct clashes")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code of `compat pairs table ARGS…`.
+
+    Raises:
+        NothingSelectedError: no final release is that late.
+    """
+    parser = cli.Parser("compat pairs table", "The first choice of vllm for every final release of sglang.")
+    parser.add_argument("--since", default="0.4.7", metavar="VERSION", help="default: %(default)s")
+    parser.add_argument("--python", default="3.11", metavar="X.Y", help="default: %(default)s")
+    parser.add_argument("--format", choices=("markdown", "json"), default="markdown")
+    options = parser.parse_args(argv)
+    choices = first_choices(Index(), parse_version(options.since, "--since"), options.python)
+    if not choices:
+        raise NothingSelectedError(f"--since: no final release of sglang is as late as {options.since}")
+    if options.format == "json":
+        pairs = [
+            {"sglang": str(each.sglang.release.version), "vllm": str(each.vllm.release.version)}
+            for each in choices
+        ]
+        print(cli.document("pairs table", python=options.python, pairs=pairs))
+    else:
+        print(as_markdown(choices))
+    return errors.CLEAN
+
+
+def first_choices(index: Index, since: Version, python: str) -> list[Partner]:
+    """Return the best partner of every final release of sglang from `since` on, in order."""
+    versions = (version for version in index.versions(SGLANG) if not Version(version).is_prerelease)
+    return [rank(index, SGLANG, text, python)[1][0] for text in versions if Version(text) >= since]
+
+
+def as_markdown(choices: Sequence[Partner]) -> str:
+    """Return the table."""
+    lines = [HEAD, ["---"] * len(HEAD), *map(_row, choices)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _row(choice: Partner) -> tuple[str, ...]:
+    needs = choice.sglang
+    pins = kernels_of(needs)
+    kernels = ", ".join(f"{name} {text}" for name, text in pins.items() if name.endswith("-kernel"))
+    torch = "the same" if choice.same_torch is SameTorch.EXACT else str(choice.vllm.torch or "not pinned")
+    return (
+        f"{needs.release.version}{'[' + ','.join(needs.extras) + ']' if needs.extras else ''}",
+        str(needs.torch or "-"),
+        kernels or "-",
+        next((text for name, text in pins.items() if name == "flashinfer-python"), "-"),
+        choice.problem or str(choice.vllm.release.version),
+        torch,
+        ", ".join(clash.package for clash in choice.clashes) or "none",
+    )
