@@ -60,6 +60,20 @@ def bench_gpu(session: nox.Session) -> None:
     session.run("python", "bench/gpu.py", *session.posargs)
 
 
+@nox.session(default=False)
+def bench_pairs(session: nox.Session) -> None:
+    """Measure how many rounds of uv predicting the clashes of a pair saves."""
+    session.install("-e", ".[matrix]")
+    session.run("python", "bench/pairs.py", *session.posargs)
+
+
+@nox.session(default=False)
+def ray(session: nox.Session) -> None:
+    """Run the matrix on a Ray cluster of this machine, and kill one of its nodes."""
+    session.install("-e", ".[dev,ray]")
+    session.run("python", "-m", "pytest", "-n", "0", "-m", "ray", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""

@@ -14,9 +14,11 @@ from compat.releases import SGLANG, VLLM
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _SPECIFIER = r"(?:[<>=!~]=?=?[^\s,|]+(?:,[<>=!~]=?=?[^\s,|]+)*)?"
+_MARKER = r"(?:\{[^}]*\})?"
+"""As in `torchcodec{sys_platform != 'linux'}==0.11.1`."""
 _DEPENDS = re.compile(
     rf"(?P<parent>{_NAME}(?:\[[^\]]*\])?)(?:==(?P<at>[^\s,|<>=!~]+)|{_SPECIFIER}) depends? on "
-    rf"(?P<package>{_NAME})(?P<extras>\[[^\]]*\])?(?P<specifiers>{_SPECIFIER})"
+    rf"(?P<package>{_NAME})(?P<extras>\[[^\]]*\])?{_MARKER}(?P<specifiers>{_SPECIFIER})"
 )
 _AVAILABLE = re.compile(
     r"(?:Because|because|and) ((?:only|there is no version of|there are no versions of) .+?)(?: and |, )"

@@ -1,5 +1,6 @@
 """The matrix on a Ray cluster of two node processes, one of which is killed in the middle."""
 
+import importlib
 import os
 import time
 from collections.abc import Iterator
@@ -46,14 +47,13 @@ def test_without_ray_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def cluster(house: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Start a head without CPUs, so that every cell runs on one of two nodes that can be lost."""
     pytest.importorskip("ray", reason="Ray is not installed")
-    from ray.cluster_utils import Cluster
-
+    utils = importlib.import_module("ray.cluster_utils")
     monkeypatch.setenv("TINY_FLAG", str(house / "flag"))
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{Path(__file__).parent}")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setitem(cells.PACKAGE, "sglang/waits.py", WAITS_ONCE)
     rebuilt(house)
-    started: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    started = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         for _ in range(2):
             started.add_node(num_cpus=1)

@@ -70,6 +70,14 @@ def test_a_requirement_of_an_extra() -> None:
     assert (clash.package, clash.bound, clash.direct) == ("torch", True, True)
 
 
+def test_a_requirement_with_a_marker() -> None:
+    text = """cause: Because vllm==0.26.0 depends on torchcodec>=0.14 and sglang==0.5.17 depends on
+        torchcodec{platform_machine != 'aarch64' or sys_platform != 'linux'}==0.11.1,
+        we can conclude that sglang==0.5.17 and vllm==0.26.0 are incompatible."""
+    clash = told(text, "0.5.17", "0.26.0")
+    assert (str(clash.newer.specifiers), str(clash.older.specifiers)) == (">=0.14", "==0.11.1")
+
+
 def test_what_allows_both_is_no_clash() -> None:
     text = "Because a==1 depends on x>=1 and b==1 depends on x<2, we can conclude"
     assert len(edges_of(text)) == 2
