@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import json
 import os
 import sys
@@ -35,6 +36,9 @@ class Parser(argparse.ArgumentParser):
 
 def run(main: Main, argv: Sequence[str] | None = None) -> int:
     """Return the exit code of `main(argv)`; a known error becomes one line on stderr, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that cannot show a letter is no failure
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -73,6 +77,11 @@ def disk_message(error: OSError) -> str:
 def say(message: str) -> None:
     """Write one line for a person to stderr."""
     print(f"compat: {message}", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Return foreign text with its control characters spelt out: none of them may reach a terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def document(command: str, **content: Any) -> str:

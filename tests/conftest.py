@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 """The workers of one run share the cores: more threads in each only wait for one another."""
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-collect_ignore_glob = [] if HAS_TORCH else ["unit/test_quant_*.py", "gpu/*"]
+collect_ignore_glob = [] if HAS_TORCH else ["unit/test_quant_*.py", "gpu"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -24,4 +24,4 @@ def _text(diagnosis: Diagnosis) -> str:
     lines = [head, *(f"  - {line}" for line in diagnosis.evidence), f"  fix: {diagnosis.fix.text}"]
     ready = (diagnosis.fix.statement or "").splitlines()
     ready += [diagnosis.fix.command] if diagnosis.fix.command else []
-    return "\n".join([*lines, *(f"      {line}" for line in ready)])
+    return "\n".join(map(cli.printable, [*lines, *(f"      {line}" for line in ready)]))

@@ -209,3 +209,16 @@ def test_a_document_is_sorted_and_carries_schema_and_command() -> None:
     }
     assert list(read) == ["also", "command", "pairs", "schema"]
     assert list(read["pairs"][0]) == ["extras", "id"]
+
+
+def test_a_stream_that_cannot_show_a_letter_is_no_failure() -> None:
+    code = r"import sys; from compat import cli; sys.exit(cli.run(lambda argv: print('\u2026\ud800') or 0))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "\\u2026\\ud800\n")
+
+
+def test_control_characters_of_foreign_text_are_spelt_out() -> None:
+    assert cli.printable("a\x1b[31m\rb\x9b \u2026é") == r"a\x1b[31m\rb\x9b …é"
