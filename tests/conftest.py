@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--require-torch") and not HAS_TORCH:
+    if (config.getoption("--require-torch") or config.getoption("--require-gpu")) and not HAS_TORCH:
         raise pytest.UsageError("torch is not installed: `pip install 'sglang-vllm-compat[quant]'`")
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from compat.errors import SchemeUnavailable, UsageError
 from compat.quant import reference
+from compat.quant.foreign import Wanted, try_out
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.packing import dequantize, pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
@@ -195,3 +197,52 @@ def test_a_package_that_is_not_there_is_a_diagnosis(package: str) -> None:
         MixedPrecisionLinear(Gptq(), 128, 64, backend=package)  # type: ignore[arg-type]
     assert caught.value.diagnosis.cause == "package_missing"
     assert caught.value.diagnosis.fix.command == f"pip install {package}"
+
+
+def wanted(scheme: Scheme) -> Wanted:
+    return Wanted(
+        package="vllm",
+        scheme=scheme,
+        out_features=64,
+        in_features=256,
+        bias=False,
+        dtype=torch.float16,
+        device=torch.device("cpu"),
+        prefix="layer",
+        parallel=None,
+        way=None,
+    )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
+def test_a_kernel_that_computes_the_scheme_passes_its_trial(scheme: Scheme) -> None:
+    tensors = pack(scheme, torch.randn(64, 256))
+    try_out(lambda x: reference.forward(scheme, tensors, x).half(), tensors, wanted(scheme))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda right: right * 1.2, "off by 0.2"),
+        (lambda right: torch.full_like(right, torch.nan), "off by nan"),
+        (lambda right: right.flip(-1), "off by 1"),
+        (lambda right: right if len(right) == 1 else torch.zeros_like(right), "with 64 rows it is off by 1"),
+    ],
+    ids=["scale", "unwritten", "order", "many-rows"],
+)
+def test_a_kernel_that_computes_something_else_is_refused(
+    spoil: Callable[[torch.Tensor], torch.Tensor], told: str
+) -> None:
+    tensors = pack(Gptq(), torch.randn(64, 256))
+    with pytest.raises(SchemeUnavailable, match=told) as caught:
+        try_out(lambda x: spoil(reference.forward(Gptq(), tensors, x)), tensors, wanted(Gptq()))
+    assert "computes something else" in caught.value.diagnosis.evidence[0]
+
+
+def test_a_kernel_that_refuses_is_quoted() -> None:
+    def refuses(_x: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("K must be a multiple of 128\nand more")
+
+    with pytest.raises(SchemeUnavailable, match=r"AssertionError: K must be a multiple of 128$") as caught:
+        try_out(refuses, pack(Gptq(), torch.randn(64, 256)), wanted(Gptq()))
+    assert caught.value.diagnosis.package == "vllm"
