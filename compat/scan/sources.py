@@ -1,12 +1,16 @@
 """One source file: its bytes, its tree, and the lines that people see."""
 
 import ast
+import sys
 import warnings
 from typing import NamedTuple
 
 from compat.scan.discovery import Unreadable
 from compat.scan.notebooks import Cell, code_of
 from compat.scan.places import Lines
+
+LONGEST_LINE = 50_000
+"""Bytes: the parser of Python 3.10 overflows its stack on an expression with too many operators."""
 
 
 class Source(NamedTuple):
@@ -35,6 +39,8 @@ def parse(path: str, data: bytes) -> Source:
         data, cells = code_of(data)
     elif b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if sys.version_info < (3, 11) and len(max(data.split(b"\n"), key=len)) > LONGEST_LINE:
+        raise Unreadable(f"a line longer than {LONGEST_LINE} characters, which Python 3.10 may not survive")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the source: `"\d"`, `x is 1`
