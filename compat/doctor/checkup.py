@@ -132,7 +132,9 @@ def _python(examined: Examined) -> Iterator[Diagnosis]:
     python = examined.markers["python_full_version"]
     for package, version in examined.releases.items():
         distribution = examined.distribution(package)
-        wanted = str((distribution.metadata["Requires-Python"] if distribution else None) or "")
+        metadata = distribution.metadata if distribution else None
+        told = metadata is not None and "Requires-Python" in metadata
+        wanted = str(metadata["Requires-Python"]) if metadata is not None and told else ""
         try:
             supported = not wanted or SpecifierSet(wanted).contains(python, prereleases=True)
         except InvalidSpecifier:

@@ -1,5 +1,6 @@
 """The environment that is examined: its interpreter, everything that is installed, its driver."""
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PathDistribution
@@ -79,10 +80,13 @@ class Examined:
         return None if folder is None else PathDistribution(folder)
 
     def files(self, name: str) -> tuple[Path, ...]:
-        """Return the files that a distribution lists, wherever they are; empty when it lists none."""
+        """Return the files that a distribution lists, whether they are there or not; maybe none."""
         distribution = self.distribution(name)
-        files = (distribution.files if distribution else None) or ()
-        return tuple(Path(str(distribution.locate_file(file))) for file in files if distribution)
+        if distribution is None:
+            return ()
+        record = distribution.read_text("RECORD")  # `files` leaves out what is gone, from Python 3.12 on
+        listed = [row[0] for row in csv.reader((record or "").splitlines()) if row]
+        return tuple(Path(str(distribution.locate_file(file))) for file in listed or distribution.files or ())
 
 
 def examine(asker: Asker, folder: Path) -> Examined:
