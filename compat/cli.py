@@ -14,6 +14,27 @@ from compat import errors
 Main = Callable[[Sequence[str]], int]
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Help as wide as the terminal; argparse would load `shutil` to ask, for every argument that is added."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """Return what `shutil.get_terminal_size().columns` does."""
+    try:
+        wanted = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        wanted = 0
+    if wanted > 0:
+        return wanted
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 80
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose help ends with the exit codes and whose errors are one line."""
 
@@ -22,6 +43,7 @@ class Parser(argparse.ArgumentParser):
             prog=prog,
             description=description,
             epilog=errors.EXIT_CODES,
+            formatter_class=_Formatter,
             allow_abbrev=False,
         )
 

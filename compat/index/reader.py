@@ -29,6 +29,14 @@ Intervals = Sequence[tuple[int, int, T]]
 Columns = tuple[Any, ...]
 """What the table holds of one branch."""
 
+_BISECTION = """
+    WITH RECURSIVE ends (low, high) AS (
+        SELECT 1, ?1 UNION ALL
+        SELECT CASE WHEN name < ?2 THEN id + 1 ELSE low END, CASE WHEN name < ?2 THEN high ELSE id END
+        FROM ends JOIN {table} ON id = (low + high) / 2 WHERE low < high)
+    SELECT id FROM {table} WHERE id = (SELECT low FROM ends WHERE low = high) AND name = ?2"""
+"""Names are numbered in their order, which saves an index; this way to one costs a single query."""
+
 
 class Index:
     """The index file, opened read-only.
@@ -71,7 +79,8 @@ class Index:
         self._modules_of = lru_cache(maxsize=50_000)(self._read_modules_of)
         self._binders_of = lru_cache(maxsize=50_000)(self._read_binders_of)
         self.successions = lru_cache(maxsize=50_000)(self._read_successions)
-        self._named_of = lru_cache(maxsize=None)(self._read_named_of)
+        self._named_of = lru_cache(maxsize=50_000)(self._read_named_of)
+        self._module_names = lru_cache(maxsize=None)(self._read_module_names)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self._until: dict[str, int] | None = None
         self._problems = lru_cache(maxsize=None)(self._read_problems)
@@ -270,7 +279,7 @@ class Index:
 
     def modules_named(self, name: str, package: str, position: int) -> tuple[str, ...]:
         """Return the modules of a release whose last part is `name`, ordered by name."""
-        return tuple(self._at(self._named_of(package).get(name, ()), package, position))
+        return tuple(self._at(self._named_of(name, package), package, position))
 
     def successors(self, name: str, package: str, position: int) -> tuple[Succession, ...]:
         """Return what took the place of definitions called `name` that vanished before a release."""
@@ -343,17 +352,24 @@ class Index:
             WHERE binders.name = ? AND package = ? ORDER BY modules.name"""
         return self._rows(query, self.number("names", name), self.packages[package])
 
-    def _read_named_of(self, package: str) -> Mapping[str, Intervals[str]]:
-        """Return the modules of a package by the last part of their names."""
-        query = """
-            SELECT modules.name, first, last FROM spans JOIN modules ON modules.id = module
-            WHERE package = ? ORDER BY module, first"""
-        found: dict[str, list[tuple[int, int, str]]] = {}
-        for module, first, last in self._rows(query, self.packages[package]):
-            parent, _, name = module.rpartition(".")
-            if parent:
-                found.setdefault(name, []).append((first, last, module))
+    def _read_named_of(self, name: str, package: str) -> Intervals[str]:
+        """Return the modules of a package whose names end with a dot and `name`, ordered by name."""
+        names = self._module_names()
+        query = "SELECT first, last FROM spans WHERE module = ? AND package = ? ORDER BY first"
+        found: list[tuple[int, int, str]] = []
+        end = names.find(f".{name}\n")
+        while end >= 0:
+            module = names[names.rindex("\n", 0, end) + 1 : end + 1 + len(name)]
+            rows = self._rows(query, self.number("modules", module), self.packages[package])
+            found += [(first, last, module) for first, last in rows]
+            end = names.find(f".{name}\n", end + 1)
         return found
+
+    def _read_module_names(self) -> str:
+        """Return every module's name between line feeds, in order: one text is read faster than many rows."""
+        query = "SELECT group_concat(name, char(10)) FROM (SELECT name FROM modules ORDER BY id)"
+        ((text,),) = self._rows(query)
+        return f"\n{text or ''}\n"
 
     def _read_problems(self, package: str) -> Mapping[str, Intervals[str]]:
         query = """
@@ -404,14 +420,8 @@ class Index:
 
     def _find_number(self, table: str, text: str) -> int | None:
         """Return the number of a module or name; None when the index has none of that text."""
-        low, high = 1, self._sizes[table]
-        while low <= high:
-            middle = (low + high) // 2
-            found = self._text(table, "name", middle)
-            if found == text:
-                return middle
-            low, high = (middle + 1, high) if found < text else (low, middle - 1)
-        return None
+        query = _BISECTION.format(table=table)
+        return next((number for (number,) in self._rows(query, self._sizes[table], text)), None)
 
     def _read_text(self, table: str, column: str, number: int) -> str:
         ((text,),) = self._rows(f"SELECT {column} FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from compat.scan.places import FunctionNode, Place
+from compat.scan.places import FunctionNode, Place, within
 
 Scope = FunctionNode | ast.ClassDef | None
 
@@ -73,7 +73,7 @@ class Aliases:
                 if each is not None
             }
             outside: set[str] = set()
-            for node in ast.walk(function):
+            for node in within(function):
                 if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                     names.add(node.id)
                 elif isinstance(node, ast.Global | ast.Nonlocal):

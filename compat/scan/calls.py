@@ -31,7 +31,7 @@ class Calls:
         self._read = read
         self._files = files
         self._known: dict[FunctionNode, list[Mention]] = {}
-        self._searched: set[FunctionNode] = set()
+        self._searches: dict[FunctionNode, Iterator[Mention]] = {}
 
     def called(self, function: FunctionNode, reach: Reach, depth: int = 0) -> bool:
         """Return whether some release's run may get to a function that fails when it is called.
@@ -57,25 +57,29 @@ class Calls:
         return outer is None or depth >= _DEEPEST or self.called(outer, reach, depth + 1)
 
     def _mentions(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
-        """Yield what mentions a function, its own file first: most need no other."""
+        """Yield what mentions a function, its own file first; whoever has seen enough has no more parsed."""
         known = self._known.setdefault(function, [])
-        yield from known
-        if not known:
-            known.append((module, _mentions_in(module, self._read(module.path), function)))
-            yield known[0]
-        if function in self._searched:
-            return
-        self._searched.add(function)
+        searched = self._searches.setdefault(function, self._search(function, module))
+        at = 0
+        while True:
+            while at < len(known):
+                yield known[at]
+                at += 1
+            mention = next(searched, None)
+            if mention is None:
+                return
+            known.append(mention)
+
+    def _search(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
+        yield module, _mentions_in(module, self._read(module.path), function)
         others = self._others(function, module)
         if len(others) > _MOST:
-            known.append((module, [Place(None, module.tree, "body", module.tree.body, 0)]))  # it is called
-            yield known[-1]
+            yield module, [Place(None, module.tree, "body", module.tree.body, 0)]  # it is called
             return
-        for path, data in others:
+        for path, data in sorted(others, key=lambda other: len(other[1])):
             other = self._tree.module(path)
             if other is not None:
-                known.append((other, _mentions_in(other, data, function)))
-        yield from known[1:]
+                yield other, _mentions_in(other, data, function)
 
     def _others(self, function: FunctionNode, module: Module) -> list[tuple[str, bytes]]:
         name = function.name.encode()

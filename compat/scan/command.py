@@ -1,5 +1,6 @@
 """`compat scan` in full: files, releases, findings, and the document about them."""
 
+import gc
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,6 +16,16 @@ from compat.scan.report import Report
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat scan` and return its exit code."""
+    collecting = gc.isenabled()
+    gc.disable()  # trees are large and hold no cycles: looking for some takes a quarter of the time
+    try:
+        return _run(argv)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _run(argv: Sequence[str]) -> int:
     options = command_line.parse(argv)
     for path in options.paths:
         if not os.path.lexists(path):

@@ -85,6 +85,8 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
 
 def target_names(target: ast.expr) -> list[str]:
     """Return the names that an assignment to `target` binds."""
+    if isinstance(target, ast.Name):
+        return [target.id]
     return [
         node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]

@@ -8,6 +8,7 @@ from compat.scan.calls import Calls
 from compat.scan.evaluation import Evaluation
 from compat.scan.frames import Module, Tree
 from compat.scan.lookup import Lookup, Outcome, Outcomes
+from compat.scan.places import within
 from compat.scan.reach import Reach
 from compat.scan.references import Reference
 
@@ -159,7 +160,7 @@ def faked(tree: ast.Module, data: bytes) -> frozenset[str]:
     if b"sys.modules" not in data:
         return frozenset()
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in within(tree):
         match node:
             case ast.Subscript(value=modules, slice=ast.Constant(value=str() as name), ctx=ast.Store()) if (
                 _modules(modules)

@@ -3,6 +3,7 @@
 import operator
 import sys
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 from compat.scan.lookup import Outcome
@@ -74,6 +75,7 @@ class Here(Protocol):
         """Return what an import comes to."""
 
 
+@lru_cache(maxsize=1000)
 def release(version: str) -> tuple[int, ...]:
     """Return the numbers of a version."""
     from packaging.version import Version
@@ -199,13 +201,20 @@ def _spec(here: Here, module: Any) -> Any:
 
 
 def _version(text: Any) -> Any:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     if isinstance(text, Version):
         return text
+    return _parsed(text) if isinstance(text, str) else UNKNOWN
+
+
+@lru_cache(maxsize=1000)
+def _parsed(text: str) -> Any:
+    from packaging.version import InvalidVersion, Version
+
     try:
         return Version(text)
-    except (InvalidVersion, TypeError):
+    except InvalidVersion:
         return UNKNOWN
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from compat.scan.discovery import read
 
+_PACKAGES = ("vllm", "sglang")
+_LONG = ('"""', "'''")
+"""What begins a text in which a line with a `#` is no comment."""
 _FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _REQUIREMENT = re.compile(
     r"(?<![\w./-])(vllm|sglang)\s*(?:\[[\w,.\s-]*\])?\s*\(?((?:(?:[<>=!~]=?|===)\s*[\w.*+!]+\s*,?\s*)+)",
@@ -54,7 +57,7 @@ def _texts(root: str) -> Iterator[tuple[str, str]]:
             text = read(f"{root}/{name}").decode("utf-8", "replace")
         except OSError:
             continue
-        if "vllm" not in text and "sglang" not in text:
+        if not _named(text):
             continue
         yield from ((name, each) for each in _strings(name, text))
     if "requirements" in listed and os.path.isdir(f"{root}/requirements"):  # noqa: PTH112
@@ -65,6 +68,20 @@ def _texts(root: str) -> Iterator[tuple[str, str]]:
                 except OSError:
                     continue
                 yield from ((f"requirements/{name}", each) for each in _strings(name, text))
+
+
+def _named(text: str) -> bool:
+    """Return whether a file names a package outside of its comments: loading `tomllib` takes a while."""
+    if not any(package in text for package in _PACKAGES):
+        return False
+    if any(quotes in text for quotes in _LONG):
+        return True
+    return any(
+        package in line
+        for line in text.splitlines()
+        if not line.lstrip().startswith("#")
+        for package in _PACKAGES
+    )
 
 
 def _strings(name: str, text: str) -> Iterator[str]:

@@ -171,6 +171,19 @@ def expressions(node: ast.AST, tests: tuple[Test, ...] = ()) -> Iterator[tuple[a
                 yield from expressions(child, tests)
 
 
+def within(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all that is in it, in no order that matters: faster than `ast.walk`."""
+    ahead = [node]
+    while ahead:
+        node = ahead.pop()
+        yield node
+        for value in vars(node).values():
+            if isinstance(value, list):
+                ahead += [each for each in value if isinstance(each, ast.AST)]
+            elif isinstance(value, ast.AST):
+                ahead.append(value)
+
+
 def dotted(node: ast.AST) -> tuple[str, ...]:
     """Return the parts of `a.b.c`, or nothing when it is anything else."""
     parts: list[str] = []
