@@ -1,9 +1,7 @@
 """Reading the index: what a module binds in a release, and which modules bind a name."""
 
 import json
-import sqlite3
 import sys
-import weakref
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,14 +12,13 @@ from typing import Any, Literal, TypeVar
 
 from packaging.version import InvalidVersion, Version
 
-from compat import guards
-from compat.errors import IntegrityError, UsageError
-from compat.guards import ALWAYS, Guard
+from compat.errors import UsageError
 from compat.index.branch import Branch, ModuleRow
 from compat.index.rows import Row
-from compat.index.store import SCHEMA_VERSION, SHIPPED, NameSpan, ReleaseRow, Span, unpacked
+from compat.index.store import SHIPPED, NameSpan, ReleaseRow, Span, unpacked
 from compat.index.succession import Succession
-from compat.symbols import KINDS, STATUSES, location
+from compat.index.tables import Tables
+from compat.symbols import STATUSES
 
 T = TypeVar("T")
 Intervals = Sequence[tuple[int, int, T]]
@@ -29,17 +26,9 @@ Intervals = Sequence[tuple[int, int, T]]
 Columns = tuple[Any, ...]
 """What the table holds of one branch."""
 
-_BISECTION = """
-    WITH RECURSIVE ends (low, high) AS (
-        SELECT 1, ?1 UNION ALL
-        SELECT CASE WHEN name < ?2 THEN id + 1 ELSE low END, CASE WHEN name < ?2 THEN high ELSE id END
-        FROM ends JOIN {table} ON id = (low + high) / 2 WHERE low < high)
-    SELECT id FROM {table} WHERE id = (SELECT low FROM ends WHERE low = high) AND name = ?2"""
-"""Names are numbered in their order, which saves an index; this way to one costs a single query."""
 
-
-class Index:
-    """The index file, opened read-only.
+class Index(Tables):
+    """The index, asked by module, name and release.
 
     Args:
         path: the file; the shipped one unless told otherwise.
@@ -49,31 +38,7 @@ class Index:
     """
 
     def __init__(self, path: Path = SHIPPED) -> None:
-        if not path.is_file():
-            raise IntegrityError(f"{path}: the index is missing; run `python -m compat.index build`")
-        address = f"{path.as_uri()}?mode=ro&immutable=1"
-        # Whichever thread lets go of the index closes it.
-        self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
-        weakref.finalize(self, self._database.close)
-        try:
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise IntegrityError(f"{path}: {error}; install this package again") from None
-        if version != SCHEMA_VERSION:
-            raise IntegrityError(f"{path}: index format {version}, expected {SCHEMA_VERSION}; build it again")
-        self.packages: dict[str, int] = {}
-        self.owners: dict[str, list[str]] = {}
-        for number, name, imports in self._rows("SELECT id, name, imports FROM packages ORDER BY name"):
-            self.packages[name] = number
-            for top in json.loads(imports):
-                self.owners.setdefault(top, []).append(name)
-        self._sizes: dict[str, int] = {
-            table: self._rows(f"SELECT max(id) FROM {table}")[0][0] or 0  # noqa: S608 -- constants
-            for table in ("modules", "names")
-        }
-        self.number = lru_cache(maxsize=200_000)(self._find_number)
-        self._text = lru_cache(maxsize=200_000)(self._read_text)
-        self._guard = lru_cache(maxsize=None)(self._read_guard)
+        super().__init__(path)
         self._branches = lru_cache(maxsize=None)(self._branch_tuple)
         self._names_of = lru_cache(maxsize=200_000)(self._read_names_of)
         self._modules_of = lru_cache(maxsize=50_000)(self._read_modules_of)
@@ -388,47 +353,3 @@ class Index:
 
     def _branch_tuple(self, *rows: Columns) -> tuple[Branch, ...]:
         return tuple(self._branch(*row) for row in rows)
-
-    def _row(self, *columns: Any) -> Row:
-        status, kind, target_module, target_name, guard, truth, signature = columns
-        target = None
-        if target_module is not None:
-            name = "" if target_name is None else self._text("names", "name", target_name)
-            target = location(self._text("modules", "name", target_module), name)
-        return Row(
-            STATUSES[status],
-            None if kind is None else KINDS[kind],
-            target,
-            None if guard is None else self._text("guards", "text", guard),
-            None if truth is None else self._text("guards", "text", truth),
-            None if signature is None else self._text("signatures", "text", signature),
-        )
-
-    def _branch(self, *columns: Any) -> Branch:
-        row = self._row(*columns)
-        return Branch(
-            row.status,
-            row.kind,
-            row.target,
-            ALWAYS if row.guard is None else self._guard(row.guard),
-            None if row.truth is None else self._guard(row.truth),
-            row.signature,
-        )
-
-    def _read_guard(self, text: str) -> Guard:
-        return guards.from_json(json.loads(text))
-
-    def _find_number(self, table: str, text: str) -> int | None:
-        """Return the number of a module or name; None when the index has none of that text."""
-        query = _BISECTION.format(table=table)
-        return next((number for (number,) in self._rows(query, self._sizes[table], text)), None)
-
-    def _read_text(self, table: str, column: str, number: int) -> str:
-        ((text,),) = self._rows(f"SELECT {column} FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
-        return unpacked(text)
-
-    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        try:
-            return self._database.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise IntegrityError(f"index: {error}; install this package again") from None
