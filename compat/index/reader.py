@@ -318,8 +318,8 @@ class Index(Tables):
         return self._rows(query, self.number("names", name), self.packages[package])
 
     def _read_named_of(self, name: str, package: str) -> Intervals[str]:
-        """Return the modules of a package whose names end with a dot and `name`, ordered by name."""
-        names = self._module_names()
+        """Return the modules of a package whose last part is `name`, ordered by name."""
+        names = "" if {".", "\n"} & set(name) else self._module_names()
         query = "SELECT first, last FROM spans WHERE module = ? AND package = ? ORDER BY first"
         found: list[tuple[int, int, str]] = []
         end = names.find(f".{name}\n")

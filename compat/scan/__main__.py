@@ -1,5 +1,6 @@
 """`python -m compat.scan`: what breaks in a source tree, and in which releases."""
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +16,9 @@ def entry() -> int:
     """Run the command line of this process; see `compat.cli.run` for what it does about errors."""
     from compat import cli
 
-    return cli.run(main)
+    code = cli.run(main)
+    gc.freeze()  # the process ends: its last look for cycles would go through all that was loaded
+    return code
 
 
 if __name__ == "__main__":

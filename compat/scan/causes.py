@@ -1,15 +1,17 @@
 """From what is wrong to why, and to what to write instead, run of releases by run."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from compat.diagnoses import Cause
 from compat.index.alone import stretches
 from compat.index.reader import Index
 from compat.resolve.search import Found, find_location
 from compat.scan.findings import Run, Successor
 from compat.scan.judge import Trouble
 from compat.scan.lookup import Lookup
+
+if TYPE_CHECKING:  # a scan needs no more of it than its names
+    from compat.diagnoses import Cause
 
 _CERTAIN = 0.5
 """Confidence below which a successor is not told."""
@@ -133,7 +135,7 @@ class _Case(NamedTuple):
         count = len(self.lookup.index.versions(self.lookup.span.package))
         return sorted(range(count), key=lambda at: (abs(at - here), at))
 
-    def _cause(self, place: int, successor: Successor | None) -> Cause:
+    def _cause(self, place: int, successor: Successor | None) -> "Cause":
         if self.trouble.rule == "CPT002":
             return "placeholder"
         if self.trouble.rule == "CPT003":
@@ -144,7 +146,7 @@ class _Case(NamedTuple):
             return "module_moved"
         return "symbol_moved" if successor.name == self.name else "symbol_renamed"
 
-    def _gone(self, place: int) -> Cause:
+    def _gone(self, place: int) -> "Cause":
         """Return whether what has no successor was there before, or has never been."""
         index, package = self.lookup.index, self.lookup.span.package
         for at in range(self.lookup.span.positions[place]):

@@ -56,6 +56,30 @@ def test_reading_gives_what_was_written(tmp_path: Path) -> None:
     assert read.branches("vllm.a", "A", "vllm", 1)[0].kind == "function"
 
 
+def test_a_module_is_found_by_the_last_part_of_its_name(tmp_path: Path) -> None:
+    old = {f"vllm/{name}.py": "X = 1" for name in ("__init__", "a", "ba", "z")}
+    new = {**old, "vllm/deep/__init__.py": "", "vllm/deep/a.py": "", "vllm/deep/a_/vllm.py": ""}
+    read = index(tmp_path / "i", content("vllm", "vllm", release("1", old), release("2", new)))
+    assert read.modules_named("a", "vllm", 0) == ("vllm.a",)
+    assert read.modules_named("a", "vllm", 1) == ("vllm.a", "vllm.deep.a")
+    assert read.modules_named("z", "vllm", 1) == ("vllm.z",)
+    assert read.modules_named("vllm", "vllm", 0) == ()  # the package itself is no module of a package
+    assert read.modules_named("deep.a", "vllm", 1) == read.modules_named("a\nvllm.ba", "vllm", 1) == ()
+
+
+def test_every_text_has_its_number_and_no_other(tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(37)]
+    source = {"vllm/__init__.py": "".join(f"{name} = 1\n" for name in names)}
+    read = index(tmp_path / "i", content("vllm", "vllm", release("1", source)))
+    assert all(read.branches("vllm", name, "vllm", 0) for name in names)
+    assert len({read.number("names", name) for name in names}) == len(names)
+    for none in ("", "A", "n", "n00", "n1\x00", "n99", "\uffff"):
+        assert read.branches("vllm", none, "vllm", 0) == ()
+    assert read.number("modules", "no") is None
+    empty = index(tmp_path / "empty")
+    assert empty.number("names", "n1") is None
+
+
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     guarded = {
         "sglang/__init__.py": "try:\n    import a\nexcept ImportError:\n    a = None\nif f():\n    X = True"

@@ -1,5 +1,6 @@
 """`compat scan` as a command, on small trees, against the shipped index."""
 
+import gc
 import json
 import os
 import subprocess
@@ -176,6 +177,33 @@ def test_the_project_is_asked_for_its_releases(scan: Scan, tmp_path: Path) -> No
     )
     (finding,) = scan(MOVED)
     assert finding["broken_in"] == [{"first": "0.22.0", "last": "0.23.0"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "pinned"),
+    [
+        ("# vllm==0.21.0\n[project]\ndependencies = ['vllm==0.22.0']\n", True),
+        ('[project]\ndependencies = ["""\n# vllm==0.22.0"""]\n', True),
+        ("  # vllm==0.22.0\n", False),
+    ],
+)
+def test_a_comment_of_the_project_pins_nothing(
+    scan: Scan,
+    tmp_path: Path,
+    text: str,
+    pinned: bool,  # noqa: FBT001
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    (finding,) = scan(MOVED)
+    assert (finding["broken_in"] == [{"first": "0.22.0", "last": "0.22.0"}]) is pinned
+
+
+def test_the_collector_of_cycles_is_left_as_it_was(scan: Scan) -> None:
+    assert scan(MOVED, "--vllm", "0.21.0") == []
+    assert gc.isenabled()
+    with pytest.raises(UsageError):
+        scan(MOVED, "--vllm", "nonsense")
+    assert gc.isenabled()
 
 
 def test_the_project_configures(scan: Scan, tmp_path: Path) -> None:

@@ -366,6 +366,19 @@ def test_a_function_is_looked_for_in_other_files(tmp_path: Path, capsys: pytest.
     assert broken(tmp_path, capsys, source) == {5: BROKEN}
 
 
+@pytest.mark.parametrize("long", ["first", "second"])
+def test_the_files_that_may_call_a_function_are_all_asked_until_one_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], long: str
+) -> None:
+    source = "def old_way():\n    import vllm.worker.worker\n"
+    guarded = "import vllm\nfrom code import old_way\nif vllm.__version__ < '0.11':\n    old_way()\n"
+    (tmp_path / "first.py").write_text(guarded)
+    (tmp_path / "second.py").write_text(guarded)
+    assert broken(tmp_path, capsys, source) == {}
+    (tmp_path / f"{long}.py").write_text(f"{guarded}old_way()\n")
+    assert broken(tmp_path, capsys, source) == {2: BROKEN}
+
+
 def test_the_alternatives_are_told_where_none_works(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
