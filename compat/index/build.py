@@ -2,14 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from email.parser import HeaderParser
-from multiprocessing import get_context
 from pathlib import Path
 
 from compat.index.assemble import ReleaseSources, assemble
 from compat.index.modules import ModuleReader
+from compat.index.processes import processes
 from compat.index.steps import SuccessionFinder
 from compat.index.store import PackageContent, ReleaseRow, write_index
 from compat.progress import Progress, Silent
@@ -22,8 +22,6 @@ FETCHERS = 6
 """Wheels read at once: enough to hide the round trips of small ranges."""
 AHEAD = 8
 """Wheels that may wait in memory, unpacked: some 30 MB each."""
-READERS = 2
-"""Processes that parse; parsing is all they do, so more than the cores there are gains nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,15 +64,14 @@ def build_index(
     progress = progress or Silent()
     registry, cache = registry or Registry(), cache or SourceCache()
     report = BuildReport()
-    # Children are forked from a clean server process: this one has threads and open connections.
-    with ProcessPoolExecutor(READERS, mp_context=get_context("forkserver")) as processes:
-        reader = ModuleReader(processes, cache.folder.parent)
+    with processes() as pool:
+        reader = ModuleReader(pool, cache.folder.parent)
         contents: list[PackageContent] = []
         for package in packages:
             wheels = registry.wheels(package)
             sources = sources_ahead(wheels, lambda wheel: cache.get(wheel, registry.session, progress))
             releases = counted(sources, report, progress)
-            finder = SuccessionFinder(executor=processes, folder=cache.folder.parent)
+            finder = SuccessionFinder(executor=pool, folder=cache.folder.parent)
             contents.append(assemble(package, IMPORT_NAMES[package], releases, reader, finder))
     write_index(target, contents, finish)
     return report

@@ -6,19 +6,16 @@ too slow to be done for every answer.
 
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from functools import lru_cache
 from itertools import groupby
-from multiprocessing import get_context
 from pathlib import Path
 
 from compat.index.alone import pinned
+from compat.index.processes import COUNT, processes
 from compat.index.reader import Index
 from compat.index.world import Environment, World
 
-PROCESSES = 2
-"""They compute and do nothing else, so more than the cores there are gains nothing."""
 SMALL = 8
 """Shares up to which it is not worth it to start them."""
 
@@ -34,8 +31,8 @@ def conclude(path: Path) -> None:
     if len(tasks) <= SMALL:
         found = [row for task in tasks for row in _problems(task)]
     else:
-        with ProcessPoolExecutor(PROCESSES, mp_context=get_context("forkserver")) as processes:
-            found = [row for rows in processes.map(_problems, tasks) for row in rows]
+        with processes() as pool:
+            found = [row for rows in pool.map(_problems, tasks) for row in rows]
     problems = sorted(
         (index.number("modules", module) or 0, index.packages[package], first, last, reason)
         for package, module, first, last, reason in _merged(found)
@@ -54,7 +51,7 @@ def conclude(path: Path) -> None:
 
 def _shares(count: int) -> list[range]:
     """Return the positions in shares of some size: neighbours have most of their rows in common."""
-    size = max(1, -(-count // (2 * PROCESSES)))
+    size = max(1, -(-count // (2 * COUNT)))
     return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
 

@@ -8,15 +8,14 @@ search finds for the others is kept.
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 from compat.index.alone import alone, stretches
-from compat.index.conclusions import PROCESSES, conclude
+from compat.index.conclusions import conclude
+from compat.index.processes import COUNT, processes
 from compat.index.reader import Index
 from compat.index.store import NameSpan
 from compat.index.world import World
@@ -127,11 +126,11 @@ def _plain(spans: Sequence[NameSpan], bound: set[int], broken: set[str], tops: s
 
 
 def _searched(shares: Sequence[Share]) -> Iterator[Line]:
-    if len(shares) < PROCESSES:
+    if len(shares) < COUNT:
         yield from (line for share in shares for line in _lines(share))
         return
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("forkserver")) as processes:
-        yield from (line for lines in processes.map(_lines, shares) for line in lines)
+    with processes() as pool:
+        yield from (line for lines in pool.map(_lines, shares) for line in lines)
 
 
 def _lines(share: Share) -> list[Line]:

@@ -1,6 +1,5 @@
 """`compat scan` in full: files, releases, findings, and the document about them."""
 
-import gc
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,13 +15,8 @@ from compat.scan.report import Report
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat scan` and return its exit code."""
-    collecting = gc.isenabled()
-    gc.disable()  # trees are large and hold no cycles: looking for some takes a quarter of the time
-    try:
+    with cli.no_cycle_search():  # it would take a quarter of the time
         return _run(argv)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _run(argv: Sequence[str]) -> int:
