@@ -60,6 +60,13 @@ def bench_gpu(session: nox.Session) -> None:
     session.run("python", "bench/gpu.py", *session.posargs)
 
 
+@nox.session(name="bench-loader", default=False, venv_backend="venv")
+def bench_loader(session: nox.Session) -> None:
+    """Measure how much memory the loader of checkpoints takes (`-- --help`)."""
+    session.install("-e", ".[quant]")
+    session.run("python", "bench/loader.py", *session.posargs)
+
+
 @nox.session(default=False)
 def bench_pairs(session: nox.Session) -> None:
     """Measure how many rounds of uv predicting the clashes of a pair saves."""

@@ -142,6 +142,7 @@ def _rows(layer: MixedPrecisionLinear, plain: Any, rows: int, best: dict[str, fl
             {
                 "layer_us": lambda: layer(x),
                 "direct_us": lambda: inner.quant_method.apply(inner, x, None),
+                "package_us": lambda: inner(x),
                 "bf16_us": lambda: plain(x),
             }
         )

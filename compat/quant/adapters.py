@@ -36,8 +36,8 @@ class Adapter:
     """From scheme and name of the layer to what the configuration class reads."""
     step: int = 1
     """How many inputs its kernel takes at a time; with others it reads what is not there."""
-    eager: str = ""
-    """Why torch.compile has to leave it alone; empty where it need not."""
+    opaque: str = ""
+    """Why torch.compile must not look inside; empty where it may."""
 
     def covers(self, version: str) -> bool:
         """Tell whether a release is among those this was read from."""
@@ -144,6 +144,9 @@ _SINCE = ">=0.4.7"
 _VLLM = ">=0.9.0.1"
 """The oldest vllm that was read."""
 
+_TVM_FFI = "tvm-ffi calls its Marlin kernels, without an operator of torch (jit_kernel/gptq_marlin.py)"
+"""Traced all the same, the process ended in a segmentation fault (seen with 0.5.14)."""
+
 TABLE: tuple[Adapter, ...] = (
     _sglang(_SINCE, "unquantized", None, "UnquantizedLinearMethod", fits=_is(Unquantized)),
     _sglang(
@@ -161,7 +164,7 @@ TABLE: tuple[Adapter, ...] = (
         "Fp8LinearMethod",
         fits=_fp8("tensor", activations=("static",)),
         settings=_fp8_settings,
-        eager="inductor's PassManager fails on its quantization of a static activation (seen with 0.5.14)",
+        opaque="inductor's PassManager fails on its quantization of a static activation (seen with 0.5.14)",
     ),
     _sglang(
         _SINCE,
@@ -180,12 +183,21 @@ TABLE: tuple[Adapter, ...] = (
         settings=_compressed,
     ),
     _sglang(
-        _SINCE,
+        f"{_SINCE},<0.5.11",
         "gptq_marlin",
         "GPTQMarlinConfig",
         "GPTQMarlinLinearMethod",
         fits=_symmetric,
         settings=_gptq_settings,
+    ),
+    _sglang(
+        ">=0.5.11",
+        "gptq_marlin",
+        "GPTQMarlinConfig",
+        "GPTQMarlinLinearMethod",
+        fits=_symmetric,
+        settings=_gptq_settings,
+        opaque=_TVM_FFI,
     ),
     # Steps: on an H100 K = 1040 gave numbers that were not finite, in both packages.
     _sglang(
@@ -215,6 +227,7 @@ TABLE: tuple[Adapter, ...] = (
         "AWQLinearMethod",
         fits=_with_zero_point,
         settings=_awq_settings,
+        opaque=_TVM_FFI,
     ),
     _sglang(_SINCE, "awq", "AWQConfig", "AWQLinearMethod", fits=_is(Awq), settings=_awq_settings),
     _sglang(

@@ -14,7 +14,8 @@ from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.errors import CompatError, SchemeUnavailable
 from compat.quant import reference, worlds
 from compat.quant.adapters import Adapter, Package, candidates, other_releases
-from compat.quant.schemes import Scheme
+from compat.quant.schemes import Awq, Gptq, Scheme, Unquantized
+from compat.quant.sharding import Shard, cut
 
 Parallel = Literal["column", "row"]
 
@@ -31,6 +32,9 @@ HOLDERS = ("kernel", "fp8_linear", "w8a8_block_fp8_linear")
 GPU = "cuda"
 TRIAL_ROWS = (1, 64)
 TRIAL_BOUND = 0.1
+"""The coarsest that is meant so: vllm rounds block FP8 to powers of two, which is 0.05."""
+WEIGHT_ONLY_BOUND = 2e-2
+"""Where activations are not rounded: 6e-3 at most is measured, and 4e-2 where groups are confused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,35 +101,66 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
             for name, parameter in parameters.items():
                 given = tensors[name]
                 parameter.weight_loader(parameter, given.reshape(1) if given.dim() == 0 else given)
+            held = {name: parameter.data for name, parameter in parameters.items()}
             layer.quant_method.process_weights_after_loading(layer)
+            own(layer, held)
     except Exception as error:
         version = worlds.installed(wanted.package)
         raise refusal(wanted, version, "unknown", _said(error, wanted.package)) from error
 
 
-def try_out(run: Callable[[Tensor], Tensor], tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
+def own(layer: Any, held: Mapping[str, Tensor]) -> None:
+    """Copy the parameters that lie in memory which will be freed with `held`, what they were made of.
+
+    sgl-deep-gemm (seen in 0.1.3) returns scales as a view that does not keep their memory (sgl-project/sglang
+    issue 39684), and vllm takes the first `deep_gemm` it finds and drops the tensor it gave.
+    """
+    for name, before in held.items():
+        now = getattr(layer, name, None)
+        if isinstance(now, Tensor) and now.numel() and now.data_ptr() == before.data_ptr():
+            same = now.untyped_storage()._cdata == before.untyped_storage()._cdata  # noqa: SLF001 -- no public way
+            if not same:
+                now.data = now.data.clone()
+
+
+def try_out(
+    run: Callable[[Tensor], Tensor], tensors: Mapping[str, Tensor], wanted: Wanted, shard: Shard | None = None
+) -> None:
     """Insist that a filled layer computes what its scheme says, for one row and for many.
 
     The kernels differ by the number of rows. A wrong scale, a wrong order or memory that was not written is
-    off by far more than 0.1; the coarsest scheme is off by less than 0.01.
+    off by more than the bounds; what a scheme itself rounds is less.
+
+    Args:
+        run: the layer; a rank's part by itself, without what the ranks do together.
+        tensors: those of the whole layer.
+        wanted: the layer.
+        shard: which part of it `run` is.
 
     Raises:
         SchemeUnavailable: it does not, or its kernel refuses.
     """
     version = worlds.installed(wanted.package)
+    size = (wanted.out_features, wanted.in_features)
+    if shard is not None:
+        tensors, size = cut(wanted.scheme, tensors, size, shard), shard.features(*size)
     given = {name: tensor.to(wanted.device) for name, tensor in tensors.items()}
     bias = given.pop("bias", None)
+    if shard is not None and shard.kind == "row":
+        bias = None  # added once, to the sum of the parts
+    bound = WEIGHT_ONLY_BOUND if isinstance(wanted.scheme, Unquantized | Gptq | Awq) else TRIAL_BOUND
     for rows in TRIAL_ROWS:
         source = torch.Generator().manual_seed(rows)
-        x = torch.randn(rows, wanted.in_features, generator=source).to(wanted.device, wanted.dtype)
+        x = torch.randn(rows, size[1], generator=source).to(wanted.device, wanted.dtype)
         try:
             out = run(x)
         except Exception as error:
             raise refusal(wanted, version, "unknown", _said(error, wanted.package)) from error
         right = reference.forward(wanted.scheme, given, x, bias)
         off = float((out.float() - right).norm() / right.norm().clamp(min=1e-12))
-        if not off <= TRIAL_BOUND:  # NaN is not
-            told = f"its kernel computes something else: with {rows} rows it is off by {off:.2g}"
+        if not off <= bound:  # NaN is not
+            part = "" if shard is None else f" (part {shard.rank + 1} of {shard.size}, {shard.kind} parallel)"
+            told = f"its kernel computes something else: with {rows} rows it is off by {off:.2g}{part}"
             raise refusal(wanted, version, "unknown", [told])
 
 
@@ -136,10 +171,21 @@ def _insist_on_the_same(parameters: Mapping[str, Any], tensors: Mapping[str, Ten
 
 def runner(layer: Any, *, parallel: bool) -> Callable[[Tensor], Tensor]:
     """Return what runs a layer on `[M, K]`; what it looks up on the way is looked up once."""
-    if parallel:
-        return lambda x: layer(x)[0]
-    apply, bias = layer.quant_method.apply, layer.bias
+    return (lambda x: layer(x)[0]) if parallel else alone(layer, layer.bias)
+
+
+def alone(layer: Any, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """Return what runs a rank's part of a layer without the others."""
+    apply = layer.quant_method.apply
     return lambda x: apply(layer, x, bias)
+
+
+def part(wanted: Wanted) -> Shard | None:
+    """Return which part of a parallel layer this process has; None when it has all of it."""
+    if wanted.parallel is None:
+        return None
+    rank, size = worlds.place(wanted.package)
+    return Shard(kind=wanted.parallel, rank=rank, size=size)
 
 
 def kernel(layer: Any) -> str:

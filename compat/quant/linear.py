@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from compat.errors import UsageError
-from compat.quant import foreign, packing, reference
+from compat.quant import foreign, opaque, packing, reference
 from compat.quant.foreign import Parallel, Wanted
 from compat.quant.schemes import Scheme, Unquantized
 from compat.quant.sharding import Shard, cut
@@ -89,8 +89,8 @@ class MixedPrecisionLinear(nn.Module):
             way=way,
         )
         self.inner, self.adapter = foreign.build(self._wanted)
-        run, reason = foreign.runner(self.inner, parallel=parallel is not None), self.adapter.eager
-        self._call = torch.compiler.disable(run, reason=reason) if reason else run
+        run = foreign.runner(self.inner, parallel=parallel is not None)
+        self._call = opaque.behind(run, self.width) if self.adapter.opaque else run
 
     @classmethod
     def from_float(
@@ -123,8 +123,9 @@ class MixedPrecisionLinear(nn.Module):
             )
         if self.backend != "reference":
             foreign.fill(self.inner, tensors, self._wanted)
-            if self._parallel is None:
-                foreign.try_out(self._call, tensors, self._wanted)
+            bias = None if self._parallel == "row" else self.inner.bias
+            run, part = foreign.alone(self.inner, bias), foreign.part(self._wanted)
+            foreign.try_out(run, tensors, self._wanted, part)
         else:
             if self.shard is not None:
                 tensors = cut(self.scheme, tensors, (self.out_features, self.in_features), self.shard)
@@ -147,18 +148,19 @@ class MixedPrecisionLinear(nn.Module):
 
         `x` may be strided. No rows give no rows.
         """
-        if x.dim() == 2 and x.dtype is self._ready and x.is_contiguous() and len(x):
+        if x.dim() == 2 and x.dtype is self._ready and x.is_contiguous() and x.numel():
             return self._call(x)  # what a model calls thousands of times a second
         if not self.loaded:
             raise UsageError("the layer has no weights yet; call load")
         flat = x.reshape(-1, x.shape[-1]).contiguous()
         if flat.dtype != self.dtype:
             raise UsageError(f"x is {x.dtype}, the layer was built for {self.dtype}")
-        out = self._call(flat) if flat.shape[0] else flat.new_empty(0, self._width)
+        out = self._call(flat) if flat.shape[0] else flat.new_empty(0, self.width)
         return out.view(*x.shape[:-1], out.shape[-1])
 
     @property
-    def _width(self) -> int:
+    def width(self) -> int:
+        """The outputs that this layer, or this rank's part of it, has."""
         if self.inner is not None:
             return int(getattr(self.inner, "output_size_per_partition", self.out_features))
         return (

@@ -63,6 +63,16 @@ def building(package: Package, dtype: torch.dtype, device: torch.device) -> Iter
         torch.set_default_dtype(before)
 
 
+def place(package: Package) -> tuple[int, int]:
+    """Return this process's rank among those that share each layer, and their number."""
+    home = f"{package}.srt.distributed" if package == "sglang" else f"{package}.distributed"
+    rank, size = (
+        compat.load(f"{home}.parallel_state:get_tensor_model_parallel_{what}", package=package)()
+        for what in ("rank", "world_size")
+    )
+    return rank, size
+
+
 @cache
 def _ready(package: Package, device_type: str) -> None:
     if package == "sglang":

@@ -70,6 +70,17 @@ def cases() -> tuple[Case, ...]:
     return tuple(found)
 
 
+def uneven(n: int, k: int) -> torch.Tensor:
+    """Return random weights `[N, K]` that differ in size from one 16 inputs or outputs to the next.
+
+    Were all groups alike, a kernel that confuses their scales would be off by a few hundredths only.
+    """
+    sizes = torch.exp(0.5 * torch.randn(-(-k // 16))).repeat_interleave(16)[:k]
+    heights = torch.exp(0.5 * torch.randn(-(-n // 16))).repeat_interleave(16)[:n]
+    weight = torch.randn(n, k) * sizes * heights[:, None]
+    return weight / (sizes.square().mean() * k) ** 0.5
+
+
 def why_not() -> str | None:
     """Return why nothing can run here; None when it can."""
     if not torch.cuda.is_available():

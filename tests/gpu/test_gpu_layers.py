@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from gpu_cases import INPUT_SCALE, Case, exactness, ideal_bound
+from gpu_cases import INPUT_SCALE, Case, exactness, ideal_bound, uneven
 
 from compat.errors import SchemeUnavailable
 from compat.quant import reference
@@ -23,7 +23,7 @@ def made(
     case: Case, n: int = N, k: int = K, *, bias: bool = True
 ) -> tuple[MixedPrecisionLinear, dict[str, Any]]:
     """Return a layer with random weights, and its tensors as in a checkpoint, on the GPU."""
-    tensors = pack(case.scheme, torch.randn(n, k) / k**0.5, dtype=case.dtype, input_scale=INPUT_SCALE)
+    tensors = pack(case.scheme, uneven(n, k), dtype=case.dtype, input_scale=INPUT_SCALE)
     if bias:
         tensors["bias"] = torch.randn(n).to(case.dtype)
     layer = MixedPrecisionLinear(

@@ -17,8 +17,17 @@ from compat.quant.adapters import Package
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 
-BOUND = 4e-2
-"""That of the coarsest scheme, fp8, against exact activations."""
+REFUSED = {
+    "sglang": frozenset(),
+    "vllm": frozenset(
+        {
+            ("block-int8", "column"),  # no class of it reads the format
+            ("block-int8", "row"),
+            ("gptq4-g128-sym-desc", "row"),  # see docs/quant.md
+        }
+    ),
+}
+"""Scheme and way of dividing that a package does not run, or computes wrongly: the layer has to say so."""
 
 
 def free_port() -> int:
@@ -60,6 +69,11 @@ def test_two_gpus_agree_with_float64(
         results = [line for line in output.splitlines() if line.startswith("RESULT ")]
         assert results, output[-3000:]
         record["ranks"] += json.loads(results[0].removeprefix("RESULT "))
+    refused = {
+        (entry["scheme"], entry["parallel"]) for entry in record["ranks"] if entry["outcome"] == "refused"
+    }
+    assert refused <= REFUSED[back_end], refused
     ran = [entry for entry in record["ranks"] if entry["outcome"] == "ran"]
-    assert len(ran) >= 20
-    assert max(entry["error"] for entry in ran) <= BOUND
+    done = {(entry["scheme"], entry["parallel"]) for entry in ran}
+    assert done >= {("llama", "both"), ("gptq4-g128-sym", "row")}
+    assert [entry for entry in ran if not entry["error"] <= entry["bound"]] == []

@@ -1,16 +1,18 @@
 """The layer on the reference back end, against float64; its refusals; its parts on several ranks."""
 
+import ctypes
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
 from compat.errors import SchemeUnavailable, UsageError
-from compat.quant import reference
-from compat.quant.foreign import Wanted, try_out
+from compat.quant import opaque, reference
+from compat.quant.foreign import Wanted, own, try_out
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.packing import dequantize, pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
@@ -246,3 +248,59 @@ def test_a_kernel_that_refuses_is_quoted() -> None:
     with pytest.raises(SchemeUnavailable, match=r"AssertionError: K must be a multiple of 128$") as caught:
         try_out(refuses, pack(Gptq(), torch.randn(64, 256)), wanted(Gptq()))
     assert caught.value.diagnosis.package == "vllm"
+
+
+@pytest.mark.parametrize("kind", ["column", "row"])
+def test_a_part_is_tried_by_itself(kind: Literal["column", "row"]) -> None:
+    """Reordered inputs that are divided over ranks: each rank needs the scales of all groups."""
+    scheme = Gptq(group_size=32, desc_act=True)
+    weight = torch.randn(64, 256) * torch.exp(torch.randn(8)).repeat_interleave(32)
+    tensors = {**pack(scheme, weight), "bias": torch.ones(64)}
+    shard = Shard(kind=kind, rank=1, size=2)
+    part = cut(scheme, tensors, (64, 256), shard)
+    bias = part.pop("bias") if kind == "column" else part.pop("bias") * 0
+    try_out(lambda x: reference.forward(scheme, part, x, bias).half(), tensors, wanted(scheme), shard)
+    confused = {**part, "scales": part["scales"].roll(1, 0)}
+    with pytest.raises(SchemeUnavailable, match=f"part 2 of 2, {kind} parallel"):
+        try_out(lambda x: reference.forward(scheme, confused, x, bias), tensors, wanted(scheme), shard)
+
+
+def test_scales_of_groups_that_are_confused_are_seen() -> None:
+    """Random weights of one size have nearly the same scales, and a wrong one is off by a few hundredths."""
+    tensors = pack(Gptq(group_size=32), torch.randn(64, 256))
+    confused = {**tensors, "scales": tensors["scales"].roll(1, 0)}
+    with pytest.raises(SchemeUnavailable, match="off by"):
+        try_out(
+            lambda x: reference.forward(Gptq(group_size=32), confused, x),
+            tensors,
+            wanted(Gptq(group_size=32)),
+        )
+
+
+def test_a_layer_owns_what_its_package_only_borrowed() -> None:
+    """A view by address alone, as compiled code may return it, dies with the tensor it is a view of."""
+    layer = torch.nn.Module()
+    before = torch.arange(6.0)
+    address = (ctypes.c_float * 6).from_address(before.data_ptr())
+    layer.borrowed = torch.nn.Parameter(torch.frombuffer(address, dtype=torch.float32), requires_grad=False)
+    layer.shared = torch.nn.Parameter(before.view(2, 3), requires_grad=False)
+    own(layer, {"borrowed": before, "shared": before})
+    before.zero_()
+    assert layer.borrowed.tolist() == [0, 1, 2, 3, 4, 5]
+    assert layer.shared.data_ptr() == before.data_ptr()
+
+
+def test_torch_compile_calls_what_it_must_not_trace() -> None:
+    calls = []
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        calls.append(type(x))
+        return torch.cat([x, x.sin()], 1)
+
+    hidden = opaque.behind(run, 16)
+    x = torch.randn(3, 8)
+    right = torch.cat([x, x.sin()], 1) + 1
+    torch.testing.assert_close(hidden(x) + 1, right)
+    compiled = torch.compile(lambda given: hidden(given) + 1, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), right)
+    assert calls == [torch.Tensor] * 2  # never a tensor that stands for another

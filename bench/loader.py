@@ -1,0 +1,162 @@
+"""How much memory the loader takes for a checkpoint of several layers, beside reading all of it first.
+
+Each way runs in a process of its own; what counts is how far its resident memory rises above what it was
+before the load (VmHWM in /proc, so Linux alone). Run it with `nox -s bench-loader`, or on a GPU in a pair's
+environment: `python bench/loader.py --back-end vllm --output .`.
+"""
+
+import argparse
+import dataclasses
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from compat import __version__
+from compat.quant import worlds
+from compat.quant.checkpoint import INDEX
+from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.loader import MixedPrecisionLoader
+from compat.quant.packing import pack
+from compat.quant.schemes import Awq, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMES: dict[str, Scheme] = {
+    "unquantized": Unquantized(),
+    "fp8": Fp8(granularity="channel"),
+    "int8": W8A8Int8(),
+    "gptq": Gptq(),
+    "awq": Awq(),
+}
+LARGEST = "unquantized"
+"""Two bytes for each weight; the others have one or a half."""
+
+
+class Model(torch.nn.Module):  # type: ignore[misc]
+    """Linear layers one after another, `rounds` of each scheme."""
+
+    def __init__(self, rounds: int, n: int, k: int) -> None:
+        super().__init__()
+        for name in SCHEMES:
+            layers = [torch.nn.Linear(k, n, bias=False) for _ in range(rounds)]
+            self.add_module(name, torch.nn.ModuleList(layers))
+
+
+def write(folder: Path, rounds: int, n: int, k: int) -> dict[str, int]:
+    """Make the checkpoint, a shard per layer; returns the bytes of all shards and of the largest layer."""
+    from safetensors.torch import save_file
+
+    listed: dict[str, str] = {}
+    for name, scheme in SCHEMES.items():
+        tensors = pack(scheme, torch.randn(n, k) / k**0.5)
+        for index in range(rounds):
+            shard = f"{name}-{index}.safetensors"
+            held = {f"{name}.{index}.{each}": tensor for each, tensor in tensors.items()}
+            save_file(held, folder / shard)
+            listed.update(dict.fromkeys(held, shard))
+    (folder / INDEX).write_text(json.dumps({"weight_map": listed}), encoding="utf-8")
+    modules = {f"{name}.*": settings(scheme) for name, scheme in SCHEMES.items()}
+    config = {"quantization_config": {"quant_method": "mixed", "modules": modules}}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    sizes = {path.name: path.stat().st_size for path in folder.glob("*.safetensors")}
+    return {"file_bytes": sum(sizes.values()), "largest_layer_bytes": sizes[f"{LARGEST}-0.safetensors"]}
+
+
+def settings(scheme: Any) -> dict[str, Any]:
+    return {"scheme": scheme.kind, **dataclasses.asdict(scheme)}
+
+
+def resident(field: str) -> int:
+    """Return `VmRSS` (now) or `VmHWM` (the most since it was reset) of this process, in bytes."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+def child(folder: Path, way: str, back_end: Any, size: tuple[int, int, int]) -> dict[str, int]:
+    """Load in this process, and return how far its memory rose."""
+    rounds, n, k = size
+    with torch.device("meta"):
+        model = Model(rounds, n, k)
+    if back_end != "reference":  # what a package needs once is no part of a checkpoint
+        MixedPrecisionLinear.from_float(Fp8(granularity="channel"), torch.randn(256, 256), backend=back_end)
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM, as proc(5) tells
+    if way == "loader":
+        MixedPrecisionLoader(folder, backend=back_end).load(model)
+    else:
+        from safetensors.torch import load_file
+
+        everything = {}
+        for shard in sorted(folder.glob("*.safetensors")):
+            everything.update({name: each.clone() for name, each in load_file(shard).items()})
+        for name, scheme in SCHEMES.items():
+            for index in range(rounds):
+                layer = MixedPrecisionLinear(scheme, k, n, backend=back_end)
+                start = f"{name}.{index}."
+                layer.load(
+                    {
+                        key.removeprefix(start): each.clone()
+                        for key, each in everything.items()
+                        if key.startswith(start)
+                    }
+                )
+                getattr(model, name)[index] = layer
+    return {"peak_bytes": resident("VmHWM") - before, "after_bytes": resident("VmRSS") - before}
+
+
+def main() -> None:
+    """Measure both ways, print, write the results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--back-end", choices=["reference", "sglang", "vllm"], default="reference")
+    parser.add_argument("--rounds", type=int, default=4, help="layers of each scheme (default: %(default)s)")
+    parser.add_argument("--shape", type=int, nargs=2, metavar=("N", "K"), default=(8192, 8192))
+    parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results", help="folder")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    size = (chosen.rounds, *chosen.shape)
+    if chosen.child:
+        print("RESULT " + json.dumps(child(Path(chosen.child[1]), chosen.child[0], chosen.back_end, size)))
+        return
+    document: dict[str, Any] = {
+        "schema": 1,
+        "command": "bench loader",
+        "compat": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "back_end": chosen.back_end,
+        "release": None if chosen.back_end == "reference" else worlds.installed(chosen.back_end),
+        "device": "cpu" if chosen.back_end == "reference" else torch.cuda.get_device_name(),
+        "layers": chosen.rounds * len(SCHEMES),
+        "shape": list(chosen.shape),
+    }
+    with tempfile.TemporaryDirectory() as made:
+        document.update(write(Path(made), *size))
+        for way in ("loader", "all_first"):
+            command = [sys.executable, __file__, "--child", way, made, "--back-end", chosen.back_end]
+            command += ["--rounds", str(chosen.rounds), "--shape", *map(str, chosen.shape)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+            if not told:
+                raise SystemExit(done.stderr[-3000:])
+            document[way] = json.loads(told[0].removeprefix("RESULT "))
+    document["peak_ratio"] = round(document["loader"]["peak_bytes"] / document["all_first"]["peak_bytes"], 3)
+    resting = document["file_bytes"] if chosen.back_end == "reference" else 0
+    document["above_resting_in_largest_layers"] = round(
+        (document["loader"]["peak_bytes"] - resting) / document["largest_layer_bytes"], 2
+    )
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    kind = f"{chosen.back_end}-" if chosen.back_end != "reference" else ""
+    target = chosen.output / f"loader-{kind}python{'.'.join(platform.python_version_tuple()[:2])}.json"
+    target.write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
