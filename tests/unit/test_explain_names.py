@@ -57,3 +57,15 @@ def test_what_is_not_known_is_said_to_be_unknown(text: str) -> None:
     (only,) = explain(text)
     assert (only.cause, only.fix.kind) == ("unknown", "none")
     assert only.evidence
+
+
+@pytest.mark.parametrize(
+    ("module", "attribute", "known"), [("sglang.srt", "layers", True), ("sglang.srt", "no_such_thing", False)]
+)
+def test_a_module_that_nothing_had_imported_is_told_to_be_imported(
+    module: str, attribute: str, known: bool
+) -> None:
+    first = explain(f"AttributeError: module '{module}' has no attribute '{attribute}'", sglang="0.5.14")[0]
+    assert first.cause == "unknown"
+    assert first.fix.statement == (f"import {module}.{attribute}" if known else None)
+    assert first.version == ("0.5.14" if known else None)
