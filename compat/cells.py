@@ -126,6 +126,8 @@ class Outcome:
     whose `kind` was compared, whose `guard` had been decided."""
     disagreements: tuple[Disagreement, ...] = ()
     expected: tuple[ExpectedFailure, ...] = ()
+    declared: tuple[str, ...] = ()
+    """In what an environment that was there already is not its lock, as its bundle declares."""
     digests: Digests = field(default_factory=Digests)
     machine: Mapping[str, str] = field(default_factory=dict)
     """Python, torch, GPU and driver, as the probe found them."""
@@ -203,6 +205,7 @@ def _rebuild(document: dict[str, Any]) -> Outcome:
         ExpectedFailure(**entry | {"disagreement": Disagreement(**entry["disagreement"])})
         for entry in document["expected"]
     )
+    content["declared"] = tuple(map(str, document.get("declared", ())))
     content["agreed"] = {str(key): int(value) for key, value in document["agreed"].items()}
     content["seconds"] = float(document["seconds"])
     content["peak_bytes"] = int(document["peak_bytes"])

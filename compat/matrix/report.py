@@ -57,6 +57,8 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
         if not outcome.passed:
             lines += ["", f"**{outcome.cell.id}** {outcome.state.value}: {_plain(outcome.reason)}", ""]
             lines += [f"- `{entry.location}`: {_plain(_said(entry))}" for entry in outcome.disagreements]
+        if remarks := table.remarks(outcome):
+            lines += ["", f"{_plain(remarks[0])}", "", *(f"- {_plain(line.strip())}" for line in remarks[1:])]
     return "\n".join(lines)
 
 
@@ -76,7 +78,9 @@ def as_html(outcomes: Sequence[Outcome]) -> str:
         + "</tr>"
         for outcome, row in zip(outcomes, table.rows(outcomes), strict=True)
     )
-    complaints = "\n".join(line for outcome in outcomes for line in table.complaints(outcome))
+    complaints = "\n".join(
+        line for outcome in outcomes for line in (*table.complaints(outcome), *table.remarks(outcome))
+    )
     return (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Matrix</title>\n'
         "<style>body{font:14px sans-serif}td,th{padding:2px 8px;text-align:left}"

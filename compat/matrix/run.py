@@ -16,6 +16,7 @@ from compat.matrix import budget, environment, uv, workspace
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.environment import Plan
 from compat.matrix.estimate import Estimate
+from compat.matrix.given import Given
 from compat.matrix.sources import Sources, digests
 from compat.progress import Lines
 from compat.releases import Pair
@@ -39,6 +40,8 @@ class Options:
     """Bytes that uv's cache and the environments may take together; None for what the disk has."""
     keep: bool = False
     rerun: bool = False
+    given: Given | None = None
+    """An environment that is there already, for one pair; it is looked into whatever was found earlier."""
 
 
 def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tuple[Outcome, ...]:
@@ -80,9 +83,9 @@ def _run_all(jobs: Sequence[Job], options: Options) -> tuple[Outcome, ...]:
 
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
     """Yield what running each pair would take; nothing is downloaded and nothing is installed."""
-    tool = uv.find_uv()
     workspace.make_root(options.envs)
-    linked = _share_a_disk(options.envs, uv.cache_folder(tool))
+    tool = None if options.given else uv.find_uv()
+    linked = tool is None or _share_a_disk(options.envs, uv.cache_folder(tool))
     for pair, level in ((pair, level) for pair in pairs for level in options.levels):
         lock = sources.lock(pair)
         now = digests(pair, lock, sources, level)
@@ -93,11 +96,11 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             pair_id=pair.id,
             describe=pair.describe(),
             modules=len(sources.expectations(pair, lock, cuda=False)),
-            download_bytes=lock.download_bytes,
-            installed_bytes=lock.installed_bytes,
-            cached=_is_cached(tool, pair, lock.requirements, options.envs),
+            download_bytes=lock.download_bytes if tool else 0,
+            installed_bytes=lock.installed_bytes if tool else 0,
+            cached=tool is None or _is_cached(tool, pair, lock.requirements, options.envs),
             linked=linked,
-            finished="" if options.rerun else finished(earlier, now),
+            finished="" if options.rerun or options.given else finished(earlier, now),
         )
         yield Job(
             pair=pair,
@@ -112,6 +115,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             level=level,
             limit=options.limit,
             keep=options.keep,
+            given=options.given,
         )
 
 
@@ -167,6 +171,8 @@ class _Room:
         """
         free = shutil.disk_usage(job.envs).free
         environment.check_room(promised, free, job.envs, job.pair.id)
+        if job.uv is None:
+            return
         cache = _existing(uv.cache_folder(job.uv))
         if job.plan.cache_bytes:
             environment.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)

@@ -69,7 +69,7 @@ def text(outcomes: Sequence[Outcome]) -> str:
         for row in table
     ]
     for outcome in outcomes:
-        lines += complaints(outcome)
+        lines += [*complaints(outcome), *remarks(outcome)]
     return "\n".join(lines)
 
 
@@ -79,6 +79,12 @@ def complaints(outcome: Outcome) -> list[str]:
         return []
     head = f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}"
     return [head, *(f"  {disagreement}" for disagreement in outcome.disagreements)]
+
+
+def remarks(outcome: Outcome) -> list[str]:
+    """Return in what kind of environment a cell was run, when it was not installed for it; one line each."""
+    what = outcome.machine.get("environment", "")
+    return [f"{outcome.cell.id}: run in {what}", *(f"  {line}" for line in outcome.declared)] if what else []
 
 
 def closing(outcomes: Sequence[Outcome]) -> str:
