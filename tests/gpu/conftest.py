@@ -4,6 +4,7 @@ One process should hold one package: `pytest -m gpu tests/gpu --back-end vllm --
 """
 
 import json
+import os
 import platform
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from gpu_cases import BACK_ENDS, cases, why_not
 from compat.quant import worlds
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))  # the small Llama lives there
+os.environ.setdefault("SGLANG_JIT_DEEPGEMM_PRECOMPILE", "0")  # for 16,384 sizes before the first product
 
 RECORDS = pytest.StashKey[list[dict[str, Any]]]()
 
@@ -24,13 +26,42 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RECORDS] = []
 
 
+ODD_SHAPES = {"multiples-of-64": (576, 1152), "multiples-of-16": (720, 1040)}
+"""`[N, K]`; no whole number of groups fits some of them, and then the format itself cannot hold them."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "case" in metafunc.fixturenames:
-        asked = metafunc.config.getoption("--back-end") or BACK_ENDS
-        found = [case for case in cases() if case.back_end in asked]
-        if why_not() is not None:
-            found = found[:1]  # one line says as much as four hundred
-        metafunc.parametrize("case", found, ids=[case.id for case in found])
+    """Make a test of all that can be asked here, so that none has to be skipped."""
+    asked = [each for each in BACK_ENDS if each in (metafunc.config.getoption("--back-end") or BACK_ENDS)]
+    names = metafunc.fixturenames
+    if "back_end" in names:
+        there = [each for each in asked if worlds.installed(each)]
+        metafunc.parametrize("back_end", there or asked[:1])
+    found = [case for case in cases() if case.back_end in asked]
+    if "default_case" in names:  # only what is taken when nobody asks
+        found = [case for case in found if case.default]
+    if why_not() is not None:
+        found = found[:1]  # one line says as much as four hundred
+    if "shape" in names:
+        both = [
+            pytest.param(case, shape, id=f"{case.id}-{name}")
+            for case in found
+            for name, shape in ODD_SHAPES.items()
+            if not shape[1] % max(1, getattr(case.scheme, "group_size", 1))
+        ]
+        metafunc.parametrize(("case", "shape"), both)
+    elif "case" in names or "default_case" in names:
+        name = "case" if "case" in names else "default_case"
+        metafunc.parametrize(name, found, ids=[case.id for case in found])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs two GPUs where there is one; without any it is told as not run."""
+    if torch.cuda.device_count() != 1:
+        return
+    two = [item for item in items if item.get_closest_marker("two_gpus")]
+    items[:] = [item for item in items if item not in two]
+    config.hook.pytest_deselected(items=two)
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 """What the tests on a GPU go through, and how exact each has to be."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -88,6 +90,57 @@ def why_not() -> str | None:
     if not any(map(worlds.installed, BACK_ENDS)):
         return "neither sglang nor vllm is installed"
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What a package does not run, and what of its own says so."""
+
+    back_end: Package
+    what: Callable[[Case], bool]
+    says: str
+    """A regular expression that its evidence matches."""
+
+
+def _labelled(*starts: str) -> Callable[[Case], bool]:
+    return lambda case: case.scheme.label.startswith(starts)
+
+
+REFUSALS: tuple[Refusal, ...] = (
+    *(
+        Refusal(
+            back_end=back_end,
+            what=lambda case: case.way in ("gptq", "awq") and case.dtype == torch.bfloat16,
+            says=r"takes activations in float16 only \(get_supported_act_dtypes\)",
+        )
+        for back_end in BACK_ENDS
+    ),
+    Refusal(
+        back_end="sglang",
+        what=_labelled("fp8-channel-static"),
+        says=r"size of scales_a is not matched.* raised at sglang/srt/layers/quantization/fp8_utils\.py",
+    ),
+    Refusal(
+        back_end="vllm", what=_labelled("block-int8", "gptq4-g128-asym"), says="no class of it reads this"
+    ),
+    Refusal(
+        back_end="vllm",
+        what=lambda case: case.scheme.label == "awq4-g128-nozp" and case.dtype == torch.bfloat16,
+        says=r"c10::Half.* raised at vllm/",
+    ),
+)
+"""All that may be refused at a size that suits every kernel. The page docs/quant.md says why."""
+
+OF_SIZE = r"raised at (vllm|sglang)/|inputs at a time"
+"""What says that a size is the reason."""
+
+
+def may_be_refused(case: Case, said: str, *, odd_size: bool) -> bool:
+    """Tell whether a refusal is one that is known, with the reason that is known."""
+    known = any(
+        each.back_end == case.back_end and each.what(case) and re.search(each.says, said) for each in REFUSALS
+    )
+    return known or (odd_size and re.search(OF_SIZE, said) is not None)
 
 
 def rounds_activations(scheme: Scheme) -> bool:

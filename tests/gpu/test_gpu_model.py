@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from gpu_cases import BACK_ENDS
 
 from compat.errors import SchemeUnavailable
-from compat.quant import worlds
 from compat.quant.adapters import Package
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
@@ -19,19 +17,13 @@ pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 TOKENS = torch.arange(24).reshape(2, 12) * 7 % 384
 
 
-@pytest.mark.parametrize("back_end", BACK_ENDS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_a_llama_of_all_schemes_agrees_with_float64(
     back_end: Package,
     dtype: torch.dtype,
     record: dict[str, Any],
-    request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> None:
-    if back_end not in (request.config.getoption("--back-end") or BACK_ENDS) or not worlds.installed(
-        back_end
-    ):
-        pytest.skip(f"not run: {back_end} is not installed, or not asked for")
     schemes = dict(MIXED) if back_end == "sglang" else without_block_int8(MIXED)
     tensors = write(tmp_path / "checkpoint", schemes, own_map(schemes), seed=record["seed"])
     with torch.device("meta"):

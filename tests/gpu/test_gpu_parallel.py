@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from gpu_cases import BACK_ENDS
 
-from compat.quant import worlds
 from compat.quant.adapters import Package
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
@@ -36,16 +33,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize("back_end", BACK_ENDS)
-def test_two_gpus_agree_with_float64(
-    back_end: Package, record: dict[str, Any], request: pytest.FixtureRequest
-) -> None:
-    if torch.cuda.device_count() < 2:
-        pytest.skip("not run: there is one GPU")
-    if back_end not in (request.config.getoption("--back-end") or BACK_ENDS) or not worlds.installed(
-        back_end
-    ):
-        pytest.skip(f"not run: {back_end} is not installed, or not asked for")
+@pytest.mark.two_gpus
+def test_two_gpus_agree_with_float64(back_end: Package, record: dict[str, Any]) -> None:
     port = str(free_port())
     ranks = []
     for rank in range(2):
