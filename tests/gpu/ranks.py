@@ -52,7 +52,7 @@ def main(back_end: Any) -> list[dict[str, Any]]:
             tensors["bias"] = torch.randn(N).to(torch.bfloat16)
             x = torch.randn(ROWS, K).to(torch.bfloat16)
             entry: dict[str, Any] = {"scheme": scheme.label, "parallel": kind, "rank": rank}
-            entry["bound"] = ideal_bound(scheme)
+            entry["bound"] = ideal_bound(scheme, back_end, torch.bfloat16)
             try:
                 layer = MixedPrecisionLinear(
                     scheme,

@@ -150,7 +150,10 @@ def test_the_right_kernel_computes_the_right_numbers(case: Case, record: dict[st
         if rows in TIMED:
             record["us"][rows] = microseconds(layer, x)
             record["gpu_kernels"][rows] = kernels(layer, x)
-    record["bound"], record["ideal_bound"] = exactness(case), ideal_bound(case.scheme)
+    record["bound"], record["ideal_bound"] = (
+        exactness(case),
+        ideal_bound(case.scheme, case.back_end, case.dtype),
+    )
     assert max(record["ideal_errors"].values()) <= record["ideal_bound"]
     assert max(record["errors"].values()) <= record["bound"]
 
