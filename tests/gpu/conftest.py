@@ -115,4 +115,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         "releases": {package: worlds.installed(package) for package in BACK_ENDS},
         "records": session.config.stash[RECORDS],
     }
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None:  # each process has seen some of the tests
+        target = target.with_stem(f"{target.stem}-{worker}")
     target.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Literal
 
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 
 from compat.errors import SchemeUnavailable, UsageError
 from compat.quant import opaque, reference
@@ -304,3 +305,29 @@ def test_torch_compile_calls_what_it_must_not_trace() -> None:
     compiled = torch.compile(lambda given: hidden(given) + 1, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), right)
     assert calls == [torch.Tensor] * 2  # never a tensor that stands for another
+
+
+def test_a_plain_call_is_short_and_hooks_are_still_called() -> None:
+    layer = MixedPrecisionLinear.from_float(Gptq(), torch.randn(64, 256))
+    x = torch.randn(3, 256, dtype=torch.bfloat16)
+    right = layer(x)
+    seen: list[str] = []
+    for register, name in (
+        (layer.register_forward_hook, "hook"),
+        (layer.register_forward_pre_hook, "pre-hook"),
+        (register_module_forward_hook, "hook of all"),
+    ):
+        handle = register(lambda *_given, name=name: seen.append(name))
+        torch.testing.assert_close(layer(x), right)
+        handle.remove()
+    assert seen == ["hook", "pre-hook", "hook of all"]
+    vars(layer)["forward"] = None  # a plain call does without
+    torch.testing.assert_close(layer(x), right)
+
+
+def test_torch_compile_sees_through_a_layer() -> None:
+    layer = MixedPrecisionLinear.from_float(Gptq(), torch.randn(64, 256))
+    x = torch.randn(3, 256, dtype=torch.bfloat16)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), layer(x))
+    torch.testing.assert_close(compiled(x[None]), layer(x)[None])
