@@ -108,8 +108,15 @@ def matrix(session: nox.Session, pair: str) -> None:
         session.notify("summary", posargs=_only(session.posargs, "--reports"))
     except ValueError:
         session.log("running in parallel: `nox -s summary` tells of all pairs")
+    beside = ["--beside", *chosen] if len(chosen) > 1 and "--max-disk" in " ".join(session.posargs) else []
     session.run(
-        *command, "run", pair, *session.posargs, interrupt_timeout=CLEAN_UP, terminate_timeout=CLEAN_UP
+        *command,
+        "run",
+        pair,
+        *session.posargs,
+        *beside,
+        interrupt_timeout=CLEAN_UP,
+        terminate_timeout=CLEAN_UP,
     )
 
 

@@ -63,7 +63,12 @@ def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
 
 def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     pairs = matrix.select(arguments.ids)
-    options = replace(_options(arguments, reports), given=_given(arguments, pairs))
+    beside = (
+        tuple(pair for pair in matrix.select(arguments.beside) if pair not in pairs)
+        if arguments.beside
+        else ()
+    )
+    options = replace(_options(arguments, reports), given=_given(arguments, pairs), beside=beside)
     if arguments.engine == "ray":
         from compat.matrix import ray_engine
 
@@ -259,6 +264,10 @@ def _parser() -> cli.Parser:
             added.add_argument(
                 "--max-disk", type=_bytes, metavar="SIZE",
                 help="what uv's cache and the environments may take together, such as 60GB (default: all)",
+            )  # fmt: skip
+            added.add_argument(
+                "--beside", nargs="+", metavar="ID",
+                help="other pairs of the same run, in processes of their own: they share --max-disk",
             )  # fmt: skip
             added.add_argument(
                 "--limit", type=_seconds, default=LIMIT, metavar="S",
