@@ -68,6 +68,13 @@ def bench_pairs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench_install(session: nox.Session) -> None:
+    """Measure what installing one pair takes with uv and with pip (`-- --help`)."""
+    session.install("-e", ".[matrix]")
+    session.run("python", "bench/install.py", *session.posargs)
+
+
+@nox.session(default=False)
 def ray(session: nox.Session) -> None:
     """Run the matrix on a Ray cluster of this machine, and kill one of its nodes."""
     session.install("-e", ".[dev,ray]")
