@@ -53,6 +53,8 @@ class Job:
     level: Level = Level.IMPORT
     limit: float = LIMIT
     """Seconds for the whole cell, after which all that it has started is ended."""
+    retries: int | None = None
+    """See `Watcher.retries`."""
     keep: bool = False
     max_disk: int | None = None
     """Bytes that uv's cache and all environments may take together."""
@@ -155,6 +157,7 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
         until=until,
         variables=ready.variables,
         probe=ready.probe,
+        retries=job.retries,
     )
     machine = watcher.machine()
     cuda = bool(machine.get("cuda"))

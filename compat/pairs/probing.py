@@ -20,6 +20,8 @@ from compat.matrix.cell import Job, run_cell
 from compat.matrix.environment import Plan
 from compat.matrix.run import TIMEOUT
 from compat.matrix.sources import Shipped, Sources, digests
+from compat.matrix.verdict import IMPORTS, LATE
+from compat.matrix.watch import CIRCULAR
 from compat.pairs.clashes import ABI_BOUND
 from compat.pairs.documents import Attempt
 from compat.pairs.overrides import Override, flipped, of_its_time
@@ -38,8 +40,8 @@ NO_DRIVER = KnownFailure(
     when="no-cuda",
     spreads=True,
 )
-IMPORTS = "a module that imports"
-"""What the index is quoted with when a module does not import."""
+RETRIES = 1000
+"""Enough for all modules; but of those that fail alike, one in a process of its own is enough."""
 
 Solve = Callable[[tuple[Override, ...]], Solution]
 
@@ -133,12 +135,29 @@ def decide(
 
 
 def _broken(outcome: Outcome) -> tuple[list[Disagreement], list[Disagreement]]:
-    """Return the modules that do not import: those for a reason of their own, those for want of a GPU."""
-    broken = [entry for entry in outcome.disagreements if entry.expected == IMPORTS]
+    """Return the modules that do not import, for a reason of their own and for want of a GPU.
+
+    A module that imports after others counts as one that does: that it is circular is the release's doing.
+    """
+    broken = [
+        entry
+        for entry in outcome.disagreements
+        if entry.expected == IMPORTS and not entry.observed.endswith(LATE)
+    ]
     if outcome.machine.get("cuda") == str(True):
         return broken, []
     waiting = [entry for entry in broken if wants_gpu(entry.observed)]
+    waiting += [entry for entry in broken if _is_behind(entry, waiting)]
     return [entry for entry in broken if entry not in waiting], waiting
+
+
+def _is_behind(entry: Disagreement, waiting: Sequence[Disagreement]) -> bool:
+    """Return whether a module meets a circular import in a package that itself cannot be imported here."""
+    found = re.search(r"\(([\w/]+)\.py:\d+\)$", entry.observed)
+    if CIRCULAR not in entry.observed or found is None:
+        return False
+    raised = found[1].replace("/", ".")
+    return any(raised == other.location or raised.startswith(f"{other.location}.") for other in waiting)
 
 
 def wants_gpu(error: str) -> bool:
@@ -257,4 +276,5 @@ def _job(pair: Pair, lock: Lock, folder: Path, bench: Bench) -> Job:
         envs=bench.envs,
         reports=folder / "reports",
         timeout=TIMEOUT,
+        retries=RETRIES,
     )

@@ -14,9 +14,10 @@ from compat.index.store import ReleaseRow
 from compat.locking import find_uv
 from compat.locks import Lock
 from compat.matrix.sources import Shipped
+from compat.matrix.verdict import IMPORTS, LATE
 from compat.pairs import documents, render
 from compat.pairs.needs import Needs, needs_of
-from compat.pairs.probing import IMPORTS, _broken, named_in, probe, wants_gpu
+from compat.pairs.probing import _broken, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
 from compat.releases import SGLANG, VLLM, Pair
 from wheelhouse import Index, build_wheel, serving
@@ -144,6 +145,25 @@ def test_with_a_gpu_the_same_words_are_a_failure() -> None:
     outcome = Outcome(cell=Cell(pair_id="probe"), state=State.FAILED, reason="x", disagreements=(entry,))
     assert _broken(replace(outcome, machine={"cuda": "False"})) == ([], [entry])
     assert _broken(replace(outcome, machine={"cuda": "True"})) == ([entry], [])
+
+
+def test_a_circular_import_is_excused_only_where_it_is_not_the_pairs_doing() -> None:
+    def broken(*found: Disagreement) -> tuple[list[str], list[str]]:
+        outcome = Outcome(cell=Cell(pair_id="probe"), state=State.FAILED, reason="x", disagreements=found)
+        return tuple([each.location for each in entries] for entries in _broken(outcome))  # type: ignore[return-value]
+
+    circular = (
+        "ImportError: cannot import name 'X' (most likely due to a circular import) (p.py) (a/b/q.py:10)"
+    )
+    linear = Disagreement(location="a.linear", expected=IMPORTS, observed=circular)
+    package = Disagreement(
+        location="a.b", expected=IMPORTS, observed="RuntimeError: 0 active drivers ([]). (t.py:8)"
+    )
+    assert broken(linear) == (["a.linear"], [])
+    assert broken(replace(linear, observed=circular + LATE)) == ([], [])
+    assert broken(linear, package) == ([], ["a.b", "a.linear"])
+    elsewhere = replace(linear, observed=circular.replace("a/b/", "a/c/"))
+    assert broken(elsewhere, package) == (["a.linear"], ["a.b"])
 
 
 @pytest.mark.parametrize(
