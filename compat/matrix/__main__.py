@@ -72,9 +72,11 @@ def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     if arguments.engine == "ray":
         from compat.matrix import ray_engine
 
-        engine = ray_engine.Engine(address=arguments.address, root=arguments.matrix.parent.resolve())
+        root = arguments.matrix.parent.resolve()
+        there = Shipped(Path("locks"))  # a task runs in the project that was sent
+        engine = ray_engine.Engine(address=arguments.address, root=root, sources=there)
         options = replace(options, envs=arguments.envs or NODE_ENVS)
-        outcomes = ray_engine.run_on_ray(pairs, Shipped(Path("locks")), options, engine)
+        outcomes = ray_engine.run_on_ray(pairs, Shipped(root / "locks"), options, engine)
     elif arguments.address:
         raise UsageError("--address is for --engine ray")
     else:
