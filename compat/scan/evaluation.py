@@ -13,8 +13,9 @@ from typing import Any
 
 from compat.scan import known
 from compat.scan.execution import Execution
-from compat.scan.frames import Frame, Tree
+from compat.scan.frames import Frame, Module, Tree
 from compat.scan.lookup import Lookup, Outcome
+from compat.scan.modules import absolute
 from compat.scan.values import UNKNOWN, Failure, Function, Path, merged, truth
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -47,6 +48,8 @@ class Evaluation:
         self.tree = tree
         self._lookup = lookup
         self._bit = 1 << place
+        self._given: dict[tuple[str, str], Any] = {}
+        self._unbound: dict[tuple[str, str], bool] = {}
         self.execution = Execution(self)
 
     def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
@@ -137,7 +140,7 @@ class Evaluation:
                 return known.release(self.version)
             if self.attribute_outcome(value.text, name).failing:
                 raise Failure("AttributeError")
-        elif (inside := self._tree_name(value.text, name, frame)) is not UNKNOWN:
+        elif (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
             return inside
         return Path(f"{value.text}.{name}")
 
@@ -166,7 +169,7 @@ class Evaluation:
                 f"{top}{each}" for top in self.tops for each in VERSION_MODULES
             }:
                 return self.version
-        elif name and (inside := self._tree_name(module, name, frame)) is not UNKNOWN:
+        elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
             return inside
         return Path(f"{module}.{name}" if name else module)
 
@@ -176,12 +179,45 @@ class Evaluation:
         known_top = top in self.tops or top in sys.stdlib_module_names or not top
         return known_top or self.tree.find(frame.module.path.rpartition("/")[0], module) is not None
 
-    def _tree_name(self, module: str, name: str, frame: Frame) -> Any:
-        path = self.tree.find(frame.module.path.rpartition("/")[0], module)
-        found = self.tree.module(path) if path else None
-        if found is None or not found.binders(name) or frame.depth > _DEEPEST:
+    def _tree_name(self, module: str, name: str, frame: Frame, failing: str) -> Any:
+        found = self.tree.imported(frame.module.path, module)
+        if found is None or frame.depth > _DEEPEST:
             return UNKNOWN
-        return self.name(name, Frame(found, depth=frame.depth + 1))
+        if self.unbound(found, name):
+            raise Failure(failing)
+        key = (found.path, name)
+        if key not in self._given:
+            self._given[key] = UNKNOWN  # while it is looked for: what leads back here is not known
+            if found.binders(name):
+                self._given[key] = self.name(name, Frame(found, depth=frame.depth + 1))
+        return self._given[key]
+
+    def unbound(self, module: Module, name: str) -> bool:
+        """Return whether a module of the tree surely works, and does not bind a name that it may bind."""
+        if name not in module.lacking and not module.stars:
+            return False
+        key = (module.path, name)
+        if key not in self._unbound:
+            self._unbound[key] = False  # while it is looked for: what leads back here is not known
+            self._unbound[key] = self._leaves_unbound(module, name)
+        return self._unbound[key]
+
+    def _leaves_unbound(self, module: Module, name: str) -> bool:
+        binders = module.binders(name)
+        lacking = bool(binders)
+        if binders and (
+            name not in module.lacking or not self.execution.leaves_unbound(name, binders, Frame(module))
+        ):
+            return False
+        for star in module.stars:
+            inner = self.tree.imported(module.path, absolute(star, module.name))
+            if inner is None:
+                return False
+            if inner.binders(name) or inner.stars:
+                lacking = True
+                if not self.unbound(inner, name):
+                    return False
+        return lacking and not module.elusive and not self.tree.has_submodule(module, name)
 
     def _call(self, node: ast.Call, frame: Frame) -> Any:
         function = self.value(node.func, frame)

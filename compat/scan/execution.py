@@ -8,7 +8,8 @@ import ast
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from compat.scan.frames import Frame, bound_names, target_names
+from compat.scan.bindings import bound_names, target_names
+from compat.scan.frames import Frame
 from compat.scan.modules import absolute
 from compat.scan.places import TryNode
 from compat.scan.values import UNKNOWN, Failure, Function, Path, catches, merged
@@ -54,6 +55,15 @@ class Execution:
             except (Failure, RecursionError):  # noqa: PERF203 -- the rest is not run
                 break
         return frame.names.get(name, UNKNOWN)
+
+    def leaves_unbound(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> bool:
+        """Return whether the top-level statements that may bind a name surely end without having done so."""
+        try:
+            for statement in statements:
+                self.statement(statement, frame)
+        except (Failure, RecursionError):
+            return False  # the module fails, not only what is taken from it
+        return name not in frame.names
 
     def called(self, function: Function, call: ast.Call, frame: Frame) -> Any:
         """Return what a call of a function of the tree returns.

@@ -4,9 +4,10 @@ import ast
 from functools import lru_cache
 from typing import NamedTuple
 
+from compat.scan.bindings import bound_names
 from compat.scan.evaluation import Evaluation
 from compat.scan.execution import handling, suppresses
-from compat.scan.frames import Frame, Module, bound_names
+from compat.scan.frames import Frame, Module
 from compat.scan.modules import absolute
 from compat.scan.places import FunctionNode, Place, TryNode
 from compat.scan.values import UNKNOWN, Failure, Path, catches
