@@ -25,6 +25,8 @@ from compat.symbols import import_statement
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 """Import name to the package whose releases are gone through: kernels come with sglang."""
 
+_VERSION = re.compile(rb"(?:vllm|sglang)(?:\.__version__|[\"']\s*\)|[ \t]+import[^\n]+__version__)")
+"""What asks for the release of a package: `vllm.__version__`, `version("vllm")`."""
 _BRANCH = re.compile(rb"^if (?!__name__\b)", re.MULTILINE)
 
 
@@ -90,7 +92,7 @@ class Analysis:
         if path not in self._clean:
             return True
         data = self.store.read(path)
-        return b"version" in data and _BRANCH.search(data) is not None
+        return _VERSION.search(data) is not None and _BRANCH.search(data) is not None
 
     def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
         judge = self.judges.get(AXES[module.partition(".")[0]])

@@ -94,11 +94,11 @@ def _common(ways: Sequence[set[str] | None]) -> set[str] | None:
 
 
 def _never_run(statement: ast.stmt) -> bool:
-    """Return whether a branch is for type checkers, or for no one: what it binds no one takes at run time."""
+    """Return whether a branch is for type checkers, scripts or no one: what it binds is not for importers."""
     if not isinstance(statement, ast.If):
         return False
     return isinstance(statement.test, ast.Constant) or any(
-        (isinstance(node, ast.Name) and node.id == "TYPE_CHECKING")
+        (isinstance(node, ast.Name) and node.id in ("TYPE_CHECKING", "__name__"))
         or (isinstance(node, ast.Attribute) and node.attr == "TYPE_CHECKING")
         for node in ast.walk(statement.test)
     )

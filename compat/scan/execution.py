@@ -6,6 +6,7 @@ import of anything that is not known to fail works.
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from compat.scan.bindings import bound_names, target_names
@@ -303,5 +304,6 @@ def _returns(statement: ast.stmt) -> bool:
     return any(isinstance(node, ast.Return | ast.Raise) for node in ast.walk(statement))
 
 
+@lru_cache(maxsize=1_000)
 def _yields(function: ast.FunctionDef) -> bool:
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))

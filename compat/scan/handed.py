@@ -16,6 +16,7 @@ from compat.scan.modules import absolute
 from compat.scan.places import Lines, Place, dotted, expressions, headers, statements
 from compat.scan.references import Reference
 from compat.scan.sources import Source
+from compat.scan.takes import known_as
 
 Named = Mapping[str, Sequence[Lack]]
 """What one module lacks, by name."""
@@ -124,11 +125,3 @@ class _Taking(NamedTuple):
         reference = Reference("reexport", (), (*module.split("."), name), node, place, module)
         for lack in self.names[name]:
             yield Taken(reference, lack, kind)
-
-
-def known_as(path: str) -> tuple[str, str]:
-    """Return the folder of a package, empty for another module, and the last part of a module's name."""
-    folder, _, file = path.rpartition("/")
-    if file == "__init__.py":
-        return f"{folder}/", folder.rpartition("/")[2]
-    return "", file.removesuffix(".py")

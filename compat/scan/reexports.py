@@ -6,11 +6,11 @@ from compat.index.world import MISSING
 from compat.scan.analysis import Analysis, Silenced
 from compat.scan.findings import Finding
 from compat.scan.frames import Module
-from compat.scan.handed import Named, known_as, taken
+from compat.scan.handed import Named, taken
 from compat.scan.judge import Trouble
 from compat.scan.lacks import Lacks
 from compat.scan.lookup import Outcome
-from compat.scan.mentions import TOPS
+from compat.scan.takes import Takes
 
 
 class Reexports:
@@ -46,24 +46,19 @@ class Reexports:
                     ahead.append(taker)
 
     def _takers(self, module: Module) -> dict[str, set[str]]:
-        """Return the files that may take names from a module, with the names: their bytes have both."""
-        names = {name.encode(): name for name in self._lacks.names(module)}
-        folder, stem = known_as(module.path)
-        known = f".{stem}" if stem in TOPS else stem  # `mine.vllm` is meant, and many name the other one
+        """Return the files that may take names from a module, with the names, as their bytes have it."""
+        names = self._lacks.names(module)
+        look = Takes(module.path, names)
         found: dict[str, set[str]] = {}
         for path in self._files if names else ():
             if path == module.path:
                 continue
             try:
-                data = self._analysis.store.read(path)
+                taken = look(path, self._analysis.store.read(path))
             except OSError:
                 continue
-            # Files of a package need not name it: `from . import x`.
-            if known.encode() in data or (folder and path.startswith(folder)):
-                everything = any(stem.encode() in line or line.endswith(b".") for line in _taken_whole(data))
-                mentioned = {names[word] for word in names if everything or word in data}
-                if mentioned:
-                    found[path] = mentioned
+            if taken:
+                found[path] = taken
         return found
 
     def _taken(self, file: Module, module: Module, names: Named) -> Iterator[Finding]:
@@ -79,11 +74,3 @@ class Reexports:
             self._analysis.note_broken(file.path, [trouble])
             if not silenced(trouble.rule, reference):
                 yield self._analysis.finding(source, trouble, lines, self._lacks.runs(lack, mask))
-
-
-def _taken_whole(data: bytes) -> Iterator[bytes]:
-    """Yield what stands before each `import *` on its line."""
-    at = data.find(b"import *")
-    while at >= 0:
-        yield data[data.rfind(b"\n", 0, at) + 1 : at].rstrip()
-        at = data.find(b"import *", at + 1)
