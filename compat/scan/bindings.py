@@ -2,8 +2,9 @@
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 
-from compat.scan.places import TryNode
+from compat.scan.places import FunctionNode, TryNode
 
 _COMPOUND = (ast.If, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, *TryNode)
 _BRANCHING = (ast.If, ast.With, *TryNode)
@@ -47,6 +48,27 @@ def target_names(target: ast.expr) -> list[str]:
     return [
         node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
+
+
+@lru_cache(maxsize=1_000)
+def local_names(function: FunctionNode) -> tuple[str, ...]:
+    """Return the parameters of a function and the names that it binds, but for `import vllm.x`.
+
+    That binds what an `import vllm` before it does.
+    """
+    arguments = function.args
+    every = (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.vararg,
+        arguments.kwarg,
+    )
+    names = [argument.arg for argument in every if argument is not None]
+    for statement in function.body:
+        if not isinstance(statement, ast.Import):
+            names += bound_names(statement)
+    return tuple(dict.fromkeys(names))
 
 
 def maybe_unbound(body: Sequence[ast.stmt]) -> frozenset[str]:

@@ -16,7 +16,8 @@ from compat.scan.execution import Execution
 from compat.scan.frames import Frame, Module, Tree
 from compat.scan.lookup import Lookup, Outcome
 from compat.scan.modules import absolute
-from compat.scan.values import UNKNOWN, Failure, Function, Path, merged, truth
+from compat.scan.objects import Objects
+from compat.scan.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -26,6 +27,7 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+_OPAQUE = (Path, Function, Class, Instance)
 _DEEPEST = 12
 """Calls in calls that are followed."""
 VERSION_MODULES = ("", ".version", "._version")
@@ -51,6 +53,7 @@ class Evaluation:
         self._given: dict[tuple[str, str], Any] = {}
         self._unbound: dict[tuple[str, str], bool] = {}
         self.execution = Execution(self)
+        self._objects = Objects(self.execution)
 
     def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
         """Return the value of an expression, `UNKNOWN` when it cannot be told.
@@ -64,7 +67,7 @@ class Evaluation:
             case ast.Name(id=name):
                 return self.name(name, frame)
             case ast.Attribute(value=inner, attr=attribute):
-                return self.attribute(self.value(inner, frame), attribute, frame)
+                return self._read(inner, attribute, frame)
             case ast.Call():
                 return self._call(node, frame)
             case ast.Compare():
@@ -94,6 +97,14 @@ class Evaluation:
             case ast.Lambda():
                 return Function(node, frame)
         return UNKNOWN
+
+    def _read(self, node: ast.expr, attribute: str, frame: Frame) -> Any:
+        value = self.value(node, frame)
+        if isinstance(node, ast.Name) and (value is UNKNOWN or isinstance(value, Class | Instance)):
+            stored = self._objects.of_module(frame.module, node.id, attribute)
+            if stored is not UNKNOWN:
+                return stored
+        return self.attribute(value, attribute, frame)
 
     def truth(self, node: ast.expr, frame: Frame) -> bool | None:
         """Return the truth of a test; what is behind a test that fails is not reached."""
@@ -130,6 +141,8 @@ class Evaluation:
         Raises:
             Failure: a module of the release has none of that name.
         """
+        if isinstance(value, Class | Instance):
+            return self._objects.attribute(value, name)
         if not isinstance(value, Path):
             return known.attribute(value, name)
         top, _, rest = value.text.partition(".")
@@ -223,6 +236,8 @@ class Evaluation:
         function = self.value(node.func, frame)
         if isinstance(function, Function):
             return self.execution.called(function, node, frame) if frame.depth < _DEEPEST else UNKNOWN
+        if isinstance(function, Class):
+            return Instance(function, plain=not (node.args or node.keywords))
         if function is UNKNOWN or any(isinstance(each, ast.Starred) for each in node.args):
             return UNKNOWN
         arguments = [self.value(each, frame) for each in node.args]
@@ -264,7 +279,7 @@ class Evaluation:
         return table
 
     def _item(self, value: Any, index: ast.expr, frame: Frame) -> Any:
-        if value is UNKNOWN or isinstance(value, Path | Function):
+        if value is UNKNOWN or isinstance(value, Path | Function | Class | Instance):
             return UNKNOWN
         try:
             if isinstance(index, ast.Slice):
@@ -301,7 +316,7 @@ def _compared(op: ast.cmpop, left: Any, right: Any) -> Any:
         if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
             return (left is right) == isinstance(op, ast.Is)
         return UNKNOWN
-    if isinstance(left, Path | Function) or isinstance(right, Path | Function):
+    if isinstance(left, _OPAQUE) or isinstance(right, _OPAQUE):
         return UNKNOWN
     try:
         if isinstance(op, ast.In | ast.NotIn):

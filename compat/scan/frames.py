@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
 
+from compat.scan.attributes import Store, stores
 from compat.scan.bindings import bound_names, maybe_unbound
 from compat.scan.modules import module_name
 from compat.scan.places import within
@@ -42,6 +43,11 @@ class Module:
     def stars(self) -> list[ast.ImportFrom]:
         """The `from … import *` of its top level, those in blocks left aside."""
         return [each for each in self.binders("*") if isinstance(each, ast.ImportFrom)]
+
+    @cached_property
+    def stores(self) -> dict[str, list[Store]]:
+        """The statements that assign to attributes, by the attribute's name."""
+        return stores(self.tree)
 
     @cached_property
     def elusive(self) -> bool:

@@ -223,6 +223,101 @@ GUARDED = {
         if compare("vllm", "<", "0.11"):
             import vllm.worker.worker
         """,
+    "an attribute of an object": """
+        import vllm
+        from packaging import version
+        class Engine:
+            def __init__(self, model):
+                self.model = model
+                self.new_vllm = version.parse(vllm.__version__) >= version.parse("0.11")
+            def load(self):
+                if not self.new_vllm:
+                    import vllm.worker.worker
+            def also(self):
+                return self.load() if self.new_vllm else __import__("vllm.worker.worker")
+        """,
+    "an attribute from a local variable": """
+        class Engine:
+            def __init__(this):
+                import vllm
+                version = tuple(map(int, vllm.__version__.split(".")[:2]))
+                this.old, this.version = version < (0, 11), version
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+                if self.version < (0, 11):
+                    import vllm.worker.worker
+        """,
+    "an attribute that an attempt sets": """
+        class Engine:
+            def __init__(self):
+                try:
+                    import vllm.worker.worker
+                    self.old = True
+                except ImportError:
+                    self.old = False
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "an attribute of a class": """
+        import vllm
+        class Engine:
+            _V = vllm.__version__
+            OLD = _V == "0.10.2"
+            def load(self):
+                if self.OLD:
+                    import vllm.worker.worker
+            @classmethod
+            def make(cls):
+                if cls.OLD:
+                    import vllm.worker.worker
+        def load():
+            if Engine.OLD:
+                import vllm.worker.worker
+        """,
+    "an attribute of a base": """
+        import vllm
+        class Base:
+            def __init__(self):
+                self.old = vllm.__version__ == "0.10.2"
+        class Engine(Base):
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "a property": """
+        import vllm
+        class Engine:
+            @property
+            def old(self):
+                return vllm.__version__ == "0.10.2"
+            def is_old(self, really=True):
+                return really and self.old
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+                if self.is_old():
+                    import vllm.worker.worker
+        """,
+    "a configuration": """
+        import vllm
+        from dataclasses import dataclass
+        @dataclass
+        class Config:
+            old: bool = vllm.__version__ == "0.10.2"
+        config = Config()
+        if config.old:
+            import vllm.worker.worker
+        """,
+    "a namespace": """
+        import vllm, types
+        flags = types.SimpleNamespace()
+        flags.old = vllm.__version__ == "0.10.2"
+        def load():
+            if flags.old:
+                import vllm.worker.worker
+        """,
     "a version that may be overridden": """
         import os
         from packaging.version import Version
@@ -297,6 +392,63 @@ UNGUARDED = {
                 import vllm.worker.worker
         except ImportError:
             pass
+        """,
+    "an attribute that is set twice": """
+        import vllm
+        class Engine:
+            def __init__(self):
+                self.old = vllm.__version__ == "0.10.2"
+            def force(self):
+                self.old = True
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "an attribute that is set from outside": """
+        import vllm
+        class Engine:
+            def __init__(self):
+                self.old = vllm.__version__ == "0.10.2"
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        engine = Engine()
+        engine.old = True
+        """,
+    "a field": """
+        import vllm
+        from dataclasses import dataclass
+        @dataclass
+        class Config:
+            old: bool = vllm.__version__ == "0.10.2"
+        config = Config(old=True)
+        if config.old:
+            import vllm.worker.worker
+        """,
+    "an attribute of another class": """
+        import vllm
+        class Engine:
+            def __init__(self):
+                self.old = vllm.__version__ == "0.10.2"
+        class Other:
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "an attribute that is set by itself": """
+        class Engine:
+            def __init__(self):
+                self.old = not self.old
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "a member": """
+        import enum, vllm
+        class Kind(enum.Enum):
+            OLD = 0
+        if Kind.OLD:
+            import vllm.worker.worker
         """,
     "the last alternative": """
         try:
