@@ -13,6 +13,7 @@ from compat.scan.findings import Finding, Run
 from compat.scan.fix.plan import refusal
 from compat.scan.frames import Module, Tree
 from compat.scan.judge import Judge, Trouble, faked
+from compat.scan.loads import Loads
 from compat.scan.lookup import Lookup, Span
 from compat.scan.lookup import runs as rows_of
 from compat.scan.mentions import TOPS
@@ -46,9 +47,11 @@ class Analysis:
         self.store = store or Files()
         self.tree = Tree(self._load)
         self.parsed = lru_cache(maxsize=256)(self._parse)
-        calls = Calls(self.tree, self.store.read, files)
+        every = list(files)
+        calls = Calls(self.tree, self.store.read, every)
+        loads = Loads(self.tree, self.store.read, every, calls)
         self.judges = {
-            package: Judge(Lookup(index, span), self.tree, calls) for package, span in spans.items()
+            package: Judge(Lookup(index, span), self.tree, calls, loads) for package, span in spans.items()
         }
         self.skipped: list[Skipped] = []
         self.broken: dict[tuple[str, str], int] = {}

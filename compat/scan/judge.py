@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from compat.scan.calls import Calls
 from compat.scan.evaluation import Evaluation
 from compat.scan.frames import Module, Tree
+from compat.scan.loads import Loads
 from compat.scan.lookup import Lookup, Outcome, Outcomes
 from compat.scan.places import Place, within
 from compat.scan.reach import Reach
@@ -35,11 +36,13 @@ class Judge:
         lookup: the package.
         tree: the modules of the scanned tree.
         calls: finds where functions are called.
+        loads: finds where modules are imported.
     """
 
-    def __init__(self, lookup: Lookup, tree: Tree, calls: Calls) -> None:
+    def __init__(self, lookup: Lookup, tree: Tree, calls: Calls, loads: Loads) -> None:
         self.lookup = lookup
         self._calls = calls
+        self._loads = loads
         self._evaluations = [Evaluation(lookup, place, tree) for place in range(len(lookup.span.positions))]
 
     def troubles(self, reference: Reference, module: Module) -> Iterator[Trouble]:
@@ -129,6 +132,8 @@ class Judge:
             if not reach.reached(reference.place) or reach.protected(reference.place, kind):
                 continue
             if function is not None and not self._calls.called(function, reach):
+                continue
+            if not self._loads.loaded(module, reach):
                 continue
             found |= 1 << place
         return found

@@ -518,6 +518,57 @@ def test_a_function_is_looked_for_in_other_files(tmp_path: Path, capsys: pytest.
     assert broken(tmp_path, capsys, source) == {5: BROKEN}
 
 
+CHOICE = "import vllm\nif vllm.__version__ == '0.10.2':\n    {}\n"
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "from mine import code",
+        "from mine.code import *",
+        "import mine.code as c",
+        "from . import code",
+        "from .code import x",
+        "load('mine.code.Thing')",
+        "from mine import between",
+    ],
+)
+def test_a_module_that_only_other_releases_import_breaks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], chosen: str
+) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text(CHOICE.format(chosen))
+    (package / "code.py").write_text(
+        "import vllm.worker.worker\n\n\ndef f():\n    import vllm.worker.worker\n"
+    )
+    if "between" in chosen:
+        (package / "between.py").write_text("from mine.code import x\n")
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("import mine.code\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN, 5: BROKEN}
+
+
+def test_a_module_that_nothing_imports_is_run_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "use.py").write_text(CHOICE.format("import coder, other"))
+    (tmp_path / "other.py").write_text("import vllm.worker.worker\nif __name__ == '__main__':\n    pass\n")
+    assert broken(tmp_path, capsys, "import vllm.worker.worker\n") == {1: BROKEN * 2}
+
+
+@pytest.mark.parametrize("first", ["code", "other"])
+def test_modules_that_import_one_another_are_told_when_one_of_them_is_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str
+) -> None:
+    (tmp_path / "other.py").write_text("import code\nimport vllm.worker.worker\n")
+    (tmp_path / "use.py").write_text(f"import {first}\n{CHOICE.format('import code, other')}")
+    source = "import other\nimport vllm.worker.worker\n"
+    assert broken(tmp_path, capsys, source) == {2: BROKEN * 2}
+    (tmp_path / "use.py").write_text(CHOICE.format("import code, other"))
+    assert broken(tmp_path, capsys, source) == {}
+
+
 @pytest.mark.parametrize("long", ["first", "second"])
 def test_the_files_that_may_call_a_function_are_all_asked_until_one_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], long: str
