@@ -24,6 +24,13 @@ def examine(options: Options, files: Sequence[str], candidates: Sequence[str], s
     """
     analysis = prepared(options, files, store)
     found = [finding for path in candidates for finding in analysis.findings(path)]
+    lacking = analysis.lacking(candidates)
+    if lacking:
+        from compat.scan.reexports import Reexports
+
+        order = {path: number for number, path in enumerate(files)}
+        found += Reexports(analysis, files).findings(lacking)
+        found.sort(key=lambda each: (order[each.path], each.line, each.column))
     known = _known(options)
     findings = tuple(
         finding for finding in located(found) if finding.rule in options.select and not known(finding)
