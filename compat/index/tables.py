@@ -1,18 +1,18 @@
 """The tables of the index file: opened read-only, texts and branches decoded."""
 
+import _sqlite3 as sqlite3  # the package around it loads datetime, for adapters of no use here
 import json
-import sqlite3
+import os
 import weakref
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from compat import guards
 from compat.errors import IntegrityError
 from compat.guards import ALWAYS, Guard
 from compat.index.branch import Branch
+from compat.index.file import SCHEMA_VERSION, SHIPPED, unpacked
 from compat.index.rows import Row
-from compat.index.store import SCHEMA_VERSION, SHIPPED, unpacked
 from compat.symbols import KINDS, STATUSES, location
 
 _BISECTION = """
@@ -34,10 +34,13 @@ class Tables:
         IntegrityError: there is no such file, or it is no index of this version.
     """
 
-    def __init__(self, path: Path = SHIPPED) -> None:
-        if not path.is_file():
+    def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
+        if not os.path.isfile(path):  # noqa: PTH113 -- pathlib takes too long
             raise IntegrityError(f"{path}: the index is missing; run `python -m compat.index build`")
-        address = f"{path.as_uri()}?mode=ro&immutable=1"
+        # As SQLite's page on URI filenames asks for.
+        whole = os.path.abspath(path)  # noqa: PTH100
+        escaped = whole.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        address = f"file://{escaped}?mode=ro&immutable=1"
         # Whichever thread lets go of the index closes it.
         self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
         weakref.finalize(self, self._database.close)

@@ -129,6 +129,7 @@ class Analysis:
             runs=told,
             form=reference.form,
             function=function.name if function else None,
+            code=lines[node.lineno - 1],
             cell=None if cell is None else (cell.number, cell.line),
         )
         return found._replace(fixable=trouble.rule != "CPT004" and not refusal(found))
