@@ -1,7 +1,7 @@
-"""Runs inside an installed pair: executes the code around import statements, and prints what becomes of each.
+"""Runs inside an installed pair: executes the code around import statements, and tells what becomes of each.
 
-Needs the standard library alone. Input: JSON, a list of `[folder, path, line, function]`: the module's code is
-executed, statement by statement; for an import in a function, then what stands in the function before it.
+Needs the standard library alone. Input: JSON, a list of `[folder, path, line, function]`. The module's code
+is executed, statement by statement; for an import in a function, what stands there before it as well.
 What the tree needs beside vllm and sglang, and this environment does not have, is replaced by stand-ins; what
 depends on the truth of one cannot be told. Output: `uncaught ERROR`, `caught`, `unreached`, `fine`, or
 `unknown WHY`.
@@ -76,7 +76,7 @@ def outcome(folder: str, path: str, line: int, function: str) -> str:
     with open(path, "rb") as file:  # noqa: PTH123
         tree = ast.parse(file.read(), path)
     names = _module(folder, path)
-    builtins.__import__ = _Importer(folder, names, path).import_
+    builtins.__import__ = _Importer(folder, names, path).import_  # type: ignore[assignment]
     trace = Trace(path, line)
     sys.settrace(trace)
     for statement in tree.body:
@@ -126,12 +126,15 @@ def _in_function(  # noqa: PLR0917
         arguments.kwarg,
     ]
     parameters = ast.arguments([], [ast.arg(each.arg) for each in every if each], None, [], [], None, [])
-    called = ast.FunctionDef("_section", parameters, body or [ast.Pass()], [], None, lineno=1, col_offset=0)
+    called = type(inner)("_section", parameters, body or [ast.Pass()], [], None, lineno=1, col_offset=0)
     module = ast.fix_missing_locations(ast.Module([called], []))
     trace.seen = trace.raised = ""
     try:
         exec(compile(module, path, "exec"), names)  # noqa: S102
-        names["_section"](*(Stand for each in every if each))
+        running = names["_section"](*(Stand for each in every if each))
+        if isinstance(inner, ast.AsyncFunctionDef):
+            with contextlib.suppress(StopIteration):
+                running.send(None)
     except CannotTell:
         return "unknown it depends on what the function is called with"
     except BaseException as error:  # noqa: BLE001
@@ -140,13 +143,16 @@ def _in_function(  # noqa: PLR0917
 
 
 def _until(block: list[ast.stmt], line: int) -> tuple[list[ast.stmt], bool]:
-    """Return what of a block has to do with whether a line is reached, up to that line, and if it is in it."""
+    """Return what of a block decides whether a line is reached, up to it, and whether the line is in it."""
     kept: list[ast.stmt] = []
     for statement in block:
         if not statement.lineno <= line <= (statement.end_lineno or 0):
             if statement.lineno > line:
                 break
-            if isinstance(statement, ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign | ast.Assert) or (isinstance(statement, ast.If | ast.Try) and _leaves(statement)):
+            plain = isinstance(
+                statement, ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign | ast.Assert
+            )
+            if plain or (isinstance(statement, ast.If | ast.Try) and _leaves(statement)):
                 kept.append(statement)
             continue
         if isinstance(statement, ast.Try) and any(each.lineno <= line for each in statement.handlers):

@@ -5,12 +5,12 @@
 Three draws, all seeded, from everything that the folders ask of the releases in that environment:
 
 1. what is found to be broken, executed;
-2. all references, fine and broken, executed with no guard around them: precision and recall;
+2. all that is asked for, fine or broken, executed with no guard around it: precision and recall;
 3. import statements as they stand, with the module's code up to them: whether the environment gets to them,
    and whether what fails there is caught (see `scan_sections.py`).
 
-Each is executed in a process of its own, forked from one that has loaded both packages. What fails for want of
-something else on this machine (a driver, a library) is counted apart.
+Each is executed in a process of its own, forked from one that has loaded both packages. What fails for want
+of something else on this machine (a driver, a library) is counted apart.
 """
 
 import argparse
@@ -88,9 +88,9 @@ def main() -> int:
     draw = random.Random(arguments.seed)  # noqa: S311 -- a draw that can be repeated
     told = [claim for claim in claims if claim.told]
     _bare("findings", arguments, draw.sample(told, min(arguments.sample, len(told))), len(told))
-    _bare(
-        "all references", arguments, draw.sample(claims, min(4 * arguments.sample, len(claims))), len(claims)
-    )
+    different = list({claim.target: claim for claim in claims}.values())
+    drawn = draw.sample(different, min(4 * arguments.sample, len(different)))
+    _bare("all that is asked for", arguments, drawn, len(different))
     _guarded(arguments, claims, draw)
     return 0
 
@@ -105,12 +105,12 @@ def _claims(folder: str, versions: dict[str, str]) -> Iterator[Claim]:
         try:
             if mentioned(path, read(path)):
                 yield from _of_file(analysis, path, folder)
-        except (OSError, Unreadable):
+        except (OSError, Unreadable):  # noqa: PERF203 -- one file does not stop the rest
             continue
 
 
 def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
-    told = {(each.line, each.statement) for each in analysis.findings(path) if each.level == "error"}
+    told = {(each.line, each.statement) for each in analysis.examined(path).findings if each.level == "error"}
     tree = analysis._tree.module(path)  # noqa: SLF001
     for reference in analysis.references(path):
         judge = analysis.judges.get(AXES[reference.top])
@@ -193,7 +193,7 @@ def _guarded(arguments: argparse.Namespace, claims: Sequence[Claim], draw: rando
 
 
 def _section_verdict(found: Sequence[Claim], outcome: str) -> str:
-    """Return `right`, `wrong`, `environment`, or `not told` when the section does not run without its callers."""
+    """Return `right`, `wrong`, `environment`, or `not told`: the code does not run without its callers."""
     what, _, why = outcome.partition(" ")
     if what == "unknown":
         return "not told"

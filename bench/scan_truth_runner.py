@@ -76,7 +76,7 @@ def resolved(module: str, rest: list[str]) -> object:
         try:
             value = getattr(value, part)
         except AttributeError:
-            if not isinstance(value, types.ModuleType):
+            if type(value) is not types.ModuleType:  # vllm's stand-in for triton is of another type
                 raise OfAnObject from None
             try:
                 value = importlib.import_module(path)

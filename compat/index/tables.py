@@ -15,14 +15,6 @@ from compat.index.file import SCHEMA_VERSION, SHIPPED, unpacked
 from compat.index.rows import Row
 from compat.symbols import KINDS, STATUSES, location
 
-_BISECTION = """
-    WITH RECURSIVE ends (low, high) AS (
-        SELECT 1, ?1 UNION ALL
-        SELECT CASE WHEN name < ?2 THEN id + 1 ELSE low END, CASE WHEN name < ?2 THEN high ELSE id END
-        FROM ends JOIN {table} ON id = (low + high) / 2 WHERE low < high)
-    SELECT id FROM {table} WHERE id = (SELECT low FROM ends WHERE low = high) AND name = ?2"""
-"""Names are numbered in their order, which saves an index; this way to one costs a single query."""
-
 
 class Tables:
     """The index file, opened read-only.
@@ -50,6 +42,7 @@ class Tables:
             raise IntegrityError(f"{path}: {error}; install this package again") from None
         if version != SCHEMA_VERSION:
             raise IntegrityError(f"{path}: index format {version}, expected {SCHEMA_VERSION}; build it again")
+        self._database.execute(f"PRAGMA mmap_size = {1 << 28}")  # no page is read and copied
         self.packages: dict[str, int] = {}
         self.owners: dict[str, list[str]] = {}
         for number, name, imports in self._rows("SELECT id, name, imports FROM packages ORDER BY name"):
@@ -61,6 +54,7 @@ class Tables:
             for table in ("modules", "names")
         }
         self.number = lru_cache(maxsize=200_000)(self._find_number)
+        self._name = lru_cache(maxsize=200_000)(self._read_name)
         self._text = lru_cache(maxsize=200_000)(self._read_text)
         self._guard = lru_cache(maxsize=None)(self._read_guard)
 
@@ -95,8 +89,18 @@ class Tables:
 
     def _find_number(self, table: str, text: str) -> int | None:
         """Return the number of a module or name; None when the index has none of that text."""
-        query = _BISECTION.format(table=table)
-        return next((number for (number,) in self._rows(query, self._sizes[table], text)), None)
+        low, high = 1, self._sizes[table]
+        while low < high:  # names are numbered in their order, which saves an index
+            middle = (low + high) // 2
+            if self._name(table, middle) < text:
+                low = middle + 1
+            else:
+                high = middle
+        return low if high and self._name(table, low) == text else None
+
+    def _read_name(self, table: str, number: int) -> str:
+        ((name,),) = self._rows(f"SELECT name FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
+        return str(name)
 
     def _read_text(self, table: str, column: str, number: int) -> str:
         ((text,),) = self._rows(f"SELECT {column} FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from compat.index.reader import Index
 from compat.scan.calls import Calls
@@ -25,6 +26,14 @@ AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sg
 """Import name to the package whose releases are gone through: kernels come with sglang."""
 
 
+class Examined(NamedTuple):
+    """One file, looked into."""
+
+    findings: list[Finding]
+    skipped: Skipped | None = None
+    """Why it could not be."""
+
+
 class Analysis:
     """Finds what breaks in files.
 
@@ -45,7 +54,6 @@ class Analysis:
         self.judges = {
             package: Judge(Lookup(index, span), self._tree, calls) for package, span in spans.items()
         }
-        self.skipped: list[Skipped] = []
 
     def check(self, path: str, data: bytes) -> list[Finding]:
         """Return the findings in what could become of a file.
@@ -55,19 +63,19 @@ class Analysis:
         """
         return self._of(parse(path, data))
 
-    def findings(self, path: str) -> list[Finding]:
-        """Return the findings of one file; what cannot be read is told in `skipped`."""
+    def examined(self, path: str) -> Examined:
+        """Return what is found in a file."""
         try:
             if path.endswith(".py") and clean(self._store.read(path), self._works):
-                return []
-            return self._of(self._parsed(path))
+                return Examined([])
+            return Examined(self._of(self._parsed(path)))
         except Unreadable as error:
-            self.skipped.append(Skipped(path, str(error)))
+            reason = str(error)
         except OSError as error:
-            self.skipped.append(Skipped(path, error.strerror or str(error)))
+            reason = error.strerror or str(error)
         except RecursionError:
-            self.skipped.append(Skipped(path, "nested too deeply to be read"))
-        return []
+            reason = "nested too deeply to be read"
+        return Examined([], Skipped(path, reason))
 
     def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
         judge = self.judges.get(AXES[module.partition(".")[0]])

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from compat.index.reader import Index
 from compat.scan import spans
-from compat.scan.analysis import Analysis, located
+from compat.scan.analysis import Analysis, Examined, located
 from compat.scan.discovery import Files
 from compat.scan.findings import Finding
 from compat.scan.lookup import Span
 from compat.scan.options import Options
 from compat.scan.pins import pinned, project_root
 from compat.scan.report import Releases, Report
+from compat.scan.shares import shared
 
 
 def examine(options: Options, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
@@ -22,15 +23,23 @@ def examine(options: Options, files: Sequence[str], candidates: Sequence[str], s
         candidates: those to be looked into.
         store: reads them.
     """
-    analysis = prepared(options, files, store)
-    found = [finding for path in candidates for finding in analysis.findings(path)]
+    chosen: list[Span] = []
+
+    def work(paths: Iterator[str]) -> list[Examined]:
+        analysis = prepared(options, files, store)
+        chosen[:] = [judge.lookup.span for judge in analysis.judges.values()]
+        return [analysis.examined(path) for path in paths]
+
+    examined = shared(work, candidates, [len(store.read(path)) for path in candidates])
     known = _known(options)
     findings = tuple(
-        finding for finding in located(found) if finding.rule in options.select and not known(finding)
+        finding
+        for finding in located(finding for each in examined for finding in each.findings)
+        if finding.rule in options.select and not known(finding)
     )
-    chosen = [judge.lookup.span for judge in analysis.judges.values()]
+    skipped = tuple(each.skipped for each in examined if each.skipped)
     told = tuple(Releases(span.package, span.versions, span.source) for span in chosen)
-    return Report(findings, tuple(analysis.skipped), told, len(files), len(candidates))
+    return Report(findings, skipped, told, len(files), len(candidates))
 
 
 def prepared(options: Options, files: Sequence[str], store: Files) -> Analysis:

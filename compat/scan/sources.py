@@ -36,7 +36,7 @@ def parse(path: str, data: bytes) -> Source:
     Raises:
         Unreadable: it cannot be parsed.
     """
-    cells: "tuple[Cell, ...]" = ()
+    cells: tuple[Cell, ...] = ()
     if path.endswith(".ipynb"):
         from compat.scan.notebooks import code_of
 
