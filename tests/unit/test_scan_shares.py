@@ -62,13 +62,15 @@ def test_little_work_is_done_here() -> None:
 def test_what_a_killed_process_had_taken_is_done_here() -> None:
     reader, writer = os.pipe()
 
+    waited: list[bytes] = []
+
     def work(paths: Iterator[str]) -> list[tuple[str, int]]:
-        if os.getpid() == HERE:
-            os.read(reader, 1)
-        else:
+        if os.getpid() != HERE:
             next(paths)
             os.write(writer, b".")
             os.kill(os.getpid(), signal.SIGKILL)
+        elif not waited:  # what is left is done by a second call
+            waited.append(os.read(reader, 1))
         return doubled(paths)
 
     done = shared(work, PATHS, SIZES)
