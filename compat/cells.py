@@ -134,6 +134,10 @@ class Outcome:
     seconds: float = 0.0
     peak_bytes: int = 0
     """What the environment with everything written during the run took on the disk."""
+    shared_bytes: int = 0
+    """What uv's cache and all environments took together at its end; 0 where no budget was to be kept."""
+    budget_bytes: int = 0
+    """What they were allowed to take; 0 for no limit."""
     started: str = ""
     """UTC, ISO 8601."""
 
@@ -209,6 +213,8 @@ def _rebuild(document: dict[str, Any]) -> Outcome:
     content["agreed"] = {str(key): int(value) for key, value in document["agreed"].items()}
     content["seconds"] = float(document["seconds"])
     content["peak_bytes"] = int(document["peak_bytes"])
+    for key in ("shared_bytes", "budget_bytes"):
+        content[key] = int(document.get(key, 0))
     content["machine"] = {str(key): str(value) for key, value in document["machine"].items()}
     return Outcome(**content)
 

@@ -63,13 +63,20 @@ def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
 
 def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     pairs = matrix.select(arguments.ids)
-    options = replace(_options(arguments, reports), given=_given(arguments, pairs))
+    beside = (
+        tuple(pair for pair in matrix.select(arguments.beside) if pair not in pairs)
+        if arguments.beside
+        else ()
+    )
+    options = replace(_options(arguments, reports), given=_given(arguments, pairs), beside=beside)
     if arguments.engine == "ray":
         from compat.matrix import ray_engine
 
-        engine = ray_engine.Engine(address=arguments.address, root=arguments.matrix.parent.resolve())
+        root = arguments.matrix.parent.resolve()
+        there = Shipped(Path("locks"))  # a task runs in the project that was sent
+        engine = ray_engine.Engine(address=arguments.address, root=root, sources=there)
         options = replace(options, envs=arguments.envs or NODE_ENVS)
-        outcomes = ray_engine.run_on_ray(pairs, Shipped(Path("locks")), options, engine)
+        outcomes = ray_engine.run_on_ray(pairs, Shipped(root / "locks"), options, engine)
     elif arguments.address:
         raise UsageError("--address is for --engine ray")
     else:
@@ -259,6 +266,10 @@ def _parser() -> cli.Parser:
             added.add_argument(
                 "--max-disk", type=_bytes, metavar="SIZE",
                 help="what uv's cache and the environments may take together, such as 60GB (default: all)",
+            )  # fmt: skip
+            added.add_argument(
+                "--beside", nargs="+", metavar="ID",
+                help="other pairs of the same run, in processes of their own: they share --max-disk",
             )  # fmt: skip
             added.add_argument(
                 "--limit", type=_seconds, default=LIMIT, metavar="S",

@@ -15,6 +15,7 @@ from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationEr
 from compat.expectation import ModuleExpectation
 from compat.locks import Lock
 from compat.matrix import kernels, known, prepare, uv
+from compat.matrix.disk import used_bytes
 from compat.matrix.environment import Plan
 from compat.matrix.facts import ModuleFact
 from compat.matrix.given import Given
@@ -52,7 +53,11 @@ class Job:
     level: Level = Level.IMPORT
     limit: float = LIMIT
     """Seconds for the whole cell, after which all that it has started is ended."""
+    retries: int | None = None
+    """See `Watcher.retries`."""
     keep: bool = False
+    max_disk: int | None = None
+    """Bytes that uv's cache and all environments may take together."""
     given: Given | None = None
     """The environment to look into, which stays as it is; None: one is installed for the cell."""
 
@@ -75,11 +80,11 @@ def run_cell(job: Job) -> Outcome:
     """
     begun = time.monotonic()
     outcome = _begun(job)
-    # An old outcome must not be taken for the new one if this run is interrupted.
-    (job.folder / "outcome.json").unlink(missing_ok=True)
     # An environment that was kept for another run is not to be mixed up with what a given one writes.
     name = job.pair.id if job.given is None else f"{job.pair.id}+given"
     with claimed(job.envs, name, job.lock.digest) as space:
+        # An old outcome must not be taken for the new one if this run is interrupted.
+        (job.folder / "outcome.json").unlink(missing_ok=True)
         try:
             outcome = _checked(job, space, outcome, begun + job.limit)
         except OutOfTimeError as error:
@@ -90,6 +95,9 @@ def run_cell(job: Job) -> Outcome:
         except OSError as error:
             outcome = replace(outcome, state=State.BLOCKED, reason=cli.disk_message(error))
         outcome = replace(outcome, peak_bytes=space.used_bytes())
+        if job.max_disk is not None and job.uv is not None:  # walking the cache takes seconds
+            shared = used_bytes(uv.cache_folder(job.uv), job.envs)
+            outcome = replace(outcome, shared_bytes=shared, budget_bytes=job.max_disk)
         space.clear()
         with files.replacing(job.folder / "log.txt") as part:
             shutil.copyfile(space.log_path, part)
@@ -149,6 +157,7 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
         until=until,
         variables=ready.variables,
         probe=ready.probe,
+        retries=job.retries,
     )
     machine = watcher.machine()
     cuda = bool(machine.get("cuda"))
