@@ -1,0 +1,126 @@
+"""The tables of docs/quant.md, from what was measured: `python bench/gpu_table.py`."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+PACKAGES = ("sglang", "vllm")
+ROWS = (1, 16, 64, 512, 4096)
+REASONS = {
+    "takes activations in float16 only": 1,
+    "c10::Half": 1,
+    "no class of it reads": 2,
+    "size of scales_a is not matched": 3,
+}
+"""What a refusal says, and the note below the table that tells more."""
+
+EARLIER = "*"
+"""Marks what was measured with an earlier state of the tests."""
+
+Records = Sequence[dict[str, Any]]
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return one of the files of `docs/results/`."""
+    found: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    return found
+
+
+def exactness(document: dict[str, Any]) -> list[str]:
+    """Return the table of what ran in which release, and how far it was from float64."""
+    records = [each for each in document["records"] if each["test"].startswith("the_right_kernel")]
+    columns = [
+        (package, release)
+        for package in PACKAGES
+        for release in sorted({each[package] for each in records}, key=_version)
+    ]
+    lines = [_row(["Scheme", "dtype", *(f"{package} {release}" for package, release in columns)])]
+    lines.append("|" + "---|" * (2 + len(columns)))
+    for scheme in dict.fromkeys(_order(records)):
+        for dtype, short in (("bfloat16", "bf16"), ("float16", "fp16")):
+            cells = []
+            for package, release in columns:
+                here = [
+                    each
+                    for each in records
+                    if each["back_end"] == package
+                    and (each[package], each["scheme"], each["dtype"]) == (release, scheme, dtype)
+                ]
+                cells.append(_cell(here))
+            lines.append(_row([f"`{scheme}`", short, *cells]))
+    return lines
+
+
+def _order(records: Records) -> list[str]:
+    kinds = ("unquantized", "fp8", "gptq", "awq", "block-int8", "w8a8")
+    return sorted(
+        {str(each["scheme"]) for each in records},
+        key=lambda label: ([label.startswith(kind) for kind in kinds].index(True), label),
+    )
+
+
+def _cell(records: Records) -> str:
+    ran = [
+        f"`{each['way']}` {max(each['errors'].values()):.1e}{EARLIER if each.get('earlier') else ''}"
+        for each in records
+        if each["outcome"] == "passed"
+    ]
+    if ran:
+        return ", ".join(ran)
+    if not records:
+        return "not in the data"
+    told = {note for each in records for says, note in REASONS.items() if says in each["reason"]}
+    return "refused " + ", ".join(f"[{note}]" for note in sorted(told))
+
+
+def speed(document: dict[str, Any]) -> list[str]:
+    """Return the table of device time, relative to bf16 and to the floor; medians over the shapes."""
+    ran = [each for each in document["records"] if each["outcome"] == "ran"]
+    lines = [_row([document["back_end"], *(f"M = {rows}" if rows == 1 else str(rows) for rows in ROWS)])]
+    lines.append("|" + "---|" * (1 + len(ROWS)))
+    for scheme in dict.fromkeys(each["scheme"] for each in ran):
+        cells = []
+        for rows in ROWS:
+            here = [each for each in ran if (each["scheme"], each["m"]) == (scheme, rows)]
+            to_bf16 = statistics.median(each["layer_device_us"] / each["bf16_device_us"] for each in here)
+            to_floor = statistics.median(each["layer_device_us"] / each["floor_us"] for each in here)
+            cells.append(f"{to_bf16:.2f} / {to_floor:.1f}")
+        lines.append(_row([f"`{scheme}`", *cells]))
+    return lines
+
+
+def above_direct(document: dict[str, Any]) -> list[str]:
+    """Return the table of the host's part: microseconds above the method called directly, medians."""
+    ran = [each for each in document["records"] if each["outcome"] == "ran"]
+    lines = []
+    for what, name in (("layer_us", "this layer"), ("package_us", "the package's own layer")):
+        over = [
+            statistics.median(each[what] - each["direct_us"] for each in ran if each["m"] == rows)
+            for rows in ROWS
+        ]
+        lines.append(_row([document["back_end"], name, *(f"{each:.1f}" for each in over)]))
+    return lines
+
+
+def tables() -> list[str]:
+    """Return the lines of all tables."""
+    documents = [read(f"bench-gpu-h100-{package}.json") for package in PACKAGES]
+    lines = exactness(read("quant-h100.json"))
+    for document in documents:
+        lines += ["", *speed(document)]
+    return [*lines, "", *(line for document in documents for line in above_direct(document))]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
+
+
+if __name__ == "__main__":
+    print("\n".join(tables()))
