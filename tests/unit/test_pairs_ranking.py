@@ -54,7 +54,7 @@ def test_the_known_pairs_clash_as_they_are_known_to(index: Index) -> None:
 
 
 def test_a_release_that_names_its_partner_is_ranked_with_it(index: Index) -> None:
-    """sglang 0.3.0 asks for vllm 0.5.5 itself; another one takes an override, which is the pair's own word."""
+    """What sglang 0.3.0 itself asks for is vllm 0.5.5; another one is the pair's own word, an override."""
     _, partners = rank(index, SGLANG, "0.3.0", "3.11")
     assert str(partners[0].candidate) == "vllm 0.5.5"
     assert partners[0].clashes == ()
