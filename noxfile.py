@@ -115,7 +115,10 @@ def matrix(session: nox.Session, pair: str) -> None:
         session.notify("summary", posargs=_only(session.posargs, "--reports"))
     except ValueError:
         session.log("running in parallel: `nox -s summary` tells of all pairs")
-    beside = ["--beside", *chosen] if len(chosen) > 1 and "--max-disk" in " ".join(session.posargs) else []
+    # In parallel each pair has a nox of its own, which does not know the others: all of the matrix may be.
+    others = PAIRS if getattr(session, "parallel", False) else chosen
+    limited = any(each.startswith("--max-disk") for each in session.posargs)
+    beside = ["--beside", *others] if limited and len(others) > 1 else []
     session.run(
         *command,
         "run",
