@@ -75,6 +75,13 @@ def bench_install(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench_matrix(session: nox.Session) -> None:
+    """Measure the matrix serially against two cells at a time (`-- --help`)."""
+    session.install("-e", ".[matrix]", "nox[uv]")
+    session.run("python", "bench/matrix.py", *session.posargs)
+
+
+@nox.session(default=False)
 def ray(session: nox.Session) -> None:
     """Run the matrix on a Ray cluster of this machine, and kill one of its nodes."""
     session.install("-e", ".[dev,ray]")
