@@ -94,9 +94,12 @@ def test_two_runs_at_once_do_not_meet_in_one_pair(house: Path, running: Running)
     write_for(house, other)
     promise = house / "envs" / f"{budget.PREFIX}tiny"
     before = promise.read_text()
+    outcome_path(house).parent.mkdir(parents=True)
+    outcome_path(house).write_text("the first run's")
     with pytest.raises(UsageError, match="tiny: another run is at work"):
         run.run_pairs([pair(), other], AnyPair(house / "locks"), replace(options(house), max_disk=10**9))
     assert promise.read_text() == before
+    assert outcome_path(house).read_text() == "the first run's"
     assert (house / "envs" / "tiny" / "env").is_dir()
     assert (house / "reports" / "other-import" / "outcome.json").exists()
     assert running.process.poll() is None
