@@ -11,7 +11,7 @@ TOPS = ("vllm", "sglang", "sgl_kernel")
 _TOPS = tuple(top.encode() for top in TOPS)
 _GAP = rb"(?:[ \t\f]|\\\r?\n)*"
 _IN_CODE = re.compile(
-    rb"(?:\s|\\\r?\n)*\.(?:\s|\\\r?\n)*\w|" + _GAP + rb"(?:import\b|as\b|\)*,\s*[rbRB]?[\"'])"
+    rb"(?:\s|\\\r?\n)*\.(?:\s|\\\r?\n)*[\w\x80-\xff]|" + _GAP + rb"(?:import\b|as\b|\)*,\s*[rbRB]?[\"'])"
 )
 """What follows the name where it is more than a word: a path, an import, or a call with the name of an
 attribute (`getattr(vllm, "x")`)."""
