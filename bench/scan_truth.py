@@ -111,7 +111,7 @@ def _claims(folder: str, versions: dict[str, str]) -> Iterator[Claim]:
 
 def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
     told = {(each.line, each.statement) for each in analysis.examined(path).findings if each.level == "error"}
-    tree = analysis._tree.module(path)  # noqa: SLF001
+    tree = analysis.tree.module(path)
     for reference in analysis.references(path):
         judge = analysis.judges.get(AXES[reference.top])
         if judge is None or tree is None or reference.form == "table":

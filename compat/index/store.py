@@ -83,19 +83,18 @@ class ReleaseRow:
 
     @property
     def torch(self) -> str | None:
-        """The version of torch that it pins, when it pins one."""
+        """The version of torch that it pins: without an extra, else the highest of any extra, else None."""
         from packaging.requirements import Requirement  # readers of the index need not load it
         from packaging.version import Version
 
-        requirements = (Requirement(line) for line in self.requires_dist)
-        pins = {
-            specifier.version
-            for requirement in requirements
-            if requirement.name == "torch"
-            for specifier in requirement.specifier
-            if specifier.operator == "=="
-        }
-        return max(pins, key=Version) if pins else None
+        requirements = [Requirement(line) for line in self.requires_dist]
+        torch = [requirement for requirement in requirements if requirement.name == "torch"]
+        plain = [each for each in torch if each.marker is None or "extra" not in str(each.marker)]
+        for asked in (plain, torch):
+            pins = {pin.version for each in asked for pin in each.specifier if pin.operator == "=="}
+            if pins:
+                return max(pins, key=Version)
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

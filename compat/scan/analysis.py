@@ -1,6 +1,7 @@
 """From files to findings: each is parsed once, its references judged, and what silences them heeded."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -9,10 +10,11 @@ from compat.index.reader import Index
 from compat.scan.calls import Calls
 from compat.scan.causes import runs
 from compat.scan.discovery import Files, Skipped, Unreadable
-from compat.scan.findings import Finding
+from compat.scan.findings import Finding, Run
 from compat.scan.fix.plan import refusal
 from compat.scan.frames import Module, Tree
 from compat.scan.judge import Judge, Trouble, faked
+from compat.scan.loads import Loads
 from compat.scan.lookup import Lookup, Span
 from compat.scan.lookup import runs as rows_of
 from compat.scan.mentions import TOPS
@@ -25,6 +27,10 @@ from compat.symbols import import_statement
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 """Import name to the package whose releases are gone through: kernels come with sglang."""
 
+_VERSION = re.compile(rb"(?:vllm|sglang)(?:\.__version__|[\"']\s*\)|[ \t]+import[^\n]+__version__)")
+"""What asks for the release of a package: `vllm.__version__`, `version("vllm")`."""
+_BRANCH = re.compile(rb"^if (?!__name__\b)", re.MULTILINE)
+
 
 class Examined(NamedTuple):
     """One file, looked into."""
@@ -32,6 +38,10 @@ class Examined(NamedTuple):
     findings: list[Finding]
     skipped: Skipped | None = None
     """Why it could not be."""
+    broken: tuple[tuple[str, int], ...] = ()
+    """Packages, each with the releases in which the file cannot be imported itself."""
+    lacking: bool = False
+    """Whether it may leave a top-level name unbound."""
 
 
 class Analysis:
@@ -47,13 +57,17 @@ class Analysis:
     def __init__(
         self, index: Index, spans: Mapping[str, Span], files: Iterable[str], store: Files | None = None
     ) -> None:
-        self._store = store or Files()
-        self._tree = Tree(self._load)
-        self._parsed = lru_cache(maxsize=256)(self._parse)
-        calls = Calls(self._tree, self._store.read, files)
+        self.store = store or Files()
+        self.tree = Tree(self._load)
+        self.parsed = lru_cache(maxsize=256)(self._parse)
+        every = list(files)
+        calls = Calls(self.tree, self.store.read, every)
+        loads = Loads(self.tree, self.store.read, every, calls)
         self.judges = {
-            package: Judge(Lookup(index, span), self._tree, calls) for package, span in spans.items()
+            package: Judge(Lookup(index, span), self.tree, calls, loads) for package, span in spans.items()
         }
+        self.broken: dict[tuple[str, str], int] = {}
+        """File and package to the releases in which the file itself cannot be imported."""
 
     def check(self, path: str, data: bytes) -> list[Finding]:
         """Return the findings in what could become of a file.
@@ -66,9 +80,11 @@ class Analysis:
     def examined(self, path: str) -> Examined:
         """Return what is found in a file."""
         try:
-            if path.endswith(".py") and clean(self._store.read(path), self._works):
-                return Examined([])
-            return Examined(self._of(self._parsed(path)))
+            if path.endswith(".py") and clean(self.store.read(path), self._works):
+                return Examined([], lacking=self._branches(path) and self._lacking(path))
+            found = self._of(self.parsed(path))
+            broken = tuple((name, mask) for name in self.judges if (mask := self.broken.get((path, name))))
+            return Examined(found, broken=broken, lacking=self._lacking(path))
         except Unreadable as error:
             reason = str(error)
         except OSError as error:
@@ -76,6 +92,16 @@ class Analysis:
         except RecursionError:
             reason = "nested too deeply to be read"
         return Examined([], Skipped(path, reason))
+
+    def _lacking(self, path: str) -> bool:
+        """Return whether a file may leave a top-level name unbound."""
+        module = self.tree.module(path) if path.endswith(".py") else None
+        return module is not None and bool(module.lacking)
+
+    def _branches(self, path: str) -> bool:
+        """Return whether it may do so by a test of a release, as far as its bytes tell."""
+        data = self.store.read(path)
+        return _VERSION.search(data) is not None and _BRANCH.search(data) is not None
 
     def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
         judge = self.judges.get(AXES[module.partition(".")[0]])
@@ -88,7 +114,7 @@ class Analysis:
             Unreadable: it cannot be parsed.
             OSError: it cannot be read.
         """
-        return references(self._parsed(path), module_name(path))
+        return references(self.parsed(path), module_name(path))
 
     def _of(self, source: Source) -> list[Finding]:
         name = module_name(source.path)
@@ -103,23 +129,37 @@ class Analysis:
                 found += judge.troubles(reference, module)
         if not found:
             return []
+        self.note_broken(source.path, found)
         lines = source.lines()
         silenced = Silenced(lines)
         return [
-            self._finding(source, trouble, lines)
+            self.finding(source, trouble, lines, runs(self.judges[trouble.package].lookup, trouble))
             for trouble in found
             if not silenced(trouble.rule, trouble.reference)
         ]
 
-    def _finding(self, source: Source, trouble: Trouble, lines: list[str]) -> Finding:
+    def note_broken(self, path: str, found: Iterable[Trouble]) -> None:
+        """Note what makes a file as a whole fail."""
+        for trouble in found:
+            if trouble.rule == "CPT001" and trouble.reference.place.function is None:
+                key = (path, trouble.package)
+                self.broken[key] = self.broken.get(key, 0) | trouble.mask
+
+    def finding(self, source: Source, trouble: Trouble, lines: list[str], told: tuple[Run, ...]) -> Finding:
+        """Return what is said of a trouble.
+
+        Args:
+            source: where it is.
+            trouble: what is wrong.
+            lines: of the source.
+            told: the runs of releases.
+        """
         reference = trouble.reference
         node: ast.expr = reference.node  # type: ignore[assignment]
-        lookup = self.judges[AXES[reference.top]].lookup
         function = reference.place.function
-        versions = lookup.span.versions
+        versions = self.judges[trouble.package].lookup.span.versions
         rows = [] if trouble.rule == "CPT004" else rows_of(trouble.mask)
         broken = tuple((versions[first], versions[last]) for first, last in rows)
-        told = runs(lookup, trouble)
         end = node.end_lineno or node.lineno
         cell = source.cells[node.lineno - 1] if source.cells else None
         found = Finding(
@@ -129,7 +169,7 @@ class Analysis:
             end_line=end,
             end_column=_characters(lines[end - 1], node.end_col_offset or 0) + 1,
             rule=trouble.rule,
-            package=lookup.span.package,
+            package=trouble.package,
             statement=statement_of(reference),
             status=trouble.outcome.answer.status,
             broken_in=broken,
@@ -143,11 +183,11 @@ class Analysis:
         return found._replace(fixable=trouble.rule != "CPT004" and not refusal(found))
 
     def _parse(self, path: str) -> Source:
-        return parse(path, self._store.read(path))
+        return parse(path, self.store.read(path))
 
     def _load(self, path: str) -> ast.Module | None:
         try:
-            return self._parsed(path).tree
+            return self.parsed(path).tree
         except (Unreadable, OSError):
             return None
 
@@ -188,7 +228,7 @@ def _is_faked(reference: Reference, own: frozenset[str]) -> bool:
 
 def statement_of(reference: Reference) -> str:
     """Return what a reference asks for as an import statement, or as a dotted path."""
-    if reference.form == "from":
+    if reference.form == "from" or (reference.form == "reexport" and isinstance(reference.node, ast.alias)):
         return import_statement(reference.module, reference.parts[-1])
     if reference.form == "star":
         return import_statement(reference.module, "*")

@@ -13,9 +13,11 @@ from typing import Any
 
 from compat.scan import known
 from compat.scan.execution import Execution
-from compat.scan.frames import Frame, Tree
+from compat.scan.frames import Frame, Module, Tree
 from compat.scan.lookup import Lookup, Outcome
-from compat.scan.values import UNKNOWN, Failure, Function, Path, merged, truth
+from compat.scan.modules import absolute
+from compat.scan.objects import Objects
+from compat.scan.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -25,6 +27,7 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+_OPAQUE = (Path, Function, Class, Instance)
 _DEEPEST = 12
 """Calls in calls that are followed."""
 VERSION_MODULES = ("", ".version", "._version")
@@ -47,7 +50,10 @@ class Evaluation:
         self.tree = tree
         self._lookup = lookup
         self._bit = 1 << place
+        self._given: dict[tuple[str, str], Any] = {}
+        self._unbound: dict[tuple[str, str], bool] = {}
         self.execution = Execution(self)
+        self._objects = Objects(self.execution)
 
     def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
         """Return the value of an expression, `UNKNOWN` when it cannot be told.
@@ -61,7 +67,7 @@ class Evaluation:
             case ast.Name(id=name):
                 return self.name(name, frame)
             case ast.Attribute(value=inner, attr=attribute):
-                return self.attribute(self.value(inner, frame), attribute, frame)
+                return self._read(inner, attribute, frame)
             case ast.Call():
                 return self._call(node, frame)
             case ast.Compare():
@@ -91,6 +97,14 @@ class Evaluation:
             case ast.Lambda():
                 return Function(node, frame)
         return UNKNOWN
+
+    def _read(self, node: ast.expr, attribute: str, frame: Frame) -> Any:
+        value = self.value(node, frame)
+        if isinstance(node, ast.Name) and (value is UNKNOWN or isinstance(value, Class | Instance)):
+            stored = self._objects.of_module(frame.module, node.id, attribute)
+            if stored is not UNKNOWN:
+                return stored
+        return self.attribute(value, attribute, frame)
 
     def truth(self, node: ast.expr, frame: Frame) -> bool | None:
         """Return the truth of a test; what is behind a test that fails is not reached."""
@@ -127,6 +141,8 @@ class Evaluation:
         Raises:
             Failure: a module of the release has none of that name.
         """
+        if isinstance(value, Class | Instance):
+            return self._objects.attribute(value, name)
         if not isinstance(value, Path):
             return known.attribute(value, name)
         top, _, rest = value.text.partition(".")
@@ -137,7 +153,7 @@ class Evaluation:
                 return known.release(self.version)
             if self.attribute_outcome(value.text, name).failing:
                 raise Failure("AttributeError")
-        elif (inside := self._tree_name(value.text, name, frame)) is not UNKNOWN:
+        elif (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
             return inside
         return Path(f"{value.text}.{name}")
 
@@ -166,7 +182,7 @@ class Evaluation:
                 f"{top}{each}" for top in self.tops for each in VERSION_MODULES
             }:
                 return self.version
-        elif name and (inside := self._tree_name(module, name, frame)) is not UNKNOWN:
+        elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
             return inside
         return Path(f"{module}.{name}" if name else module)
 
@@ -176,17 +192,52 @@ class Evaluation:
         known_top = top in self.tops or top in sys.stdlib_module_names or not top
         return known_top or self.tree.find(frame.module.path.rpartition("/")[0], module) is not None
 
-    def _tree_name(self, module: str, name: str, frame: Frame) -> Any:
-        path = self.tree.find(frame.module.path.rpartition("/")[0], module)
-        found = self.tree.module(path) if path else None
-        if found is None or not found.binders(name) or frame.depth > _DEEPEST:
+    def _tree_name(self, module: str, name: str, frame: Frame, failing: str) -> Any:
+        found = self.tree.imported(frame.module.path, module)
+        if found is None or frame.depth > _DEEPEST:
             return UNKNOWN
-        return self.name(name, Frame(found, depth=frame.depth + 1))
+        if self.unbound(found, name):
+            raise Failure(failing)
+        key = (found.path, name)
+        if key not in self._given:
+            self._given[key] = UNKNOWN  # while it is looked for: what leads back here is not known
+            if found.binders(name):
+                self._given[key] = self.name(name, Frame(found, depth=frame.depth + 1))
+        return self._given[key]
+
+    def unbound(self, module: Module, name: str) -> bool:
+        """Return whether a module of the tree surely works, and does not bind a name that it may bind."""
+        if name not in module.lacking and not module.stars:
+            return False
+        key = (module.path, name)
+        if key not in self._unbound:
+            self._unbound[key] = False  # while it is looked for: what leads back here is not known
+            self._unbound[key] = self._leaves_unbound(module, name)
+        return self._unbound[key]
+
+    def _leaves_unbound(self, module: Module, name: str) -> bool:
+        binders = module.binders(name)
+        lacking = bool(binders)
+        if binders and (
+            name not in module.lacking or not self.execution.leaves_unbound(name, binders, Frame(module))
+        ):
+            return False
+        for star in module.stars:
+            inner = self.tree.imported(module.path, absolute(star, module.name))
+            if inner is None:
+                return False
+            if inner.binders(name) or inner.stars:
+                lacking = True
+                if not self.unbound(inner, name):
+                    return False
+        return lacking and not module.elusive and not self.tree.has_submodule(module, name)
 
     def _call(self, node: ast.Call, frame: Frame) -> Any:
         function = self.value(node.func, frame)
         if isinstance(function, Function):
             return self.execution.called(function, node, frame) if frame.depth < _DEEPEST else UNKNOWN
+        if isinstance(function, Class):
+            return Instance(function, plain=not (node.args or node.keywords))
         if function is UNKNOWN or any(isinstance(each, ast.Starred) for each in node.args):
             return UNKNOWN
         arguments = [self.value(each, frame) for each in node.args]
@@ -228,7 +279,7 @@ class Evaluation:
         return table
 
     def _item(self, value: Any, index: ast.expr, frame: Frame) -> Any:
-        if value is UNKNOWN or isinstance(value, Path | Function):
+        if value is UNKNOWN or isinstance(value, Path | Function | Class | Instance):
             return UNKNOWN
         try:
             if isinstance(index, ast.Slice):
@@ -265,7 +316,7 @@ def _compared(op: ast.cmpop, left: Any, right: Any) -> Any:
         if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
             return (left is right) == isinstance(op, ast.Is)
         return UNKNOWN
-    if isinstance(left, Path | Function) or isinstance(right, Path | Function):
+    if isinstance(left, _OPAQUE) or isinstance(right, _OPAQUE):
         return UNKNOWN
     try:
         if isinstance(op, ast.In | ast.NotIn):

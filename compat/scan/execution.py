@@ -6,12 +6,14 @@ import of anything that is not known to fail works.
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from compat.scan.frames import Frame, bound_names, target_names
+from compat.scan.bindings import bound_names, target_names
+from compat.scan.frames import Frame
 from compat.scan.modules import absolute
-from compat.scan.places import TryNode
-from compat.scan.values import UNKNOWN, Failure, Function, Path, catches, merged
+from compat.scan.places import TryNode, dotted
+from compat.scan.values import UNKNOWN, Class, Failure, Function, Path, catches, merged
 
 
 class Returned(NamedTuple):
@@ -55,6 +57,15 @@ class Execution:
                 break
         return frame.names.get(name, UNKNOWN)
 
+    def leaves_unbound(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> bool:
+        """Return whether the top-level statements that may bind a name surely end without having done so."""
+        try:
+            for statement in statements:
+                self.statement(statement, frame)
+        except (Failure, RecursionError):
+            return False  # the module fails, not only what is taken from it
+        return name not in frame.names
+
     def called(self, function: Function, call: ast.Call, frame: Frame) -> Any:
         """Return what a call of a function of the tree returns.
 
@@ -64,6 +75,8 @@ class Execution:
         inner = Frame(function.frame.module, function.frame, frame.depth + 1)
         arguments = function.node.args
         positional = [*arguments.posonlyargs, *arguments.args]
+        if function.bound is not None and positional:
+            inner.names[positional.pop(0).arg] = function.bound
         defaults = dict(
             zip([each.arg for each in reversed(positional)], reversed(arguments.defaults), strict=False)
         )
@@ -140,6 +153,8 @@ class Execution:
                 self._import(statement, frame)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 frame.names[name] = Function(statement, frame)
+            case ast.ClassDef(name=name):
+                frame.names[name] = Class(statement, frame) if _plain(statement) else UNKNOWN
             case ast.Assign(targets=targets, value=value):
                 self._assign(targets, value, frame)
             case ast.AnnAssign(target=target, value=value) if value is not None:
@@ -182,15 +197,7 @@ class Execution:
     def _assign(self, targets: Sequence[ast.expr], node: ast.expr, frame: Frame) -> None:
         value = self._evaluator.value(node, frame)
         for target in targets:
-            if isinstance(target, ast.Name):
-                frame.names[target.id] = value
-                continue
-            for name in target_names(target):
-                frame.names[name] = UNKNOWN
-            if isinstance(target, ast.Tuple) and isinstance(value, tuple) and len(value) == len(target.elts):
-                for each, part in zip(target.elts, value, strict=True):
-                    if isinstance(each, ast.Name):
-                        frame.names[each.id] = part
+            _bind(target, value, frame)
 
     def _with(
         self, statement: ast.With | ast.AsyncWith, body: Sequence[ast.stmt], frame: Frame
@@ -260,6 +267,20 @@ def suppresses(statement: ast.With | ast.AsyncWith, kind: str) -> bool:
     return False
 
 
+def _bind(target: ast.expr, value: Any, frame: Frame) -> None:
+    match target:
+        case ast.Name(id=name):
+            frame.names[name] = value
+        case ast.Attribute(value=ast.Name(id=base), attr=name):
+            frame.names[f"{base}.{name}"] = value  # see `compat.scan.objects`
+        case ast.Tuple(elts=targets) if isinstance(value, tuple) and len(value) == len(targets):
+            for each, part in zip(targets, value, strict=True):
+                _bind(each, part, frame)
+        case _:
+            for name in target_names(target):
+                frame.names[name] = UNKNOWN
+
+
 def _agreed(values: Sequence[Any]) -> Any:
     """Return the value of branches that agree; a version that only one of them knows is taken for it.
 
@@ -285,6 +306,14 @@ def _class_name(raised: ast.expr | None) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
+def _plain(statement: ast.ClassDef) -> bool:
+    """Return whether a class is what its body says: nothing else makes it or hands it out."""
+    decorators = [
+        dotted(each.func if isinstance(each, ast.Call) else each) for each in statement.decorator_list
+    ]
+    return not statement.keywords and all(each[-1:] == ("dataclass",) for each in decorators)
+
+
 def _bound(function: ast.FunctionDef) -> list[str]:
     return [name for statement in function.body for name in bound_names(statement)]
 
@@ -293,5 +322,6 @@ def _returns(statement: ast.stmt) -> bool:
     return any(isinstance(node, ast.Return | ast.Raise) for node in ast.walk(statement))
 
 
+@lru_cache(maxsize=1_000)
 def _yields(function: ast.FunctionDef) -> bool:
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function))

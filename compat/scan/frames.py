@@ -3,13 +3,15 @@
 import ast
 import os
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
+from compat.scan.attributes import Store, stores
+from compat.scan.bindings import bound_names, maybe_unbound
 from compat.scan.modules import module_name
-from compat.scan.places import TryNode
+from compat.scan.places import within
 
-_COMPOUND = (ast.If, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, *TryNode)
+_ELUSIVE = frozenset({"globals", "vars", "exec", "setattr"})
 
 
 class Module:
@@ -32,6 +34,31 @@ class Module:
                         statements.append(statement)
         return self._binders.get(name, [])
 
+    @cached_property
+    def lacking(self) -> frozenset[str]:
+        """The names that its top level may leave unbound."""
+        return maybe_unbound(self.tree.body) - {"*"}
+
+    @cached_property
+    def stars(self) -> list[ast.ImportFrom]:
+        """The `from … import *` of its top level, those in blocks left aside."""
+        return [each for each in self.binders("*") if isinstance(each, ast.ImportFrom)]
+
+    @cached_property
+    def stores(self) -> dict[str, list[Store]]:
+        """The statements that assign to attributes, by the attribute's name."""
+        return stores(self.tree)
+
+    @cached_property
+    def elusive(self) -> bool:
+        """Whether names may come and go in ways that its statements do not show."""
+        return any(
+            (isinstance(node, ast.Name) and node.id in _ELUSIVE)
+            or (isinstance(node, ast.Attribute) and node.attr == "modules")
+            or isinstance(node, ast.Global)
+            for node in within(self.tree)
+        ) or bool(self.binders("__getattr__") or len(self.binders("*")) > len(self.stars))
+
 
 class Frame:
     """The names of a function that is being run, or of a module."""
@@ -52,46 +79,6 @@ class Frame:
         return other
 
 
-def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one case for each form
-    """Return the names that a statement binds at its own level, the blocks in it included."""
-    found: list[str] = []
-    match statement:
-        case ast.Import(names=names):
-            found = [alias.asname or alias.name.partition(".")[0] for alias in names]
-        case ast.ImportFrom(names=names):
-            found = [alias.asname or alias.name for alias in names]
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            found = [name]
-        case ast.Assign(targets=targets):
-            found = [name for target in targets for name in target_names(target)]
-        case ast.AnnAssign(target=target, value=value) if value is not None:
-            found = target_names(target)
-        case ast.AugAssign(target=target):
-            found = target_names(target)
-        case _ if isinstance(statement, _COMPOUND):
-            for field in ("body", "orelse", "finalbody"):
-                for inner in getattr(statement, field, ()):
-                    found += bound_names(inner)
-            for handler in getattr(statement, "handlers", ()):
-                for inner in handler.body:
-                    found += bound_names(inner)
-            if isinstance(statement, ast.For | ast.AsyncFor):
-                found += target_names(statement.target)
-            for item in getattr(statement, "items", ()):
-                if item.optional_vars is not None:
-                    found += target_names(item.optional_vars)
-    return found
-
-
-def target_names(target: ast.expr) -> list[str]:
-    """Return the names that an assignment to `target` binds."""
-    if isinstance(target, ast.Name):
-        return [target.id]
-    return [
-        node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    ]
-
-
 class Tree:
     """The modules that a file can import from the tree it lies in.
 
@@ -103,6 +90,19 @@ class Tree:
         self._load = load
         self.module = lru_cache(maxsize=None)(self._module)
         self.find = lru_cache(maxsize=50_000)(self._find)
+
+    def imported(self, path: str, dotted: str) -> Module | None:
+        """Return the module that a file imports under a name, or None when it is not in this tree."""
+        found = self.find(path.rpartition("/")[0], dotted) if dotted else None
+        return self.module(found) if found else None
+
+    def has_submodule(self, module: Module, name: str) -> bool:
+        """Return whether a name can be imported from a package as one of its modules."""
+        folder, file = os.path.split(module.path)
+        return file == "__init__.py" and any(
+            os.path.exists(os.path.join(folder, f"{name}{end}"))  # noqa: PTH110, PTH118 -- as below
+            for end in ("", ".py")
+        )
 
     def _module(self, path: str) -> Module | None:
         tree = self._load(path)

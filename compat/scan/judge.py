@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 from compat.scan.calls import Calls
 from compat.scan.evaluation import Evaluation
 from compat.scan.frames import Module, Tree
+from compat.scan.loads import Loads
 from compat.scan.lookup import Lookup, Outcome, Outcomes
-from compat.scan.places import within
+from compat.scan.places import Place, within
 from compat.scan.reach import Reach
 from compat.scan.references import Reference
 
@@ -19,6 +20,8 @@ class Trouble(NamedTuple):
     """What is wrong with a reference in some releases."""
 
     reference: Reference
+    package: str
+    """Whose releases."""
     rule: Rule
     mask: int
     """The releases, as `compat.scan.lookup` counts them."""
@@ -33,11 +36,13 @@ class Judge:
         lookup: the package.
         tree: the modules of the scanned tree.
         calls: finds where functions are called.
+        loads: finds where modules are imported.
     """
 
-    def __init__(self, lookup: Lookup, tree: Tree, calls: Calls) -> None:
+    def __init__(self, lookup: Lookup, tree: Tree, calls: Calls, loads: Loads) -> None:
         self.lookup = lookup
         self._calls = calls
+        self._loads = loads
         self._evaluations = [Evaluation(lookup, place, tree) for place in range(len(lookup.span.positions))]
 
     def troubles(self, reference: Reference, module: Module) -> Iterator[Trouble]:
@@ -53,10 +58,19 @@ class Judge:
             reached = 0
             for kind, found in kinds.items():
                 mask = sum(mask for mask, _ in found)
-                reached |= self._reached(reference, module, mask, kind) if rule != "CPT004" else mask
+                reached |= self.reached(reference, module, mask, kind) if rule != "CPT004" else mask
             if reached:
                 outcome = next(o for found in kinds.values() for mask, o in found if mask & reached)
-                yield Trouble(reference, rule, reached, outcome)
+                yield Trouble(reference, self.lookup.span.package, rule, reached, outcome)
+
+    def unbound(self, module: Module, name: str) -> int:
+        """Return the releases in which a module of the tree surely works and leaves a name unbound."""
+        end = Place(None, module.tree, "body", module.tree.body, len(module.tree.body))
+        return sum(
+            1 << place
+            for place, evaluation in enumerate(self._evaluations)
+            if evaluation.unbound(module, name) and Reach(evaluation, module).reached(end)
+        )
 
     def rules(self, reference: Reference) -> frozenset[Rule]:
         """Return what is wrong with a reference in some release, guards left aside."""
@@ -108,7 +122,7 @@ class Judge:
         outcomes = self.lookup.imported(module, name) if module else self.lookup.imported(base, "")
         return not any(mask & bits and outcome.failing for mask, outcome in outcomes)
 
-    def _reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
+    def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
         """Return in which of some releases the code gets to a reference and fails there uncaught."""
         found = 0
         function = reference.place.function
@@ -119,6 +133,8 @@ class Judge:
             if not reach.reached(reference.place) or reach.protected(reference.place, kind):
                 continue
             if function is not None and not self._calls.called(function, reach):
+                continue
+            if not self._loads.loaded(module, reach):
                 continue
             found |= 1 << place
         return found

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from compat.scan.evaluation import Evaluation
 from compat.scan.execution import handling, suppresses
-from compat.scan.frames import Frame, Module, bound_names
+from compat.scan.frames import Frame, Module
 from compat.scan.modules import absolute
-from compat.scan.places import FunctionNode, Place, TryNode
-from compat.scan.values import UNKNOWN, Failure, Path, catches
+from compat.scan.objects import method_frame
+from compat.scan.places import Place, TryNode
+from compat.scan.values import Class, Failure, Path, catches
 
 _SKIPS = frozenset({"skipif", "skipIf"})
 _ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
@@ -52,14 +53,11 @@ class Reach(NamedTuple):
     def _frame(self, place: Place) -> Frame:
         """Return the names that a test at a place can see: those of the functions around it are not known."""
         frame = Frame(self.module)
-        functions = [
-            each.owner
-            for each in place.outwards()
-            if isinstance(each.owner, ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
-        for function in reversed(functions):
-            frame = Frame(self.module, frame)
-            frame.names = dict.fromkeys(_local_names(function), UNKNOWN)
+        for each in reversed(list(place.outwards())):
+            if isinstance(each.owner, ast.FunctionDef | ast.AsyncFunctionDef):
+                within = each.outer.owner if each.outer else None
+                owner = Class(within, Frame(self.module)) if isinstance(within, ast.ClassDef) else None
+                frame = method_frame(frame, each.owner, owner)
         return frame
 
     def _locals(self, place: Place) -> Frame:
@@ -261,27 +259,6 @@ def _leavers(place: Place) -> tuple[Place, ...]:
         if isinstance(statement, _LEAVING)
         and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))
     )
-
-
-@lru_cache(maxsize=1_000)
-def _local_names(function: FunctionNode) -> tuple[str, ...]:
-    """Return the parameters of a function and the names that it binds, but for `import vllm.x`.
-
-    That binds what an `import vllm` before it does.
-    """
-    arguments = function.args
-    every = (
-        *arguments.posonlyargs,
-        *arguments.args,
-        *arguments.kwonlyargs,
-        arguments.vararg,
-        arguments.kwarg,
-    )
-    names = [argument.arg for argument in every if argument is not None]
-    for statement in function.body:
-        if not isinstance(statement, ast.Import):
-            names += bound_names(statement)
-    return tuple(dict.fromkeys(names))
 
 
 def _ends(block: list[ast.stmt]) -> bool:

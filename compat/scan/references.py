@@ -10,7 +10,7 @@ from compat.scan.modules import absolute
 from compat.scan.places import Lines, Place, dotted, expressions, headers, statements
 from compat.scan.sources import Source
 
-Form = Literal["import", "from", "star", "attribute", "string", "import_module", "table"]
+Form = Literal["import", "from", "star", "attribute", "string", "import_module", "table", "reexport"]
 
 _TOPS = frozenset(TOPS)
 _DYNAMIC = frozenset({"import_module", "__import__"})

@@ -30,6 +30,24 @@ class Function(NamedTuple):
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     frame: Frame
     """Where it was defined."""
+    bound: Any = None
+    """Of a method that is read from an object: the object."""
+
+
+class Class(NamedTuple):
+    """A class of the scanned tree."""
+
+    node: ast.ClassDef
+    frame: Frame
+    """Where it was defined."""
+
+
+class Instance(NamedTuple):
+    """An object of such a class."""
+
+    of: Class
+    plain: bool
+    """Whether it was made without arguments, so that the defaults of its class hold."""
 
 
 class Failure(Exception):  # noqa: N818 -- what the scanned code would raise, passed on as Python does
@@ -44,8 +62,10 @@ def truth(value: Any) -> bool | None:
     """Return the truth of a value, None when unknown."""
     if value is UNKNOWN:
         return None
-    if isinstance(value, Function):
+    if isinstance(value, Function | Class):
         return True
+    if isinstance(value, Instance):
+        return None
     if isinstance(value, Path):
         if value.text.endswith(".TYPE_CHECKING"):
             return False

@@ -223,6 +223,101 @@ GUARDED = {
         if compare("vllm", "<", "0.11"):
             import vllm.worker.worker
         """,
+    "an attribute of an object": """
+        import vllm
+        from packaging import version
+        class Engine:
+            def __init__(self, model):
+                self.model = model
+                self.new_vllm = version.parse(vllm.__version__) >= version.parse("0.11")
+            def load(self):
+                if not self.new_vllm:
+                    import vllm.worker.worker
+            def also(self):
+                return self.load() if self.new_vllm else __import__("vllm.worker.worker")
+        """,
+    "an attribute from a local variable": """
+        class Engine:
+            def __init__(this):
+                import vllm
+                version = tuple(map(int, vllm.__version__.split(".")[:2]))
+                this.old, this.version = version < (0, 11), version
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+                if self.version < (0, 11):
+                    import vllm.worker.worker
+        """,
+    "an attribute that an attempt sets": """
+        class Engine:
+            def __init__(self):
+                try:
+                    import vllm.worker.worker
+                    self.old = True
+                except ImportError:
+                    self.old = False
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "an attribute of a class": """
+        import vllm
+        class Engine:
+            _V = vllm.__version__
+            OLD = _V == "0.10.2"
+            def load(self):
+                if self.OLD:
+                    import vllm.worker.worker
+            @classmethod
+            def make(cls):
+                if cls.OLD:
+                    import vllm.worker.worker
+        def load():
+            if Engine.OLD:
+                import vllm.worker.worker
+        """,
+    "an attribute of a base": """
+        import vllm
+        class Base:
+            def __init__(self):
+                self.old = vllm.__version__ == "0.10.2"
+        class Engine(Base):
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "a property": """
+        import vllm
+        class Engine:
+            @property
+            def old(self):
+                return vllm.__version__ == "0.10.2"
+            def is_old(self, really=True):
+                return really and self.old
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+                if self.is_old():
+                    import vllm.worker.worker
+        """,
+    "a configuration": """
+        import vllm
+        from dataclasses import dataclass
+        @dataclass
+        class Config:
+            old: bool = vllm.__version__ == "0.10.2"
+        config = Config()
+        if config.old:
+            import vllm.worker.worker
+        """,
+    "a namespace": """
+        import vllm, types
+        flags = types.SimpleNamespace()
+        flags.old = vllm.__version__ == "0.10.2"
+        def load():
+            if flags.old:
+                import vllm.worker.worker
+        """,
     "a version that may be overridden": """
         import os
         from packaging.version import Version
@@ -298,6 +393,63 @@ UNGUARDED = {
         except ImportError:
             pass
         """,
+    "an attribute that is set twice": """
+        import vllm
+        class Engine:
+            def __init__(self):
+                self.old = vllm.__version__ == "0.10.2"
+            def force(self):
+                self.old = True
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "an attribute that is set from outside": """
+        import vllm
+        class Engine:
+            def __init__(self):
+                self.old = vllm.__version__ == "0.10.2"
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        engine = Engine()
+        engine.old = True
+        """,
+    "a field": """
+        import vllm
+        from dataclasses import dataclass
+        @dataclass
+        class Config:
+            old: bool = vllm.__version__ == "0.10.2"
+        config = Config(old=True)
+        if config.old:
+            import vllm.worker.worker
+        """,
+    "an attribute of another class": """
+        import vllm
+        class Engine:
+            def __init__(self):
+                self.old = vllm.__version__ == "0.10.2"
+        class Other:
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "an attribute that is set by itself": """
+        class Engine:
+            def __init__(self):
+                self.old = not self.old
+            def load(self):
+                if self.old:
+                    import vllm.worker.worker
+        """,
+    "a member": """
+        import enum, vllm
+        class Kind(enum.Enum):
+            OLD = 0
+        if Kind.OLD:
+            import vllm.worker.worker
+        """,
     "the last alternative": """
         try:
             import vllm.no_such_module
@@ -364,6 +516,57 @@ def test_a_function_is_looked_for_in_other_files(tmp_path: Path, capsys: pytest.
     assert broken(tmp_path, capsys, source) == {}
     (tmp_path / "other.py").write_text("from code import old_way\nold_way()\n")
     assert broken(tmp_path, capsys, source) == {5: BROKEN}
+
+
+CHOICE = "import vllm\nif vllm.__version__ == '0.10.2':\n    {}\n"
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "from mine import code",
+        "from mine.code import *",
+        "import mine.code as c",
+        "from . import code",
+        "from .code import x",
+        "load('mine.code.Thing')",
+        "from mine import between",
+    ],
+)
+def test_a_module_that_only_other_releases_import_breaks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], chosen: str
+) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text(CHOICE.format(chosen))
+    (package / "code.py").write_text(
+        "import vllm.worker.worker\n\n\ndef f():\n    import vllm.worker.worker\n"
+    )
+    if "between" in chosen:
+        (package / "between.py").write_text("from mine.code import x\n")
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("import mine.code\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN, 5: BROKEN}
+
+
+def test_a_module_that_nothing_imports_is_run_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "use.py").write_text(CHOICE.format("import coder, other"))
+    (tmp_path / "other.py").write_text("import vllm.worker.worker\nif __name__ == '__main__':\n    pass\n")
+    assert broken(tmp_path, capsys, "import vllm.worker.worker\n") == {1: BROKEN * 2}
+
+
+@pytest.mark.parametrize("first", ["code", "other"])
+def test_modules_that_import_one_another_are_told_when_one_of_them_is_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str
+) -> None:
+    (tmp_path / "other.py").write_text("import code\nimport vllm.worker.worker\n")
+    (tmp_path / "use.py").write_text(f"import {first}\n{CHOICE.format('import code, other')}")
+    source = "import other\nimport vllm.worker.worker\n"
+    assert broken(tmp_path, capsys, source) == {2: BROKEN * 2}
+    (tmp_path / "use.py").write_text(CHOICE.format("import code, other"))
+    assert broken(tmp_path, capsys, source) == {}
 
 
 @pytest.mark.parametrize("long", ["first", "second"])

@@ -1,0 +1,160 @@
+"""Which modules of the tree a release imports: one that only other releases import breaks nothing in it."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from compat.scan.calls import Calls
+from compat.scan.frames import Module, Tree
+from compat.scan.mentions import TOPS, lines_of
+from compat.scan.modules import absolute
+from compat.scan.places import Lines, Place, expressions, headers, statements
+from compat.scan.reach import Reach
+from compat.scan.takes import known_as
+
+_MOST = 6
+"""Files that are looked at; what more of them name is taken to be imported."""
+_DEEPEST = 4
+"""Modules that import modules that are followed."""
+_ASKS = re.compile(rb"(?:vllm|sglang|sgl)(?:\.__version__|[\"']\s*\)|[ \t]+import[^\n]+__version__)")
+_CHOSEN = re.compile(
+    rb"^[ \t]+(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+([^\n#]+)|[\"']([\w.]+\.[\w.]+)[\"']", re.MULTILINE
+)
+_ENTRIES = ("test", "conftest", "setup", "__main__")
+
+Importer = tuple[Module, list[Place]]
+
+
+class Loads:
+    """Finds the places that import a module.
+
+    Args:
+        tree: the modules of the scanned tree.
+        read: returns the bytes of a file.
+        files: all files of the scan.
+        calls: finds where functions are called.
+    """
+
+    def __init__(self, tree: Tree, read: Callable[[str], bytes], files: Sequence[str], calls: Calls) -> None:
+        self._tree = tree
+        self._read = read
+        self._files = files
+        self._calls = calls
+        self._chosen: frozenset[str] | None = None
+        self._importers: dict[str, list[Importer]] = {}
+        self._loaded: dict[tuple[str, int], bool] = {}
+
+    def loaded(self, module: Module, reach: Reach, depth: int = 0) -> bool:
+        """Return whether a release may import a module; one that nothing imports is run by itself."""
+        if depth > _DEEPEST or not self._may_be_chosen(module.path):
+            return True
+        key = (module.path, id(reach.evaluation))
+        known = self._loaded.get(key)
+        if known is not None:
+            return known
+        self._loaded[key] = False  # while it is looked for: it is not there for having imported itself
+        importers = self._imported(module)
+        found = not importers or any(
+            self._runs(place, reach._replace(module=other), depth)
+            for other, places in importers
+            for place in places
+        )
+        if found or not depth:
+            self._loaded[key] = found
+        else:
+            del self._loaded[key]  # seen from within a circle it may look as if nothing imported it
+        return found
+
+    def _runs(self, place: Place, reach: Reach, depth: int) -> bool:
+        function = place.function
+        return (
+            reach.reached(place)
+            and (function is None or self._calls.called(function, reach))
+            and self.loaded(reach.module, reach, depth + 1)
+        )
+
+    def _may_be_chosen(self, path: str) -> bool:
+        """Return whether a file that asks for the release names a module, or its folder, in a block."""
+        if self._chosen is None:
+            self._chosen = frozenset(self._words())
+        folder, stem = known_as(path)
+        return not self._chosen.isdisjoint(
+            [*path.split("/")[:-1], stem] if not folder else path.split("/")[:-1]
+        )
+
+    def _words(self) -> Iterator[str]:
+        for path in self._files:
+            data = self._data(path)
+            if not any(top.encode() in data for top in TOPS) or not _ASKS.search(data):
+                continue
+            for match in _CHOSEN.finditer(data):
+                dotted = [match[1] or b"", match[3] or b"", *(match[2] or b"").strip(b"() ").split(b",")]
+                for name in dotted:
+                    parts = name.decode("utf-8", "replace").strip().partition(" ")[0].split(".")
+                    yield from (part for part in parts[-2:] if part and part not in TOPS)
+
+    def _data(self, path: str) -> bytes:
+        try:
+            return self._read(path) if path.endswith(".py") else b""
+        except OSError:
+            return b""
+
+    def _imported(self, module: Module) -> list[Importer]:
+        """Return what imports a module; nothing when that cannot be told."""
+        if module.path not in self._importers:
+            self._importers[module.path] = self._search(module)
+        return self._importers[module.path]
+
+    def _search(self, module: Module) -> list[Importer]:
+        _, stem = known_as(module.path)
+        if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
+            return []
+        word = re.compile(rb"\b" + re.escape(stem.encode()) + rb"\b")
+        others = [
+            path
+            for path in self._files
+            if path != module.path and stem.encode() in self._data(path) and word.search(self._data(path))
+        ]
+        found: list[Importer] = []
+        for path in others:
+            other = self._tree.module(path)
+            places = list(self._places(other, module, word)) if other else []
+            if other and places:
+                found.append((other, places))
+            if len(found) > _MOST:
+                return []
+        return found
+
+    def _places(self, other: Module, module: Module, word: re.Pattern[bytes]) -> Iterator[Place]:
+        data = self._data(other.path)
+        lines = Lines(lines_of(data, [match.start() for match in word.finditer(data)]))
+        for place in statements(other.tree, lines):
+            for dotted, here in _named(place, other):
+                if self._leads(other, dotted, module):
+                    yield here
+
+    def _leads(self, other: Module, dotted: str, module: Module) -> bool:
+        """Return whether importing a path imports a module on its way."""
+        parts = dotted.split(".")
+        folder = other.path.rpartition("/")[0]
+        return any(
+            self._tree.find(folder, ".".join(parts[:end])) == module.path for end in range(len(parts), 0, -1)
+        )
+
+
+def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
+    """Yield the dotted paths that a statement imports, or may import: a text in the form of a path."""
+    match place.statement:
+        case ast.Import(names=names):
+            yield from ((alias.name, place) for alias in names)
+        case ast.ImportFrom(names=names) as statement:
+            origin = absolute(statement, module.name)
+            if origin:
+                yield from ((f"{origin}.{alias.name}", place) for alias in names)
+        case statement:
+            for header in headers(statement, annotations=False):
+                for node, tests in expressions(header):
+                    match node:
+                        case ast.Constant(value=str() as text) if "." in text and len(text) < 200:
+                            if all(map(str.isidentifier, text.split("."))):
+                                yield text, place.within(tests)
