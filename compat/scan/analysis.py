@@ -8,6 +8,7 @@ from functools import lru_cache
 from compat.index.reader import Index
 from compat.scan.calls import Calls
 from compat.scan.causes import runs
+from compat.scan.chosen import asks
 from compat.scan.discovery import Files, Skipped, Unreadable
 from compat.scan.findings import Finding, Run
 from compat.scan.fix.plan import refusal
@@ -26,8 +27,6 @@ from compat.symbols import import_statement
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 """Import name to the package whose releases are gone through: kernels come with sglang."""
 
-_VERSION = re.compile(rb"(?:vllm|sglang)(?:\.__version__|[\"']\s*\)|[ \t]+import[^\n]+__version__)")
-"""What asks for the release of a package: `vllm.__version__`, `version("vllm")`."""
 _BRANCH = re.compile(rb"^if (?!__name__\b)", re.MULTILINE)
 
 
@@ -95,7 +94,7 @@ class Analysis:
         if path not in self._clean:
             return True
         data = self.store.read(path)
-        return _VERSION.search(data) is not None and _BRANCH.search(data) is not None
+        return asks(data) and _BRANCH.search(data) is not None
 
     def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
         judge = self.judges.get(AXES[module.partition(".")[0]])

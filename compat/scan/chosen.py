@@ -5,15 +5,20 @@ from collections.abc import Iterator
 
 from compat.scan.mentions import TOPS
 
-_ASKS = re.compile(rb"(?:vllm|sglang|sgl)(?:\.__version__|[\"']\s*\)|[ \t]+import[^\n]+__version__)")
-_OTHERS = frozenset({*(top.encode() for top in TOPS), b"torch", b"os", b"sys", b"unittest"})
+_ASKS = (
+    *(b"llm.__version__", b"lang.__version__", b"sgl.__version__", b"import __version__"),
+    *(b"'vllm')", b'"vllm")', b"'sglang')", b'"sglang")'),
+)
+"""What asks for the release of a package: `vllm.__version__`, `version("vllm")`."""
+_TOPS = tuple(top.encode() for top in TOPS)
+_OTHERS = frozenset({*_TOPS, b"torch", b"os", b"sys", b"unittest"})
 _IMPORT = re.compile(rb"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+([^\n#]+)")
 _TEXT = re.compile(rb"[\"']([A-Za-z_][\w.]*\.\w+)[\"']")
 
 
 def asks(data: bytes) -> bool:
-    """Return whether a file asks for the release of a package."""
-    return b"ersion" in data and any(top.encode() in data for top in TOPS) and _ASKS.search(data) is not None
+    """Return whether a file may ask for the release of a package."""
+    return any(top in data for top in _TOPS) and any(text in data for text in _ASKS)
 
 
 def chosen(data: bytes) -> Iterator[str]:
