@@ -68,6 +68,13 @@ def bench_pairs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench_install(session: nox.Session) -> None:
+    """Measure what installing one pair takes with uv and with pip (`-- --help`)."""
+    session.install("-e", ".[matrix]")
+    session.run("python", "bench/install.py", *session.posargs)
+
+
+@nox.session(default=False)
 def ray(session: nox.Session) -> None:
     """Run the matrix on a Ray cluster of this machine, and kill one of its nodes."""
     session.install("-e", ".[dev,ray]")
@@ -108,8 +115,15 @@ def matrix(session: nox.Session, pair: str) -> None:
         session.notify("summary", posargs=_only(session.posargs, "--reports"))
     except ValueError:
         session.log("running in parallel: `nox -s summary` tells of all pairs")
+    beside = ["--beside", *chosen] if len(chosen) > 1 and "--max-disk" in " ".join(session.posargs) else []
     session.run(
-        *command, "run", pair, *session.posargs, interrupt_timeout=CLEAN_UP, terminate_timeout=CLEAN_UP
+        *command,
+        "run",
+        pair,
+        *session.posargs,
+        *beside,
+        interrupt_timeout=CLEAN_UP,
+        terminate_timeout=CLEAN_UP,
     )
 
 

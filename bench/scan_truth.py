@@ -1,11 +1,16 @@
-"""How right `compat scan` is: findings and what it calls fine, executed in an installed pair.
+"""How right `compat scan` is: what it says of real code, held against what Python does in an installed pair.
 
-    python bench/scan_truth.py --env PYTHON --sample 100 FOLDER…
+    python bench/scan_truth.py --env PYTHON --sample 100 --seed 1 FOLDER…
 
-A draw (seeded) of what is found to be broken in the releases of that environment, and of imports that are
-found to be fine there, is executed one by one, each in a process of its own forked from one that has loaded
-both packages. A finding is right when its import fails, a reference that is fine when its import works; what
-fails for want of something else on this machine (a driver, a library) is counted apart.
+Three draws, all seeded, from everything that the folders ask of the releases in that environment:
+
+1. what is found to be broken, executed;
+2. all that is asked for, fine or broken, executed with no guard around it: precision and recall;
+3. import statements as they stand, with the module's code up to them: whether the environment gets to them,
+   and whether what fails there is caught (see `scan_sections.py`).
+
+Each is executed in a process of its own, forked from one that has loaded both packages. What fails for want
+of something else on this machine (a driver, a library) is counted apart.
 """
 
 import argparse
@@ -15,36 +20,57 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from compat.index.reader import Index
 from compat.scan import spans
-from compat.scan.analysis import AXES, Analysis
+from compat.scan.analysis import AXES, Analysis, statement_of
 from compat.scan.discovery import Unreadable, Walk, read
+from compat.scan.frames import Module
+from compat.scan.judge import Judge
 from compat.scan.mentions import mentioned
+from compat.scan.reach import Reach
+from compat.scan.references import Reference
 
 VERSIONS = """
 import importlib.metadata as m, json
 there = {d.name for d in m.distributions()}
 print(json.dumps({n: m.version(n) for n in ("sglang", "vllm") if n in there}))
 """
-RUNNER = Path(__file__).with_name("scan_truth_runner.py")
+HERE = Path(__file__).parent
+IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "AttributeError")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Claim:
+class Claim(NamedTuple):
     """What a scan says of one reference in one release."""
 
     path: str
     line: int
+    """Of the statement."""
     module: str
     """Imported first; of attributes and strings the longest part that can be imported is."""
     name: str
     rest: tuple[str, ...]
     """Attributes after that."""
-    broken: bool
     rule: str
+    """What is wrong with it, guards left aside; empty when nothing is."""
+    told: bool
+    """Whether it is found to be broken where it stands."""
+    section: str
+    """The function that an import statement stands in, `<module>`, or empty for what is no statement."""
+    uncaught: bool
+    """Whether the release gets to it, and what fails there is not caught."""
+    root: str
+    """The scanned folder."""
+
+    @property
+    def target(self) -> tuple[str, str, tuple[str, ...]]:
+        """What is to be executed."""
+        return self.module, self.name, self.rest
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} {'.'.join(filter(None, (self.module, self.name, *self.rest)))}"
 
 
 def main() -> int:
@@ -58,19 +84,14 @@ def main() -> int:
     arguments = parser.parse_args()
     versions = json.loads(subprocess.check_output([arguments.env, "-c", VERSIONS], text=True))
     claims = sorted({claim for folder in arguments.folder for claim in _claims(folder, versions)})
+    print(f"{versions}: {len(claims)} references", flush=True)
     draw = random.Random(arguments.seed)  # noqa: S311 -- a draw that can be repeated
-    for broken in (True, False):
-        pool = [claim for claim in claims if claim.broken is broken]
-        drawn = draw.sample(pool, min(arguments.sample, len(pool)))
-        outcomes = _executed(arguments.env, drawn)
-        verdicts = [_verdict(claim, outcome) for claim, outcome in zip(drawn, outcomes, strict=True)]
-        counts = Counter(verdicts)
-        kind = "broken" if broken else "fine"
-        print(f"{versions}: {kind}: drawn {len(drawn)} of {len(pool)}: {dict(sorted(counts.items()))}")
-        for claim, outcome, verdict in zip(drawn, outcomes, verdicts, strict=True):
-            if arguments.list or verdict != "right":
-                asked = ".".join(filter(None, (claim.module, claim.name, *claim.rest)))
-                print(f"  {verdict}: {claim.path}:{claim.line} {asked}: {outcome}")
+    told = [claim for claim in claims if claim.told]
+    _bare("findings", arguments, draw.sample(told, min(arguments.sample, len(told))), len(told))
+    different = list({claim.target: claim for claim in claims}.values())
+    drawn = draw.sample(different, min(4 * arguments.sample, len(different)))
+    _bare("all that is asked for", arguments, drawn, len(different))
+    _guarded(arguments, claims, draw)
     return 0
 
 
@@ -79,58 +100,111 @@ def _claims(folder: str, versions: dict[str, str]) -> Iterator[Claim]:
     chosen = {
         package: spans.asked(index, package, [version], "--env") for package, version in versions.items()
     }
-    files = list(Walk().files((folder,)))
-    analysis = Analysis(index, chosen, files)
-    for path in files:
+    analysis = Analysis(index, chosen, list(Walk().files((folder,))))
+    for path in Walk().files((folder,)):
         try:
-            if not mentioned(path, read(path)):
-                continue
-            found = analysis.findings(path)
-            references = analysis.references(path)
-        except (OSError, Unreadable):
+            if mentioned(path, read(path)):
+                yield from _of_file(analysis, path, folder)
+        except (OSError, Unreadable):  # noqa: PERF203 -- one file does not stop the rest
             continue
-        broken = {
-            (each.line, each.column, each.statement): each.rule for each in found if each.level == "error"
-        }
-        lines = {(line, statement) for line, _, statement in broken}
-        for reference in references:
-            judge = analysis.judges.get(AXES[reference.top])
-            if judge is None or reference.form == "table":
-                continue
-            claim = _claim(path, reference)
-            if (claim.line, _statement(reference)) in lines:
-                rule = next(
-                    r
-                    for (line, _, s), r in broken.items()
-                    if (line, s) == (claim.line, _statement(reference))
-                )
-                yield Claim(**{**asdict(claim), "broken": True, "rule": rule})
-            elif reference.form != "attribute" and judge.fine(reference):
-                yield claim
 
 
-def _statement(reference) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    from compat.scan.analysis import statement_of
+def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
+    told = {(each.line, each.statement) for each in analysis.examined(path).findings if each.level == "error"}
+    tree = analysis.tree.module(path)
+    for reference in analysis.references(path):
+        judge = analysis.judges.get(AXES[reference.top])
+        if judge is None or tree is None or reference.form == "table":
+            continue
+        rules = judge.rules(reference) - {"CPT004"}
+        if rules == {"CPT003"}:
+            continue  # neither broken nor fine
+        rule = next(iter(sorted(rules)), "")
+        yield _claim(
+            path,
+            reference,
+            rule=rule,
+            told=(reference.node.lineno, statement_of(reference)) in told,  # type: ignore[attr-defined]
+            uncaught=bool(rule) and _uncaught(judge, reference, tree),
+            root=root,
+        )
 
-    return statement_of(reference)
+
+def _uncaught(judge: Judge, reference: Reference, module: Module) -> bool:
+    """Return whether the one release gets to a reference and fails there, whoever calls the function."""
+    reach = Reach(judge._evaluations[0], module)  # noqa: SLF001
+    return reach.reached(reference.place) and not reach.protected(reference.place, "ImportError")
 
 
-def _claim(path: str, reference) -> Claim:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _claim(path: str, reference: Reference, **said: Any) -> Claim:
+    rest: tuple[str, ...] = ()
+    name, section = "", ""
     if reference.form in ("import", "star", "import_module"):
-        module, name, rest = reference.module, "", ()
+        module = reference.module
     elif reference.form == "from":
-        module, name, rest = reference.module, reference.parts[-1], ()
+        module, name = reference.module, reference.parts[-1]
     else:
-        module, name, rest = reference.bases[0] if reference.bases else "", "", reference.parts
-    return Claim(
-        path=path, line=reference.node.lineno, module=module, name=name, rest=rest, broken=False, rule=""
-    )
+        module, rest = reference.bases[0] if reference.bases else "", reference.parts
+    if reference.form in ("import", "star", "from") and path.endswith(".py"):
+        function = reference.place.function
+        section = function.name if function else "<module>"
+    line = reference.place.statement.lineno
+    return Claim(path=path, line=line, module=module, name=name, rest=rest, section=section, **said)
 
 
-def _executed(python: str, claims: Sequence[Claim]) -> list[str]:
-    asked = json.dumps([[claim.module, claim.name, list(claim.rest)] for claim in claims])
+def _bare(what: str, arguments: argparse.Namespace, drawn: Sequence[Claim], count: int) -> None:
+    """Execute references, and print how many are right."""
+    targets = list(dict.fromkeys(claim.target for claim in drawn))
+    outcomes = dict(zip(targets, _ran("scan_truth_runner.py", arguments.env, targets), strict=True))
+    verdicts = {claim: _verdict(claim, outcomes[claim.target]) for claim in drawn}
+    counts = Counter((verdict, bool(claim.rule)) for claim, verdict in verdicts.items())
+    hits, alarms = counts["right", True], counts["wrong", True]
+    missed = counts["wrong", False]
+    print(f"{what}: drawn {len(drawn)} of {count}: {_told(verdicts.values())}")
+    print(f"  broken ones told {hits}, told and not broken {alarms}, broken and not told {missed}")
+    if hits:
+        print(f"  precision {hits / (hits + alarms):.3f}, recall {hits / (hits + missed):.3f}")
+    for claim, verdict in verdicts.items():
+        if arguments.list or verdict == "wrong":
+            print(f"  {verdict}: {claim} ({claim.rule or 'fine'}): {outcomes[claim.target]}", flush=True)
+
+
+def _guarded(arguments: argparse.Namespace, claims: Sequence[Claim], draw: random.Random) -> None:
+    """Execute import statements where they stand, and print how often they do what the scan says."""
+    statements: dict[tuple[str, int], list[Claim]] = {}
+    for claim in claims:
+        if claim.section:
+            statements.setdefault((claim.path, claim.line), []).append(claim)
+    broken = [place for place, found in statements.items() if any(each.rule == "CPT001" for each in found)]
+    fine = [place for place, found in statements.items() if not any(each.rule for each in found)]
+    for what, pool in (("broken", broken), ("fine", fine)):
+        drawn = draw.sample(pool, min(arguments.sample, len(pool)))
+        asked = [[statements[place][0].root, *place, statements[place][0].section] for place in drawn]
+        outcomes = _ran("scan_sections.py", arguments.env, asked)
+        verdicts = [
+            _section_verdict(statements[place], outcome)
+            for place, outcome in zip(drawn, outcomes, strict=True)
+        ]
+        print(f"statements as they stand, {what}: drawn {len(drawn)} of {len(pool)}: {_told(verdicts)}")
+        for place, outcome, verdict in zip(drawn, outcomes, verdicts, strict=True):
+            if arguments.list or verdict == "wrong":
+                said = "fails" if any(each.uncaught for each in statements[place]) else "does no harm"
+                print(f"  {verdict}: {place[0]}:{place[1]} ({said}): {outcome}", flush=True)
+
+
+def _section_verdict(found: Sequence[Claim], outcome: str) -> str:
+    """Return `right`, `wrong`, `environment`, or `not told`: the code does not run without its callers."""
+    what, _, why = outcome.partition(" ")
+    if what == "unknown":
+        return "not told"
+    if what == "uncaught" and not _of_the_packages(why):
+        return "environment"
+    return "right" if any(each.uncaught for each in found) is (what == "uncaught") else "wrong"
+
+
+def _ran(script: str, python: str, asked: Sequence[Any]) -> list[str]:
     with subprocess.Popen(
-        [python, str(RUNNER)],
+        [python, str(HERE / script)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -138,30 +212,29 @@ def _executed(python: str, claims: Sequence[Claim]) -> list[str]:
     ) as process:
         assert process.stdin is not None  # noqa: S101 -- a pipe
         assert process.stdout is not None  # noqa: S101 -- a pipe
-        process.stdin.write(asked)
+        process.stdin.write(json.dumps(asked))
         process.stdin.close()
         found = []
         for line in process.stdout:
             if line.startswith("OUTCOME "):
                 found.append(line.removeprefix("OUTCOME ").rstrip())
-                print(f"\r{len(found)} of {len(claims)}", end="", file=sys.stderr, flush=True)
-    if len(found) != len(claims):
-        raise SystemExit("the runner ended early")
+                print(f"\r{len(found)} of {len(asked)} ", end="", file=sys.stderr, flush=True)
+    if len(found) != len(asked):
+        raise SystemExit(f"{script} ended early")
     return found
 
 
 def _verdict(claim: Claim, outcome: str) -> str:
-    """Return `right`, `wrong`, or `environment` when this machine, not the release, lacks something."""
+    """Return `right`, `wrong`, `environment` when this machine lacks something, or `not judged`."""
+    if outcome.startswith("object"):
+        return "not judged"  # an attribute of a class or an object
     if claim.rule == "CPT002":
         return "right" if outcome.startswith("ok stub") else "wrong"
-    if not outcome.startswith("ok") and not outcome.startswith(
-        ("ImportError", "ModuleNotFoundError", "AttributeError")
-    ):
+    if outcome.startswith("ok"):
+        return "wrong" if claim.rule else "right"
+    if not outcome.startswith(IMPORT_ERRORS) or not _of_the_packages(outcome):
         return "environment"
-    failed = not outcome.startswith("ok")
-    if failed and not _of_the_packages(outcome):
-        return "environment"
-    return "right" if failed is claim.broken else "wrong"
+    return "right" if claim.rule else "wrong"
 
 
 def _of_the_packages(outcome: str) -> bool:
@@ -169,6 +242,10 @@ def _of_the_packages(outcome: str) -> bool:
     about = outcome.partition(":")[2]
     lacking = "lib" in about and ".so" in about
     return not lacking and any(top in about for top in ("vllm", "sglang", "sgl_kernel"))
+
+
+def _told(verdicts: Any) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in sorted(Counter(verdicts).items()))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ Needs the standard library alone. Input: JSON, a list of `[module, name, attribu
 """
 
 import contextlib
+import functools
 import importlib
 import json
 import os
 import signal
 import sys
+import types
+from collections.abc import Callable
 
 LIMIT = 240
 """Seconds for one import."""
@@ -16,31 +19,47 @@ LIMIT = 240
 
 def main() -> int:
     """Execute what stdin lists."""
-    for module in ("torch", "vllm", "sglang", "vllm.entrypoints.llm", "sglang.srt.entrypoints.engine"):
-        with contextlib.suppress(BaseException):  # whatever is loaded now need not be in every fork
-            importlib.import_module(module)
-    for module, name, rest in json.load(sys.stdin):
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            os.close(reader)
-            signal.alarm(LIMIT)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            os.write(writer, outcome(module, name, rest).encode()[:2000])
-            os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as pipe:
-            text = pipe.read().decode("utf-8", "replace").replace("\n", " ")
-        os.waitpid(child, 0)
-        print(f"OUTCOME {text or 'killed: time or memory'}", flush=True)
+    load()
+    for asked in json.load(sys.stdin):
+        print(f"OUTCOME {forked(functools.partial(outcome, *asked))}", flush=True)
     return 0
+
+
+def load() -> None:
+    """Import what would otherwise be imported in every fork."""
+    for module in ("torch", "vllm", "sglang", "vllm.entrypoints.llm", "sglang.srt.entrypoints.engine"):
+        with contextlib.suppress(BaseException):
+            importlib.import_module(module)
+
+
+def forked(ask: Callable[[], str]) -> str:
+    """Return what a function answers in a process of its own, in one line."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        signal.alarm(LIMIT)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os.write(writer, ask().encode()[:2000])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        text = pipe.read().decode("utf-8", "replace").replace("\n", " ")
+    os.waitpid(child, 0)
+    return text or "killed: time or memory"
+
+
+class OfAnObject(Exception):  # noqa: N818 -- no failure: the answer
+    """What is asked for is an attribute of a class or an object, of which a scan says nothing."""
 
 
 def outcome(module: str, name: str, rest: list[str]) -> str:
     """Return `ok …`, or the exception."""
     try:
         value = getattr(__import__(module, fromlist=[name]), name) if name else resolved(module, rest)
+    except OfAnObject:
+        return "object"
     except BaseException as error:  # noqa: BLE001 -- whatever the import does is the answer
         return f"{type(error).__name__}: {error}"
     stub = value is None or repr(value) == "typing.Any" or getattr(value, "__name__", "") == "DummyConfig"
@@ -57,6 +76,8 @@ def resolved(module: str, rest: list[str]) -> object:
         try:
             value = getattr(value, part)
         except AttributeError:
+            if type(value) is not types.ModuleType:  # vllm's stand-in for triton is of another type
+                raise OfAnObject from None
             try:
                 value = importlib.import_module(path)
             except ModuleNotFoundError as error:

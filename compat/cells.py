@@ -126,12 +126,18 @@ class Outcome:
     whose `kind` was compared, whose `guard` had been decided."""
     disagreements: tuple[Disagreement, ...] = ()
     expected: tuple[ExpectedFailure, ...] = ()
+    declared: tuple[str, ...] = ()
+    """In what an environment that was there already is not its lock, as its bundle declares."""
     digests: Digests = field(default_factory=Digests)
     machine: Mapping[str, str] = field(default_factory=dict)
     """Python, torch, GPU and driver, as the probe found them."""
     seconds: float = 0.0
     peak_bytes: int = 0
     """What the environment with everything written during the run took on the disk."""
+    shared_bytes: int = 0
+    """What uv's cache and all environments took together at its end; 0 where no budget was to be kept."""
+    budget_bytes: int = 0
+    """What they were allowed to take; 0 for no limit."""
     started: str = ""
     """UTC, ISO 8601."""
 
@@ -203,9 +209,12 @@ def _rebuild(document: dict[str, Any]) -> Outcome:
         ExpectedFailure(**entry | {"disagreement": Disagreement(**entry["disagreement"])})
         for entry in document["expected"]
     )
+    content["declared"] = tuple(map(str, document.get("declared", ())))
     content["agreed"] = {str(key): int(value) for key, value in document["agreed"].items()}
     content["seconds"] = float(document["seconds"])
     content["peak_bytes"] = int(document["peak_bytes"])
+    for key in ("shared_bytes", "budget_bytes"):
+        content[key] = int(document.get(key, 0))
     content["machine"] = {str(key): str(value) for key, value in document["machine"].items()}
     return Outcome(**content)
 

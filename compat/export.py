@@ -9,7 +9,7 @@ from compat.index.alone import alone
 from compat.index.reader import Index
 from compat.index.store import NameSpan
 from compat.index.world import World
-from compat.releases import IMPORT_NAMES, SGLANG, VLLM
+from compat.packages import IMPORT_NAMES, SGLANG, VLLM
 from compat.resolve.search import find_location
 from compat.symbols import UNUSABLE, import_statement, split_location
 

@@ -1,25 +1,23 @@
 """Guards: under which condition a top-level binding happens, as a small tree that can be kept and evaluated.
 
 A guard is built from four kinds of leaf and three connectives. Evaluation is three-valued: None means that
-the facts at hand do not decide.
+the facts at hand do not decide. The nodes are named tuples: Python defines these much faster than
+dataclasses. No two kinds hold the same, so that nodes of two kinds are never equal.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from compat.errors import IntegrityError
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+class Const(NamedTuple):
     """Always, or never: `if TYPE_CHECKING`, `if sys.platform == "darwin"`."""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Imports:
+class Imports(NamedTuple):
     """True when every import succeeds, in this order: the body of a `try`."""
 
     targets: tuple[str, ...]
@@ -28,39 +26,37 @@ class Imports:
     """Whether the body holds nothing but imports and plain assignments; else it may also fail otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """An expression, its names written in full: `sglang.srt.utils.is_cuda()`."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """The truth of a top-level name of another module: `vllm.triton_utils:HAS_TRITON`."""
+class Flag(NamedTuple):
+    """The truth of a top-level name of another module."""
 
     target: str
+    """A location, `vllm.triton_utils:HAS_TRITON`: with its colon it is no expression."""
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(NamedTuple):
     """The other branch."""
 
     guard: "Guard"
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(NamedTuple):
     """All of them hold."""
 
     guards: "tuple[Guard, ...]"
+    word: str = "and"
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(NamedTuple):
     """One of them holds."""
 
     guards: "tuple[Guard, ...]"
+    word: str = "or"
 
 
 Guard: TypeAlias = Const | Imports | Condition | Flag | Not | All | AnyOf

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -89,6 +89,8 @@ class Lock:
     """Hexadecimal sha256 of the requirements file."""
     requirements: Path
     """The file for the installer, to be used with its hash checking."""
+    sizes: Mapping[NormalizedName, int] = field(default_factory=dict)
+    """Bytes that each package takes when it is installed."""
 
 
 def lock_paths(pair_id: str, folder: Path) -> tuple[Path, Path]:
@@ -196,6 +198,7 @@ def _read(pair_id: str, text_path: Path, json_path: Path) -> Lock:
         **totals,
         digest=hashlib.sha256(content).hexdigest(),
         requirements=text_path,
+        sizes=MappingProxyType({name: int(entry["installed_bytes"]) for name, entry in entries.items()}),
     )
 
 

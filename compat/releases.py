@@ -1,30 +1,20 @@
 """Releases and pairs: the two nouns that everything else is about."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
 from compat.errors import UsageError
+from compat.packages import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM
 
 if TYPE_CHECKING:  # loading these takes longer than most answers
     from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
 
-SGLANG = cast("NormalizedName", "sglang")
-VLLM = cast("NormalizedName", "vllm")
-KERNELS = (cast("NormalizedName", "sglang-kernel"), cast("NormalizedName", "sgl-kernel"))
-"""The distributions that provide `sgl_kernel`, newest name first."""
-
-PACKAGES = (SGLANG, VLLM, *KERNELS)
-"""Every distribution that the index covers."""
-
-IMPORT_NAMES: Mapping[str, str] = MappingProxyType(
-    {"sglang": "sglang", "vllm": "vllm", "sglang-kernel": "sgl_kernel", "sgl-kernel": "sgl_kernel"}
-)
-"""The top-level import name of each; what else their wheels carry (vendored libraries) is not theirs."""
+__all__ = ["IMPORT_NAMES", "KERNELS", "PACKAGES", "SGLANG", "VLLM"]
+__all__ += ["KnownFailure", "Pair", "Release", "parse_version"]
 
 
 def parse_version(text: str, where: str) -> Version:

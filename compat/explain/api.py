@@ -24,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     requirements.said,
     requirements.numpy,
     names.missing_name,
+    names.unloaded,
     binaries.undefined_symbol,
     binaries.missing_library,
     binaries.device_code,

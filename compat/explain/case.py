@@ -1,7 +1,7 @@
 """Everything that a rule may look at: what the log tells, what is installed, and the index."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from packaging.version import InvalidVersion, Version
@@ -143,7 +143,7 @@ class Case:
     def worlds_by_cuda(self) -> dict[bool, World]:
         """The world of the known releases, without and with a CUDA device."""
         facts = self.world.environment
-        return {cuda: World(self.index, replace(facts, cuda=cuda)) for cuda in (False, True)}
+        return {cuda: World(self.index, facts._replace(cuda=cuda)) for cuda in (False, True)}
 
     def module(self, frame: Frame) -> str | None:
         """Return the indexed module of a frame."""

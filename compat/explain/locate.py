@@ -1,7 +1,7 @@
 """A location that a release lacks: what became of it, and what to write or install instead."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from packaging.version import Version
 
@@ -135,7 +135,7 @@ def _by_origin(case: Case, package: str, query: Query, at: int, world: World) ->
     moved = find(world, package, Query(text=origin or "", module=module, name=name)).replacement
     if moved is None:
         return None
-    return replace(moved, evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
+    return moved._replace(evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
 
 
 def _elsewhere(case: Case, package: str, module: str, name: str) -> Replacement | None:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from compat.index.reader import Index
 from compat.index.world import Environment, World
-from compat.releases import KERNELS, SGLANG
+from compat.packages import KERNELS, SGLANG
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from compat.guards import ALWAYS, NEVER, Guard, Imports, Not, both, either, negated
+from compat.guards import ALWAYS, NEVER, All, AnyOf, Guard, Imports, Not, both, either, negated
 from compat.symbols import Kind, Status
 
 Form = Literal[
@@ -148,5 +148,5 @@ def _is_stub(event: Event, branches: list[Event]) -> bool:
 
 
 def _after_failed_import(guard: Guard) -> bool:
-    parts = guard.guards if hasattr(guard, "guards") else (guard,)
+    parts = guard.guards if isinstance(guard, All | AnyOf) else (guard,)
     return any(isinstance(part, Not) and isinstance(part.guard, Imports) for part in parts)

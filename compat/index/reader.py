@@ -1,24 +1,25 @@
 """Reading the index: what a module binds in a release, and which modules bind a name."""
 
 import json
+import os
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
-from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from compat.errors import UsageError
 from compat.index.branch import Branch, ModuleRow
+from compat.index.file import SHIPPED, unpacked
 from compat.index.rows import Row
-from compat.index.store import SHIPPED, NameSpan, ReleaseRow, Span, unpacked
 from compat.index.succession import Succession
 from compat.index.tables import Tables
 from compat.symbols import STATUSES
+
+if TYPE_CHECKING:  # whoever asks for names does not load what writes them
+    from compat.index.store import NameSpan, ReleaseRow, Span
 
 T = TypeVar("T")
 Intervals = Sequence[tuple[int, int, T]]
@@ -37,7 +38,7 @@ class Index(Tables):
         IntegrityError: there is no such file, or it is no index of this version.
     """
 
-    def __init__(self, path: Path = SHIPPED) -> None:
+    def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
         super().__init__(path)
         self._branches = lru_cache(maxsize=None)(self._branch_tuple)
         self._names_of = lru_cache(maxsize=200_000)(self._read_names_of)
@@ -74,6 +75,10 @@ class Index(Tables):
             UsageError: it is no version, or the index does not hold it; the nearest ones are told.
         """
         known = self.versions(package)
+        if version in known:
+            return known.index(version)
+        from packaging.version import InvalidVersion, Version  # takes longer to load than to read the index
+
         try:
             wanted = Version(version)
         except InvalidVersion:
@@ -92,6 +97,8 @@ class Index(Tables):
     def knows(self, package: str, version: str) -> bool:
         """Return whether the index has a release."""
         versions = self.versions(package) if package in self.packages else ()
+        from packaging.version import InvalidVersion, Version
+
         try:
             wanted = Version(version)
         except InvalidVersion:
@@ -105,8 +112,10 @@ class Index(Tables):
         ((text,),) = self._rows(query, self.packages[package], position)
         return tuple(json.loads(unpacked(text)))
 
-    def releases(self, package: str) -> tuple[ReleaseRow, ...]:
+    def releases(self, package: str) -> "tuple[ReleaseRow, ...]":
         """Return the indexed releases of a package, oldest first."""
+        from compat.index.store import ReleaseRow
+
         query = """
             SELECT version, wheel, sha256, uploaded, requires_python, requires_dist FROM releases
             WHERE package = ? ORDER BY position"""
@@ -124,16 +133,20 @@ class Index(Tables):
             )
         )
 
-    def spans(self, package: str) -> Iterator[Span]:
+    def spans(self, package: str) -> "Iterator[Span]":
         """Yield the modules of a package as intervals, ordered by module and release."""
+        from compat.index.store import Span
+
         query = """
             SELECT modules.name, first, last, form, open FROM spans JOIN modules ON modules.id = module
             WHERE package = ? ORDER BY module, first"""
         for module, first, last, form, open_ in self._rows(query, self.packages[package]):
             yield Span(module=module, first=first, last=last, form=form, open=bool(open_))
 
-    def name_spans(self, package: str) -> Iterator[NameSpan]:
+    def name_spans(self, package: str) -> "Iterator[NameSpan]":
         """Yield the names of a package as intervals, ordered by module, name and release."""
+        from compat.index.store import NameSpan
+
         query = """
             SELECT module, name, first, last, status, kind, target_module, target_name,
                 guard, truth, signature

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from compat.index.likeness import Definition, Likeness, Words, body_likeness, compared, likeness, parts
 from compat.index.succession import Succession
@@ -12,6 +13,8 @@ COMMON = 40
 """Definitions that may share a phrase or a part of a name before it says nothing about any of them."""
 CLOSEST = 12
 """Candidates that are looked at in full, of those which share most."""
+CERTAIN = 0.8
+"""Confidence from which a move in company is taken for the right one of twins."""
 SMALL = 24
 """Phrases under which a text is too short to prove much."""
 
@@ -31,20 +34,24 @@ def successions(
     found = _Candidates(come)
     arrived = {each.name for each in come}
     living = _Candidates([*kept, *(each for each in gone if each.name in arrived)])
-    claimed: list[Succession] = []
-    for old in sorted(gone, key=lambda each: (each.module, each.name)):
-        judged = [(new, *judge(old, new, words)) for new in found.near(old)]
-        judged.sort(key=lambda each: (-each[1], -each[2].place, each[0].module, each[0].name))
-        if not judged:
-            continue
-        new, confidence, alike = judged[0]
-        rivals = [each for each in judged[1:] if each[0].name != new.name or old.name == new.name]
-        confidence -= _doubt(confidence, rivals[0][1] if rivals else 0.0)
-        if old.name != new.name and _copied(new, living, alike.body):
-            confidence -= 0.25
-        if confidence >= LEAST:
-            claimed.append(_succession(last, old, new, round(confidence, 2), alike))
-    return tuple(claimed)
+    judged = [_judged(old, found, living, words) for old in sorted(gone, key=_by_place)]
+    company = _company(each[0] for each in judged if each)
+    claimed = [_in_company(each, company) for each in judged if each]
+    return tuple(_succession(last, claim) for claim in claimed if claim.confidence >= LEAST)
+
+
+class _Claim(NamedTuple):
+    """One definition that may have taken the place of another."""
+
+    old: Definition
+    new: Definition
+    confidence: float
+    alike: Likeness
+
+    @property
+    def moved(self) -> bool:
+        """Whether it keeps the name."""
+        return self.old.name == self.new.name
 
 
 def judge(old: Definition, new: Definition, words: Words) -> tuple[float, Likeness]:
@@ -60,6 +67,49 @@ def judge(old: Definition, new: Definition, words: Words) -> tuple[float, Likene
         # What told it from others of its sort is lost: the new one is often no more than of that sort.
         confidence -= 0.12
     return min(1.0, confidence), alike
+
+
+def _judged(old: Definition, found: "_Candidates", living: "_Candidates", words: Words) -> list[_Claim]:
+    """Return every candidate, the likeliest first, less what speaks against that one."""
+    claims = [_Claim(old, new, *judge(old, new, words)) for new in found.near(old)]
+    claims.sort(key=lambda each: (-each.confidence, -each.alike.place, *_by_place(each.new)))
+    if not claims:
+        return []
+    first, *others = claims
+    rivals = [each for each in others if first.moved or each.new.name != first.new.name]
+    confidence = first.confidence - _doubt(first.confidence, rivals[0].confidence if rivals else 0.0)
+    if not first.moved and _copied(first.new, living, first.alike.body):
+        confidence -= 0.25
+    return [first._replace(confidence=confidence), *others]
+
+
+def _company(firsts: Iterable[_Claim]) -> dict[str, str]:
+    """Return the module to which most of what left each module together has moved, two names at least."""
+    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for claim in firsts:
+        if claim.moved and claim.confidence >= LEAST:
+            votes[claim.old.module][claim.new.module] += 1
+    leading = {
+        module: min(count.items(), key=lambda vote: (-vote[1], vote[0])) for module, count in votes.items()
+    }
+    return {
+        module: target
+        for module, (target, count) in leading.items()
+        if count > 1 and count * 2 > votes[module].total()
+    }
+
+
+def _in_company(claims: Sequence[_Claim], company: Mapping[str, str]) -> _Claim:
+    """Return the likeliest claim, or the twin that is where the rest of its module went.
+
+    A module that was copied before it moved leaves twins that are as like as the true successor, or more.
+    """
+    first = claims[0]
+    target = company.get(first.old.module)
+    if not first.moved or first.new.module == target:
+        return first
+    twins = (each for each in claims[1:] if each.moved and each.new.module == target)
+    return next((each for each in twins if each.confidence >= CERTAIN), first)
 
 
 class _Candidates:
@@ -109,18 +159,21 @@ def _copied(new: Definition, living: _Candidates, body: float) -> bool:
     return any(body_likeness(other.features.own, new.features.own) > body for other in others)
 
 
-def _succession(
-    last: int, old: Definition, new: Definition, confidence: float, alike: Likeness
-) -> Succession:
+def _succession(last: int, claim: _Claim) -> Succession:
+    old, new, confidence, alike = claim
     return Succession(
         module=old.module,
         name=old.name,
         last=last,
         to_module=new.module,
         to_name=new.name,
-        confidence=confidence,
+        confidence=round(confidence, 2),
         evidence=_evidence(old, new, alike),
     )
+
+
+def _by_place(definition: Definition) -> tuple[str, str]:
+    return definition.module, definition.name
 
 
 def _evidence(old: Definition, new: Definition, alike: Likeness) -> str:

@@ -6,7 +6,6 @@ release, given as positions in the package's ordered list of releases.
 
 import json
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from compat.errors import DiskError
+from compat.index import file
+from compat.index.file import packed
 from compat.index.rows import Row
 from compat.index.succession import Succession
 from compat.symbols import KINDS, STATUSES, split_location
 
-SHIPPED = Path(__file__).resolve().parent.parent / "data" / "index.sqlite"
-"""The index that comes with this package; written by `python -m compat.index build`."""
+SHIPPED = Path(file.SHIPPED)
+"""The index that comes with this package."""
 
-SCHEMA_VERSION = 2
-_LONG = 1000
-"""Characters from which a text is compressed by itself; shorter ones pack better together, in a wheel."""
+SCHEMA_VERSION = file.SCHEMA_VERSION
 _APPLICATION_ID = 0x73766370  # "svcp", shown by `file`
 
 _TABLES = """
@@ -84,19 +83,18 @@ class ReleaseRow:
 
     @property
     def torch(self) -> str | None:
-        """The version of torch that it pins, when it pins one."""
+        """The version of torch that it pins: without an extra, else the highest of any extra, else None."""
         from packaging.requirements import Requirement  # readers of the index need not load it
         from packaging.version import Version
 
-        requirements = (Requirement(line) for line in self.requires_dist)
-        pins = {
-            specifier.version
-            for requirement in requirements
-            if requirement.name == "torch"
-            for specifier in requirement.specifier
-            if specifier.operator == "=="
-        }
-        return max(pins, key=Version) if pins else None
+        requirements = [Requirement(line) for line in self.requires_dist]
+        torch = [requirement for requirement in requirements if requirement.name == "torch"]
+        plain = [each for each in torch if each.marker is None or "extra" not in str(each.marker)]
+        for asked in (plain, torch):
+            pins = {pin.version for each in asked for pin in each.specifier if pin.operator == "=="}
+            if pins:
+                return max(pins, key=Version)
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,17 +165,6 @@ def write_index(
         with closing(sqlite3.connect(part)) as database:
             database.execute("VACUUM")
         _forget_library_version(part)
-
-
-def packed(text: str) -> str | bytes:
-    """Return a text as it is kept: compressed when that pays."""
-    small = zlib.compress(text.encode(), 9) if len(text) > _LONG else b""
-    return small if small and len(small) < len(text) else text
-
-
-def unpacked(kept: str | bytes) -> str:
-    """Return the text that `packed` was given."""
-    return zlib.decompress(kept).decode() if isinstance(kept, bytes) else kept
 
 
 def data_digest(path: Path = SHIPPED) -> str:

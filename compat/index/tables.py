@@ -1,27 +1,19 @@
 """The tables of the index file: opened read-only, texts and branches decoded."""
 
+import _sqlite3 as sqlite3  # the package around it loads datetime, for adapters of no use here
 import json
-import sqlite3
+import os
 import weakref
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from compat import guards
 from compat.errors import IntegrityError
 from compat.guards import ALWAYS, Guard
 from compat.index.branch import Branch
+from compat.index.file import SCHEMA_VERSION, SHIPPED, unpacked
 from compat.index.rows import Row
-from compat.index.store import SCHEMA_VERSION, SHIPPED, unpacked
 from compat.symbols import KINDS, STATUSES, location
-
-_BISECTION = """
-    WITH RECURSIVE ends (low, high) AS (
-        SELECT 1, ?1 UNION ALL
-        SELECT CASE WHEN name < ?2 THEN id + 1 ELSE low END, CASE WHEN name < ?2 THEN high ELSE id END
-        FROM ends JOIN {table} ON id = (low + high) / 2 WHERE low < high)
-    SELECT id FROM {table} WHERE id = (SELECT low FROM ends WHERE low = high) AND name = ?2"""
-"""Names are numbered in their order, which saves an index; this way to one costs a single query."""
 
 
 class Tables:
@@ -34,10 +26,13 @@ class Tables:
         IntegrityError: there is no such file, or it is no index of this version.
     """
 
-    def __init__(self, path: Path = SHIPPED) -> None:
-        if not path.is_file():
+    def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
+        if not os.path.isfile(path):  # noqa: PTH113 -- pathlib takes too long
             raise IntegrityError(f"{path}: the index is missing; run `python -m compat.index build`")
-        address = f"{path.as_uri()}?mode=ro&immutable=1"
+        # As SQLite's page on URI filenames asks for.
+        whole = os.path.abspath(path)  # noqa: PTH100
+        escaped = whole.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        address = f"file://{escaped}?mode=ro&immutable=1"
         # Whichever thread lets go of the index closes it.
         self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
         weakref.finalize(self, self._database.close)
@@ -47,6 +42,7 @@ class Tables:
             raise IntegrityError(f"{path}: {error}; install this package again") from None
         if version != SCHEMA_VERSION:
             raise IntegrityError(f"{path}: index format {version}, expected {SCHEMA_VERSION}; build it again")
+        self._database.execute(f"PRAGMA mmap_size = {1 << 28}")  # no page is read and copied
         self.packages: dict[str, int] = {}
         self.owners: dict[str, list[str]] = {}
         for number, name, imports in self._rows("SELECT id, name, imports FROM packages ORDER BY name"):
@@ -58,6 +54,7 @@ class Tables:
             for table in ("modules", "names")
         }
         self.number = lru_cache(maxsize=200_000)(self._find_number)
+        self._name = lru_cache(maxsize=200_000)(self._read_name)
         self._text = lru_cache(maxsize=200_000)(self._read_text)
         self._guard = lru_cache(maxsize=None)(self._read_guard)
 
@@ -92,8 +89,18 @@ class Tables:
 
     def _find_number(self, table: str, text: str) -> int | None:
         """Return the number of a module or name; None when the index has none of that text."""
-        query = _BISECTION.format(table=table)
-        return next((number for (number,) in self._rows(query, self._sizes[table], text)), None)
+        low, high = 1, self._sizes[table]
+        while low < high:  # names are numbered in their order, which saves an index
+            middle = (low + high) // 2
+            if self._name(table, middle) < text:
+                low = middle + 1
+            else:
+                high = middle
+        return low if high and self._name(table, low) == text else None
+
+    def _read_name(self, table: str, number: int) -> str:
+        ((name,),) = self._rows(f"SELECT name FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
+        return str(name)
 
     def _read_text(self, table: str, column: str, number: int) -> str:
         ((text,),) = self._rows(f"SELECT {column} FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants

@@ -8,8 +8,9 @@ or outside of what is indexed. Guards are decided from the world's facts; what t
 import sys
 from collections import deque
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
 
 from compat.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, describe, evaluate
 from compat.index.branch import Branch
@@ -18,11 +19,10 @@ from compat.index.reader import Index
 from compat.symbols import Kind, Status, location, split_location
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class Environment(NamedTuple):
     """The facts by which guards are decided. What is not stated is unknown."""
 
-    positions: Mapping[str, int] = field(default_factory=dict)
+    positions: Mapping[str, int] = MappingProxyType({})
     """Indexed package to the position of its release."""
     absent: frozenset[str] = frozenset()
     """Top-level import names that cannot be imported here."""
@@ -30,18 +30,17 @@ class Environment:
     """All top-level import names that are there, beside the standard library; None when not known."""
     cuda: bool | None = None
     """Whether there is a CUDA device."""
-    broken: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = MappingProxyType({})
     """Modules that are there and cannot be imported here, with the reason: a driver is missing, say."""
     alone: str | None = None
     """The package that stands here alone, nothing else being stated: then the index tells its problems."""
 
     def at(self, positions: Mapping[str, int]) -> "Environment":
         """Return the same facts with other releases."""
-        return replace(self, positions=positions)
+        return self._replace(positions=positions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What a location is in a world."""
 
     status: Status

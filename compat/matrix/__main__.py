@@ -14,6 +14,7 @@ from compat.errors import UsageError
 from compat.matrix import gate, report, run
 from compat.matrix.cell import LIMIT
 from compat.matrix.environment import Plan
+from compat.matrix.given import Given, open_given
 from compat.matrix.sources import Shipped
 from compat.matrix.spec import Matrix, read_matrix
 from compat.releases import Pair
@@ -62,19 +63,49 @@ def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
 
 def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     pairs = matrix.select(arguments.ids)
-    options = _options(arguments, reports)
+    beside = (
+        tuple(pair for pair in matrix.select(arguments.beside) if pair not in pairs)
+        if arguments.beside
+        else ()
+    )
+    options = replace(_options(arguments, reports), given=_given(arguments, pairs), beside=beside)
     if arguments.engine == "ray":
         from compat.matrix import ray_engine
 
-        engine = ray_engine.Engine(address=arguments.address, root=arguments.matrix.parent.resolve())
+        root = arguments.matrix.parent.resolve()
+        there = Shipped(Path("locks"))  # a task runs in the project that was sent
+        engine = ray_engine.Engine(address=arguments.address, root=root, sources=there)
         options = replace(options, envs=arguments.envs or NODE_ENVS)
-        outcomes = ray_engine.run_on_ray(pairs, Shipped(Path("locks")), options, engine)
+        outcomes = ray_engine.run_on_ray(pairs, Shipped(root / "locks"), options, engine)
     elif arguments.address:
         raise UsageError("--address is for --engine ray")
     else:
         outcomes = run.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
     print(report.as_json(outcomes) if arguments.format == "json" else report.as_text(outcomes))
     return run.exit_code(outcomes)
+
+
+def _given(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> Given | None:
+    """Return the environment to look into, when there is one.
+
+    Raises:
+        UsageError: it is none, or not for what is to be run.
+    """
+    if not arguments.environment:
+        if arguments.python:
+            raise UsageError("--python is for --environment; an installed pair has the Python of its lock")
+        return None
+    if arguments.engine != "local" or len(pairs) != 1:
+        raise UsageError(
+            f"--environment is for one pair on this machine, not for {', '.join(pair.id for pair in pairs)}"
+            f"{' on a cluster' if arguments.engine != 'local' else ''}"
+        )
+    place = open_given(arguments.environment, arguments.python or Path(sys.executable))
+    if place.bundle is not None and place.bundle.pair != pairs[0].id:
+        raise UsageError(f"--environment: a bundle of {place.bundle.pair}, not of {pairs[0].id}")
+    if place.bundle is None and arguments.python:
+        raise UsageError("--python is for bundles; a virtual environment has its own")
+    return place
 
 
 def _report(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
@@ -225,8 +256,20 @@ def _parser() -> cli.Parser:
                 "--address", help="of the Ray cluster (default: the environment's, else a local one)"
             )
             added.add_argument(
+                "--environment", type=Path, action="append", metavar="DIR",
+                help="install nothing: a virtual environment, or an unpacked bundle (again: one below it)",
+            )  # fmt: skip
+            added.add_argument(
+                "--python", type=Path, metavar="FILE",
+                help="the interpreter for an unpacked bundle (default: the one that runs this)",
+            )  # fmt: skip
+            added.add_argument(
                 "--max-disk", type=_bytes, metavar="SIZE",
                 help="what uv's cache and the environments may take together, such as 60GB (default: all)",
+            )  # fmt: skip
+            added.add_argument(
+                "--beside", nargs="+", metavar="ID",
+                help="other pairs of the same run, in processes of their own: they share --max-disk",
             )  # fmt: skip
             added.add_argument(
                 "--limit", type=_seconds, default=LIMIT, metavar="S",

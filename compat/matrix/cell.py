@@ -1,7 +1,6 @@
 """Running one cell: install, look, judge."""
 
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -11,20 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from compat import cli, files
-from compat.cells import Cell, Digests, Level, Outcome, State
+from compat.cells import Cell, Digests, Disagreement, Level, Outcome, State
 from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationError
 from compat.expectation import ModuleExpectation
 from compat.locks import Lock
-from compat.matrix import environment, kernels, known, uv
+from compat.matrix import kernels, known, prepare, uv
+from compat.matrix.disk import used_bytes
 from compat.matrix.environment import Plan
 from compat.matrix.facts import ModuleFact
-from compat.matrix.intact import check_installed
+from compat.matrix.given import Given
+from compat.matrix.prepare import Prepared
 from compat.matrix.sources import Sources
 from compat.matrix.verdict import judge
-from compat.matrix.watch import Watcher, child_variables
+from compat.matrix.watch import Watcher
 from compat.matrix.workspace import Workspace, claimed
 from compat.progress import on_terminal
-from compat.releases import KERNELS, Pair
+from compat.releases import Pair
 
 FULL = 50_000_000
 """With fewer bytes free than this after a run, what failed may have failed for want of disk."""
@@ -43,7 +44,8 @@ class Job:
     digests: Digests
     plan: Plan
     sources: Sources
-    uv: Path
+    uv: Path | None
+    """None where nothing is to be installed."""
     envs: Path
     reports: Path
     timeout: float
@@ -51,7 +53,13 @@ class Job:
     level: Level = Level.IMPORT
     limit: float = LIMIT
     """Seconds for the whole cell, after which all that it has started is ended."""
+    retries: int | None = None
+    """See `Watcher.retries`."""
     keep: bool = False
+    max_disk: int | None = None
+    """Bytes that uv's cache and all environments may take together."""
+    given: Given | None = None
+    """The environment to look into, which stays as it is; None: one is installed for the cell."""
 
     @property
     def cell(self) -> Cell:
@@ -72,9 +80,11 @@ def run_cell(job: Job) -> Outcome:
     """
     begun = time.monotonic()
     outcome = _begun(job)
-    # An old outcome must not be taken for the new one if this run is interrupted.
-    (job.folder / "outcome.json").unlink(missing_ok=True)
-    with claimed(job.envs, job.pair.id, job.lock.digest) as space:
+    # An environment that was kept for another run is not to be mixed up with what a given one writes.
+    name = job.pair.id if job.given is None else f"{job.pair.id}+given"
+    with claimed(job.envs, name, job.lock.digest) as space:
+        # An old outcome must not be taken for the new one if this run is interrupted.
+        (job.folder / "outcome.json").unlink(missing_ok=True)
         try:
             outcome = _checked(job, space, outcome, begun + job.limit)
         except OutOfTimeError as error:
@@ -85,6 +95,9 @@ def run_cell(job: Job) -> Outcome:
         except OSError as error:
             outcome = replace(outcome, state=State.BLOCKED, reason=cli.disk_message(error))
         outcome = replace(outcome, peak_bytes=space.used_bytes())
+        if job.max_disk is not None and job.uv is not None:  # walking the cache takes seconds
+            shared = used_bytes(uv.cache_folder(job.uv), job.envs)
+            outcome = replace(outcome, shared_bytes=shared, budget_bytes=job.max_disk)
         space.clear()
         with files.replacing(job.folder / "log.txt") as part:
             shutil.copyfile(space.log_path, part)
@@ -130,21 +143,28 @@ def why_not_here(job: Job) -> str:
 
 
 def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outcome:
-    _install(job, space, until)
-    check_installed(space.environment, {release.package for release in job.pair.releases} | set(KERNELS))
+    ready = _prepared(job, space, until)
+    machine = {"environment": ready.what} if ready.what else {}
+    outcome = replace(outcome, machine={**outcome.machine, **machine}, declared=ready.declared)
+    if ready.wrong:
+        reason = f"the environment is not what the lock says: {_first(ready.wrong)}"
+        return replace(outcome, state=State.FAILED, reason=reason, disagreements=ready.wrong)
     watcher = Watcher(
-        python=environment.interpreter(space.environment),
+        python=ready.python,
         folder=space.folder,
         log=space.log,
         timeout=job.timeout,
         until=until,
+        variables=ready.variables,
+        probe=ready.probe,
+        retries=job.retries,
     )
     machine = watcher.machine()
     cuda = bool(machine.get("cuda"))
     outcome = replace(outcome, machine=_machine(outcome, machine))
     if job.level is Level.GPU:
-        return _tested(job, space, outcome, until, cuda=cuda)
-    expected = job.sources.expectations(job.pair, job.lock, cuda=cuda)
+        return _tested(job, ready, space, outcome, until, cuda=cuda)
+    expected = job.sources.expectations(job.pair, ready.lock, cuda=cuda)
     facts = _look(job, watcher, expected)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
@@ -153,35 +173,43 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
     return _judged(job, outcome, expected, facts, cuda=cuda)
 
 
-def _tested(job: Job, space: Workspace, outcome: Outcome, until: float, *, cuda: bool) -> Outcome:
+def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
+    tests = job.level is Level.GPU
+    if job.given is not None:
+        ready = prepare.taken(job.pair, job.lock, job.given, space, tests=tests)
+    else:
+        tool = job.uv or uv.find_uv()
+        ready = prepare.installed(job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests)
+    if job.keep:
+        space.keep()
+    return ready
+
+
+def _first(wrong: tuple[Disagreement, ...]) -> str:
+    """Return the first difference, and how many more there are."""
+    entry, more = wrong[0], len(wrong) - 1
+    rest = f", and {more} more" if more else ""
+    return f"{entry.location}: {entry.expected} expected, {entry.observed} found{rest}"
+
+
+def _tested(
+    job: Job, ready: Prepared, space: Workspace, outcome: Outcome, until: float, *, cuda: bool
+) -> Outcome:
     """Run the GPU tests, when there is a GPU."""
     if not cuda:
         return replace(outcome, state=State.NOT_RUN, reason="no GPU: the pair's torch finds none")
     bench = kernels.Bench(
-        python=environment.interpreter(space.environment),
-        tools=space.folder / "tools",
+        python=ready.python,
+        path=ready.path,
         tests=job.sources.gpu_tests(),
         folder=space.folder,
         log=space.log,
-        variables=child_variables(os.environ),
+        variables=ready.variables,
         until=until,
     )
     with on_terminal(f"{job.cell.id}: GPU tests", None) as progress:
-        kernels.install_tools(job.uv, bench, progress)
         ran = kernels.run_tests(bench, progress)
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
-
-
-def _install(job: Job, space: Workspace, until: float) -> None:
-    if not space.reused:
-        title, seconds = f"{job.pair.id}: installing", round(job.plan.seconds)
-        with on_terminal(title, seconds) as progress:
-            empty = environment.venv_command(job.uv, job.pair.python, space.environment)
-            uv.run(empty, space.log, progress, until=until)
-            install = environment.install_command(job.uv, space.environment, job.lock.requirements)
-            uv.run(install, space.log, progress, until=until)
-    if job.keep:
-        space.keep()
 
 
 def _look(job: Job, watcher: Watcher, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:

@@ -3,34 +3,36 @@
 import base64
 import csv
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from compat.errors import PreparationError
 
+CACHE = (
+    "uv's cache is damaged, or another program writes here; run `uv cache clean {name}`, then the cell again"
+)
 
-def check_installed(environment: Path, distributions: Collection[str]) -> None:
-    """Compare some distributions in an environment with their RECORD files: sizes, digests of Python files.
+
+def check_installed(sites: Iterable[Path], distributions: Collection[str], remedy: str = "") -> None:
+    """Compare some distributions with their RECORD files: sizes, digests of Python files.
 
     Others are left alone: where two wheels bring the same file, one of them has lost.
 
     Args:
-        environment: its folder.
+        sites: the folders they stand in.
         distributions: those under test, by normalised name.
+        remedy: what to do about a damaged one; unless told, what helps when uv has just installed it.
 
     Raises:
         PreparationError: a file is missing or another than the wheel's; the message names the first.
     """
-    for record in sorted(environment.glob("lib/python3*/site-packages/*.dist-info/RECORD")):
+    for record in sorted(path for site in sites for path in site.glob("*.dist-info/RECORD")):
         name = canonicalize_name(record.parent.name.removesuffix(".dist-info").rpartition("-")[0])
         problem = next(_problems(record), None) if name in distributions else None
         if problem:
-            raise PreparationError(
-                f"{problem}: uv's cache is damaged, or another program writes here; "
-                f"run `uv cache clean {name}`, then the cell again"
-            )
+            raise PreparationError(f"{problem}: {remedy or CACHE.format(name=name)}")
 
 
 def _problems(record: Path) -> Iterator[str]:

@@ -12,11 +12,9 @@ from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
 from compat.cells import Counts, Disagreement, State
-from compat.matrix import uv
 from compat.matrix.process import how_ended, run_logged
 from compat.progress import Progress
 
-PYTEST = "pytest>=8.3,<10"
 OPTIONS = ("-m", "gpu", "--require-gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
 """The packages under test warn a lot, which is no matter of these tests."""
 FINE = (0, 1, 5)
@@ -29,8 +27,8 @@ class Bench:
 
     python: Path
     """The environment's."""
-    tools: Path
-    """A folder beside the environment that pytest is installed into: what is locked stays as it is."""
+    path: tuple[Path, ...]
+    """Folders that come before the environment's own packages, such as one that holds pytest."""
     tests: Path
     folder: Path
     """Takes what is written meanwhile."""
@@ -52,16 +50,6 @@ class Ran:
     reason: str
     counts: Counts
     failed: tuple[Disagreement, ...] = ()
-
-
-def install_tools(tool: Path, bench: Bench, progress: Progress) -> None:
-    """Install pytest beside the environment.
-
-    Raises:
-        PreparationError: uv could not.
-    """
-    options = ["--python", str(bench.python), "--target", str(bench.tools)]
-    uv.run([str(tool), "pip", "install", *options, PYTEST], bench.log, progress, until=bench.until)
 
 
 def run_tests(bench: Bench, progress: Progress) -> Ran:
@@ -86,7 +74,7 @@ def run_tests(bench: Bench, progress: Progress) -> Ran:
             **bench.variables,
             "HOME": str(home),
             "PATH": path,
-            "PYTHONPATH": os.pathsep.join(map(str, (bench.tools, root))),
+            "PYTHONPATH": os.pathsep.join(map(str, (*bench.path, root))),
         },
         folder=root,
     )

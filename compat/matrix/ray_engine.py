@@ -17,13 +17,14 @@ from compat.cells import Cell, Level, Outcome, State, read_outcome
 from compat.cli import say
 from compat.errors import CompatError, MissingToolError, UsageError
 from compat.matrix import run
+from compat.matrix.gate import differences
 from compat.matrix.sources import Sources, digests
 from compat.releases import Pair
 
 RETRIES = 3
 """How often a cell is begun anew after its node was lost."""
-NOT_SHIPPED = [".*", "reports", "dist", "bench", "node_modules"]
-"""What of the project the nodes do not need, as patterns of Ray."""
+NOT_SHIPPED = [".?*", "reports", "dist", "bench", "node_modules"]
+"""What of the project the nodes do not need, as patterns of Ray; `.*` would match the folder itself, `.`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Engine:
     """Of the cluster; None for the one of the environment, else one on this machine."""
     root: Path | None
     """The project that is sent to the nodes; None when they have all they need."""
+    sources: Sources | None = None
+    """Locks and expectations as the nodes find them; None for where this machine does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class Written:
     outcome: bytes
     log: bytes
     node: str
+    code: str
+    """Where this package lies there."""
 
 
 def run_on_ray(
@@ -52,7 +57,7 @@ def run_on_ray(
 
     Args:
         pairs: the pairs.
-        sources: locks and expectations; must be readable on the nodes, relative to the project.
+        sources: locks and expectations on this machine.
         options: as for a local run; `envs` is a folder on each node.
         engine: the cluster.
 
@@ -77,16 +82,21 @@ def run_on_ray(
             elif known[cell] is None:
                 task = ray.remote(num_cpus=1, num_gpus=int(level is Level.GPU), max_retries=RETRIES)(_cell)
                 how = replace(options, levels=(level,), rerun=True)
-                waiting[task.options(name=cell.id).remote(pair, sources, how)] = (cell, pair)
+                waiting[task.options(name=cell.id).remote(pair, engine.sources or sources, how)] = (
+                    cell,
+                    pair,
+                )
         say(f"{len(waiting)} cells on {len(ray.nodes())} nodes")
-        for outcome in _arrivals(ray, waiting, options):
+        for outcome in _arrivals(ray, waiting, sources, options):
             known[outcome.cell] = outcome
     finally:
         ray.shutdown()
     return tuple(outcome for outcome in known.values() if outcome is not None)
 
 
-def _arrivals(ray: Any, waiting: dict[Any, tuple[Cell, Pair]], options: run.Options) -> Iterator[Outcome]:
+def _arrivals(
+    ray: Any, waiting: dict[Any, tuple[Cell, Pair]], sources: Sources, options: run.Options
+) -> Iterator[Outcome]:
     """Yield the outcomes in the order in which they arrive."""
     while waiting:
         (done, *_), _ = ray.wait(list(waiting), num_returns=1)
@@ -104,10 +114,20 @@ def _arrivals(ray: Any, waiting: dict[Any, tuple[Cell, Pair]], options: run.Opti
             path = run.outcome_path(cell, options.reports)
             files.write_bytes(path.with_name("log.txt"), written.log)
             files.write_bytes(path, written.outcome)
-            outcome = read_outcome(path, cell)
-            say(f"{cell.id} ran on node {written.node}")
+            outcome = _of_this_code(read_outcome(path, cell), pair, sources, written.node)
+            outcome.write(path)
+            say(f"{cell.id} ran on node {written.node}, by the code in {written.code}")
         say(f"{cell.id}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
         yield outcome
+
+
+def _of_this_code(outcome: Outcome, pair: Pair, sources: Sources, node: str) -> Outcome:
+    """Return an outcome, or a failed one when the node has run other code or another lock than is here."""
+    stale = differences(outcome.digests, digests(pair, sources.lock(pair), sources, outcome.cell.level))
+    if not stale:
+        return outcome
+    reason = f"node {node} ran it with another {' and another '.join(stale)} than this machine has"
+    return replace(outcome, state=State.FAILED, reason=reason)
 
 
 def _cell(pair: Pair, sources: Sources, options: run.Options) -> Written:
@@ -118,7 +138,12 @@ def _cell(pair: Pair, sources: Sources, options: run.Options) -> Written:
         (outcome,) = run.run_pairs([pair], sources, here)
         path = run.outcome_path(outcome.cell, here.reports)
         log = path.with_name("log.txt")
-        return Written(outcome=path.read_bytes(), log=log.read_bytes() if log.exists() else b"", node=node)
+        return Written(
+            outcome=path.read_bytes(),
+            log=log.read_bytes() if log.exists() else b"",
+            node=node,
+            code=str(Path(compat.__file__).parent),
+        )
 
 
 def _earlier(pair: Pair, level: Level, sources: Sources, options: run.Options) -> Outcome | None:

@@ -47,7 +47,10 @@ def write_reports(outcomes: Sequence[Outcome], reports: Path) -> None:
 
 def as_json(outcomes: Sequence[Outcome]) -> str:
     """Return the canonical report."""
-    return cli.document("matrix report", cells=[outcome.document() for outcome in outcomes])
+    cells = [outcome.document() for outcome in outcomes]
+    budget, peak = table.disk(outcomes)
+    disk = {"budget_bytes": budget, "peak_bytes": peak} if budget else None
+    return cli.document("matrix report", cells=cells, disk=disk)
 
 
 def as_markdown(outcomes: Sequence[Outcome]) -> str:
@@ -57,6 +60,10 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
         if not outcome.passed:
             lines += ["", f"**{outcome.cell.id}** {outcome.state.value}: {_plain(outcome.reason)}", ""]
             lines += [f"- `{entry.location}`: {_plain(_said(entry))}" for entry in outcome.disagreements]
+        if remarks := table.remarks(outcome):
+            lines += ["", f"{_plain(remarks[0])}", "", *(f"- {_plain(line.strip())}" for line in remarks[1:])]
+    if line := table.disk_line(outcomes):
+        lines += ["", line.strip()]
     return "\n".join(lines)
 
 
@@ -76,12 +83,15 @@ def as_html(outcomes: Sequence[Outcome]) -> str:
         + "</tr>"
         for outcome, row in zip(outcomes, table.rows(outcomes), strict=True)
     )
-    complaints = "\n".join(line for outcome in outcomes for line in table.complaints(outcome))
+    lines = "\n".join(
+        line for outcome in outcomes for line in (*table.complaints(outcome), *table.remarks(outcome))
+    )
+    lines += table.disk_line(outcomes)
     return (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Matrix</title>\n'
         "<style>body{font:14px sans-serif}td,th{padding:2px 8px;text-align:left}"
         ".passed{background:#dfd}.failed{background:#fdd}.blocked,.not-run{background:#ffd}</style>\n"
-        f"<table><tr>{head}</tr>\n{rows}\n</table>\n<pre>{html.escape(complaints)}</pre>\n</html>"
+        f"<table><tr>{head}</tr>\n{rows}\n</table>\n<pre>{html.escape(lines)}</pre>\n</html>"
     )
 
 
@@ -108,7 +118,7 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
 
 def as_text(outcomes: Sequence[Outcome]) -> str:
     """Return the summary for a terminal."""
-    return f"{table.text(outcomes)}\n{table.closing(outcomes)}"
+    return f"{table.text(outcomes)}\n{table.closing(outcomes)}{table.disk_line(outcomes)}"
 
 
 def as_github(pairs: Sequence[dict[str, object]]) -> str:

@@ -1,7 +1,6 @@
 """Running many cells: plan first, one environment at a time, nothing twice."""
 
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,8 @@ from compat.matrix import budget, environment, uv, workspace
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.environment import Plan
 from compat.matrix.estimate import Estimate
+from compat.matrix.given import Given
+from compat.matrix.room import Room, existing
 from compat.matrix.sources import Sources, digests
 from compat.progress import Lines
 from compat.releases import Pair
@@ -39,6 +40,10 @@ class Options:
     """Bytes that uv's cache and the environments may take together; None for what the disk has."""
     keep: bool = False
     rerun: bool = False
+    beside: tuple[Pair, ...] = ()
+    """Other pairs of the same run, in processes of their own: they share the disk."""
+    given: Given | None = None
+    """An environment that is there already, for one pair; it is looked into whatever was found earlier."""
 
 
 def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tuple[Outcome, ...]:
@@ -57,10 +62,10 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tupl
         jobs = list(plan_pairs(pairs, sources, options))
         for job in jobs:
             say(job.plan.line())
-        return _run_all(jobs, options)
+        return _run_all(jobs, sources, options)
 
 
-def _run_all(jobs: Sequence[Job], options: Options) -> tuple[Outcome, ...]:
+def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[Outcome, ...]:
     """Run the jobs one after another; one that is refused is told when the others are done."""
     outcomes, refused = [], list[CompatError]()
     clock = Estimate([job.plan.seconds for job in jobs if not job.plan.finished])
@@ -68,8 +73,8 @@ def _run_all(jobs: Sequence[Job], options: Options) -> tuple[Outcome, ...]:
         following = jobs[place + 1] if place + 1 < len(jobs) else None
         shared = following is not None and following.pair == job.pair and not following.plan.finished
         try:
-            space = _Room(options=options, done=jobs[:place], left=jobs[place:])
-            outcomes.append(_outcome(replace(job, keep=job.keep or shared), space, clock))
+            room = _room(jobs[:place], jobs[place:], sources, options)
+            outcomes.append(_outcome(replace(job, keep=job.keep or shared), room, clock))
         except UsageError as error:
             say(f"error: {error}")
             refused.append(error)
@@ -80,9 +85,9 @@ def _run_all(jobs: Sequence[Job], options: Options) -> tuple[Outcome, ...]:
 
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
     """Yield what running each pair would take; nothing is downloaded and nothing is installed."""
-    tool = uv.find_uv()
     workspace.make_root(options.envs)
-    linked = _share_a_disk(options.envs, uv.cache_folder(tool))
+    tool = None if options.given else uv.find_uv()
+    linked = tool is None or _share_a_disk(options.envs, uv.cache_folder(tool))
     for pair, level in ((pair, level) for pair in pairs for level in options.levels):
         lock = sources.lock(pair)
         now = digests(pair, lock, sources, level)
@@ -93,11 +98,11 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             pair_id=pair.id,
             describe=pair.describe(),
             modules=len(sources.expectations(pair, lock, cuda=False)),
-            download_bytes=lock.download_bytes,
-            installed_bytes=lock.installed_bytes,
-            cached=_is_cached(tool, pair, lock.requirements, options.envs),
+            download_bytes=lock.download_bytes if tool else 0,
+            installed_bytes=lock.installed_bytes if tool else 0,
+            cached=tool is None or _is_cached(tool, pair, lock.requirements, options.envs),
             linked=linked,
-            finished="" if options.rerun else finished(earlier, now),
+            finished="" if options.rerun or options.given else finished(earlier, now),
         )
         yield Job(
             pair=pair,
@@ -112,6 +117,8 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             level=level,
             limit=options.limit,
             keep=options.keep,
+            max_disk=options.max_disk,
+            given=options.given,
         )
 
 
@@ -150,33 +157,22 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Room:
-    """What decides whether there is room for a cell."""
-
-    options: Options
-    done: Sequence[Job]
-    left: Sequence[Job]
-    """The cell itself first."""
-
-    def check(self, job: Job, promised: int) -> None:
-        """Do nothing when the cell fits beside all that other cells have been promised.
-
-        Raises:
-            DiskError: it does not.
-        """
-        free = shutil.disk_usage(job.envs).free
-        environment.check_room(promised, free, job.envs, job.pair.id)
-        cache = _existing(uv.cache_folder(job.uv))
-        if job.plan.cache_bytes:
-            environment.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
-        if self.options.max_disk is not None:
-            limit = budget.Budget(limit=self.options.max_disk, cache=cache, uv=job.uv)
-            done, left = ([each.lock.packages for each in jobs] for jobs in (self.done, self.left))
-            limit.make_room(promised + job.plan.cache_bytes, done, left)
+def _room(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: Options) -> Room:
+    """Return what decides whether there is room: the cells of this process, and those beside it."""
+    finished_, others = [job.lock for job in done], [job.lock for job in left]
+    for pair, level in ((pair, level) for pair in options.beside for level in options.levels):
+        cell = Cell(pair_id=pair.id, level=level)
+        try:
+            lock = sources.lock(pair)
+            now = digests(pair, lock, sources, level)
+        except UsageError:
+            continue  # its own process says so
+        ended = read_outcome(outcome_path(cell, options.reports), cell).digests == now
+        (finished_ if ended else others).append(lock)
+    return Room(limit=options.max_disk, done=finished_, left=others)
 
 
-def _outcome(job: Job, room: _Room, clock: Estimate) -> Outcome:
+def _outcome(job: Job, room: Room, clock: Estimate) -> Outcome:
     name = job.plan.cell_id or job.pair.id
     if job.plan.finished:
         return read_outcome(outcome_path(job.cell, job.reports), job.cell)
@@ -207,12 +203,7 @@ def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
 
 
 def _share_a_disk(envs: Path, cache: Path) -> bool:
-    return os.stat(envs).st_dev == os.stat(_existing(cache)).st_dev  # noqa: PTH116
-
-
-def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is already there."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    return os.stat(envs).st_dev == os.stat(existing(cache)).st_dev  # noqa: PTH116
 
 
 def outcome_path(cell: Cell, reports: Path) -> Path:

@@ -11,7 +11,7 @@ from compat.cells import Digests, Level
 from compat.errors import UsageError
 from compat.expectation import ModuleExpectation
 from compat.locks import Inputs, Lock, command, read_lock
-from compat.matrix import facts, kernels, known, probe, verdict, watch
+from compat.matrix import facts, given, kernels, known, probe, verdict, watch
 from compat.releases import Pair
 
 
@@ -99,14 +99,15 @@ def tests_digest(folder: Path) -> str:
     """Return the digest of the GPU tests, and of the code that they test and that runs them."""
     tested = Path(kernels.__file__).parent.parent / "quant"
     digest = hashlib.sha256()
-    for path in [Path(kernels.__file__), *sorted(folder.rglob("*.py")), *sorted(tested.rglob("*.py"))]:
+    judging = [Path(kernels.__file__), Path(given.__file__)]
+    for path in [*judging, *sorted(folder.rglob("*.py")), *sorted(tested.rglob("*.py"))]:
         digest.update(f"{path.name} ".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
 def probe_digest() -> str:
     """Return the digest of the code that looks and judges."""
-    return _digest("", probe, watch, facts, verdict, known)
+    return _digest("", probe, watch, facts, given, verdict, known)
 
 
 def _digest(start: str, *modules: ModuleType) -> str:

@@ -69,7 +69,7 @@ def text(outcomes: Sequence[Outcome]) -> str:
         for row in table
     ]
     for outcome in outcomes:
-        lines += complaints(outcome)
+        lines += [*complaints(outcome), *remarks(outcome)]
     return "\n".join(lines)
 
 
@@ -79,6 +79,29 @@ def complaints(outcome: Outcome) -> list[str]:
         return []
     head = f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}"
     return [head, *(f"  {disagreement}" for disagreement in outcome.disagreements)]
+
+
+def disk(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """Return the disk budget that cells were run with, and the most that was in use: bytes, 0 for none."""
+    kept = [outcome for outcome in outcomes if outcome.budget_bytes]
+    budgets = [outcome.budget_bytes for outcome in kept]
+    return max(budgets, default=0), max((outcome.shared_bytes for outcome in kept), default=0)
+
+
+def disk_line(outcomes: Sequence[Outcome]) -> str:
+    """Return a line of its own about the disk budget, when there was one."""
+    budget, peak = disk(outcomes)
+    return (
+        f"\nuv's cache and the environments: {size(peak)} at most, of {size(budget)} allowed"
+        if budget
+        else ""
+    )
+
+
+def remarks(outcome: Outcome) -> list[str]:
+    """Return in what kind of environment a cell was run, when it was not installed for it; one line each."""
+    what = outcome.machine.get("environment", "")
+    return [f"{outcome.cell.id}: run in {what}", *(f"  {line}" for line in outcome.declared)] if what else []
 
 
 def closing(outcomes: Sequence[Outcome]) -> str:

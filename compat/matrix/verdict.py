@@ -13,6 +13,10 @@ from compat.expectation import ModuleExpectation, NameExpectation
 from compat.matrix.facts import ModuleFact, NameFact
 from compat.symbols import location
 
+IMPORTS = "a module that imports"
+"""What is expected of a module that does not import."""
+LATE = "; it imports after others"
+"""What is added about a module that does not import by itself, but does when others were imported before."""
 UNCOMMITTED = frozenset({"conditional", "dynamic"})
 
 
@@ -86,7 +90,8 @@ def compare_module(expected: ModuleExpectation, fact: ModuleFact) -> tuple[Disag
     found: list[Disagreement] = []
     if not fact.imported:
         where = f" ({fact.where})" if fact.where else ""
-        found.append(_at(expected.module, "a module that imports", f"{fact.error}{where}"))
+        late = LATE if fact.names is not None else ""
+        found.append(_at(expected.module, IMPORTS, f"{fact.error}{where}{late}"))
     if fact.names is None:
         return tuple(found)
     named = [compare_name(expected.module, name, fact.names.get(name.name)) for name in expected.names]

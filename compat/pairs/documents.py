@@ -21,7 +21,7 @@ class Attempt:
 
     overrides: tuple[str, ...]
     imported: bool
-    """Whether every module imported that the index expects to import."""
+    """Whether every module imported that the index expects to import, but for those that want a GPU here."""
     problem: str = ""
     """Why not."""
     flipped: str = ""
@@ -29,6 +29,10 @@ class Attempt:
     modules: int = 0
     checked: int = 0
     disagreements: int = 0
+    """Answers of the index that the run time contradicts, modules that do not import included."""
+    without_gpu: int = 0
+    """Modules that this machine cannot import for want of a GPU or its driver; not among these."""
+    without_gpu_why: str = ""
     seconds: float = 0.0
 
 
@@ -95,6 +99,8 @@ def of_solution(solution: Solution, record: Sequence[Attempt]) -> str:
                 "modules": attempt.modules,
                 "checked": attempt.checked,
                 "disagreements": attempt.disagreements,
+                "without_gpu": attempt.without_gpu,
+                "without_gpu_why": attempt.without_gpu_why or None,
                 "seconds": attempt.seconds,
             }
             for attempt in record

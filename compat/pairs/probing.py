@@ -11,13 +11,17 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.cells import Outcome
+from compat.cells import Disagreement, Outcome
+from compat.explain.api import explain
+from compat.explain.rules.binaries import DRIVER_LIBRARIES
 from compat.locking import WheelReader, compile_requirements
 from compat.locks import Lock, read_lock, write_lock
 from compat.matrix.cell import Job, run_cell
 from compat.matrix.environment import Plan
 from compat.matrix.run import TIMEOUT
 from compat.matrix.sources import Shipped, Sources, digests
+from compat.matrix.verdict import IMPORTS, LATE
+from compat.matrix.watch import CIRCULAR
 from compat.pairs.clashes import ABI_BOUND
 from compat.pairs.documents import Attempt
 from compat.pairs.overrides import Override, flipped, of_its_time
@@ -36,8 +40,8 @@ NO_DRIVER = KnownFailure(
     when="no-cuda",
     spreads=True,
 )
-IMPORTS = "a module that imports"
-"""What the index is quoted with when a module does not import."""
+RETRIES = 1000
+"""Enough for all modules; but of those that fail alike, one in a process of its own is enough."""
 
 Solve = Callable[[tuple[Override, ...]], Solution]
 
@@ -110,11 +114,11 @@ def decide(
     settled: dict[NormalizedName, Override] = {}
     while True:
         outcome, lock = tried(solution)
-        broken = [entry for entry in outcome.disagreements if entry.expected == IMPORTS]
+        broken, waiting = _broken(outcome)
         errors = [entry.observed for entry in broken]
         turned = _turned(solution, errors, lock, settled) or _drifted(solution, errors, lock, then)
         done = turned is None or len(settled) >= MOST_FLIPS
-        record.append(_attempt(solution, outcome, len(broken), None if done else turned))
+        record.append(_attempt(solution, outcome, broken, waiting, None if done else turned))
         candidates.append(
             (len(broken) if outcome.counts.imported else len(outcome.disagreements) + 1, solution)
         )
@@ -128,6 +132,41 @@ def decide(
     best = min(range(len(candidates)), key=lambda place: (candidates[place][0], place))
     record.append(record.pop(best))  # what is answered stands last
     return candidates[best][1], record
+
+
+def _broken(outcome: Outcome) -> tuple[list[Disagreement], list[Disagreement]]:
+    """Return the modules that do not import, for a reason of their own and for want of a GPU.
+
+    A module that imports after others counts as one that does: that it is circular is the release's doing.
+    """
+    broken = [
+        entry
+        for entry in outcome.disagreements
+        if entry.expected == IMPORTS and not entry.observed.endswith(LATE)
+    ]
+    if outcome.machine.get("cuda") == str(True):
+        return broken, []
+    waiting = [entry for entry in broken if wants_gpu(entry.observed)]
+    waiting += [entry for entry in broken if _is_behind(entry, waiting)]
+    return [entry for entry in broken if entry not in waiting], waiting
+
+
+def _is_behind(entry: Disagreement, waiting: Sequence[Disagreement]) -> bool:
+    """Return whether a module meets a circular import in a package that itself cannot be imported here."""
+    found = re.search(r"\(([\w/]+)\.py:\d+\)$", entry.observed)
+    if CIRCULAR not in entry.observed or found is None:
+        return False
+    raised = found[1].replace("/", ".")
+    return any(raised == other.location or raised.startswith(f"{other.location}.") for other in waiting)
+
+
+def wants_gpu(error: str) -> bool:
+    """Return whether an import error says that a GPU or its driver is missing, and nothing else."""
+    return any(
+        found.cause == "no_gpu"
+        or (found.cause == "missing_native_library" and (found.symbol or "").startswith(DRIVER_LIBRARIES))
+        for found in explain(error)
+    )
 
 
 def named_in(error: str, lock: Lock) -> set[NormalizedName]:
@@ -176,9 +215,14 @@ def _day(solution: Solution) -> date:
     return max(days, default=date.today()) + timedelta(days=7)  # noqa: DTZ011 -- a day is all it needs
 
 
-def _attempt(solution: Solution, outcome: Outcome, broken: int, turned: Override | None) -> Attempt:
-    first = next((entry for entry in outcome.disagreements if entry.expected == IMPORTS), None)
-    problem = f"{broken} modules do not import, such as {first.location}: {first.observed}" if first else ""
+def _attempt(
+    solution: Solution,
+    outcome: Outcome,
+    broken: Sequence[Disagreement],
+    waiting: Sequence[Disagreement],
+    turned: Override | None,
+) -> Attempt:
+    problem = _told(broken, "do not import") if broken else ""
     if not outcome.counts.imported:
         problem = problem or outcome.reason
     return Attempt(
@@ -188,9 +232,15 @@ def _attempt(solution: Solution, outcome: Outcome, broken: int, turned: Override
         flipped=str(turned) if turned else "",
         modules=outcome.counts.modules,
         checked=outcome.counts.checked,
-        disagreements=len(outcome.disagreements),
+        disagreements=len(outcome.disagreements) - len(waiting),
+        without_gpu=len(waiting),
+        without_gpu_why=_told(waiting, "need a GPU to be imported") if waiting else "",
         seconds=outcome.seconds,
     )
+
+
+def _told(entries: Sequence[Disagreement], what: str) -> str:
+    return f"{len(entries)} modules {what}, such as {entries[0].location}: {entries[0].observed}"
 
 
 def _tried(
@@ -226,4 +276,5 @@ def _job(pair: Pair, lock: Lock, folder: Path, bench: Bench) -> Job:
         envs=bench.envs,
         reports=folder / "reports",
         timeout=TIMEOUT,
+        retries=RETRIES,
     )

@@ -79,7 +79,9 @@ def solution(found: Solution, record: Sequence[Attempt]) -> str:
         f"{found.rounds} questions to uv in {found.seconds:.1f} s"
     )
     for number, attempt in enumerate(record, start=1):
-        verdict = f"{attempt.modules} modules as the index says, {attempt.checked} symbols checked"
+        verdict = f"{attempt.modules} modules, {attempt.checked} symbols checked, "
+        verdict += f"{attempt.disagreements} disagree with the index"
+        verdict += f"; {attempt.without_gpu_why}" if attempt.without_gpu_why else ""
         lines.append(
             f"probe {number}: {verdict if attempt.imported else attempt.problem}"
             + (f"; then {attempt.flipped}" if attempt.flipped else "")

@@ -1,13 +1,12 @@
 """What a user asks for: a bare name, a dotted path, `module:Name`, or an import statement."""
 
 import ast
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from compat.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(NamedTuple):
     """One name asked for."""
 
     text: str

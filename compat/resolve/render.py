@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -184,7 +184,7 @@ def _json(result: Result, intervals: list[dict[str, Any]]) -> dict[str, Any]:
         "reason": answer.reason if answer else None,
         "others": [{"module": other.module, "status": other.answer.status} for other in found.others],
         "history": intervals,
-        "replacement": None if found.replacement is None else asdict(found.replacement),
+        "replacement": None if found.replacement is None else found.replacement._asdict(),
         "source": result.subject.source,
     }
 

@@ -1,7 +1,7 @@
 """The search for one name in one world: every module that binds it, the canonical one first."""
 
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from compat.index.world import Answer, World
 from compat.resolve.lineage import Relative, relatives
@@ -10,8 +10,7 @@ from compat.resolve.query import Query
 from compat.symbols import UNUSABLE, Status, import_statement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """One module that binds the name, and what the name is there."""
 
     module: str
@@ -24,8 +23,7 @@ class Place:
         return None if self.answer.status in UNUSABLE else import_statement(self.module, self.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replacement:
+class Replacement(NamedTuple):
     """Where to find what was asked for in the wrong place."""
 
     module: str
@@ -35,8 +33,7 @@ class Replacement:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(NamedTuple):
     """The answer to a query in one release."""
 
     place: Place | None

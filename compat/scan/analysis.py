@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from compat.index.reader import Index
 from compat.scan.calls import Calls
@@ -30,6 +31,18 @@ AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sg
 _BRANCH = re.compile(rb"^if (?!__name__\b)", re.MULTILINE)
 
 
+class Examined(NamedTuple):
+    """One file, looked into."""
+
+    findings: list[Finding]
+    skipped: Skipped | None = None
+    """Why it could not be."""
+    broken: tuple[tuple[str, int], ...] = ()
+    """Packages, each with the releases in which the file cannot be imported itself."""
+    lacking: bool = False
+    """Whether it may leave a top-level name unbound."""
+
+
 class Analysis:
     """Finds what breaks in files.
 
@@ -52,10 +65,8 @@ class Analysis:
         self.judges = {
             package: Judge(Lookup(index, span), self.tree, calls, loads) for package, span in spans.items()
         }
-        self.skipped: list[Skipped] = []
         self.broken: dict[tuple[str, str], int] = {}
         """File and package to the releases in which the file itself cannot be imported."""
-        self._clean: set[str] = set()
 
     def check(self, path: str, data: bytes) -> list[Finding]:
         """Return the findings in what could become of a file.
@@ -65,34 +76,29 @@ class Analysis:
         """
         return self._of(parse(path, data))
 
-    def findings(self, path: str) -> list[Finding]:
-        """Return the findings of one file; what cannot be read is told in `skipped`."""
+    def examined(self, path: str) -> Examined:
+        """Return what is found in a file."""
         try:
             if path.endswith(".py") and clean(self.store.read(path), self._works):
-                self._clean.add(path)
-                return []
-            return self._of(self.parsed(path))
+                return Examined([], lacking=self._branches(path) and self._lacking(path))
+            found = self._of(self.parsed(path))
+            broken = tuple((name, mask) for name in self.judges if (mask := self.broken.get((path, name))))
+            return Examined(found, broken=broken, lacking=self._lacking(path))
         except Unreadable as error:
-            self.skipped.append(Skipped(path, str(error)))
+            reason = str(error)
         except OSError as error:
-            self.skipped.append(Skipped(path, error.strerror or str(error)))
+            reason = error.strerror or str(error)
         except RecursionError:
-            self.skipped.append(Skipped(path, "nested too deeply to be read"))
-        return []
+            reason = "nested too deeply to be read"
+        return Examined([], Skipped(path, reason))
 
-    def lacking(self, paths: Iterable[str]) -> list[Module]:
-        """Return the files that may leave a top-level name unbound.
-
-        Args:
-            paths: files whose own findings have been asked for.
-        """
-        modules = [self.tree.module(path) for path in paths if path.endswith(".py") and self._branches(path)]
-        return [module for module in modules if module is not None and module.lacking]
+    def _lacking(self, path: str) -> bool:
+        """Return whether a file may leave a top-level name unbound."""
+        module = self.tree.module(path) if path.endswith(".py") else None
+        return module is not None and bool(module.lacking)
 
     def _branches(self, path: str) -> bool:
-        """Return whether a file may do so, as far as can be told without parsing it for this alone."""
-        if path not in self._clean:
-            return True
+        """Return whether it may do so by a test of a release, as far as its bytes tell."""
         data = self.store.read(path)
         return asks(data) and _BRANCH.search(data) is not None
 
@@ -170,6 +176,7 @@ class Analysis:
             runs=told,
             form=reference.form,
             function=function.name if function else None,
+            code=lines[node.lineno - 1],
             cell=None if cell is None else (cell.number, cell.line),
         )
         return found._replace(fixable=trouble.rule != "CPT004" and not refusal(found))

@@ -8,6 +8,8 @@ from typing import NamedTuple
 SUFFIXES = (".py", ".pyi", ".ipynb")
 LARGEST = 10_000_000
 """Bytes of a file from which it is no source that a person wrote; such a file is told and left out."""
+_USUAL = 1 << 17
+"""Bytes that hold most files whole: room for more takes longer to get than the file."""
 SKIPPED = frozenset(
     {
         "__pycache__", "__pypackages__", "node_modules", "site-packages", "venv", "env", "build", "dist",
@@ -152,7 +154,10 @@ def read(path: str) -> bytes:
     # Not to wait for a writer, should the file have become a FIFO since.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        parts = []
+        data = os.read(handle, _USUAL)
+        if len(data) < _USUAL:
+            return data  # of a regular file that is all
+        parts = [data]
         while part := os.read(handle, 1 << 22):
             parts.append(part)
         return b"".join(parts)

@@ -1,16 +1,17 @@
 """Candidates held against the index: the part of a scan that takes more than a look at bytes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
 from compat.scan import spans
-from compat.scan.analysis import Analysis, located
+from compat.scan.analysis import Analysis, Examined, located
 from compat.scan.discovery import Files
 from compat.scan.findings import Finding
 from compat.scan.lookup import Span
 from compat.scan.options import Options
 from compat.scan.pins import pinned, project_root
 from compat.scan.report import Releases, Report
+from compat.scan.shares import shared
 
 
 def examine(options: Options, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
@@ -22,22 +23,40 @@ def examine(options: Options, files: Sequence[str], candidates: Sequence[str], s
         candidates: those to be looked into.
         store: reads them.
     """
-    analysis = prepared(options, files, store)
-    found = [finding for path in candidates for finding in analysis.findings(path)]
-    lacking = analysis.lacking(candidates)
-    if lacking:
-        from compat.scan.reexports import Reexports
+    chosen: list[Span] = []
 
+    def work(paths: Iterator[str]) -> list[Examined]:
+        analysis = prepared(options, files, store)
+        chosen[:] = [judge.lookup.span for judge in analysis.judges.values()]
+        return [analysis.examined(path) for path in paths]
+
+    examined = shared(work, candidates, [len(store.read(path)) for path in candidates])
+    found = [finding for each in examined for finding in each.findings]
+    if any(each.lacking for each in examined):
+        found += _handed_on(
+            prepared(options, files, store), files, dict(zip(candidates, examined, strict=True))
+        )
         order = {path: number for number, path in enumerate(files)}
-        found += Reexports(analysis, files).findings(lacking)
         found.sort(key=lambda each: (order[each.path], each.line, each.column))
     known = _known(options)
     findings = tuple(
         finding for finding in located(found) if finding.rule in options.select and not known(finding)
     )
-    chosen = [judge.lookup.span for judge in analysis.judges.values()]
+    skipped = tuple(each.skipped for each in examined if each.skipped)
     told = tuple(Releases(span.package, span.versions, span.source) for span in chosen)
-    return Report(findings, tuple(analysis.skipped), told, len(files), len(candidates))
+    return Report(findings, skipped, told, len(files), len(candidates))
+
+
+def _handed_on(
+    analysis: Analysis, files: Sequence[str], examined: Mapping[str, Examined]
+) -> Iterator[Finding]:
+    """Yield the findings in files that take from others what these leave unbound."""
+    from compat.scan.reexports import Reexports
+
+    for path, each in examined.items():
+        analysis.broken.update({(path, package): mask for package, mask in each.broken})
+    modules = [analysis.tree.module(path) for path, each in examined.items() if each.lacking]
+    yield from Reexports(analysis, files).findings([module for module in modules if module is not None])
 
 
 def prepared(options: Options, files: Sequence[str], store: Files) -> Analysis:

@@ -76,6 +76,8 @@ class Finding(NamedTuple):
     form: str
     function: str | None = None
     """The function that the reference stands in: it breaks when that is called."""
+    code: str = ""
+    """The line that it begins on."""
     fixable: bool = False
     cell: tuple[int, int] | None = None
     """Of a notebook: the number of the cell and the line in it."""

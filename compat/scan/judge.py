@@ -72,11 +72,12 @@ class Judge:
             if evaluation.unbound(module, name) and Reach(evaluation, module).reached(end)
         )
 
-    def fine(self, reference: Reference) -> bool:
-        """Return whether a reference works in every release, guards left aside."""
+    def rules(self, reference: Reference) -> frozenset[Rule]:
+        """Return what is wrong with a reference in some release, guards left aside."""
         if any(not self._works(base, self.lookup.span.everything) for base in reference.bases):
-            return False
-        return all(_rule(reference, outcome) in (None, "CPT004") for _, outcome in self._outcomes(reference))
+            return frozenset({"CPT001"})
+        found = (_rule(reference, outcome) for _, outcome in self._outcomes(reference))
+        return frozenset(rule for rule in found if rule is not None)
 
     def works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
         """Return whether a name of a module, and attributes of a path, have nothing to be told of them."""

@@ -22,6 +22,8 @@ _NAME = re.compile(rb"\s*([^\W\d]\w*)(?:\s+as\s+(\w+))?\s*")
 _COMMENT = re.compile(rb"#[^\n]*")
 _LITERAL = re.compile(rb"[ \t]*\)*,\s*[rbRB]?[\"']")
 _ANCHORED = re.compile(rb"import_module\(\s*[\"']\.")
+_CUT = re.compile(rb"(?:" + _SPACE + rb"\." + _SPACE + rb")?[\x80-\xff]")
+"""What follows a word or a path that goes on with a letter outside of ASCII."""
 
 
 def clean(data: bytes, works: Works) -> bool:
@@ -31,12 +33,12 @@ def clean(data: bytes, works: Works) -> bool:
         data: Python source, a line feed at the end of lines.
         works: looks things up.
     """
-    if _ANCHORED.search(data) or not data.isascii():
+    if _ANCHORED.search(data) or not _is_text(data):
         return False
     aliases: Aliases = {}
     for at in positions(data):
         path = _PATH.match(data, at)
-        if path is None:
+        if path is None or _CUT.match(data, path.end()):
             return False
         module = b"".join(path[0].replace(b"\\\n", b"").split()).decode()
         names = _IMPORT.match(data, path.end())
@@ -46,6 +48,8 @@ def clean(data: bytes, works: Works) -> bool:
             continue
         renamed = _AS.match(data, path.end())
         if renamed is not None:
+            if _CUT.match(data, renamed.end()):
+                return False
             aliases.setdefault(renamed[1], set()).add(module)
         parts = module.split(".")
         if _LITERAL.match(data, path.end()):
@@ -53,6 +57,15 @@ def clean(data: bytes, works: Works) -> bool:
         if not works(parts[0], "", tuple(parts[1:])):
             return False
     return _uses(data, works, aliases)
+
+
+def _is_text(data: bytes) -> bool:
+    """Return whether a file is UTF-8: any other may be no Python, which has to be told."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _names(text: bytes, module: str, works: Works, aliases: Aliases) -> bool:
@@ -82,7 +95,7 @@ def _uses(data: bytes, works: Works, aliases: Aliases) -> bool:
         rb"(?<![\w.])(" + words + rb")(?:((?:" + _SPACE + rb"\." + _SPACE + rb"[^\W\d]\w*)+)|[ \t]*,\s*[\"'])"
     )
     for match in pattern.finditer(data):
-        if match[2] is None:
+        if match[2] is None or _CUT.match(data, match.end()):
             return False
         parts = b"".join(match[2].replace(b"\\\n", b"").split()).decode().split(".")[1:]
         if not all(works(path, "", tuple(parts)) for path in aliases[match[1]]):

@@ -3,11 +3,13 @@
 import ast
 import sys
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from compat.scan.discovery import Unreadable
-from compat.scan.notebooks import Cell, code_of
 from compat.scan.places import Lines
+
+if TYPE_CHECKING:  # few files are notebooks
+    from compat.scan.notebooks import Cell
 
 LONGEST_LINE = 50_000
 """Bytes: the parser of Python 3.10 overflows its stack on an expression with too many operators."""
@@ -20,7 +22,7 @@ class Source(NamedTuple):
     tree: ast.Module
     data: bytes
     """Python source with `\\n` at the end of lines; that of a notebook is put together from its cells."""
-    cells: tuple[Cell, ...] = ()
+    cells: "tuple[Cell, ...]" = ()
     """Of a notebook: where each line is from."""
 
     def lines(self) -> list[str]:
@@ -36,6 +38,8 @@ def parse(path: str, data: bytes) -> Source:
     """
     cells: tuple[Cell, ...] = ()
     if path.endswith(".ipynb"):
+        from compat.scan.notebooks import code_of
+
         data, cells = code_of(data)
     elif b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -57,6 +61,8 @@ def parse(path: str, data: bytes) -> Source:
 
 def decoded(data: bytes) -> str:
     """Return the text of a file that Python could parse."""
+    if b"coding" not in b"".join(data.split(b"\n", 2)[:2]):  # PEP 263: where else a declaration stands
+        return data.decode("utf-8-sig", "replace")
     import tokenize
     from io import BytesIO
 

@@ -57,3 +57,15 @@ def test_what_is_not_known_is_said_to_be_unknown(text: str) -> None:
     (only,) = explain(text)
     assert (only.cause, only.fix.kind) == ("unknown", "none")
     assert only.evidence
+
+
+@pytest.mark.parametrize(
+    ("attribute", "statement"), [("layers", "import sglang.srt.layers"), ("no_such_thing", None)]
+)
+def test_a_module_that_nothing_had_imported_is_told_to_be_imported(
+    attribute: str, statement: str | None
+) -> None:
+    text = f"AttributeError: module 'sglang.srt' has no attribute '{attribute}'"
+    first = explain(text, sglang="0.5.14")[0]
+    assert (first.cause, first.fix.statement) == ("unknown", statement)
+    assert first.version == ("0.5.14" if statement else None)

@@ -1,5 +1,6 @@
 """What can go wrong under a cell, with real uv, wheels and disks: nothing is lost and nothing passes."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,19 +12,20 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import test_matrix_run as cells
-from compat.cells import State
+from compat.cells import State, read_outcome
 from compat.errors import DiskError, PreparationError, UsageError
-from compat.locks import LockedPackage, Pinned, write_lock
-from compat.matrix import budget, run
-from compat.matrix.budget import Budget, droppable, promised
+from compat.locks import Inputs, Lock, LockedPackage, Pinned, write_lock
+from compat.matrix import budget, report, run, uv
+from compat.matrix.budget import Budget, droppable, enough, promised
 from compat.matrix.cell import run_cell
 from compat.matrix.disk import used_bytes
 from compat.matrix.intact import check_installed
 from compat.matrix.workspace import claimed
-from test_matrix_run import Tiny, house, options, outcome_path, pair, run_one
+from compat.releases import Pair
+from test_matrix_run import Running, Tiny, house, options, outcome_path, pair, run_one, running
 from wheelhouse import Fault, build_wheel, noise, serving
 
-__all__ = ["house"]
+__all__ = ["house", "running"]
 
 
 def test_a_hang_over_the_limit_of_the_cell_fails_and_leaves_nothing(
@@ -66,11 +68,7 @@ def rebuilt(house: Path) -> None:
 
 def test_a_cell_of_a_pair_that_is_taken_does_not_stop_the_others(house: Path) -> None:
     other = replace(pair(), id="other")
-    locked = LockedPackage(
-        pin=Pinned(version=Version("0.4.7"), hashes=(digest(house),)),
-        imports=("sglang", "torch_like"), download_bytes=1, installed_bytes=1000,
-    )  # fmt: skip
-    write_lock(other, {canonicalize_name("sglang"): locked}, house / "locks")
+    write_for(house, other)
     sources = AnyPair(house / "locks")
     with (
         claimed(house / "envs", "tiny", "digest"),
@@ -79,6 +77,30 @@ def test_a_cell_of_a_pair_that_is_taken_does_not_stop_the_others(house: Path) ->
         run.run_pairs([pair(), other], sources, options(house))
     assert (house / "reports" / "other-import" / "outcome.json").exists()
     assert not outcome_path(house).exists()
+
+
+def write_for(house: Path, chosen: Pair) -> None:
+    """Write the lock of another pair of the same package."""
+    package = LockedPackage(
+        pin=Pinned(version=Version("0.4.7"), hashes=(digest(house),)),
+        imports=("sglang", "torch_like"), download_bytes=1, installed_bytes=1000,
+    )  # fmt: skip
+    write_lock(chosen, {canonicalize_name("sglang"): package}, house / "locks")
+
+
+def test_two_runs_at_once_do_not_meet_in_one_pair(house: Path, running: Running) -> None:
+    """The second one leaves the pair to the first, with its outcome and its promise, and does the others."""
+    other = replace(pair(), id="other")
+    write_for(house, other)
+    promise = house / "envs" / f"{budget.PREFIX}tiny"
+    before = promise.read_text()
+    with pytest.raises(UsageError, match="tiny: another run is at work"):
+        run.run_pairs([pair(), other], AnyPair(house / "locks"), replace(options(house), max_disk=10**9))
+    assert promise.read_text() == before
+    assert (house / "envs" / "tiny" / "env").is_dir()
+    assert (house / "reports" / "other-import" / "outcome.json").exists()
+    assert running.process.poll() is None
+    assert not running.import_is_dead(0)
 
 
 class AnyPair(Tiny):
@@ -140,8 +162,8 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
     (site / "vllm-1.0.dist-info").mkdir(parents=True)
     (site / "vllm-1.0.dist-info" / "RECORD").write_text("vllm/a.py,sha256=x,3\nvllm-1.0.dist-info/RECORD,,\n")
     with pytest.raises(PreparationError, match=r"vllm/a\.py is missing"):
-        check_installed(tmp_path, {"vllm"})
-    check_installed(tmp_path, {"sglang"})
+        check_installed(tmp_path.glob("lib/python3*/site-packages"), {"vllm"})
+    check_installed(tmp_path.glob("lib/python3*/site-packages"), {"sglang"})
 
 
 @pytest.fixture
@@ -184,36 +206,109 @@ def test_a_disk_that_is_too_small_is_told_before(house: Path, small_disk: Path) 
 
 def test_cells_that_run_at_once_do_not_count_on_the_same_disk(tmp_path: Path) -> None:
     with promised(tmp_path, "one", 1000) as alone:
-        assert alone == 1000
+        assert alone.all == 1000
         with promised(tmp_path, "two", 500) as both:
-            assert both == 1500
+            assert both.all == 1500
         with promised(tmp_path, "three", 1) as after:
-            assert after == 1001
+            assert after.all == 1001
+            assert after.others == {"one": 1000}
     (tmp_path / f"{budget.PREFIX}killed").write_text("9999")  # of a process that has died
     with promised(tmp_path, "one", 1000) as again:
-        assert again == 1000
+        assert again.all == 1000
 
 
-def test_only_what_finished_cells_alone_needed_is_dropped() -> None:
-    torch, vllm, shared = map(canonicalize_name, ("torch", "vllm", "numpy"))
-    done = [{torch: Version("2.7.1"), shared: Version("2"), vllm: Version("1")}]
-    left = [{torch: Version("2.8.0"), shared: Version("2")}]
-    assert droppable(done, left) == {torch, vllm}
-    assert droppable([], left) == set()
+def locked(**packages: str) -> Lock:
+    """Return a lock of packages `version/bytes`."""
+    split = {canonicalize_name(name): text.split("/") for name, text in packages.items()}
+    return Lock(
+        pair="x",
+        inputs=Inputs(python="3.11", requirements=(), overrides=()),
+        packages={name: Version(version) for name, (version, _) in split.items()},
+        imports={},
+        download_bytes=0,
+        installed_bytes=0,
+        digest="",
+        requirements=Path(),
+        sizes={name: int(count) for name, (_, count) in split.items()},
+    )
+
+
+def test_what_is_missed_least_is_dropped_first() -> None:
+    done = [locked(torch="2.7.1/900", numpy="2/20", vllm="1/300"), locked(torch="2.6/800")]
+    left = [locked(torch="2.8.0/950", numpy="2/20", cuda="12/500")]
+    assert droppable(done, left) == (
+        {"vllm": 300},
+        {"torch": 1700},
+        {"numpy": 20, "cuda": 500},
+    )
+    kept = {canonicalize_name("torch"), canonicalize_name("cuda")}
+    assert droppable(done, left, kept) == ({"vllm": 300}, {}, {"numpy": 20})
+    assert droppable([], [], set()) == ({}, {}, {})
+
+
+def test_only_as_much_is_dropped_as_is_needed() -> None:
+    sizes = {canonicalize_name(name): count for name, count in (("a", 5), ("b", 50), ("c", 10))}
+    assert enough(sizes, 0) == []
+    assert enough(sizes, 50) == ["b"]
+    assert enough(sizes, 51) == ["b", "c"]
+    assert enough(sizes, 1000) == ["b", "c", "a"]
 
 
 def test_the_budget_drops_from_the_cache_and_refuses_when_that_is_not_enough(house: Path) -> None:
     assert run_one(house, Tiny(house / "locks")).passed
-    cache, name = house / "cache", canonicalize_name("sglang")
-    (job,) = run.plan_pairs([pair()], Tiny(house / "locks"), options(house))
-    full = used_bytes(cache)
-    tight = Budget(limit=full + 1000, cache=cache, uv=job.uv)
-    tight.make_room(1000, [], [])
+    cache, envs = house / "cache", house / "envs"
+    full = used_bytes(cache, envs)
+
+    def budget_of(limit: int) -> Budget:
+        return Budget(limit=limit, cache=cache, envs=envs, uv=uv.find_uv())
+
+    done = [locked(sglang="0.4.7/1000")]
+    budget_of(full + 1000).make_room(1000, done, [])
     assert list(cache.rglob("sglang/quant.py")), "there is room: nothing is dropped"
-    Budget(limit=full, cache=cache, uv=job.uv).make_room(1000, [{name: Version("0.4.7")}], [])
+    with pytest.raises(DiskError):
+        budget_of(full).make_room(1000, done, [], {canonicalize_name("sglang")})
+    assert list(cache.rglob("sglang/quant.py")), "a cell that begins or runs counts on it"
+    budget_of(full).make_room(1000, done, [])
     assert not list(cache.rglob("sglang/quant.py"))
-    with pytest.raises(DiskError, match=r"needs 1\.0 kB, uv's cache holds .* and --max-disk is 10 B"):
-        Budget(limit=10, cache=cache, uv=job.uv).make_room(1000, [], [])
+    with pytest.raises(DiskError, match=r"needs 1\.0 kB, uv's cache and .* hold .* and --max-disk is 10 B"):
+        budget_of(10).make_room(1000, [], [])
+
+
+def test_what_a_kept_environment_links_to_counts(house: Path) -> None:
+    assert run_one(house, Tiny(house / "locks"), keep=True).passed
+    cache, envs = house / "cache", house / "envs"
+    assert used_bytes(cache, envs) < used_bytes(cache) + used_bytes(envs), "links count once"
+    with pytest.raises(DiskError):
+        Budget(limit=used_bytes(cache), cache=cache, envs=envs, uv=uv.find_uv()).make_room(0, [], [])
+
+
+def test_a_cell_tells_what_cache_and_environments_took(house: Path) -> None:
+    limit = 10**9
+    (outcome,) = run.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), max_disk=limit))
+    assert outcome.passed
+    assert outcome.budget_bytes == limit
+    assert outcome.peak_bytes <= outcome.shared_bytes < limit
+    assert outcome.shared_bytes > used_bytes(house / "cache"), "before the environment is removed"
+    assert read_outcome(outcome_path(house), outcome.cell) == outcome
+    assert "of 1.0 GB allowed" in report.as_text([outcome])
+    assert json.loads(report.as_json([outcome]))["disk"]["peak_bytes"] == outcome.shared_bytes
+    assert json.loads(report.as_json([replace(outcome, budget_bytes=0)]))["disk"] is None
+
+
+def test_cells_of_other_processes_share_the_budget(house: Path) -> None:
+    """As under nox, where each pair has a process of its own: what a finished one needed may go."""
+    first, second = (replace(pair(), id=name) for name in ("first", "second"))
+    for each in (first, second):
+        write_for(house, each)
+    sources = AnyPair(house / "locks")
+    how = replace(options(house), max_disk=10**9, beside=(second,))
+    run.run_pairs([first], sources, how)
+    (job,) = run.plan_pairs([second], sources, replace(how, beside=(first,)))
+    room = run._room([], [job], sources, replace(how, beside=(first,)))
+    assert [lock.pair for lock in room.done] == ["first"]
+    assert [lock.pair for lock in room.left] == ["second"]
+    room = run._room([], [job], sources, replace(how, beside=(first,), reports=house / "elsewhere"))
+    assert [lock.pair for lock in room.left] == ["second", "first"]
 
 
 def test_a_cell_beyond_the_budget_is_blocked(house: Path) -> None:

@@ -35,7 +35,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     with (tmp_path / "log").open("a+b", buffering=0) as log:
         yield Bench(
             python=Path(sys.executable),
-            tools=tmp_path / "tools",
+            path=(),
             tests=tests,
             folder=tmp_path,
             log=log,

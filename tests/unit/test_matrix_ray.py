@@ -1,7 +1,12 @@
 """The matrix on a Ray cluster of two node processes, one of which is killed in the middle."""
 
 import importlib
+import json
 import os
+import re
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +21,10 @@ from compat import cli, errors
 from compat.cells import Cell, Level, State, read_outcome
 from compat.locks import LockedPackage, Pinned, write_lock
 from compat.matrix.__main__ import main
-from compat.matrix.ray_engine import Engine, run_on_ray
+from compat.matrix.ray_engine import Engine, _of_this_code, run_on_ray
 from compat.releases import Pair
 from test_matrix_faults import digest, rebuilt
-from test_matrix_run import ROOT, Tiny, house, options, pair
+from test_matrix_run import ROOT, Tiny, house, options, pair, run_one
 
 __all__ = ["house"]
 
@@ -113,6 +118,70 @@ def test_a_lost_node_costs_time_and_no_cell(
     again = run_on_ray(chosen, Tiny(house / "locks"), options(house), engine)
     assert again == outcomes
     assert "0 cells on" in capfd.readouterr().err
+
+
+ELSEWHERE = """
+import json, os, sys
+from pathlib import Path
+from compat.matrix import ray_engine
+import test_matrix_ray as tests
+from test_matrix_run import Tiny, options
+house = Path(sys.argv[1])
+engine = ray_engine.Engine(address=sys.argv[2], root=Path.cwd(), sources=Tiny(Path("locks")))
+outcomes = ray_engine.run_on_ray(tests.pairs(house)[:2], Tiny(house / "locks"), options(house), engine)
+print(json.dumps([[outcome.state.value, outcome.reason] for outcome in outcomes]))
+"""
+
+
+def from_elsewhere(project: Path, house: Path, address: str) -> tuple[list[list[str]], str]:
+    """Return what a driver answers and tells that runs elsewhere, with another version of the code."""
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(house), address],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return answer, done.stderr
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore")
+def test_the_nodes_run_what_was_sent_and_not_what_they_have(
+    house: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """The nodes have this checkout. The driver has another version, which differs in one comment."""
+    project = house / "project"
+    shutil.copytree(ROOT / "compat", project / "compat", ignore=shutil.ignore_patterns("__pycache__"))
+    with (project / "compat" / "matrix" / "verdict.py").open("a") as stream:
+        stream.write("# another version\n")
+    for name in ("test_matrix_ray", "test_matrix_run", "test_matrix_faults", "wheelhouse"):
+        shutil.copy(Path(__file__).with_name(f"{name}.py"), project)
+    monkeypatch.chdir("/")
+    cluster = request.getfixturevalue("cluster")
+    monkeypatch.setitem(cells.PACKAGE, "sglang/waits.py", "")
+    rebuilt(house)
+    pairs(house)
+    shutil.copytree(house / "locks", project / "locks")
+    answer, told = from_elsewhere(project, house, cluster.address)
+    assert answer == [["passed", ""], ["passed", ""]]
+    places = re.findall(r"by the code in (.*)", told)
+    assert len(places) == 2
+    assert all("/runtime_resources/" in place for place in places), "what Ray has unpacked on the node"
+    assert all((Path(place) / "matrix" / "verdict.py").read_text().endswith("version\n") for place in places)
+
+
+def test_an_outcome_of_other_code_has_failed(house: Path) -> None:
+    sources = Tiny(house / "locks")
+    outcome = run_one(house, sources)
+    assert _of_this_code(outcome, pair(), sources, "abc") == outcome
+    other = _of_this_code(outcome, pair(), Tiny(house / "locks", digest="index-2"), "abc")
+    assert other.state is State.FAILED
+    assert other.reason == "node abc ran it with another index than this machine has"
 
 
 @pytest.mark.ray

@@ -266,8 +266,8 @@ class Running:
     process: subprocess.Popen[str]
     stream: int
 
-    def import_is_dead(self) -> bool:
-        readable, _, _ = select.select([self.stream], [], [], 60)
+    def import_is_dead(self, seconds: float = 60) -> bool:
+        readable, _, _ = select.select([self.stream], [], [], seconds)
         return bool(readable) and os.read(self.stream, 1) == b""
 
 

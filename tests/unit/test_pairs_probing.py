@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from compat.cells import Cell, Disagreement, Outcome, State
 from compat.expectation import ModuleExpectation, NameExpectation
 from compat.index.store import ReleaseRow
 from compat.locking import find_uv
 from compat.locks import Lock
 from compat.matrix.sources import Shipped
+from compat.matrix.verdict import IMPORTS, LATE
+from compat.pairs import documents, render
 from compat.pairs.needs import Needs, needs_of
-from compat.pairs.probing import named_in, probe
+from compat.pairs.probing import _broken, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
 from compat.releases import SGLANG, VLLM, Pair
 from wheelhouse import Index, build_wheel, serving
@@ -115,6 +118,67 @@ def test_when_neither_side_imports_the_better_is_answered_and_said_to_fail(
     assert len(record) == 2
     assert not record[-1].imported
     assert record[-1].overrides == ("openai==2.25.0",)
+
+
+NO_DRIVER = b"raise RuntimeError('0 active drivers ([]). There should only be one.')\n"
+
+
+def test_what_wants_a_gpu_is_told_apart_from_what_does_not_import(index: Index, tmp_path: Path) -> None:
+    index.projects["sglang"].clear()
+    publish(index, "sglang", "0.5.21", NO_DRIVER, "openai==2.25.0")
+    one, other = needs(SGLANG, "0.5.21", "openai==2.25.0"), needs(VLLM, "0.31.0", "openai==2.25.0")
+    guess = solve(one, other, "3.11", find_uv(), Notes())
+    found, (attempt,) = probe(guess, find_uv(), str(tmp_path / "envs"), Notes(), Tiny)
+    assert found.overrides == ()
+    assert (attempt.imported, attempt.problem, attempt.disagreements) == (True, "", 0)
+    assert attempt.without_gpu == 1
+    assert attempt.without_gpu_why.startswith(
+        "1 modules need a GPU to be imported, such as sglang.quant: RuntimeError: 0 active drivers"
+    )
+    assert "need a GPU" in render.solution(found, [attempt])
+    assert '"without_gpu": 1' in documents.of_solution(found, [attempt])
+
+
+def test_with_a_gpu_the_same_words_are_a_failure() -> None:
+    error = "RuntimeError: 0 active drivers ([]). There should only be one. (triton/driver.py:8)"
+    entry = Disagreement(location="sglang.quant", expected=IMPORTS, observed=error)
+    outcome = Outcome(cell=Cell(pair_id="probe"), state=State.FAILED, reason="x", disagreements=(entry,))
+    assert _broken(replace(outcome, machine={"cuda": "False"})) == ([], [entry])
+    assert _broken(replace(outcome, machine={"cuda": "True"})) == ([entry], [])
+
+
+def test_a_circular_import_is_excused_only_where_it_is_not_the_pairs_doing() -> None:
+    def broken(*found: Disagreement) -> tuple[list[str], list[str]]:
+        outcome = Outcome(cell=Cell(pair_id="probe"), state=State.FAILED, reason="x", disagreements=found)
+        return tuple([each.location for each in entries] for entries in _broken(outcome))  # type: ignore[return-value]
+
+    circular = (
+        "ImportError: cannot import name 'X' (most likely due to a circular import) (p.py) (a/b/q.py:10)"
+    )
+    linear = Disagreement(location="a.linear", expected=IMPORTS, observed=circular)
+    package = Disagreement(
+        location="a.b", expected=IMPORTS, observed="RuntimeError: 0 active drivers ([]). (t.py:8)"
+    )
+    assert broken(linear) == (["a.linear"], [])
+    assert broken(replace(linear, observed=circular + LATE)) == ([], [])
+    assert broken(linear, package) == ([], ["a.b", "a.linear"])
+    elsewhere = replace(linear, observed=circular.replace("a/b/", "a/c/"))
+    assert broken(elsewhere, package) == (["a.linear"], ["a.b"])
+
+
+@pytest.mark.parametrize(
+    ("error", "wants"),
+    [
+        ("ImportError: libcuda.so.1: cannot open shared object file: No such file or directory", True),
+        ("RuntimeError: Failed to infer device type (vllm/config.py:3)", True),
+        ("ImportError: libcudart.so.12: cannot open shared object file: No such file or directory", False),
+        ("ModuleNotFoundError: No module named 'kernels' (sglang/srt/layers/x.py:3)", False),
+        ("ImportError: cannot import name 'Old' from 'openai_like' (vllm/x.py:3)", False),
+        ("crashed: signal 11 (SIGSEGV)", False),
+    ],
+)
+def test_only_the_driver_and_the_gpu_excuse_a_module(error: str, *, wants: bool) -> None:
+    assert wants_gpu(error) is wants
 
 
 def test_what_has_drifted_since_is_taken_as_of_the_time_of_the_releases(index: Index, tmp_path: Path) -> None:

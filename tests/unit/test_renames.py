@@ -74,6 +74,19 @@ def test_renamed_in_place() -> None:
     ]
 
 
+def test_of_twins_the_one_that_is_where_the_rest_of_its_module_went() -> None:
+    rest = EMBEDDING.format(name="Table") + LOAD.format(name="load")
+    before = {"vllm/old/temp/experts.py": linear("Method") + rest, "vllm/old/experts.py": linear("Method")}
+    changed = linear("Method").replace("dtype=torch.int32", "dtype=torch.uint8")
+    after = {"vllm/ops/temp/experts.py": changed + rest, "vllm/ops/experts.py": linear("Method")}
+    assert steps(before, after) == [
+        ("vllm.old.experts:Method", "vllm.ops.experts:Method", "move"),
+        ("vllm.old.temp.experts:Method", "vllm.ops.temp.experts:Method", "move"),
+        ("vllm.old.temp.experts:Table", "vllm.ops.temp.experts:Table", "move"),
+        ("vllm.old.temp.experts:load", "vllm.ops.temp.experts:load", "move"),
+    ]
+
+
 def test_renamed_into_another_module() -> None:
     before = {"vllm/gptq.py": linear("GPTQMethod") + EMBEDDING.format(name="Table")}
     after = {

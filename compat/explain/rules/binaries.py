@@ -45,7 +45,7 @@ _PIP: tuple[tuple[str, str], ...] = (
 """Start of a library's name, and of the distribution that carries it."""
 _OF_TOOLKIT = ("libcudart", "libcublas", "libnvrtc", "libcupti", "libnvJitLink")
 """Libraries whose number is that of the CUDA toolkit."""
-_DRIVER_LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
+DRIVER_LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
 _TORCH_LIBRARIES = ("libtorch", "libc10")
 _EXTENSION_OF: dict[str, str] = {
     "_C": "vllm",
@@ -137,7 +137,7 @@ def missing_operator(raised: Raised, case: Case) -> Diagnosis | None:
 
 
 def _library_fix(library: str, raised: Raised, case: Case) -> Fix:
-    if library.startswith(_DRIVER_LIBRARIES):
+    if library.startswith(DRIVER_LIBRARIES):
         text = f"{library} comes with the NVIDIA driver: run it on a machine, or in a container, that has it."
         return Fix(kind="environment", text=text)
     package = _package(raised, case, None)

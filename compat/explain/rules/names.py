@@ -1,6 +1,6 @@
 """Names and modules of the indexed packages that moved, were renamed, removed, or are not there yet."""
 
-from compat.diagnoses import Diagnosis
+from compat.diagnoses import Diagnosis, Fix
 from compat.explain.case import Case, foreign
 from compat.explain.failure import Raised
 from compat.explain.locate import locate
@@ -13,6 +13,35 @@ def missing_name(raised: Raised, case: Case) -> Diagnosis | None:
     if asked is None or asked.partial or (asked.absent and "." not in asked.absent):
         return None
     return _located(asked, raised, case, f"{raised.line}")
+
+
+def unloaded(raised: Raised, case: Case) -> Diagnosis | None:
+    """A submodule that the release has, taken as an attribute of its package before anything imported it.
+
+    No cause of the closed set fits, so it is told as `unknown`, with what is known and what to write.
+    """
+    asked = wanted(raised)
+    if asked is None or not asked.attribute or asked.partial:
+        return None
+    package, inner = case.owner(asked.module), f"{asked.module}.{asked.names[0]}"
+    if package is None or case.index.number("modules", inner) is None:
+        return None
+    at = case.likely.get(package, case.newest(package))
+    if case.history.world(package, at).answer(inner, "").status != "submodule":
+        return None
+    version = case.index.versions(package)[at]
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        version=version if package in case.positions else None,
+        module=inner,
+        evidence=(raised.line, f"{inner} is a module of {package} {version}: nothing had imported it"),
+        fix=Fix(
+            kind="edit",
+            text="Import the module itself: a package does not load its modules by being imported.",
+            statement=f"import {inner}",
+        ),
+    )
 
 
 def broken_off(raised: Raised, case: Case) -> Diagnosis | None:

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 
-from compat.scan.discovery import read
 from compat.scan.findings import Finding
 from compat.scan.options import Options
 from compat.scan.report import Report
@@ -25,13 +24,10 @@ CAUSES = {
 def render(report: Report, options: Options) -> str:
     """Return the report as text; colours only on a terminal."""
     coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    lines: dict[str, list[str]] = {}
     parts: list[str] = []
     told = [finding for finding in report.findings if options.notes or finding.level != "note"]
     for finding in told:
-        if finding.path not in lines:
-            lines = {finding.path: _lines(finding.path)}
-        parts += _finding(finding, lines[finding.path], coloured=coloured)
+        parts += _finding(finding, coloured=coloured)
     return "\n".join([*parts, _summary(report, told)])
 
 
@@ -50,7 +46,7 @@ def _summary(report: Report, told: list[Finding]) -> str:
     )
 
 
-def _finding(finding: Finding, lines: list[str], *, coloured: bool) -> Iterator[str]:
+def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     def paint(text: str, colour: str) -> str:
         return f"\033[{_COLOURS[colour]}m{text}\033[0m" if coloured else text
 
@@ -59,7 +55,7 @@ def _finding(finding: Finding, lines: list[str], *, coloured: bool) -> Iterator[
     where = paint(f"{finding.path}:{finding.line}:{finding.column}:", "bold")
     yield f"{where}{cell} {paint(finding.rule, finding.level)} {message}"
     number = str(finding.line)
-    line = lines[finding.line - 1].replace("\t", " ") if finding.line <= len(lines) else ""
+    line = finding.code.replace("\t", " ")
     end = finding.end_column if finding.end_line == finding.line else len(line) + 1
     marks = " " * (finding.column - 1) + "^" * max(1, end - finding.column)
     gap = " " * len(number)
@@ -77,13 +73,3 @@ def _finding(finding: Finding, lines: list[str], *, coloured: bool) -> Iterator[
             what = f"{what}: {run.reason}"
         yield f"  {paint(f'{gap} =', 'dim')} {run.text} {what}"
     yield ""
-
-
-def _lines(path: str) -> list[str]:
-    from compat.scan.discovery import Unreadable
-    from compat.scan.sources import parse
-
-    try:
-        return parse(path, read(path)).lines()
-    except (OSError, Unreadable):
-        return []

@@ -1,0 +1,115 @@
+"""One locked pair installed with pip and with uv, from the same lock with its hashes: time and disk.
+
+The tools take turns: uv, pip, uv. Each turn begins with an empty cache of its own and makes two
+environments, one after the other: the first, cold, fills the cache; the second, warm, finds everything in it.
+Needs about twice the disk that the pair takes.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from compat.locks import Lock, read_lock
+from compat.matrix.disk import used_bytes
+from compat.matrix.environment import install_command, interpreter, venv_command
+from compat.matrix.uv import find_uv
+
+ROOT = Path(__file__).resolve().parents[1]
+TURNS = ("uv", "pip", "uv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """One installation."""
+
+    seconds: float
+    """For an empty environment and everything in it."""
+    added_bytes: int
+    """What cache and environment take together, less what the cache took before; links count once."""
+    load: float
+    """Processes that wanted a core when it began, this one not among them."""
+
+
+def install(tool: str, lock: Lock, folder: Path) -> Installed:
+    """Install a lock into a new environment, measure it, and remove it again."""
+    environment, cache = folder / "env", folder / tool
+    variables = {**os.environ, "UV_CACHE_DIR": str(cache), "PIP_CACHE_DIR": str(cache)}
+    if tool == "uv":
+        uv = find_uv()
+        commands = [
+            venv_command(uv, lock.inputs.python, environment),
+            install_command(uv, environment, lock.requirements),
+        ]
+    else:
+        options = ["--disable-pip-version-check", "--require-hashes", "--no-deps", "--no-input"]
+        python = f"python{lock.inputs.python}"
+        commands = [
+            [python, "-m", "venv", str(environment)],
+            [str(interpreter(environment)), "-m", "pip", "install", *options, "-r", str(lock.requirements)],
+        ]
+    load, before = os.getloadavg()[0], used_bytes(cache)
+    begun = time.monotonic()
+    for command in commands:
+        subprocess.run(command, check=True, env=variables, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    seconds = time.monotonic() - begun
+    added = used_bytes(environment, cache) - before
+    shutil.rmtree(environment)
+    return Installed(seconds=round(seconds, 1), added_bytes=added, load=round(load, 1))
+
+
+def turn(tool: str, lock: Lock, folder: Path) -> tuple[Installed, Installed]:
+    """Return the cold and the warm installation of one turn, which leaves nothing behind."""
+    try:
+        return install(tool, lock, folder), install(tool, lock, folder)
+    finally:
+        shutil.rmtree(folder / tool, ignore_errors=True)
+
+
+def summary(pair: str, turns: Sequence[tuple[str, Sequence[Installed]]]) -> dict[str, Any]:
+    """Return the numbers, and their ratios: pip's over uv's."""
+    document: dict[str, Any] = {"pair": pair}
+    for place, kind in enumerate(("cold", "warm")):
+        runs = {tool: [each[place] for name, each in turns if name == tool] for tool in ("pip", "uv")}
+        seconds = {tool: [run.seconds for run in each] for tool, each in runs.items()}
+        added = {tool: mean(run.added_bytes for run in each) for tool, each in runs.items()}
+        document[kind] = {
+            "seconds": seconds,
+            "load": {tool: [run.load for run in each] for tool, each in runs.items()},
+            "added_gb": {tool: round(count / 1e9, 2) for tool, count in added.items()},
+            "ratio_seconds": round(mean(seconds["pip"]) / mean(seconds["uv"]), 1),
+            "ratio_bytes": round(added["pip"] / added["uv"], 1),
+        }
+    return document
+
+
+def main() -> int:
+    """Print the summary as one line of JSON; `--output` writes it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pair", nargs="?", default="seed-alone", metavar="ID")
+    parser.add_argument(
+        "--envs", type=Path, metavar="DIR", help="where to install (default: a temporary one)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    lock = read_lock(options.pair, ROOT / "locks")
+    with tempfile.TemporaryDirectory(prefix="bench-install-", dir=options.envs) as folder:
+        turns = [(tool, turn(tool, lock, Path(folder))) for tool in TURNS]
+    result = summary(options.pair, turns)
+    print(json.dumps(result, sort_keys=True))
+    if options.output:
+        options.output.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
