@@ -100,6 +100,9 @@ def _count(python: str, versions: dict[str, str], pairs: Sequence[tuple[str, str
         plain = [target for each, _ in found for target in each]
         whole = sum(not each & failing - lacking for each, _ in found)
         print(f"{what}: outside of guards {_working(plain, works, lacking)}; files with all of them: {whole}")
+    for path, fixed in pairs:
+        if Path(path).read_bytes() == Path(fixed).read_bytes():
+            print(f"  unchanged: {path}")
     for target in new:
         if target in failing:
             print(f"  written and fails: {target}: {works[target]}")

@@ -4,6 +4,7 @@ It may say yes to a comment, and never says no to a reference: what it does not 
 """
 
 import re
+from collections.abc import Iterator
 
 TOPS = ("vllm", "sglang", "sgl_kernel")
 """The import names that are looked for."""
@@ -56,6 +57,16 @@ def positions(data: bytes, *, first: bool = False, words: bool = False) -> list[
             at = data.find(top, end)
     found.sort()
     return found
+
+
+def occurrences(data: bytes, word: bytes) -> Iterator[int]:
+    """Yield the offsets at which a name stands as a word, faster than an expression with word boundaries."""
+    at = data.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if (at == 0 or data[at - 1 : at] not in _WORDS) and data[end : end + 1] not in _WORDS:
+            yield at
+        at = data.find(word, end)
 
 
 def lines_of(data: bytes, offsets: list[int]) -> list[int]:
