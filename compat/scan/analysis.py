@@ -9,6 +9,7 @@ from typing import NamedTuple
 from compat.index.reader import Index
 from compat.scan.calls import Calls
 from compat.scan.causes import runs
+from compat.scan.chosen import asks
 from compat.scan.discovery import Files, Skipped, Unreadable
 from compat.scan.findings import Finding, Run
 from compat.scan.fix.plan import refusal
@@ -27,8 +28,6 @@ from compat.symbols import import_statement
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 """Import name to the package whose releases are gone through: kernels come with sglang."""
 
-_VERSION = re.compile(rb"(?:vllm|sglang)(?:\.__version__|[\"']\s*\)|[ \t]+import[^\n]+__version__)")
-"""What asks for the release of a package: `vllm.__version__`, `version("vllm")`."""
 _BRANCH = re.compile(rb"^if (?!__name__\b)", re.MULTILINE)
 
 
@@ -101,7 +100,7 @@ class Analysis:
     def _branches(self, path: str) -> bool:
         """Return whether it may do so by a test of a release, as far as its bytes tell."""
         data = self.store.read(path)
-        return _VERSION.search(data) is not None and _BRANCH.search(data) is not None
+        return asks(data) and _BRANCH.search(data) is not None
 
     def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
         judge = self.judges.get(AXES[module.partition(".")[0]])

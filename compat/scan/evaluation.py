@@ -99,12 +99,21 @@ class Evaluation:
         return UNKNOWN
 
     def _read(self, node: ast.expr, attribute: str, frame: Frame) -> Any:
+        if (
+            isinstance(node, ast.Attribute)
+            and attribute not in known.ATTRIBUTES
+            and self._of_object(node, frame)
+        ):
+            return UNKNOWN  # `self.config.new` is set elsewhere, and to look for it takes long
         value = self.value(node, frame)
         if isinstance(node, ast.Name) and (value is UNKNOWN or isinstance(value, Class | Instance)):
             stored = self._objects.of_module(frame.module, node.id, attribute)
             if stored is not UNKNOWN:
                 return stored
         return self.attribute(value, attribute, frame)
+
+    def _of_object(self, node: ast.Attribute, frame: Frame) -> bool:
+        return isinstance(node.value, ast.Name) and isinstance(self.value(node.value, frame), Instance)
 
     def truth(self, node: ast.expr, frame: Frame) -> bool | None:
         """Return the truth of a test; what is behind a test that fails is not reached."""

@@ -50,6 +50,17 @@ class Module:
         return stores(self.tree)
 
     @cached_property
+    def given(self) -> frozenset[tuple[str, str]]:
+        """What its top level assigns as `base.name`, blocks left aside."""
+        return frozenset(
+            (target.value.id, target.attr)
+            for statement in self.tree.body
+            if isinstance(statement, ast.Assign)
+            for target in statement.targets
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name)
+        )
+
+    @cached_property
     def elusive(self) -> bool:
         """Whether names may come and go in ways that its statements do not show."""
         return any(

@@ -58,6 +58,8 @@ _VERSION_ATTRIBUTES = frozenset(
         "is_devrelease", "local", "post", "pre", "dev", "epoch", "version",
     }
 )  # fmt: skip
+ATTRIBUTES = _METHODS | _VERSION_ATTRIBUTES
+"""What is read of versions and texts."""
 _AVAILABILITY = ("_available", "_installed", "_is_available", "is_package_available", "_is_package_available")
 
 

@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from compat.scan.calls import Calls
+from compat.scan.chosen import asks, chosen
 from compat.scan.frames import Module, Tree
-from compat.scan.mentions import TOPS, lines_of
+from compat.scan.mentions import lines_of
 from compat.scan.modules import absolute
 from compat.scan.places import Lines, Place, expressions, headers, statements
 from compat.scan.reach import Reach
@@ -16,10 +17,6 @@ _MOST = 6
 """Files that are looked at; what more of them name is taken to be imported."""
 _DEEPEST = 4
 """Modules that import modules that are followed."""
-_ASKS = re.compile(rb"(?:vllm|sglang|sgl)(?:\.__version__|[\"']\s*\)|[ \t]+import[^\n]+__version__)")
-_CHOSEN = re.compile(
-    rb"^[ \t]+(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+([^\n#]+)|[\"']([\w.]+\.[\w.]+)[\"']", re.MULTILINE
-)
 _ENTRIES = ("test", "conftest", "setup", "__main__")
 
 Importer = tuple[Module, list[Place]]
@@ -41,7 +38,8 @@ class Loads:
         self._files = files
         self._calls = calls
         self._chosen: frozenset[str] | None = None
-        self._importers: dict[str, list[Importer]] = {}
+        self._known: dict[str, list[Importer]] = {}
+        self._searches: dict[str, Iterator[Importer]] = {}
         self._loaded: dict[tuple[str, int], bool] = {}
 
     def loaded(self, module: Module, reach: Reach, depth: int = 0) -> bool:
@@ -53,17 +51,22 @@ class Loads:
         if known is not None:
             return known
         self._loaded[key] = False  # while it is looked for: it is not there for having imported itself
-        importers = self._imported(module)
-        found = not importers or any(
-            self._runs(place, reach._replace(module=other), depth)
-            for other, places in importers
-            for place in places
-        )
+        found = self._any_runs(module, reach, depth)
         if found or not depth:
             self._loaded[key] = found
         else:
             del self._loaded[key]  # seen from within a circle it may look as if nothing imported it
         return found
+
+    def _any_runs(self, module: Module, reach: Reach, depth: int) -> bool:
+        imported = False
+        for other, places in self._imported(module):
+            imported = True
+            if other.path == module.path:
+                return True
+            if any(self._runs(place, reach._replace(module=other), depth) for place in places):
+                return True
+        return not imported
 
     def _runs(self, place: Place, reach: Reach, depth: int) -> bool:
         function = place.function
@@ -76,22 +79,13 @@ class Loads:
     def _may_be_chosen(self, path: str) -> bool:
         """Return whether a file that asks for the release names a module, or its folder, in a block."""
         if self._chosen is None:
-            self._chosen = frozenset(self._words())
+            self._chosen = frozenset(
+                name for data in map(self._data, self._files) if asks(data) for name in chosen(data)
+            )
         folder, stem = known_as(path)
         return not self._chosen.isdisjoint(
             [*path.split("/")[:-1], stem] if not folder else path.split("/")[:-1]
         )
-
-    def _words(self) -> Iterator[str]:
-        for path in self._files:
-            data = self._data(path)
-            if not any(top.encode() in data for top in TOPS) or not _ASKS.search(data):
-                continue
-            for match in _CHOSEN.finditer(data):
-                dotted = [match[1] or b"", match[3] or b"", *(match[2] or b"").strip(b"() ").split(b",")]
-                for name in dotted:
-                    parts = name.decode("utf-8", "replace").strip().partition(" ")[0].split(".")
-                    yield from (part for part in parts[-2:] if part and part not in TOPS)
 
     def _data(self, path: str) -> bytes:
         try:
@@ -99,31 +93,49 @@ class Loads:
         except OSError:
             return b""
 
-    def _imported(self, module: Module) -> list[Importer]:
-        """Return what imports a module; nothing when that cannot be told."""
-        if module.path not in self._importers:
-            self._importers[module.path] = self._search(module)
-        return self._importers[module.path]
+    def _imported(self, module: Module) -> Iterator[Importer]:
+        """Yield what imports a module; whoever has seen enough has no more parsed."""
+        known = self._known.setdefault(module.path, [])
+        searched = self._searches.setdefault(module.path, self._search(module))
+        at = 0
+        while True:
+            while at < len(known):
+                yield known[at]
+                at += 1
+            importer = next(searched, None)
+            if importer is None:
+                return
+            known.append(importer)
 
-    def _search(self, module: Module) -> list[Importer]:
+    def _search(self, module: Module) -> Iterator[Importer]:
+        itself = [Place(None, module.tree, "body", module.tree.body, 0)]
         _, stem = known_as(module.path)
         if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
-            return []
-        word = re.compile(rb"\b" + re.escape(stem.encode()) + rb"\b")
+            yield module, itself
+            return
+        word = re.compile(re.escape(stem.encode()) + rb"\b(?:[ \t]+(?:import|as)\b|[.\"',)\s]|$)")
         others = [
-            path
-            for path in self._files
-            if path != module.path and stem.encode() in self._data(path) and word.search(self._data(path))
+            path for path in self._files if path != module.path and self._names(path, stem.encode(), word)
         ]
-        found: list[Importer] = []
-        for path in others:
+        if len(others) > _MOST:
+            yield module, itself  # it is imported
+            return
+        for path in sorted(others, key=lambda other: len(self._data(other))):
             other = self._tree.module(path)
             places = list(self._places(other, module, word)) if other else []
             if other and places:
-                found.append((other, places))
-            if len(found) > _MOST:
-                return []
-        return found
+                yield other, places
+
+    def _names(self, path: str, stem: bytes, word: re.Pattern[bytes]) -> bool:
+        """Return whether a file names a module on a line that imports, or in a text, as far as bytes tell."""
+        data = self._data(path)
+        if stem not in data:
+            return False
+        for match in word.finditer(data):
+            line = data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+            if b"import" in line or b"from" in line or line[-1:] == b"." or not line.strip(b" \t("):
+                return True
+        return False
 
     def _places(self, other: Module, module: Module, word: re.Pattern[bytes]) -> Iterator[Place]:
         data = self._data(other.path)

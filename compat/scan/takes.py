@@ -21,6 +21,9 @@ class Takes:
         self._names = {name.encode(): name for name in names}
         self._folder, stem = known_as(path)
         self._stem = stem.encode()
+        self._parent = (
+            known_as(f"{path.rpartition('/')[0]}/__init__.py")[1].encode() if not self._folder else b""
+        )
         # `mine.vllm` is meant, and many files name the other one.
         self._word = b"." + self._stem if stem in TOPS else self._stem
         # It begins with what is looked for, and not with what may stand before that: this is much faster.
@@ -53,8 +56,11 @@ class Takes:
             end = at + size
             line = data[data.rfind(b"\n", 0, at) + 1 : end].lstrip()
             after = data[end : end + 20].lstrip(b" \t")
-            if line.startswith((b"import", b"from")):
-                if not after.startswith((b"import", b".")) or line.startswith(b"import"):
+            if line.startswith(b"import"):
+                return True
+            if line.startswith(b"from"):
+                origin = line[4:].split(None, 1)[0]
+                if origin.endswith((b".", self._parent)) and not after.startswith((b"import", b".")):
                     return True
             elif line == self._stem and after[:1] in (b",", b")", b"\n", b"\r", b"#", b"a", b""):
                 return True  # one of several names, each on its line

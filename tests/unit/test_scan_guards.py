@@ -595,3 +595,14 @@ def test_the_alternatives_are_told_where_none_works(
                 from vllm.neither import Worker
         """
     assert broken(tmp_path, capsys, source) == {8: BROKEN}
+
+
+def test_a_module_that_many_name_is_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever release is asked about first, and from wherever it is asked."""
+    for number in range(8):
+        (tmp_path / f"use{number}.py").write_text(CHOICE.format("import coder"))
+    (tmp_path / "coder.py").write_text("import asked\nimport vllm.worker.worker\n")
+    moved = "from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod\n"  # in 0.22.0
+    (tmp_path / "asked.py").write_text(moved)
+    (tmp_path / "more.py").write_text(CHOICE.format("import asked"))
+    assert broken(tmp_path, capsys, "") == {1: BROKEN[1:], 2: BROKEN}

@@ -1,0 +1,58 @@
+"""Which modules a file imports under a test, as its bytes have it: the names, with no claim to be exact."""
+
+import re
+from collections.abc import Iterator
+
+from compat.scan.mentions import TOPS
+
+_ASKS = (
+    *(b"llm.__version__", b"lang.__version__", b"sgl.__version__", b"import __version__"),
+    *(b"'vllm')", b'"vllm")', b"'sglang')", b'"sglang")'),
+)
+"""What asks for the release of a package: `vllm.__version__`, `version("vllm")`."""
+_TOPS = tuple(top.encode() for top in TOPS)
+_OTHERS = frozenset({*_TOPS, b"torch", b"os", b"sys", b"unittest"})
+_IMPORT = re.compile(rb"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+([^\n#]+)")
+_TEXT = re.compile(rb"[\"']([A-Za-z_][\w.]*\.\w+)[\"']")
+
+
+def asks(data: bytes) -> bool:
+    """Return whether a file may ask for the release of a package."""
+    return any(top in data for top in _TOPS) and any(text in data for text in _ASKS)
+
+
+def chosen(data: bytes) -> Iterator[str]:
+    """Yield the last parts of paths that are imported, or stand in quotes, in blocks of `if` and `else`."""
+    at = data.find(b"if ")
+    while at >= 0:
+        begin = data.rfind(b"\n", 0, at) + 1
+        if data[begin:at].strip() in (b"", b"el"):
+            for line in _block(data, begin):
+                if b"import" in line or b"." in line:
+                    yield from _named(line)
+        at = data.find(b"if ", at + 1)
+
+
+def _block(data: bytes, begin: int) -> Iterator[bytes]:
+    """Yield the lines in a block and in the `else` after it, without those of the tests."""
+    lines = iter(data[begin : begin + 4_000].split(b"\n"))
+    head = next(lines)
+    depth = len(head) - len(head.lstrip())
+    for line in lines:
+        text = line.lstrip()
+        if len(line) - len(text) > depth:
+            yield text
+        elif text and not text.startswith(b"else"):
+            return
+
+
+def _named(line: bytes) -> Iterator[str]:
+    match = _IMPORT.match(line)
+    parts: list[bytes] = []
+    if match is None:
+        for text in _TEXT.findall(line):
+            parts += text.split(b".")[-2:] if text.partition(b".")[0] not in _OTHERS else []
+    elif not match[1] or match[1].partition(b".")[0] not in _OTHERS:
+        names = [name.partition(b" as ")[0] for name in match[2].strip(b"() ").split(b",")]
+        parts = [name.rpartition(b".")[2].strip() for name in (match[1] or b"", *names)]
+    yield from (part.decode("utf-8", "replace") for part in parts if part and part not in _OTHERS)
