@@ -97,6 +97,17 @@ def unpack(folder: Path, dest: Path, folders: Sequence[Path] = ()) -> Path:
     return dest / SITE
 
 
+def named_by_pth(site: Path) -> list[Path]:
+    """Return the folders that .pth files of the site name: Python reads them in its own folders alone."""
+    found = []
+    for file in sorted(site.glob("*.pth")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            folder = site / line.strip()
+            if line.strip() and not line.startswith(("#", "import ", "import\t")) and folder.is_dir():
+                found.append(folder)
+    return found
+
+
 def exchange(made: Path, dest: Path) -> None:
     """Put `made` in the place of `dest`; what was there is then at `made`."""
     if not dest.exists():
@@ -263,7 +274,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("name the folder to unpack into")
         else:
             site = unpack(here, Path.cwd() / options.dest, options.parts)
-            print(f"export PYTHONPATH={shlex.quote(str(site))}")
+            folders = ":".join(map(str, [site, *named_by_pth(site)]))
+            print(f"export PYTHONPATH={shlex.quote(folders)}")
     except UnpackError as error:
         sys.stderr.write(f"unpack: error: {error}\n")
         return error.code

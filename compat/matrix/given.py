@@ -120,8 +120,20 @@ def open_given(folders: Sequence[Path], python: Path) -> Given:
                 f"--environment {folder}: neither a virtual environment nor an unpacked bundle "
                 "(give the folder that `unpack.sh` has made)"
             )
-    path = tuple(folder / SITE for folder in (first, *others))
+    sites = [folder / SITE for folder in (first, *others)]
+    path = tuple(entry for site in sites for entry in (site, *named_by_pth(site)))
     return Given(python=python.absolute(), path=path, bundle=_read_bundle(first / MANIFEST))
+
+
+def named_by_pth(site: Path) -> list[Path]:
+    """Return the folders that the site's .pth files name, as `unpack.sh` prints them for PYTHONPATH."""
+    lines = [
+        line.strip()
+        for file in sorted(site.glob("*.pth"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if not line.startswith(("#", "import ", "import\t"))
+    ]
+    return [site / line for line in lines if line and (site / line).is_dir()]
 
 
 def variables(given: Given, folder: Path, user_base: str = "") -> dict[str, str]:

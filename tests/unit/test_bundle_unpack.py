@@ -275,3 +275,12 @@ def test_the_script_stands_alone() -> None:
         [sys.executable, "-I", "-S", script.__file__, "--help"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("usage: unpack.sh ")
+
+
+def test_folders_that_pth_files_name_are_on_the_path_too(made: Path, tmp_path: Path) -> None:
+    """Python reads these files in its own site folders alone; nvidia-cutlass-dsl has one."""
+    unpack(made, "dest")
+    site = tmp_path / "dest/site"
+    (site / "inner/packages").mkdir(parents=True)
+    (site / "one.pth").write_text("# a comment\nimport os\n\ninner/packages\nnot/there\n")
+    assert unpack(made, "dest").stdout == f"export PYTHONPATH={site}:{site}/inner/packages\n"

@@ -311,3 +311,10 @@ def test_a_damaged_manifest_is_told_in_one_line(
     (unpacked / "manifest.json").write_text(content)
     assert cli.run(matrix.main, ["run", "tiny", "--environment", "env"]) == errors.USAGE
     assert "no manifest of a bundle" in capsys.readouterr().err
+
+
+def test_folders_that_pth_files_name_are_on_the_path_too(unpacked: Path) -> None:
+    site = unpacked / "site"
+    (site / "inner/packages").mkdir(parents=True)
+    (site / "one.pth").write_text("# a comment\nimport os\n\ninner/packages\nnot/there\n")
+    assert open_given([unpacked], HERE).path == (site, site / "inner/packages")
