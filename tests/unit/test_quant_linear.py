@@ -269,8 +269,10 @@ def test_a_part_is_tried_by_itself(kind: Literal["column", "row"]) -> None:
 def test_scales_of_groups_that_are_confused_are_seen() -> None:
     """Random weights of one size have nearly the same scales, and a wrong one is off by a few hundredths."""
     tensors = pack(Gptq(group_size=32), torch.randn(64, 256))
-    confused = {**tensors, "scales": tensors["scales"].roll(1, 0)}
-    with pytest.raises(SchemeUnavailable, match="off by"):
+    scales = tensors["scales"].clone()
+    scales[:, :3] = scales[:, :3].roll(1, 0)  # 0.03 to 0.08: too little for the bound of rounded activations
+    confused = {**tensors, "scales": scales}
+    with pytest.raises(SchemeUnavailable, match=r"off by 0\.\d+$"):
         try_out(
             lambda x: reference.forward(Gptq(group_size=32), confused, x),
             tensors,
@@ -295,7 +297,7 @@ def test_torch_compile_calls_what_it_must_not_trace() -> None:
     calls = []
 
     def run(x: torch.Tensor) -> torch.Tensor:
-        calls.append(type(x))
+        calls.append(x.tolist())  # which a graph cannot hold
         return torch.cat([x, x.sin()], 1)
 
     hidden = opaque.behind(run, 16)
@@ -304,7 +306,7 @@ def test_torch_compile_calls_what_it_must_not_trace() -> None:
     torch.testing.assert_close(hidden(x) + 1, right)
     compiled = torch.compile(lambda given: hidden(given) + 1, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), right)
-    assert calls == [torch.Tensor] * 2  # never a tensor that stands for another
+    assert calls == [x.tolist()] * 2
 
 
 def test_a_plain_call_is_short_and_hooks_are_still_called() -> None:
