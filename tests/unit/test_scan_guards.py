@@ -45,6 +45,55 @@ GUARDED = {
         except (ImportError, AttributeError):
             from vllm.worker.worker import Worker
         """,
+    "behind what fails in an attempt": """
+        try:
+            import vllm.worker.worker
+            vllm.worker.worker.Worker = 1
+            print(vllm.worker.worker.Worker)
+            from vllm.worker.model_runner import ModelRunner
+        except ImportError:
+            pass
+        """,
+    "a local that an attempt sets": """
+        import vllm
+        from packaging import version
+        def patch():
+            try:
+                have = version.parse(vllm.__version__)
+                old = have == version.parse("0.10.2")
+            except version.InvalidVersion:
+                old = False
+            if not old:
+                return
+            def inner():
+                import vllm.worker.worker
+            inner()
+        """,
+    "a local that a test sets": """
+        import vllm
+        def patch():
+            if vllm.__version__ == "0.10.2":
+                old = True
+            else:
+                old = False
+            if old:
+                import vllm.worker.worker as w
+        """,
+    "a table of versions": """
+        import importlib.metadata
+        def load():
+            have = importlib.metadata.version("vllm")
+            ones = ("0.10.", "0.9.")
+            old = {one: have.startswith(one) for one in ones}
+            if any(old[one] for one in ("0.10.", "0.9.")):
+                import vllm.worker.worker
+        """,
+    "an alternative to a module": """
+        try:
+            from vllm.v1.worker.gpu_worker import Worker
+        except ModuleNotFoundError:
+            from vllm.worker.worker import Worker
+        """,
     "nothing": """
         try:
             import vllm.worker.worker
@@ -449,6 +498,22 @@ UNGUARDED = {
             OLD = 0
         if Kind.OLD:
             import vllm.worker.worker
+        """,
+    "behind what fails and is not caught": """
+        try:
+            import vllm.no_such_module  # compat: ignore
+            import vllm.worker.worker
+        except KeyError:
+            pass
+        """,
+    "a local that something else sets": """
+        import os, vllm
+        def patch():
+            old = vllm.__version__ == "0.10.2"
+            if os.environ.get("OLD"):
+                old = True
+            if old:
+                import vllm.worker.worker as w
         """,
     "the last alternative": """
         try:
