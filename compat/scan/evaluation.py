@@ -92,8 +92,12 @@ class Evaluation:
                 return self._table(keys, values, frame)
             case ast.Subscript(value=inner, slice=index):
                 return self._item(self.value(inner, frame), index, frame)
-            case ast.GeneratorExp() | ast.ListComp():
-                return self._comprehended(node, frame)
+            case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element):
+                return self._comprehended(node.generators, element, frame)
+            case ast.DictComp(key=key, value=value):
+                pair = ast.Tuple([key, value], ast.Load())
+                pairs = self._comprehended(node.generators, pair, frame)
+                return UNKNOWN if pairs is UNKNOWN else dict(pairs)
             case ast.Lambda():
                 return Function(node, frame)
         return UNKNOWN
@@ -302,9 +306,9 @@ class Evaluation:
         except (TypeError, KeyError, IndexError, ValueError):
             return UNKNOWN
 
-    def _comprehended(self, node: ast.GeneratorExp | ast.ListComp, frame: Frame) -> Any:
+    def _comprehended(self, generators: list[ast.comprehension], element: ast.expr, frame: Frame) -> Any:
         """Return the values of `f(x) for x in values`, the usual way to take a version apart."""
-        match node.generators:
+        match generators:
             case [ast.comprehension(target=ast.Name(id=name), iter=iterable, ifs=[], is_async=0)]:
                 values = self.value(iterable, frame)
                 if not isinstance(values, tuple):
@@ -313,7 +317,7 @@ class Evaluation:
                 for value in values:
                     inner = Frame(frame.module, frame, frame.depth)
                     inner.names[name] = value
-                    found.append(self.value(node.elt, inner))
+                    found.append(self.value(element, inner))
                 return UNKNOWN if any(value is UNKNOWN for value in found) else tuple(found)
         return UNKNOWN
 

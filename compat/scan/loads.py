@@ -62,7 +62,7 @@ class Loads:
         imported = False
         for other, places in self._imported(module):
             imported = True
-            if other is module:
+            if other.path == module.path:
                 return True
             if any(self._runs(place, reach._replace(module=other), depth) for place in places):
                 return True

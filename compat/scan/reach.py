@@ -15,6 +15,8 @@ from compat.scan.values import Class, Failure, Path, catches
 _SKIPS = frozenset({"skipif", "skipIf"})
 _ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
 
+_BINDING = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
+"""Statements of a function that are gone through for what they bind; others if they are made of these."""
 _LEAVING = (ast.If, ast.Assert, ast.Expr, ast.Return, ast.Continue, ast.Break, ast.Assign, *TryNode)
 """Statements after which the rest of a block may not be reached; `raise` is told where it stands."""
 
@@ -67,9 +69,7 @@ class Reach(NamedTuple):
             return frame
         for each in reversed([each for each in place.outwards() if each.function is place.function]):
             for statement in each.block[: each.index]:
-                if isinstance(
-                    statement, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom | ast.FunctionDef
-                ):
+                if isinstance(statement, _BINDING) or _only_binds(statement):
                     try:
                         self.evaluation.execution.statement(statement, frame)
                     except (Failure, RecursionError):
@@ -105,8 +105,9 @@ class Reach(NamedTuple):
         if kind is not None:
             return handling(owner, kind) is place.handler
         # An alternative: without a failure of what it stands in for it is not needed.
-        alternative = catches(place.handler.type, "ImportError") or catches(
-            place.handler.type, "AttributeError"
+        alternative = any(
+            catches(place.handler.type, failing)
+            for failing in ("ModuleNotFoundError", "ImportError", "AttributeError")
         )
         return not (alternative and self._asks(owner.body, place))
 
@@ -196,6 +197,8 @@ class Reach(NamedTuple):
                 answer = self.evaluation.truth(test, self._locals(place))
                 chosen = body if answer else orelse
                 return answer is not None and self._block_leaves(chosen, place)
+            case ast.Import() | ast.ImportFrom():
+                return self._fails_caught(statement, place)
             case ast.Try():
                 handlers = [
                     handler
@@ -206,6 +209,16 @@ class Reach(NamedTuple):
                     return False
                 kind = self._failing(statement.body, Place(place, statement, "body", statement.body, 0))
                 return kind is not None and handling(statement, kind) in handlers
+        return False
+
+    def _fails_caught(self, statement: ast.stmt, place: Place) -> bool:
+        """Return whether an import surely fails and the `try` around it goes on elsewhere: it is not told."""
+        try:
+            self.evaluation.execution.statement(statement, self._frame(place))
+        except Failure as failure:
+            return handling(place.owner, failure.kind) is not None  # type: ignore[arg-type]
+        except RecursionError:
+            return False
         return False
 
     def _block_leaves(self, block: list[ast.stmt], place: Place) -> bool:
@@ -253,11 +266,15 @@ class Reach(NamedTuple):
 @lru_cache(maxsize=10_000)
 def _leavers(place: Place) -> tuple[Place, ...]:
     """Return the statements before a place in its block that may leave the block."""
+    attempt = place.branch == "body" and isinstance(place.owner, TryNode)
     return tuple(
         Place(place.outer, place.owner, place.branch, place.block, number, place.handler)
         for number, statement in enumerate(place.block[: place.index])
-        if isinstance(statement, _LEAVING)
-        and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))
+        if (
+            isinstance(statement, _LEAVING)
+            and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))
+        )
+        or (attempt and isinstance(statement, ast.Import | ast.ImportFrom))
     )
 
 
@@ -268,6 +285,20 @@ def _ends(block: list[ast.stmt]) -> bool:
         or (isinstance(node, ast.Call) and _last_name(node.func) in _ENDS)
         for statement in block
         for node in ast.walk(statement)
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _only_binds(statement: ast.stmt) -> bool:
+    """Return whether an `if` or a `try` is made of simple statements that bind names."""
+    blocks: list[ast.stmt] = []
+    if isinstance(statement, ast.If):
+        blocks = [*statement.body, *statement.orelse]
+    elif isinstance(statement, ast.Try):
+        handled = [each for handler in statement.handlers for each in handler.body]
+        blocks = [*statement.body, *handled, *statement.orelse]
+    return bool(blocks) and all(
+        isinstance(each, (*_BINDING, ast.Pass)) or _only_binds(each) for each in blocks
     )
 
 

@@ -124,6 +124,111 @@ def test_for_a_range_the_alternatives_are_tried_in_turn(fix: Fix) -> None:
     )
 
 
+STYLED = f"""
+import vllm
+from packaging import version
+if version.parse(vllm.__version__) >= version.parse("0.20"):
+    from vllm import LLM as x
+from {GPTQ} import GPTQLinearMethod  # why
+"""
+GUARDED = f"""
+import vllm
+from packaging import version
+if version.parse(vllm.__version__) >= version.parse("0.20"):
+    from vllm import LLM as x
+if version.parse(vllm.__version__) >= version.parse("0.22.0"):
+    from {AUTO} import AutoGPTQLinearMethod as GPTQLinearMethod
+else:
+    from {GPTQ} import GPTQLinearMethod
+"""
+
+
+@pytest.mark.parametrize("release", [">=0.21.0,<0.24", ">=0.19.0,!=0.22.0,!=0.22.1,<0.24"])
+def test_for_a_range_the_test_that_the_file_has_is_written(fix: Fix, release: str) -> None:
+    """With the release in which the name is new, also when that is not asked about."""
+    assert fix(STYLED, release) == GUARDED
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ('Version("0.20") <= Version(vllm.__version__)', 'Version(vllm.__version__) >= Version("0.22.0")'),
+        (
+            "x and Version(vllm.__version__) < Version('0.20')",
+            "Version(vllm.__version__) >= Version('0.22.0')",
+        ),
+        ('not Version(version("vllm")) > Version("0.20")', 'Version(version("vllm")) >= Version("0.22.0")'),
+        ('vllm_at_least("0.20")', 'vllm_at_least("0.22.0")'),
+    ],
+)
+def test_every_way_of_comparing_is_taken_over(fix: Fix, given: str, written: str) -> None:
+    head = (
+        "import vllm\nfrom importlib.metadata import version\nfrom packaging.version import Version\n"
+        "def vllm_at_least(x):\n    return Version(vllm.__version__) >= Version(x)\nx = 1\n"
+        f"if {given}:\n    from vllm import LLM\n"
+    )
+    changed = fix(f"{head}def f():\n    from {GPTQ} import GPTQLinearMethod as G\n", ">=0.21.0,<0.24")
+    assert changed == f"{head}def f():\n    if {written}:\n        {NEW}\n    else:\n        {OLD}\n"
+
+
+def test_three_places_are_told_apart_by_two_releases(fix: Fix) -> None:
+    head = "import vllm\nif vllm.__version__ >= '0.28.0':\n    from vllm import LLM\n"
+    changed = fix(f"{head}from {CLI} import make_arg_parser\n", ">=0.28.0")
+    assert changed == head + textwrap.dedent(
+        f"""\
+        if vllm.__version__ >= '0.33.0':
+            from {BASE}.common.cli_args import make_arg_parser
+        elif vllm.__version__ >= '0.29.0':
+            from {BASE}.launchers.cli_args import make_arg_parser
+        else:
+            from {CLI} import make_arg_parser
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "",  # nothing is asked
+        "import vllm\nif vllm.__version__ == '0.20':\n    from vllm import LLM\n",  # not which is newer
+        "import vllm\nif vllm.__version__ >= '0.20':\n    x = 1\n",  # no import depends on it
+        "import vllm\nif vllm.__version__ >= '0':\n    from vllm import LLM\n",
+        "def f():\n    import vllm as v\n    if v.__version__ >= '0.20':\n        from vllm import LLM\n",
+    ],
+)
+def test_without_a_test_to_take_over_the_alternatives_are_tried(fix: Fix, head: str) -> None:
+    changed = fix(f"{head}{OLD}\n", ">=0.21.0,<0.24")
+    assert changed == f"{head}try:\n    {NEW}\nexcept ImportError:\n    {OLD}\n"
+
+
+def test_a_test_that_would_be_wrong_is_not_written(fix: Fix) -> None:
+    head = "import vllm\nif vllm.__version__ >= '0.9.0':\n    from vllm import LLM\n"
+    changed = fix(f"{head}{OLD}\n", ">=0.9.2,<0.24")  # as texts '0.9.2' is the larger
+    assert changed == f"{head}try:\n    {NEW}\nexcept ImportError:\n    {OLD}\n"
+
+
+def test_the_style_of_the_tree_is_taken_where_a_file_has_none(fix: Fix, tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(STYLED.rpartition("from")[0])
+    changed = fix(f"import os\n{OLD}\n", ">=0.21.0,<0.24")
+    assert changed == (
+        "import os\nimport vllm\nfrom packaging import version\n"
+        'if version.parse(vllm.__version__) >= version.parse("0.22.0"):\n'
+        f"    {NEW}\nelse:\n    {OLD}\n"
+    )
+
+
+@pytest.mark.parametrize("more", ["tried", "taken"])
+def test_the_style_of_the_tree_is_left_where_it_does_not_fit(fix: Fix, tmp_path: Path, more: str) -> None:
+    (tmp_path / "other.py").write_text(STYLED.rpartition("from")[0])
+    head = ""
+    if more == "tried":
+        (tmp_path / "third.py").write_text("try:\n    from vllm import LLM\nexcept ImportError:\n    pass\n")
+    else:
+        head = "version = 1\n"
+    changed = fix(f"{head}{OLD}\n", ">=0.21.0,<0.24")
+    assert changed == f"{head}try:\n    {NEW}\nexcept ImportError:\n    {OLD}\n"
+
+
 def test_a_module_under_another_name_is_moved(fix: Fix) -> None:
     changed = fix(f"import {CLI} as args\nargs.make_arg_parser\n", "0.33.0")
     assert changed == "from vllm.entrypoints.common import cli_args as args\nargs.make_arg_parser\n"

@@ -45,6 +45,55 @@ GUARDED = {
         except (ImportError, AttributeError):
             from vllm.worker.worker import Worker
         """,
+    "behind what fails in an attempt": """
+        try:
+            import vllm.worker.worker
+            vllm.worker.worker.Worker = 1
+            print(vllm.worker.worker.Worker)
+            from vllm.worker.model_runner import ModelRunner
+        except ImportError:
+            pass
+        """,
+    "a local that an attempt sets": """
+        import vllm
+        from packaging import version
+        def patch():
+            try:
+                have = version.parse(vllm.__version__)
+                old = have == version.parse("0.10.2")
+            except version.InvalidVersion:
+                old = False
+            if not old:
+                return
+            def inner():
+                import vllm.worker.worker
+            inner()
+        """,
+    "a local that a test sets": """
+        import vllm
+        def patch():
+            if vllm.__version__ == "0.10.2":
+                old = True
+            else:
+                old = False
+            if old:
+                import vllm.worker.worker as w
+        """,
+    "a table of versions": """
+        import importlib.metadata
+        def load():
+            have = importlib.metadata.version("vllm")
+            ones = ("0.10.", "0.9.")
+            old = {one: have.startswith(one) for one in ones}
+            if any(old[one] for one in ("0.10.", "0.9.")):
+                import vllm.worker.worker
+        """,
+    "an alternative to a module": """
+        try:
+            from vllm.v1.worker.gpu_worker import Worker
+        except ModuleNotFoundError:
+            from vllm.worker.worker import Worker
+        """,
     "nothing": """
         try:
             import vllm.worker.worker
@@ -450,6 +499,22 @@ UNGUARDED = {
         if Kind.OLD:
             import vllm.worker.worker
         """,
+    "behind what fails and is not caught": """
+        try:
+            import vllm.no_such_module  # compat: ignore
+            import vllm.worker.worker
+        except KeyError:
+            pass
+        """,
+    "a local that something else sets": """
+        import os, vllm
+        def patch():
+            old = vllm.__version__ == "0.10.2"
+            if os.environ.get("OLD"):
+                old = True
+            if old:
+                import vllm.worker.worker as w
+        """,
     "the last alternative": """
         try:
             import vllm.no_such_module
@@ -595,3 +660,14 @@ def test_the_alternatives_are_told_where_none_works(
                 from vllm.neither import Worker
         """
     assert broken(tmp_path, capsys, source) == {8: BROKEN}
+
+
+def test_a_module_that_many_name_is_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever release is asked about first, and from wherever it is asked."""
+    for number in range(8):
+        (tmp_path / f"use{number}.py").write_text(CHOICE.format("import coder"))
+    (tmp_path / "coder.py").write_text("import asked\nimport vllm.worker.worker\n")
+    moved = "from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod\n"  # in 0.22.0
+    (tmp_path / "asked.py").write_text(moved)
+    (tmp_path / "more.py").write_text(CHOICE.format("import asked"))
+    assert broken(tmp_path, capsys, "") == {1: BROKEN[1:], 2: BROKEN}

@@ -11,16 +11,21 @@ from pathlib import Path
 from compat import cli, errors
 from compat.errors import MissingToolError
 from compat.files import replacing
+from compat.index.reader import Index
 from compat.scan.discovery import Files, Walk
 from compat.scan.engine import prepared
 from compat.scan.findings import Finding
+from compat.scan.fix.boundaries import exact
+from compat.scan.fix.habits import Habits
 from compat.scan.fix.plan import Edit, Refusal, planned
+from compat.scan.fix.style import Style
 from compat.scan.options import Options
 from compat.scan.report import Report
 from compat.scan.sources import decoded
 
 Check = Callable[[str, bytes], Sequence[Finding]]
 """Returns what a scan finds in a file if that is its content."""
+Guard = Callable[[Edit], Style | None]
 
 
 def run(report: Report, options: Options) -> int:
@@ -36,14 +41,16 @@ def run(report: Report, options: Options) -> int:
             "--fix: libcst is not installed; run `pip install 'sglang-vllm-compat[fix]'`"
         ) from None
     edits, refused = planned(report.findings, report.spans)
+    _bound(edits, report)
     store = Files()
     files = list(Walk(options.exclude).files(options.paths))
     names = _Names(files, store)
+    habits = Habits(files, store.read)
     check = prepared(options, files, store).check
     changes: dict[str, tuple[bytes, bytes]] = {}
     for path, wanted in edits.items():
         before = store.read(path)
-        after = _changed(path, before, wanted, names, check)
+        after = _changed(path, before, wanted, names, habits, check)
         if isinstance(after, str):
             refused += [Refusal(finding, after) for finding in report.findings if finding.path == path]
         elif after != before:
@@ -60,19 +67,40 @@ def run(report: Report, options: Options) -> int:
     return errors.FINDINGS if refused else errors.CLEAN
 
 
-def _changed(path: str, before: bytes, edits: list[Edit], names: "_Names", check: Check) -> bytes | str:
+def _bound(edits: dict[str, list[Edit]], report: Report) -> None:
+    """Set the releases of edits to the very ones, whatever was asked about."""
+    index = Index()
+    versions = {span.package: span.versions for span in report.spans}
+    for each in edits.values():
+        each[:] = [exact(index, edit, versions[edit.package]) for edit in each]
+
+
+def _changed(  # noqa: PLR0917 -- one file's share of `run`
+    path: str, before: bytes, edits: list[Edit], names: "_Names", habits: Habits, check: Check
+) -> bytes | str:
     """Return the new content of a file, or why it is left alone."""
     from compat.scan.fix.rewrite import NotChanged, rewritten
 
-    try:
-        after = rewritten(before, edits, lambda name: names.taken(path, name))
-        ast.parse(after)
-    except (NotChanged, SyntaxError, ValueError, RecursionError) as error:
-        return str(error)
     known = Counter((each.rule, each.statement) for each in check(path, before))
-    left = Counter((each.rule, each.statement) for each in check(path, after))
-    worse = [statement for (rule, statement), count in left.items() if count > known[rule, statement]]
-    return f"what would be written breaks as well: {worse[0]}" if worse else after
+    guards: list[Guard] = [_in_turn]
+    if any(edit.since for edit in edits):
+        guards.insert(0, habits.of(before))
+    worse = ""
+    for guard in guards:  # the project's style, and if that does not work out, alternatives in turn
+        try:
+            after = rewritten(before, edits, lambda name: names.taken(path, name), guard)
+            ast.parse(after)
+        except (NotChanged, SyntaxError, ValueError, RecursionError) as error:
+            return str(error)
+        left = Counter((each.rule, each.statement) for each in check(path, after))
+        worse = next((statement for (rule, statement), n in left.items() if n > known[rule, statement]), "")
+        if not worse:
+            return after
+    return f"what would be written breaks as well: {worse}"
+
+
+def _in_turn(_: Edit) -> None:
+    """Return no test: the alternatives are tried in turn."""
 
 
 class _Names:

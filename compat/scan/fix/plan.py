@@ -1,6 +1,6 @@
 """From findings to edits: which import is to be written in the place of which, or why none is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from compat.scan.findings import Finding, Successor
@@ -25,6 +25,13 @@ class Edit(NamedTuple):
     are tried in turn."""
     releases: str
     """Which of them have it where: names that agree on this may share a statement."""
+    old: Target
+    """What is imported now; a module has no name."""
+    package: str
+    since: tuple[str, ...] = ()
+    """The release from which each target but the last is to be taken; empty when it is not so simple."""
+    inside: bool = False
+    """Whether it stands in a function."""
 
 
 class Refusal(NamedTuple):
@@ -38,7 +45,7 @@ def planned(
     findings: Iterable[Finding], spans: Sequence[Releases]
 ) -> tuple[dict[str, list[Edit]], list[Refusal]]:
     """Return the edits, file by file, and the findings that have none."""
-    counts = {span.package: len(span.versions) for span in spans}
+    versions = {span.package: span.versions for span in spans}
     edits: dict[str, list[Edit]] = {}
     refused: list[Refusal] = []
     for finding in findings:
@@ -48,12 +55,17 @@ def planned(
         if reason:
             refused.append(Refusal(finding, reason))
             continue
+        targets = _targets(finding, len(versions[finding.package]))
         edits.setdefault(finding.path, []).append(
             Edit(
                 finding.line,
                 finding.column,
-                _targets(finding, counts),
+                targets,
                 " ".join(run.text for run in finding.runs),
+                _old(finding),
+                finding.package,
+                _since(finding, targets, versions[finding.package]),
+                inside=finding.function is not None,
             )
         )
     return edits, refused
@@ -76,6 +88,12 @@ def refusal(finding: Finding) -> str:
     return ""
 
 
+def _old(finding: Finding) -> Target:
+    """Return what a finding's import asks for."""
+    words = finding.statement.split()
+    return Target(words[1], words[3] if words[0] == "from" else "")
+
+
 def _target(new: Successor) -> Target:
     """Return the place as a `from` import names it, a module in its package."""
     if new.name:
@@ -84,10 +102,26 @@ def _target(new: Successor) -> Target:
     return Target(parent, last)
 
 
-def _targets(finding: Finding, counts: Mapping[str, int]) -> tuple[Target, ...]:
+def _targets(finding: Finding, count: int) -> tuple[Target, ...]:
     """Return where to import from: the new places, and the old one when some release still has it."""
     new = [_target(run.replacement) for run in reversed(finding.runs) if run.replacement is not None]
     targets = list(dict.fromkeys(new))
-    if finding.broken < counts[finding.package]:
+    if finding.broken < count:
         targets.append(Target("", ""))
     return tuple(targets)
+
+
+def _since(finding: Finding, targets: tuple[Target, ...], versions: Sequence[str]) -> tuple[str, ...]:
+    """Return the first release of each target but the last, when each has the releases up to the next."""
+    where: list[tuple[Target, str]] = []
+    for at, version in enumerate(versions):
+        run = next(
+            (run for run in finding.runs if versions.index(run.first) <= at <= versions.index(run.last)),
+            None,
+        )
+        target = _target(run.replacement) if run and run.replacement else Target("", "")
+        if not where or where[-1][0] != target:
+            where.append((target, version))
+    if tuple(target for target, _ in reversed(where)) != targets:
+        return ()
+    return tuple(version for _, version in reversed(where[1:]))

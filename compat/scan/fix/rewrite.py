@@ -6,9 +6,12 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider, Scope, ScopeProvider
 
 from compat.scan.fix.plan import Edit
+from compat.scan.fix.style import Style
 
 Exported = Callable[[str], bool]
 """Returns whether other files may take a top-level name of this one."""
+Guard = Callable[[Edit], Style | None]
+"""Returns the test by which alternatives are told apart; without one they are tried in turn."""
 Lines = list[cst.BaseStatement]
 
 
@@ -16,20 +19,21 @@ class NotChanged(Exception):  # noqa: N818 -- control flow inside `--fix`: it is
     """A file cannot be changed safely; the text says why."""
 
 
-def rewritten(data: bytes, edits: Sequence[Edit], exported: Exported) -> bytes:
+def rewritten(data: bytes, edits: Sequence[Edit], exported: Exported, guard: Guard) -> bytes:
     """Return a source file with some imports changed.
 
     Args:
         data: the file, in whatever encoding it declares.
         edits: what to change.
         exported: such a name stays what it is called here.
+        guard: how the alternatives are told apart.
 
     Raises:
         NotChanged: an import is written in a way that is not changed.
     """
     try:
         wrapper = MetadataWrapper(cst.parse_module(data))
-        rewriter = _Rewriter(edits, exported)
+        rewriter = _Rewriter(edits, exported, guard)
         changed = wrapper.visit(rewriter)
     except (cst.ParserSyntaxError, RecursionError, UnicodeDecodeError, LookupError):
         raise NotChanged("libcst cannot parse it") from None
@@ -42,13 +46,15 @@ def rewritten(data: bytes, edits: Sequence[Edit], exported: Exported) -> bytes:
 class _Rewriter(cst.CSTTransformer):
     METADATA_DEPENDENCIES = (PositionProvider, ScopeProvider)
 
-    def __init__(self, edits: Sequence[Edit], exported: Exported) -> None:
+    def __init__(self, edits: Sequence[Edit], exported: Exported, guard: Guard) -> None:
         super().__init__()
+        self._guard = guard
         self._edits = {(edit.line, edit.column): edit for edit in edits}
         self._exported = exported
         self._bound: dict[cst.ImportAlias, str] = {}
         """Imports whose uses are renamed, with the new name."""
         self._uses: dict[cst.CSTNode, str] = {}
+        self._added: set[str] = set()
         self.done: set[Edit] = set()
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> None:  # noqa: N802 -- libcst's name
@@ -100,11 +106,9 @@ class _Rewriter(cst.CSTTransformer):
                 self.done.add(edit)
                 key = (edit.releases, *(target.module for target in edit.targets))
                 groups.setdefault(key, []).append((alias, edit))
-        return [*lines, *(self._together(statement, group) for group in groups.values())]
+        return [*lines, *(line for group in groups.values() for line in self._together(statement, group))]
 
-    def _together(
-        self, statement: cst.ImportFrom, group: Sequence[tuple[cst.ImportAlias, Edit]]
-    ) -> cst.BaseStatement:
+    def _together(self, statement: cst.ImportFrom, group: Sequence[tuple[cst.ImportAlias, Edit]]) -> Lines:
         """Return the import, or the alternatives, of names that go the same way."""
         aliases = [alias for alias, _ in group]
         last = aliases[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
@@ -117,7 +121,17 @@ class _Rewriter(cst.CSTTransformer):
             ]
             moved = f"from {target.module} import {', '.join(names)}"
             written.append(moved if target.module else _source(same))
-        return _alternatives(written)
+        return self._guarded(written, group[0][1])
+
+    def _guarded(self, written: Sequence[str], edit: Edit) -> Lines:
+        """Return imports of which one is to be taken."""
+        style = self._guard(edit) if len(written) > 1 and len(edit.since) == len(written) - 1 else None
+        if style is None:
+            return [_alternatives(written)]
+        imports = [_line(each) for each in style.imports if each not in self._added]
+        if not edit.inside:
+            self._added.update(style.imports)
+        return [*imports, _chosen(written, [style.test(release) for release in edit.since])]
 
     def _import(self, statement: cst.Import) -> Lines:
         """Return what takes the place of `import a.b as c`."""
@@ -132,7 +146,7 @@ class _Rewriter(cst.CSTTransformer):
             else _source(statement)
             for target in edit.targets
         ]
-        return [_alternatives(written)]
+        return self._guarded(written, edit)
 
     def _edit(self, alias: cst.ImportAlias) -> Edit | None:
         start = self.get_metadata(PositionProvider, alias).start
@@ -162,6 +176,17 @@ def _alternatives(statements: Sequence[str]) -> cst.BaseStatement:
     first, *rest = statements
     handler = cst.ExceptHandler(body=cst.IndentedBlock([_alternatives(rest)]), type=cst.Name("ImportError"))
     return cst.Try(body=cst.IndentedBlock([_line(first)]), handlers=[handler])
+
+
+def _chosen(statements: Sequence[str], tests: Sequence[str]) -> cst.BaseStatement:
+    """Return imports of which the first whose test holds is taken, else the last."""
+    rest: cst.If | cst.Else = cst.Else(body=cst.IndentedBlock([_line(statements[-1])]))
+    for statement, test in zip(reversed(statements[:-1]), reversed(tests), strict=True):
+        rest = cst.If(
+            test=cst.parse_expression(test), body=cst.IndentedBlock([_line(statement)]), orelse=rest
+        )
+    assert isinstance(rest, cst.If)  # noqa: S101 -- there are at least two
+    return rest
 
 
 def _named(name: str, bound: str) -> str:
