@@ -168,6 +168,8 @@ class Evaluation:
                 raise Failure("AttributeError")
         elif (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
             return inside
+        elif self._computes(value.text, name, frame):
+            return UNKNOWN
         return Path(f"{value.text}.{name}")
 
     def attribute_outcome(self, base: str, name: str) -> Outcome:
@@ -197,6 +199,8 @@ class Evaluation:
                 return self.version
         elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
             return inside
+        elif self._computes(module, name, frame):
+            return UNKNOWN
         return Path(f"{module}.{name}" if name else module)
 
     def certain(self, module: str, frame: Frame) -> bool:
@@ -204,6 +208,11 @@ class Evaluation:
         top = module.partition(".")[0]
         known_top = top in self.tops or top in sys.stdlib_module_names or not top
         return known_top or self.tree.find(frame.module.path.rpartition("/")[0], module) is not None
+
+    def _computes(self, module: str, name: str, frame: Frame) -> bool:
+        """Return whether a module of the tree works out a flag when asked: it may well be None."""
+        found = self.tree.imported(frame.module.path, module) if name.isupper() else None
+        return found is not None and bool(found.binders("__getattr__"))
 
     def _tree_name(self, module: str, name: str, frame: Frame, failing: str) -> Any:
         found = self.tree.imported(frame.module.path, module)

@@ -569,6 +569,29 @@ def test_helpers_of_other_modules_of_the_tree_are_read(
     assert broken(tmp_path, capsys, "") == {8: BROKEN}
 
 
+def test_a_flag_that_is_worked_out_when_asked_for_may_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flags.py").write_text(
+        "import os\n\n\ndef __getattr__(name):\n    return os.environ.get(name)\n"
+    )
+    source = """
+        import vllm
+        import flags
+        def version_is(wanted):
+            if flags.VLLM_VERSION is not None:
+                version = flags.VLLM_VERSION
+            else:
+                version = vllm.__version__
+            return version == wanted
+        if version_is("0.8.5"):
+            import vllm.worker.worker
+        if not version_is("0.8.5"):
+            import vllm.worker.worker
+        """
+    assert broken(tmp_path, capsys, source) == {13: BROKEN}
+
+
 def test_a_function_is_looked_for_in_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = """
         import vllm
