@@ -216,7 +216,8 @@ class Reach(NamedTuple):
         try:
             self.evaluation.execution.statement(statement, self._frame(place))
         except Failure as failure:
-            return handling(place.owner, failure.kind) is not None  # type: ignore[arg-type]
+            handler = handling(place.owner, failure.kind)  # type: ignore[arg-type]
+            return handler is not None and not _raises(handler.body[-1])
         except RecursionError:
             return False
         return False

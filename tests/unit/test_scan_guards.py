@@ -506,6 +506,13 @@ UNGUARDED = {
         except KeyError:
             pass
         """,
+    "behind what ends the process": """
+        try:
+            import vllm.no_such_module  # compat: ignore
+            import vllm.worker.worker
+        except ImportError:
+            raise SystemExit(1)
+        """,
     "a local that something else sets": """
         import os, vllm
         def patch():
