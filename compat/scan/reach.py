@@ -200,23 +200,42 @@ class Reach(NamedTuple):
             case ast.Import() | ast.ImportFrom():
                 return self._fails_caught(statement, place)
             case ast.Try():
-                handlers = [
-                    handler
-                    for handler in statement.handlers
-                    if _ends(handler.body) and not _raises(handler.body[-1])
-                ]
-                if not handlers:
-                    return False
-                kind = self._failing(statement.body, Place(place, statement, "body", statement.body, 0))
-                return kind is not None and handling(statement, kind) in handlers
+                return self._attempt_leaves(statement, place)
         return False
+
+    def _attempt_leaves(self, statement: ast.Try, place: Place) -> bool:
+        """Return whether a `try` surely leaves the block around it: by a handler, or by having worked."""
+        handlers = [
+            handler for handler in statement.handlers if _ends(handler.body) and not _raises(handler.body[-1])
+        ]
+        last = (statement.orelse or statement.body)[-1]
+        worked = isinstance(last, ast.Return | ast.Continue | ast.Break) and self._asks(statement.body, place)
+        if not (handlers or worked):
+            return False
+        kind = self._failing(statement.body, Place(place, statement, "body", statement.body, 0))
+        if kind is None:
+            return worked and self._sure(statement.body, place)
+        return handling(statement, kind) in handlers
+
+    def _sure(self, body: list[ast.stmt], place: Place) -> bool:
+        """Return whether it is known of all that a block imports if it is there."""
+        return all(
+            self.evaluation.certain(
+                absolute(node, self.module.name) if isinstance(node, ast.ImportFrom) else node.names[0].name,
+                self._frame(place),
+            )
+            for statement in body
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        )
 
     def _fails_caught(self, statement: ast.stmt, place: Place) -> bool:
         """Return whether an import surely fails and the `try` around it goes on elsewhere: it is not told."""
         try:
             self.evaluation.execution.statement(statement, self._frame(place))
         except Failure as failure:
-            return handling(place.owner, failure.kind) is not None  # type: ignore[arg-type]
+            handler = handling(place.owner, failure.kind)  # type: ignore[arg-type]
+            return handler is not None and not _raises(handler.body[-1])
         except RecursionError:
             return False
         return False

@@ -45,6 +45,20 @@ GUARDED = {
         except (ImportError, AttributeError):
             from vllm.worker.worker import Worker
         """,
+    "an attempt that returns": """
+        def worker():
+            try:
+                from vllm.v1.worker.gpu_worker import Worker
+                print("new")
+                return Worker
+            except ImportError:
+                pass
+            try:
+                from vllm.worker.worker import Worker
+                return Worker
+            except ImportError as error:
+                raise RuntimeError("neither") from error
+        """,
     "behind what fails in an attempt": """
         try:
             import vllm.worker.worker
@@ -505,6 +519,23 @@ UNGUARDED = {
             import vllm.worker.worker
         except KeyError:
             pass
+        """,
+    "an attempt of another package that returns": """
+        def worker():
+            try:
+                from vllm.v1.worker.gpu_worker import Worker
+                import flash_attn
+                return Worker
+            except ImportError:
+                pass
+            from vllm.worker.worker import Worker
+        """,
+    "behind what ends the process": """
+        try:
+            import vllm.no_such_module  # compat: ignore
+            import vllm.worker.worker
+        except ImportError:
+            raise SystemExit(1)
         """,
     "a local that something else sets": """
         import os, vllm
