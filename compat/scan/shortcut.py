@@ -91,9 +91,10 @@ def _uses(data: bytes, works: Works, aliases: Aliases) -> bool:
     if not aliases:
         return True
     words = b"|".join(map(re.escape, sorted(aliases)))
-    pattern = re.compile(
-        rb"(?<![\w.])(" + words + rb")(?:((?:" + _SPACE + rb"\." + _SPACE + rb"[^\W\d]\w*)+)|[ \t]*,\s*[\"'])"
-    )
+    dot = _SPACE + rb"\." + _SPACE
+    path = rb"((?:" + dot + rb"[^\W\d]\w*)+)"
+    unlike = rb"[ \t]*,\s*[\"']|" + dot + rb"[\x80-\xff]"
+    pattern = re.compile(rb"(?<![\w.])(" + words + rb")(?:" + path + rb"|" + unlike + rb")")
     for match in pattern.finditer(data):
         if match[2] is None or _CUT.match(data, match.end()):
             return False
