@@ -17,7 +17,7 @@ Aliases = dict[bytes, set[str]]
 _SPACE = rb"(?:\s|\\\n)*"
 _PATH = re.compile(rb"\w+(?:" + _SPACE + rb"\." + _SPACE + rb"[^\W\d]\w*)*")
 _IMPORT = re.compile(rb"(?:[ \t\f]|\\\n)+import(?:[ \t\f]|\\\n)*(?:\(([^)]*)\)|((?:[^\n;\\]|\\\n)*))")
-_AS = re.compile(rb"(?:[ \t\f]|\\\n)+as(?:[ \t\f]|\\\n)+(\w+)")
+_AS = re.compile(rb"(?:[ \t\f]|\\\n)+as(?:[ \t\f]|\\\n)+([\w\x80-\xff]+)")
 _NAME = re.compile(rb"\s*([^\W\d]\w*)(?:\s+as\s+(\w+))?\s*")
 _COMMENT = re.compile(rb"#[^\n]*")
 _LITERAL = re.compile(rb"[ \t]*\)*,\s*[rbRB]?[\"']")
@@ -48,7 +48,7 @@ def clean(data: bytes, works: Works) -> bool:
             continue
         renamed = _AS.match(data, path.end())
         if renamed is not None:
-            if _CUT.match(data, renamed.end()):
+            if not renamed[1].isascii():
                 return False
             aliases.setdefault(renamed[1], set()).add(module)
         parts = module.split(".")

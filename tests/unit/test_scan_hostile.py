@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from compat.scan.__main__ import main
@@ -238,6 +238,9 @@ STATEMENTS = st.one_of(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(STATEMENTS, min_size=1, max_size=6))
+@example(["import vllm as é", "é.LLM.LLM"])
+@example(["from vllm import LLM", "LLM.é.LLM"])
+@example(["import os, vllm", "vllm.é.LLM"])
 def test_the_shortcut_never_hides_a_reference(statements: list[str]) -> None:
     """Whatever parsing finds was asked about before, or the file was parsed."""
     data = ("\n".join(statements) + "\n").encode()
