@@ -534,7 +534,7 @@ UNGUARDED = {
         import vllm
         def f():
             if vllm.__version__ == "0.10.2":
-                import vllm.worker.worker
+                from vllm.worker import worker
                 return
             from vllm.worker.worker import Worker
         """,
