@@ -197,7 +197,9 @@ class Reach(NamedTuple):
                 answer = self.evaluation.truth(test, self._locals(place))
                 chosen = body if answer else orelse
                 return answer is not None and self._block_leaves(chosen, place)
-            case ast.Import() | ast.ImportFrom():
+            case ast.Import() | ast.ImportFrom() if place.branch == "body" and isinstance(
+                place.owner, TryNode
+            ):
                 return self._fails_caught(statement, place)
             case ast.Try():
                 return self._attempt_leaves(statement, place)

@@ -530,6 +530,14 @@ UNGUARDED = {
                 pass
             from vllm.worker.worker import Worker
         """,
+    "behind a test with an import in it": """
+        import vllm
+        def f():
+            if vllm.__version__ == "0.10.2":
+                from vllm.worker import worker
+                return
+            from vllm.worker.worker import Worker
+        """,
     "behind what ends the process": """
         try:
             import vllm.no_such_module  # compat: ignore
