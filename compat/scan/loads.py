@@ -2,10 +2,11 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from compat.scan.calls import Calls
 from compat.scan.chosen import asks, chosen
+from compat.scan.discovery import Files
 from compat.scan.frames import Module, Tree
 from compat.scan.mentions import lines_of
 from compat.scan.modules import absolute
@@ -27,14 +28,14 @@ class Loads:
 
     Args:
         tree: the modules of the scanned tree.
-        read: returns the bytes of a file.
+        store: reads files.
         files: all files of the scan.
         calls: finds where functions are called.
     """
 
-    def __init__(self, tree: Tree, read: Callable[[str], bytes], files: Sequence[str], calls: Calls) -> None:
+    def __init__(self, tree: Tree, store: Files, files: Sequence[str], calls: Calls) -> None:
         self._tree = tree
-        self._read = read
+        self._store = store
         self._files = files
         self._calls = calls
         self._chosen: frozenset[str] | None = None
@@ -80,16 +81,25 @@ class Loads:
         """Return whether a file that asks for the release names a module, or its folder, in a block."""
         if self._chosen is None:
             self._chosen = frozenset(
-                name for data in map(self._data, self._files) if asks(data) for name in chosen(data)
+                name
+                for path in self._files
+                if self._names_package(path) and asks(self._data(path))
+                for name in chosen(self._data(path))
             )
         folder, stem = known_as(path)
         return not self._chosen.isdisjoint(
             [*path.split("/")[:-1], stem] if not folder else path.split("/")[:-1]
         )
 
+    def _names_package(self, path: str) -> bool:
+        try:
+            return path.endswith(".py") and self._store.naming(path)
+        except OSError:
+            return False
+
     def _data(self, path: str) -> bytes:
         try:
-            return self._read(path) if path.endswith(".py") else b""
+            return self._store.read(path) if path.endswith(".py") else b""
         except OSError:
             return b""
 
