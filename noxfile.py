@@ -75,6 +75,13 @@ def bench_install(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench_matrix(session: nox.Session) -> None:
+    """Measure the matrix serially against two cells at a time (`-- --help`)."""
+    session.install("-e", ".[matrix]", "nox[uv]")
+    session.run("python", "bench/matrix.py", *session.posargs)
+
+
+@nox.session(default=False)
 def ray(session: nox.Session) -> None:
     """Run the matrix on a Ray cluster of this machine, and kill one of its nodes."""
     session.install("-e", ".[dev,ray]")
@@ -115,7 +122,10 @@ def matrix(session: nox.Session, pair: str) -> None:
         session.notify("summary", posargs=_only(session.posargs, "--reports"))
     except ValueError:
         session.log("running in parallel: `nox -s summary` tells of all pairs")
-    beside = ["--beside", *chosen] if len(chosen) > 1 and "--max-disk" in " ".join(session.posargs) else []
+    # In parallel each pair has a nox of its own, which does not know the others: all of the matrix may be.
+    others = PAIRS if getattr(session, "parallel", False) else chosen
+    limited = any(each.startswith("--max-disk") for each in session.posargs)
+    beside = ["--beside", *others] if limited and len(others) > 1 else []
     session.run(
         *command,
         "run",

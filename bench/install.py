@@ -51,7 +51,7 @@ def install(tool: str, lock: Lock, folder: Path) -> Installed:
             install_command(uv, environment, lock.requirements),
         ]
     else:
-        options = ["--disable-pip-version-check", "--require-hashes", "--no-deps", "--no-input"]
+        options = ["--disable-pip-version-check", "--require-hashes", "--no-deps", "--no-compile"]
         python = f"python{lock.inputs.python}"
         commands = [
             [python, "-m", "venv", str(environment)],

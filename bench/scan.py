@@ -52,12 +52,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10, help="of each quick tool (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder (default: bench/results)")
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]
     timings = [each for folder in arguments.folder for each in _measured(folder, arguments.runs)]
     print(table(timings))
+    print(f"load of the machine before and after: {load:.1f}, {os.getloadavg()[0]:.1f}")
     arguments.output.mkdir(parents=True, exist_ok=True)
     version = ".".join(map(str, sys.version_info[:2]))
     target = arguments.output / f"scan-python{version}.json"
-    target.write_text(json.dumps(document(timings), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(document(timings, load), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return 0
 
 
@@ -141,7 +143,7 @@ def table(timings: Sequence[Timing]) -> str:
     return "\n".join(lines)
 
 
-def document(timings: Sequence[Timing]) -> dict[str, object]:
+def document(timings: Sequence[Timing], load: float) -> dict[str, object]:
     """Return the results for programs: no names of machines, no paths."""
     return {
         "schema": 1,
@@ -149,6 +151,7 @@ def document(timings: Sequence[Timing]) -> dict[str, object]:
         "compat": __version__,
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
+        "load": round(load, 1),
         "processes": [asdict(each) for each in timings],
     }
 

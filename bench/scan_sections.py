@@ -125,6 +125,8 @@ def _in_function(  # noqa: PLR0917
         arguments.vararg,
         arguments.kwarg,
     ]
+    if _asks_for({each.arg for each in every if each}, body, line):
+        return "unknown it depends on what the function is called with"
     parameters = ast.arguments([], [ast.arg(each.arg) for each in every if each], None, [], [], None, [])
     called = type(inner)("_section", parameters, body or [ast.Pass()], [], None, lineno=1, col_offset=0)
     module = ast.fix_missing_locations(ast.Module([called], []))
@@ -166,6 +168,19 @@ def _until(block: list[ast.stmt], line: int) -> tuple[list[ast.stmt], bool]:
                 return [*kept, statement], True
         return [*kept, statement], True
     return kept, False
+
+
+def _asks_for(parameters: set[str], block: list[ast.stmt], line: int) -> bool:
+    """Return whether an `if` around a line asks if a parameter is None, which a stand-in does not tell."""
+    return any(
+        isinstance(node, ast.Compare)
+        and any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops)
+        and any(isinstance(name, ast.Name) and name.id in parameters for name in ast.walk(node))
+        for statement in block
+        for outer in ast.walk(statement)
+        if isinstance(outer, ast.If) and outer.lineno <= line <= (outer.end_lineno or 0)
+        for node in ast.walk(outer.test)
+    )
 
 
 def _leaves(statement: ast.stmt) -> bool:

@@ -155,7 +155,7 @@ def _claim(path: str, reference: Reference, **said: Any) -> Claim:
 def _bare(what: str, arguments: argparse.Namespace, drawn: Sequence[Claim], count: int) -> None:
     """Execute references, and print how many are right."""
     targets = list(dict.fromkeys(claim.target for claim in drawn))
-    outcomes = dict(zip(targets, _ran("scan_truth_runner.py", arguments.env, targets), strict=True))
+    outcomes = dict(zip(targets, ran("scan_truth_runner.py", arguments.env, targets), strict=True))
     verdicts = {claim: _verdict(claim, outcomes[claim.target]) for claim in drawn}
     counts = Counter((verdict, bool(claim.rule)) for claim, verdict in verdicts.items())
     hits, alarms = counts["right", True], counts["wrong", True]
@@ -180,7 +180,7 @@ def _guarded(arguments: argparse.Namespace, claims: Sequence[Claim], draw: rando
     for what, pool in (("broken", broken), ("fine", fine)):
         drawn = draw.sample(pool, min(arguments.sample, len(pool)))
         asked = [[statements[place][0].root, *place, statements[place][0].section] for place in drawn]
-        outcomes = _ran("scan_sections.py", arguments.env, asked)
+        outcomes = ran("scan_sections.py", arguments.env, asked)
         verdicts = [
             _section_verdict(statements[place], outcome)
             for place, outcome in zip(drawn, outcomes, strict=True)
@@ -197,12 +197,12 @@ def _section_verdict(found: Sequence[Claim], outcome: str) -> str:
     what, _, why = outcome.partition(" ")
     if what == "unknown":
         return "not told"
-    if what == "uncaught" and not _of_the_packages(why):
+    if what == "uncaught" and not of_the_packages(why):
         return "environment"
     return "right" if any(each.uncaught for each in found) is (what == "uncaught") else "wrong"
 
 
-def _ran(script: str, python: str, asked: Sequence[Any]) -> list[str]:
+def ran(script: str, python: str, asked: Sequence[Any]) -> list[str]:
     with subprocess.Popen(
         [python, str(HERE / script)],
         stdin=subprocess.PIPE,
@@ -232,12 +232,12 @@ def _verdict(claim: Claim, outcome: str) -> str:
         return "right" if outcome.startswith("ok stub") else "wrong"
     if outcome.startswith("ok"):
         return "wrong" if claim.rule else "right"
-    if not outcome.startswith(IMPORT_ERRORS) or not _of_the_packages(outcome):
+    if not outcome.startswith(IMPORT_ERRORS) or not of_the_packages(outcome):
         return "environment"
     return "right" if claim.rule else "wrong"
 
 
-def _of_the_packages(outcome: str) -> bool:
+def of_the_packages(outcome: str) -> bool:
     """Return whether an import failed for what the packages have, not for a driver or another library."""
     about = outcome.partition(":")[2]
     lacking = "lib" in about and ".so" in about

@@ -150,6 +150,12 @@ class Outcome:
         """Whether the cell passed; a skip or a blocked cell did not."""
         return self.state is State.PASSED
 
+    def complaint(self, entry: Disagreement) -> str:
+        """Return one of the disagreements in words; without modules it is not the index that was wrong."""
+        if self.counts.modules:
+            return str(entry)
+        return f"{entry.location}: {entry.expected} expected, {entry.observed} found"
+
     def document(self) -> dict[str, Any]:
         """Return the outcome as plain JSON values."""
         content = asdict(self)

@@ -7,7 +7,6 @@ from compat import __version__, cli, errors
 from compat.errors import NothingSelectedError
 from compat.index.alone import alone
 from compat.index.reader import Index
-from compat.index.store import NameSpan
 from compat.index.world import World
 from compat.packages import IMPORT_NAMES, SGLANG, VLLM
 from compat.resolve.search import find_location
@@ -21,6 +20,8 @@ extend-select = ["TID251"]
 
 [lint.flake8-tidy-imports.banned-api]
 """
+_MOST = 8
+"""Re-exports that are followed without asking: more may be a circle."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,10 +37,11 @@ def main(argv: Sequence[str]) -> int:
     if not positions:
         raise NothingSelectedError("name the release that is to be used: --sglang VERSION or --vllm VERSION")
     releases = " and ".join(f"{package} {index.versions(package)[at]}" for package, at in positions.items())
-    print(HEAD.format(releases=releases, version=__version__), end="")
-    for package, position in positions.items():
-        for path, message in banned(index, package, position):
-            print(f"{json.dumps(path)}.msg = {json.dumps(message)}")
+    bans = [ban for package, position in positions.items() for ban in banned(index, package, position)]
+    head = HEAD.format(releases=releases, version=__version__)
+    print(
+        head, *(f"{json.dumps(path)}.msg = {json.dumps(message)}\n" for path, message in bans), sep="", end=""
+    )
     return errors.CLEAN
 
 
@@ -49,55 +51,60 @@ def banned(index: Index, package: str, position: int) -> Iterator[tuple[str, str
     What is below a missing module is not listed: ruff bans it with the module. Private names are left out,
     and what a module only imports from elsewhere.
     """
-    world = World(index, alone(index, package, position))
-    release = f"{package} {index.versions(package)[position]}"
+    here = _Here(index, package, position)
+    top = IMPORT_NAMES[package]
     gone: set[str] = set()
     modules = dict.fromkeys(index.modules_ever(package))
     for module in modules:
-        parent = module.rpartition(".")[0]
-        if parent in gone:
+        if module.rpartition(".")[0] in gone:
             gone.add(module)
-        elif world.answer(module, "").status == "missing" and module.partition(".")[0] in _tops(package):
+        elif module not in here.modules and module.partition(".")[0] == top:
             gone.add(module)
-            yield module, _message(world, package, module, "", release)
-    for module, name in _names(index, package):
+            yield module, here.message(module, "")
+    for module, name in index.own_names(package, top):
         path = f"{module}.{name}"
-        if module in gone or path in modules:
-            continue
-        if world.answer(module, name).status in UNUSABLE:
-            yield path, _message(world, package, module, name, release)
+        if module not in gone and path not in modules and not here.has(module, name):
+            yield path, here.message(module, name)
 
 
-def _names(index: Index, package: str) -> list[tuple[str, str]]:
-    """Return every public name that some release binds itself, or takes from its own package."""
-    tops = _tops(package)
-    found = {(span.module, span.name) for span in index.name_spans(package) if _own(span, tops)}
-    return sorted(each for each in found if each[0].partition(".")[0] in tops)
+class _Here:
+    """One release, read at once: most names need no more than a look at their row."""
 
+    def __init__(self, index: Index, package: str, position: int) -> None:
+        self.modules = index.modules(package, position)
+        self._rows = index.release_names(package, position)
+        self._world = World(index, alone(index, package, position))
+        self._package = package
+        self._release = f"{package} {index.versions(package)[position]}"
+        self._followed = {
+            each.name if each.last < position else each.to_name for each in index.successions(package)
+        }
+        """Names that became another one, or come from one, as seen from this release."""
 
-def _own(span: NameSpan, tops: tuple[str, ...]) -> bool:
-    if not span.name or span.name.startswith("_"):
-        return False
-    for row in span.branches:
-        if row.target is None or split_location(row.target)[0].partition(".")[0] in tops:
+    def has(self, module: str, name: str) -> bool:
+        """Return whether a name is something real, as `World.answer` says, which is asked when in doubt."""
+        if name not in self._rows.get(module, {}) and not self.modules[module].open:
+            return f"{module}.{name}" in self.modules
+        return self._defined(module, name) or self._world.answer(module, name).status not in UNUSABLE
+
+    def _defined(self, module: str, name: str, steps: int = 0) -> bool:
+        """Return whether a name surely leads to a definition, without a guard on the way."""
+        rows = self._rows.get(module, {}).get(name, ())
+        if len(rows) != 1 or rows[0].guard is not None or steps > _MOST:
+            return False
+        if rows[0].status == "defined":
             return True
-    return False
+        target = rows[0].target if rows[0].status == "reexported" else None
+        return target is not None and self._defined(*split_location(target), steps + 1)
 
-
-def _tops(package: str) -> tuple[str, ...]:
-    return (IMPORT_NAMES[package],)
-
-
-def _message(world: World, package: str, module: str, name: str, release: str) -> str:
-    index, position = world.index, world.environment.positions[package]
-    if name and not (
-        index.successors(name, package, position) or index.predecessors(name, package, position)
-    ):
-        return f"not in {release}"
-    new = find_location(world, package, module, name).replacement
-    if new is None or (new.name and not name):
-        return f"not in {release}"
-    return f"not in {release}; there: {import_statement(new.module, new.name)}"
+    def message(self, module: str, name: str) -> str:
+        """Return what to do about what is not there."""
+        new = None
+        if not name or name in self._followed:
+            new = find_location(self._world, self._package, module, name).replacement
+        if new is None or (new.name and not name):
+            return f"not in {self._release}"
+        return f"not in {self._release}; there: {import_statement(new.module, new.name)}"
 
 
 def _parser() -> cli.Parser:

@@ -247,6 +247,21 @@ class Index(Tables):
             names[self._text("names", "name", name)] = tuple(self._row(*row[2:]) for row in branches)
         return found
 
+    def own_names(self, package: str, top: str) -> list[tuple[str, str]]:
+        """Return every public name that a module below `top` binds in any release, with the module, in order.
+
+        What it takes from elsewhere than `top` is not among them.
+        """
+        query = """
+            SELECT DISTINCT modules.name, names.name FROM bindings
+            JOIN modules ON modules.id = module JOIN names ON names.id = bindings.name
+            LEFT JOIN modules AS targets ON targets.id = target_module
+            WHERE package = ? AND modules.name || '.' GLOB ? AND names.name NOT GLOB '_*' AND names.name != ''
+              AND (target_module IS NULL OR targets.name || '.' GLOB ?)
+            ORDER BY modules.name, names.name"""
+        found = self._rows(query, self.packages[package], f"{top}.*", f"{top}.*")
+        return [(module, name) for module, name in found]
+
     def modules(self, package: str, position: int) -> dict[str, ModuleRow]:
         """Return every module of a release, ordered by name."""
         query = """
@@ -293,6 +308,17 @@ class Index(Tables):
         return tuple(
             name for (name,) in self._rows(query, self.number("modules", module), self.packages[package])
         )
+
+    def names_followed(self, module: str, package: str) -> tuple[str, ...]:
+        """Return those of `names_ever` that some definition was called which is told to have gone on."""
+        query = """
+            SELECT DISTINCT names.name FROM bindings JOIN names ON names.id = bindings.name
+            WHERE module = ?2 AND package = ?1 AND names.name != '' AND (
+                EXISTS (SELECT 1 FROM successions AS s WHERE s.name = names.id AND s.package = ?1)
+                OR EXISTS (SELECT 1 FROM successions AS s WHERE s.to_name = names.id AND s.package = ?1))
+            ORDER BY names.name"""
+        rows = self._rows(query, self.packages[package], self.number("modules", module))
+        return tuple(name for (name,) in rows)
 
     def _at(self, intervals: Intervals[T], package: str, position: int) -> list[T]:
         """Return what holds at a position, and note up to where it does."""

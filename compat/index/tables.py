@@ -15,6 +15,9 @@ from compat.index.file import SCHEMA_VERSION, SHIPPED, unpacked
 from compat.index.rows import Row
 from compat.symbols import KINDS, STATUSES, location
 
+_FEW = 128
+"""Names that are gone through by SQLite sooner than halved again."""
+
 
 class Tables:
     """The index file, opened read-only.
@@ -90,13 +93,14 @@ class Tables:
     def _find_number(self, table: str, text: str) -> int | None:
         """Return the number of a module or name; None when the index has none of that text."""
         low, high = 1, self._sizes[table]
-        while low < high:  # names are numbered in their order, which saves an index
+        while high - low > _FEW:  # names are numbered in their order, which saves an index
             middle = (low + high) // 2
             if self._name(table, middle) < text:
                 low = middle + 1
             else:
                 high = middle
-        return low if high and self._name(table, low) == text else None
+        query = f"SELECT id FROM {table} WHERE id BETWEEN ? AND ? AND name = ?"  # noqa: S608 -- constants
+        return next((number for (number,) in self._rows(query, low, high, text)), None)
 
     def _read_name(self, table: str, number: int) -> str:
         ((name,),) = self._rows(f"SELECT name FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants

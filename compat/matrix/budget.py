@@ -59,10 +59,14 @@ class Budget:
             kept: packages that must stay in the cache: cells that begin or run count on them.
 
         Raises:
-            DiskError: even without all that the limit would be passed.
+            DiskError: even without all that the limit would be passed; then nothing is dropped.
         """
         used = used_bytes(self.cache, self.envs)
-        for stage in droppable(done, left, kept):
+        stages = droppable(done, left, kept)
+        most = sum(sum(stage.values()) for stage in stages)
+        if max(used - most, 0) + needed > self.limit:
+            raise self._refusal(needed, used)
+        for stage in stages:
             while stage and used + needed > self.limit:
                 names = enough(stage, used + needed - self.limit)
                 say(f"the disk budget is used up: dropping {len(names)} packages from uv's cache")
@@ -70,10 +74,13 @@ class Budget:
                 stage = {name: count for name, count in stage.items() if name not in names}  # noqa: PLW2901
                 used = used_bytes(self.cache, self.envs)
         if used + needed > self.limit:
-            raise DiskError(
-                f"the cell needs {size(needed)}, uv's cache and the environments hold {size(used)}, and "
-                f"--max-disk is {size(self.limit)}; raise it, or run `uv cache prune`"
-            )
+            raise self._refusal(needed, used)
+
+    def _refusal(self, needed: int, used: int) -> DiskError:
+        return DiskError(
+            f"the cell needs {size(needed)}, uv's cache and the environments hold {size(used)}, and "
+            f"--max-disk is {size(self.limit)}; raise it, or run `uv cache prune`"
+        )
 
 
 def droppable(

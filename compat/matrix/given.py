@@ -184,8 +184,9 @@ def differences(
     wrong: list[Disagreement] = []
     told: list[str] = []
     python = ".".join(found.python.split(".")[:2])
-    if python != pair.python and (bundle is None or bundle.python != python):
-        wrong.append(_but("Python", pair.python, found.python))
+    wanted = pair.python if bundle is None else bundle.python
+    if python != wanted:
+        wrong.append(_but("Python", wanted, found.python))
     elif python != pair.python:
         told.append(f"Python {found.python}, locked is {pair.python}")
     if bundle is not None and bundle.lock != lock.digest:
@@ -193,6 +194,7 @@ def differences(
     for name, locked in sorted(lock.packages.items()):
         have = found.packages.get(name)
         if have is None or not _fits(have, locked):
+            # What is under test is never declared away.
             word = None if bundle is None or name in PACKAGES else _declared(bundle, name, have)
             if word is None:
                 wrong.append(_but(name, str(locked), have or "not there"))
@@ -207,15 +209,12 @@ def differences(
 
 def _declared(bundle: Bundle, name: NormalizedName, have: str | None) -> str | None:
     """Return what the bundle says of a package that is not there as it is locked; None when nothing."""
-    if name in bundle.provided:
-        version = bundle.provided[name]
-        if version is None:
-            return "declared as the runner's, in its own version"
-        if have is not None and _fits(have, version):
-            return "declared as the runner's"
-    if have is None and name in bundle.skipped:
-        return f"left out: {bundle.skipped[name]}"
-    return None
+    if have is None:
+        return f"left out: {bundle.skipped[name]}" if name in bundle.skipped else None
+    if name not in bundle.provided:
+        return None
+    version = bundle.provided[name]
+    return "declared as the runner's" if version is None or _fits(have, version) else None
 
 
 def _fits(have: str, version: Version) -> bool:

@@ -59,7 +59,11 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
     for outcome in outcomes:
         if not outcome.passed:
             lines += ["", f"**{outcome.cell.id}** {outcome.state.value}: {_plain(outcome.reason)}", ""]
-            lines += [f"- `{entry.location}`: {_plain(_said(entry))}" for entry in outcome.disagreements]
+            told = [outcome.complaint(entry).partition(": ")[2] for entry in outcome.disagreements]
+            lines += [
+                f"- `{entry.location}`: {_plain(text)}"
+                for entry, text in zip(outcome.disagreements, told, strict=True)
+            ]
         if remarks := table.remarks(outcome):
             lines += ["", f"{_plain(remarks[0])}", "", *(f"- {_plain(line.strip())}" for line in remarks[1:])]
     if line := table.disk_line(outcomes):
@@ -112,7 +116,7 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
         if not outcome.passed:
             kind = "failure" if outcome.state is State.FAILED else "error"
             problem = ET.SubElement(case, kind, message=_plain(outcome.reason))
-            problem.text = _plain("\n".join(map(str, outcome.disagreements)))
+            problem.text = _plain("\n".join(map(outcome.complaint, outcome.disagreements)))
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
@@ -128,10 +132,6 @@ def as_github(pairs: Sequence[dict[str, object]]) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _said(entry: object) -> str:
-    return str(entry).partition(": ")[2]
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compat.cells import Cell, Digests, Level, Outcome, State, read_outcome
-from compat.cli import say
+from compat.cli import disk_message, say
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix import budget, environment, uv, workspace
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
@@ -75,9 +75,10 @@ def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[O
         try:
             room = _room(jobs[:place], jobs[place:], sources, options)
             outcomes.append(_outcome(replace(job, keep=job.keep or shared), room, clock))
-        except UsageError as error:
-            say(f"error: {error}")
-            refused.append(error)
+        except (UsageError, OSError) as error:
+            told = error if isinstance(error, UsageError) else DiskError(disk_message(error))
+            say(f"error: {job.cell.id}: {told}" if told is not error else f"error: {told}")
+            refused.append(told)
     if refused:
         raise refused[0]
     return tuple(outcomes)

@@ -77,6 +77,8 @@ def read_matrix(path: Path) -> Matrix:
         raise UsageError(
             f"{path}: there is no such file (go to the project's folder, or give --matrix FILE)"
         ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}; give --matrix a file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name}: not valid TOML: {error}") from None
     return _Reader(path.name).matrix(content)

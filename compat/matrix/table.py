@@ -78,7 +78,7 @@ def complaints(outcome: Outcome) -> list[str]:
     if outcome.state is State.PASSED:
         return []
     head = f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}"
-    return [head, *(f"  {disagreement}" for disagreement in outcome.disagreements)]
+    return [head, *(f"  {outcome.complaint(entry)}" for entry in outcome.disagreements)]
 
 
 def disk(outcomes: Sequence[Outcome]) -> tuple[int, int]:

@@ -55,8 +55,18 @@ class Clash:
 
     @property
     def newer(self) -> Ask:
-        """The side that asks for the newer version; of equals the one that allows more."""
+        """The side that asks for the newer version; of equals the one that allows more.
+
+        Where a release asks for another version of the other release, the pair is what it is.
+        """
+        if (given := self.given) is not None:
+            return given
         return max(self.asks, key=lambda ask: (ask.reach, not _exact(ask.specifiers)))
+
+    @property
+    def given(self) -> Ask | None:
+        """The pair's own word, where the clash is about one of its two releases."""
+        return next((ask for ask in self.asks if ask.side == self.package), None)
 
     @property
     def older(self) -> Ask:
@@ -68,7 +78,21 @@ class Clash:
 
 
 def direct_clashes(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
-    """Return the clashes between what two releases ask for themselves, by name."""
+    """Return the clashes between what two releases ask for themselves, those about each other first."""
+    return (*_about_each_other(sglang, vllm), *_between(sglang, vllm))
+
+
+def _about_each_other(sglang: Needs, vllm: Needs) -> Iterator[Clash]:
+    """Yield a clash for a release that asks for another version of the other one: sglang did, up to 0.4."""
+    for asking, other in ((sglang, vllm), (vllm, sglang)):
+        name = other.release.package
+        if name in asking.wants and not asking.wants[name].contains(other.release.version, prereleases=True):
+            own = SpecifierSet(f"=={other.release.version}")
+            given = Ask(by="this pair", side=name, specifiers=own)
+            yield Clash(package=name, asks=(_ask(asking, name), given), extras=frozenset(other.extras))
+
+
+def _between(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
     return tuple(
         Clash(
             package=name,

@@ -39,12 +39,17 @@ def choose(clash: Clash) -> Override:
     for a newer one fails on the first name that the older lacks.
     """
     newer, older = clash.newer, clash.older
+    if clash.given is not None:
+        return _take(clash, newer, f"the pair's own: {older}")
     return _take(clash, newer, f"the newer: {newer}, {older}")
 
 
 def flipped(override: Override, why: str) -> Override | None:
-    """Return the override with the other side of its clash; None when it has none, or is bound to torch."""
-    if override.clash is None or override.bound:
+    """Return the override with the other side of its clash; None when it has none, or is bound to torch.
+
+    There is no other side either where the clash is about a release of the pair.
+    """
+    if override.clash is None or override.bound or override.clash.given is not None:
         return None
     clash = override.clash
     other = next(ask for ask in clash.asks if _specifier(clash, ask) != override.specifier)

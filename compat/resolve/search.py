@@ -188,7 +188,7 @@ def _from_relative(relative: Relative) -> Replacement:
 
 def _successor_module(world: World, package: str, module: str) -> Replacement | None:
     """Return the module that has most of what a module defined in other releases."""
-    found = [relatives(world, package, name, module) for name in world.index.names_ever(module, package)]
+    found = [relatives(world, package, name, module) for name in world.index.names_followed(module, package)]
     firsts = [relative[0] for relative in found if relative]
     votes = Counter(first.module for first in firsts)
     if not votes:

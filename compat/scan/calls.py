@@ -1,11 +1,10 @@
 """Where functions are called from: an import in a function that only other releases call breaks nothing."""
 
 import ast
-import re
 from collections.abc import Callable, Iterable, Iterator
 
 from compat.scan.frames import Module, Tree
-from compat.scan.mentions import lines_of
+from compat.scan.mentions import lines_of, occurrences
 from compat.scan.places import FunctionNode, Lines, Place, expressions, headers, statements
 from compat.scan.reach import Reach
 
@@ -83,7 +82,6 @@ class Calls:
 
     def _others(self, function: FunctionNode, module: Module) -> list[tuple[str, bytes]]:
         name = function.name.encode()
-        word = re.compile(rb"\b" + name + rb"\b")
         found = []
         for path in self._files:
             if path == module.path or not path.endswith(".py"):
@@ -92,7 +90,7 @@ class Calls:
                 data = self._read(path)
             except OSError:
                 continue
-            if name in data and word.search(data):
+            if any(True for _ in occurrences(data, name)):
                 found.append((path, data))
                 if len(found) > _MOST:
                     break
@@ -101,8 +99,7 @@ class Calls:
 
 def _mentions_in(module: Module, data: bytes, function: FunctionNode) -> list[Place]:
     name = function.name
-    word = re.compile(rb"\b" + name.encode() + rb"\b")
-    lines = Lines(lines_of(data, [match.start() for match in word.finditer(data)]))
+    lines = Lines(lines_of(data, list(occurrences(data, name.encode()))))
     found: list[Place] = []
     for place in statements(module.tree, lines):
         if place.statement is function or any(each.owner is function for each in place.outwards()):

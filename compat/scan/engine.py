@@ -23,19 +23,17 @@ def examine(options: Options, files: Sequence[str], candidates: Sequence[str], s
         candidates: those to be looked into.
         store: reads them.
     """
-    chosen: list[Span] = []
+    made: list[Analysis] = []
 
     def work(paths: Iterator[str]) -> list[Examined]:
-        analysis = prepared(options, files, store)
-        chosen[:] = [judge.lookup.span for judge in analysis.judges.values()]
-        return [analysis.examined(path) for path in paths]
+        made.append(prepared(options, files, store))
+        return [made[-1].examined(path) for path in paths]
 
     examined = shared(work, candidates, [len(store.read(path)) for path in candidates])
+    analysis = made[-1]  # of this process: it has parsed its share
     found = [finding for each in examined for finding in each.findings]
     if any(each.lacking for each in examined):
-        found += _handed_on(
-            prepared(options, files, store), files, dict(zip(candidates, examined, strict=True))
-        )
+        found += _handed_on(analysis, files, dict(zip(candidates, examined, strict=True)))
         order = {path: number for number, path in enumerate(files)}
         found.sort(key=lambda each: (order[each.path], each.line, each.column))
     known = _known(options)
@@ -43,6 +41,7 @@ def examine(options: Options, files: Sequence[str], candidates: Sequence[str], s
         finding for finding in located(found) if finding.rule in options.select and not known(finding)
     )
     skipped = tuple(each.skipped for each in examined if each.skipped)
+    chosen = [judge.lookup.span for judge in analysis.judges.values()]
     told = tuple(Releases(span.package, span.versions, span.source) for span in chosen)
     return Report(findings, skipped, told, len(files), len(candidates))
 

@@ -87,7 +87,7 @@ class Judge:
             outcomes = self.lookup.path(module, parts, importing=False)
         else:
             outcomes = self.lookup.path("", (module, *parts), importing=True)
-        private = any(map(_private_part, (name, *parts)))
+        private = any(map(_private_part, (*module.split("."), name, *parts)))
         return not private and all(_status(outcome) is None for _, outcome in outcomes)
 
     def _outcomes(self, reference: Reference) -> Outcomes:

@@ -51,6 +51,8 @@ def test_reading_gives_what_was_written(tmp_path: Path) -> None:
     assert list(read.modules("vllm", 1)) == ["vllm", "vllm.a", "vllm.new"]
     assert set(read.names("vllm.a", "vllm", 1)) == {"A", "Come"}
     assert read.names_ever("vllm.a", "vllm") == ("A", "Come", "Gone")
+    assert set(read.own_names("vllm", "vllm")) >= {("vllm.a", name) for name in ("A", "Come", "Gone")}
+    assert read.own_names("vllm", "sglang") == []
     assert read.binders("A", "vllm", 0) == ("vllm.a",)
     assert read.branches("vllm.a", "Gone", "vllm", 1) == ()
     assert read.branches("vllm.a", "A", "vllm", 1)[0].kind == "function"

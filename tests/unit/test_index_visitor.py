@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from compat.guards import ALWAYS, All, Condition, Flag, Imports, Not, negated
+from compat.guards import ALWAYS, All, AnyOf, Condition, Flag, Guard, Imports, Not, both, negated
 from compat.index.facts import Binding, settle
 from compat.index.visitor import read_module
 
@@ -320,3 +320,11 @@ def test_the_standard_library_is_read_exactly(name: str) -> None:
     assert not {n for n in absent if not n.startswith("__")}
     unlisted = {n for n in bound - found.keys() if not isinstance(vars(module)[n], types.ModuleType)}
     assert not unlisted
+
+
+def test_guards_of_two_kinds_are_never_equal() -> None:
+    """They are tuples underneath: what is put together must not lose a part that looks like another."""
+    parts = (Condition("a"), Condition("b"))
+    guards: list[Guard] = [All(parts), AnyOf(parts)]
+    assert guards[0] != guards[1]
+    assert both(negated(All(parts)), negated(AnyOf(parts))) == All((Not(All(parts)), Not(AnyOf(parts))))

@@ -94,13 +94,30 @@ def test_two_runs_at_once_do_not_meet_in_one_pair(house: Path, running: Running)
     write_for(house, other)
     promise = house / "envs" / f"{budget.PREFIX}tiny"
     before = promise.read_text()
+    outcome_path(house).parent.mkdir(parents=True)
+    outcome_path(house).write_text("the first run's")
     with pytest.raises(UsageError, match="tiny: another run is at work"):
         run.run_pairs([pair(), other], AnyPair(house / "locks"), replace(options(house), max_disk=10**9))
     assert promise.read_text() == before
+    assert outcome_path(house).read_text() == "the first run's"
     assert (house / "envs" / "tiny" / "env").is_dir()
     assert (house / "reports" / "other-import" / "outcome.json").exists()
     assert running.process.poll() is None
     assert not running.import_is_dead(0)
+
+
+def test_a_report_that_cannot_be_written_does_not_stop_the_others(
+    house: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = replace(pair(), id="other")
+    write_for(house, other)
+    (house / "reports").mkdir()
+    (house / "reports" / "tiny-import").write_text("in the way")
+    with pytest.raises(DiskError):
+        run.run_pairs([pair(), other], AnyPair(house / "locks"), options(house))
+    assert "compat: error: tiny-import: " in capfd.readouterr().err
+    assert (house / "reports" / "other-import" / "outcome.json").exists()
+    assert not (house / "envs" / "tiny").exists()
 
 
 class AnyPair(Tiny):
@@ -272,6 +289,15 @@ def test_the_budget_drops_from_the_cache_and_refuses_when_that_is_not_enough(hou
     assert not list(cache.rglob("sglang/quant.py"))
     with pytest.raises(DiskError, match=r"needs 1\.0 kB, uv's cache and .* hold .* and --max-disk is 10 B"):
         budget_of(10).make_room(1000, [], [])
+
+
+def test_nothing_is_dropped_for_a_cell_that_fits_in_no_case(house: Path) -> None:
+    assert run_one(house, Tiny(house / "locks")).passed
+    cache, envs = house / "cache", house / "envs"
+    tight = Budget(limit=1000, cache=cache, envs=envs, uv=uv.find_uv())
+    with pytest.raises(DiskError):
+        tight.make_room(1001, [locked(sglang="0.4.7/1000000")], [])
+    assert list(cache.rglob("sglang/quant.py"))
 
 
 def test_what_a_kept_environment_links_to_counts(house: Path) -> None:

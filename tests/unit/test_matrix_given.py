@@ -98,6 +98,8 @@ def test_an_earlier_outcome_does_not_stand_for_an_environment(house: Path, unpac
     (unpacked / "site" / "sglang-0.4.7.dist-info" / "METADATA").write_text("Name: sglang\nVersion: 0.4.6\n")
     outcome = look(house, unpacked)
     assert outcome.state is State.FAILED
+    assert "  sglang: 0.4.7 expected, 0.4.6 found" in report.as_text([outcome])
+    assert "- `sglang`: 0.4.7 expected, 0.4.6 found" in report.as_markdown([outcome])
     expected = "the environment is not what the lock says: sglang: 0.4.7 expected, 0.4.6 found"
     assert outcome.reason == expected
     assert read_outcome(house / "reports" / "tiny-import" / "outcome.json", Cell(pair_id="tiny")) == outcome
@@ -107,7 +109,7 @@ def test_an_earlier_outcome_does_not_stand_for_an_environment(house: Path, unpac
     ("changes", "found"),
     [
         ({"lock": "0" * 64}, "the bundle: made from this lock expected, made from another one"),
-        ({"python": "3.9", "lock": "0" * 64}, "the bundle"),
+        ({"python": "3.9"}, f"Python: 3.9 expected, {PYTHON}."),
     ],
 )
 def test_a_bundle_of_another_lock_fails(
@@ -165,6 +167,11 @@ def test_another_version_passes_when_the_bundle_declares_it(
     assert outcome.declared[0].startswith("torch 2.8.0, locked is 2.7.1: declared as the runner's")
     assert outcome.declared[0] in report.as_text([outcome])
     assert outcome.declared[0] in report.as_gate([outcome], open_=True)
+
+
+def test_what_the_runner_was_said_to_have_and_has_not_fails(house: Path, unpacked: Path) -> None:
+    outcome = with_torch(house, unpacked, **provided(None))
+    assert outcome.reason.endswith("torch: 2.7.1 expected, not there found")
 
 
 def test_a_package_that_nobody_has_fails_unless_it_was_left_out_on_purpose(

@@ -42,6 +42,7 @@ FAILED = Outcome(
     cell=Cell(pair_id="two"),
     state=State.FAILED,
     reason="1 disagreements <&> \x1b[31mred",
+    counts=Counts(modules=3, disagreements=1),
     disagreements=(Disagreement(location="m:f", expected="defined", observed="<lambda> | None"),),
 )
 BLOCKED = Outcome(cell=Cell(pair_id="two"), state=State.BLOCKED, reason="uv: no network")

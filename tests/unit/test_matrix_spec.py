@@ -125,6 +125,11 @@ def test_a_mistake_is_told_with_its_key_path(text: str, message: str, tmp_path: 
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_is_no_matrix(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a directory; give --matrix a file"):
+        read_matrix(tmp_path)
+
+
 def test_a_missing_file_is_told_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.toml: there is no such file"):
         read_matrix(tmp_path / "nowhere.toml")

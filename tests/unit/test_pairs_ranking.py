@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 from compat import cli, errors
 from compat.index.reader import Index
 from compat.pairs.__main__ import main
+from compat.pairs.overrides import choose, flipped
 from compat.pairs.ranking import SameTorch, rank
 from compat.releases import SGLANG, VLLM
 
@@ -50,6 +51,19 @@ def test_the_known_pairs_clash_as_they_are_known_to(index: Index) -> None:
     (partner,) = (each for each in partners if str(each.candidate.release.version) == "0.9.0.1")
     assert [clash.package for clash in partner.clashes] == ["torch", "torchaudio", "torchvision"]
     assert (partner.same_torch, partner.days) == (SameTorch.PATCH, -11)
+
+
+def test_a_release_that_names_its_partner_is_ranked_with_it(index: Index) -> None:
+    """What sglang 0.3.0 itself asks for is vllm 0.5.5; another one is the pair's own word, an override."""
+    _, partners = rank(index, SGLANG, "0.3.0", "3.11")
+    assert str(partners[0].candidate) == "vllm 0.5.5"
+    assert partners[0].clashes == ()
+    (other,) = (each for each in partners if str(each.candidate.release.version) == "0.6.0")
+    (clash,) = other.clashes
+    override = choose(clash)
+    assert (str(override), override.side) == ("vllm==0.6.0", "vllm")
+    assert override.reason == "the pair's own: sglang 0.3.0 asks for ==0.5.5"
+    assert flipped(override, "it fails") is None, "another vllm would be another pair"
 
 
 def test_releases_for_other_pythons_come_last_with_the_reason(index: Index) -> None:

@@ -287,6 +287,9 @@ def test_the_index_gives_back_what_was_found(tmp_path: Path) -> None:
     assert [s.to_module for s in read.successors("GPTQMethod", "vllm", 1)] == ["vllm.marlin"]
     assert [s.last for s in read.predecessors("AutoGPTQMethod", "vllm", 1)] == [1]
     assert read.predecessors("AutoGPTQMethod", "vllm", 2) == ()
+    assert read.names_followed("vllm.gptq", "vllm") == ("GPTQMethod",)
+    assert read.names_followed("vllm.auto", "vllm") == ("AutoGPTQMethod",)
+    assert read.names_followed("vllm.x", "vllm") == ()
 
 
 def test_the_list_for_review(history: list[World]) -> None:

@@ -134,6 +134,19 @@ def test_private_names_are_information(scan: Scan) -> None:
     assert [each["rule"] for each in scan(source, "--vllm", "0.23.0", notes=True)] == ["CPT004"]
 
 
+@pytest.mark.parametrize("rest", ["", "# é\n", "x = 1 # vllm.gone\n"])
+def test_what_is_in_a_private_module_is_private(scan: Scan, rest: str) -> None:
+    """However closely the rest of the file is looked at."""
+    source = f"from vllm._custom_ops import awq_gemm\n{rest}"
+    assert [each["rule"] for each in scan(source, "--vllm", "0.23.0", notes=True)] == ["CPT004"]
+
+
+def test_what_is_not_utf_8_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "latin.py").write_bytes("x = 'é'\nfrom vllm import LLM\n".encode("latin-1"))
+    main([str(tmp_path), "--vllm", "0.23.0"])
+    assert "latin.py: " in capsys.readouterr().err
+
+
 def test_exit_codes(tmp_path: Path) -> None:
     code = tmp_path / "code.py"
     code.write_text(MOVED)

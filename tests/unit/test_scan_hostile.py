@@ -242,12 +242,14 @@ def test_whatever_bytes_a_file_has_a_scan_ends_well(data: bytes) -> None:
         assert main([folder, "--vllm", "0.23.0", "--output", f"{folder}/out"]) == 0
 
 
-NAMES = st.sampled_from(["LLM", "envs", "NoSuch", "worker", "SamplingParams", "utils"])
+NAMES = st.sampled_from(["LLM", "envs", "NoSuch", "worker", "SamplingParams", "utils", "é", "LLMé", "ém"])
 MODULES = st.sampled_from(["vllm", "vllm.envs", "vllm.worker", "vllm.utils", "os"])
 STATEMENTS = st.one_of(
     st.builds("from {} import {}".format, MODULES, NAMES),
     st.builds("from {} import ({} as b,\n  {})  # vllm.c".format, MODULES, NAMES, NAMES),
     st.builds("import {} as m".format, MODULES),
+    st.builds("import {} as {}  # é".format, MODULES, NAMES),
+    st.builds("{}.{}.{}".format, NAMES, NAMES, NAMES),
     st.builds("import os, {}".format, MODULES),
     st.builds("x = m.{}.y".format, NAMES),
     st.builds("vllm.{}.{}".format, NAMES, NAMES),
