@@ -733,3 +733,22 @@ def test_a_module_that_many_name_is_imported(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "asked.py").write_text(moved)
     (tmp_path / "more.py").write_text(CHOICE.format("import asked"))
     assert broken(tmp_path, capsys, "") == {1: BROKEN[1:], 2: BROKEN}
+
+
+def test_modules_of_the_same_name_elsewhere_are_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        other = tmp_path / f"other{number}"
+        other.mkdir()
+        (other / "__init__.py").write_text("from .engine import Engine\nfrom . import engine\n")
+        (other / "engine.py").write_text("from vllm.engine import arg_utils\n")
+        (tmp_path / f"use{number}.py").write_text(f"from other{number}.engine import Engine\n")
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "__init__.py").write_text("")
+    (old / "engine.py").write_text("import vllm.worker.worker\n")
+    (tmp_path / "choice.py").write_text(CHOICE.format("from old import engine"))
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "choice.py").write_text("from old import engine\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
