@@ -1,19 +1,17 @@
 """One entry for all commands: `compat NAME ARGS…` is `python -m compat.NAME ARGS…`."""
 
 import argparse
-import difflib
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from compat import __version__, cli, errors
 from compat.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """A command by the module that has its `main(argv) -> int`, imported only when the command is called."""
 
     module: str
@@ -47,6 +45,8 @@ def main(argv: Sequence[str]) -> int:
     if not argv:
         raise UsageError("name a command (see `compat --help`)")
     if not argv[0].startswith("-"):
+        import difflib  # few mistype a command, and everyone would wait for it
+
         nearest = difflib.get_close_matches(argv[0], COMMANDS, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(COMMANDS)}"
         raise UsageError(f"{argv[0]!r} is no command; {hint} (see `compat --help`)")

@@ -61,7 +61,7 @@ class Analysis:
         self.parsed = lru_cache(maxsize=256)(self._parse)
         every = list(files)
         calls = Calls(self.tree, self.store.read, every)
-        loads = Loads(self.tree, self.store.read, every, calls)
+        loads = Loads(self.tree, self.store, every, calls)
         self.judges = {
             package: Judge(Lookup(index, span), self.tree, calls, loads) for package, span in spans.items()
         }

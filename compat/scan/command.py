@@ -74,7 +74,7 @@ def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> l
     found = []
     for path in files:
         try:
-            if mentioned(path, store.read(path)):
+            if store.naming(path) and mentioned(path, store.read(path)):
                 found.append(path)
         except OSError as error:  # noqa: PERF203 -- one file does not stop the rest
             skipped.append(Skipped(path, error.strerror or str(error)))

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
+from compat.scan.mentions import named
+
 SUFFIXES = (".py", ".pyi", ".ipynb")
 LARGEST = 10_000_000
 """Bytes of a file from which it is no source that a person wrote; such a file is told and left out."""
@@ -129,6 +131,17 @@ class Files:
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
         self._room = 1 << 26
+        self._naming: dict[str, bool] = {}
+
+    def naming(self, path: str) -> bool:
+        """Return whether the name of a package stands in a file: it is looked for once.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if path not in self._naming:
+            self._naming[path] = named(self.read(path))
+        return self._naming[path]
 
     def read(self, path: str) -> bytes:
         """Return the content of a file.

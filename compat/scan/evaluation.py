@@ -92,8 +92,12 @@ class Evaluation:
                 return self._table(keys, values, frame)
             case ast.Subscript(value=inner, slice=index):
                 return self._item(self.value(inner, frame), index, frame)
-            case ast.GeneratorExp() | ast.ListComp():
-                return self._comprehended(node, frame)
+            case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element):
+                return self._comprehended(node.generators, element, frame)
+            case ast.DictComp(key=key, value=value):
+                pair = ast.Tuple([key, value], ast.Load())
+                pairs = self._comprehended(node.generators, pair, frame)
+                return UNKNOWN if pairs is UNKNOWN else dict(pairs)
             case ast.Lambda():
                 return Function(node, frame)
         return UNKNOWN
@@ -164,6 +168,8 @@ class Evaluation:
                 raise Failure("AttributeError")
         elif (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
             return inside
+        elif self._computes(value.text, name, frame):
+            return UNKNOWN
         return Path(f"{value.text}.{name}")
 
     def attribute_outcome(self, base: str, name: str) -> Outcome:
@@ -193,6 +199,8 @@ class Evaluation:
                 return self.version
         elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
             return inside
+        elif self._computes(module, name, frame):
+            return UNKNOWN
         return Path(f"{module}.{name}" if name else module)
 
     def certain(self, module: str, frame: Frame) -> bool:
@@ -200,6 +208,11 @@ class Evaluation:
         top = module.partition(".")[0]
         known_top = top in self.tops or top in sys.stdlib_module_names or not top
         return known_top or self.tree.find(frame.module.path.rpartition("/")[0], module) is not None
+
+    def _computes(self, module: str, name: str, frame: Frame) -> bool:
+        """Return whether a module of the tree works out a flag when asked: it may well be None."""
+        found = self.tree.imported(frame.module.path, module) if name.isupper() else None
+        return found is not None and bool(found.binders("__getattr__"))
 
     def _tree_name(self, module: str, name: str, frame: Frame, failing: str) -> Any:
         found = self.tree.imported(frame.module.path, module)
@@ -302,9 +315,9 @@ class Evaluation:
         except (TypeError, KeyError, IndexError, ValueError):
             return UNKNOWN
 
-    def _comprehended(self, node: ast.GeneratorExp | ast.ListComp, frame: Frame) -> Any:
+    def _comprehended(self, generators: list[ast.comprehension], element: ast.expr, frame: Frame) -> Any:
         """Return the values of `f(x) for x in values`, the usual way to take a version apart."""
-        match node.generators:
+        match generators:
             case [ast.comprehension(target=ast.Name(id=name), iter=iterable, ifs=[], is_async=0)]:
                 values = self.value(iterable, frame)
                 if not isinstance(values, tuple):
@@ -313,7 +326,7 @@ class Evaluation:
                 for value in values:
                     inner = Frame(frame.module, frame, frame.depth)
                     inner.names[name] = value
-                    found.append(self.value(node.elt, inner))
+                    found.append(self.value(element, inner))
                 return UNKNOWN if any(value is UNKNOWN for value in found) else tuple(found)
         return UNKNOWN
 

@@ -2,10 +2,11 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from compat.scan.calls import Calls
 from compat.scan.chosen import asks, chosen
+from compat.scan.discovery import Files
 from compat.scan.frames import Module, Tree
 from compat.scan.mentions import lines_of
 from compat.scan.modules import absolute
@@ -27,14 +28,14 @@ class Loads:
 
     Args:
         tree: the modules of the scanned tree.
-        read: returns the bytes of a file.
+        store: reads files.
         files: all files of the scan.
         calls: finds where functions are called.
     """
 
-    def __init__(self, tree: Tree, read: Callable[[str], bytes], files: Sequence[str], calls: Calls) -> None:
+    def __init__(self, tree: Tree, store: Files, files: Sequence[str], calls: Calls) -> None:
         self._tree = tree
-        self._read = read
+        self._store = store
         self._files = files
         self._calls = calls
         self._chosen: frozenset[str] | None = None
@@ -80,16 +81,25 @@ class Loads:
         """Return whether a file that asks for the release names a module, or its folder, in a block."""
         if self._chosen is None:
             self._chosen = frozenset(
-                name for data in map(self._data, self._files) if asks(data) for name in chosen(data)
+                name
+                for path in self._files
+                if self._names_package(path) and asks(self._data(path))
+                for name in chosen(self._data(path))
             )
         folder, stem = known_as(path)
         return not self._chosen.isdisjoint(
             [*path.split("/")[:-1], stem] if not folder else path.split("/")[:-1]
         )
 
+    def _names_package(self, path: str) -> bool:
+        try:
+            return path.endswith(".py") and self._store.naming(path)
+        except OSError:
+            return False
+
     def _data(self, path: str) -> bytes:
         try:
-            return self._read(path) if path.endswith(".py") else b""
+            return self._store.read(path) if path.endswith(".py") else b""
         except OSError:
             return b""
 
@@ -115,7 +125,7 @@ class Loads:
             return
         word = re.compile(re.escape(stem.encode()) + rb"\b(?:[ \t]+(?:import|as)\b|[.\"',)\s]|$)")
         others = [
-            path for path in self._files if path != module.path and self._names(path, stem.encode(), word)
+            path for path in self._files if path != module.path and self._names(path, module.path, word)
         ]
         if len(others) > _MOST:
             yield module, itself  # it is imported
@@ -126,16 +136,19 @@ class Loads:
             if other and places:
                 yield other, places
 
-    def _names(self, path: str, stem: bytes, word: re.Pattern[bytes]) -> bool:
-        """Return whether a file names a module on a line that imports, or in a text, as far as bytes tell."""
+    def _names(self, path: str, module: str, word: re.Pattern[bytes]) -> bool:
+        """Return whether a file names a module where it imports, or in a text, as far as bytes tell."""
         data = self._data(path)
-        if stem not in data:
+        folder, stem = known_as(module)
+        if stem.encode() not in data:
             return False
-        for match in word.finditer(data):
-            line = data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()]
-            if b"import" in line or b"from" in line or line[-1:] == b"." or not line.strip(b" \t("):
-                return True
-        return False
+        above = module.split("/")[: -2 if folder else -1]
+        parent = above[-1].encode() if above else b""
+        near = path.split("/")[: len(above)] == above
+        return any(
+            _leads(data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()], parent, near=near)
+            for match in word.finditer(data)
+        )
 
     def _places(self, other: Module, module: Module, word: re.Pattern[bytes]) -> Iterator[Place]:
         data = self._data(other.path)
@@ -170,3 +183,20 @@ def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
                         case ast.Constant(value=str() as text) if "." in text and len(text) < 200:
                             if all(map(str.isidentifier, text.split("."))):
                                 yield text, place.within(tests)
+
+
+def _leads(before: bytes, parent: bytes, *, near: bool) -> bool:
+    """Return whether a word may be the module of a package, by what stands before it on its line.
+
+    Args:
+        before: that.
+        parent: the name of the package.
+        near: whether the file lies in it, so that relative imports may lead there.
+    """
+    if before.endswith(b"."):
+        relative = before.rstrip(b".")[-1:] in (b" ", b"\t")
+        return near if relative else before.endswith(parent + b".")
+    start = before.split()
+    if start[:1] == [b"from"] and len(start) > 1:
+        return near if start[1].endswith(b".") else start[1].endswith(parent)
+    return not start or start[0] in (b"from", b"import", b"(") or before[-1:] in (b'"', b"'")

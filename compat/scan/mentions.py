@@ -24,9 +24,14 @@ _WORDS = frozenset(
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
 
+def named(data: bytes) -> bool:
+    """Return whether the name of a package stands anywhere in a file."""
+    return any(top in data for top in _TOPS)
+
+
 def mentioned(path: str, data: bytes) -> bool:
     """Return whether a file can refer to one of the packages at all."""
-    if not any(top in data for top in _TOPS):
+    if not named(data):
         return False
     # The code of a notebook stands in strings, with escapes between the words.
     return path.endswith(".ipynb") or bool(positions(data, first=True))

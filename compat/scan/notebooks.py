@@ -1,10 +1,10 @@
 """The code of a Jupyter notebook as one module, line by line: what IPython adds to Python is blanked out."""
 
-import ast
 import re
 from typing import NamedTuple
 
 from compat.scan.discovery import Unreadable
+from compat.scan.parsing import tree_of
 
 _MAGIC = re.compile(r"\s*(?:%|!|\?|.*\?\s*$)")
 _ASSIGNED = re.compile(r"(\s*[\w., ]+=\s*)[%!].*")
@@ -52,8 +52,8 @@ def code_of(data: bytes) -> tuple[bytes, tuple[Cell, ...]]:
 def _parses(lines: list[str]) -> bool:
     """Return whether a cell is Python: one that is not leaves the others readable."""
     try:
-        ast.parse("\n".join(lines).encode("utf-8", "surrogatepass"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree_of("\n".join(lines).encode("utf-8", "surrogatepass"))
+    except (SyntaxError, ValueError, RecursionError):
         return False
     return True
 

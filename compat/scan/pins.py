@@ -89,9 +89,11 @@ def _strings(name: str, text: str) -> Iterator[str]:
     if name == "setup.py":
         import ast
 
+        from compat.scan.parsing import tree_of
+
         try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            tree = tree_of(text.encode())
+        except (SyntaxError, ValueError, RecursionError):
             return
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 300:

@@ -15,6 +15,8 @@ from compat.scan.values import Class, Failure, Path, catches
 _SKIPS = frozenset({"skipif", "skipIf"})
 _ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
 
+_BINDING = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
+"""Statements of a function that are gone through for what they bind; others if they are made of these."""
 _LEAVING = (ast.If, ast.Assert, ast.Expr, ast.Return, ast.Continue, ast.Break, ast.Assign, *TryNode)
 """Statements after which the rest of a block may not be reached; `raise` is told where it stands."""
 
@@ -67,9 +69,7 @@ class Reach(NamedTuple):
             return frame
         for each in reversed([each for each in place.outwards() if each.function is place.function]):
             for statement in each.block[: each.index]:
-                if isinstance(
-                    statement, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom | ast.FunctionDef
-                ):
+                if isinstance(statement, _BINDING) or _only_binds(statement):
                     try:
                         self.evaluation.execution.statement(statement, frame)
                     except (Failure, RecursionError):
@@ -105,8 +105,9 @@ class Reach(NamedTuple):
         if kind is not None:
             return handling(owner, kind) is place.handler
         # An alternative: without a failure of what it stands in for it is not needed.
-        alternative = catches(place.handler.type, "ImportError") or catches(
-            place.handler.type, "AttributeError"
+        alternative = any(
+            catches(place.handler.type, failing)
+            for failing in ("ModuleNotFoundError", "ImportError", "AttributeError")
         )
         return not (alternative and self._asks(owner.body, place))
 
@@ -196,16 +197,49 @@ class Reach(NamedTuple):
                 answer = self.evaluation.truth(test, self._locals(place))
                 chosen = body if answer else orelse
                 return answer is not None and self._block_leaves(chosen, place)
+            case ast.Import() | ast.ImportFrom() if place.branch == "body" and isinstance(
+                place.owner, TryNode
+            ):
+                return self._fails_caught(statement, place)
             case ast.Try():
-                handlers = [
-                    handler
-                    for handler in statement.handlers
-                    if _ends(handler.body) and not _raises(handler.body[-1])
-                ]
-                if not handlers:
-                    return False
-                kind = self._failing(statement.body, Place(place, statement, "body", statement.body, 0))
-                return kind is not None and handling(statement, kind) in handlers
+                return self._attempt_leaves(statement, place)
+        return False
+
+    def _attempt_leaves(self, statement: ast.Try, place: Place) -> bool:
+        """Return whether a `try` surely leaves the block around it: by a handler, or by having worked."""
+        handlers = [
+            handler for handler in statement.handlers if _ends(handler.body) and not _raises(handler.body[-1])
+        ]
+        last = (statement.orelse or statement.body)[-1]
+        worked = isinstance(last, ast.Return | ast.Continue | ast.Break) and self._asks(statement.body, place)
+        if not (handlers or worked):
+            return False
+        kind = self._failing(statement.body, Place(place, statement, "body", statement.body, 0))
+        if kind is None:
+            return worked and self._sure(statement.body, place)
+        return handling(statement, kind) in handlers
+
+    def _sure(self, body: list[ast.stmt], place: Place) -> bool:
+        """Return whether it is known of all that a block imports if it is there."""
+        return all(
+            self.evaluation.certain(
+                absolute(node, self.module.name) if isinstance(node, ast.ImportFrom) else node.names[0].name,
+                self._frame(place),
+            )
+            for statement in body
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        )
+
+    def _fails_caught(self, statement: ast.stmt, place: Place) -> bool:
+        """Return whether an import surely fails and the `try` around it goes on elsewhere: it is not told."""
+        try:
+            self.evaluation.execution.statement(statement, self._frame(place))
+        except Failure as failure:
+            handler = handling(place.owner, failure.kind)  # type: ignore[arg-type]
+            return handler is not None and not _raises(handler.body[-1])
+        except RecursionError:
+            return False
         return False
 
     def _block_leaves(self, block: list[ast.stmt], place: Place) -> bool:
@@ -253,11 +287,15 @@ class Reach(NamedTuple):
 @lru_cache(maxsize=10_000)
 def _leavers(place: Place) -> tuple[Place, ...]:
     """Return the statements before a place in its block that may leave the block."""
+    attempt = place.branch == "body" and isinstance(place.owner, TryNode)
     return tuple(
         Place(place.outer, place.owner, place.branch, place.block, number, place.handler)
         for number, statement in enumerate(place.block[: place.index])
-        if isinstance(statement, _LEAVING)
-        and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))
+        if (
+            isinstance(statement, _LEAVING)
+            and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))
+        )
+        or (attempt and isinstance(statement, ast.Import | ast.ImportFrom))
     )
 
 
@@ -268,6 +306,20 @@ def _ends(block: list[ast.stmt]) -> bool:
         or (isinstance(node, ast.Call) and _last_name(node.func) in _ENDS)
         for statement in block
         for node in ast.walk(statement)
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _only_binds(statement: ast.stmt) -> bool:
+    """Return whether an `if` or a `try` is made of simple statements that bind names."""
+    blocks: list[ast.stmt] = []
+    if isinstance(statement, ast.If):
+        blocks = [*statement.body, *statement.orelse]
+    elif isinstance(statement, ast.Try):
+        handled = [each for handler in statement.handlers for each in handler.body]
+        blocks = [*statement.body, *handled, *statement.orelse]
+    return bool(blocks) and all(
+        isinstance(each, (*_BINDING, ast.Pass)) or _only_binds(each) for each in blocks
     )
 
 

@@ -17,7 +17,7 @@ Aliases = dict[bytes, set[str]]
 _SPACE = rb"(?:\s|\\\n)*"
 _PATH = re.compile(rb"\w+(?:" + _SPACE + rb"\." + _SPACE + rb"[^\W\d]\w*)*")
 _IMPORT = re.compile(rb"(?:[ \t\f]|\\\n)+import(?:[ \t\f]|\\\n)*(?:\(([^)]*)\)|((?:[^\n;\\]|\\\n)*))")
-_AS = re.compile(rb"(?:[ \t\f]|\\\n)+as(?:[ \t\f]|\\\n)+(\w+)")
+_AS = re.compile(rb"(?:[ \t\f]|\\\n)+as(?:[ \t\f]|\\\n)+([\w\x80-\xff]+)")
 _NAME = re.compile(rb"\s*([^\W\d]\w*)(?:\s+as\s+(\w+))?\s*")
 _COMMENT = re.compile(rb"#[^\n]*")
 _LITERAL = re.compile(rb"[ \t]*\)*,\s*[rbRB]?[\"']")
@@ -48,7 +48,7 @@ def clean(data: bytes, works: Works) -> bool:
             continue
         renamed = _AS.match(data, path.end())
         if renamed is not None:
-            if _CUT.match(data, renamed.end()):
+            if not renamed[1].isascii():
                 return False
             aliases.setdefault(renamed[1], set()).add(module)
         parts = module.split(".")
@@ -91,9 +91,10 @@ def _uses(data: bytes, works: Works, aliases: Aliases) -> bool:
     if not aliases:
         return True
     words = b"|".join(map(re.escape, sorted(aliases)))
-    pattern = re.compile(
-        rb"(?<![\w.])(" + words + rb")(?:((?:" + _SPACE + rb"\." + _SPACE + rb"[^\W\d]\w*)+)|[ \t]*,\s*[\"'])"
-    )
+    dot = _SPACE + rb"\." + _SPACE
+    path = rb"((?:" + dot + rb"[^\W\d]\w*)+)"
+    unlike = rb"[ \t]*,\s*[\"']|" + dot + rb"[\x80-\xff]"
+    pattern = re.compile(rb"(?<![\w.])(" + words + rb")(?:" + path + rb"|" + unlike + rb")")
     for match in pattern.finditer(data):
         if match[2] is None or _CUT.match(data, match.end()):
             return False

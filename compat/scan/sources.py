@@ -1,18 +1,14 @@
 """One source file: its bytes, its tree, and the lines that people see."""
 
 import ast
-import sys
-import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from compat.scan.discovery import Unreadable
+from compat.scan.parsing import tree_of
 from compat.scan.places import Lines
 
 if TYPE_CHECKING:  # few files are notebooks
     from compat.scan.notebooks import Cell
-
-LONGEST_LINE = 50_000
-"""Bytes: the parser of Python 3.10 overflows its stack on an expression with too many operators."""
 
 
 class Source(NamedTuple):
@@ -43,18 +39,14 @@ def parse(path: str, data: bytes) -> Source:
         data, cells = code_of(data)
     elif b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if sys.version_info < (3, 11) and len(max(data.split(b"\n"), key=len)) > LONGEST_LINE:
-        raise Unreadable(f"a line longer than {LONGEST_LINE} characters, which Python 3.10 may not survive")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the source: `"\d"`, `x is 1`
-            tree = ast.parse(data)
+        tree = tree_of(data)
     except SyntaxError as error:
         where = f"line {error.lineno}: " if error.lineno else ""
         raise Unreadable(f"{where}{error.msg}") from None
     except ValueError as error:
         raise Unreadable(str(error)) from None
-    except (RecursionError, MemoryError):
+    except RecursionError:
         raise Unreadable("nested too deeply to be parsed") from None
     return Source(path, tree, data, cells)
 

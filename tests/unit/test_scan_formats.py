@@ -148,6 +148,15 @@ def test_html_is_one_file_with_everything_escaped() -> None:
     assert html_.render(EMPTY, OPTIONS).count("<table") == 0
 
 
+def test_html_names_paths_below_what_they_share_and_the_newest_release_first() -> None:
+    found = (finding("/home/me/src/a.py"), finding("/home/me/src/b/c.py"))
+    page = html_.render(REPORT._replace(findings=found), OPTIONS)
+    assert page.count("/<wbr>home/<wbr>me/<wbr>src/") == 1
+    assert ">b/<wbr>c.<wbr>py:3" in page.replace("</small>", "")
+    versions = REPORT.spans[0].versions
+    assert page.index(f"<span>{versions[-1]}</span>") < page.index(f"<span>{versions[0]}</span>")
+
+
 def test_a_document_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "code.py").write_text("import vllm.worker.worker\n")
     target = tmp_path / "out.sarif"

@@ -45,6 +45,69 @@ GUARDED = {
         except (ImportError, AttributeError):
             from vllm.worker.worker import Worker
         """,
+    "an attempt that returns": """
+        def worker():
+            try:
+                from vllm.v1.worker.gpu_worker import Worker
+                print("new")
+                return Worker
+            except ImportError:
+                pass
+            try:
+                from vllm.worker.worker import Worker
+                return Worker
+            except ImportError as error:
+                raise RuntimeError("neither") from error
+        """,
+    "behind what fails in an attempt": """
+        try:
+            import vllm.worker.worker
+            vllm.worker.worker.Worker = 1
+            print(vllm.worker.worker.Worker)
+            from vllm.worker.model_runner import ModelRunner
+        except ImportError:
+            pass
+        """,
+    "a local that an attempt sets": """
+        import vllm
+        from packaging import version
+        def patch():
+            try:
+                have = version.parse(vllm.__version__)
+                old = have == version.parse("0.10.2")
+            except version.InvalidVersion:
+                old = False
+            if not old:
+                return
+            def inner():
+                import vllm.worker.worker
+            inner()
+        """,
+    "a local that a test sets": """
+        import vllm
+        def patch():
+            if vllm.__version__ == "0.10.2":
+                old = True
+            else:
+                old = False
+            if old:
+                import vllm.worker.worker as w
+        """,
+    "a table of versions": """
+        import importlib.metadata
+        def load():
+            have = importlib.metadata.version("vllm")
+            ones = ("0.10.", "0.9.")
+            old = {one: have.startswith(one) for one in ones}
+            if any(old[one] for one in ("0.10.", "0.9.")):
+                import vllm.worker.worker
+        """,
+    "an alternative to a module": """
+        try:
+            from vllm.v1.worker.gpu_worker import Worker
+        except ModuleNotFoundError:
+            from vllm.worker.worker import Worker
+        """,
     "nothing": """
         try:
             import vllm.worker.worker
@@ -450,6 +513,47 @@ UNGUARDED = {
         if Kind.OLD:
             import vllm.worker.worker
         """,
+    "behind what fails and is not caught": """
+        try:
+            import vllm.no_such_module  # compat: ignore
+            import vllm.worker.worker
+        except KeyError:
+            pass
+        """,
+    "an attempt of another package that returns": """
+        def worker():
+            try:
+                from vllm.v1.worker.gpu_worker import Worker
+                import flash_attn
+                return Worker
+            except ImportError:
+                pass
+            from vllm.worker.worker import Worker
+        """,
+    "behind a test with an import in it": """
+        import vllm
+        def f():
+            if vllm.__version__ == "0.10.2":
+                from vllm.worker import worker
+                return
+            from vllm.worker.worker import Worker
+        """,
+    "behind what ends the process": """
+        try:
+            import vllm.no_such_module  # compat: ignore
+            import vllm.worker.worker
+        except ImportError:
+            raise SystemExit(1)
+        """,
+    "a local that something else sets": """
+        import os, vllm
+        def patch():
+            old = vllm.__version__ == "0.10.2"
+            if os.environ.get("OLD"):
+                old = True
+            if old:
+                import vllm.worker.worker as w
+        """,
     "the last alternative": """
         try:
             import vllm.no_such_module
@@ -502,6 +606,29 @@ def test_helpers_of_other_modules_of_the_tree_are_read(
         "if not is_old():\n    import vllm.worker.worker\n"
     )
     assert broken(tmp_path, capsys, "") == {8: BROKEN}
+
+
+def test_a_flag_that_is_worked_out_when_asked_for_may_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flags.py").write_text(
+        "import os\n\n\ndef __getattr__(name):\n    return os.environ.get(name)\n"
+    )
+    source = """
+        import vllm
+        import flags
+        def version_is(wanted):
+            if flags.VLLM_VERSION is not None:
+                version = flags.VLLM_VERSION
+            else:
+                version = vllm.__version__
+            return version == wanted
+        if version_is("0.8.5"):
+            import vllm.worker.worker
+        if not version_is("0.8.5"):
+            import vllm.worker.worker
+        """
+    assert broken(tmp_path, capsys, source) == {13: BROKEN}
 
 
 def test_a_function_is_looked_for_in_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -606,3 +733,22 @@ def test_a_module_that_many_name_is_imported(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "asked.py").write_text(moved)
     (tmp_path / "more.py").write_text(CHOICE.format("import asked"))
     assert broken(tmp_path, capsys, "") == {1: BROKEN[1:], 2: BROKEN}
+
+
+def test_modules_of_the_same_name_elsewhere_are_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        other = tmp_path / f"other{number}"
+        other.mkdir()
+        (other / "__init__.py").write_text("from .engine import Engine\nfrom . import engine\n")
+        (other / "engine.py").write_text("from vllm.engine import arg_utils\n")
+        (tmp_path / f"use{number}.py").write_text(f"from other{number}.engine import Engine\n")
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "__init__.py").write_text("")
+    (old / "engine.py").write_text("import vllm.worker.worker\n")
+    (tmp_path / "choice.py").write_text(CHOICE.format("from old import engine"))
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "choice.py").write_text("from old import engine\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}

@@ -1,6 +1,5 @@
 """`compat scan --fix` and `--diff`: everything is checked first, then each file is replaced in one step."""
 
-import ast
 import difflib
 import os
 import re
@@ -20,6 +19,7 @@ from compat.scan.fix.habits import Habits
 from compat.scan.fix.plan import Edit, Refusal, planned
 from compat.scan.fix.style import Style
 from compat.scan.options import Options
+from compat.scan.parsing import tree_of
 from compat.scan.report import Report
 from compat.scan.sources import decoded
 
@@ -89,7 +89,7 @@ def _changed(  # noqa: PLR0917 -- one file's share of `run`
     for guard in guards:  # the project's style, and if that does not work out, alternatives in turn
         try:
             after = rewritten(before, edits, lambda name: names.taken(path, name), guard)
-            ast.parse(after)
+            tree_of(after)
         except (NotChanged, SyntaxError, ValueError, RecursionError) as error:
             return str(error)
         left = Counter((each.rule, each.statement) for each in check(path, after))

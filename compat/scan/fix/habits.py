@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from compat.scan.fix.plan import Edit
 from compat.scan.fix.style import Style, attempts, carried, styles, usable
+from compat.scan.parsing import tree_of
 from compat.scan.sources import decoded
 
 
@@ -73,6 +74,6 @@ class Habits:
 
 def _parsed(data: bytes) -> ast.Module | None:
     try:
-        return ast.parse(data)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return tree_of(data)
+    except (SyntaxError, ValueError, RecursionError):
         return None

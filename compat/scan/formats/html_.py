@@ -1,5 +1,6 @@
 """One page for people: imports in rows, releases in columns, light and dark, on a desk or a phone."""
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -10,54 +11,79 @@ from compat.scan.report import Releases, Report
 
 _STYLE = """
 :root { color-scheme: light dark; --fg: #1c2024; --bg: #fff; --soft: #60646c; --line: #e0e3e8;
-  --ok: #2f9e5b; --bad: #c62a2f; --warn: #ad5700; --band: #f6f7f9 }
+  --band: #f6f7f9; --ok: #2f9e5b; --okbg: #e9f7ef; --bad: #b3161c; --badbg: #fbdada;
+  --warn: #8f4700; --warnbg: #ffecc7 }
 @media (prefers-color-scheme: dark) { :root { --fg: #edeef0; --bg: #111315; --soft: #a6abb3; --line: #33373d;
-  --ok: #4cc38a; --bad: #ff8589; --warn: #ffb454; --band: #1a1d20 } }
+  --band: #1a1d20; --ok: #4cc38a; --okbg: #12251b; --bad: #ffb3b5; --badbg: #5c1b1e; --warn: #ffcf87;
+  --warnbg: #4d3200 } }
 * { box-sizing: border-box }
-body { margin: 0 auto; padding: 1rem; max-width: 76rem; color: var(--fg); background: var(--bg);
+body { margin: 0 auto; padding: 1rem; max-width: 80rem; color: var(--fg); background: var(--bg);
   font: 16px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.5rem; margin: .5rem 0 } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem }
-p, li { color: var(--soft) } code { font: .875rem ui-monospace, monospace; overflow-wrap: anywhere }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem }
-table { border-collapse: collapse; font-size: .875rem; width: 100% }
-th, td { padding: .4rem .55rem; border-bottom: 1px solid var(--line); text-align: center }
-thead th { position: sticky; top: 0; background: var(--band); font-weight: 600; white-space: nowrap }
-tbody th { position: sticky; left: 0; background: var(--bg); text-align: left; font-weight: 400;
-  min-width: 14rem; max-width: 30rem; overflow-wrap: anywhere }
-.ok { color: var(--ok) } .bad { color: var(--bad); font-weight: 700 } .warn { color: var(--warn) }
-small { color: var(--soft); display: block }
+h2 small { display: inline; font-weight: 400 }
+p, li { color: var(--soft) } li { margin: .25rem 0; overflow-wrap: anywhere }
+code { font: .875rem ui-monospace, monospace; color: var(--fg) }
+.key span { display: inline-block; min-width: 1.5rem; margin-right: .35rem; border-radius: .25rem;
+  text-align: center }
+.key { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .875rem }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; width: fit-content;
+  max-width: 100% }
+table { border-collapse: separate; border-spacing: 0; font-size: .875rem }
+th, td { padding: .35rem; border-bottom: 1px solid var(--line); text-align: center }
+tbody tr:last-child > * { border-bottom: 0 }
+td { min-width: 1.7rem; border-left: 1px solid var(--bg) }
+thead th { background: var(--band); font-weight: 600; white-space: nowrap; vertical-align: bottom }
+thead span { writing-mode: vertical-rl; transform: rotate(180deg) }
+th:first-child { position: sticky; left: 0; text-align: left; padding: .4rem .6rem;
+  border-right: 1px solid var(--line) }
+tbody th { background: var(--bg); font-weight: 400; width: 26rem; min-width: 26rem; line-height: 1.35 }
+tbody th code { font-weight: 600 }
+.ok { color: var(--ok); background: var(--okbg) } .bad { color: var(--bad); background: var(--badbg);
+  font-weight: 700 } .warn { color: var(--warn); background: var(--warnbg); font-weight: 700 }
+small { color: var(--soft); display: block; font-size: .8125rem; overflow-wrap: anywhere }
 details { border-bottom: 1px solid var(--line); padding: .5rem 0 } summary { cursor: pointer }
-@media (max-width: 40rem) { body { padding: .75rem } tbody th { min-width: 9rem; max-width: 11rem }
-  th, td { padding: .35rem .4rem } }
+summary small { display: inline; margin-left: .25rem }
+ul { margin: .25rem 0; padding-left: 1.25rem }
+@media (max-width: 40rem) { body { padding: .75rem } tbody th { width: 11.5rem; min-width: 11.5rem } }
 """
 _MARKS = {"error": ("bad", "breaks", "\N{MULTIPLICATION SIGN}"), "warning": ("warn", "depends", "~")}
+_KEY = (
+    '<p class="key"><span><span class="ok">\N{MIDDLE DOT}</span>works</span>'
+    '<span><span class="bad">\N{MULTIPLICATION SIGN}</span>breaks</span>'
+    '<span><span class="warn">~</span>depends on another package</span></p>'
+)
 
 
 def render(report: Report, _options: Options) -> str:
     """Return the report as one HTML page that loads nothing."""
     told = [finding for finding in report.findings if finding.level != "note"]
+    folder = _folder([finding.path for finding in told])
+    below = f" Paths are below <code>{_broken(folder)}</code>." if folder else ""
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>compat scan: {len(told)} findings</title><style>{_STYLE}</style></head><body><main>",
         f"<h1>{len(told)} finding{'' if len(told) == 1 else 's'}</h1>",
-        f"<p>{report.files} files looked at, {report.parsed} name one of the packages.</p>",
+        f"<p>{report.files} files looked at, {report.parsed} name one of the packages.{below}</p>",
     ]
+    if told:
+        parts.append(_KEY)
     for span in report.spans:
         mine = [finding for finding in told if finding.package == span.package]
         if mine:
-            parts += _table(span, mine)
+            parts += _table(span, mine, folder)
     if told:
-        parts += ["<h2>What to write</h2>", *map(_details, told)]
+        parts += ["<h2>What to write</h2>", *(_details(finding, folder) for finding in told)]
     if report.skipped:
         rows = [f"<li><code>{_text(each.path)}</code>: {_text(each.reason)}</li>" for each in report.skipped]
         parts += ["<h2>Not read</h2><ul>", *rows, "</ul>"]
     return "\n".join([*parts, "</main></body></html>"])
 
 
-def _table(span: Releases, findings: Sequence[Finding]) -> Iterator[str]:
-    heads = "".join(f'<th scope="col">{_text(version)}</th>' for version in span.versions)
-    yield f"<h2>{_text(span.package)}</h2>"
+def _table(span: Releases, findings: Sequence[Finding], folder: str) -> Iterator[str]:
+    """Yield the table of a package, the newest release first: it is what people look for."""
+    heads = "".join(f'<th scope="col"><span>{_text(version)}</span></th>' for version in span.versions[::-1])
+    yield f"<h2>{_text(span.package)} <small>the newest first</small></h2>"
     label = f"{_text(span.package)} by release"
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
     yield f'<thead><tr><th scope="col">import</th>{heads}</tr></thead><tbody>'
@@ -65,14 +91,33 @@ def _table(span: Releases, findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         grouped.setdefault(finding.statement, []).append(finding)
     for statement, group in sorted(grouped.items()):
-        places = ", ".join(f"{each.path}:{each.line}" for each in group[:3])
+        places = ", ".join(f"{each.path[len(folder) :]}:{each.line}" for each in group[:3])
         more = f" and {len(group) - 3} more" if len(group) > 3 else ""
-        cells = "".join(_cell(span.versions, at, group) for at in range(len(span.versions)))
+        name, module = _parts(statement)
+        cells = "".join(_cell(span.versions, at, group) for at in reversed(range(len(span.versions))))
         yield (
-            f'<tr><th scope="row"><code>{_text(statement)}</code>'
-            f"<small>{_text(places)}{more}</small></th>{cells}</tr>"
+            f'<tr><th scope="row"><code>{_broken(name)}</code><small>{_broken(module)}</small>'
+            f"<small>{_broken(places)}{more}</small></th>{cells}</tr>"
         )
     yield "</tbody></table></div>"
+
+
+def _parts(statement: str) -> tuple[str, str]:
+    """Return what an import asks for, and where it is looked for."""
+    words = statement.split()
+    if len(words) == 4:
+        return words[3], f"from {words[1]}"
+    return (words[1], "import") if len(words) == 2 else (statement.rpartition(".")[2], statement)
+
+
+def _folder(paths: Sequence[str]) -> str:
+    """Return the folders that all paths begin with, with the last slash; empty when they share none."""
+    common: list[str] = []
+    for parts in zip(*(path.split("/")[:-1] for path in paths), strict=False):
+        if len(set(parts)) > 1:
+            break
+        common.append(parts[0])
+    return "".join(f"{part}/" for part in common)
 
 
 def _cell(versions: Sequence[str], at: int, group: Sequence[Finding]) -> str:
@@ -84,21 +129,27 @@ def _cell(versions: Sequence[str], at: int, group: Sequence[Finding]) -> str:
     return '<td class="ok"><span role="img" aria-label="works">\N{MIDDLE DOT}</span></td>'
 
 
-def _details(finding: Finding) -> str:
+def _details(finding: Finding, folder: str) -> str:
     rows = []
     for run in finding.runs:
         new = run.replacement
         what = (
-            f"<code>{_text(new.statement)}</code><small>{_text(new.evidence)}</small>"
+            f"<code>{_broken(new.statement)}</code><small>{_text(new.evidence)}</small>"
             if new
-            else _text(run.reason)
+            else _broken(run.reason)
         )
         rows.append(f"<li>{_text(run.text)} {_text(CAUSES.get(run.cause, run.cause))}: {what}</li>")
     where = f" in <code>{_text(finding.function)}</code>" if finding.function else ""
+    place = f"{_broken(finding.path[len(folder) :])}:{finding.line}"
     return (
-        f"<details><summary><code>{_text(finding.statement)}</code> "
-        f"<small>{_text(finding.path)}:{finding.line}{where}</small></summary><ul>{''.join(rows)}</ul></details>"
+        f"<details><summary><code>{_broken(finding.statement)}</code> "
+        f"<small>{place}{where}</small></summary><ul>{''.join(rows)}</ul></details>"
     )
+
+
+def _broken(text: str) -> str:
+    """Return a text with places at which a line may end: after dots, slashes and underscores."""
+    return re.sub(r"(?<=[./_])(?=\w)", "<wbr>", _text(text))
 
 
 def _text(text: str) -> str:
