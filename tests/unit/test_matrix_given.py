@@ -123,11 +123,11 @@ def test_a_bundle_of_another_lock_fails(
 
 @dataclass(frozen=True)
 class WithTorch(Tiny):
-    """The lock of the pair holds torch, too, which the runner is to have."""
+    """The lock of the pair holds one more, which the runner is to have; no Python that runs this has it."""
 
     def lock(self, pair: Pair) -> Lock:
         lock = super().lock(pair)
-        torch = canonicalize_name("torch")
+        torch = canonicalize_name("torchlike")
         return replace(lock, packages={**lock.packages, torch: Version("2.7.1")})
 
 
@@ -139,48 +139,50 @@ def with_torch(house: Path, unpacked: Path, **declared: Any) -> Outcome:
 
 
 def provided(version: str | None) -> dict[str, Any]:
-    return {"provided": [{"name": "Torch", "locked": "2.7.1", "provided": version}]}
+    return {"provided": [{"name": "TorchLike", "locked": "2.7.1", "provided": version}]}
 
 
 def test_the_runners_own_in_the_locked_version_is_no_difference(house: Path, unpacked: Path) -> None:
-    distribution(unpacked / "site", "torch", "2.7.1+cu126")
+    distribution(unpacked / "site", "torchlike", "2.7.1+cu126")
     outcome = with_torch(house, unpacked)
     assert outcome.passed, outcome.reason
     assert outcome.declared == ()
 
 
-@pytest.mark.parametrize("declared", [{}, provided("2.7.1"), provided("2.7.0"), {"skipped": {"torch": "x"}}])
+@pytest.mark.parametrize(
+    "declared", [{}, provided("2.7.1"), provided("2.7.0"), {"skipped": {"torchlike": "x"}}]
+)
 def test_another_version_fails(declared: dict[str, Any], house: Path, unpacked: Path) -> None:
-    distribution(unpacked / "site", "torch", "2.8.0")
+    distribution(unpacked / "site", "torchlike", "2.8.0")
     outcome = with_torch(house, unpacked, **declared)
     assert outcome.state is State.FAILED
-    assert outcome.reason.endswith("torch: 2.7.1 expected, 2.8.0 found")
+    assert outcome.reason.endswith("torchlike: 2.7.1 expected, 2.8.0 found")
 
 
 @pytest.mark.parametrize("declared", [provided("2.8.0"), provided(None)])
 def test_another_version_passes_when_the_bundle_declares_it(
     declared: dict[str, Any], house: Path, unpacked: Path
 ) -> None:
-    distribution(unpacked / "site", "torch", "2.8.0")
+    distribution(unpacked / "site", "torchlike", "2.8.0")
     outcome = with_torch(house, unpacked, **declared)
     assert outcome.passed, outcome.reason
-    assert outcome.declared[0].startswith("torch 2.8.0, locked is 2.7.1: declared as the runner's")
+    assert outcome.declared[0].startswith("torchlike 2.8.0, locked is 2.7.1: declared as the runner's")
     assert outcome.declared[0] in report.as_text([outcome])
     assert outcome.declared[0] in report.as_gate([outcome], open_=True)
 
 
 def test_what_the_runner_was_said_to_have_and_has_not_fails(house: Path, unpacked: Path) -> None:
     outcome = with_torch(house, unpacked, **provided(None))
-    assert outcome.reason.endswith("torch: 2.7.1 expected, not there found")
+    assert outcome.reason.endswith("torchlike: 2.7.1 expected, not there found")
 
 
 def test_a_package_that_nobody_has_fails_unless_it_was_left_out_on_purpose(
     house: Path, unpacked: Path
 ) -> None:
-    assert with_torch(house, unpacked).reason.endswith("torch: 2.7.1 expected, not there found")
-    outcome = with_torch(house, unpacked, skipped={"torch": "nothing calls it"})
+    assert with_torch(house, unpacked).reason.endswith("torchlike: 2.7.1 expected, not there found")
+    outcome = with_torch(house, unpacked, skipped={"torchlike": "nothing calls it"})
     assert outcome.passed, outcome.reason
-    assert outcome.declared == ("torch not there, locked is 2.7.1: left out: nothing calls it",)
+    assert outcome.declared == ("torchlike not there, locked is 2.7.1: left out: nothing calls it",)
 
 
 def test_what_is_under_test_cannot_be_declared_away(house: Path, unpacked: Path) -> None:
@@ -192,7 +194,7 @@ def test_what_is_under_test_cannot_be_declared_away(house: Path, unpacked: Path)
 
 def test_a_second_bundle_stands_below_the_first(house: Path, unpacked: Path) -> None:
     below = house / "below"
-    distribution(below / "site", "torch", "2.7.1")
+    distribution(below / "site", "torchlike", "2.7.1")
     distribution(below / "site", "sglang", "0.1.3", {"sglang/quant.py": "raise ImportError"})
     (below / "manifest.json").write_text("{}")
     how = replace(options(house), given=open_given([unpacked, below], HERE))
