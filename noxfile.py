@@ -62,8 +62,9 @@ def bench_gpu(session: nox.Session) -> None:
 
 @nox.session(name="bench-loader", default=False, venv_backend="venv")
 def bench_loader(session: nox.Session) -> None:
-    """Measure how much memory the loader of checkpoints takes (`-- --help`)."""
+    """Measure how much memory the loader of checkpoints takes (`-- --help`), and what a call costs in Python."""
     session.install("-e", ".[quant]")
+    session.run("python", "bench/call.py")
     session.run("python", "bench/loader.py", *session.posargs)
 
 

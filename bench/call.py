@@ -1,0 +1,79 @@
+"""What a call of a layer costs in Python above the method that it calls, without a GPU.
+
+The method does nothing. Three ways take turns: the method called directly, the layer, and the layer by `torch.nn.Module.__call__`, as
+any module is called. Run it with `nox -s bench-loader`, or `python bench/call.py`.
+"""
+
+import json
+import platform
+import sys
+import timeit
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from compat import __version__
+from compat.quant import foreign
+from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.schemes import Unquantized
+
+ROOT = Path(__file__).resolve().parents[1]
+CALLS, REPEATS = 20_000, 25
+
+
+class Nothing:
+    """A package's method that returns what is there already."""
+
+    def __init__(self, out: torch.Tensor) -> None:
+        self.out = out
+
+    def apply(self, _layer: Any, _x: torch.Tensor, _bias: torch.Tensor | None = None) -> torch.Tensor:
+        return self.out
+
+
+class Inner(torch.nn.Module):  # type: ignore[misc]
+    """A package's layer, as far as a call looks at it."""
+
+    def __init__(self, method: Nothing) -> None:
+        super().__init__()
+        self.quant_method, self.bias = method, None
+
+
+def main() -> None:
+    """Measure, print, write the results."""
+    x = torch.randn(1, 64, dtype=torch.bfloat16)
+    layer = MixedPrecisionLinear.from_float(Unquantized(), torch.randn(64, 64))
+    inner = Inner(Nothing(layer(x)))
+    layer._call = foreign.runner(inner, parallel=False)  # noqa: SLF001 -- what a package's layer gives it
+    ways = {
+        "direct": lambda: inner.quant_method.apply(inner, x, None),
+        "layer": lambda: layer(x),
+        "as_a_module": lambda: torch.nn.Module.__call__(layer, x),
+    }
+    with torch.no_grad():
+        best = dict.fromkeys(ways, float("inf"))
+        for _ in range(REPEATS):
+            for name, way in ways.items():
+                best[name] = min(best[name], timeit.timeit(way, number=CALLS) / CALLS)
+    document = {
+        "schema": 1,
+        "command": "bench call",
+        "compat": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "us": {name: round(seconds * 1e6, 3) for name, seconds in best.items()},
+        "above_direct_ratio": round(
+            (best["as_a_module"] - best["direct"]) / (best["layer"] - best["direct"]), 1
+        ),
+    }
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    version = ".".join(platform.python_version_tuple()[:2])
+    (ROOT / "bench" / "results" / f"call-python{version}.json").write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
