@@ -62,7 +62,7 @@ def bench_gpu(session: nox.Session) -> None:
 
 @nox.session(name="bench-loader", default=False, venv_backend="venv")
 def bench_loader(session: nox.Session) -> None:
-    """Measure how much memory the loader of checkpoints takes (`-- --help`), and what a call costs in Python."""
+    """Measure the memory that the loader takes (`-- --help`), and what a call of a layer costs."""
     session.install("-e", ".[quant]")
     session.run("python", "bench/call.py")
     session.run("python", "bench/loader.py", *session.posargs)
