@@ -1,7 +1,7 @@
 """What a call of a layer costs in Python above the method that it calls, without a GPU.
 
 The method does nothing. Three ways take turns: the method called directly, the layer, and the layer by
-`torch.nn.Module.__call__`, as any module is called. Run it with `nox -s bench-loader`, or `python bench/call.py`.
+`torch.nn.Module.__call__`, as any module is called. Run it with `nox -s bench-loader`, or alone.
 """
 
 import json
