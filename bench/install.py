@@ -1,6 +1,7 @@
 """One locked pair installed with pip and with uv, from the same lock with its hashes: time and disk.
 
-The tools take turns: uv, pip, uv. Each turn begins with an empty cache of its own and makes two
+A pair without source archives tells most: the build of one needs a torch of its own, for either tool. The
+tools take turns: uv, pip, uv. Each turn begins with an empty cache of its own and makes two
 environments, one after the other: the first, cold, fills the cache; the second, warm, finds everything in it.
 Needs about twice the disk that the pair takes.
 """
@@ -95,7 +96,8 @@ def summary(pair: str, turns: Sequence[tuple[str, Sequence[Installed]]]) -> dict
 def main() -> int:
     """Print the summary as one line of JSON; `--output` writes it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pair", nargs="?", default="seed-alone", metavar="ID")
+    parser.add_argument("pair", nargs="?", default="vllm-alone", metavar="ID")
+    parser.add_argument("--turns", nargs="+", choices=("uv", "pip"), default=TURNS)
     parser.add_argument(
         "--envs", type=Path, metavar="DIR", help="where to install (default: a temporary one)"
     )
@@ -103,7 +105,7 @@ def main() -> int:
     options = parser.parse_args()
     lock = read_lock(options.pair, ROOT / "locks")
     with tempfile.TemporaryDirectory(prefix="bench-install-", dir=options.envs) as folder:
-        turns = [(tool, turn(tool, lock, Path(folder))) for tool in TURNS]
+        turns = [(tool, turn(tool, lock, Path(folder))) for tool in options.turns]
     result = summary(options.pair, turns)
     print(json.dumps(result, sort_keys=True))
     if options.output:

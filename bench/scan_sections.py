@@ -110,11 +110,10 @@ def _in_function(  # noqa: PLR0917
         node
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.name == function
         and node.lineno <= line <= (node.end_lineno or 0)
     ]
-    if not found:
-        return "unknown no such function"
+    if [node.name for node in found] != [function]:
+        return "unknown it stands in a function of a function"
     inner = found[-1]
     body, _ = _until(inner.body, line)
     arguments = inner.args

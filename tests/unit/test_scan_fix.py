@@ -171,6 +171,18 @@ def test_every_way_of_comparing_is_taken_over(fix: Fix, given: str, written: str
     assert changed == f"{head}def f():\n    if {written}:\n        {NEW}\n    else:\n        {OLD}\n"
 
 
+@pytest.mark.parametrize(
+    ("order", "have"),
+    [("{test}{use}", "vllm_is"), ("{use}{test}", "Version(vllm.__version__)")],
+)
+def test_a_variable_is_used_where_it_is_bound_and_its_value_before(fix: Fix, order: str, have: str) -> None:
+    head = "import vllm\nfrom packaging.version import Version\n"
+    test = "vllm_is = Version(vllm.__version__)\nif vllm_is >= Version('0.20'):\n    from vllm import LLM\n"
+    written = f"if {have} >= Version('0.22.0'):\n    {NEW}\nelse:\n    {OLD}\n"
+    changed = fix(head + order.format(test=test, use=f"{OLD}\n"), ">=0.21.0,<0.24")
+    assert changed == head + order.format(test=test, use=written)
+
+
 def test_three_places_are_told_apart_by_two_releases(fix: Fix) -> None:
     head = "import vllm\nif vllm.__version__ >= '0.28.0':\n    from vllm import LLM\n"
     changed = fix(f"{head}from {CLI} import make_arg_parser\n", ">=0.28.0")

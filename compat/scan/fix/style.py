@@ -6,7 +6,7 @@ which this project asks; others are not invented.
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from compat.scan.bindings import bound_names
@@ -34,13 +34,18 @@ class Style(NamedTuple):
 
 
 def styles(text: str, tree: ast.Module, package: str) -> Iterator[Style]:
-    """Yield the tests that a file guards imports of a package by, in source order."""
-    for node in within(tree):
-        if isinstance(node, ast.If) and _imports(node, package):
-            for test in _comparisons(node.test):
-                style = _style(text, test, package)
-                if style is not None:
-                    yield style
+    """Yield the tests that a file guards imports of a package by, then with the values of their variables."""
+    found = [
+        test
+        for node in within(tree)
+        if isinstance(node, ast.If) and _imports(node, package)
+        for test in _comparisons(node.test)
+    ]
+    for values in ({}, _variables(tree)):
+        for test in found:
+            style = _style(text, test, package, values)
+            if style is not None:
+                yield style
 
 
 def attempts(tree: ast.Module, package: str) -> int:
@@ -112,7 +117,17 @@ def _comparisons(test: ast.expr) -> Iterator[ast.expr]:
             yield from _comparisons(operand)
 
 
-def _style(text: str, test: ast.expr, package: str) -> Style | None:
+def _variables(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return the names that the top level of a file assigns once, with what."""
+    found: dict[str, list[ast.expr]] = {}
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                found.setdefault(name, []).append(value)
+    return {name: values[0] for name, values in found.items() if len(values) == 1}
+
+
+def _style(text: str, test: ast.expr, package: str, values: Mapping[str, ast.expr]) -> Style | None:
     """Return the test with room for a release, the package on the left."""
     written = ast.get_source_segment(text, test)
     releases = [
@@ -120,17 +135,26 @@ def _style(text: str, test: ast.expr, package: str) -> Style | None:
         for node in within(test)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and _VERSION.fullmatch(node.value)
     ]
-    if len(releases) != 1 or not written or "\n" in written or package not in written.lower():
+    if len(releases) != 1 or not written:
         return None
     (release,) = releases
-    names = frozenset(node.id for node in within(test) if isinstance(node, ast.Name))
+    names = _names(test)
     if isinstance(test, ast.Compare):
         left, right = test.left, test.comparators[0]
         if release in set(within(left)):
             left, right = right, left
+        if isinstance(left, ast.Name) and left.id in values:
+            names = names - {left.id} | _names(values[left.id])
+            left = values[left.id]
         have, than = (ast.get_source_segment(text, side) or "" for side in (left, right))
         written = f"{have} >= {than}"
+    if "\n" in written or package not in written.lower():
+        return None
     literal = ast.get_source_segment(text, release) or ""
     before, found, after = written.rpartition(literal)
     quote = literal[-1:]
     return Style(f"{before}{quote}", f"{quote}{after}", names) if found else None
+
+
+def _names(node: ast.expr) -> frozenset[str]:
+    return frozenset(each.id for each in within(node) if isinstance(each, ast.Name))
