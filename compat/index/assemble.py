@@ -203,12 +203,13 @@ class _Expanded:
         found = self.modules.get(module)
         if found is None or found.key is None:
             return
-        exports = self._read[found.key].exports
+        read = self._read[found.key]
+        exports = read.exports
         if exports is not None:
             yield from ((name, True) for name in exports)  # a name of `__all__` that is missing does fail
             return
         for name, branches in self.names(module).items():
-            if name and name[0] != "_":
+            if name and name[0] != "_" and name not in read.withheld:
                 yield name, branches[0].guard is None
 
 

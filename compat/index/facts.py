@@ -54,6 +54,8 @@ class ModuleFacts:
     events: tuple[Event, ...]
     exports: tuple[str, ...] | None
     """`__all__`, or None when there is none that can be read."""
+    withheld: tuple[str, ...]
+    """Then: public names that a star import does not bring all the same."""
     open: bool
     """Whether names may exist that no reading of the source can list."""
 

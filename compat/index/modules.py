@@ -10,7 +10,18 @@ from contextlib import closing
 from pathlib import Path
 
 from compat import guards
-from compat.index import conditions, facts, hollow, lazy, readings, rows, signatures, visitor
+from compat.index import (
+    conditions,
+    exporting,
+    facts,
+    hollow,
+    lazy,
+    namespace,
+    readings,
+    rows,
+    signatures,
+    visitor,
+)
 from compat.index.readings import ModuleRows, read_rows
 
 Key = tuple[str, str]
@@ -84,7 +95,20 @@ class ModuleReader:
 def code_digest() -> str:
     """Return the digest of the code that turns source into rows."""
     digest = hashlib.sha256()
-    for module in (conditions, facts, guards, hollow, lazy, readings, rows, signatures, visitor):
+    read_by = (
+        conditions,
+        exporting,
+        facts,
+        guards,
+        hollow,
+        lazy,
+        namespace,
+        readings,
+        rows,
+        signatures,
+        visitor,
+    )
+    for module in read_by:
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 

@@ -16,6 +16,8 @@ class ModuleRows(NamedTuple):
     names: Names
     exports: tuple[str, ...] | None
     """`__all__`, when it can be read."""
+    withheld: tuple[str, ...]
+    """Otherwise: public names that a star import does not bring all the same."""
     open: bool
     """Whether it may bind names that cannot be listed."""
     stars: tuple[Event, ...]
@@ -29,6 +31,7 @@ def read_rows(source: bytes, module: str, *, is_package: bool) -> ModuleRows:
     return ModuleRows(
         names={} if stars else rows_of(facts.events),
         exports=facts.exports,
+        withheld=facts.withheld,
         open=facts.open,
         stars=facts.events if stars else (),
     )

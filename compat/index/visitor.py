@@ -1,13 +1,15 @@
 """Reads the top level of one module from its source: what it binds, under which guards, and to what."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from compat.guards import ALWAYS, NEVER, Condition, Const, Guard, Imports, both, either, negated
 from compat.index.conditions import Conditions
+from compat.index.exporting import Exporting
 from compat.index.facts import Event, Form, ModuleFacts, presence
 from compat.index.hollow import is_hollow
 from compat.index.lazy import Resolve, read_getattr
+from compat.index.namespace import writes_namespace, written_by
 from compat.index.signatures import signature
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
@@ -27,11 +29,16 @@ def read_module(source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ModuleFacts(events=(), exports=None, open=True)
+        return ModuleFacts(events=(), exports=None, withheld=(), open=True)
     visitor = _Visitor(module, is_package=is_package)
     visitor.block(tree.body, ALWAYS)
-    visitor.finish(open_=_writes_namespace(tree, source))
-    return ModuleFacts(events=tuple(visitor.events), exports=visitor.exports, open=visitor.open)
+    visitor.finish(tree, source)
+    return ModuleFacts(
+        events=tuple(visitor.events),
+        exports=visitor.exporting.names,
+        withheld=visitor.exporting.withheld,
+        open=visitor.open,
+    )
 
 
 class _Visitor:
@@ -41,7 +48,7 @@ class _Visitor:
         self.module = module
         self.package = module if is_package else module.rpartition(".")[0]
         self.events: list[Event] = []
-        self.exports: tuple[str, ...] | None = None
+        self.exporting = Exporting()
         self.open = False
         self._resolve = Resolve(module, is_package=is_package)
         self._names: dict[str, str] = {}
@@ -59,9 +66,15 @@ class _Visitor:
         for node in body:
             self._statement(node, guard)
 
-    def finish(self, *, open_: bool) -> None:
+    def finish(self, tree: ast.Module, source: bytes) -> None:
         """Add what can only be said once the whole module has been read."""
-        self.open = self.open or open_
+        known = {
+            node
+            for loop, name, texts in self.exporting.looped(tree)
+            if all(text in self._by_name for text in texts)
+            for node in written_by(loop, name)
+        }
+        self.open = self.open or self.exporting.unclear or writes_namespace(tree, source, known)
         for function in self._getattrs:
             lazy = read_getattr(function, self._tables, self.package, self._resolve)
             self.open = self.open or lazy.open
@@ -83,7 +96,7 @@ class _Visitor:
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 self._assign(target, value, guard)
             case ast.AugAssign(target=ast.Name(id="__all__"), value=value):
-                self._export(value, add=True)
+                self.exporting.add(value)
             case ast.Delete(targets=targets):
                 for target in targets:
                     if isinstance(target, ast.Name):
@@ -161,10 +174,15 @@ class _Visitor:
     def _assign(self, target: ast.expr, value: ast.expr, guard: Guard) -> None:
         match target:
             case ast.Name(id="__all__"):
-                self._export(value, add=False)
+                self.exporting.assign(value)
                 self._bind("__all__", "value", guard)
             case ast.Name(id=name):
                 self._assign_name(name, value, guard)
+            case ast.Subscript(value=ast.Name(id=name), slice=key):
+                if guard == ALWAYS:
+                    self.exporting.item(name, key)
+                else:
+                    self.exporting.table(name, None)
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 for element in elements:
                     inner = element.value if isinstance(element, ast.Starred) else element
@@ -175,6 +193,7 @@ class _Visitor:
         truth = self._truth(value)
         if isinstance(value, ast.Dict):
             self._tables[name] = value
+        self.exporting.table(name, value if guard == ALWAYS else None)
         hollow = isinstance(value, ast.Name) and value.id in self._hollow
         if truth is None:
             self._truths.pop(name, None)
@@ -273,16 +292,11 @@ class _Visitor:
         match call.func:
             case ast.Attribute(value=ast.Name(id="__all__"), attr="append" | "extend"):
                 argument = call.args[0] if call.args else ast.Constant(value=None)
-                self._export(argument if call.func.attr == "extend" else ast.List(elts=[argument]), add=True)
+                self.exporting.add(argument if call.func.attr == "extend" else ast.List(elts=[argument]))
+            case ast.Attribute(value=ast.Name(id=name)):
+                self.exporting.table(name, None)  # it may have been changed
             case ast.Name(id="exec"):
                 self.open = True
-
-    def _export(self, value: ast.expr, *, add: bool) -> None:
-        names = _string_list(value)
-        if names is None:
-            self.exports, self.open = None, self.open or add
-        else:
-            self.exports = (*((self.exports or ()) if add else ()), *names)
 
     def _presence(self, name: str) -> Guard | None:
         events = self._by_name.get(name)
@@ -350,49 +364,3 @@ def _harmless(node: ast.stmt) -> bool:
             return value is None or isinstance(value, ast.Constant | ast.Name)
         case _:
             return False
-
-
-def _string_list(node: ast.expr) -> tuple[str, ...] | None:
-    match node:
-        case ast.List(elts=elements) | ast.Tuple(elts=elements):
-            names = tuple(item.value for item in elements if isinstance(item, ast.Constant))
-            strings = tuple(name for name in names if isinstance(name, str))
-            return strings if len(strings) == len(elements) else None
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            before, after = _string_list(left), _string_list(right)
-            return None if before is None or after is None else before + after
-        case _:
-            return None
-
-
-def _writes_namespace(tree: ast.Module, source: bytes) -> bool:
-    """Return whether the module writes names by other means than statements: `globals()[…] = …` and kin."""
-    if any(word in source for word in (b"globals()", b"sys.modules")) and any(
-        _writes(node, {"globals()"}) for node in ast.walk(tree)
-    ):
-        return True
-    if not any(word in source for word in (b"vars()", b"locals()")):
-        return False
-    # These two mean the module only where no function or class stands around them.
-    return any(_writes(node, {"vars()", "locals()"}) for node in _outside_definitions(tree))
-
-
-def _outside_definitions(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            yield from _outside_definitions(child)
-
-
-def _writes(node: ast.AST, namespaces: set[str]) -> bool:
-    match node:
-        case ast.Assign(value=ast.Call() as value) if ast.unparse(value) in namespaces:
-            return True  # kept under a name, to be written through it
-        case ast.Assign(targets=[ast.Subscript(value=holder, slice=key)]):
-            text = ast.unparse(holder)
-            return text in namespaces or (text.endswith("sys.modules") and ast.unparse(key) == "__name__")
-        case ast.Call(func=ast.Attribute(value=ast.Call() as holder, attr="update" | "setdefault")):
-            return ast.unparse(holder) in namespaces
-        case ast.Call(func=ast.Name(id="setattr"), args=[ast.Subscript() as holder, *_]):
-            return ast.unparse(holder) == "sys.modules[__name__]"
-    return False

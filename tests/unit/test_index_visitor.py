@@ -222,6 +222,47 @@ def test_exports() -> None:
     assert read_module(b"__all__ = make()", "m", is_package=False).exports is None
 
 
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("T = {'a': 1, 'b': 2}\n__all__ = sorted(T)", ("a", "b")),
+        ("T = ['a']\n__all__ = [*T, 'b']", ("a", "b")),
+        ("T = ('a',)\n__all__ = T", ("a",)),
+        ("T = {'a': 1}\nT['b'] = 2\n__all__ = list(T.keys())", ("a", "b")),
+        ("T = ['a']\nT.append(f())\n__all__ = T", None),
+        ("T = ['a'] if f() else ['b']\n__all__ = T", None),
+        ("T = {'a': 1}\nfor x in f():\n    T[x] = 1\n__all__ = list(T)", None),
+        ("__all__ = make()\n__all__ += ['a']", None),
+    ],
+)
+def test_exports_that_are_worked_out(source: str, names: tuple[str, ...] | None) -> None:
+    assert read_module(source.encode(), "m", is_package=False).exports == names
+
+
+@pytest.mark.parametrize(
+    ("made", "withheld"),
+    [
+        ("[x for x in list(globals()) if not x.startswith('_') and x not in T]", ("f", "g")),
+        ("sorted(x for x in dir() if not x.startswith('_') if x != 'f')", ("f",)),
+        ("[x for x in globals() if x not in T]", ()),
+        ("[x for x in globals() if not x.startswith('_') and wanted(x)]", ()),
+        ("[x for x in others if not x.startswith('_') and x not in T]", ()),
+    ],
+)
+def test_exports_but_for_some(made: str, withheld: tuple[str, ...]) -> None:
+    source = f"def f(): pass\ndef h(): pass\nT = {{'f': 1}}\nT['g'] = 2\n__all__ = {made}"
+    read = read_module(source.encode(), "m", is_package=False)
+    assert (read.exports, read.withheld) == (None, withheld)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_open"), [("{'f': 1, 'g': 2}", False), ("{'f': 1, 'h': 2}", True), ("make()", True)]
+)
+def test_a_loop_that_writes_names_which_are_there_opens_nothing(*, names: str, is_open: bool) -> None:
+    source = f"def f(): pass\ndef g(): pass\nT = {names}\nfor x, y in T.items():\n    globals()[x] = wrap(y)"
+    assert read_module(source.encode(), "m", is_package=False).open is is_open
+
+
 def test_a_lazy_table() -> None:
     source = """
         from typing import TYPE_CHECKING
