@@ -313,11 +313,12 @@ class Index(Tables):
         """Return those of `names_ever` that some definition was called which is told to have gone on."""
         query = """
             SELECT DISTINCT names.name FROM bindings JOIN names ON names.id = bindings.name
-            WHERE module = ?2 AND package = ?1 AND names.name != '' AND (
-                EXISTS (SELECT 1 FROM successions AS s WHERE s.name = names.id AND s.package = ?1)
-                OR EXISTS (SELECT 1 FROM successions AS s WHERE s.to_name = names.id AND s.package = ?1))
+            WHERE module = ? AND package = ? AND names.name != '' AND (
+                EXISTS (SELECT 1 FROM successions AS s WHERE s.name = names.id AND s.package = ?)
+                OR EXISTS (SELECT 1 FROM successions AS s WHERE s.to_name = names.id AND s.package = ?))
             ORDER BY names.name"""
-        rows = self._rows(query, self.packages[package], self.number("modules", module))
+        number = self.packages[package]
+        rows = self._rows(query, self.number("modules", module), number, number, number)
         return tuple(name for (name,) in rows)
 
     def _at(self, intervals: Intervals[T], package: str, position: int) -> list[T]:
