@@ -7,6 +7,7 @@ from compat.scan.frames import Module, Tree
 from compat.scan.mentions import lines_of, occurrences
 from compat.scan.places import FunctionNode, Lines, Place, expressions, headers, statements
 from compat.scan.reach import Reach
+from compat.scan.searches import Searches
 
 _DEEPEST = 3
 """Functions that call functions that are followed."""
@@ -29,8 +30,7 @@ class Calls:
         self._tree = tree
         self._read = read
         self._files = files
-        self._known: dict[FunctionNode, list[Mention]] = {}
-        self._searches: dict[FunctionNode, Iterator[Mention]] = {}
+        self._searches: Searches[FunctionNode, Mention] = Searches()
 
     def called(self, function: FunctionNode, reach: Reach, depth: int = 0) -> bool:
         """Return whether some release's run may get to a function that fails when it is called.
@@ -56,18 +56,8 @@ class Calls:
         return outer is None or depth >= _DEEPEST or self.called(outer, reach, depth + 1)
 
     def _mentions(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
-        """Yield what mentions a function, its own file first; whoever has seen enough has no more parsed."""
-        known = self._known.setdefault(function, [])
-        searched = self._searches.setdefault(function, self._search(function, module))
-        at = 0
-        while True:
-            while at < len(known):
-                yield known[at]
-                at += 1
-            mention = next(searched, None)
-            if mention is None:
-                return
-            known.append(mention)
+        """Return what mentions a function, its own file first; whoever has seen enough has no more parsed."""
+        return self._searches.of(function, lambda: self._search(function, module))
 
     def _search(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
         yield module, _mentions_in(module, self._read(module.path), function)

@@ -12,6 +12,7 @@ from compat.scan.mentions import lines_of
 from compat.scan.modules import absolute
 from compat.scan.places import Lines, Place, expressions, headers, statements
 from compat.scan.reach import Reach
+from compat.scan.searches import Searches
 from compat.scan.takes import known_as
 
 _MOST = 6
@@ -39,8 +40,7 @@ class Loads:
         self._files = files
         self._calls = calls
         self._chosen: frozenset[str] | None = None
-        self._known: dict[str, list[Importer]] = {}
-        self._searches: dict[str, Iterator[Importer]] = {}
+        self._searches: Searches[str, Importer] = Searches()
         self._loaded: dict[tuple[str, int], bool] = {}
 
     def loaded(self, module: Module, reach: Reach, depth: int = 0) -> bool:
@@ -104,18 +104,8 @@ class Loads:
             return b""
 
     def _imported(self, module: Module) -> Iterator[Importer]:
-        """Yield what imports a module; whoever has seen enough has no more parsed."""
-        known = self._known.setdefault(module.path, [])
-        searched = self._searches.setdefault(module.path, self._search(module))
-        at = 0
-        while True:
-            while at < len(known):
-                yield known[at]
-                at += 1
-            importer = next(searched, None)
-            if importer is None:
-                return
-            known.append(importer)
+        """Return what imports a module; whoever has seen enough has no more parsed."""
+        return self._searches.of(module.path, lambda: self._search(module))
 
     def _search(self, module: Module) -> Iterator[Importer]:
         itself = [Place(None, module.tree, "body", module.tree.body, 0)]
