@@ -134,6 +134,18 @@ def test_stars(tmp_path: Path) -> None:
     assert {there.answer("sglang", name).status for name in ("_hidden", "C")} == {"missing"}
 
 
+def test_a_star_brings_no_name_that_is_left_out_on_purpose(tmp_path: Path) -> None:
+    made = "[x for x in list(globals()) if not x.startswith('_') and x not in OLD]"
+    files = {
+        "sglang/__init__.py": "from .a import *",
+        "sglang/a.py": f"class A: pass\nclass B: pass\nOLD = {{'B': 'b'}}\n__all__ = {made}",
+    }
+    there = world(tmp_path / "index", files, VLLM)
+    assert there.answer("sglang", "A").origin == "sglang.a:A"
+    assert there.answer("sglang", "B").status == "missing"
+    assert there.answer("sglang.a", "B").status == "defined"
+
+
 def test_a_star_from_outside_leaves_a_module_open(tmp_path: Path) -> None:
     files = {"sglang/__init__.py": "from torch import *"}
     assert answer(tmp_path, files, "sglang:anything", VLLM).status == "dynamic"
