@@ -56,7 +56,13 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(name="bench-gpu", venv_backend="none")
 def bench_gpu(session: nox.Session) -> None:
-    """Measure the layers on a GPU, in the current environment, which has the packages (`-- --help`)."""
+    """Measure the layers on a GPU, in the current environment, which has the packages (`-- --help`).
+
+    `-- deep-gemm`: how exact vllm's block FP8 is, by the `deep_gemm` it takes.
+    """
+    if session.posargs[:1] == ["deep-gemm"]:
+        session.run("python", "bench/deep_gemm.py", *session.posargs[1:])
+        return
     session.run("python", "bench/gpu.py", *session.posargs)
 
 

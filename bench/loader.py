@@ -1,8 +1,9 @@
 """How much memory the loader takes for a checkpoint of several layers, beside reading all of it first.
 
 Each way runs in a process of its own; what counts is how far its resident memory rises above what it was
-before the load (VmHWM in /proc, so Linux alone). Run it with `nox -s bench-loader`, or on a GPU in a pair's
-environment: `python bench/loader.py --back-end vllm --output .`.
+before the load (VmHWM in /proc, so Linux alone), and on a GPU the same of what torch has allocated there.
+Run it with `nox -s bench-loader`, or on a GPU in a pair's environment: `python bench/loader.py --back-end
+vllm --output .`.
 """
 
 import argparse
@@ -87,6 +88,9 @@ def child(folder: Path, way: str, back_end: Any, size: tuple[int, int, int]) -> 
     if back_end != "reference":  # what a package needs once is no part of a checkpoint
         MixedPrecisionLinear.from_float(Fp8(granularity="channel"), torch.randn(256, 256), backend=back_end)
     before = resident("VmRSS")
+    on_gpu = torch.cuda.memory_allocated() if back_end != "reference" else 0
+    if back_end != "reference":
+        torch.cuda.reset_peak_memory_stats()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM, as proc(5) tells
     if way == "loader":
         MixedPrecisionLoader(folder, backend=back_end).load(model)
@@ -108,7 +112,11 @@ def child(folder: Path, way: str, back_end: Any, size: tuple[int, int, int]) -> 
                     }
                 )
                 getattr(model, name)[index] = layer
-    return {"peak_bytes": resident("VmHWM") - before, "after_bytes": resident("VmRSS") - before}
+    found = {"peak_bytes": resident("VmHWM") - before, "after_bytes": resident("VmRSS") - before}
+    if back_end != "reference":
+        found["gpu_peak_bytes"] = torch.cuda.max_memory_allocated() - on_gpu
+        found["gpu_after_bytes"] = torch.cuda.memory_allocated() - on_gpu
+    return found
 
 
 def main() -> None:
@@ -147,8 +155,11 @@ def main() -> None:
                 raise SystemExit(done.stderr[-3000:])
             document[way] = json.loads(told[0].removeprefix("RESULT "))
     document["peak_ratio"] = round(document["loader"]["peak_bytes"] / document["all_first"]["peak_bytes"], 3)
-    passing = document["loader"]["peak_bytes"] - document["loader"]["after_bytes"]
-    document["passing_in_largest_layers"] = round(passing / document["largest_layer_bytes"], 2)
+    for where in ("", "gpu_"):
+        if f"{where}peak_bytes" in document["loader"]:
+            passing = document["loader"][f"{where}peak_bytes"] - document["loader"][f"{where}after_bytes"]
+            ratio = round(passing / document["largest_layer_bytes"], 2)
+            document[f"{where}passing_in_largest_layers"] = ratio
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     kind = f"{chosen.back_end}-" if chosen.back_end != "reference" else ""
     target = chosen.output / f"loader-{kind}python{'.'.join(platform.python_version_tuple()[:2])}.json"

@@ -12,10 +12,10 @@ from torch import Tensor
 import compat
 from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.errors import CompatError, SchemeUnavailable
-from compat.quant import reference, worlds
+from compat.quant import worlds
 from compat.quant.adapters import Adapter, Package, candidates, other_releases
-from compat.quant.schemes import Awq, Gptq, Scheme, Unquantized
-from compat.quant.sharding import Shard, cut
+from compat.quant.schemes import Scheme
+from compat.quant.sharding import Shard
 
 Parallel = Literal["column", "row"]
 
@@ -30,11 +30,6 @@ HOLDERS = ("kernel", "fp8_linear", "w8a8_block_fp8_linear")
 """Where a method or its scheme keeps what really computes."""
 
 GPU = "cuda"
-TRIAL_ROWS = (1, 64)
-TRIAL_BOUND = 0.1
-"""The coarsest that is meant so: vllm rounds block FP8 to powers of two, which is 0.05."""
-WEIGHT_ONLY_BOUND = 2e-2
-"""Where activations are not rounded: 6e-3 at most is measured, and 4e-2 where groups are confused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +75,7 @@ def build(wanted: Wanted) -> tuple[Any, Adapter]:
     except CompatError:
         raise
     except Exception as error:  # a foreign class may raise anything; what it says is the reason
-        raise refusal(wanted, version, "unknown", _said(error, wanted.package)) from error
+        raise refusal(wanted, version, "unknown", said(error, wanted.package)) from error
     ran = type(layer.quant_method).__name__
     if ran not in adapter.methods:
         told = f"{adapter.config} gave {ran} instead of {' or '.join(adapter.methods)}"
@@ -106,7 +101,7 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
             own(layer, held)
     except Exception as error:
         version = worlds.installed(wanted.package)
-        raise refusal(wanted, version, "unknown", _said(error, wanted.package)) from error
+        raise refusal(wanted, version, "unknown", said(error, wanted.package)) from error
 
 
 def own(layer: Any, held: Mapping[str, Tensor]) -> None:
@@ -121,47 +116,6 @@ def own(layer: Any, held: Mapping[str, Tensor]) -> None:
             same = now.untyped_storage()._cdata == before.untyped_storage()._cdata  # noqa: SLF001 -- no public way
             if not same:
                 now.data = now.data.clone()
-
-
-def try_out(
-    run: Callable[[Tensor], Tensor], tensors: Mapping[str, Tensor], wanted: Wanted, shard: Shard | None = None
-) -> None:
-    """Insist that a filled layer computes what its scheme says, for one row and for many.
-
-    The kernels differ by the number of rows. A wrong scale, a wrong order or memory that was not written is
-    off by more than the bounds; what a scheme itself rounds is less.
-
-    Args:
-        run: the layer; a rank's part by itself, without what the ranks do together.
-        tensors: those of the whole layer.
-        wanted: the layer.
-        shard: which part of it `run` is.
-
-    Raises:
-        SchemeUnavailable: it does not, or its kernel refuses.
-    """
-    version = worlds.installed(wanted.package)
-    size = (wanted.out_features, wanted.in_features)
-    if shard is not None:
-        tensors, size = cut(wanted.scheme, tensors, size, shard), shard.features(*size)
-    given = {name: tensor.to(wanted.device) for name, tensor in tensors.items()}
-    bias = given.pop("bias", None)
-    if shard is not None and shard.kind == "row":
-        bias = None  # added once, to the sum of the parts
-    bound = WEIGHT_ONLY_BOUND if isinstance(wanted.scheme, Unquantized | Gptq | Awq) else TRIAL_BOUND
-    for rows in TRIAL_ROWS:
-        source = torch.Generator().manual_seed(rows)
-        x = torch.randn(rows, size[1], generator=source).to(wanted.device, wanted.dtype)
-        try:
-            out = run(x)
-        except Exception as error:
-            raise refusal(wanted, version, "unknown", _said(error, wanted.package)) from error
-        right = reference.forward(wanted.scheme, given, x, bias)
-        off = float((out.float() - right).norm() / right.norm().clamp(min=1e-12))
-        if not off <= bound:  # NaN is not
-            part = "" if shard is None else f" (part {shard.rank + 1} of {shard.size}, {shard.kind} parallel)"
-            told = f"its kernel computes something else: with {rows} rows it is off by {off:.2g}{part}"
-            raise refusal(wanted, version, "unknown", [told])
 
 
 def _insist_on_the_same(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -264,14 +218,14 @@ def _layer(wanted: Wanted, config: Any) -> Any:
     )
 
 
-def _said(error: Exception, package: str) -> list[str]:
+def said(error: Exception, package: str) -> list[str]:
     """Return what a foreign error says, and the line of the package that raised it."""
     first = (str(error).strip().splitlines() or [""])[0]
-    said = [f"{type(error).__name__}: {first}" if first else type(error).__name__]
+    told = [f"{type(error).__name__}: {first}" if first else type(error).__name__]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         parts = Path(frame.filename).parts
         if package in parts:
             where = "/".join(parts[len(parts) - 1 - parts[::-1].index(package) :])
-            said.append(f"raised at {where}:{frame.lineno} in {frame.name}")
+            told.append(f"raised at {where}:{frame.lineno} in {frame.name}")
             break
-    return said
+    return told

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module
 
 from compat.errors import UsageError
-from compat.quant import foreign, opaque, packing, reference
+from compat.quant import foreign, opaque, packing, reference, trial
 from compat.quant.foreign import Parallel, Wanted
 from compat.quant.schemes import Scheme, Unquantized
 from compat.quant.sharding import Shard, cut
@@ -130,7 +130,7 @@ class MixedPrecisionLinear(nn.Module):
             foreign.fill(self.inner, tensors, self._wanted)
             bias = None if self._parallel == "row" else self.inner.bias
             run, part = foreign.alone(self.inner, bias), foreign.part(self._wanted)
-            foreign.try_out(run, tensors, self._wanted, part)
+            trial.try_out(run, tensors, self._wanted, part)
         else:
             if self.shard is not None:
                 tensors = cut(self.scheme, tensors, (self.out_features, self.in_features), self.shard)

@@ -1,0 +1,133 @@
+"""How exact vllm's block FP8 is in bfloat16, by the `deep_gemm` it takes: `nox -s bench-gpu -- deep-gemm`.
+
+Needs a GPU and vllm in this environment; beside sglang, vllm takes sglang's `deep_gemm`. Each way runs in a
+process of its own, as the choice is made once. Records of other releases stay in the results file, so that
+one file can hold several environments.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from compat.quant import foreign, packing, reference, trial, worlds
+from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.schemes import Fp8
+
+SHAPES = ((768, 1024), (2048, 4096))
+"""`[N, K]`."""
+ROWS = (1, 16, 64, 512)
+WAYS = {
+    "left": "the first deep_gemm that vllm finds, its scales as it leaves them",
+    "copied": "the same, its scales copied as every layer of this project does",
+    "own": "vllm's own copy of deep_gemm",
+}
+
+
+def child(way: str) -> dict[str, Any]:
+    """Return the errors of one way, relative to float64, and which `deep_gemm` it was.
+
+    Errors are ratios of norms, one list per shape with one entry per number of rows; what is not finite is
+    told as `nan`.
+    """
+    if way == "own":
+        sys.modules.update({"deep_gemm": None})  # type: ignore[dict-item]
+    if way == "left":
+        foreign.own = _nothing
+    trial.try_out = _nothing  # the layer would refuse what is to be seen here
+    scheme = Fp8(granularity="block")
+    errors = []
+    for n, k in SHAPES:
+        tensors = packing.pack(scheme, torch.randn(n, k) / k**0.5, dtype=torch.bfloat16)
+        layer = MixedPrecisionLinear(scheme, k, n, backend="vllm", dtype=torch.bfloat16)
+        layer.load(tensors)
+        given = {name: tensor.cuda() for name, tensor in tensors.items()}
+        found = []
+        for rows in ROWS:
+            x = torch.randn(rows, k, device="cuda").to(torch.bfloat16)
+            right = reference.forward(scheme, given, x, accumulate=torch.float64, quantize_activations=False)
+            off = float((layer(x).double() - right).norm() / right.norm())
+            found.append(round(off, 4) if math.isfinite(off) else "nan")
+        errors.append(found)
+    return {"deep_gemm": taken(), "errors": errors}
+
+
+def _nothing(*_given: Any, **_named: Any) -> None:
+    """Stand in for a step that is left out."""
+
+
+def taken() -> str:
+    """Return which `deep_gemm` vllm has imported, with the version of its distribution."""
+    for module, distribution in (("deep_gemm", "sgl-deep-gemm"), ("vllm.third_party.deep_gemm", "vllm")):
+        if sys.modules.get(module) is not None:
+            return f"{module} of {distribution} {_version(distribution)}"
+    return "none"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "of an unknown version"
+
+
+def records() -> list[dict[str, Any]]:
+    """Return one record per way."""
+    found = []
+    for way, what in WAYS.items():
+        done = subprocess.run(
+            [sys.executable, __file__, "--child", way],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "SGLANG_JIT_DEEPGEMM_PRECOMPILE": "0"},
+        )
+        told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+        entry = {"vllm": worlds.installed("vllm"), "sglang": worlds.installed("sglang"), "way": way}
+        if told:
+            entry |= {"what": what, **json.loads(told[0].removeprefix("RESULT "))}
+        else:
+            entry |= {"what": what, "error": done.stderr.strip()[-1000:]}
+        print(json.dumps(entry), file=sys.stderr, flush=True)
+        found.append(entry)
+    return found
+
+
+def main() -> None:
+    """Measure all ways, and put them into the results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--results", type=Path, default=Path("deep-gemm.json"))
+    parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.child:
+        print("RESULT " + json.dumps(child(chosen.child)))
+        return
+    fresh = records()
+    release = worlds.installed("vllm")
+    before = json.loads(chosen.results.read_text(encoding="utf-8")) if chosen.results.exists() else {}
+    kept = [each for each in before.get("records", []) if each["vllm"] != release]
+    document = {
+        "schema": 1,
+        "command": "bench deep-gemm",
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "device": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "shapes": SHAPES,
+        "rows": ROWS,
+        "records": sorted([*kept, *fresh], key=lambda each: [int(part) for part in each["vllm"].split(".")]),
+    }
+    chosen.results.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
