@@ -22,7 +22,7 @@ from compat.bundle import __main__ as bundle
 from compat.bundle import stream
 from compat.pairs import __main__ as pairs
 from compat.wheels.session import open_session
-from wheelhouse import Index, build_wheel, noise, serving
+from wheelhouse import Index, build_wheel, noise, serving, uv_sees_only
 
 MATRIX = """
 [defaults]
@@ -76,12 +76,7 @@ def see_only(index: Index, folder: Path, patch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "matrix.toml").write_text(MATRIX)
     patch.chdir(folder)
-    patch.setenv("UV_DEFAULT_INDEX", index.simple)
-    patch.setenv("UV_CACHE_DIR", str(folder.parent / "uv"))
-    for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
-        patch.delenv(name, raising=False)
-    patch.setenv("UV_NO_CONFIG", "1")
-    patch.setenv("UV_HTTP_RETRIES", "0")
+    uv_sees_only(index, folder.parent / "uv", patch)
     patch.setattr("compat.wheels.registry.open_session", lambda: open_session(retries=0))
 
 

@@ -17,7 +17,7 @@ from compat.pairs.__main__ import main
 from compat.wheels.registry import Registry
 from compat.wheels.session import open_session
 from compat.wheels.tags import fitting_wheels
-from wheelhouse import Fault, Index, build_wheel, serving
+from wheelhouse import Fault, Index, build_wheel, serving, uv_sees_only
 
 MATRIX = """
 [defaults]
@@ -61,12 +61,7 @@ def project(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> Pa
     folder.mkdir()
     (folder / "matrix.toml").write_text(MATRIX)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-    for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_NO_CONFIG", "1")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    uv_sees_only(index, tmp_path / "uv", monkeypatch)
     monkeypatch.setattr("compat.wheels.registry.open_session", lambda: open_session(retries=0))
     return folder
 

@@ -20,7 +20,7 @@ from compat.pairs.needs import Needs, needs_of
 from compat.pairs.probing import _broken, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
 from compat.releases import SGLANG, VLLM, Pair
-from wheelhouse import Index, build_wheel, serving
+from wheelhouse import Index, build_wheel, serving, uv_sees_only
 
 SGLANG_SOURCE = b"from openai_like import Old\nclass Fp8:\n    def apply(self, x): return x\n"
 VLLM_SOURCE = b"import openai_like\nclass Gptq:\n    def apply(self, x): return x\n"
@@ -72,12 +72,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         publish(index, "vllm", "0.31.0", VLLM_SOURCE, "openai==2.25.0")
         publish(index, "openai", "2.6.1", b"class Old: pass\n", module="openai_like")
         publish(index, "openai", "2.25.0", b"class New: pass\n", module="openai_like")
-        monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-        for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("UV_NO_CONFIG", "1")
-        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+        uv_sees_only(index, tmp_path / "uv", monkeypatch)
         yield index
 
 

@@ -15,7 +15,7 @@ from compat.pairs.needs import Needs, needs_of
 from compat.pairs.solution import Solution
 from compat.pairs.solve import solve
 from compat.releases import SGLANG, VLLM, Pair
-from wheelhouse import Index, Notes, build_wheel, serving
+from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
 
 SGLANG_ASKS = (
     "torch==2.7.1",
@@ -70,12 +70,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         publish(index, "outlines", "0.1.11", "outlines-core==0.1.26")
         for version in ("0.1.26", "0.2.14"):
             publish(index, "outlines_core", version)
-        monkeypatch.setenv("UV_DEFAULT_INDEX", index.simple)
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-        for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("UV_NO_CONFIG", "1")
-        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+        uv_sees_only(index, tmp_path / "uv", monkeypatch)
         yield index
 
 

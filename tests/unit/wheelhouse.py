@@ -13,7 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 
 def metadata(name: str, version: str, *requires: str) -> str:
@@ -197,6 +200,16 @@ class _Server(ThreadingHTTPServer):
         """Be quiet about clients that hang up; tell everything else."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
+
+
+def uv_sees_only(index: Index, cache: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let uv see this index and nothing else, whatever the machine is set up for; its cache starts empty."""
+    patch.setenv("UV_DEFAULT_INDEX", index.simple)
+    patch.setenv("UV_CACHE_DIR", str(cache))
+    for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+        patch.delenv(name, raising=False)
+    patch.setenv("UV_NO_CONFIG", "1")
+    patch.setenv("UV_HTTP_RETRIES", "0")
 
 
 @contextmanager
