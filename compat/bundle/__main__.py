@@ -84,8 +84,17 @@ def _tell(manifest: "Manifest") -> None:
         cli.say(f"left to the runner in whatever version it has: {_some(trusted)}")
     for one in manifest.differing:
         cli.say(f"{one.name}: the runner has {one.provided}, the lock {one.locked}; carried")
+    contested: dict[tuple[str, ...], list[str]] = {}
     for path, names in manifest.contested.items():
-        cli.say(f"{path} is brought by {', '.join(names)}, each in another form; that of {names[0]} is taken")
+        contested.setdefault(tuple(names), []).append(path)
+    for owners, paths in contested.items():
+        more = f" and {len(paths) - 1} more" if paths[1:] else ""
+        taken = "those" if paths[1:] else "that"
+        verb = "are" if paths[1:] else "is"
+        cli.say(
+            f"{paths[0]}{more} {verb} brought by {', '.join(owners)}, each in another form; "
+            f"{taken} of {owners[0]} {verb} taken"
+        )
     for unmet in manifest.unmet:
         has = "nobody has it" if unmet.found is None else f"the runner has {unmet.found}"
         cli.say(f"{unmet.package} asks for {unmet.requirement}; {has}")

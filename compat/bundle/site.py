@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -19,6 +20,8 @@ OWN = re.compile(r"(^|/)__pycache__/|^\.lock$|^\.gitignore$")
 """What uv or Python puts there for itself."""
 SCRIPTS = "scripts that start the Python of the machine where the bundle was made"
 _RECORD = re.compile(r"(?P<stem>[^/]+)\.dist-info/RECORD")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+"""With what a requirement begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,8 @@ class Installed:
     sizes: Mapping[str, int]
     """Path below the site to bytes."""
     contested: Mapping[str, tuple[NormalizedName, ...]]
-    """Files that several packages bring in different forms: the first package's is taken."""
+    """Files that several packages bring in different forms: the first package's is taken. One that requires
+    another stands before it, as pip would install it later; else they are in the order of names."""
 
     def scripts(self) -> list[str]:
         """Return what names an interpreter of this machine in its first line."""
@@ -124,7 +128,7 @@ def _scan(target: Path) -> dict[str, Path]:
 
 
 def _contested(target: Path, files: Mapping[str, Path]) -> dict[str, tuple[NormalizedName, ...]]:
-    """Return the files of which the RECORDs promise different digests, with the packages, sorted."""
+    """Return the files whose RECORDs promise different digests, with the packages: the first is taken."""
     promised: defaultdict[str, dict[NormalizedName, str]] = defaultdict(dict)
     for path, file in files.items():
         record = _RECORD.fullmatch(path)
@@ -133,7 +137,38 @@ def _contested(target: Path, files: Mapping[str, Path]) -> dict[str, tuple[Norma
             for row in csv.reader(io.StringIO(file.read_text(encoding="utf-8"))):
                 if len(row) == 3 and row[1] and (target / row[0]).is_file():
                     promised[row[0]][name] = row[1]
-    return {path: tuple(sorted(by)) for path, by in promised.items() if len(set(by.values())) > 1}
+    several = {path: frozenset(by) for path, by in promised.items() if len(set(by.values())) > 1}
+    owners = frozenset[NormalizedName]().union(*several.values())
+    needs = _needs(target) if owners else {}
+    below = {name: _reached(name, needs) for name in owners}
+    return {
+        path: tuple(sorted(names, key=lambda name: (-len(names & below[name]), name)))
+        for path, names in several.items()
+    }
+
+
+def _needs(target: Path) -> dict[NormalizedName, set[NormalizedName]]:
+    """Return the names that each distribution of a site requires, under whatever condition."""
+    return {
+        canonicalize_name(one.name): {
+            canonicalize_name(found[0]) for text in one.requires or () if (found := _NAME.match(text))
+        }
+        for one in distributions(path=[str(target)])
+    }
+
+
+def _reached(
+    name: NormalizedName, needs: Mapping[NormalizedName, set[NormalizedName]]
+) -> frozenset[NormalizedName]:
+    """Return all that a distribution requires, and what that requires in turn."""
+    found: set[NormalizedName] = set()
+    left = list(needs.get(name, ()))
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.add(one)
+            left += needs.get(one, ())
+    return frozenset(found - {name})
 
 
 def _is_script(path: Path) -> bool:

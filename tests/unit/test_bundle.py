@@ -244,10 +244,30 @@ def test_a_file_of_two_packages_is_always_the_same(
     relock()
     assert run() == errors.CLEAN
     assert manifest()["contested"] == {name: ["numpy", "torch"] for name in names}
-    told = "both0.py is brought by numpy, torch, each in another form; that of numpy is taken\n"
+    told = (
+        "both0.py and 19 more are brought by numpy, torch, each in another form; those of numpy are taken\n"
+    )
     assert told in capsys.readouterr().err
     unpack("there")
     assert {(project / "there/site" / name).read_bytes()[:5] for name in names} == {b"numpy"}
+
+
+def test_a_file_of_a_package_that_lies_on_top_of_another_is_taken(
+    project: Path, index: Index, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As pip leaves it, which installs what is required first: a variant for one CUDA lies over its base."""
+    for package, version, requires in (
+        ("numpy", "2.3.5", ()),
+        ("torch", "2.7.1", ("Numpy>=1; extra == 'x'",)),
+    ):
+        index.projects.pop(package)
+        publish(index, package, version, {"both.py": package.encode()}, *requires)
+    relock()
+    assert run() == errors.CLEAN
+    told = "both.py is brought by torch, numpy, each in another form; that of torch is taken\n"
+    assert told in capsys.readouterr().err
+    unpack("there")
+    assert (project / "there/site/both.py").read_bytes() == b"torch"
 
 
 def test_what_the_runner_has_stays_behind(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
