@@ -1,5 +1,10 @@
-"""The tables of docs/quant.md, from what was measured: `python bench/gpu_table.py`."""
+"""The tables of docs/quant.md, from what was measured: `python bench/gpu_table.py`.
 
+`--merge FILE… --output docs/results/quant-CARD.json` makes one file of what the tests on a GPU have written,
+of several processes and pairs; all have to be of the same card.
+"""
+
+import argparse
 import json
 import statistics
 from collections.abc import Sequence
@@ -17,8 +22,8 @@ REASONS = {
 }
 """What a refusal says, and the note below the table that tells more."""
 
-EARLIER = "*"
-"""Marks what was measured with an earlier state of the tests."""
+CARD = "h200"
+"""What the names of the result files end with."""
 
 Records = Sequence[dict[str, Any]]
 
@@ -64,7 +69,7 @@ def _order(records: Records) -> list[str]:
 
 def _cell(records: Records) -> str:
     ran = [
-        f"`{each['way']}` {max(each['errors'].values()):.1e}{EARLIER if each.get('earlier') else ''}"
+        f"`{each['way']}` {max(each['errors'].values()):.1e}"
         for each in records
         if each["outcome"] == "passed"
     ]
@@ -107,8 +112,8 @@ def above_direct(document: dict[str, Any]) -> list[str]:
 
 def tables() -> list[str]:
     """Return the lines of all tables."""
-    documents = [read(f"bench-gpu-h100-{package}.json") for package in PACKAGES]
-    lines = exactness(read("quant-h100.json"))
+    documents = [read(f"bench-gpu-{CARD}-{package}.json") for package in PACKAGES]
+    lines = exactness(read(f"quant-{CARD}.json"))
     for document in documents:
         lines += ["", *speed(document)]
     return [*lines, "", *(line for document in documents for line in above_direct(document))]
@@ -122,5 +127,40 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(".")))
 
 
+def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
+    """Return one document of several that the tests have written; each record then tells its releases.
+
+    Args:
+        documents: as `--results` of the tests leaves them.
+        date: of the run, `YYYY-MM-DD`.
+
+    Raises:
+        ValueError: they are not of one card, Python and torch.
+    """
+    fields = ("schema", "command", "device", "capability", "python", "torch")
+    heads = {tuple(str(each[field]) for field in fields) for each in documents}
+    if len(heads) != 1:
+        raise ValueError(f"these are not of one machine: {sorted(heads)}")
+    records = [{**record, **each["releases"]} for each in documents for record in each["records"]]
+    records.sort(key=lambda each: (_version(each["sglang"]), each["test"], each.get("seed", 0)))
+    return {**{field: documents[0][field] for field in fields}, "date": date, "records": records}
+
+
+def main() -> None:
+    """Print the tables, or merge."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("--date", help="of the run that is merged, YYYY-MM-DD")
+    parser.add_argument("--output", type=Path)
+    chosen = parser.parse_args()
+    if not chosen.merge:
+        print("\n".join(tables()))
+        return
+    if not (chosen.output and chosen.date):
+        parser.error("--merge needs --output and --date")
+    document = merged([json.loads(path.read_text(encoding="utf-8")) for path in chosen.merge], chosen.date)
+    chosen.output.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print("\n".join(tables()))
+    main()
