@@ -58,10 +58,10 @@ def bench(session: nox.Session) -> None:
 def bench_gpu(session: nox.Session) -> None:
     """Measure the layers on a GPU, in the current environment, which has the packages (`-- --help`).
 
-    `-- deep-gemm`: how exact vllm's block FP8 is, by the `deep_gemm` it takes.
+    `-- block-fp8`: how exact vllm's block FP8 is, by the `deep_gemm` it takes.
     """
-    if session.posargs[:1] == ["deep-gemm"]:
-        session.run("python", "bench/deep_gemm.py", *session.posargs[1:])
+    if session.posargs[:1] == ["block-fp8"]:
+        session.run("python", "bench/block_fp8.py", *session.posargs[1:])
         return
     session.run("python", "bench/gpu.py", *session.posargs)
 

@@ -41,7 +41,8 @@ SCHEMES: tuple[Scheme, ...] = (
     BlockInt8(),
     W8A8Int8(),
 )
-SAMPLES = 7
+SAMPLES = 8
+"""Twice as many as there are things to compare."""
 SAMPLE_SECONDS = 0.008
 """How long one sample lasts: long against the clock, short enough for hundreds of points."""
 
@@ -57,15 +58,21 @@ def sample(call: Callable[[], Any], count: int) -> float:
 
 
 def side_by_side(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median of each; samples take turns, so that drift of the clock falls on all."""
+    """Return the median of each; samples take turns, so that drift of the clock falls on all.
+
+    Each turn begins with another one, and a few calls before a sample do not count: code that has just run
+    is in the processor's caches, which is worth microseconds.
+    """
     counts = {}
     for name, call in calls.items():
         sample(call, 3)
         counts[name] = max(3, min(200, int(SAMPLE_SECONDS * 1e6 / sample(call, 5))))
     seen: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(SAMPLES):
-        for name, call in calls.items():
-            seen[name].append(sample(call, counts[name]))
+    names = list(calls)
+    for turn in range(SAMPLES):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            sample(calls[name], 5)
+            seen[name].append(sample(calls[name], counts[name]))
     return {name: round(float(statistics.median(times)), 2) for name, times in seen.items()}
 
 

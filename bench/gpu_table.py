@@ -1,11 +1,12 @@
 """The tables of docs/quant.md, from what was measured: `python bench/gpu_table.py`.
 
-`--merge FILE… --output docs/results/quant-CARD.json` makes one file of what the tests on a GPU have written,
+`--merge FILE… --output docs/results/quant-h200.json` makes one file of what the tests on a GPU have written,
 of several processes and pairs; all have to be of the same card.
 """
 
 import argparse
 import json
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,11 @@ REASONS = {
 }
 """What a refusal says, and the note below the table that tells more."""
 
-CARD = "h200"
-"""What the names of the result files end with."""
+EXACT = "quant-h200.json"
+DEVICE = {package: f"bench-gpu-h100-{package}.json" for package in PACKAGES}
+"""Of the device's time; the card is another one than that of the rest."""
+HOST = {"sglang": "bench-gpu-h100-sglang.json", "vllm": "bench-gpu-h200-vllm.json"}
+"""Of the host's part."""
 
 Records = Sequence[dict[str, Any]]
 
@@ -112,11 +116,10 @@ def above_direct(document: dict[str, Any]) -> list[str]:
 
 def tables() -> list[str]:
     """Return the lines of all tables."""
-    documents = [read(f"bench-gpu-{CARD}-{package}.json") for package in PACKAGES]
-    lines = exactness(read(f"quant-{CARD}.json"))
-    for document in documents:
-        lines += ["", *speed(document)]
-    return [*lines, "", *(line for document in documents for line in above_direct(document))]
+    lines = exactness(read(EXACT))
+    for package in PACKAGES:
+        lines += ["", *speed(read(DEVICE[package]))]
+    return [*lines, "", *(line for package in PACKAGES for line in above_direct(read(HOST[package])))]
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -130,6 +133,8 @@ def _version(text: str) -> tuple[int, ...]:
 def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
     """Return one document of several that the tests have written; each record then tells its releases.
 
+    Paths in what a package says begin with that package: where it stood is no result.
+
     Args:
         documents: as `--results` of the tests leaves them.
         date: of the run, `YYYY-MM-DD`.
@@ -141,9 +146,18 @@ def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
     heads = {tuple(str(each[field]) for field in fields) for each in documents}
     if len(heads) != 1:
         raise ValueError(f"these are not of one machine: {sorted(heads)}")
-    records = [{**record, **each["releases"]} for each in documents for record in each["records"]]
-    records.sort(key=lambda each: (_version(each["sglang"]), each["test"], each.get("seed", 0)))
+    records: list[dict[str, Any]] = [
+        {**_tidy(record), **each["releases"]} for each in documents for record in each["records"]
+    ]
+    records.sort(key=lambda each: (_version(each["sglang"]), each["test"], each["case"]))
     return {**{field: documents[0][field] for field in fields}, "date": date, "records": records}
+
+
+def _tidy(record: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(record)
+    found: dict[str, Any] = json.loads(re.sub(r"/[^\s\"]*?/(?=(?:sglang|vllm|torch)/)", "", text))
+    test, _, case = found["test"].removeprefix("test_").partition("[")
+    return {**found, "test": test, "case": case.removesuffix("]")}
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def child(folder: Path, way: str, back_end: Any, size: tuple[int, int, int]) -> 
     if back_end != "reference":
         torch.cuda.reset_peak_memory_stats()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM, as proc(5) tells
+    start = time.perf_counter()
     if way == "loader":
         MixedPrecisionLoader(folder, backend=back_end).load(model)
     else:
@@ -101,18 +103,17 @@ def child(folder: Path, way: str, back_end: Any, size: tuple[int, int, int]) -> 
         for shard in sorted(folder.glob("*.safetensors")):
             everything.update({name: each.clone() for name, each in load_file(shard).items()})
         for name, scheme in SCHEMES.items():
+            print(f"{way}: {name} after {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
             for index in range(rounds):
                 layer = MixedPrecisionLinear(scheme, k, n, backend=back_end)
-                start = f"{name}.{index}."
+                head = f"{name}.{index}."
                 layer.load(
-                    {
-                        key.removeprefix(start): each
-                        for key, each in everything.items()
-                        if key.startswith(start)
-                    }
+                    {key.removeprefix(head): each for key, each in everything.items() if key.startswith(head)}
                 )
                 getattr(model, name)[index] = layer
+    seconds = round(time.perf_counter() - start, 1)
     found = {"peak_bytes": resident("VmHWM") - before, "after_bytes": resident("VmRSS") - before}
+    print(f"{way}: {seconds} s", file=sys.stderr, flush=True)
     if back_end != "reference":
         found["gpu_peak_bytes"] = torch.cuda.max_memory_allocated() - on_gpu
         found["gpu_after_bytes"] = torch.cuda.memory_allocated() - on_gpu
@@ -149,10 +150,10 @@ def main() -> None:
         for way in ("loader", "all_first"):
             command = [sys.executable, __file__, "--child", way, made, "--back-end", chosen.back_end]
             command += ["--rounds", str(chosen.rounds), "--shape", *map(str, chosen.shape)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
             if not told:
-                raise SystemExit(done.stderr[-3000:])
+                raise SystemExit(f"{way}: no result, exit status {done.returncode}")
             document[way] = json.loads(told[0].removeprefix("RESULT "))
     document["peak_ratio"] = round(document["loader"]["peak_bytes"] / document["all_first"]["peak_bytes"], 3)
     for where in ("", "gpu_"):

@@ -1,4 +1,4 @@
-"""How exact vllm's block FP8 is in bfloat16, by the `deep_gemm` it takes: `nox -s bench-gpu -- deep-gemm`.
+"""How exact vllm's block FP8 is in bfloat16, by the `deep_gemm` it takes: `nox -s bench-gpu -- block-fp8`.
 
 Needs a GPU and vllm in this environment; beside sglang, vllm takes sglang's `deep_gemm`. Each way runs in a
 process of its own, as the choice is made once. Records of other releases stay in the results file, so that
@@ -106,7 +106,7 @@ def records() -> list[dict[str, Any]]:
 def main() -> None:
     """Measure all ways, and put them into the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--results", type=Path, default=Path("deep-gemm.json"))
+    parser.add_argument("--results", type=Path, default=Path("block-fp8.json"))
     parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
@@ -118,7 +118,7 @@ def main() -> None:
     kept = [each for each in before.get("records", []) if each["vllm"] != release]
     document = {
         "schema": 1,
-        "command": "bench deep-gemm",
+        "command": "bench block-fp8",
         "date": datetime.now(timezone.utc).date().isoformat(),
         "device": torch.cuda.get_device_name(),
         "torch": torch.__version__,
