@@ -8,7 +8,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from compat import errors
 from compat.diagnoses import Diagnosis, Fix
-from compat.doctor import gpu, leftovers, requirements
+from compat.doctor import gpu, kernels, leftovers, requirements
 from compat.doctor.child import Asker
 from compat.doctor.examined import Examined, examine
 from compat.doctor.imports import Looked, look, world_of
@@ -65,8 +65,9 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
     compiled = native(examined, asker)
     unmet = requirements.violations(examined)
     findings = [*leftovers.leftovers(examined), *_python(examined), *gpu.gpu(examined, wanted=orders.gpu)]
-    findings += compiled.findings
-    notes = list(compiled.notes)
+    runs = kernels.kernels(examined)
+    findings += [*compiled.findings, *runs.findings]
+    notes = [*compiled.notes, *runs.notes]
     looked: Looked | None = None
     found: tuple[Root, ...] = ()
     if orders.imports:

@@ -48,6 +48,24 @@ def read(path: Path) -> Library:
         raise IntegrityError(f"{path}: no shared library that can be read ({error})") from None
 
 
+def places(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return where those of the named sections begin that a shared library has, and how many bytes they take.
+
+    Raises:
+        IntegrityError: it is none, or damaged.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.construct import ConstructError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with path.open("rb") as stream:
+            found = [ELFFile(stream).get_section_by_name(name) for name in names]
+            return [(each["sh_offset"], each["sh_size"]) for each in found if each is not None]
+    except (ELFError, ConstructError, OSError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"{path}: no shared library that can be read ({error})") from None
+
+
 def _search(tags: Sequence[Any], origin: Path) -> Iterator[Path]:
     for tag in tags:
         for name in ("runpath", "rpath"):

@@ -20,13 +20,24 @@ TOPS = (*dict.fromkeys(IMPORT_NAMES.values()), "torch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A GPU."""
+
+    name: str
+    capability: tuple[int, int]
+    """Its compute capability, `(major, minor)`."""
+
+    def __str__(self) -> str:
+        return f"{self.name} (compute capability {self.capability[0]}.{self.capability[1]})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
     """What the CUDA driver says."""
 
     version: str = ""
     """The CUDA version that it supports, `X.Y`."""
-    devices: tuple[str, ...] = ()
-    """Each as `name (compute capability X.Y)`."""
+    devices: tuple[Device, ...] = ()
     problem: str = ""
     """Why there is none."""
 
@@ -127,7 +138,9 @@ def _driver(asker: Asker) -> Driver:
         return Driver(problem=str(error))
     if "error" in told:
         return Driver(problem=told["error"])
-    devices = tuple(f"{each['name']} (compute capability {each['capability']})" for each in told["devices"])
+    devices = tuple(
+        Device(name=each["name"], capability=(each["major"], each["minor"])) for each in told["devices"]
+    )
     return Driver(version=told["version"], devices=devices, problem="" if devices else "it lists no device")
 
 

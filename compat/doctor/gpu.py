@@ -28,7 +28,7 @@ def describe(examined: Examined) -> str:
     """Return driver and devices in one line."""
     driver = examined.driver
     if driver.devices:
-        return f"{', '.join(driver.devices)}; driver for CUDA {driver.version}"
+        return f"{', '.join(map(str, driver.devices))}; driver for CUDA {driver.version}"
     return f"none: {driver.problem}"
 
 

@@ -51,7 +51,7 @@ def as_json(checkup: Checkup) -> str:
         releases=examined.releases,
         torch={"version": examined.packages.version("torch"), "cuda": built_for(examined)},
         gpu={
-            "devices": list(examined.driver.devices),
+            "devices": [str(device) for device in examined.driver.devices],
             "driver": examined.driver.version or None,
             "problem": examined.driver.problem or None,
         },

@@ -89,7 +89,7 @@ def driver() -> dict[str, Any]:
     return {"version": version, "devices": [device(cuda, at) for at in range(number.value)]}
 
 
-def device(cuda: ctypes.CDLL, at: int) -> dict[str, str]:
+def device(cuda: ctypes.CDLL, at: int) -> dict[str, Any]:
     """Return name and compute capability of a device."""
     handle, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     name = ctypes.create_string_buffer(256)
@@ -97,7 +97,7 @@ def device(cuda: ctypes.CDLL, at: int) -> dict[str, str]:
     cuda.cuDeviceGetName(name, len(name), handle)
     cuda.cuDeviceGetAttribute(ctypes.byref(major), COMPUTE_CAPABILITY_MAJOR, handle)
     cuda.cuDeviceGetAttribute(ctypes.byref(minor), COMPUTE_CAPABILITY_MINOR, handle)
-    return {"name": name.value.decode("utf-8", "replace"), "capability": f"{major.value}.{minor.value}"}
+    return {"name": name.value.decode("utf-8", "replace"), "major": major.value, "minor": minor.value}
 
 
 def loadable(names: list[str]) -> dict[str, str]:

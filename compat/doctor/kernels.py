@@ -1,0 +1,98 @@
+"""Compiled code against the GPUs that are there: is there any that they run?"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from compat.diagnoses import Diagnosis, Fix
+from compat.doctor.examined import Device, Examined, kernel
+from compat.doctor.fatbin import Code, code
+from compat.doctor.requirements import closure
+from compat.errors import IntegrityError
+from compat.releases import IMPORT_NAMES
+
+SHOWN = 3
+"""Files that are told of a long list."""
+
+Compiled = Mapping[Path, frozenset[Code]]
+"""Shared libraries that hold code for GPUs, and for which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernels:
+    """What the code for GPUs says."""
+
+    findings: tuple[Diagnosis, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def kernels(examined: Examined) -> Kernels:
+    """Check torch, the covered packages and what else they need that is built on torch, if there is a GPU.
+
+    It is a finding when a GPU runs nothing of all that torch, a covered package or sglang's kernels have; a
+    single file that it does not run is a note, since some are for one kind of GPU only.
+    """
+    findings: list[Diagnosis] = []
+    notes: list[str] = []
+    if not examined.driver.devices:
+        return Kernels()
+    needed = {"torch", *examined.releases, *filter(None, [kernel(examined)])}
+    for name in dict.fromkeys(["torch", *closure(examined)]):
+        if name not in needed and not any(each.name == "torch" for each in examined.requires(name)):
+            continue
+        compiled, unread = _read(examined.files(name))
+        notes += unread
+        for gpu in dict.fromkeys(examined.driver.devices):
+            idle = [path for path, found in compiled.items() if not _runs(found, gpu)]
+            if idle and len(idle) == len(compiled) and name in needed:
+                findings.append(_nothing(examined, name, compiled, gpu))
+            elif idle:
+                told = _listed(sorted(path.name for path in idle))
+                notes.append(f"{told} of {name}: no code for {gpu}; that is for other GPUs")
+    return Kernels(findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
+
+
+def _read(files: Iterable[Path]) -> tuple[Compiled, list[str]]:
+    """Return the libraries with code for GPUs, and what could not be read."""
+    found: dict[Path, frozenset[Code]] = {}
+    notes = []
+    for path in files:
+        if path.suffix == ".so" and path.is_file():
+            try:
+                found[path] = code(path)
+            except IntegrityError as error:
+                notes.append(str(error))
+    return {path: held for path, held in found.items() if held}, notes
+
+
+def _runs(held: frozenset[Code], gpu: Device) -> bool:
+    return any(each.runs_on(gpu.capability) for each in held)
+
+
+def _nothing(examined: Examined, name: str, compiled: Compiled, gpu: Device) -> Diagnosis:
+    """Return the finding that a distribution has nothing for a GPU."""
+    version = examined.packages.version(name)
+    held = sorted({str(each) for found in compiled.values() for each in found})
+    files = _listed(sorted(path.name for path in compiled))
+    verb = "has" if len(compiled) == 1 else "have"
+    wanted = ".".join(map(str, gpu.capability))
+    return Diagnosis(
+        cause="abi_mismatch",
+        package=name,
+        version=version,
+        module=IMPORT_NAMES.get(name, name),  # beside another finding of this cause
+        evidence=(
+            f"{files} of {name} {version} {verb} code for {', '.join(held)}; the GPU is {gpu}",
+            "its kernels end with “no kernel image is available for execution on the device”",
+        ),
+        fix=Fix(
+            kind="install",
+            text=f"install a build of {name} for compute capability {wanted}, or build it on this machine",
+        ),
+    )
+
+
+def _listed(names: list[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    rest = f" and {len(unique) - SHOWN} more" if len(unique) > SHOWN else ""
+    return ", ".join(unique[:SHOWN]) + rest
