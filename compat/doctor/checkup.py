@@ -67,7 +67,7 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
     findings = [*leftovers.leftovers(examined), *_python(examined), *gpu.gpu(examined, wanted=orders.gpu)]
     runs = kernels.kernels(examined)
     findings += [*compiled.findings, *runs.findings]
-    notes = [*compiled.notes, *runs.notes]
+    notes = [*compiled.notes, *runs.notes, *leftovers.hidden_versions(examined)]
     looked: Looked | None = None
     found: tuple[Root, ...] = ()
     if orders.imports:

@@ -19,20 +19,33 @@ def leftovers(examined: Examined) -> tuple[Diagnosis, ...]:
     return (*_twice(examined), *_both_kernels(examined), *_half(examined), *_hidden(examined))
 
 
+def hidden_versions(examined: Examined) -> tuple[str, ...]:
+    """Return what is to be said of distributions that a later folder of the path has in another version.
+
+    The first on the path is imported, as is meant where one folder lies over another; what it violates is
+    told anyway.
+    """
+    found = []
+    for name, versions in _several(examined):
+        first, *others = versions
+        if not _in_one_folder(versions) and not _matters(name, examined):
+            hidden = [f"{version} in {folder}" for version, folder in others if version != first[0]]
+            if hidden:
+                found.append(f"{name} {first[0]} in {first[1]} hides {' and '.join(hidden)}")
+    return tuple(found)
+
+
 def _twice(examined: Examined) -> Iterator[Diagnosis]:
-    """Yield the distributions that are installed in two versions: one was not removed when the other came."""
-    for name in closure(examined):
-        folders = examined.metadata.get(canonicalize_name(name), ())
-        if len(folders) < 2:
-            continue
-        versions = [folder.stem.partition("-")[2] for folder in folders]
-        if len({folder.parent for folder in folders}) == 1:
-            what = f"{name} is recorded twice in one folder: {' and '.join(versions)}"
-        else:
-            listed = " and ".join(
-                f"{version} in {folder.parent}" for version, folder in zip(versions, folders, strict=True)
-            )
+    """Yield what is recorded twice in one folder, its files mixed, and packages that hide themselves."""
+    for name, versions in _several(examined):
+        numbers = [version for version, _ in versions]
+        if _in_one_folder(versions):
+            what = f"{name} is recorded twice in one folder: {' and '.join(numbers)}"
+        elif _matters(name, examined) and len(set(numbers)) > 1:
+            listed = " and ".join(f"{version} in {folder}" for version, folder in versions)
             what = f"{name} is installed twice: {listed}"
+        else:
+            continue
         yield Diagnosis(
             cause="shadowed_module",
             package=name,
@@ -44,6 +57,22 @@ def _twice(examined: Examined) -> Iterator[Diagnosis]:
                 command=f"pip uninstall -y {name} {name}",
             ),
         )
+
+
+def _several(examined: Examined) -> Iterator[tuple[str, list[tuple[str, Path]]]]:
+    """Yield the distributions with several records: version and folder of each, in the order of the path."""
+    for name in closure(examined):
+        folders = examined.metadata.get(canonicalize_name(name), ())
+        if len(folders) > 1:
+            yield name, [(folder.stem.partition("-")[2], folder.parent) for folder in folders]
+
+
+def _in_one_folder(versions: list[tuple[str, Path]]) -> bool:
+    return len({folder for _, folder in versions}) < len(versions)
+
+
+def _matters(name: str, examined: Examined) -> bool:
+    return name in examined.releases or name in KERNELS or name == "torch"
 
 
 def _both_kernels(examined: Examined) -> Iterator[Diagnosis]:

@@ -28,6 +28,9 @@ TORCH_SYMBOL = re.compile(
 )
 """The mangled names that only torch defines: those of its namespaces, and its C interface."""
 
+_FOR_TORCH = re.compile(r"torch_?(\d)\.?(\d{1,2})(?!\d)")
+"""In the name of a file: one of several variants, for this torch (torch-c-dlpack-ext has one for each)."""
+
 DRIVER = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid")
 """Libraries of NVIDIA's driver: where they are missing, that is no fault of the packages."""
 
@@ -61,7 +64,11 @@ def native(examined: Examined, asker: Asker) -> Native:
             [path for path in (torch / name for name in TORCH_LIBRARIES) if path.is_file()]
         ) as exports:
             for name, group in libraries.items():
-                linked = [each for each in group if any("torch" in needed for needed in each.needed)]
+                linked = [
+                    each
+                    for each in group
+                    if any("torch" in needed for needed in each.needed) and not _for_another(each, examined)
+                ]
                 checked += len(linked)
                 missing = {each.path: gone for each in linked if (gone := _missing(each, exports))}
                 if missing:
@@ -98,6 +105,13 @@ def _missing(library: Library, exports: Exports) -> list[str]:
     return [
         symbol for symbol in library.undefined if TORCH_SYMBOL.match(symbol) and not exports.define(symbol)
     ]
+
+
+def _for_another(library: Library, examined: Examined) -> bool:
+    """Tell whether the name of a library says that it is a variant for another torch, which nothing loads."""
+    named = _FOR_TORCH.search(library.path.name)
+    torch = examined.packages.version("torch") or ""
+    return named is not None and torch.split(".")[:2] != [named[1], named[2]]
 
 
 def _torch_folder(examined: Examined) -> Path | None:

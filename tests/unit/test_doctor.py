@@ -263,6 +263,42 @@ def test_an_extension_built_for_another_torch_is_told(env: Env, doctor: Doctor) 
     assert finding["fix"]["command"] == "pip install 'torch==2.6.0'"
 
 
+def test_a_variant_for_another_torch_is_not_held_against_this_one(env: Env, doctor: Doctor) -> None:
+    """Its name says which torch it is for, and only the one for the torch that is there is loaded."""
+    lib = compiled(env.site / "torch/lib", "libtorch_cpu.so", TORCH)
+    env.add("torch", "2.11.0", {"torch/__init__.py": ""})
+    env.add("vllm", "99.0", BASE, requires=["addon"])
+    env.add("addon", "1.0", {}, requires=["torch"])
+    with (env.site / "addon-1.0.dist-info/RECORD").open("a") as record:
+        for name in ("libaddon_torch24-cpu.so", "libaddon_torch2.9.so", "libaddon_torch211-cpu.so"):
+            compiled(env.site / "addon", name, EXTENSION, str(lib))
+            record.write(f"addon/{name},,\n")
+    _, document = doctor("--no-imports")
+    (finding,) = document["findings"]
+    assert finding["cause"] == "abi_mismatch"
+    assert finding["evidence"][0].startswith("libaddon_torch211-cpu.so of addon 1.0: torch 2.11.0 does not")
+
+
+@pytest.mark.parametrize(("version", "findings"), [("98.0", 1), ("99.0", 0)])
+def test_folders_that_lie_over_one_another_are_no_finding_but_for_the_packages(
+    env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch, version: str, findings: int
+) -> None:
+    """The first on the path counts, as where a bundle lies over what a machine has."""
+    over = env.site.parent / "over"
+    env.add("vllm", "99.0", BASE, requires=["helper", "same"])
+    for name, below, above in (("helper", "1.0", "2.0"), ("same", "1.0", "1.0")):
+        env.add(name, below)
+        distribution(over, name, above)
+    distribution(over, "vllm", version, BASE, requires=["helper", "same"])
+    monkeypatch.setenv("PYTHONPATH", str(over))
+    _, document = doctor("--no-imports")
+    assert document["notes"] == [f"helper 2.0 in {over} hides 1.0 in {env.site}"]
+    assert [each["package"] for each in document["findings"]] == ["vllm"] * findings
+    assert "installed twice: 98.0 in" in " ".join(str(each["evidence"]) for each in document["findings"]) or (
+        not findings
+    )
+
+
 def test_the_same_torch_of_another_name_is_a_note(env: Env, doctor: Doctor) -> None:
     lib = compiled(env.site / "torch/lib", "libtorch_cpu.so", TORCH)
     env.add("torch", "2.7.1", {"torch/__init__.py": ""})
