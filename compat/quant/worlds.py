@@ -7,18 +7,19 @@ has a dtype, and its groups. What a program has set up already is used as it is.
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache, lru_cache
+from functools import lru_cache, wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
 
 import compat
 from compat.quant.adapters import Package
 
+_Given = ParamSpec("_Given")
 _process = ExitStack()
 """What stays entered until the process ends."""
 
@@ -73,7 +74,31 @@ def place(package: Package) -> tuple[int, int]:
     return rank, size
 
 
-@cache
+def once(setup: Callable[_Given, None]) -> Callable[_Given, None]:
+    """Return a function that sets something up once, and raises again what it raised the first time.
+
+    A package that failed half-way refuses to be set up again, with an error that says nothing of the cause.
+    """
+    failed: dict[tuple[Any, ...], Exception | None] = {}
+
+    @wraps(setup)
+    def only(*given: _Given.args, **named: _Given.kwargs) -> None:
+        key = (*given, *named.items())
+        if key not in failed:
+            failed[key] = None
+            try:
+                setup(*given, **named)
+            except Exception as error:
+                failed[key] = error
+                raise
+        before = failed[key]
+        if before is not None:
+            raise before
+
+    return only
+
+
+@once
 def _ready(package: Package, device_type: str) -> None:
     if package == "sglang":
         _sglang_arguments()
