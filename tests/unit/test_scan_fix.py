@@ -100,6 +100,12 @@ def test_only_what_moved_leaves_its_statement(fix: Fix) -> None:
     assert "from vllm import LLM" in changed
 
 
+def test_a_private_name_that_moved_is_changed_as_well(fix: Fix) -> None:
+    """That it is private there too is a note, and no reason to leave the file as it is."""
+    changed = fix("from vllm.utils import _generate_random_fp8\n", "0.23.0")
+    assert changed == "from vllm.utils.torch_utils import _generate_random_fp8\n"
+
+
 def test_for_a_range_the_alternatives_are_tried_in_turn(fix: Fix) -> None:
     changed = fix(
         f"""

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from compat import cli, errors
@@ -81,7 +81,7 @@ def _changed(  # noqa: PLR0917 -- one file's share of `run`
     """Return the new content of a file, or why it is left alone."""
     from compat.scan.fix.rewrite import NotChanged, rewritten
 
-    known = Counter((each.rule, each.statement) for each in check(path, before))
+    known = _breaking(check(path, before))
     guards: list[Guard] = [_in_turn]
     if any(edit.since for edit in edits):
         guards.insert(0, habits.of(before))
@@ -92,11 +92,16 @@ def _changed(  # noqa: PLR0917 -- one file's share of `run`
             tree_of(after)
         except (NotChanged, SyntaxError, ValueError, RecursionError) as error:
             return str(error)
-        left = Counter((each.rule, each.statement) for each in check(path, after))
+        left = _breaking(check(path, after))
         worse = next((statement for (rule, statement), n in left.items() if n > known[rule, statement]), "")
         if not worse:
             return after
     return f"what would be written breaks as well: {worse}"
+
+
+def _breaking(findings: Iterable[Finding]) -> Counter[tuple[str, str]]:
+    """Return rule and statement of what breaks; that a name is private, as it was before, breaks nothing."""
+    return Counter((each.rule, each.statement) for each in findings if each.level != "note")
 
 
 def _in_turn(_: Edit) -> None:
