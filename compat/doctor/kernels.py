@@ -72,7 +72,7 @@ def _runs(held: frozenset[Code], gpu: Device) -> bool:
 def _nothing(examined: Examined, name: str, compiled: Compiled, gpu: Device) -> Diagnosis:
     """Return the finding that a distribution has nothing for a GPU."""
     version = examined.packages.version(name)
-    held = sorted({str(each) for found in compiled.values() for each in found})
+    held = map(str, sorted(frozenset[Code]().union(*compiled.values())))
     files = _listed(sorted(path.name for path in compiled))
     verb = "has" if len(compiled) == 1 else "have"
     wanted = ".".join(map(str, gpu.capability))
