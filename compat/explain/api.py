@@ -96,10 +96,13 @@ def explain(
 def diagnose(case: Case) -> tuple[Diagnosis, ...]:
     """Return the causes of all failures of a case; lines without a traceback count when nothing else does."""
     report = case.report
-    # With a whole traceback at hand, a warning about an import that was guarded is not what ended the run.
+    # With a traceback at hand, a warning about an import that was guarded is not what ended the run, unless
+    # all tracebacks have lost their ends and nothing else tells.
+    others = [each for each in report.mentions if not report.failures or not _guarded(each)]
     whole = any(failure.chain[-1].kind for failure in report.failures)
-    others = [each for each in report.mentions if not whole or not _guarded(each)]
-    for failures, rules in ((report.failures, RULES), (others, RULES), (report.failures, LAST)):
+    warned = [] if whole else report.mentions
+    stages = (report.failures, RULES), (others, RULES), (warned, RULES), (report.failures, LAST)
+    for failures, rules in stages:
         found = _distinct(each for failure in _some(failures) for each in _of_failure(failure, case, rules))
         if found:
             return found

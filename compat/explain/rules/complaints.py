@@ -34,10 +34,14 @@ _MINIMUM = re.compile(
     r"\b([\w.-]{1,80}) is installed with version (\d[\w.+!]{0,40}), "
     r"which is less than the minimum required version (\d[\w.+!]{0,40}\w)"
 )
-_SIZES = re.compile(r"Expected (\d{1,6}) from C header, got (\d{1,6})")
+_SIZES = re.compile(
+    r"Expected (\d{1,6}) from C header, got (\d{1,6})"
+    r"|version 0x([0-9a-f]{1,12}) but this version of numpy is 0x([0-9a-f]{1,12})"
+)
 _NUMPY = re.compile(
     r"compiled using NumPy 1\.x|_ARRAY_API not found|numpy\.dtype size changed|numpy\.ufunc size changed"
-    r"|numpy\.core\.multiarray failed to import"
+    r"|numpy\.core\.(?:multiarray|_multiarray_umath|umath) failed to import"
+    r"|compiled against (?:ABI|API) version 0x\w{1,12} but this version of numpy is 0x\w{1,12}"
 )
 
 
@@ -106,7 +110,8 @@ def numpy(raised: Raised, case: Case) -> Diagnosis | None:
     if broken:
         return of_demand(broken[0], broken[1], (raised.line,), None)
     sizes = _SIZES.search(raised.text)
-    newer = sizes is not None and int(sizes[1]) > int(sizes[2])
+    built, here = (group for group in sizes.groups() if group) if sizes else ("0", "0")
+    newer = int(built, 16) > int(here, 16)
     return Diagnosis(
         cause="abi_mismatch",
         package="numpy",
