@@ -10,7 +10,17 @@ from compat.explain.failure import Failure, Raised
 from compat.explain.history import History
 from compat.explain.locate import locate
 from compat.explain.messages import imported
-from compat.explain.rules import binaries, guarded, names, packages, requirements, surroundings
+from compat.explain.rules import (
+    askers,
+    binaries,
+    complaints,
+    guarded,
+    names,
+    packages,
+    requirements,
+    surroundings,
+    unbuilt,
+)
 from compat.explain.stream import Report, read
 from compat.index.reader import Index
 from compat.installed import Environment
@@ -20,15 +30,17 @@ Rule = Callable[[Raised, Case], Diagnosis | None]
 
 RULES: tuple[Rule, ...] = (
     surroundings.shadowed,
+    unbuilt.unbuilt,
     surroundings.circular,
-    requirements.said,
-    requirements.numpy,
+    complaints.said,
+    packages.told,
+    complaints.numpy,
     names.missing_name,
     names.unloaded,
     binaries.undefined_symbol,
     binaries.missing_library,
     binaries.device_code,
-    binaries.missing_operator,
+    unbuilt.missing_operator,
     guarded.conditional,
     guarded.undefined,
     guarded.placeholder,
@@ -40,10 +52,12 @@ RULES: tuple[Rule, ...] = (
     packages.package_missing,
     requirements.python,
     requirements.third_party,
+    askers.asked_by_a_release,
     packages.advised,
-    names.broken_off,
 )
 """In the order in which they are asked: the first that knows the cause ends the search."""
+LAST: tuple[Rule, ...] = (names.broken_off,)
+"""Asked when no line of the log tells anything to the others."""
 MOST = 60
 """Failures of one log that are looked into."""
 PRELIMINARY = ("package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated")
@@ -82,12 +96,17 @@ def explain(
 def diagnose(case: Case) -> tuple[Diagnosis, ...]:
     """Return the causes of all failures of a case; lines without a traceback count when nothing else does."""
     report = case.report
-    found = _distinct(each for failure in _some(report.failures) for each in _of_failure(failure, case))
-    if not found:
-        # With a traceback at hand, a warning about an import that was guarded is not what ended the run.
-        others = [each for each in report.mentions if not report.failures or not _guarded(each)]
-        found = _distinct(each for failure in _some(others) for each in _of_failure(failure, case))
-    return found or (unknown(report),)
+    # With a traceback at hand, a warning about an import that was guarded is not what ended the run, unless
+    # all tracebacks have lost their ends and nothing else tells.
+    others = [each for each in report.mentions if not report.failures or not _guarded(each)]
+    whole = any(failure.chain[-1].kind for failure in report.failures)
+    warned = [] if whole else report.mentions
+    stages = (report.failures, RULES), (others, RULES), (warned, RULES), (report.failures, LAST)
+    for failures, rules in stages:
+        found = _distinct(each for failure in _some(failures) for each in _of_failure(failure, case, rules))
+        if found:
+            return found
+    return (unknown(report),)
 
 
 def unknown(report: Report) -> Diagnosis:
@@ -105,10 +124,10 @@ def unknown(report: Report) -> Diagnosis:
     )
 
 
-def _of_failure(failure: Failure, case: Case) -> Iterator[Diagnosis]:
+def _of_failure(failure: Failure, case: Case, rules: tuple[Rule, ...]) -> Iterator[Diagnosis]:
     """Yield the cause of a failure: what is known of its earliest exception, else of the next one."""
     for raised in failure.chain:
-        for rule in RULES:
+        for rule in rules:
             found = rule(raised, case)
             if found is not None:
                 yield found
@@ -118,14 +137,17 @@ def _of_failure(failure: Failure, case: Case) -> Iterator[Diagnosis]:
 
 def _asked_first(raised: Raised, found: Diagnosis, case: Case) -> Iterator[Diagnosis]:
     """Yield what else is wrong with the user's own import, which failed before it came to that."""
-    own = next((frame for frame in raised.frames if not foreign(frame) and imported(frame.source)), None)
+    users = (frame for frame in raised.frames if not foreign(frame) and case.module(frame) is None)
+    own = next((frame for frame in users if imported(frame.source)), None)
     asked = imported(own.source) if own is not None else None
     if asked is None or own is raised.frames[-1] or found.cause not in PRELIMINARY:
         return
     package = case.owner(asked.module)
+    if package is None or case.position(package) is None:
+        return  # of a release that is only assumed, nothing is known to be wrong
     for name in asked.names or ("",):
         line = f"asked for in the first place: `{own.source}`" if own else ""
-        other = locate(case, package, asked.module, name, evidence=(line,)) if package else None
+        other = locate(case, package, asked.module, name, evidence=(line,))
         if other is not None:
             yield other
 

@@ -21,6 +21,9 @@ MOST_MODULES = 200
 """Modules of tracebacks by which a release is looked for."""
 
 
+_SPEAKS = "the text speaks of"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """The version of a distribution, and how it is known."""
@@ -60,7 +63,12 @@ class Case:
         if version:
             return Known(version=version, source="installed here")
         claim = self.report.facts.claims.get(distribution)
-        return Known(version=claim[0], source=f"the text speaks of “{claim[1]}”") if claim else None
+        return Known(version=claim[0], source=f"{_SPEAKS} “{claim[1]}”") if claim else None
+
+    def claimed(self, package: str) -> bool:
+        """Return whether a release is known from nothing but what a person says of it."""
+        known = self.known(package)
+        return known is not None and known.source.startswith(_SPEAKS)
 
     @cached_property
     def fits(self) -> bool:
@@ -122,6 +130,11 @@ class Case:
         modules = (indexed_module(frame.path, self.index) for frame in frames)
         return tuple(dict.fromkeys(module for module in modules if module))[:MOST_MODULES]
 
+    @property
+    def inside(self) -> bool:
+        """Whether a traceback has been in the modules of an indexed package."""
+        return bool(self._modules)
+
     @cached_property
     def involved(self) -> frozenset[str]:
         """The distributions in whose files a traceback has been."""
@@ -157,6 +170,41 @@ class Case:
                 if found:
                     return found
         return None
+
+    def top(self, distribution: str) -> str:
+        """Return the import name of a distribution, as far as it is known."""
+        return IMPORT_NAMES.get(distribution, distribution.removesuffix("-python").replace("-", "_"))
+
+    def seen(self, top: str) -> bool:
+        """Return whether an installed file of an import name shows in a traceback or its messages."""
+        installed = re.compile(rf"(?:site|dist)-packages/{re.escape(top)}[/.]")
+        return any(
+            installed.search(raised.text) or any(installed.search(frame.path) for frame in raised.frames)
+            for failure in self.report.failures
+            for raised in failure.chain
+        )
+
+    def compiled(self, module: str, package: str, at: int | None) -> bool:
+        """Return whether a module is an extension in a release; without one, whether it is in any."""
+        places = range(len(self.index.versions(package))) if at is None else (at,)
+        rows = (self.index.module(module, package, place) for place in places)
+        return any(row is not None and row.form == "extension" for row in rows)
+
+    @cached_property
+    def _extensions(self) -> dict[str, set[str]]:
+        """The last parts of the names of extensions, with the import names below which they lie."""
+        found: dict[str, set[str]] = {}
+        for package in self.index.packages:
+            for span in self.index.spans(package):
+                if span.form == "extension":
+                    top, _, rest = span.module.partition(".")
+                    found.setdefault(rest.rpartition(".")[2], set()).add(top)
+        return found
+
+    def top_with_extension(self, stem: str) -> str | None:
+        """Return the import name below which an extension is called so, if there is just one."""
+        tops = self._extensions.get(stem, set())
+        return next(iter(tops)) if len(tops) == 1 else None
 
     def owner(self, module: str) -> str | None:
         """Return the indexed package that a module belongs to; of several, the one of which most is known."""

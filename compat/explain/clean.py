@@ -12,6 +12,8 @@ LONGEST = 8_000
 """Characters of a line that are read; no line of a traceback is longer."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_QUOTATION = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+"""What word processors and chat programs make of quotation marks."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff\u200b]+")
 
 _TAG = re.compile(
@@ -48,6 +50,8 @@ class Line(NamedTuple):
     """Which process wrote it, when a prefix tells; else empty."""
     logged: bool
     """Whether a logger's prefix stood before it."""
+    debug: bool = False
+    """Whether that prefix is of the level at which what is tried is told, and nothing that fails."""
 
 
 @lru_cache(maxsize=500)
@@ -57,6 +61,8 @@ def clean(raw: bytes) -> tuple[Line, ...]:
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     text = _CONTROL.sub("", text.rstrip())
+    if not text.isascii():
+        text = text.translate(_QUOTATION)
     line = _stripped(text)
     if "\\n" not in text or "Traceback" not in text:
         return (line,)
@@ -66,7 +72,7 @@ def clean(raw: bytes) -> tuple[Line, ...]:
 
 def _stripped(text: str) -> Line:
     """Return the line without its prefixes."""
-    worker, logged, at = "", False, 0
+    worker, logged, debug, at = "", False, False, 0
     if "|" in text[:80] or text[:1] == "[":
         found = _COMPOSE.match(text)
         if found:
@@ -86,11 +92,11 @@ def _stripped(text: str) -> Line:
             continue
         tag = next((group for group in found.groups() if group), None) if found.re.groups else None
         worker = f"{worker} {tag}".strip() if tag else worker
-        logged = True
+        logged, debug = True, debug or (pattern is _LEVEL and "DEBUG" in found[0])
         at = found.end()
     text = text[at:]
     found = _GROUP.match(text)
-    return Line(text[found.end() :] if found else text, worker, logged)
+    return Line(text[found.end() :] if found else text, worker, logged, debug)
 
 
 def _unescaped(text: str) -> str:

@@ -16,6 +16,18 @@ _TABLE = re.compile(
     + _NUMBER
     + rb"(?=\s|$)"
 )
+_COLUMNS = re.compile(rb"(?m)^([A-Za-z][\w.-]{0,80})[ \t]{2,60}" + _NUMBER + rb"(?=[ \t]*$|[ \t]{2})")
+_PAIR = re.compile(rb"(?m)^([A-Za-z][\w.-]{0,40}) " + _NUMBER + rb"[ \t]*$")
+_COLON = re.compile(
+    rb"(?mi)^[ \t>*-]{0,6}([A-Za-z][\w-]{0,40})(?: version)?\*{0,2}[ \t]{0,3}:\*{0,2}[ \t]{1,40}`?"
+    + _NUMBER
+    + rb"`?[ \t]*(?:\(GPU\))?[ \t]*$"
+)
+_CELL = re.compile(
+    rb"(?mi)^\|[ \t*`]{0,8}([A-Za-z][\w-]{0,40})(?: version)?[ \t*`]{0,40}\|[ \t*`v]{0,8}"
+    + _NUMBER
+    + rb"[ \t*`]{0,40}\|"
+)
 _SHOWN = re.compile(rb"(?m)^Name: ([\w.-]{1,80})\s{1,4}Version: " + _NUMBER)
 _FREEZE = re.compile(rb"\b([A-Za-z][\w.-]{0,60})==" + _NUMBER + rb"(?=[\s;'\",)\]]|$)")
 _INSTALLED = re.compile(rb"(?m)^Successfully installed (.{1,4000})$")
@@ -28,7 +40,7 @@ _CLASH = re.compile(
 _STARTED = re.compile(
     rb"(?i)\b(vllm|sglang)(?:[ _-](?:API|inference|engine|server|runtime|openai)){0,3}"
     rb"(?: (?:is|running|release|installed))?[ _]{0,2}(?:__)?version(?:__)?(?: is)?"
-    rb"[ \t]{0,8}[:=]?[ \t]{0,8}['\"]?v?" + _NUMBER
+    rb"\*{0,2}[ \t]{0,8}[:=]?\*{0,2}[ \t]{0,8}['\"]?v?" + _NUMBER
 )
 _ENGINE = re.compile(rb"(?i)\bLLM engine \(v" + _NUMBER)
 _BESIDE = re.compile(
@@ -37,10 +49,18 @@ _BESIDE = re.compile(
 _CLAIM = re.compile(
     rb"(?i)\b(vllm|sglang)\b[^\n.\d]{0,40}?\b(?:to|version|release|on|with|using)\b:? {0,2}v?" + _NUMBER
 )
+_EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
 _PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
 _NOT_HERE = re.compile(rb"(?i)uninstall|existing installation|requires|require |attempting|downgrad|>=|<=")
 _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
     ((b"==", b"Package ", b"[pip", b"[conda]"), (_TABLE, _FREEZE)),
+    ((b"  0.", b"  1.", b"  2.", b"  3.", b"  4.", b"  5."), (_COLUMNS,)),
+    (
+        (b"orch: ", b"orch : ", b"lang: ", b"lang : ", b"llm: ", b"llm : ", b"ersion: ", b"ersion**: "),
+        (_COLON,),
+    ),
+    ((b"torch ",), (_PAIR,)),
+    ((b"|--", b"| --", b"|:-", b"| :-"), (_CELL,)),
     ((b"Name: ",), (_SHOWN,)),
     ((b"-info", b"-py3"), (_FOLDER,)),
 )
@@ -77,8 +97,9 @@ class Facts:
                 self._tell(found[4], found[5], found[0])
 
     def _statements(self, block: bytes) -> None:
-        for found in _CLAIM.finditer(block):
-            self._tell(found[1], found[2], found[0], self.claims)
+        for pattern in (_CLAIM, _EQUALS):
+            for found in pattern.finditer(block):
+                self._tell(found[1], found[2], found[0], self.claims)
         for found in _BESIDE.finditer(block):
             name = b"vllm" if found[1].lower() == b"vllm-openai" else found[1]
             line = _line_around(block, found)
@@ -98,7 +119,8 @@ class Facts:
         self, name: bytes, version: bytes, words: bytes, into: dict[str, tuple[str, str]] | None = None
     ) -> None:
         target = self.told if into is None else into
-        key = canonicalize_name(name.decode("ascii", "replace"))
+        key: str = canonicalize_name(name.decode("ascii", "replace"))
+        key = "torch" if key == "pytorch" else key
         text = version.decode("ascii", "replace").rstrip(".-_")
         if not _is_version(text):
             text = re.split(r"[-_]", text, maxsplit=1)[0]  # the tag of an image goes on: 0.4.5-cu124

@@ -57,6 +57,8 @@ def locate(
     *,
     evidence: tuple[str, ...] = (),
     foreign: bool = False,
+    within: str = "",
+    certain: bool = True,
 ) -> Diagnosis | None:
     """Return what became of a location that is missing in its release; None when the release has it.
 
@@ -67,8 +69,11 @@ def locate(
         name: the name in it; empty for the module itself.
         evidence: what led here.
         foreign: whether an installed package asks for it, so that no user can edit the import.
+        within: a module that was found, so that only a release with it can be meant.
+        certain: whether the location is known to be missing; if not, a release that has all modules of
+            the tracebacks must lack it too.
     """
-    missing = _missing(case, package, module, name)
+    missing = _missing(case, package, module, name, within=within, certain=certain)
     cause = None if missing is None else _cause(missing)
     if missing is None or cause is None:
         return None
@@ -83,19 +88,29 @@ def locate(
     )
 
 
-def _missing(case: Case, package: str, module: str, name: str) -> Missing | None:
+def _missing(
+    case: Case, package: str, module: str, name: str, *, within: str, certain: bool
+) -> Missing | None:
     at = case.position(package)
+    if at is not None and case.claimed(package) and case.history.flags(package, module, name)[at]:
+        at = None  # what is missing cannot be missing in that one
     assumed = at is None
     if at is None:
-        at = _assumed(case, package, case.history.flags(package, module, name))
+        lacking = [not there for there in case.history.flags(package, module, name)]
+        found = case.history.flags(package, within, "") if within else ()
+        if any(found):
+            lacking = [without and there for without, there in zip(lacking, found, strict=True)]
+        at = _assumed(case, package, lacking, certain=certain)
         if at is None:
             return None
     world = case.history.world(package, at)
     if world.answer(module, name).status != "missing":
         return None
     query = Query(text=location(module, name), module=module, name=name)
-    replacement = _by_origin(case, package, query, at, world) or find(world, package, query).replacement
-    replacement = replacement or _elsewhere(case, package, module, name)
+    replacement = None
+    if name or not case.compiled(module, package, None):  # nothing of Python's takes an extension's place
+        replacement = _by_origin(case, package, query, at, world) or find(world, package, query).replacement
+        replacement = replacement or _elsewhere(case, package, module, name)
     return Missing(
         case=case,
         package=package,
@@ -107,10 +122,11 @@ def _missing(case: Case, package: str, module: str, name: str) -> Missing | None
     )
 
 
-def _assumed(case: Case, package: str, flags: Flags) -> int | None:
+def _assumed(case: Case, package: str, lacking: Flags, *, certain: bool) -> int | None:
     """Return the newest release that lacks the location, of those that have all modules of the tracebacks."""
-    missing = [at for at in case.candidates(package) if not flags[at]]
-    missing = missing or [at for at, there in enumerate(flags) if not there]
+    missing = [at for at in case.candidates(package) if lacking[at]]
+    if not missing and certain:
+        missing = [at for at, without in enumerate(lacking) if without]
     finals = [at for at in missing if not Version(case.index.versions(package)[at]).is_prerelease]
     return max(finals or missing, default=None)
 
@@ -141,7 +157,12 @@ def _by_origin(case: Case, package: str, query: Query, at: int, world: World) ->
 def _elsewhere(case: Case, package: str, module: str, name: str) -> Replacement | None:
     """Return where the other package has a name that this one lacks: people mix the two up."""
     other = VLLM if package == SGLANG else SGLANG
-    if not name or case.absent(other) or any(case.history.flags(package, module, name)):
+    if (
+        not name
+        or name.startswith("_")
+        or case.absent(other)
+        or any(case.history.flags(package, module, name))
+    ):
         return None
     at = case.position(other)
     if at is None:
@@ -182,7 +203,11 @@ def _evidence(missing: Missing) -> Sequence[str]:
     version, package = missing.versions[missing.at], missing.package
     known = missing.case.known(package)
     lines = []
-    if missing.assumed:
+    if missing.assumed and known:
+        lines.append(
+            f"{package} {known.version} has it ({known.source}); taken: {version}, the newest without"
+        )
+    elif missing.assumed:
         lines.append(f"nothing tells the release of {package}; taken: {version}, the newest that fits")
     elif known:
         near = "" if missing.case.index.knows(package, known.version) else f", not indexed; taken: {version}"

@@ -8,7 +8,7 @@ from compat.explain.failure import Failure, Raised
 _QUOTED = re.compile(
     r"""\b([A-Z]\w{0,60}Error)\((?:"([^"]{1,2000})"?|'([^']{1,2000}(?:'[^'()]{1,200}'[^']{0,500}){0,4})'?)"""
 )
-_BARE = re.compile(r"\b([A-Z]\w{0,60}(?:Error|Exception|NotFound)): (.{1,3000})")
+_BARE = re.compile(r"\b([A-Z]\w{0,60}(?:Error|Exception|NotFound)|Exception): (.{1,3000})")
 _PLAIN = (
     "cannot import name ", "No module named ", "undefined symbol: ", ": cannot open shared object file",
     "version `GLIBC", "version `CXXABI", "no kernel image is available", "quantization method",
@@ -18,6 +18,9 @@ _PLAIN = (
 )  # fmt: skip
 """What is told by a line without the name of an exception."""
 _WORDS = ("Error", "NotFound", "Exception", *_PLAIN)
+_CONFLICT = re.compile(
+    rb"conflict is caused by:\n((?:[^\S\n]{1,8}[^\n]{1,200}(?:depends on|requested)[^\n]{1,200}\n){1,60})"
+)
 _BEFORE, _AFTER = 400, 1_000
 """Characters around such words that are kept."""
 
@@ -38,6 +41,13 @@ def loose(text: str) -> Iterator[Failure]:
     at = min((place for word in _PLAIN if (place := text.find(word)) >= 0), default=None)
     if at is not None:
         yield _failure("", text[max(0, at - _BEFORE) : at + _AFTER].strip(), text)
+
+
+def conflicts(block: bytes) -> Iterator[Failure]:
+    """Yield what pip says when it finds no versions that go together: one thing, told in several lines."""
+    for found in _CONFLICT.finditer(block):
+        lines = [line.strip() for line in found[1].decode("utf-8", "replace").split("\n")]
+        yield _failure("", f"The conflict is caused by: {'; '.join(lines)}", "")
 
 
 def _failure(kind: str, message: str, line: str) -> Failure:

@@ -8,7 +8,7 @@ from compat.explain.failure import Frame, Raised
 
 CANNOT_IMPORT = re.compile(
     r"cannot import name '?([\w.]+)'?"
-    r"(?: from (partially initialized module )?'([\w.]+)')?"
+    r"(?: from (partially initialized module )?(?:'([\w.]+)'|((?:vllm|sglang)\.[\w.]+\w)))?"
     r"(?: \(most likely due to a circular import\))?(?: \((/?[^()]{1,1000})\))?"
 )
 NO_MODULE = re.compile(r"No module named ['\"]?([\w.\-]+)['\"]?(; '([\w.]+)' is not a package)?")
@@ -50,10 +50,10 @@ def wanted(raised: Raised) -> Wanted | None:
     written = imported(frame.source) if frame is not None and frame is raised.frames[-1] else None
     found = CANNOT_IMPORT.search(raised.text)
     if found:
-        module = found[3] or (written.module if written else "")
+        module = found[3] or found[4] or (written.module if written else "")
         if not module:
             return None
-        path = found[4] or ""
+        path = found[5] or ""
         return Wanted(module=module, names=(found[1],), path=path, partial=bool(found[2]))
     found = NO_MODULE.search(raised.text)
     if found:

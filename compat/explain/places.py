@@ -22,6 +22,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "deep_gemm": "sgl-deep-gemm",
         "dotenv": "python-dotenv",
         "flash_attn": "flash-attn",
+        "flash_attn_2_cuda": "flash-attn",
         "flashinfer": "flashinfer-python",
         "google": "protobuf",
         "jwt": "pyjwt",

@@ -58,12 +58,17 @@ def demands(case: Case, distribution: str) -> Iterator[Demand]:
     """Yield what is required of a distribution: by the known releases, then by what else is installed."""
     wanted = canonicalize_name(distribution)
     for package, at in case.positions.items():
-        lines = case.index.requires_dist(package, at)
-        yield from _matching(package, case.index.versions(package)[at], lines, wanted)
+        yield from of_release(case, package, at, wanted)
     if case.environment is not None and case.fits:
         for name, version in case.environment.versions.items():
             if name not in case.positions and name in case.involved:
                 yield from _matching(name, version, case.environment.requires(name), wanted)
+
+
+def of_release(case: Case, package: str, at: int, distribution: str) -> Iterator[Demand]:
+    """Yield what one release requires of a distribution."""
+    lines = case.index.requires_dist(package, at)
+    yield from _matching(package, case.index.versions(package)[at], lines, canonicalize_name(distribution))
 
 
 def violated(case: Case, distribution: str) -> tuple[Demand, str] | None:

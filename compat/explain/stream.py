@@ -4,6 +4,7 @@ Most blocks of a long log hold nothing of interest. They are passed over after a
 is as fast as reading them.
 """
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from compat.explain.clean import LONGEST, Line, clean
 from compat.explain.facts import Facts
 from compat.explain.failure import Failure
-from compat.explain.loose import loose
+from compat.explain.loose import conflicts, loose
 from compat.explain.traceback import Parser
 
 BLOCK = 1 << 15
@@ -31,7 +32,7 @@ SIGNS = (
     b"Traceback", b"Error", b"rror:", b"Exception", b'File "', b"NotFound", b"cannot import",
     b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
     b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled", b"NumPy 1",
-    b"incompatible",
+    b"incompatible", b"has no attribute", b"conflict is caused by",
 )  # fmt: skip
 """A block without any of these tells of no failure."""
 STRONG = (
@@ -40,10 +41,14 @@ STRONG = (
 )  # fmt: skip
 """Those of them that imports fail with."""
 FACTS = (
-    b"vLLM", b"vllm==", b"vllm-", b"vllm ", b"LLM engine (v", b"sglang", b"SGLang", b"Name: ", b"-info",
+    b"vLLM", b"vllm=", b"vllm-", b"vllm ", b"LLM engine (v", b"sglang", b"SGLang", b"Name: ", b"-info",
     b"[pip", b"==", b"[conda]", b"Package ", b"Successfully installed", b"/python3.",
 )  # fmt: skip
 """A block without any of these tells of no release."""
+
+
+_CUT = re.compile(rb"(cannot import name '[\w.]{1,200}')[ \t]{0,8}\n[ \t>]{0,8}from\b")
+"""A message that a person has broken where it goes on."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,6 +141,10 @@ class _Reader:
         return self.report
 
     def _read(self, block: bytes) -> None:
+        if b"cannot import name" in block:
+            block = _CUT.sub(rb"\1 from", block)
+        if b"conflict is caused by" in block:
+            self._keep(conflicts(block))
         for raw in block.split(b"\n"):
             if self._busy or any(sign in raw for sign in SIGNS):
                 for line in clean(raw[:LONGEST]):
@@ -155,7 +164,7 @@ class _Reader:
             self._busy.discard(line.worker)
         else:
             self._busy.add(line.worker)
-        if idle or parser.idle or line.logged:
+        if (idle or parser.idle or line.logged) and not line.debug:
             self._keep(loose(line.text))
 
     def _close(self) -> None:

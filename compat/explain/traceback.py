@@ -13,7 +13,7 @@ MOST_MORE = 40
 LONGEST_MESSAGE = 4_000
 
 HEADER = "Traceback (most recent call last)"
-_FRAME = re.compile(r"""( *)File ["'](.{1,1000}?)["'], line (\d{1,9})(?:, in (.{1,300}))?$""")
+_FRAME = re.compile(r"""( *)File ["'](.{1,1000}?)["'], line (\d{1,9})(?:,(?: in (.{1,300}))?)?$""")
 _SHORT = re.compile(r"()(\S{1,500}\.pyx?):(\d{1,9}):? in (<?[\w.<>]{1,200}>?)(?:\(.{0,200}\))?$")
 _NOTEBOOK = re.compile(r"()(?:File (\S{1,500}?)|Cell In\[\d+\], line):? ?(\d{1,9})(?:,? in (.{1,200}?))?$")
 _ARROW = re.compile(r"(?:-{1,20}>|\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}|>) ?\d{1,6} (.*)")

@@ -9,7 +9,7 @@ from compat.explain.case import Case
 from compat.explain.demangle import demangled
 from compat.explain.failure import Raised
 from compat.explain.messages import imported
-from compat.explain.places import distribution_of, top_of
+from compat.explain.places import ALIASES, below_site, distribution_of, top_of
 from compat.explain.requirements import demands, violated
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
@@ -19,13 +19,11 @@ _GLIBC = re.compile(
 )
 _KERNEL = re.compile(r"no kernel image is available for execution")
 _DRIVER = re.compile(r"driver on your system is too old|driver version is insufficient for CUDA runtime")
-_OPS = re.compile(
-    r"_OpNamespace' '(\w+)' object has no attribute '(\w+)'"
-    r"|torch\.ops(?:\.|' object has no attribute '| has no attribute '?)(\w+)"
-    r"(?:'? has no attribute '?|\.)?(\w+)?"
-    r"|operator (\w+)::(\w+) does not exist"
+_EXTENSION = re.compile(
+    r"(?i)(?:\b(?:import|importing|from|load|loading) [`'\"]?|-packages/)"
+    r"((?:vllm|sglang|sgl_kernel|flash_attn|flashinfer)(?:\.\w+){0,4})\b"
 )
-_EXTENSION = re.compile(r"\b((?:vllm|sglang|sgl_kernel|flash_attn|flashinfer)(?:\.\w+){0,4})\b")
+"""A module that a message names as what was being imported, or a file of it; prose names others."""
 _TORCH_SYMBOL = re.compile(r"c10|torch|_ZN2at|at::|caffe2")
 _PIP: tuple[tuple[str, str], ...] = (
     ("libcudart", "nvidia-cuda-runtime"),
@@ -43,16 +41,26 @@ _PIP: tuple[tuple[str, str], ...] = (
     ("libnvshmem", "nvidia-nvshmem"),
 )
 """Start of a library's name, and of the distribution that carries it."""
+_SYMBOLS: tuple[tuple[str, str], ...] = (
+    ("cuda[A-Z]", "libcudart"),
+    ("cublas[A-Z]", "libcublas"),
+    ("cudnn[A-Z]", "libcudnn"),
+    ("cufft[A-Z]", "libcufft"),
+    ("curand[A-Z]", "libcurand"),
+    ("cusolver[A-Z]", "libcusolver"),
+    ("cusparseLt[A-Z]", "libcusparseLt"),
+    ("cusparse[A-Z]", "libcusparse"),
+    ("nccl[A-Z]", "libnccl"),
+    ("_*nvJitLink", "libnvJitLink"),
+    ("nvrtc[A-Z]", "libnvrtc"),
+    ("nvshmem", "libnvshmem"),
+    ("cu[A-Z]", "libcuda"),
+)
+"""How the names of a library's functions start."""
 _OF_TOOLKIT = ("libcudart", "libcublas", "libnvrtc", "libcupti", "libnvJitLink")
 """Libraries whose number is that of the CUDA toolkit."""
 DRIVER_LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
 _TORCH_LIBRARIES = ("libtorch", "libc10")
-_EXTENSION_OF: dict[str, str] = {
-    "_C": "vllm",
-    "_moe_C": "vllm",
-    "_C_cache_ops": "vllm",
-    "sgl_kernel": "sgl-kernel",
-}
 
 
 def undefined_symbol(raised: Raised, case: Case) -> Diagnosis | None:
@@ -64,8 +72,41 @@ def undefined_symbol(raised: Raised, case: Case) -> Diagnosis | None:
     symbol = found[2].partition("@")[0]
     readable = demangled(symbol)
     what = f"{symbol} is {readable}" if readable != symbol else f"undefined symbol {symbol}"
-    return _mismatch(
+    library = next((name for start, name in _SYMBOLS if re.match(start, symbol)), None)
+    if library is not None:
+        return _older_library(library, symbol, raised, case, found[1])
+    return mismatch(
         raised, case, found[1], (raised.line, what), torch=bool(_TORCH_SYMBOL.search(symbol + readable))
+    )
+
+
+def _older_library(library: str, symbol: str, raised: Raised, case: Case, path: str | None) -> Diagnosis:
+    """Return that a library of NVIDIA's lacks a function: no other torch or extension changes that."""
+    package = _package(raised, case, path)
+    known = case.known(package) if package else None
+    name = package or "the extension"
+    if library == "libcuda":
+        evidence = f"{symbol} is a function of libcuda.so.1, which comes with the NVIDIA driver"
+        text = (
+            f"The driver is older than the CUDA that {name} is built for: update the NVIDIA driver, or "
+            f"install a build of {name} for the driver's CUDA."
+        )
+        fix = Fix(kind="environment", text=text)
+    else:
+        carrier = dict(_PIP)[library]
+        evidence = f"{symbol} is a function of {library}, which {carrier} brings"
+        text = (
+            f"The {library} that is found is older than the one {name} is built for: install the {carrier} "
+            "that this torch requires, and keep other copies out of LD_LIBRARY_PATH."
+        )
+        fix = Fix(kind="environment", text=text, command="pip check")
+    return Diagnosis(
+        cause="abi_mismatch",
+        package=package,
+        version=known.version if known else None,
+        module=_module(raised),
+        evidence=(raised.line, evidence),
+        fix=fix,
     )
 
 
@@ -104,36 +145,25 @@ def device_code(raised: Raised, case: Case) -> Diagnosis | None:
     if not found:
         return None
     text = "Update the NVIDIA driver, or install a torch that is built for the older CUDA."
-    return _library("abi_mismatch", None, Fix(kind="environment", text=text), raised, case)
+    torch = case.known("torch")
+    return Diagnosis(
+        cause="abi_mismatch",
+        package="torch",
+        version=torch.version if torch else None,
+        evidence=(raised.line, *_torch_lines(case, None)),
+        fix=Fix(kind="environment", text=text),
+    )
 
 
-def missing_operator(raised: Raised, case: Case) -> Diagnosis | None:
-    """An operator that torch does not know: the extension that registers it has not been loaded."""
-    found = _OPS.search(raised.text)
-    if not found:
-        return None
-    groups = [group for group in found.groups() if group]
-    if not groups:
-        return None
-    space, operator = groups[0], groups[1] if len(groups) > 1 else ""
-    name = f"torch.ops.{space}.{operator}".rstrip(".")
-    told = f"{name} is registered by an extension that did not load"
+def why_not_loaded(case: Case) -> Diagnosis | None:
+    """Return why an extension did not load, if another line of the log tells: its import was guarded."""
     for failure in case.report.mentions:
         for mention in failure.chain:
             for rule in (undefined_symbol, missing_library):
                 why = rule(mention, case)
                 if why is not None:
-                    return Diagnosis(
-                        cause=why.cause,
-                        package=why.package or _EXTENSION_OF.get(space),
-                        version=why.version,
-                        module=why.module,
-                        symbol=why.symbol,
-                        evidence=(raised.line, told, *why.evidence),
-                        fix=why.fix,
-                    )
-    package = space if found[5] else _EXTENSION_OF.get(space)
-    return _mismatch(raised, case, None, (raised.line, told), torch=True, package=package)
+                    return why
+    return None
 
 
 def _library_fix(library: str, raised: Raised, case: Case) -> Fix:
@@ -154,7 +184,11 @@ def _library_fix(library: str, raised: Raised, case: Case) -> Fix:
     suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
     pin, torch = _torch_pin(case, package), case.known("torch")
     told, command = "", f"pip install {name}{suffix}"
-    if pin and torch and SpecifierSet(pin[1]).contains(torch.version, prereleases=True):
+    if torch and toolkit and f"+cu{toolkit}" in torch.version:
+        folder = f"nvidia/{name.removeprefix('nvidia-').replace('-', '_')}/lib"
+        told = f" torch {torch.version} brings it: if it is there, put its folder ({folder} in site-packages)"
+        told += " on LD_LIBRARY_PATH, for this loader does not look into it."
+    elif pin and torch and _has_it(case, pin):
         told = f" torch {torch.version}, as {pin[0]} asks, brings another: the extension is of another build."
     elif pin:
         told = f" {pin[0]} is built for torch{pin[1]}, whose wheel brings it."
@@ -187,7 +221,7 @@ def _library(
     )
 
 
-def _mismatch(
+def mismatch(
     raised: Raised,
     case: Case,
     path: str | None,
@@ -196,6 +230,7 @@ def _mismatch(
     torch: bool,
     package: str | None = None,
 ) -> Diagnosis:
+    """Return the diagnosis of an extension that does not fit what it links against."""
     package = package or _package(raised, case, path)
     known = case.known(package) if package else None
     pin = _torch_pin(case, package) if torch else None
@@ -205,8 +240,9 @@ def _mismatch(
         spec = f"{package}{broken[0].requirement.specifier}"
         lines.append(f"{broken[0]}; installed is {broken[1]}")
         fix = Fix(kind="install", text=f"Install what is required: {spec}.", command=f'pip install "{spec}"')
-    elif pin:
-        text = f"{pin[0]} is built for torch{pin[1]}: install that torch, and then {package} again."
+    elif pin and not _has_it(case, pin):
+        again = package or "the extension"
+        text = f"{pin[0]} is built for torch{pin[1]}: install that torch, and then {again} again."
         fix = Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"')
     else:
         name = package or "the extension"
@@ -221,6 +257,12 @@ def _mismatch(
         evidence=tuple(lines),
         fix=fix,
     )
+
+
+def _has_it(case: Case, pin: tuple[str, str]) -> bool:
+    """Return whether the torch of a pin is there, so that it is the extension that is of another build."""
+    torch = case.known("torch")
+    return torch is not None and SpecifierSet(pin[1]).contains(torch.version, prereleases=True)
 
 
 def _torch_lines(case: Case, pin: tuple[str, str] | None) -> list[str]:
@@ -241,9 +283,11 @@ def _torch_pin(case: Case, package: str | None) -> tuple[str, str] | None:
 def _package(raised: Raised, case: Case, path: str | None) -> str | None:
     """Return the distribution whose extension it is about: by its path, by the import, by where it failed."""
     top = top_of(path or "")
+    if top is not None and top not in ALIASES and "/" not in (below_site(path or "") or ""):
+        return None  # an extension outside any package: nothing tells which distribution brings it
     if top is None and path:
         parts = [part for part in path.split("/") if part in case.index.owners]
-        top = parts[0] if parts else None
+        top = parts[0] if parts else case.top_with_extension(path.partition(".")[0])
     if top is None and raised.frames:
         asked = imported(raised.frames[-1].source)
         top = asked.module.partition(".")[0] if asked else None

@@ -45,27 +45,43 @@ def unloaded(raised: Raised, case: Case) -> Diagnosis | None:
 
 
 def broken_off(raised: Raised, case: Case) -> Diagnosis | None:
-    """A traceback without its end: the import at which it stops, when the release cannot serve it."""
+    """A traceback without its end: the import at which it stops, when the release cannot serve it.
+
+    It may as well have gone on from there, so this is asked when nothing else tells what is wrong.
+    """
     if raised.kind or raised.message or not raised.frames:
         return None
     asked = imported(raised.frames[-1].source)
     if asked is None:
         return None
-    return _located(asked, raised, case, f"the traceback breaks off at `{raised.frames[-1].source}`")
+    said = f"the traceback breaks off at `{raised.frames[-1].source}`"
+    return _located(asked, raised, case, said, certain=False)
 
 
-def _located(asked: Wanted, raised: Raised, case: Case, said: str) -> Diagnosis | None:
+def _located(
+    asked: Wanted, raised: Raised, case: Case, said: str, *, certain: bool = True
+) -> Diagnosis | None:
     package = case.owner(asked.module)
     if package is None:
         return None
     frame = raised.frames[-1] if raised.frames else None
     evidence = (said, *((f"asked for in {frame.path}:{frame.line}",) if frame and foreign(frame) else ()))
+    within = asked.module if certain and not asked.absent else ""
     for wanted_name in asked.names or ("",):
         module, name = asked.module, wanted_name
         inner = f"{module}.{name}"
         if asked.attribute and case.index.number("modules", inner) is not None:
             module, name = inner, ""  # a submodule: gone, or nobody has imported it yet
-        found = locate(case, package, module, name, evidence=evidence, foreign=foreign(frame))
+        found = locate(
+            case,
+            package,
+            module,
+            name,
+            evidence=evidence,
+            foreign=foreign(frame),
+            within=within,
+            certain=certain,
+        )
         if found is not None:
             return found
     return None

@@ -3,6 +3,7 @@
 import re
 
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from compat.diagnoses import Diagnosis, Fix
 from compat.explain.case import Case
@@ -18,12 +19,40 @@ _ADVICE = re.compile(
     r"|(?:requires|need to install|depends on) (?:the )?[`'\"]?([\w-]{2,40})[`'\"]?"
     r"(?: package| to be installed|, |;|\.)"
 )
+_SPEC = r"(?P<spec>\s?[<>=!~]=?\s?\d[\w.,<>=!~*+]{0,60}\w)?"
+_NEEDED = re.compile(
+    r"\b(?P<name>[A-Za-z][\w.-]{0,60}) with minimum required version "
+    r"(?P<spec>\d[\w.+!]{0,40}\w) is not installed"
+)
+_METADATA = re.compile(
+    rf"No package metadata was found for (?:The )?['\"]?(?P<name>[A-Za-z][\w.-]{{0,60}}\w){_SPEC}"
+)
+_NAMED = re.compile(rf"['\"]?(?P<name>[A-Za-z][\w.-]{{0,60}}\w){_SPEC}(?=[`'\"\s]|$)")
 NAMESPACES = ("google", "nvidia", "opentelemetry")
 """Import names that several distributions share."""
 _METHOD = re.compile(
     r"(?:Unknown|Invalid|Unsupported) quantization(?: method)?:? ['\"]?([\w-]{2,40})"
     r"|[Qq]uantization method:? ['\"]?([\w-]{2,40})['\"]? is not (?:supported|available|known)"
 )
+
+
+def told(raised: Raised, case: Case) -> Diagnosis | None:
+    """A check of the installed distributions that says which is not there, and from which version on."""
+    found = _NEEDED.search(raised.text) or _METADATA.search(raised.text)
+    if not found and raised.kind == "PackageNotFoundError":
+        found = _NAMED.match(raised.message)
+    if not found:
+        return None
+    spec = (found["spec"] or "").replace(" ", "")
+    name = f"{found['name']}{'>=' if spec[:1].isdigit() else ''}{spec}"
+    package = canonicalize_name(found["name"])
+    return Diagnosis(
+        cause="package_missing",
+        package=package,
+        module=case.top(package),
+        evidence=(raised.line,),
+        fix=Fix(kind="install", text=f"Install {name}.", command=f'pip install "{name}"'),
+    )
 
 
 def package_missing(raised: Raised, case: Case) -> Diagnosis | None:
@@ -34,6 +63,8 @@ def package_missing(raised: Raised, case: Case) -> Diagnosis | None:
     top = asked.absent.partition(".")[0]
     if is_standard(top) or (asked.absent != top and top not in NAMESPACES):
         return None  # of a name with dots, all but the last part are there
+    if not raised.frames and case.top_with_extension(top):
+        return None  # an extension that is tried under its bare name when its package's import has failed
     return lacking(top, asked, raised, case)
 
 
@@ -52,6 +83,8 @@ def advised(raised: Raised, case: Case) -> Diagnosis | None:
     if not asked_for and raised.kind not in ("ImportError", "ModuleNotFoundError"):
         return None
     if case.known(distribution) and not case.absent(distribution):
+        return None
+    if case.seen(top):
         return None
     return lacking(top, Wanted(module=top, absent=top), raised, case)
 

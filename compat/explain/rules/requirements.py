@@ -1,7 +1,7 @@
 """Failures inside other packages, put down to the requirement that their version violates."""
 
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
@@ -12,65 +12,7 @@ from compat.explain.messages import Wanted, wanted
 from compat.explain.places import distribution_of, is_standard, top_of
 from compat.explain.requirements import Demand, demands, own_needs, requirement_named, violated
 
-_CLASH = re.compile(
-    r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"
-    r"([^,]\S{0,80}(?:,\S{1,80}){0,4}), "
-    r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
-)
-_NORMAL = re.compile(
-    r"\b([\w.-]{1,80}?)([<>=!~]\S{1,80}) is required for a normal functioning of this module, "
-    r"but found ([\w.-]{1,80}?)==(\d[\w.+!-]{0,40}\w)"
-)
-_CORE = re.compile(
-    r"installed ([\w.-]+) version \((\d[\w.+!-]*)\) is incompatible with the current ([\w.-]+) version, "
-    r"which requires (\d[\w.+!-]*)"
-)
-_NUMPY = re.compile(
-    r"compiled using NumPy 1\.x|_ARRAY_API not found|numpy\.dtype size changed|numpy\.ufunc size changed"
-    r"|numpy\.core\.multiarray failed to import"
-)
 _PYTHON_SYNTAX = ("SyntaxError", "IndentationError")
-
-
-def said(raised: Raised, case: Case) -> Diagnosis | None:
-    """A message that names the requirement itself: pip's complaint, or transformers' check of its own."""
-    found = _NORMAL.search(raised.text) if "for a normal functioning" in raised.text else None
-    if found:
-        checker = top_of(raised.frames[-1].path) if raised.frames else None
-        broken = violated(case, distribution_of(checker)) if checker else None
-        if broken:
-            return _of_demand(broken[0], broken[1], (raised.line,), None)
-        return _violation(found[1], found[4], f"{found[1]}{found[2]}", (raised.line,))
-    found = _CORE.search(raised.text)
-    if found:
-        version = found[4].rstrip(".")
-        return _violation(found[1], found[2], f"{found[1]}=={version}", (raised.line,))
-    found = _CLASH.search(raised.text) if "but you have" in raised.text else None
-    if found:
-        spec = f"{found[3]}{found[4].strip()}"
-        return _violation(found[3], found[6], spec, (f"{found[1]} {found[2]} requires {spec}",))
-    return None
-
-
-def numpy(raised: Raised, case: Case) -> Diagnosis | None:
-    """Compiled code that was built for another generation of numpy."""
-    found = _NUMPY.search(raised.text)
-    if not found:
-        return None
-    broken = violated(case, "numpy")
-    if broken:
-        return _of_demand(broken[0], broken[1], (raised.line,), None)
-    return Diagnosis(
-        cause="abi_mismatch",
-        package="numpy",
-        version=known.version if (known := case.known("numpy")) else None,
-        evidence=(raised.line, f"“{found[0]}”: an extension was built for another generation of numpy"),
-        fix=Fix(
-            kind="install",
-            text="Install the numpy that the extension was built for, or a newer build of the extension.",
-            command='pip install "numpy<2"',
-        ),
-    )
 
 
 def python(raised: Raised, case: Case) -> Diagnosis | None:
@@ -105,7 +47,7 @@ def importer(raised: Raised, case: Case) -> Diagnosis | None:
     if asked is None or not asked.absent or top is None or top in case.index.owners:
         return None
     broken = violated(case, requirement_named(case, top, distribution_of(top)))
-    return _of_demand(broken[0], broken[1], _evidence(raised, case), asked) if broken else None
+    return of_demand(broken[0], broken[1], _evidence(raised, case), asked) if broken else None
 
 
 def third_party(raised: Raised, case: Case) -> Diagnosis | None:
@@ -114,11 +56,11 @@ def third_party(raised: Raised, case: Case) -> Diagnosis | None:
     for distribution in _suspects(raised, case, asked):
         broken = violated(case, distribution)
         if broken:
-            return _of_demand(broken[0], broken[1], _evidence(raised, case), asked)
+            return of_demand(broken[0], broken[1], _evidence(raised, case), asked)
     for distribution in _suspects(raised, case, asked):
         broken = own_needs(case, distribution)
         if broken:
-            return _of_demand(broken[0], broken[1], _evidence(raised, case), asked)
+            return of_demand(broken[0], broken[1], _evidence(raised, case), asked)
     return _unbounded(raised, case, asked)
 
 
@@ -129,7 +71,8 @@ def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | 
     top = asked.module.partition(".")[0]
     if top in case.index.owners or is_standard(top):
         return None
-    importer = top_of(raised.frames[-1].path)
+    inner = case.module(raised.frames[-1])
+    importer = top_of(raised.frames[-1].path) or (inner.partition(".")[0] if inner else None)
     if importer is None or importer == top:
         return None
     distribution = requirement_named(case, top, distribution_of(top))
@@ -137,14 +80,14 @@ def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | 
     found = list(demands(case, distribution))
     lines = [*_evidence(raised, case), *(str(each) for each in found[:3])]
     lines.append(
-        f"{distribution} {known.version} is {known.source}"
+        f"{distribution} {known.version}: {known.source}"
         if known
         else f"nothing tells which {distribution} is installed"
     )
     bounded = next((each for each in found if each.requirement.specifier), None)
+    dated = dated_by(case, importer)
     if bounded and not known:
-        return _of_demand(bounded, None, tuple(lines), asked)
-    dated = _dated(case, importer)
+        return bounded_by(bounded, dated, lines, asked)
     if dated is None and importer in case.index.owners:
         text = (
             f"Install the {distribution} that this release of {importer} requires; `pip check` tells which."
@@ -158,7 +101,7 @@ def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | 
             fix=Fix(kind="install", text=text, command="pip check"),
         )
     if dated is None:
-        return None
+        return _of_other_times(importer, distribution, lines, asked)
     package, date = dated
     subject = distribution if importer in case.index.owners else distribution_of(importer)
     text = f"Nothing bounds {subject}; take one of the time of {package} ({date})."
@@ -173,7 +116,34 @@ def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | 
     )
 
 
-def _dated(case: Case, importer: str) -> tuple[str, str] | None:
+def bounded_by(demand: Demand, dated: tuple[str, str] | None, lines: list[str], asked: Wanted) -> Diagnosis:
+    """Return that another version is required; where nothing bounds it from above, one of that time."""
+    found = of_demand(demand, None, tuple(lines), asked)
+    spec = demand.requirement.specifier
+    if dated is None or any(each.operator not in (">=", ">", "!=") for each in spec):
+        return found
+    package, date = dated
+    name = f"{canonicalize_name(demand.requirement.name)}{spec}"
+    text = (
+        f"Install {name} of the time of {package} ({date}): nothing keeps out later ones, which may lack it."
+    )
+    command = f'uv pip install --exclude-newer {date} "{name}"'
+    return replace(found, fix=Fix(kind="install", text=text, command=command))
+
+
+def _of_other_times(importer: str, distribution: str, lines: list[str], asked: Wanted) -> Diagnosis:
+    text = f"{importer} and {distribution} do not go together; `pip check` tells what is required of either."
+    return Diagnosis(
+        cause="requirement_violated",
+        package=distribution,
+        module=asked.module,
+        symbol=asked.names[0] if asked.names else None,
+        evidence=tuple(lines),
+        fix=Fix(kind="install", text=text, command="pip check"),
+    )
+
+
+def dated_by(case: Case, importer: str) -> tuple[str, str] | None:
     """Return a known release whose time the environment should be of, and its day."""
     packages = [p for p in case.index.owners.get(importer, []) if p in case.positions]
     for package in (*packages, *case.positions):
@@ -200,18 +170,20 @@ def _evidence(raised: Raised, case: Case) -> tuple[str, ...]:
     return (raised.line, *led)
 
 
-def _of_demand(
+def of_demand(
     demand: Demand, version: str | None, evidence: tuple[str, ...], asked: Wanted | None
 ) -> Diagnosis:
+    """Return that a demand is violated, by the version that is there as far as it is known."""
     name = canonicalize_name(demand.requirement.name)
     spec = f"{name}{demand.requirement.specifier}"
     line = f"{demand}; installed is {version}" if version else str(demand)
-    return _violation(name, version, spec, (*evidence, line), asked)
+    return violation(name, version, spec, tuple(dict.fromkeys((*evidence, line))), asked)
 
 
-def _violation(
+def violation(
     name: str, version: str | None, spec: str, evidence: tuple[str, ...], asked: Wanted | None = None
 ) -> Diagnosis:
+    """Return that what is there of a distribution is not what is required."""
     return Diagnosis(
         cause="requirement_violated",
         package=canonicalize_name(name),

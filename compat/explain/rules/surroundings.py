@@ -8,6 +8,7 @@ from compat.explain.failure import Raised
 from compat.explain.messages import Wanted, wanted
 from compat.explain.places import below_site, distribution_of, is_standard, top_of
 from compat.explain.requirements import demands, requirement_named, violated
+from compat.releases import SGLANG, VLLM
 
 _RENAME = re.compile(r"consider renaming '([^']{1,500})'")
 _CIRCULAR = re.compile(r"partially initialized module|most likely due to a circular import")
@@ -42,6 +43,11 @@ def shadowed(raised: Raised, case: Case) -> Diagnosis | None:
         return _shadow(top, f"a file {top}.py", raised, asked)
     if "unknown location" in asked.path and "." not in asked.module and not _really_lacks(asked, case):
         return _shadow(top, f"a folder {top} without __init__.py", raised, asked)
+    return _lacking_what_it_has(top, asked, raised, case)
+
+
+def _lacking_what_it_has(top: str, asked: Wanted, raised: Raised, case: Case) -> Diagnosis | None:
+    """A package that lacks what the installed one must have: what was imported is another."""
     if asked.attribute and asked.module == top and top in case.index.owners and not asked.path:
         package = case.owner(top) or top
         status = _answer(asked, case, package)
@@ -52,7 +58,17 @@ def shadowed(raised: Raised, case: Case) -> Diagnosis | None:
     frame = raised.frames[-1] if raised.frames else None
     if "." in asked.absent and frame and top_of(frame.path) != top and _has_module(asked.absent, case):
         return _shadow(top, f"a folder {top} that is not the installed one", raised, asked)
-    return _checkout(asked, raised, case)
+    if not asked.attribute and asked.module == top and _as_released(asked, case):
+        return _shadow(top, f"a file {top}.py or a folder {top}", raised, asked)
+    return None
+
+
+def _as_released(asked: Wanted, case: Case) -> bool:
+    """Return whether every release has what a package, said to be imported from nowhere in it, lacks."""
+    package = case.owner(asked.module)
+    if package not in (SGLANG, VLLM) or asked.path or not asked.names or case.inside:
+        return False
+    return all(case.history.flags(package, asked.module, asked.names[0]))
 
 
 def _expected(top: str, raised: Raised, case: Case) -> bool:
@@ -111,18 +127,6 @@ def _answer(asked: Wanted, case: Case, package: str) -> str:
     at = case.position(package)
     world = case.history.world(package, case.newest(package) if at is None else at)
     return world.answer(asked.module, asked.names[0] if asked.names else "").status
-
-
-def _checkout(asked: Wanted, raised: Raised, case: Case) -> Diagnosis | None:
-    """A source tree, in which nothing is compiled, taken for the installed package."""
-    last = asked.absent.rpartition(".")[2]
-    package = case.owner(asked.module)
-    if package is None or not re.fullmatch(r"_\w*C|common_ops|_version", last):
-        return None
-    trees = [f.path for f in raised.frames if case.module(f) and not _installed(f.path)]
-    if not trees:
-        return None
-    return _shadow(asked.module.partition(".")[0], trees[-1], raised, asked)
 
 
 def _shadow(top: str, what: str, raised: Raised, asked: Wanted | None) -> Diagnosis:
