@@ -1,12 +1,16 @@
 """Which names statements bind, and which of them the top level of a module may leave unbound."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from compat.scan.places import FunctionNode, TryNode
+from compat.scan.places import FunctionNode, TryNode, within
 
 _COMPOUND = (ast.If, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, *TryNode)
+SIMPLE = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
+"""Statements that are gone through for what they bind; others if they are made of these."""
+_ASIDE = (ast.Pass, ast.Expr, ast.Return, ast.Raise, ast.Continue, ast.Break)
+"""What binds nothing, and may stand in an `if` or a `try` that is gone through."""
 _BRANCHING = (ast.If, ast.With, *TryNode)
 
 
@@ -39,6 +43,41 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
                 if item.optional_vars is not None:
                     found += target_names(item.optional_vars)
     return found
+
+
+@lru_cache(maxsize=10_000)
+def only_binds(statement: ast.stmt) -> bool:
+    """Return whether a statement binds names and does no more: an `if` or a `try` of simple ones does."""
+    if isinstance(statement, SIMPLE):
+        return True
+    blocks: list[ast.stmt] = []
+    if isinstance(statement, ast.If):
+        blocks = [*statement.body, *statement.orelse]
+    elif isinstance(statement, ast.Try):
+        handled = [each for handler in statement.handlers for each in handler.body]
+        blocks = [*statement.body, *handled, *statement.orelse]
+    return bool(blocks) and all(isinstance(each, _ASIDE) or only_binds(each) for each in blocks)
+
+
+def needed(statements: Sequence[ast.stmt], nodes: Iterable[ast.AST]) -> list[ast.stmt]:
+    """Return those statements that bind what some nodes are made of, and what these are made of, in order."""
+    names = {name for node in nodes for name in _named(node)}
+    found: list[ast.stmt] = []
+    for statement in reversed(statements):
+        if not names.isdisjoint(_binds(statement)):
+            found.append(statement)
+            names |= _named(statement)
+    return found[::-1]
+
+
+@lru_cache(maxsize=10_000)
+def _named(node: ast.AST) -> frozenset[str]:
+    return frozenset(each.id for each in within(node) if isinstance(each, ast.Name))
+
+
+@lru_cache(maxsize=10_000)
+def _binds(statement: ast.stmt) -> frozenset[str]:
+    return frozenset(bound_names(statement))
 
 
 def target_names(target: ast.expr) -> list[str]:

@@ -32,6 +32,7 @@ _DEEPEST = 12
 """Calls in calls that are followed."""
 VERSION_MODULES = ("", ".version", "._version")
 """Where a package keeps `__version__`."""
+VERSIONS = frozenset({"__version__", "__version_tuple__"})
 
 
 class Evaluation:
@@ -193,10 +194,10 @@ class Evaluation:
             outcome = self.import_outcome(module, name)
             if outcome.failing:
                 raise Failure("ModuleNotFoundError" if outcome.failing == "module" else "ImportError")
-            if name == "__version__" and module in {
+            if name in VERSIONS and module in {
                 f"{top}{each}" for top in self.tops for each in VERSION_MODULES
             }:
-                return self.version
+                return self.version if name == "__version__" else known.release(self.version)
         elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
             return inside
         elif self._computes(module, name, frame):

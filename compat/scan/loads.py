@@ -1,14 +1,15 @@
 """Which modules of the tree a release imports: one that only other releases import breaks nothing in it."""
 
 import ast
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from compat.scan.calls import Calls
 from compat.scan.chosen import asks, chosen
 from compat.scan.discovery import Files
 from compat.scan.frames import Module, Tree
-from compat.scan.mentions import lines_of
+from compat.scan.mentions import WORDS, lines_of
 from compat.scan.modules import absolute
 from compat.scan.places import Lines, Place, expressions, headers, statements
 from compat.scan.reach import Reach
@@ -17,8 +18,8 @@ from compat.scan.takes import known_as
 
 _MOST = 6
 """Files that are looked at; what more of them name is taken to be imported."""
-_DEEPEST = 4
-"""Modules that import modules that are followed."""
+_FARTHEST = 50
+"""Modules that import modules that are followed; one with more is taken to be imported."""
 _ENTRIES = ("test", "conftest", "setup", "__main__")
 
 Importer = tuple[Module, list[Place]]
@@ -42,40 +43,59 @@ class Loads:
         self._chosen: frozenset[str] | None = None
         self._searches: Searches[str, Importer] = Searches()
         self._loaded: dict[tuple[str, int], bool] = {}
+        self._refusing: dict[tuple[str, int], bool] = {}
 
-    def loaded(self, module: Module, reach: Reach, depth: int = 0) -> bool:
+    def loaded(self, module: Module, reach: Reach) -> bool:
         """Return whether a release may import a module; one that nothing imports is run by itself."""
-        if depth > _DEEPEST or not self._may_be_chosen(module.path):
-            return True
-        key = (module.path, id(reach.evaluation))
-        known = self._loaded.get(key)
-        if known is not None:
-            return known
-        self._loaded[key] = False  # while it is looked for: it is not there for having imported itself
-        found = self._any_runs(module, reach, depth)
-        if found or not depth:
-            self._loaded[key] = found
-        else:
-            del self._loaded[key]  # seen from within a circle it may look as if nothing imported it
-        return found
+        release = id(reach.evaluation)
+        known = self._loaded.get((module.path, release))
+        if known is None:
+            seen = {module.path: module}
+            known = any(self._begins(each, reach._replace(module=each), seen) for each in _growing(seen))
+            # All that leads to a module which is not imported is not imported either.
+            self._loaded.update({(path, release): known for path in ([module.path] if known else seen)})
+        return known
 
-    def _any_runs(self, module: Module, reach: Reach, depth: int) -> bool:
+    def _begins(self, module: Module, reach: Reach, seen: dict[str, Module]) -> bool:
+        """Return whether a module is imported, whatever others do; else add what imports it to those seen."""
+        if self._refused(module, reach):
+            return False
+        if len(seen) > _FARTHEST or not self._may_be_chosen(module.path):
+            return True
         imported = False
         for other, places in self._imported(module):
             imported = True
             if other.path == module.path:
                 return True
-            if any(self._runs(place, reach._replace(module=other), depth) for place in places):
-                return True
+            if other.path not in seen and any(
+                self._runs(place, reach._replace(module=other)) for place in places
+            ):
+                seen[other.path] = other
         return not imported
 
-    def _runs(self, place: Place, reach: Reach, depth: int) -> bool:
+    def _runs(self, place: Place, reach: Reach) -> bool:
         function = place.function
-        return (
-            reach.reached(place)
-            and (function is None or self._calls.called(function, reach))
-            and self.loaded(reach.module, reach, depth + 1)
-        )
+        return reach.reached(place) and (function is None or self._calls.called(function, reach))
+
+    def _refused(self, module: Module, reach: Reach) -> bool:
+        """Return whether a package that a module lies in surely refuses a release when it is imported."""
+        folder = os.path.dirname(module.path)  # noqa: PTH120 -- called for many files
+        while folder and os.path.exists(init := f"{folder}/__init__.py"):  # noqa: PTH110
+            if init != module.path and self._refuses(init, reach):
+                return True
+            folder = os.path.dirname(folder)  # noqa: PTH120
+        return False
+
+    def _refuses(self, path: str, reach: Reach) -> bool:
+        key = (path, id(reach.evaluation))
+        if key not in self._refusing:
+            self._refusing[key] = False
+            data = self._data(path)
+            init = self._tree.module(path) if b"raise" in data and asks(data) else None
+            if init is not None:
+                end = Place(None, init.tree, "body", init.tree.body, len(init.tree.body))
+                self._refusing[key] = not reach._replace(module=init).reached(end)
+        return self._refusing[key]
 
     def _may_be_chosen(self, path: str) -> bool:
         """Return whether a file that asks for the release names a module, or its folder, in a block."""
@@ -135,10 +155,7 @@ class Loads:
         above = module.split("/")[: -2 if folder else -1]
         parent = above[-1].encode() if above else b""
         near = path.split("/")[: len(above)] == above
-        return any(
-            _leads(data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()], parent, near=near)
-            for match in word.finditer(data)
-        )
+        return any(_leads(data, match.start(), stem, parent, near=near) for match in word.finditer(data))
 
     def _places(self, other: Module, module: Module, word: re.Pattern[bytes]) -> Iterator[Place]:
         data = self._data(other.path)
@@ -155,6 +172,15 @@ class Loads:
         return any(
             self._tree.find(folder, ".".join(parts[:end])) == module.path for end in range(len(parts), 0, -1)
         )
+
+
+def _growing(seen: Mapping[str, Module]) -> Iterator[Module]:
+    """Yield modules, those too that are added meanwhile."""
+    done = 0
+    while done < len(seen):
+        for module in list(seen.values())[done:]:
+            done += 1
+            yield module
 
 
 def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
@@ -175,18 +201,34 @@ def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
                                 yield text, place.within(tests)
 
 
-def _leads(before: bytes, parent: bytes, *, near: bool) -> bool:
-    """Return whether a word may be the module of a package, by what stands before it on its line.
+def _leads(data: bytes, at: int, stem: str, parent: bytes, *, near: bool) -> bool:
+    """Return whether a word may be the module of a package, by what stands around it.
 
     Args:
-        before: that.
+        data: the file.
+        at: where the word begins.
+        stem: the word.
         parent: the name of the package.
         near: whether the file lies in it, so that relative imports may lead there.
     """
+    before = data[data.rfind(b"\n", 0, at) + 1 : at]
+    if before and before[-1:] in WORDS:
+        return False  # `vllm` is not `llm`
     if before.endswith(b"."):
         relative = before.rstrip(b".")[-1:] in (b" ", b"\t")
         return near if relative else before.endswith(parent + b".")
+    if before[-1:] in (b'"', b"'"):
+        return data[at + len(stem) : at + len(stem) + 1] == b"."
     start = before.split()
     if start[:1] == [b"from"] and len(start) > 1:
         return near if start[1].endswith(b".") else start[1].endswith(parent)
-    return not start or start[0] in (b"from", b"import", b"(") or before[-1:] in (b'"', b"'")
+    if start[:1] == [b"import"]:
+        return True
+    return not start and _listed(data, at)
+
+
+def _listed(data: bytes, at: int) -> bool:
+    """Return whether a word that begins a line is one of the names that an import lists on several lines."""
+    above = data[: data.rfind(b"\n", 0, at) + 1].rstrip()
+    opened = data.rfind(b"(", max(0, at - 4_000), at)
+    return above.endswith(b"\\") or (opened >= 0 and data[:opened].rstrip().endswith(b"import"))

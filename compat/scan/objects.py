@@ -4,13 +4,12 @@ import ast
 from typing import Any
 
 from compat.scan.attributes import Store
-from compat.scan.bindings import bound_names, local_names
+from compat.scan.bindings import local_names, needed
 from compat.scan.execution import Execution
 from compat.scan.frames import Frame, Module
-from compat.scan.places import FunctionNode, dotted, within
+from compat.scan.places import FunctionNode, dotted
 from compat.scan.values import UNKNOWN, Class, Failure, Function, Instance
 
-_SIMPLE = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
 _DEEPEST = 5
 """Bases of bases that are looked at."""
 _PROPERTIES = frozenset({"property", "cached_property"})
@@ -78,8 +77,8 @@ class Objects:
         elif owner is not None:
             frame = Frame(outer.module, outer)
         if frame is not outer:
-            for statement in _needed(store):
-                self._quiet(statement, frame)
+            for statement in needed(store.block[: store.at], [store.block[store.at]]):
+                self._execution.bind(statement, frame)
         done = self._quiet(store.block[store.at], frame)
         return frame.names.get(f"{store.base}.{name}" if store.base else name, UNKNOWN) if done else UNKNOWN
 
@@ -99,21 +98,6 @@ def method_frame(outer: Frame, function: FunctionNode, owner: Class | None) -> F
     if owner is not None and first and "staticmethod" not in kinds:
         frame.names[first] = owner if "classmethod" in kinds else Instance(owner, plain=False)
     return frame
-
-
-def _needed(store: Store) -> list[ast.stmt]:
-    """Return the statements before one that bind what it is made of, and what they are made of."""
-    names = _names(store.block[store.at])
-    found: list[ast.stmt] = []
-    for statement in reversed(store.block[: store.at]):
-        if isinstance(statement, _SIMPLE) and not names.isdisjoint(bound_names(statement)):
-            found.append(statement)
-            names |= _names(statement)
-    return found[::-1]
-
-
-def _names(statement: ast.stmt) -> set[str]:
-    return {node.id for node in within(statement) if isinstance(node, ast.Name)}
 
 
 def _only(module: Module, name: str) -> Store | None:
