@@ -4,6 +4,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from compat.scan.calls import Calls
 from compat.scan.chosen import asks, chosen
@@ -23,6 +24,14 @@ _FARTHEST = 50
 _ENTRIES = ("test", "conftest", "setup", "__main__")
 
 Importer = tuple[Module, list[Place]]
+
+
+class Seen(NamedTuple):
+    """A module that is imported when what imports it is."""
+
+    module: Module
+    imports: "Seen | None"
+    """What it imports, and so on to the module that is asked about."""
 
 
 class Loads:
@@ -48,15 +57,22 @@ class Loads:
     def loaded(self, module: Module, reach: Reach) -> bool:
         """Return whether a release may import a module; one that nothing imports is run by itself."""
         release = id(reach.evaluation)
-        known = self._loaded.get((module.path, release))
-        if known is None:
-            seen = {module.path: module}
-            known = any(self._begins(each, reach._replace(module=each), seen) for each in _growing(seen))
-            # All that leads to a module which is not imported is not imported either.
-            self._loaded.update({(path, release): known for path in ([module.path] if known else seen)})
-        return known
+        seen = {module.path: Seen(module, None)}
+        for each in _growing(seen):
+            known = self._loaded.get((each.module.path, release))
+            if known or (
+                known is None and self._begins(each.module, reach._replace(module=each.module), seen)
+            ):
+                chain: Seen | None = each
+                while chain is not None:
+                    self._loaded[chain.module.path, release] = True
+                    chain = chain.imports
+                return True
+        # All that leads to a module which is not imported is not imported either.
+        self._loaded.update(dict.fromkeys(((path, release) for path in seen), False))
+        return False
 
-    def _begins(self, module: Module, reach: Reach, seen: dict[str, Module]) -> bool:
+    def _begins(self, module: Module, reach: Reach, seen: dict[str, Seen]) -> bool:
         """Return whether a module is imported, whatever others do; else add what imports it to those seen."""
         if self._refused(module, reach):
             return False
@@ -70,7 +86,7 @@ class Loads:
             if other.path not in seen and any(
                 self._runs(place, reach._replace(module=other)) for place in places
             ):
-                seen[other.path] = other
+                seen[other.path] = Seen(other, seen[module.path])
         return not imported
 
     def _runs(self, place: Place, reach: Reach) -> bool:
@@ -174,13 +190,13 @@ class Loads:
         )
 
 
-def _growing(seen: Mapping[str, Module]) -> Iterator[Module]:
-    """Yield modules, those too that are added meanwhile."""
+def _growing(seen: Mapping[str, Seen]) -> Iterator[Seen]:
+    """Yield what is in a mapping, and what is added meanwhile."""
     done = 0
     while done < len(seen):
-        for module in list(seen.values())[done:]:
+        for each in list(seen.values())[done:]:
             done += 1
-            yield module
+            yield each
 
 
 def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:

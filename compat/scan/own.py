@@ -1,12 +1,12 @@
 """What a tree adds to the packages itself: names that no release has, which it gives to their modules."""
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 from compat.index.reader import Index
 from compat.scan.discovery import Files
 from compat.scan.frames import Module, Tree
-from compat.scan.mentions import occurrences
 from compat.scan.modules import absolute
 from compat.scan.places import dotted, within
 
@@ -41,12 +41,15 @@ class Own:
         return self._known[key]
 
     def _mentioning(self, name: str) -> Iterator[Module]:
+        """Yield the modules that may assign to an attribute of that name, as far as their bytes tell."""
+        assigned = re.compile(rb"\." + name.encode() + rb"[ \t]*[:=,)\]]")
         for path in self._files:
             try:
                 wanted = path.endswith(".py") and self._store.naming(path)
-                found = wanted and any(True for _ in occurrences(self._store.read(path), name.encode()))
+                data = self._store.read(path) if wanted else b""
             except OSError:
                 continue
+            found = name.encode() in data and (b"setattr" in data or assigned.search(data) is not None)
             module = self._tree.module(path) if found else None
             if module is not None:
                 yield module
