@@ -57,6 +57,33 @@ def test_a_finding_has_what_the_contract_says(scan: Scan, tmp_path: Path) -> Non
     assert finding["function"] is None
 
 
+@pytest.mark.parametrize(
+    ("source", "successor"),
+    [
+        (
+            "from vllm.model_executor.models.utils import merge_multimodal_embeddings",
+            "from vllm.model_executor.models.utils import _merge_multimodal_embeddings",
+        ),
+        (
+            "from vllm.model_executor.layers.quantization.fp8 import ops",
+            "from vllm import _custom_ops",
+        ),
+    ],
+)
+def test_what_only_others_have_under_the_name_is_told_where_they_have_it_from(
+    scan: Scan, source: str, successor: str
+) -> None:
+    (finding,) = scan(source, "--vllm", "0.33.0")
+    assert finding["replacement"]["import"] == successor
+
+
+def test_a_message_of_one_line_has_the_doubts(scan: Scan) -> None:
+    (finding,) = scan("from vllm.core.block.interfaces import Block", "--vllm", "0.33.0")
+    assert finding["message"].endswith("deepencoder import Block; it may be another thing")
+    (finding,) = scan("from vllm.core.scheduler import Scheduler", "--vllm", "0.33.0")
+    assert finding["message"].endswith("scheduler import Scheduler; it is called differently")
+
+
 def test_what_works_is_no_finding(scan: Scan) -> None:
     assert scan(MOVED, "--vllm", "0.21.0") == []
 
