@@ -1,7 +1,7 @@
 """Which names statements bind, and which of them the top level of a module may leave unbound."""
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from compat.scan.places import FunctionNode, TryNode, within
@@ -107,7 +107,25 @@ def local_names(function: FunctionNode) -> tuple[str, ...]:
     for statement in function.body:
         if not isinstance(statement, ast.Import):
             names += bound_names(statement)
-    return tuple(dict.fromkeys(names))
+    outside = set(declared_global(function.body, inner=False))
+    return tuple(dict.fromkeys(name for name in names if name not in outside))
+
+
+def declared_global(block: Sequence[ast.stmt], *, inner: bool) -> Iterator[str]:
+    """Yield the names that statements declare `global`.
+
+    Args:
+        block: the statements; expressions are not gone through.
+        inner: whether the functions in it count.
+    """
+    ahead: list[ast.AST] = list(block)
+    while ahead:
+        statement = ahead.pop()
+        if isinstance(statement, ast.Global):
+            yield from statement.names
+        elif inner or not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                ahead += getattr(statement, field, ())
 
 
 def maybe_unbound(body: Sequence[ast.stmt]) -> frozenset[str]:

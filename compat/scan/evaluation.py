@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compat.scan import known
-from compat.scan.execution import Execution
+from compat.scan.execution import Execution, agreed
 from compat.scan.frames import Frame, Module, Tree
 from compat.scan.lookup import Lookup, Outcome
 from compat.scan.modules import absolute
@@ -146,7 +146,8 @@ class Evaluation:
         if not statements:
             return Path(f"builtins.{name}") if name in known.BUILTINS else UNKNOWN
         frame.names[name] = UNKNOWN  # while it is looked for: what leads back here is not known
-        frame.names[name] = self.execution.binding(name, statements, frame)
+        value = self.execution.binding(name, statements, frame)
+        frame.names[name] = agreed([value, UNKNOWN]) if name in frame.module.rebound else value
         return frame.names[name]
 
     def attribute(self, value: Any, name: str, frame: Frame) -> Any:

@@ -174,13 +174,13 @@ class Execution:
             raise Failure("")
         going_on = [each for each, end in zip(frames, ends, strict=True) if end is None] or frames
         for name in {name for each in going_on for name in each.names}:
-            frame.names[name] = _agreed([each.names.get(name, UNKNOWN) for each in going_on])
+            frame.names[name] = agreed([each.names.get(name, UNKNOWN) for each in going_on])
         if all(ends):
-            return Returned(_agreed([each.value for each in ends if each]))
+            return Returned(agreed([each.value for each in ends if each]))
         after = self.block(rest, frame)
         if not any(ends):
             return after
-        return Returned(_agreed([*(each.value for each in ends if each), after.value if after else None]))
+        return Returned(agreed([*(each.value for each in ends if each), after.value if after else None]))
 
     def statement(self, statement: ast.stmt, frame: Frame) -> Returned | None:  # noqa: C901, PLR0912 -- as `value`
         """Go through one statement; see `block`.
@@ -272,8 +272,8 @@ class Execution:
             self._quiet(handler.body, frames[1]),
         ]
         for name in {name for each in frames for name in each.names}:
-            frame.names[name] = _agreed([each.names.get(name, UNKNOWN) for each in frames])
-        return Returned(_agreed([each.value if each else UNKNOWN for each in ends])) if any(ends) else None
+            frame.names[name] = agreed([each.names.get(name, UNKNOWN) for each in frames])
+        return Returned(agreed([each.value if each else UNKNOWN for each in ends])) if any(ends) else None
 
     def _quiet(self, statements: Sequence[ast.stmt], frame: Frame) -> Returned | None:
         try:
@@ -321,7 +321,7 @@ def _bind(target: ast.expr, value: Any, frame: Frame) -> None:
                 frame.names[name] = UNKNOWN
 
 
-def _agreed(values: Sequence[Any]) -> Any:
+def agreed(values: Sequence[Any]) -> Any:
     """Return the value of branches that agree; a version that only one of them knows is taken for it.
 
     `if override is not None: version = override`, `else: version = vllm.__version__` asks for the version.

@@ -459,6 +459,21 @@ GUARDED = {
         def test_it():
             import vllm.worker.worker
         """,
+    "a global version in an inner function": """
+        try:
+            import vllm
+            VERSION = vllm.__version__
+        except ImportError:
+            VERSION = None
+        def load(again):
+            global VERSION
+            if again:
+                VERSION = vllm.__version__
+            def inner():
+                if VERSION == "0.10.2":
+                    import vllm.worker.worker
+            inner()
+        """,
     "a handler that leaves either way": """
         import os
         def worker():
@@ -501,6 +516,16 @@ UNGUARDED = {
                     if name:
                         break
             from vllm.worker.worker import Worker
+        """,
+    "a global that a function sets": """
+        _worker = None
+        def begin(worker):
+            global _worker
+            _worker = worker
+        def use():
+            if _worker is None:
+                raise RuntimeError("not begun")
+            import vllm.worker.worker
         """,
     "a local that a loop sets": """
         def worker(names):
