@@ -129,6 +129,18 @@ class Evaluation:
         except RecursionError:
             return None
 
+    def quiet(self, node: ast.expr, frame: Frame) -> Any:
+        """Return the value of an expression, unknown too when it fails."""
+        try:
+            return self.value(node, frame)
+        except (Failure, RecursionError):
+            return UNKNOWN
+
+    def excluded(self, specifier: str) -> bool:
+        """Return whether a specifier is for other releases of the package than this one."""
+        versions = self._lookup.index.versions(self.package)
+        return known.admits(specifier, versions) and not known.admits(specifier, (self.version,))
+
     def name(self, name: str, frame: Frame) -> Any:
         """Return what a name is bound to, in the frame or around it."""
         inner: Frame | None = frame

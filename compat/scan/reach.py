@@ -14,6 +14,8 @@ from compat.scan.places import Branch, Place, TryNode
 from compat.scan.values import Class, Failure, Path, catches
 
 _SKIPS = frozenset({"skipif", "skipIf"})
+_LEFT_OUT = frozenset({"skip", "skipif", "not", "no", "except", "unless", "without", "deprecated", "xfail"})
+"""Words for releases that something is not for."""
 _ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
 
 _LEAVING = (ast.If, ast.Assert, ast.Expr, ast.Return, ast.Continue, ast.Break, ast.Assign, *TryNode)
@@ -165,6 +167,9 @@ class Reach(NamedTuple):
             case ast.Call(func=ast.Attribute(attr=name), args=[test, *_]) if name in _SKIPS:
                 outer = place.outer or place
                 return self.evaluation.truth(test, self._frame(outer)) is True
+            case ast.Call(func=function, args=[wanted], keywords=[]) if _ranges(_last_name(function)):
+                text = self.evaluation.quiet(wanted, self._frame(place.outer or place))
+                return isinstance(text, str) and self.evaluation.excluded(text)
             case ast.Name(id=name):  # `needs_new = pytest.mark.skipif(…)`
                 for statement in self.module.binders(name):
                     match statement:
@@ -315,6 +320,12 @@ def _ends(block: list[ast.stmt]) -> bool:
         outside = outside and not isinstance(node, ast.For | ast.AsyncFor | ast.While)
         ahead += [(child, outside) for child in ast.iter_child_nodes(node)]
     return False
+
+
+def _ranges(name: str) -> bool:
+    """Return whether a decorator tells, by its name, which releases a function is for."""
+    words = set(name.lower().split("_"))
+    return not words.isdisjoint({"version", "versions"}) and words.isdisjoint(_LEFT_OUT)
 
 
 def _raises(statement: ast.stmt) -> bool:

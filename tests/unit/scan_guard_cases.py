@@ -474,6 +474,16 @@ GUARDED = {
                     import vllm.worker.worker
             inner()
         """,
+    "a decorator with the releases": """
+        from mine import for_versions
+        OLD = ">=0.9,<0.11"
+        class Patch:
+            @for_versions(OLD)
+            def patch(self, runner):
+                def patched():
+                    import vllm.worker.worker
+                runner.load = patched
+        """,
     "a handler that leaves either way": """
         import os
         def worker():
@@ -526,6 +536,27 @@ UNGUARDED = {
             if _worker is None:
                 raise RuntimeError("not begun")
             import vllm.worker.worker
+        """,
+    "a decorator with releases of something else": """
+        from mine import for_versions
+        @for_versions(">=3.10,<3.13")
+        def patch():
+            import vllm.worker.worker
+        patch()
+        """,
+    "a decorator with releases that are left out": """
+        from mine import skip_versions
+        @skip_versions(">=0.9,<0.11")
+        def patch():
+            import vllm.worker.worker
+        patch()
+        """,
+    "a decorator with a text": """
+        from mine import versioned
+        @versioned("0.9")
+        def patch():
+            import vllm.worker.worker
+        patch()
         """,
     "a local that a loop sets": """
         def worker(names):
