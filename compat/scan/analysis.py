@@ -64,10 +64,11 @@ class Analysis:
         every = list(files)
         calls = Calls(self.tree, self.store.read, every)
         loads = Loads(self.tree, self.store, every, calls)
+        own = Own(index, self.tree, self.store, every)
         self.judges = {
-            package: Judge(Lookup(index, span), self.tree, calls, loads) for package, span in spans.items()
+            package: Judge(Lookup(index, span), self.tree, calls, loads, own)
+            for package, span in spans.items()
         }
-        self._own = Own(index, self.tree, self.store, every)
         self._copies: dict[str, bool] = {}
         self.broken: dict[tuple[str, str], int] = {}
         """File and package to the releases in which the file itself cannot be imported."""
@@ -129,7 +130,7 @@ class Analysis:
         for reference in references(source, name):
             judge = self.judges.get(AXES[reference.top])
             if judge is not None and not (own and _is_faked(reference, own)):
-                found += [each for each in judge.troubles(reference, module) if not self._gives(each)]
+                found += judge.troubles(reference, module)
         if not found:
             return []
         self.note_broken(source.path, found)
@@ -140,15 +141,6 @@ class Analysis:
             for trouble in found
             if not silenced(trouble.rule, trouble.reference)
         ]
-
-    def _gives(self, trouble: Trouble) -> bool:
-        """Return whether the tree itself gives a module what is missing there."""
-        outcome = trouble.outcome
-        return (
-            trouble.rule == "CPT001"
-            and outcome.failing == "name"
-            and self._own.gives(trouble.package, outcome.module, outcome.name)
-        )
 
     def _is_copy(self, path: str, name: str) -> bool:
         """Return whether a folder called like a package is one: half of what it holds is in some release."""

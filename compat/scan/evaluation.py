@@ -17,6 +17,7 @@ from compat.scan.frames import Frame, Module, Tree
 from compat.scan.lookup import Lookup, Outcome
 from compat.scan.modules import absolute
 from compat.scan.objects import Objects
+from compat.scan.own import Own
 from compat.scan.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -42,13 +43,15 @@ class Evaluation:
         lookup: the package.
         place: which of its releases.
         tree: the modules of the scanned tree.
+        own: what it adds to the package.
     """
 
-    def __init__(self, lookup: Lookup, place: int, tree: Tree) -> None:
+    def __init__(self, lookup: Lookup, place: int, tree: Tree, own: Own) -> None:
         self.version = lookup.span.versions[place]
         self.package = lookup.span.package
         self.tops: tuple[str, ...] = ("vllm",) if self.package == "vllm" else ("sglang", "sgl_kernel")
         self.tree = tree
+        self._own = own
         self._lookup = lookup
         self._bit = 1 << place
         self._given: dict[tuple[str, str], Any] = {}
@@ -195,7 +198,10 @@ class Evaluation:
         return self._here(self._lookup.imported(module, name))
 
     def _here(self, outcomes: tuple[tuple[int, Outcome], ...]) -> Outcome:
-        return next(outcome for mask, outcome in outcomes if mask & self._bit)
+        outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
+        if outcome.failing == "name" and self._own.gives(self.package, outcome.module, outcome.name):
+            return outcome._replace(failing="", answer=outcome.answer._replace(status="dynamic"))
+        return outcome
 
     def imported(self, module: str, name: str, frame: Frame) -> Any:
         """Return what an import binds: a path, or the value that a module of the scanned tree gives the name.

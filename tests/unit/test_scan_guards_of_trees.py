@@ -244,6 +244,25 @@ def test_a_name_that_the_tree_gives_to_a_module_is_its_own(
     assert broken(tmp_path, capsys, OWN) == {}
 
 
+def test_what_is_behind_a_test_of_such_a_name_may_be_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.py").write_text("import vllm.envs\nvllm.envs.MINE = True\n")
+    source = """
+        import vllm.envs
+        from vllm.envs import MINE
+        if vllm.envs.MINE:
+            import vllm.worker.worker
+        if hasattr(vllm.envs, "MINE"):
+            import vllm.worker.worker
+        if getattr(vllm.envs, "MINE", None) is not None:
+            import vllm.worker.worker
+        if MINE:
+            import vllm.worker.worker
+        """
+    assert broken(tmp_path, capsys, source) == dict.fromkeys((5, 7, 9, 11), BROKEN)
+
+
 @pytest.mark.parametrize(
     "other",
     [
