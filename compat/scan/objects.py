@@ -35,7 +35,12 @@ class Objects:
         owner = Class(store.owner, given.frame)
         statement = store.block[store.at]
         if store.function is not None:
-            return self._value(store, owner, name) if store.base == _first(store.function) else UNKNOWN
+            # What is cleared, or counts from 0, is set elsewhere: `self.state = None`.
+            plain = isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(
+                statement.value, ast.Constant
+            )
+            known = store.base == _first(store.function) and not plain
+            return self._value(store, owner, name) if known else UNKNOWN
         if isinstance(statement, ast.FunctionDef):
             return self._method(statement, owner, value)
         return self._value(store, owner, name) if _kept(owner.node, statement, value) else UNKNOWN

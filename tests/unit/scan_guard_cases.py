@@ -558,6 +558,15 @@ UNGUARDED = {
             import vllm.worker.worker
         patch()
         """,
+    "an attribute that is only cleared": """
+        from other import Runner
+        class Patched(Runner):
+            def run(self):
+                if self.state is None:
+                    return None
+                self.state = None
+                import vllm.worker.worker
+        """,
     "a local that a loop sets": """
         def worker(names):
             found = None
