@@ -35,12 +35,9 @@ class Objects:
         owner = Class(store.owner, given.frame)
         statement = store.block[store.at]
         if store.function is not None:
-            # What is cleared, or counts from 0, is set elsewhere: `self.state = None`.
-            plain = isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(
-                statement.value, ast.Constant
-            )
-            known = store.base == _first(store.function) and not plain
-            return self._value(store, owner, name) if known else UNKNOWN
+            if store.base != _first(store.function) or _clears(statement):
+                return UNKNOWN
+            return self._value(store, owner, name)
         if isinstance(statement, ast.FunctionDef):
             return self._method(statement, owner, value)
         return self._value(store, owner, name) if _kept(owner.node, statement, value) else UNKNOWN
@@ -131,6 +128,14 @@ def _kept(node: ast.ClassDef, statement: ast.stmt, value: Class | Instance) -> b
         return False
     field = isinstance(statement, ast.AnnAssign) and bool(node.decorator_list)
     return not field or isinstance(value, Class) or value.plain
+
+
+def _clears(statement: ast.stmt) -> bool:
+    """Return whether a statement assigns None: what is only cleared here is set elsewhere."""
+    match statement:
+        case ast.Assign(value=ast.Constant(value=None)) | ast.AnnAssign(value=ast.Constant(value=None)):
+            return True
+    return False
 
 
 def _first(function: FunctionNode) -> str:
