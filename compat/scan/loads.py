@@ -3,14 +3,13 @@
 import ast
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 from compat.scan.calls import Calls
 from compat.scan.chosen import asks, chosen
 from compat.scan.discovery import Files
 from compat.scan.frames import Module, Tree
-from compat.scan.mentions import WORDS, lines_of
+from compat.scan.mentions import lines_of, occurrences
 from compat.scan.modules import absolute
 from compat.scan.places import Lines, Place, expressions, headers, statements
 from compat.scan.reach import Reach
@@ -23,15 +22,9 @@ _FARTHEST = 50
 """Modules that import modules that are followed; one with more is taken to be imported."""
 _ENTRIES = ("test", "conftest", "setup", "__main__")
 
+_AFTER = re.compile(rb"[ \t]+(?:import|as)\b|[.\"',)\s]|$")
+
 Importer = tuple[Module, list[Place]]
-
-
-class Seen(NamedTuple):
-    """A module that is imported when what imports it is."""
-
-    module: Module
-    imports: "Seen | None"
-    """What it imports, and so on to the module that is asked about."""
 
 
 class Loads:
@@ -56,37 +49,39 @@ class Loads:
 
     def loaded(self, module: Module, reach: Reach) -> bool:
         """Return whether a release may import a module; one that nothing imports is run by itself."""
-        release = id(reach.evaluation)
-        seen = {module.path: Seen(module, None)}
-        for each in _growing(seen):
-            known = self._loaded.get((each.module.path, release))
-            if known or (
-                known is None and self._begins(each.module, reach._replace(module=each.module), seen)
-            ):
-                chain: Seen | None = each
-                while chain is not None:
-                    self._loaded[chain.module.path, release] = True
-                    chain = chain.imports
-                return True
-        # All that leads to a module which is not imported is not imported either.
-        self._loaded.update(dict.fromkeys(((path, release) for path in seen), False))
-        return False
+        known = self._loaded.get((module.path, id(reach.evaluation)))
+        if known is None:
+            seen = {module.path}
+            known = self._begins(module, reach, seen)
+            if not known:  # all that leads to it is not imported either
+                self._loaded.update(dict.fromkeys(((path, id(reach.evaluation)) for path in seen), False))
+        return known
 
-    def _begins(self, module: Module, reach: Reach, seen: dict[str, Seen]) -> bool:
-        """Return whether a module is imported, whatever others do; else add what imports it to those seen."""
-        if self._refused(module, reach):
-            return False
-        if len(seen) > _FARTHEST or not self._may_be_chosen(module.path):
-            return True
+    def _begins(self, module: Module, reach: Reach, seen: set[str]) -> bool:
+        """Return whether a module is imported, by others than those that have been seen."""
+        found = not self._refused(module, reach) and (
+            len(seen) > _FARTHEST
+            or not self._may_be_chosen(module.path)
+            or self._any_imports(module, reach, seen)
+        )
+        if found:
+            self._loaded[module.path, id(reach.evaluation)] = True
+        return found
+
+    def _any_imports(self, module: Module, reach: Reach, seen: set[str]) -> bool:
         imported = False
         for other, places in self._imported(module):
             imported = True
             if other.path == module.path:
                 return True
-            if other.path not in seen and any(
-                self._runs(place, reach._replace(module=other)) for place in places
-            ):
-                seen[other.path] = Seen(other, seen[module.path])
+            known = self._loaded.get((other.path, id(reach.evaluation)))
+            if known is False or other.path in seen:
+                continue
+            there = reach._replace(module=other)
+            if any(self._runs(place, there) for place in places):
+                seen.add(other.path)
+                if known or self._begins(other, there, seen):
+                    return True
         return not imported
 
     def _runs(self, place: Place, reach: Reach) -> bool:
@@ -149,20 +144,17 @@ class Loads:
         if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
             yield module, itself
             return
-        word = re.compile(re.escape(stem.encode()) + rb"\b(?:[ \t]+(?:import|as)\b|[.\"',)\s]|$)")
-        others = [
-            path for path in self._files if path != module.path and self._names(path, module.path, word)
-        ]
+        others = [path for path in self._files if path != module.path and self._names(path, module.path)]
         if len(others) > _MOST:
             yield module, itself  # it is imported
             return
         for path in sorted(others, key=lambda other: len(self._data(other))):
             other = self._tree.module(path)
-            places = list(self._places(other, module, word)) if other else []
+            places = list(self._places(other, module)) if other else []
             if other and places:
                 yield other, places
 
-    def _names(self, path: str, module: str, word: re.Pattern[bytes]) -> bool:
+    def _names(self, path: str, module: str) -> bool:
         """Return whether a file names a module where it imports, or in a text, as far as bytes tell."""
         data = self._data(path)
         folder, stem = known_as(module)
@@ -171,11 +163,11 @@ class Loads:
         above = module.split("/")[: -2 if folder else -1]
         parent = above[-1].encode() if above else b""
         near = path.split("/")[: len(above)] == above
-        return any(_leads(data, match.start(), stem, parent, near=near) for match in word.finditer(data))
+        return any(_leads(data, at, stem, parent, near=near) for at in _words(data, stem))
 
-    def _places(self, other: Module, module: Module, word: re.Pattern[bytes]) -> Iterator[Place]:
+    def _places(self, other: Module, module: Module) -> Iterator[Place]:
         data = self._data(other.path)
-        lines = Lines(lines_of(data, [match.start() for match in word.finditer(data)]))
+        lines = Lines(lines_of(data, list(_words(data, known_as(module.path)[1]))))
         for place in statements(other.tree, lines):
             for dotted, here in _named(place, other):
                 if self._leads(other, dotted, module):
@@ -188,15 +180,6 @@ class Loads:
         return any(
             self._tree.find(folder, ".".join(parts[:end])) == module.path for end in range(len(parts), 0, -1)
         )
-
-
-def _growing(seen: Mapping[str, Seen]) -> Iterator[Seen]:
-    """Yield what is in a mapping, and what is added meanwhile."""
-    done = 0
-    while done < len(seen):
-        for each in list(seen.values())[done:]:
-            done += 1
-            yield each
 
 
 def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
@@ -217,6 +200,13 @@ def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
                                 yield text, place.within(tests)
 
 
+def _words(data: bytes, stem: str) -> Iterator[int]:
+    """Yield where the name of a module stands as it does in an import, or in a text."""
+    for at in occurrences(data, stem.encode()):
+        if _AFTER.match(data, at + len(stem)):
+            yield at
+
+
 def _leads(data: bytes, at: int, stem: str, parent: bytes, *, near: bool) -> bool:
     """Return whether a word may be the module of a package, by what stands around it.
 
@@ -228,8 +218,6 @@ def _leads(data: bytes, at: int, stem: str, parent: bytes, *, near: bool) -> boo
         near: whether the file lies in it, so that relative imports may lead there.
     """
     before = data[data.rfind(b"\n", 0, at) + 1 : at]
-    if before and before[-1:] in WORDS:
-        return False  # `vllm` is not `llm`
     if before.endswith(b"."):
         relative = before.rstrip(b".")[-1:] in (b" ", b"\t")
         return near if relative else before.endswith(parent + b".")

@@ -18,7 +18,7 @@ _IN_CODE = re.compile(
 attribute (`getattr(vllm, "x")`)."""
 _RELATIVE = re.compile(rb"import_module\(\s*[\"']\.")
 """A module named relative to a package, which then stands alone in its quotes."""
-WORDS = frozenset(
+_WORDS = frozenset(
     bytes([each]) for each in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 )
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
@@ -52,7 +52,7 @@ def positions(data: bytes, *, first: bool = False, words: bool = False) -> list[
         while at >= 0:
             end = at + len(top)
             if (at == 0 or data[at - 1] not in _WORD) and (
-                (words and data[end : end + 1] not in WORDS)
+                (words and data[end : end + 1] not in _WORDS)
                 or _IN_CODE.match(data, end)
                 or (relative and data[end : end + 1] in b"\"'")
             ):
@@ -69,7 +69,7 @@ def occurrences(data: bytes, word: bytes) -> Iterator[int]:
     at = data.find(word)
     while at >= 0:
         end = at + len(word)
-        if (at == 0 or data[at - 1 : at] not in WORDS) and data[end : end + 1] not in WORDS:
+        if (at == 0 or data[at - 1 : at] not in _WORDS) and data[end : end + 1] not in _WORDS:
             yield at
         at = data.find(word, end)
 

@@ -36,12 +36,14 @@ class Own:
         key = (module, name)
         if key not in self._known:
             self._known[key] = name not in self._index.names_ever(module, package) and any(
-                _gives(file, module, name) for file in self._mentioning(name)
+                _gives(file, module, name) for file in self._mentioning(module, name)
             )
         return self._known[key]
 
-    def _mentioning(self, name: str) -> Iterator[Module]:
-        """Yield the modules that may assign to an attribute of that name, as far as their bytes tell."""
+    def _mentioning(self, module: str, name: str) -> Iterator[Module]:
+        """Yield the files that may assign to that attribute of the module, as far as their bytes tell."""
+        called = module.rpartition(".")[2].encode()
+        quoted = (f'"{name}"'.encode(), f"'{name}'".encode())
         assigned = re.compile(rb"\." + name.encode() + rb"[ \t]*[:=,)\]]")
         for path in self._files:
             try:
@@ -49,10 +51,12 @@ class Own:
                 data = self._store.read(path) if wanted else b""
             except OSError:
                 continue
-            found = name.encode() in data and (b"setattr" in data or assigned.search(data) is not None)
-            module = self._tree.module(path) if found else None
-            if module is not None:
-                yield module
+            if name.encode() not in data or called not in data:
+                continue
+            named = b"setattr" in data and any(text in data for text in quoted)
+            file = self._tree.module(path) if named or assigned.search(data) else None
+            if file is not None:
+                yield file
 
 
 def _gives(file: Module, module: str, name: str) -> bool:
