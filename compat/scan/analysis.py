@@ -1,6 +1,7 @@
 """From files to findings: each is parsed once, its references judged, and what silences them heeded."""
 
 import ast
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -20,6 +21,7 @@ from compat.scan.lookup import Lookup, Span
 from compat.scan.lookup import runs as rows_of
 from compat.scan.mentions import TOPS
 from compat.scan.modules import module_name
+from compat.scan.own import Own
 from compat.scan.references import Reference, references
 from compat.scan.shortcut import clean
 from compat.scan.sources import Source, parse
@@ -62,9 +64,12 @@ class Analysis:
         every = list(files)
         calls = Calls(self.tree, self.store.read, every)
         loads = Loads(self.tree, self.store, every, calls)
+        own = Own(index, self.tree, self.store, every)
         self.judges = {
-            package: Judge(Lookup(index, span), self.tree, calls, loads) for package, span in spans.items()
+            package: Judge(Lookup(index, span), self.tree, calls, loads, own)
+            for package, span in spans.items()
         }
+        self._copies: dict[str, bool] = {}
         self.broken: dict[tuple[str, str], int] = {}
         """File and package to the releases in which the file itself cannot be imported."""
 
@@ -117,7 +122,7 @@ class Analysis:
 
     def _of(self, source: Source) -> list[Finding]:
         name = module_name(source.path)
-        if name.partition(".")[0] in TOPS:
+        if name.partition(".")[0] in TOPS and self._is_copy(source.path, name):
             return []  # the package itself: its imports of itself are of this very tree
         module = Module(source.path, source.tree)
         own = faked(source.tree, source.data)
@@ -136,6 +141,25 @@ class Analysis:
             for trouble in found
             if not silenced(trouble.rule, trouble.reference)
         ]
+
+    def _is_copy(self, path: str, name: str) -> bool:
+        """Return whether a folder called like a package is one: half of what it holds is in some release."""
+        folder = path
+        for _ in name.split("."):
+            folder = os.path.dirname(folder)  # noqa: PTH120 -- pathlib costs more
+        folder = os.path.join(folder, name.partition(".")[0])  # noqa: PTH118
+        if folder not in self._copies:
+            top = name.partition(".")[0]
+            judge = self.judges.get(AXES[top])
+            held = {each.partition(".")[0] for each in os.listdir(folder)}  # noqa: PTH208
+            held -= {"__init__", "__main__", "__pycache__", ""}
+            known = {
+                module.split(".")[1]
+                for module in (judge.lookup.index.modules_ever(AXES[top]) if judge else ())
+                if module.startswith(f"{top}.")
+            }
+            self._copies[folder] = top == "sgl_kernel" or not held or 2 * len(held & known) >= len(held)
+        return self._copies[folder]
 
     def note_broken(self, path: str, found: Iterable[Trouble]) -> None:
         """Note what makes a file as a whole fail."""

@@ -1,12 +1,16 @@
 """Which names statements bind, and which of them the top level of a module may leave unbound."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from compat.scan.places import FunctionNode, TryNode
+from compat.scan.places import FunctionNode, TryNode, within
 
 _COMPOUND = (ast.If, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, *TryNode)
+SIMPLE = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
+"""Statements that are gone through for what they bind; others if they are made of these."""
+_ASIDE = (ast.Pass, ast.Expr, ast.Return, ast.Raise, ast.Continue, ast.Break)
+"""What binds nothing, and may stand in an `if` or a `try` that is gone through."""
 _BRANCHING = (ast.If, ast.With, *TryNode)
 
 
@@ -41,6 +45,41 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
     return found
 
 
+@lru_cache(maxsize=10_000)
+def only_binds(statement: ast.stmt) -> bool:
+    """Return whether a statement binds names and does no more: an `if` or a `try` of simple ones does."""
+    if isinstance(statement, SIMPLE):
+        return True
+    blocks: list[ast.stmt] = []
+    if isinstance(statement, ast.If):
+        blocks = [*statement.body, *statement.orelse]
+    elif isinstance(statement, ast.Try):
+        handled = [each for handler in statement.handlers for each in handler.body]
+        blocks = [*statement.body, *handled, *statement.orelse]
+    return bool(blocks) and all(isinstance(each, _ASIDE) or only_binds(each) for each in blocks)
+
+
+def needed(statements: Sequence[ast.stmt], nodes: Iterable[ast.AST]) -> list[ast.stmt]:
+    """Return those statements that bind what some nodes are made of, and what these are made of, in order."""
+    names = {name for node in nodes for name in _named(node)}
+    found: list[ast.stmt] = []
+    for statement in reversed(statements):
+        if not names.isdisjoint(_binds(statement)):
+            found.append(statement)
+            names |= _named(statement)
+    return found[::-1]
+
+
+@lru_cache(maxsize=10_000)
+def _named(node: ast.AST) -> frozenset[str]:
+    return frozenset(each.id for each in within(node) if isinstance(each, ast.Name))
+
+
+@lru_cache(maxsize=10_000)
+def _binds(statement: ast.stmt) -> frozenset[str]:
+    return frozenset(bound_names(statement))
+
+
 def target_names(target: ast.expr) -> list[str]:
     """Return the names that an assignment to `target` binds."""
     if isinstance(target, ast.Name):
@@ -68,7 +107,25 @@ def local_names(function: FunctionNode) -> tuple[str, ...]:
     for statement in function.body:
         if not isinstance(statement, ast.Import):
             names += bound_names(statement)
-    return tuple(dict.fromkeys(names))
+    outside = set(declared_global(function.body, inner=False))
+    return tuple(dict.fromkeys(name for name in names if name not in outside))
+
+
+def declared_global(block: Sequence[ast.stmt], *, inner: bool) -> Iterator[str]:
+    """Yield the names that statements declare `global`.
+
+    Args:
+        block: the statements; expressions are not gone through.
+        inner: whether the functions in it count.
+    """
+    ahead: list[ast.AST] = list(block)
+    while ahead:
+        statement = ahead.pop()
+        if isinstance(statement, ast.Global):
+            yield from statement.names
+        elif inner or not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                ahead += getattr(statement, field, ())
 
 
 def maybe_unbound(body: Sequence[ast.stmt]) -> frozenset[str]:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from compat.index.alone import stretches
 from compat.index.reader import Index
-from compat.resolve.search import Found, find_location
+from compat.resolve.search import Found, Replacement, find_location
 from compat.scan.findings import Run, Successor
 from compat.scan.judge import Trouble
 from compat.scan.lookup import Lookup
+from compat.symbols import split_location
 
 if TYPE_CHECKING:  # a scan needs no more of it than its names
     from compat.diagnoses import Cause
@@ -93,6 +94,7 @@ class _Case(NamedTuple):
             return None
         if not self.name and (new.name or not self._alike(place, new.module)):
             return None  # a module of the same name is not yet the same module
+        new = self._at_home(place, new)
         before = self._signature(place)
         now = self.lookup.world(place).answer(new.module, new.name).signature
         followed = new.evidence.startswith(_FOLLOWED) or not self.name
@@ -104,6 +106,22 @@ class _Case(NamedTuple):
             same_call=before is None or now is None or before == now,
             certain=followed or (now is not None and before == now),
         )
+
+    def _at_home(self, place: int, new: Replacement) -> Replacement:
+        """Return where what some module only has from another one is at home, under whatever name."""
+        answer = self.lookup.world(place).answer(new.module, new.name)
+        origin = answer.origin if answer.status == "reexported" and new.name else None
+        if origin is None or new.evidence.startswith(_FOLLOWED):
+            return new
+        if self.lookup.span.package not in self.lookup.index.owners.get(origin.partition(".")[0], ()):
+            return new
+        module, name = split_location(origin)
+        if not name:
+            module, _, name = module.rpartition(".")
+        if (module, name) == (new.module, new.name) or not module:
+            return new
+        evidence = f"{new.module} has it from there as {new.name}"
+        return new._replace(module=module, name=name, evidence=evidence)
 
     def _signature(self, place: int) -> str | None:
         """Return how the nearest release that has it calls what was asked for."""

@@ -10,6 +10,9 @@ _ASKS = (
     *(b"'vllm')", b'"vllm")', b"'sglang')", b'"sglang")'),
 )
 """What asks for the release of a package: `vllm.__version__`, `version("vllm")`."""
+_METADATA = (b"metadata", b"pkg_resources")
+_NAMES = (b"'vllm'", b'"vllm"', b"'sglang'", b'"sglang"')
+"""A package's name in a variable that is handed to what reads the installed release."""
 _TOPS = tuple(top.encode() for top in TOPS)
 _OTHERS = frozenset({*_TOPS, b"torch", b"os", b"sys", b"unittest"})
 _IMPORT = re.compile(rb"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+([^\n#]+)")
@@ -18,7 +21,11 @@ _TEXT = re.compile(rb"[\"']([A-Za-z_][\w.]*\.\w+)[\"']")
 
 def asks(data: bytes) -> bool:
     """Return whether a file may ask for the release of a package."""
-    return any(top in data for top in _TOPS) and any(text in data for text in _ASKS)
+    if not any(top in data for top in _TOPS):
+        return False
+    return any(text in data for text in _ASKS) or (
+        any(text in data for text in _METADATA) and any(text in data for text in _NAMES)
+    )
 
 
 def chosen(data: bytes) -> Iterator[str]:
@@ -51,8 +58,11 @@ def _named(line: bytes) -> Iterator[str]:
     parts: list[bytes] = []
     if match is None:
         for text in _TEXT.findall(line):
-            parts += text.split(b".")[-2:] if text.partition(b".")[0] not in _OTHERS else []
+            parts += text.split(b".")[1:][-3:] if text.partition(b".")[0] not in _OTHERS else []
     elif not match[1] or match[1].partition(b".")[0] not in _OTHERS:
         names = [name.partition(b" as ")[0] for name in match[2].strip(b"() ").split(b",")]
-        parts = [name.rpartition(b".")[2].strip() for name in (match[1] or b"", *names)]
+        for path in (match[1],) if match[1] else names:
+            *above, last = path.strip().split(b".")
+            parts += [*above[1:][-1:], last]  # of `mine.v1.engine` both: the engine may import the rest of v1
+        parts += [name.strip() for name in names if b"." not in name]
     yield from (part.decode("utf-8", "replace") for part in parts if part and part not in _OTHERS)

@@ -1,5 +1,7 @@
 """Candidates held against the index: the part of a scan that takes more than a look at bytes."""
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
@@ -9,7 +11,7 @@ from compat.scan.discovery import Files
 from compat.scan.findings import Finding
 from compat.scan.lookup import Span
 from compat.scan.options import Options
-from compat.scan.pins import pinned, project_root
+from compat.scan.pins import pinned, pinned_inside, project_root
 from compat.scan.report import Releases, Report
 from compat.scan.shares import shared
 
@@ -61,30 +63,48 @@ def _handed_on(
 def prepared(options: Options, files: Sequence[str], store: Files) -> Analysis:
     """Return what analyses files for the releases that are asked about."""
     index = Index()
-    return Analysis(index, {span.package: span for span in releases(options, index)}, files, store)
+    chosen = {span.package: span for span in releases(options, index, files, store)}
+    return Analysis(index, chosen, files, store)
 
 
-def releases(options: Options, index: Index) -> Iterator[Span]:
-    """Yield the releases to ask about: what is asked for, else what the project pins, else the newest."""
+def releases(options: Options, index: Index, files: Sequence[str], store: Files) -> Iterator[Span]:
+    """Yield the releases to ask about: what is asked for, else what the project pins, else the newest.
+
+    A project that pins none may be made of projects that do: those with files that name a package are asked.
+    """
     pins: dict[str, dict[str, str]] | None = None
+    inside: dict[str, dict[str, str]] | None = None
+    root = ""
     for package in ("sglang", "vllm"):
         texts: tuple[str, ...] = getattr(options, package)
         if texts:
             yield spans.asked(index, package, texts, f"--{package}")
             continue
         if pins is None:
-            root = project_root(options.paths[0])
-            pins = pinned(root) if root else {}
-        yield _pinned(index, package, pins.get(package, {})) or spans.default(index, package)
+            root = project_root(options.paths[0]) or os.path.abspath(options.paths[0])  # noqa: PTH100
+            pins = pinned(root)
+        own = pins.get(package, {})
+        if not own and inside is None:
+            inside = pinned_inside(root, _naming(files, store))
+        yield _pinned(index, package, own or (inside or {}).get(package, {}))
 
 
-def _pinned(index: Index, package: str, pins: dict[str, str]) -> Span | None:
+def _naming(files: Sequence[str], store: Files) -> Iterator[str]:
+    """Yield the files that name a package."""
+    for path in files:
+        with contextlib.suppress(OSError):
+            if store.naming(path):
+                yield path
+
+
+def _pinned(index: Index, package: str, pins: dict[str, str]) -> Span:
     versions = index.versions(package)
     at = {place for specifier in pins for place in spans.matches(versions, specifier) or ()}
-    if not at:
-        return None
     source = ", ".join(f"{package}{specifier} in {name}" for specifier, name in pins.items())
-    return spans.span(index, package, at, source)
+    if at:
+        return spans.span(index, package, at, source)
+    newest = spans.default(index, package)
+    return newest._replace(source=f"{newest.source}; {source} is none that is known") if pins else newest
 
 
 def _known(options: Options) -> Callable[[Finding], bool]:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compat.scan import known
-from compat.scan.execution import Execution
+from compat.scan.execution import Execution, agreed
 from compat.scan.frames import Frame, Module, Tree
 from compat.scan.lookup import Lookup, Outcome
 from compat.scan.modules import absolute
 from compat.scan.objects import Objects
+from compat.scan.own import Own
 from compat.scan.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -32,6 +33,7 @@ _DEEPEST = 12
 """Calls in calls that are followed."""
 VERSION_MODULES = ("", ".version", "._version")
 """Where a package keeps `__version__`."""
+VERSIONS = frozenset({"__version__", "__version_tuple__"})
 
 
 class Evaluation:
@@ -41,13 +43,15 @@ class Evaluation:
         lookup: the package.
         place: which of its releases.
         tree: the modules of the scanned tree.
+        own: what it adds to the package.
     """
 
-    def __init__(self, lookup: Lookup, place: int, tree: Tree) -> None:
+    def __init__(self, lookup: Lookup, place: int, tree: Tree, own: Own) -> None:
         self.version = lookup.span.versions[place]
         self.package = lookup.span.package
         self.tops: tuple[str, ...] = ("vllm",) if self.package == "vllm" else ("sglang", "sgl_kernel")
         self.tree = tree
+        self._own = own
         self._lookup = lookup
         self._bit = 1 << place
         self._given: dict[tuple[str, str], Any] = {}
@@ -128,6 +132,18 @@ class Evaluation:
         except RecursionError:
             return None
 
+    def quiet(self, node: ast.expr, frame: Frame) -> Any:
+        """Return the value of an expression, unknown too when it fails."""
+        try:
+            return self.value(node, frame)
+        except (Failure, RecursionError):
+            return UNKNOWN
+
+    def excluded(self, specifier: str) -> bool:
+        """Return whether a specifier is for other releases of the package than this one."""
+        versions = self._lookup.index.versions(self.package)
+        return known.admits(specifier, versions) and not known.admits(specifier, (self.version,))
+
     def name(self, name: str, frame: Frame) -> Any:
         """Return what a name is bound to, in the frame or around it."""
         inner: Frame | None = frame
@@ -145,7 +161,8 @@ class Evaluation:
         if not statements:
             return Path(f"builtins.{name}") if name in known.BUILTINS else UNKNOWN
         frame.names[name] = UNKNOWN  # while it is looked for: what leads back here is not known
-        frame.names[name] = self.execution.binding(name, statements, frame)
+        value = self.execution.binding(name, statements, frame)
+        frame.names[name] = agreed([value, UNKNOWN]) if name in frame.module.rebound else value
         return frame.names[name]
 
     def attribute(self, value: Any, name: str, frame: Frame) -> Any:
@@ -181,7 +198,10 @@ class Evaluation:
         return self._here(self._lookup.imported(module, name))
 
     def _here(self, outcomes: tuple[tuple[int, Outcome], ...]) -> Outcome:
-        return next(outcome for mask, outcome in outcomes if mask & self._bit)
+        outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
+        if outcome.failing == "name" and self._own.gives(self.package, outcome.module, outcome.name):
+            return outcome._replace(failing="", answer=outcome.answer._replace(status="dynamic"))
+        return outcome
 
     def imported(self, module: str, name: str, frame: Frame) -> Any:
         """Return what an import binds: a path, or the value that a module of the scanned tree gives the name.
@@ -193,10 +213,10 @@ class Evaluation:
             outcome = self.import_outcome(module, name)
             if outcome.failing:
                 raise Failure("ModuleNotFoundError" if outcome.failing == "module" else "ImportError")
-            if name == "__version__" and module in {
+            if name in VERSIONS and module in {
                 f"{top}{each}" for top in self.tops for each in VERSION_MODULES
             }:
-                return self.version
+                return self.version if name == "__version__" else known.release(self.version)
         elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
             return inside
         elif self._computes(module, name, frame):

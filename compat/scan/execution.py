@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from compat.scan.bindings import bound_names, target_names
+from compat.scan.bindings import bound_names, only_binds, target_names
 from compat.scan.frames import Frame
 from compat.scan.modules import absolute
 from compat.scan.places import TryNode, dotted
 from compat.scan.values import UNKNOWN, Class, Failure, Function, Path, catches, merged
+
+_ALIKE = 6
+"""Calls in calls up to which what a function answered is kept: deeper ones may be given up."""
 
 
 class Returned(NamedTuple):
@@ -47,6 +50,7 @@ class Execution:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
+        self._answers: dict[tuple[object, ...], tuple[Any, list[Any]]] = {}
 
     def binding(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> Any:
         """Return what the top-level statements that bind a name leave it bound to."""
@@ -66,12 +70,41 @@ class Execution:
             return False  # the module fails, not only what is taken from it
         return name not in frame.names
 
+    def bind(self, statement: ast.stmt, frame: Frame) -> None:
+        """Go through a statement for what it binds; when it does more than that, its names are not known."""
+        if only_binds(statement):
+            try:
+                self.statement(statement, frame)
+            except (Failure, RecursionError):
+                return
+        else:
+            for name in bound_names(statement):
+                frame.names[name] = UNKNOWN
+
     def called(self, function: Function, call: ast.Call, frame: Frame) -> Any:
         """Return what a call of a function of the tree returns.
 
         Raises:
             Failure: it surely raises.
         """
+        inner = self._entered(function, call, frame)
+        if isinstance(function.node, ast.Lambda):
+            return self._evaluator.value(function.node.body, inner)
+        if isinstance(function.node, ast.AsyncFunctionDef) or _yields(function.node):
+            return UNKNOWN
+        if inner.depth > _ALIKE or function.frame.outer is not None:
+            return self._answer(function.node, inner)
+        key = (function.node, *((name, id(value)) for name, value in inner.names.items()))
+        if key not in self._answers:
+            kept = list(inner.names.values())  # so that no other value gets the number of one of them
+            self._answers[key] = (self._quietly(function.node, inner), kept)
+        answer, _ = self._answers[key]
+        if isinstance(answer, Failure):
+            raise Failure(answer.kind)
+        return answer
+
+    def _entered(self, function: Function, call: ast.Call, frame: Frame) -> Frame:
+        """Return the frame of a function that is called, with its parameters."""
         inner = Frame(function.frame.module, function.frame, frame.depth + 1)
         arguments = function.node.args
         positional = [*arguments.posonlyargs, *arguments.args]
@@ -96,13 +129,19 @@ class Execution:
         for keyword in call.keywords:
             if keyword.arg:
                 inner.names[keyword.arg] = self._evaluator.value(keyword.value, frame)
-        if isinstance(function.node, ast.Lambda):
-            return self._evaluator.value(function.node.body, inner)
-        if isinstance(function.node, ast.AsyncFunctionDef) or _yields(function.node):
-            return UNKNOWN
-        for name in _bound(function.node):
-            inner.names.setdefault(name, UNKNOWN)
-        ended = self.block(function.node.body, inner)
+        return inner
+
+    def _quietly(self, function: ast.FunctionDef, frame: Frame) -> Any:
+        """Return what a function returns, or the exception that it surely raises."""
+        try:
+            return self._answer(function, frame)
+        except Failure as failure:
+            return failure
+
+    def _answer(self, function: ast.FunctionDef, frame: Frame) -> Any:
+        for name in _bound(function):
+            frame.names.setdefault(name, UNKNOWN)
+        ended = self.block(function.body, frame)
         return ended.value if ended else None
 
     def block(self, statements: Sequence[ast.stmt], frame: Frame) -> Returned | None:
@@ -133,14 +172,15 @@ class Execution:
             frames.append(copy)
         if not frames:
             raise Failure("")
-        for name in {name for each in frames for name in each.names}:
-            frame.names[name] = _agreed([each.names.get(name, UNKNOWN) for each in frames])
+        going_on = [each for each, end in zip(frames, ends, strict=True) if end is None] or frames
+        for name in {name for each in going_on for name in each.names}:
+            frame.names[name] = agreed([each.names.get(name, UNKNOWN) for each in going_on])
         if all(ends):
-            return Returned(_agreed([each.value for each in ends if each]))
+            return Returned(agreed([each.value for each in ends if each]))
         after = self.block(rest, frame)
         if not any(ends):
             return after
-        return Returned(_agreed([*(each.value for each in ends if each), after.value if after else None]))
+        return Returned(agreed([*(each.value for each in ends if each), after.value if after else None]))
 
     def statement(self, statement: ast.stmt, frame: Frame) -> Returned | None:  # noqa: C901, PLR0912 -- as `value`
         """Go through one statement; see `block`.
@@ -232,8 +272,8 @@ class Execution:
             self._quiet(handler.body, frames[1]),
         ]
         for name in {name for each in frames for name in each.names}:
-            frame.names[name] = _agreed([each.names.get(name, UNKNOWN) for each in frames])
-        return Returned(_agreed([each.value if each else UNKNOWN for each in ends])) if any(ends) else None
+            frame.names[name] = agreed([each.names.get(name, UNKNOWN) for each in frames])
+        return Returned(agreed([each.value if each else UNKNOWN for each in ends])) if any(ends) else None
 
     def _quiet(self, statements: Sequence[ast.stmt], frame: Frame) -> Returned | None:
         try:
@@ -281,7 +321,7 @@ def _bind(target: ast.expr, value: Any, frame: Frame) -> None:
                 frame.names[name] = UNKNOWN
 
 
-def _agreed(values: Sequence[Any]) -> Any:
+def agreed(values: Sequence[Any]) -> Any:
     """Return the value of branches that agree; a version that only one of them knows is taken for it.
 
     `if override is not None: version = override`, `else: version = vllm.__version__` asks for the version.
@@ -314,6 +354,7 @@ def _plain(statement: ast.ClassDef) -> bool:
     return not statement.keywords and all(each[-1:] == ("dataclass",) for each in decorators)
 
 
+@lru_cache(maxsize=1_000)
 def _bound(function: ast.FunctionDef) -> list[str]:
     return [name for statement in function.body for name in bound_names(statement)]
 

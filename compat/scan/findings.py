@@ -34,6 +34,13 @@ class Successor(NamedTuple):
         """The import."""
         return import_statement(self.module, self.name)
 
+    @property
+    def doubt(self) -> str:
+        """What is to be said with it."""
+        if not self.same_call:
+            return "; it is called differently"
+        return "" if self.certain else "; it may be another thing"
+
 
 class Run(NamedTuple):
     """Releases one after another in which the same is wrong."""
@@ -110,7 +117,7 @@ class Finding(NamedTuple):
         where = f" (in {self.function})" if self.function else ""
         text = f"{self.statement} {what[self.rule]} in {self.package} {self.releases}{where}"
         successor = self.replacement
-        return f"{text}; there: {successor.statement}" if successor else text
+        return f"{text}; there: {successor.statement}{successor.doubt}" if successor else text
 
     def as_document(self) -> dict[str, Any]:
         """Return the finding as the contract's JSON object."""

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from compat.scan.attributes import Store, stores
-from compat.scan.bindings import bound_names, maybe_unbound
+from compat.scan.bindings import bound_names, declared_global, maybe_unbound
 from compat.scan.modules import module_name
 from compat.scan.places import within
 
@@ -33,6 +33,11 @@ class Module:
                     if not statements or statements[-1] is not statement:
                         statements.append(statement)
         return self._binders.get(name, [])
+
+    @cached_property
+    def rebound(self) -> frozenset[str]:
+        """The names of its top level that functions bind again."""
+        return frozenset(declared_global(self.tree.body, inner=True))
 
     @cached_property
     def lacking(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from compat.scan.evaluation import Evaluation
 from compat.scan.frames import Module, Tree
 from compat.scan.loads import Loads
 from compat.scan.lookup import Lookup, Outcome, Outcomes
+from compat.scan.own import Own
 from compat.scan.places import Place, within
 from compat.scan.reach import Reach
 from compat.scan.references import Reference
@@ -37,13 +38,17 @@ class Judge:
         tree: the modules of the scanned tree.
         calls: finds where functions are called.
         loads: finds where modules are imported.
+        own: what the tree adds to the package.
     """
 
-    def __init__(self, lookup: Lookup, tree: Tree, calls: Calls, loads: Loads) -> None:
+    def __init__(self, lookup: Lookup, tree: Tree, calls: Calls, loads: Loads, own: Own) -> None:
         self.lookup = lookup
         self._calls = calls
         self._loads = loads
-        self._evaluations = [Evaluation(lookup, place, tree) for place in range(len(lookup.span.positions))]
+        self._own = own
+        self._evaluations = [
+            Evaluation(lookup, place, tree, own) for place in range(len(lookup.span.positions))
+        ]
 
     def troubles(self, reference: Reference, module: Module) -> Iterator[Trouble]:
         """Yield what is wrong with one reference, rule by rule, in releases that get to it."""
@@ -61,7 +66,13 @@ class Judge:
                 reached |= self.reached(reference, module, mask, kind) if rule != "CPT004" else mask
             if reached:
                 outcome = next(o for found in kinds.values() for mask, o in found if mask & reached)
+                if rule == "CPT001" and outcome.failing == "name" and self._gives(outcome):
+                    continue
                 yield Trouble(reference, self.lookup.span.package, rule, reached, outcome)
+
+    def _gives(self, outcome: Outcome) -> bool:
+        """Return whether the tree itself gives a module what is missing there."""
+        return self._own.gives(self.lookup.span.package, outcome.module, outcome.name)
 
     def unbound(self, module: Module, name: str) -> int:
         """Return the releases in which a module of the tree surely works and leaves a name unbound."""

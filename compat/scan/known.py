@@ -229,6 +229,13 @@ def _specifier(text: Any) -> Any:
         return UNKNOWN
 
 
+@lru_cache(maxsize=1000)
+def admits(specifier: str, versions: tuple[str, ...]) -> bool:
+    """Return whether a text is a specifier, not empty, that one of some versions satisfies."""
+    found = _specifier(specifier)
+    return found is not UNKNOWN and bool(found) and any(found.contains(version) for version in versions)
+
+
 def available(name: str, tops: tuple[str, ...]) -> bool | None:
     """Return whether a predicate asks, by its name, for a package that is there: `is_vllm_available`.
 

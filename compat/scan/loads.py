@@ -1,6 +1,7 @@
 """Which modules of the tree a release imports: one that only other releases import breaks nothing in it."""
 
 import ast
+import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +9,7 @@ from compat.scan.calls import Calls
 from compat.scan.chosen import asks, chosen
 from compat.scan.discovery import Files
 from compat.scan.frames import Module, Tree
-from compat.scan.mentions import lines_of
+from compat.scan.mentions import lines_of, occurrences
 from compat.scan.modules import absolute
 from compat.scan.places import Lines, Place, expressions, headers, statements
 from compat.scan.reach import Reach
@@ -17,9 +18,11 @@ from compat.scan.takes import known_as
 
 _MOST = 6
 """Files that are looked at; what more of them name is taken to be imported."""
-_DEEPEST = 4
-"""Modules that import modules that are followed."""
+_FARTHEST = 50
+"""Modules that import modules that are followed; one with more is taken to be imported."""
 _ENTRIES = ("test", "conftest", "setup", "__main__")
+
+_AFTER = re.compile(rb"[ \t]+(?:import|as)\b|[.\"',)\s]|$")
 
 Importer = tuple[Module, list[Place]]
 
@@ -42,40 +45,68 @@ class Loads:
         self._chosen: frozenset[str] | None = None
         self._searches: Searches[str, Importer] = Searches()
         self._loaded: dict[tuple[str, int], bool] = {}
+        self._refusing: dict[tuple[str, int], bool] = {}
 
-    def loaded(self, module: Module, reach: Reach, depth: int = 0) -> bool:
+    def loaded(self, module: Module, reach: Reach) -> bool:
         """Return whether a release may import a module; one that nothing imports is run by itself."""
-        if depth > _DEEPEST or not self._may_be_chosen(module.path):
-            return True
-        key = (module.path, id(reach.evaluation))
-        known = self._loaded.get(key)
-        if known is not None:
-            return known
-        self._loaded[key] = False  # while it is looked for: it is not there for having imported itself
-        found = self._any_runs(module, reach, depth)
-        if found or not depth:
-            self._loaded[key] = found
-        else:
-            del self._loaded[key]  # seen from within a circle it may look as if nothing imported it
+        known = self._loaded.get((module.path, id(reach.evaluation)))
+        if known is None:
+            seen = {module.path}
+            known = self._begins(module, reach, seen)
+            if not known:  # all that leads to it is not imported either
+                self._loaded.update(dict.fromkeys(((path, id(reach.evaluation)) for path in seen), False))
+        return known
+
+    def _begins(self, module: Module, reach: Reach, seen: set[str]) -> bool:
+        """Return whether a module is imported, by others than those that have been seen."""
+        found = not self._refused(module, reach) and (
+            len(seen) > _FARTHEST
+            or not self._may_be_chosen(module.path)
+            or self._any_imports(module, reach, seen)
+        )
+        if found:
+            self._loaded[module.path, id(reach.evaluation)] = True
         return found
 
-    def _any_runs(self, module: Module, reach: Reach, depth: int) -> bool:
+    def _any_imports(self, module: Module, reach: Reach, seen: set[str]) -> bool:
         imported = False
         for other, places in self._imported(module):
             imported = True
             if other.path == module.path:
                 return True
-            if any(self._runs(place, reach._replace(module=other), depth) for place in places):
-                return True
+            known = self._loaded.get((other.path, id(reach.evaluation)))
+            if known is False or other.path in seen:
+                continue
+            there = reach._replace(module=other)
+            if any(self._runs(place, there) for place in places):
+                seen.add(other.path)
+                if known or self._begins(other, there, seen):
+                    return True
         return not imported
 
-    def _runs(self, place: Place, reach: Reach, depth: int) -> bool:
+    def _runs(self, place: Place, reach: Reach) -> bool:
         function = place.function
-        return (
-            reach.reached(place)
-            and (function is None or self._calls.called(function, reach))
-            and self.loaded(reach.module, reach, depth + 1)
-        )
+        return reach.reached(place) and (function is None or self._calls.called(function, reach))
+
+    def _refused(self, module: Module, reach: Reach) -> bool:
+        """Return whether a package that a module lies in surely refuses a release when it is imported."""
+        folder = os.path.dirname(module.path)  # noqa: PTH120 -- called for many files
+        while folder and os.path.exists(init := f"{folder}/__init__.py"):  # noqa: PTH110
+            if init != module.path and self._refuses(init, reach):
+                return True
+            folder = os.path.dirname(folder)  # noqa: PTH120
+        return False
+
+    def _refuses(self, path: str, reach: Reach) -> bool:
+        key = (path, id(reach.evaluation))
+        if key not in self._refusing:
+            self._refusing[key] = False
+            data = self._data(path)
+            init = self._tree.module(path) if b"raise" in data and asks(data) else None
+            if init is not None:
+                end = Place(None, init.tree, "body", init.tree.body, len(init.tree.body))
+                self._refusing[key] = not reach._replace(module=init).reached(end)
+        return self._refusing[key]
 
     def _may_be_chosen(self, path: str) -> bool:
         """Return whether a file that asks for the release names a module, or its folder, in a block."""
@@ -113,20 +144,17 @@ class Loads:
         if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
             yield module, itself
             return
-        word = re.compile(re.escape(stem.encode()) + rb"\b(?:[ \t]+(?:import|as)\b|[.\"',)\s]|$)")
-        others = [
-            path for path in self._files if path != module.path and self._names(path, module.path, word)
-        ]
+        others = [path for path in self._files if path != module.path and self._names(path, module.path)]
         if len(others) > _MOST:
             yield module, itself  # it is imported
             return
         for path in sorted(others, key=lambda other: len(self._data(other))):
             other = self._tree.module(path)
-            places = list(self._places(other, module, word)) if other else []
+            places = list(self._places(other, module)) if other else []
             if other and places:
                 yield other, places
 
-    def _names(self, path: str, module: str, word: re.Pattern[bytes]) -> bool:
+    def _names(self, path: str, module: str) -> bool:
         """Return whether a file names a module where it imports, or in a text, as far as bytes tell."""
         data = self._data(path)
         folder, stem = known_as(module)
@@ -135,14 +163,11 @@ class Loads:
         above = module.split("/")[: -2 if folder else -1]
         parent = above[-1].encode() if above else b""
         near = path.split("/")[: len(above)] == above
-        return any(
-            _leads(data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()], parent, near=near)
-            for match in word.finditer(data)
-        )
+        return any(_leads(data, at, stem, parent, near=near) for at in _words(data, stem))
 
-    def _places(self, other: Module, module: Module, word: re.Pattern[bytes]) -> Iterator[Place]:
+    def _places(self, other: Module, module: Module) -> Iterator[Place]:
         data = self._data(other.path)
-        lines = Lines(lines_of(data, [match.start() for match in word.finditer(data)]))
+        lines = Lines(lines_of(data, list(_words(data, known_as(module.path)[1]))))
         for place in statements(other.tree, lines):
             for dotted, here in _named(place, other):
                 if self._leads(other, dotted, module):
@@ -175,18 +200,39 @@ def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
                                 yield text, place.within(tests)
 
 
-def _leads(before: bytes, parent: bytes, *, near: bool) -> bool:
-    """Return whether a word may be the module of a package, by what stands before it on its line.
+def _words(data: bytes, stem: str) -> Iterator[int]:
+    """Yield where the name of a module stands as it does in an import, or in a text."""
+    for at in occurrences(data, stem.encode()):
+        if _AFTER.match(data, at + len(stem)):
+            yield at
+
+
+def _leads(data: bytes, at: int, stem: str, parent: bytes, *, near: bool) -> bool:
+    """Return whether a word may be the module of a package, by what stands around it.
 
     Args:
-        before: that.
+        data: the file.
+        at: where the word begins.
+        stem: the word.
         parent: the name of the package.
         near: whether the file lies in it, so that relative imports may lead there.
     """
+    before = data[data.rfind(b"\n", 0, at) + 1 : at]
     if before.endswith(b"."):
         relative = before.rstrip(b".")[-1:] in (b" ", b"\t")
         return near if relative else before.endswith(parent + b".")
+    if before[-1:] in (b'"', b"'"):
+        return data[at + len(stem) : at + len(stem) + 1] == b"."
     start = before.split()
     if start[:1] == [b"from"] and len(start) > 1:
         return near if start[1].endswith(b".") else start[1].endswith(parent)
-    return not start or start[0] in (b"from", b"import", b"(") or before[-1:] in (b'"', b"'")
+    if start[:1] == [b"import"]:
+        return True
+    return not start and _listed(data, at)
+
+
+def _listed(data: bytes, at: int) -> bool:
+    """Return whether a word that begins a line is one of the names that an import lists on several lines."""
+    above = data[: data.rfind(b"\n", 0, at) + 1].rstrip()
+    opened = data.rfind(b"(", max(0, at - 4_000), at)
+    return above.endswith(b"\\") or (opened >= 0 and data[:opened].rstrip().endswith(b"import"))

@@ -4,13 +4,12 @@ import ast
 from typing import Any
 
 from compat.scan.attributes import Store
-from compat.scan.bindings import bound_names, local_names
+from compat.scan.bindings import local_names, needed
 from compat.scan.execution import Execution
 from compat.scan.frames import Frame, Module
-from compat.scan.places import FunctionNode, dotted, within
+from compat.scan.places import FunctionNode, dotted
 from compat.scan.values import UNKNOWN, Class, Failure, Function, Instance
 
-_SIMPLE = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
 _DEEPEST = 5
 """Bases of bases that are looked at."""
 _PROPERTIES = frozenset({"property", "cached_property"})
@@ -36,7 +35,9 @@ class Objects:
         owner = Class(store.owner, given.frame)
         statement = store.block[store.at]
         if store.function is not None:
-            return self._value(store, owner, name) if store.base == _first(store.function) else UNKNOWN
+            if store.base != _first(store.function) or _clears(statement):
+                return UNKNOWN
+            return self._value(store, owner, name)
         if isinstance(statement, ast.FunctionDef):
             return self._method(statement, owner, value)
         return self._value(store, owner, name) if _kept(owner.node, statement, value) else UNKNOWN
@@ -78,8 +79,8 @@ class Objects:
         elif owner is not None:
             frame = Frame(outer.module, outer)
         if frame is not outer:
-            for statement in _needed(store):
-                self._quiet(statement, frame)
+            for statement in needed(store.block[: store.at], [store.block[store.at]]):
+                self._execution.bind(statement, frame)
         done = self._quiet(store.block[store.at], frame)
         return frame.names.get(f"{store.base}.{name}" if store.base else name, UNKNOWN) if done else UNKNOWN
 
@@ -99,21 +100,6 @@ def method_frame(outer: Frame, function: FunctionNode, owner: Class | None) -> F
     if owner is not None and first and "staticmethod" not in kinds:
         frame.names[first] = owner if "classmethod" in kinds else Instance(owner, plain=False)
     return frame
-
-
-def _needed(store: Store) -> list[ast.stmt]:
-    """Return the statements before one that bind what it is made of, and what they are made of."""
-    names = _names(store.block[store.at])
-    found: list[ast.stmt] = []
-    for statement in reversed(store.block[: store.at]):
-        if isinstance(statement, _SIMPLE) and not names.isdisjoint(bound_names(statement)):
-            found.append(statement)
-            names |= _names(statement)
-    return found[::-1]
-
-
-def _names(statement: ast.stmt) -> set[str]:
-    return {node.id for node in within(statement) if isinstance(node, ast.Name)}
 
 
 def _only(module: Module, name: str) -> Store | None:
@@ -142,6 +128,14 @@ def _kept(node: ast.ClassDef, statement: ast.stmt, value: Class | Instance) -> b
         return False
     field = isinstance(statement, ast.AnnAssign) and bool(node.decorator_list)
     return not field or isinstance(value, Class) or value.plain
+
+
+def _clears(statement: ast.stmt) -> bool:
+    """Return whether a statement assigns None: what is only cleared here is set elsewhere."""
+    match statement:
+        case ast.Assign(value=ast.Constant(value=None)) | ast.AnnAssign(value=ast.Constant(value=None)):
+            return True
+    return False
 
 
 def _first(function: FunctionNode) -> str:

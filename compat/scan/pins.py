@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from compat.scan.discovery import read
@@ -42,6 +42,26 @@ def pinned(root: str) -> dict[str, dict[str, str]]:
             if any(operator in specifier for operator in (">", "<", "==", "~")):
                 found.setdefault(package, {}).setdefault(specifier, name)
     return found
+
+
+def pinned_inside(root: str, paths: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the same of the projects in a project that some of its files belong to."""
+    found: dict[str, dict[str, str]] = {}
+    folders = {os.path.abspath(os.path.dirname(path)) for path in paths}  # noqa: PTH100, PTH120
+    for folder in sorted({inner for each in folders if (inner := _innermost(each, root))}):
+        for package, specifiers in pinned(folder).items():
+            for specifier, name in specifiers.items():
+                found.setdefault(package, {}).setdefault(specifier, f"{os.path.relpath(folder, root)}/{name}")
+    return found
+
+
+def _innermost(folder: str, root: str) -> str | None:
+    """Return the innermost folder around another one, below the root, that has a project's files."""
+    while folder.startswith(f"{root}{os.sep}"):
+        if any(os.path.exists(f"{folder}/{name}") for name in _FILES):  # noqa: PTH110
+            return folder
+        folder = os.path.dirname(folder)  # noqa: PTH120
+    return None
 
 
 def _texts(root: str) -> Iterator[tuple[str, str]]:
@@ -141,6 +161,6 @@ def _leaves(value: Any) -> Iterator[str]:
 
 def _requirements(text: str) -> Iterator[tuple[str, str]]:
     for match in _REQUIREMENT.finditer(text.partition(";")[0]):
-        yield match[1].lower(), re.sub(r"\s", "", match[2]).rstrip(",")
+        yield match[1].lower(), re.sub(r"\s|\+[\w.]+", "", match[2]).rstrip(",")
     for match in _WHEEL.finditer(text):
         yield match[1], f"=={match[2]}"

@@ -4,19 +4,20 @@ import ast
 from functools import lru_cache
 from typing import NamedTuple
 
+from compat.scan.bindings import needed
 from compat.scan.evaluation import Evaluation
 from compat.scan.execution import handling, suppresses
 from compat.scan.frames import Frame, Module
 from compat.scan.modules import absolute
 from compat.scan.objects import method_frame
-from compat.scan.places import Place, TryNode
+from compat.scan.places import Branch, Place, TryNode
 from compat.scan.values import Class, Failure, Path, catches
 
 _SKIPS = frozenset({"skipif", "skipIf"})
+_LEFT_OUT = frozenset({"skip", "skipif", "not", "no", "except", "unless", "without", "deprecated", "xfail"})
+"""Words for releases that something is not for."""
 _ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
 
-_BINDING = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
-"""Statements of a function that are gone through for what they bind; others if they are made of these."""
 _LEAVING = (ast.If, ast.Assert, ast.Expr, ast.Return, ast.Continue, ast.Break, ast.Assign, *TryNode)
 """Statements after which the rest of a block may not be reached; `raise` is told where it stands."""
 
@@ -62,29 +63,25 @@ class Reach(NamedTuple):
                 frame = method_frame(frame, each.owner, owner)
         return frame
 
-    def _locals(self, place: Place) -> Frame:
-        """Return the frame of a place, with what the statements before it bind."""
+    def _locals(self, place: Place, *nodes: ast.AST) -> Frame:
+        """Return the frame of a place, with what statements before it bind that some nodes are made of."""
         frame = self._frame(place)
         if place.function is None:
             return frame
-        for each in reversed([each for each in place.outwards() if each.function is place.function]):
-            for statement in each.block[: each.index]:
-                if isinstance(statement, _BINDING) or _only_binds(statement):
-                    try:
-                        self.evaluation.execution.statement(statement, frame)
-                    except (Failure, RecursionError):
-                        continue
+        around = reversed([each for each in place.outwards() if each.function is place.function])
+        before = [statement for each in around for statement in each.block[: each.index]]
+        for statement in needed(before, nodes):
+            self.evaluation.execution.bind(statement, frame)
         return frame
 
     def _entered(self, place: Place) -> bool:
-        frame: Frame | None = None
         for test in place.tests:
-            frame = frame or self._locals(place)
+            frame = self._locals(place, test.expression)
             if self.evaluation.truth(test.expression, frame) is (not test.wanted):
                 return False
         owner, branch = place.owner, place.branch
         if isinstance(owner, ast.If | ast.While) and place.outer is not None:
-            answer = self.evaluation.truth(owner.test, self._locals(place.outer))
+            answer = self.evaluation.truth(owner.test, self._locals(place.outer, owner.test))
             return (
                 answer is not (branch == "orelse")
                 if isinstance(owner, ast.If)
@@ -113,7 +110,7 @@ class Reach(NamedTuple):
 
     def _failing(self, body: list[ast.stmt], place: Place) -> str | None:
         """Return the exception that a block surely ends with, None when it may run to its end."""
-        frame = self._locals(place.outer) if place.outer else self._frame(place)
+        frame = self._locals(place.outer, *body) if place.outer else self._frame(place)
         try:
             self.evaluation.execution.block(body, frame)
         except Failure as failure:
@@ -170,6 +167,9 @@ class Reach(NamedTuple):
             case ast.Call(func=ast.Attribute(attr=name), args=[test, *_]) if name in _SKIPS:
                 outer = place.outer or place
                 return self.evaluation.truth(test, self._frame(outer)) is True
+            case ast.Call(func=function, args=[wanted], keywords=[]) if _ranges(_last_name(function)):
+                text = self.evaluation.quiet(wanted, self._frame(place.outer or place))
+                return isinstance(text, str) and self.evaluation.excluded(text)
             case ast.Name(id=name):  # `needs_new = pytest.mark.skipif(…)`
                 for statement in self.module.binders(name):
                     match statement:
@@ -188,15 +188,17 @@ class Reach(NamedTuple):
             case ast.Raise():
                 return not isinstance(place.owner, TryNode)
             case ast.Assert(test=test):
-                return self.evaluation.truth(test, self._locals(place)) is False
+                return self.evaluation.truth(test, self._locals(place, test)) is False
             case ast.Expr(value=ast.Call() as call) | ast.Assign(value=ast.Call() as call):
                 return self._call_leaves(call)
             case ast.If(test=test, body=body, orelse=orelse):
                 if not (_ends(body) or _ends(orelse)):
                     return False
-                answer = self.evaluation.truth(test, self._locals(place))
-                chosen = body if answer else orelse
-                return answer is not None and self._block_leaves(chosen, place)
+                answer = self.evaluation.truth(test, self._locals(place, test))
+                chosen = [body, orelse] if answer is None else [body if answer else orelse]
+                return all(self._block_leaves(block, place) for block in chosen)
+            case ast.With(body=body) | ast.AsyncWith(body=body):
+                return not suppresses(statement, "ImportError") and self._block_leaves(body, place)
             case ast.Import() | ast.ImportFrom() if place.branch == "body" and isinstance(
                 place.owner, TryNode
             ):
@@ -217,7 +219,8 @@ class Reach(NamedTuple):
         kind = self._failing(statement.body, Place(place, statement, "body", statement.body, 0))
         if kind is None:
             return worked and self._sure(statement.body, place)
-        return handling(statement, kind) in handlers
+        handler = handling(statement, kind)
+        return handler in handlers and self._block_leaves(handler.body, place, "handler")
 
     def _sure(self, body: list[ast.stmt], place: Place) -> bool:
         """Return whether it is known of all that a block imports if it is there."""
@@ -242,9 +245,9 @@ class Reach(NamedTuple):
             return False
         return False
 
-    def _block_leaves(self, block: list[ast.stmt], place: Place) -> bool:
+    def _block_leaves(self, block: list[ast.stmt], place: Place, branch: Branch = "body") -> bool:
         return any(
-            self._leaves(statement, Place(place, place.statement, "body", block, number))
+            self._leaves(statement, Place(place, place.statement, branch, block, number))
             if not isinstance(statement, ast.Raise)
             else True
             for number, statement in enumerate(block)
@@ -300,27 +303,29 @@ def _leavers(place: Place) -> tuple[Place, ...]:
 
 
 def _ends(block: list[ast.stmt]) -> bool:
-    """Return whether a block may end with leaving what is around it."""
-    return any(
-        isinstance(node, ast.Return | ast.Raise | ast.Continue | ast.Break)
-        or (isinstance(node, ast.Call) and _last_name(node.func) in _ENDS)
-        for statement in block
-        for node in ast.walk(statement)
-    )
+    """Return whether a block may end with leaving what is around it, not only a function or loop in it."""
+    ahead: list[tuple[ast.AST, bool]] = [(statement, True) for statement in block]
+    while ahead:
+        node, outside = ahead.pop()
+        match node:
+            case ast.Return() | ast.Raise():
+                return True
+            case ast.Continue() | ast.Break():
+                if outside:
+                    return True
+            case ast.Call(func=function) if _last_name(function) in _ENDS:
+                return True
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+                continue
+        outside = outside and not isinstance(node, ast.For | ast.AsyncFor | ast.While)
+        ahead += [(child, outside) for child in ast.iter_child_nodes(node)]
+    return False
 
 
-@lru_cache(maxsize=10_000)
-def _only_binds(statement: ast.stmt) -> bool:
-    """Return whether an `if` or a `try` is made of simple statements that bind names."""
-    blocks: list[ast.stmt] = []
-    if isinstance(statement, ast.If):
-        blocks = [*statement.body, *statement.orelse]
-    elif isinstance(statement, ast.Try):
-        handled = [each for handler in statement.handlers for each in handler.body]
-        blocks = [*statement.body, *handled, *statement.orelse]
-    return bool(blocks) and all(
-        isinstance(each, (*_BINDING, ast.Pass)) or _only_binds(each) for each in blocks
-    )
+def _ranges(name: str) -> bool:
+    """Return whether a decorator tells, by its name, which releases a function is for."""
+    words = set(name.lower().split("_"))
+    return not words.isdisjoint({"version", "versions"}) and words.isdisjoint(_LEFT_OUT)
 
 
 def _raises(statement: ast.stmt) -> bool:

@@ -398,9 +398,207 @@ GUARDED = {
         if is_old():
             import vllm.worker.worker
         """,
+    "what a try leaves behind whose handler returns": """
+        import logging
+        def use_v1():
+            try:
+                import vllm.envs as envs
+            except ImportError:
+                if logging.root.level:
+                    logging.info("no vllm")
+                return None
+            if hasattr(envs, "VLLM_USE_V1"):
+                return envs.VLLM_USE_V1
+            return None
+        """,
+    "a local of a try whose handler raises": """
+        from importlib.metadata import version
+        from packaging.version import parse
+        def patch():
+            try:
+                have = parse(version("vllm"))
+            except Exception as error:
+                raise ValueError("no vllm") from error
+            if have < parse("0.11"):
+                import vllm.worker.worker as w
+        """,
+    "an attribute from a local of a try whose handler raises": """
+        from importlib.metadata import version
+        from packaging.version import parse
+        class Engine:
+            def __init__(self):
+                try:
+                    have = parse(version("vllm"))
+                except Exception as error:
+                    raise ValueError("no vllm") from error
+                self.old = have < parse("0.11")
+            def load(self):
+                if not self.old:
+                    return
+                import vllm.worker.worker
+        """,
+    "a local that is otherwise only set where the function ends": """
+        import os, vllm
+        def patch():
+            old = vllm.__version__ == "0.10.2"
+            if os.environ.get("OLD"):
+                old = True
+                return
+            if old:
+                import vllm.worker.worker as w
+        """,
+    "a version as an imported tuple": """
+        from vllm import __version_tuple__ as have
+        if have < (0, 11):
+            import vllm.worker.worker
+        """,
+    "skipif with an imported tuple": """
+        import pytest
+        from vllm.version import __version_tuple__
+        @pytest.mark.skipif(__version_tuple__ >= (0, 11, 0), reason="gone")
+        def test_it():
+            import vllm.worker.worker
+        """,
+    "a global version in an inner function": """
+        try:
+            import vllm
+            VERSION = vllm.__version__
+        except ImportError:
+            VERSION = None
+        def load(again):
+            global VERSION
+            if again:
+                VERSION = vllm.__version__
+            def inner():
+                if VERSION == "0.10.2":
+                    import vllm.worker.worker
+            inner()
+        """,
+    "a decorator with the releases": """
+        from mine import for_versions
+        OLD = ">=0.9,<0.11"
+        class Patch:
+            @for_versions(OLD)
+            def patch(self, runner):
+                def patched():
+                    import vllm.worker.worker
+                runner.load = patched
+        """,
+    "a handler that leaves either way": """
+        import os
+        def worker():
+            try:
+                import vllm.worker.worker
+            except ImportError:
+                if os.environ.get("QUIET"):
+                    return None
+                else:
+                    return 1
+            from vllm.worker.worker import Worker
+        """,
 }
 
 UNGUARDED = {
+    "a function in a handler returns": """
+        try:
+            from vllm.worker.worker import Worker
+        except ImportError:
+            def Worker():
+                return None
+        import vllm.worker.worker
+        """,
+    "a handler that may return": """
+        import os
+        def worker():
+            try:
+                import vllm.worker.worker
+            except ImportError:
+                if os.environ.get("QUIET"):
+                    return None
+            from vllm.worker.worker import Worker
+        """,
+    "a loop that ends in a handler": """
+        def worker(names):
+            try:
+                import vllm.worker.worker
+            except ImportError:
+                for name in names:
+                    if name:
+                        break
+            from vllm.worker.worker import Worker
+        """,
+    "a global that a function sets": """
+        _worker = None
+        def begin(worker):
+            global _worker
+            _worker = worker
+        def use():
+            if _worker is None:
+                raise RuntimeError("not begun")
+            import vllm.worker.worker
+        """,
+    "a decorator with releases of something else": """
+        from mine import for_versions
+        @for_versions(">=3.10,<3.13")
+        def patch():
+            import vllm.worker.worker
+        patch()
+        """,
+    "a decorator with releases that are left out": """
+        from mine import skip_versions
+        @skip_versions(">=0.9,<0.11")
+        def patch():
+            import vllm.worker.worker
+        patch()
+        """,
+    "a decorator with a text": """
+        from mine import versioned
+        @versioned("0.9")
+        def patch():
+            import vllm.worker.worker
+        patch()
+        """,
+    "an attribute that is only cleared": """
+        from other import Runner
+        class Patched(Runner):
+            def run(self):
+                if self.state is None:
+                    return None
+                self.state = None
+                import vllm.worker.worker
+        """,
+    "a local that a loop sets": """
+        def worker(names):
+            found = None
+            for name in names:
+                if name:
+                    found = name
+                    break
+            if found is None:
+                raise ValueError("none")
+            import vllm.worker.worker
+        """,
+    "a local that a block sets which does more": """
+        def worker(config):
+            found = None
+            if config:
+                found = config.worker
+                with config:
+                    found.check()
+            if found is not None:
+                import vllm.worker.worker
+        """,
+    "an attribute of what a loop sets": """
+        class Engine:
+            def __init__(self, names):
+                found = False
+                for name in names:
+                    found = name
+                self.found = found
+            def load(self):
+                if self.found:
+                    import vllm.worker.worker
+        """,
     "a handler that fails": """
         try:
             import vllm.worker.worker

@@ -57,6 +57,33 @@ def test_a_finding_has_what_the_contract_says(scan: Scan, tmp_path: Path) -> Non
     assert finding["function"] is None
 
 
+@pytest.mark.parametrize(
+    ("source", "successor"),
+    [
+        (
+            "from vllm.model_executor.models.utils import merge_multimodal_embeddings",
+            "from vllm.model_executor.models.utils import _merge_multimodal_embeddings",
+        ),
+        (
+            "from vllm.model_executor.layers.quantization.fp8 import ops",
+            "from vllm import _custom_ops",
+        ),
+    ],
+)
+def test_what_only_others_have_under_the_name_is_told_where_they_have_it_from(
+    scan: Scan, source: str, successor: str
+) -> None:
+    (finding,) = scan(source, "--vllm", "0.33.0")
+    assert finding["replacement"]["import"] == successor
+
+
+def test_a_message_of_one_line_has_the_doubts(scan: Scan) -> None:
+    (finding,) = scan("from vllm.core.block.interfaces import Block", "--vllm", "0.33.0")
+    assert finding["message"].endswith("deepencoder import Block; it may be another thing")
+    (finding,) = scan("from vllm.core.scheduler import Scheduler", "--vllm", "0.33.0")
+    assert finding["message"].endswith("scheduler import Scheduler; it is called differently")
+
+
 def test_what_works_is_no_finding(scan: Scan) -> None:
     assert scan(MOVED, "--vllm", "0.21.0") == []
 
@@ -209,6 +236,35 @@ def test_a_comment_of_the_project_pins_nothing(
     (tmp_path / "pyproject.toml").write_text(text)
     (finding,) = scan(MOVED)
     assert (finding["broken_in"] == [{"first": "0.22.0", "last": "0.22.0"}]) is pinned
+
+
+def test_a_build_of_a_release_is_that_release(scan: Scan, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['vllm==0.22.0+cpu']\n")
+    (finding,) = scan(MOVED)
+    assert finding["broken_in"] == [{"first": "0.22.0", "last": "0.22.0"}]
+
+
+def test_the_projects_in_a_project_are_asked_where_it_says_nothing(scan: Scan, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    for name, pin in (("used", "vllm==0.22.0"), ("other", "vllm==0.33.0")):
+        (tmp_path / "python" / name / name).mkdir(parents=True)
+        (tmp_path / "python" / name / "pyproject.toml").write_text(f"[project]\ndependencies = ['{pin}']\n")
+    (tmp_path / "python" / "used" / "used" / "code.py").write_text("import vllm\n")
+    (tmp_path / "python" / "other" / "other" / "code.py").write_text("import torch\n")
+    (finding,) = scan(MOVED)
+    assert finding["broken_in"] == [{"first": "0.22.0", "last": "0.22.0"}]
+    (tmp_path / "requirements.txt").write_text("vllm==0.23.0\n")
+    (finding,) = scan(MOVED)
+    assert finding["broken_in"] == [{"first": "0.23.0", "last": "0.23.0"}]
+
+
+def test_a_pin_that_names_no_known_release_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "requirements.txt").write_text("vllm==99.0\n")
+    (tmp_path / "code.py").write_text(MOVED)
+    main([str(tmp_path)])
+    assert "the newest 10; vllm==99.0 in requirements.txt is none that is known" in capsys.readouterr().err
 
 
 def test_the_collector_of_cycles_is_left_as_it_was(scan: Scan) -> None:

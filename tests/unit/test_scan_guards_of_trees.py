@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scan_guard_cases import BROKEN, broken
+from scan_guard_cases import BROKEN, RELEASES, broken
 
 
 def test_helpers_of_other_modules_of_the_tree_are_read(
@@ -169,3 +169,136 @@ def test_modules_of_the_same_name_elsewhere_are_others(
     assert broken(tmp_path, capsys, "") == {}
     (tmp_path / "choice.py").write_text("from old import engine\n")
     assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
+def test_a_module_is_chosen_by_a_version_that_a_function_of_the_file_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = (
+        "from importlib.metadata import PackageNotFoundError, version\n\n\n"
+        "def get_version(name):\n    try:\n        return version(name)\n"
+        "    except PackageNotFoundError:\n        return None\n\n\n"
+        "package_name = 'vllm'\npackage_version = get_version(package_name)\n"
+        "if package_version == '0.10.2':\n    from .v_0_10.llm import LLM\n"
+        "else:\n    {}\n"
+    )
+    folder = tmp_path / "mine" / "v_0_10"
+    folder.mkdir(parents=True)
+    (tmp_path / "mine" / "__init__.py").write_text(choice.format("pass"))
+    (folder / "__init__.py").write_text("")
+    (folder / "llm.py").write_text("from .engine import Engine\nimport vllm.worker.worker\n")
+    (folder / "engine.py").write_text("\n\nimport vllm.worker.worker\n")
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("from mine.v_0_10 import engine\n")
+    assert broken(tmp_path, capsys, "") == {3: BROKEN}
+    (tmp_path / "mine" / "__init__.py").write_text(choice.format("raise ValueError(package_version)"))
+    assert broken(tmp_path, capsys, "") == {}
+
+
+def test_a_chain_of_modules_is_followed_to_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine" / "old"
+    folder.mkdir(parents=True)
+    (tmp_path / "choice.py").write_text(CHOICE.format("from mine.old.step0 import x"))
+    for number in range(8):
+        (folder / f"step{number}.py").write_text(f"from mine.old.step{number + 1} import x\n")
+    (folder / "step8.py").write_text("import vllm.worker.worker\n")
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "choice.py").write_text("from mine.old.step0 import x\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
+def test_a_word_with_the_name_of_a_module_in_it_does_not_import_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        (tmp_path / f"use{number}.py").write_text("import vllm\nfrom vllm import LLM\nllm = LLM()\nllm.x\n")
+    (tmp_path / "llm.py").write_text("import vllm.worker.worker\n")
+    (tmp_path / "choice.py").write_text(CHOICE.format("import llm"))
+    assert broken(tmp_path, capsys, "") == {}
+
+
+OWN = """
+    from vllm.distributed import parallel_state
+    def use():
+        from vllm.distributed.parallel_state import _MINE
+        return parallel_state._MINE.rank
+    """
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "from vllm.distributed import parallel_state\n\n\ndef f():\n    parallel_state._MINE = 1\n",
+        "import vllm.distributed.parallel_state as ps\nps._MINE = 1\n",
+        "import vllm\nsetattr(vllm.distributed.parallel_state, '_MINE', 1)\n",
+        "import vllm.distributed.parallel_state as ps\nfor x in ('_MINE',):\n    setattr(ps, x, 1)\n",
+    ],
+)
+def test_a_name_that_the_tree_gives_to_a_module_is_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    assert broken(tmp_path, capsys, OWN) == {4: list(RELEASES), 5: list(RELEASES)}
+    (tmp_path / "other.py").write_text(given)
+    assert broken(tmp_path, capsys, OWN) == {}
+
+
+def test_what_is_behind_a_test_of_such_a_name_may_be_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.py").write_text("import vllm.envs\nvllm.envs.MINE = True\n")
+    source = """
+        import vllm.envs
+        from vllm.envs import MINE
+        if vllm.envs.MINE:
+            import vllm.worker.worker
+        if hasattr(vllm.envs, "MINE"):
+            import vllm.worker.worker
+        if getattr(vllm.envs, "MINE", None) is not None:
+            import vllm.worker.worker
+        if MINE:
+            import vllm.worker.worker
+        """
+    assert broken(tmp_path, capsys, source) == dict.fromkeys((5, 7, 9, 11), BROKEN)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "class _MINE:\n    pass\n\n\nimport vllm\nvllm.envs._MINE = 1\n",
+        "import other.parallel_state as ps\nps._MINE = 1\n",
+        "import vllm.distributed.parallel_state as ps\nprint(ps, '_MINE')\n",
+    ],
+)
+def test_a_name_that_is_given_to_something_else_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], other: str
+) -> None:
+    (tmp_path / "other.py").write_text(other)
+    assert broken(tmp_path, capsys, OWN) == {4: list(RELEASES), 5: list(RELEASES)}
+
+
+def test_what_a_release_had_and_the_tree_replaces_is_missing_where_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.py").write_text(
+        "import vllm.envs\nold = vllm.envs.VLLM_USE_V1\nvllm.envs.VLLM_USE_V1 = False\n"
+    )
+    found = broken(tmp_path, capsys, "")
+    assert list(found) == [2]
+    assert "0.23.0" in found[2]
+
+
+def test_a_folder_that_is_called_like_a_package_is_not_yet_that_package(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "vendor" / "vllm"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "layers.py").write_text("from vllm.worker.worker import Worker\n")
+    (folder / "mine.py").write_text("")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+    for name in ("engine", "worker", "attention", "v1"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("")
+    assert broken(tmp_path, capsys, "") == {}

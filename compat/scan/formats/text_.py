@@ -64,11 +64,8 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     for run in finding.runs:
         what = CAUSES.get(run.cause, run.cause)
         if run.replacement:
-            what = f"{what}: {paint(run.replacement.statement, 'green')} ({run.replacement.evidence})"
-            if not run.replacement.same_call:
-                what = f"{what}; it is called differently"
-            elif not run.replacement.certain:
-                what = f"{what}; it may be another thing"
+            new = run.replacement
+            what = f"{what}: {paint(new.statement, 'green')} ({new.evidence}){new.doubt}"
         else:
             what = f"{what}: {run.reason}"
         yield f"  {paint(f'{gap} =', 'dim')} {run.text} {what}"
