@@ -18,6 +18,9 @@ _REQUIREMENT = re.compile(
 )
 _WHEEL = re.compile(r"(?<![\w.-])(vllm|sglang)\s*(?:\[[\w,]*\])?\s*@\s*\S*?/(?:vllm|sglang)-(\d[\w.]*)[-+]")
 """A wheel named by its address."""
+_GIT = re.compile(r"git\+\S*/(vllm|sglang)(?:\.git)?/?@v?(\d+\.\d[\w.]*)(?![\w.+-])")
+"""A tag of the package's own repository."""
+_TAG = re.compile(r"v?(\d+\.\d[\w.]*)")
 
 
 def project_root(path: str) -> str | None:
@@ -141,11 +144,25 @@ def _toml(text: str) -> Iterator[str]:
     ]
     for table in tables:
         yield from _leaves(table)
-    poetry = document.get("tool", {}).get("poetry", {}) if isinstance(document.get("tool"), dict) else {}
-    for name, wanted in (poetry.get("dependencies", {}) if isinstance(poetry, dict) else {}).items():
+    tool = document.get("tool", {})
+    wanted_by_poetry = _table(tool, "poetry", "dependencies")
+    for name, wanted in wanted_by_poetry.items():
         version = wanted.get("version") if isinstance(wanted, dict) else wanted
-        if name in ("vllm", "sglang") and isinstance(version, str):
+        if name in _PACKAGES and isinstance(version, str):
             yield f"{name}{version if version[:1] in '<>=!~' else f'=={version}'}"
+    for name, source in (*wanted_by_poetry.items(), *_table(tool, "uv", "sources").items()):
+        for each in source if isinstance(source, list) else [source]:
+            tag = (each.get("tag") or each.get("rev")) if isinstance(each, dict) and "git" in each else None
+            found = _TAG.fullmatch(tag) if isinstance(tag, str) else None
+            if name in _PACKAGES and found:
+                yield f"{name}=={found[1]}"
+
+
+def _table(value: Any, *keys: str) -> dict[str, Any]:
+    """Return a table in tables; an empty one where it is not there, or is something else."""
+    for key in keys:
+        value = value.get(key, {}) if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -162,5 +179,6 @@ def _leaves(value: Any) -> Iterator[str]:
 def _requirements(text: str) -> Iterator[tuple[str, str]]:
     for match in _REQUIREMENT.finditer(text.partition(";")[0]):
         yield match[1].lower(), re.sub(r"\s|\+[\w.]+", "", match[2]).rstrip(",")
-    for match in _WHEEL.finditer(text):
-        yield match[1], f"=={match[2]}"
+    for pattern in (_WHEEL, _GIT):
+        for match in pattern.finditer(text):
+            yield match[1], f"=={match[2]}"

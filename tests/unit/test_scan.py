@@ -244,6 +244,32 @@ def test_a_build_of_a_release_is_that_release(scan: Scan, tmp_path: Path) -> Non
     assert finding["broken_in"] == [{"first": "0.22.0", "last": "0.22.0"}]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "pinned"),
+    [
+        ("requirements.txt", "vllm @ git+https://example.org/vllm-project/vllm.git@v0.22.0 ; x\n", True),
+        ("requirements.txt", "git+https://example.org/vllm-project/vllm@v0.22.0#egg=vllm\n", True),
+        ("requirements.txt", "vllm @ git+https://example.org/vllm-project/vllm@0123abc\n", False),
+        ("requirements.txt", "x @ git+https://example.org/x/vllm-tools@v0.22.0\n", False),
+        ("pyproject.toml", "[tool.uv.sources]\nvllm = { git = 'x', rev = 'v0.22.0' }\n", True),
+        ("pyproject.toml", "[tool.uv.sources]\nvllm = [{ git = 'x', tag = '0.22.0', marker = 'y' }]\n", True),
+        ("pyproject.toml", "[tool.uv.sources]\nvllm = { git = 'x', branch = 'main' }\n", False),
+        ("pyproject.toml", "[tool.uv]\nsources = 'vllm'\n", False),
+        ("pyproject.toml", "[tool.poetry.dependencies]\nvllm = { git = 'x', tag = 'v0.22.0' }\n", True),
+    ],
+)
+def test_a_tag_of_the_repository_is_that_release(
+    scan: Scan,
+    tmp_path: Path,
+    name: str,
+    text: str,
+    pinned: bool,  # noqa: FBT001
+) -> None:
+    (tmp_path / name).write_text(text)
+    (finding,) = scan(MOVED)
+    assert (finding["broken_in"] == [{"first": "0.22.0", "last": "0.22.0"}]) is pinned
+
+
 def test_the_projects_in_a_project_are_asked_where_it_says_nothing(scan: Scan, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     for name, pin in (("used", "vllm==0.22.0"), ("other", "vllm==0.33.0")):
