@@ -138,7 +138,8 @@ def device_code(raised: Raised, case: Case) -> Diagnosis | None:
     found = _KERNEL.search(raised.text)
     if found:
         text = (
-            "The build has no code for this GPU: install one for its compute capability, or build it there."
+            "The build has no code for this GPU: install one for its compute capability, or build it there. "
+            "Run there, `compat doctor` tells whose build it is."
         )
         return _library("abi_mismatch", None, Fix(kind="install", text=text), raised, case)
     found = _DRIVER.search(raised.text)
