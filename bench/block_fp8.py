@@ -112,8 +112,10 @@ def main() -> None:
     if chosen.child:
         print("RESULT " + json.dumps(child(chosen.child)))
         return
-    fresh = records()
     release = worlds.installed("vllm")
+    if release is None or not torch.cuda.is_available():
+        parser.error("this needs a GPU, and vllm in this environment")
+    fresh = records()
     before = json.loads(chosen.results.read_text(encoding="utf-8")) if chosen.results.exists() else {}
     kept = [each for each in before.get("records", []) if each["vllm"] != release]
     document = {
