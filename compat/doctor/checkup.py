@@ -14,7 +14,8 @@ from compat.doctor.examined import Examined, examine
 from compat.doctor.imports import Looked, look, world_of
 from compat.doctor.native import Native, native
 from compat.doctor.requirements import Violation
-from compat.doctor.roots import Root, is_optional, listed, roots
+from compat.doctor.roots import Root, is_optional, roots
+from compat.doctor.wording import listed
 from compat.progress import Progress
 
 

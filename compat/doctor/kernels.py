@@ -8,11 +8,9 @@ from compat.diagnoses import Diagnosis, Fix
 from compat.doctor.examined import Device, Examined, kernel
 from compat.doctor.fatbin import Code, code
 from compat.doctor.requirements import closure
+from compat.doctor.wording import FILES, listed
 from compat.errors import IntegrityError
 from compat.releases import IMPORT_NAMES
-
-SHOWN = 3
-"""Files that are told of a long list."""
 
 Compiled = Mapping[Path, frozenset[Code]]
 """Shared libraries that hold code for GPUs, and for which."""
@@ -47,7 +45,7 @@ def kernels(examined: Examined) -> Kernels:
             if idle and len(idle) == len(compiled) and name in needed:
                 findings.append(_nothing(examined, name, compiled, gpu))
             elif idle:
-                told = _listed(sorted(path.name for path in idle))
+                told = listed(sorted(path.name for path in idle), FILES)
                 notes.append(f"{told} of {name}: no code for {gpu}; that is for other GPUs")
     return Kernels(findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
 
@@ -73,7 +71,7 @@ def _nothing(examined: Examined, name: str, compiled: Compiled, gpu: Device) -> 
     """Return the finding that a distribution has nothing for a GPU."""
     version = examined.packages.version(name)
     held = map(str, sorted(frozenset[Code]().union(*compiled.values())))
-    files = _listed(sorted(path.name for path in compiled))
+    files = listed(sorted(path.name for path in compiled), FILES)
     verb = "has" if len(compiled) == 1 else "have"
     wanted = ".".join(map(str, gpu.capability))
     return Diagnosis(
@@ -90,9 +88,3 @@ def _nothing(examined: Examined, name: str, compiled: Compiled, gpu: Device) -> 
             text=f"install a build of {name} for compute capability {wanted}, or build it on this machine",
         ),
     )
-
-
-def _listed(names: list[str]) -> str:
-    unique = list(dict.fromkeys(names))
-    rest = f" and {len(unique) - SHOWN} more" if len(unique) > SHOWN else ""
-    return ", ".join(unique[:SHOWN]) + rest

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from compat.doctor.child import Asker
 from compat.doctor.elf import Exports, Library, read
 from compat.doctor.examined import Examined, kernel
 from compat.doctor.requirements import Violation, closure, demands
+from compat.doctor.wording import FILES, listed
 from compat.errors import IntegrityError, PreparationError
 from compat.explain.demangle import demangled
 from compat.releases import SGLANG
@@ -36,9 +37,6 @@ DRIVER = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid")
 
 Missing = dict[Path, list[str]]
 """Compiled modules, and the symbols of torch's that they need in vain."""
-
-SHOWN = 3
-"""Names that are told of a long list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +124,8 @@ def _mismatch(examined: Examined, mismatched: Mapping[str, Missing]) -> Diagnosi
     evidence, wanted = [], []
     for name, missing in mismatched.items():
         symbols = list(dict.fromkeys(symbol for gone in missing.values() for symbol in gone))
-        shown = ", ".join(demangled(symbol) for symbol in symbols[:SHOWN])
-        files = _listed(sorted(path.name for path in missing))
+        shown = ", ".join(demangled(symbol) for symbol in symbols[:FILES])
+        files = listed(sorted(path.name for path in missing), FILES)
         release = f"{name} {examined.packages.version(name)}"
         evidence.append(
             f"{files} of {release}: torch {torch} does not define {shown} ({len(symbols)} in all)"
@@ -181,7 +179,7 @@ def _absent_libraries(
     for needed in sorted(refused):
         users = wanted[needed]
         files = sorted({library.path.name for _, library in users})
-        told = f"{needed} is needed by {_listed(files)} and is not there"
+        told = f"{needed} is needed by {listed(files, FILES)} and is not there"
         if DRIVER.match(needed):
             notes.append(f"{told}: it comes with NVIDIA's driver")
             continue
@@ -213,9 +211,3 @@ def _library_fix(needed: str) -> Fix:
         text = f"install a build for the CUDA of this torch, or a torch built for CUDA {cuda[1]}"
         return Fix(kind="install", text=text)
     return Fix(kind="environment", text=f"install the system library that has {needed}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    unique = list(dict.fromkeys(names))
-    rest = f" and {len(unique) - SHOWN} more" if len(unique) > SHOWN else ""
-    return ", ".join(unique[:SHOWN]) + rest

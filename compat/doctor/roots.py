@@ -11,6 +11,7 @@ from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.doctor.examined import Examined
 from compat.doctor.imports import Looked, Stub
 from compat.doctor.requirements import Violation
+from compat.doctor.wording import listed
 from compat.explain.api import explain
 from compat.matrix.facts import ModuleFact
 from compat.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
@@ -19,9 +20,6 @@ WHOLE: frozenset[Cause] = frozenset(
     {"package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated"}
 )
 """Causes that concern a distribution as a whole: which symbol met them first does not matter."""
-
-SHOWN = 4
-"""Names that are told of a long list."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,12 +81,6 @@ def is_optional(root: Root, asked: Iterable[str]) -> bool:
     """
     name = root.diagnosis.package or ""
     return root.diagnosis.cause == "package_missing" and name not in PACKAGES and name not in asked
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first names of a list, and how many more there are."""
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + rest
 
 
 def _key(diagnosis: Diagnosis) -> tuple[object, ...]:

@@ -92,16 +92,12 @@ def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | 
         text = (
             f"Install the {distribution} that this release of {importer} requires; `pip check` tells which."
         )
-        return Diagnosis(
-            cause="requirement_violated",
-            package=distribution,
-            module=asked.module,
-            symbol=asked.names[0] if asked.names else None,
-            evidence=tuple(lines),
-            fix=Fix(kind="install", text=text, command="pip check"),
-        )
+        return _to_check(distribution, text, lines, asked)
     if dated is None:
-        return _of_other_times(importer, distribution, lines, asked)
+        text = (
+            f"{importer} and {distribution} do not go together; `pip check` tells what is required of either."
+        )
+        return _to_check(distribution, text, lines, asked)
     package, date = dated
     subject = distribution if importer in case.index.owners else distribution_of(importer)
     text = f"Nothing bounds {subject}; take one of the time of {package} ({date})."
@@ -131,8 +127,7 @@ def bounded_by(demand: Demand, dated: tuple[str, str] | None, lines: list[str], 
     return replace(found, fix=Fix(kind="install", text=text, command=command))
 
 
-def _of_other_times(importer: str, distribution: str, lines: list[str], asked: Wanted) -> Diagnosis:
-    text = f"{importer} and {distribution} do not go together; `pip check` tells what is required of either."
+def _to_check(distribution: str, text: str, lines: list[str], asked: Wanted) -> Diagnosis:
     return Diagnosis(
         cause="requirement_violated",
         package=distribution,
