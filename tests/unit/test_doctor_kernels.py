@@ -83,7 +83,7 @@ def test_damage_is_told_or_does_no_harm(tmp_path: Path) -> None:
 
 def test_a_header_without_length_is_damage(tmp_path: Path) -> None:
     content = bytearray(MADE.read_bytes())
-    content[6:8] = bytes(2)
+    content[6:16] = (0).to_bytes(2, "little") + (16).to_bytes(8, "little")
     with pytest.raises(IntegrityError, match=r"empty\.so: its code for GPUs cannot be read"):
         code(library(tmp_path, "empty.so", bytes(content)))
 

@@ -69,3 +69,23 @@ def test_a_module_that_nothing_had_imported_is_told_to_be_imported(
     first = explain(text, sglang="0.5.14")[0]
     assert (first.cause, first.fix.statement) == ("unknown", statement)
     assert first.version == ("0.5.14" if statement else None)
+
+
+BROKEN_OFF = """
+vllm==0.25.0
+Traceback (most recent call last):
+  File "/app/serve.py", line 3, in <module>
+    from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod
+"""
+
+
+def test_a_traceback_without_its_end_is_put_down_to_the_import_at_which_it_breaks_off() -> None:
+    (found,) = explain(BROKEN_OFF)
+    assert (found.cause, found.symbol) == ("symbol_renamed", "GPTQLinearMethod")
+    assert "breaks off" in found.evidence[0]
+
+
+def test_a_line_that_tells_an_error_outweighs_where_a_traceback_breaks_off() -> None:
+    told = "ImportError: libcudart.so.12: cannot open shared object file: No such file or directory"
+    (found,) = explain(f"{told}\n{BROKEN_OFF}")
+    assert found.cause == "missing_native_library"
