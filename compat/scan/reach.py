@@ -303,22 +303,18 @@ def _leavers(place: Place) -> tuple[Place, ...]:
 
 
 def _ends(block: list[ast.stmt]) -> bool:
-    """Return whether a block may end with leaving what is around it, not only a function or loop in it."""
-    ahead: list[tuple[ast.AST, bool]] = [(statement, True) for statement in block]
+    """Return whether a block has what may leave it, functions in it left aside: worth a closer look."""
+    ahead: list[ast.AST] = list(block)
     while ahead:
-        node, outside = ahead.pop()
+        node = ahead.pop()
         match node:
-            case ast.Return() | ast.Raise():
+            case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
                 return True
-            case ast.Continue() | ast.Break():
-                if outside:
-                    return True
             case ast.Call(func=function) if _last_name(function) in _ENDS:
                 return True
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
                 continue
-        outside = outside and not isinstance(node, ast.For | ast.AsyncFor | ast.While)
-        ahead += [(child, outside) for child in ast.iter_child_nodes(node)]
+        ahead += ast.iter_child_nodes(node)
     return False
 
 
