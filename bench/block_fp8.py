@@ -67,18 +67,20 @@ def _nothing(*_given: Any, **_named: Any) -> None:
 
 
 def taken() -> str:
-    """Return which `deep_gemm` vllm has imported, with the version of its distribution."""
-    for module, distribution in (("deep_gemm", "sgl-deep-gemm"), ("vllm.third_party.deep_gemm", "vllm")):
-        if sys.modules.get(module) is not None:
-            return f"{module} of {distribution} {_version(distribution)}"
+    """Return which `deep_gemm` vllm has imported, with the distribution whose file it is."""
+    for name in ("deep_gemm", "vllm.third_party.deep_gemm"):
+        module = sys.modules.get(name)
+        if module is not None:
+            return f"{name} of {_owner(name.partition('.')[0], Path(str(module.__file__)))}"
     return "none"
 
 
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "of an unknown version"
+def _owner(top: str, file: Path) -> str:
+    for each in metadata.packages_distributions().get(top, []):
+        found = metadata.distribution(each)
+        if any(Path(str(found.locate_file(path))) == file for path in found.files or ()):
+            return f"{each} {found.version}"
+    return "no distribution here"
 
 
 def records() -> list[dict[str, Any]]:

@@ -1,5 +1,9 @@
 """What is set up once in a process."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from compat.quant.worlds import once
@@ -26,3 +30,36 @@ def test_what_failed_first_is_told_each_time() -> None:
         with pytest.raises(ImportError, match="deep_gemm"):
             ready("sglang")
     assert calls == ["sglang"]
+
+
+PROGRAM = """
+import sys, types
+import torch
+from compat.quant import worlds
+
+def join(**given):
+    torch.distributed.init_process_group(
+        "gloo", init_method=given["distributed_init_method"], rank=0, world_size=1
+    )
+
+state = types.SimpleNamespace(
+    model_parallel_is_initialized=lambda: False,
+    init_distributed_environment=lambda **given: torch.distributed.is_initialized() or join(**given),
+    initialize_model_parallel=lambda **given: None,
+)
+worlds.compat = types.SimpleNamespace(load=lambda name, package: getattr(state, name.partition(":")[2]))
+if sys.argv[1] == "its own":
+    join(distributed_init_method=f"file://{sys.argv[2]}/ranks")
+end = torch.distributed.destroy_process_group
+torch.distributed.destroy_process_group = lambda: (print("destroyed"), end())
+worlds._groups("any", "vllm", "cpu")
+print("done")
+"""
+
+
+@pytest.mark.parametrize(("whose", "printed"), [("made here", "done destroyed"), ("its own", "done")])
+def test_a_process_ends_the_groups_that_were_made_for_it(whose: str, printed: str, tmp_path: Path) -> None:
+    """With NCCL's groups alive it may never end. The groups are real ones, of gloo; the package is not."""
+    command = [sys.executable, "-c", PROGRAM, whose, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, printed.split()), done.stderr
