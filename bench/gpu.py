@@ -41,8 +41,8 @@ SCHEMES: tuple[Scheme, ...] = (
     BlockInt8(),
     W8A8Int8(),
 )
-SAMPLES = 8
-"""Twice as many as there are things to compare."""
+ROUNDS = 2
+"""How often each thing comes after each other one."""
 SAMPLE_SECONDS = 0.008
 """How long one sample lasts: long against the clock, short enough for hundreds of points."""
 
@@ -57,11 +57,21 @@ def sample(call: Callable[[], Any], count: int) -> float:
     return (time.perf_counter() - start) / count * 1e6
 
 
+def turns(count: int) -> list[list[int]]:
+    """Return orders in which each of an even number of things comes once after each other one.
+
+    They are a Williams design (E. J. Williams, Australian Journal of Scientific Research A 2, 1949): what ran
+    before leaves the processor's caches and the card's clock as it likes, and so it does to all alike.
+    """
+    first = [0] + [(step + 1) // 2 if step % 2 else count - step // 2 for step in range(1, count)]
+    return [[(each + shift) % count for each in first] for shift in range(count)]
+
+
 def side_by_side(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
     """Return the median of each; samples take turns, so that drift of the clock falls on all.
 
-    Each turn begins with another one, and a few calls before a sample do not count: code that has just run
-    is in the processor's caches, which is worth microseconds.
+    A few calls before a sample do not count: code that has just run is in the processor's caches, which is
+    worth microseconds.
     """
     counts = {}
     for name, call in calls.items():
@@ -69,8 +79,8 @@ def side_by_side(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
         counts[name] = max(3, min(200, int(SAMPLE_SECONDS * 1e6 / sample(call, 5))))
     seen: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
-    for turn in range(SAMPLES):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+    for turn in ROUNDS * turns(len(names)):
+        for name in (names[index] for index in turn):
             sample(calls[name], 5)
             seen[name].append(sample(calls[name], counts[name]))
     return {name: round(float(statistics.median(times)), 2) for name, times in seen.items()}

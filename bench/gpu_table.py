@@ -24,10 +24,9 @@ REASONS = {
 """What a refusal says, and the note below the table that tells more."""
 
 EXACT = "quant-h200.json"
-DEVICE = {package: f"bench-gpu-h100-{package}.json" for package in PACKAGES}
-"""Of the device's time; the card is another one than that of the rest."""
-HOST = {"sglang": "bench-gpu-h100-sglang.json", "vllm": "bench-gpu-h200-vllm.json"}
-"""Of the host's part."""
+SPEED = {package: f"bench-gpu-h200-{package}.json" for package in PACKAGES}
+BLOCK_FP8 = "deep-gemm-h200.json"
+LOADER = {package: f"loader-h200-{package}.json" for package in PACKAGES}
 
 Records = Sequence[dict[str, Any]]
 
@@ -114,12 +113,58 @@ def above_direct(document: dict[str, Any]) -> list[str]:
     return lines
 
 
+def block_fp8(document: dict[str, Any]) -> list[str]:
+    """Return the table of what vllm's block FP8 is off by: the most of all shapes and numbers of rows."""
+    releases = list(dict.fromkeys(each["vllm"] for each in document["records"]))
+    lines = [_row(["", *(f"vllm {release}" for release in releases)])]
+    lines.append("|" + "---|" * (1 + len(releases)))
+    for way, what in (
+        ("left", "beside sglang, as vllm leaves it"),
+        ("copied", "beside sglang, in this layer"),
+        ("own", "with vllm's own `deep_gemm`"),
+    ):
+        here = [each for each in document["records"] if each["way"] == way]
+        errors = [[error for shape in each["errors"] for error in shape] for each in here]
+        cells = ["NaN" if "nan" in each else f"{max(each):.1e}" for each in errors]
+        lines.append(_row([what, *cells]))
+    return lines
+
+
+def memory(documents: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the table of the loader's memory, in MB of a million bytes."""
+    heads = [
+        "",
+        "all layers",
+        "the largest",
+        "host, at the most",
+        "all read first",
+        "GPU, at the most",
+        "then",
+    ]
+    lines = [_row(heads), "|" + "---|" * len(heads)]
+    for each in documents:
+        loader, first = each["loader"], each["all_first"]
+        sizes = [
+            each["file_bytes"],
+            each["largest_layer_bytes"],
+            loader["peak_bytes"],
+            first["peak_bytes"],
+            loader["gpu_peak_bytes"],
+            loader["gpu_after_bytes"],
+        ]
+        told = (f"{size / 1e6:,.0f}" for size in sizes)
+        lines.append(_row([f"{each['back_end']} {each['release']}", *told]))
+    return lines
+
+
 def tables() -> list[str]:
     """Return the lines of all tables."""
-    lines = exactness(read(EXACT))
-    for package in PACKAGES:
-        lines += ["", *speed(read(DEVICE[package]))]
-    return [*lines, "", *(line for package in PACKAGES for line in above_direct(read(HOST[package])))]
+    speeds = [read(SPEED[package]) for package in PACKAGES]
+    lines = [*exactness(read(EXACT)), "", *block_fp8(read(BLOCK_FP8))]
+    for each in speeds:
+        lines += ["", *speed(each)]
+    lines += ["", *(line for each in speeds for line in above_direct(each))]
+    return [*lines, "", *memory([read(LOADER[package]) for package in PACKAGES])]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -12,8 +12,8 @@ from compat.quant.schemes import Awq, Gptq, Scheme, Unquantized
 from compat.quant.sharding import Shard, cut
 
 ROWS = (1, 64)
-WEIGHTS = 2**24
-"""How many weights are widened at a time: 64 MiB in float32."""
+WEIGHTS = 2**22
+"""How many weights are widened at a time: 16 MiB in float32, a few times over."""
 BOUND = 0.1
 """The coarsest that is meant so: vllm rounds block FP8 to powers of two, which is 0.05."""
 WEIGHT_ONLY_BOUND = 2e-2
