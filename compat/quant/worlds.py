@@ -167,8 +167,8 @@ def _groups(module: str, package: Package, device_type: str) -> None:
 def leave() -> None:
     """End the groups of ranks of this process, so that it can end.
 
-    With NCCL's groups of sglang or vllm alive, `Py_FinalizeEx` has not returned on H200s, one core busy, until
-    the process was killed (Python 3.12.3, torch 2.11.0); torch's own group alone does not do that.
+    With NCCL's groups of sglang or vllm alive, `Py_FinalizeEx` has not returned on H200s, one core busy,
+    until the process was killed (Python 3.12.3, torch 2.11.0). torch's own group alone does not do that.
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
