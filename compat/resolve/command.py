@@ -16,7 +16,7 @@ from compat.releases import IMPORT_NAMES
 from compat.resolve import render
 from compat.resolve.query import Query, parse_query
 from compat.resolve.render import Result
-from compat.resolve.scope import Request, Subject, subjects
+from compat.resolve.scope import MATRIX, Request, Subject, subjects
 from compat.resolve.search import Found, find
 
 VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
@@ -133,7 +133,5 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("--signature", action="store_true", help="tell how it is called, too")
     parser.add_argument("--format", choices=("text", "json", "import"), default="text")
-    parser.add_argument(
-        "--matrix", type=Path, default=Path("matrix.toml"), help="the pairs (default: %(default)s)"
-    )
+    parser.add_argument("--matrix", type=Path, help=f"the pairs (default: {MATRIX})")
     return parser
