@@ -140,9 +140,8 @@ def _found(world: World, query: Query, package: str | None) -> tuple[str, Found]
 
 def _asked(world: World, query: Query, package: str | None) -> list[str]:
     """Return the installed distributions that a query is asked of."""
-    path = query.module or (query.name if query.dotted else None)
     tops = [_import_name(package)] if package is not None else []
-    tops += [path.partition(".")[0]] if path is not None else []
+    tops += [query.top] if query.top is not None else []
     if len(set(tops)) > 1:
         raise UsageError(f"{query.text!r} leads into {tops[1]}, not into {package}")
     known: list[str] = [name for name in PACKAGES if not tops or IMPORT_NAMES[name] == tops[0]]

@@ -60,15 +60,15 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
         UsageError: the path leads into a package that is not indexed.
         NothingSelectedError: no release of its package was selected.
     """
-    path = query.module or (query.name if query.dotted else None)
-    if path is None:
+    if query.top is None:
         known = [s for s in asked if s.asked or s.world.index.binds_ever(query.name, s.package)]
         concerned = known or list(asked)
     else:
-        owners = index.owners.get(path.partition(".")[0])
+        owners = index.owners.get(query.top)
         if owners is None:
             raise UsageError(
-                f"{query.text!r}: {path.partition('.')[0]} is not indexed; {', '.join(index.owners)} are"
+                f"{query.text!r}: {query.top} is not indexed; "
+                f"a path begins with one of {', '.join(index.owners)}"
             )
         concerned = [subject for subject in asked if subject.package in owners]
         if not concerned:

@@ -36,6 +36,7 @@ def files(**extra: str) -> Files:
     [
         ("Fp8", [("Fp8", None, False)]),
         ("vllm.a.b", [("vllm.a.b", None, True)]),
+        ("vllm", [("", "vllm", False)]),
         ("vllm.a:B", [("B", "vllm.a", False)]),
         ("from vllm.a import B, C as D", [("B", "vllm.a", False), ("C", "vllm.a", False)]),
         (" from vllm.a import (B)", [("B", "vllm.a", False)]),
@@ -279,3 +280,29 @@ def test_releases_that_are_left_aside_are_told(
 def test_pairs_that_are_named_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(main, ["Fp8LinearMethod", "--matrix", str(tmp_path / "no.toml")]) == 2
     assert "no.toml: there is no such file" in capsys.readouterr().err
+
+
+def test_a_package_is_the_package_and_no_name_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["vllm", "--all"]) == 0
+    assert capsys.readouterr().out.endswith("submodule  module  import vllm\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("vllm.model_executor.layers.quantization.fp8.Fp8LinearMethod.apply", "Fp8LinearMethod"),
+        ("vllm.utils.FlexibleArgumentParser.parse_args", "FlexibleArgumentParser"),
+        ("vllm.LLM.generate", "LLM"),
+        ("vllm.nothing.at.all", ""),
+    ],
+)
+def test_the_object_is_told_whose_attribute_is_asked_for(
+    path: str, statement: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([path, "--vllm", "0.33.0", "--format", "import"])
+    assert capsys.readouterr().out.strip().rpartition(" ")[2] == statement
+
+
+def test_a_path_of_the_wrong_top_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(main, ["Fp8LinearMethod.apply", "--vllm", "latest"]) == 2
+    assert "Fp8LinearMethod is not indexed; a path begins with one of" in capsys.readouterr().err
