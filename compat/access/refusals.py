@@ -17,6 +17,7 @@ from compat.releases import IMPORT_NAMES
 from compat.resolve.order import nearness
 from compat.resolve.query import Query
 from compat.resolve.search import Found, Replacement
+from compat.resolve.spelling import hint
 from compat.symbols import import_statement, location
 
 Location = tuple[str, str]
@@ -161,7 +162,8 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
         text = f"it came with {package} {after[0]}"
         fix = Fix(kind="install", text=text, command=f"pip install {package}=={after[0]}")
         return subject.diagnosis("not_yet_added", (module, name), evidence, fix)
-    fix = Fix(kind="none", text="no release has this name; see how it is written")
+    meant = hint(name) or "see how it is written"
+    fix = Fix(kind="none", text=f"no release has this name; {meant}")
     return subject.diagnosis("unknown", (module, name), evidence, fix)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def main(argv: Sequence[str], path: Path = SHIPPED) -> int:
     results = [
         result for query in queries for result in answer(query, asked, index, signed=arguments.signature)
     ]
+    _tell_misspelt(results, path)
     if arguments.format == "json":
         print(render.as_json(results, _histories(results) if arguments.all else {}))
     else:
@@ -82,6 +84,18 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
     return [
         Result(query=query, subject=subject, found=found[subject], signed=signed) for subject in concerned
     ]
+
+
+def _tell_misspelt(results: Sequence[Result], path: Path) -> None:
+    """Tell of names that were found nowhere what they may have been meant to be."""
+    for query, group in groupby(results, key=lambda result: result.query):
+        if all(each.found.status == "missing" and each.found.replacement is None for each in group):
+            from compat.resolve.spelling import hint
+
+            name = query.name.rpartition(".")[2]
+            meant = hint(name, path) if name else ""
+            if meant:
+                cli.say(f"no release has the name {name}; {meant}")
 
 
 def _found(query: Query, package: str, subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Found]]:

@@ -383,3 +383,11 @@ def test_the_types_name_what_is_there() -> None:
     assert {*compat.__all__} <= {*dir(compat)}
     with pytest.raises(AttributeError, match="nothing_like_it"):
         compat.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_misspelt_name_is_told_what_it_may_be(nightly: Path) -> None:
+    (found,) = loaded(nightly, ("Fp8LinearMethd", {"package": "vllm"}))
+    assert (found["cause"], found["fix"]["text"]) == (
+        "unknown",
+        "no release has this name; near it is Fp8LinearMethod",
+    )

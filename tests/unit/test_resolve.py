@@ -306,3 +306,24 @@ def test_the_object_is_told_whose_attribute_is_asked_for(
 def test_a_path_of_the_wrong_top_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(main, ["Fp8LinearMethod.apply", "--vllm", "latest"]) == 2
     assert "Fp8LinearMethod is not indexed; a path begins with one of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("query", "note"),
+    [
+        ("Fp8LinearMethd", "compat: no release has the name Fp8LinearMethd; near it is Fp8LinearMethod\n"),
+        ("vllm.llmengine", "compat: no release has the name llmengine; near it is LLMEngine\n"),
+        (
+            "SamplingParms",
+            "compat: no release has the name SamplingParms; near it are SamplingParams, SamplingMask\n",
+        ),
+        ("nothing_of_the_kind_at_all", ""),
+        ("GPTQMarlinConfig", ""),
+        ("x" * 10_000, ""),
+    ],
+)
+def test_a_misspelt_name_is_told_what_it_may_be(
+    query: str, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([query, "--vllm", "0.33.0"]) == 1
+    assert capsys.readouterr().err == note
