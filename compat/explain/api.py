@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     complaints.said,
     packages.told,
     complaints.numpy,
+    names.missing_in_kernels,
     names.missing_name,
     names.unloaded,
     binaries.undefined_symbol,

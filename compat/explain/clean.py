@@ -35,7 +35,7 @@ _LEVEL = re.compile(
 )
 _PLACE = re.compile(r"\[[\w.<>/-]{1,80}:\d{1,6}\] ?|[\w.]{1,60}\.py:\d{1,6}\] ?|\[[\w.-]{1,80}\.\w{1,60}\] ")
 _BORDER = "\N{BOX DRAWINGS LIGHT VERTICAL}"
-_QUOTE = re.compile(rf"> ?|E {{3,}}|{_BORDER} ?")
+_QUOTE = re.compile(rf"> ?|E {{3,}}| {{0,80}}{_BORDER} ?")
 _GROUP = re.compile(r"\s{0,40}(?:\+ (?=Exception Group)|\+-\+-{8,}.*|\+-{8,}.*|\| ?)")
 _PREFIXES = (_TAG, _STAMP, _LEVEL, _PLACE, _QUOTE)
 _SAID = ("log", "message", "msg", "textPayload")
@@ -101,7 +101,7 @@ def _stripped(text: str) -> Line:
                 break
         if pattern is _QUOTE:
             rest = text[found.end() :]
-            if found[0][0] == _BORDER and rest.endswith(_BORDER):  # a box, as rich draws them
+            if _BORDER in found[0] and rest.endswith(_BORDER):  # a box, as rich draws them
                 rest = rest[:-1].rstrip()
             text, at = (rest.lstrip() if found[0][0] == "E" else rest), 0
             continue

@@ -146,3 +146,46 @@ def test_what_a_failed_import_left_behind_is_told_as_that() -> None:
     before = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    import numpy\n'
     (found,) = explain(f"{before}ModuleNotFoundError: No module named 'numpy'\n{LEFT_BEHIND}")
     assert found.cause == "package_missing"
+
+
+KERNEL = (
+    f"ImportError: cannot import name 'fused_marlin_moe' from 'sgl_kernel' ({SITE}/sgl_kernel/__init__.py)"
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "installed"),
+    [
+        ("sglang[all]==0.4.9\n", None),
+        ("sglang 0.4.9\nsgl-kernel 0.1.7\n", "0.1.7"),
+        ("sglang 0.4.9\nsgl-kernel 0.3.21\n", "0.3.21"),
+    ],
+)
+def test_kernels_that_the_release_does_not_require_are_told(head: str, installed: str | None) -> None:
+    (found,) = explain(head + KERNEL)
+    assert (found.cause, found.package, found.version) == ("requirement_violated", "sgl-kernel", installed)
+    assert (found.module, found.symbol) == ("sgl_kernel", "fused_marlin_moe")
+    assert found.fix.command == 'pip install "sgl-kernel==0.2.4"'
+
+
+def test_kernels_are_those_that_the_release_requires_unless_told() -> None:
+    (found,) = explain(KERNEL, sglang="0.4.7")
+    assert (found.cause, found.package, found.version) == ("not_yet_added", "sgl-kernel", "0.1.7")
+    assert "sglang 0.4.7 requires sgl-kernel 0.1.7" in found.evidence
+
+
+BOXED = """\
+[03/07/25 12:11:01] ERROR    it failed                                     app.py:12
+                             \u256d\u2500 Traceback (most recent call last) \u2500\u256e
+                             \u2502 /home/user/app/worker.py:12 in start              \u2502
+                             \u2502                                                   \u2502
+                             \u2502   11                                              \u2502
+                             \u2502 \u2771 12 \u2502   from vllm.worker.worker import Worker     \u2502
+                             \u2570\u2500\u2500\u256f
+                             ModuleNotFoundError: No module named 'vllm.worker'
+"""
+
+
+def test_a_box_of_a_logger_is_read() -> None:
+    (found,) = explain(BOXED)
+    assert (found.module, found.symbol) == ("vllm.worker.worker", "Worker")
