@@ -114,8 +114,10 @@ def _histories(results: Sequence[Result]) -> dict[tuple[Query, str], list[dict[s
 
 
 def _import_name(text: str) -> str:
-    """Return the import name of a package given by either of its names."""
-    return IMPORT_NAMES.get(canonicalize_name(text), text)
+    """Return the import name of a package given by either of its names: of most it follows from the other."""
+    name = canonicalize_name(text)
+    plain = text if text.isidentifier() and not name.endswith("-python") else name.removesuffix("-python")
+    return IMPORT_NAMES.get(name, plain.replace("-", "_"))
 
 
 def _parser() -> cli.Parser:

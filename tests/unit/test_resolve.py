@@ -327,3 +327,11 @@ def test_a_misspelt_name_is_told_what_it_may_be(
 ) -> None:
     assert main([query, "--vllm", "0.33.0"]) == 1
     assert capsys.readouterr().err == note
+
+
+@pytest.mark.parametrize(
+    "name", ["flashinfer", "flashinfer-python", "flashinfer_python", "FlashInfer-Python"]
+)
+def test_what_is_not_installed_has_either_of_its_names(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["flashinfer_cutlass_fused_moe", "--sglang", "0.5.14", "--without", name])
+    assert "placeholder" in capsys.readouterr().out
