@@ -18,6 +18,7 @@ from compat.explain.rules import (
     names,
     packages,
     requirements,
+    solvers,
     surroundings,
     unbuilt,
 )
@@ -33,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     unbuilt.unbuilt,
     surroundings.circular,
     complaints.said,
+    solvers.unsolvable,
     packages.told,
     complaints.numpy,
     names.missing_name,
