@@ -11,6 +11,7 @@ from compat.explain.history import History
 from compat.explain.locate import locate
 from compat.explain.messages import imported
 from compat.explain.rules import (
+    arguments,
     askers,
     binaries,
     complaints,
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     complaints.numpy,
     names.missing_name,
     names.unloaded,
+    arguments.call,
     binaries.undefined_symbol,
     binaries.missing_library,
     binaries.device_code,

@@ -105,3 +105,13 @@ def test_two_others_that_exclude_each_other_are_told_without_a_command() -> None
         "vllm 0.9.1 requires xformers==0.0.30",
         "diffusers-ext 1.0 requires xformers==0.0.29",
     )
+
+
+def test_a_range_without_a_wheel_is_told_by_a_release_in_it() -> None:
+    text = (
+        "error: No solution found when resolving dependencies\n"
+        "  cause: Because vllm>=0.20,<0.21 has no usable wheels and you require vllm>=0.20,<0.21, we can "
+        "conclude that your requirements are unsatisfiable.\n"
+    )
+    (only,) = explain(text)
+    assert (only.cause, only.package, only.version) == ("requirement_violated", "vllm", "0.20.0")

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case, position_of
+from compat.explain.case import Case
 from compat.explain.failure import Raised
 from compat.explain.rules.requirements import violation
 from compat.explain.solvers import ABSENT, CONFLICT, UNSOLVED
@@ -180,11 +180,10 @@ def _nearest(spec: SpecifierSet, versions: tuple[str, ...]) -> str:
 
 def _no_file(name: str, spec: SpecifierSet, case: Case) -> Diagnosis | None:
     """Return that a release of the index has no file for this Python and platform; else None."""
-    at = next((each.version for each in spec if each.operator == "=="), "")
-    position = position_of(case.index, name, at) if name in case.index.packages else None
-    if position is None:
+    releases = case.index.releases(name) if name in case.index.packages else ()
+    release = next((each for each in releases if spec.contains(each.version, prereleases=True)), None)
+    if release is None:
         return None
-    release = case.index.releases(name)[position]
     python = release.requires_python or "any"
     return Diagnosis(
         cause="requirement_violated",

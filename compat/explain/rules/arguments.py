@@ -1,0 +1,249 @@
+"""Calls that a release does not take: an argument that it has no longer, not yet, or asks for."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Literal
+
+from compat.diagnoses import Diagnosis, Fix
+from compat.explain.case import Case, foreign
+from compat.explain.failure import Raised
+from compat.explain.history import runs
+from compat.explain.places import distribution_of, top_of
+from compat.index.reader import Index
+
+_UNEXPECTED = re.compile(
+    r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) got an unexpected keyword argument '(\w{1,80})'"
+)
+_MISSING = re.compile(
+    r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) missing \d{1,3} required (?:positional|keyword-only) arguments?: "
+    r"(.{1,400})"
+)
+_OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
+_OPTION = re.compile(r"(?<!\S)--([A-Za-z][\w-]{1,80})")
+_SERVERS = {
+    "sglang": (("ServerArgs",), ("launch_server.py", "sglang", "sglang serve")),
+    "vllm": (("EngineArgs", "AsyncEngineArgs", "FrontendArgs"), ("api_server.py", "vllm", "vllm serve")),
+}
+"""The classes whose fields are the options of a package's server, and what it is called."""
+_CALLED = re.compile(r"\b(\w{1,80})\(")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What a definition takes in one release."""
+
+    names: tuple[str, ...]
+    required: frozenset[str]
+    open: bool
+    """Whether it takes any keyword."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """What Python says of a call."""
+
+    owner: str
+    """The class of the method, as far as the message has it; else empty."""
+    function: str
+    names: tuple[str, ...]
+    wrong: Literal["unexpected", "missing"]
+
+    def fits(self, takes: Parameters | None) -> bool:
+        """Return whether a definition would have taken the call."""
+        if takes is None:
+            return False
+        if self.wrong == "unexpected":
+            return takes.open or self.names[0] in takes.names
+        return not set(self.names) & takes.required
+
+    def comes_from(self, takes: Parameters | None) -> bool:
+        """Return whether a definition makes this complaint."""
+        if takes is None or self.fits(takes):
+            return False
+        return self.wrong == "unexpected" or set(self.names) <= takes.required
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callee:
+    """What was called, over all releases of its package."""
+
+    package: str
+    at: int
+    """The release in use: its position in the index."""
+    module: str
+    called: str
+    """For people: `EngineArgs` or `Fp8Config.from_config`."""
+    takes: tuple[Parameters | None, ...]
+    """In each release, oldest first; None where it is not there, or nothing tells."""
+
+
+def call(raised: Raised, case: Case) -> Diagnosis | None:
+    """An argument that the definition in use does not take, or that it asks for, unlike other releases."""
+    complaint = _complaint(raised) if raised.kind == "TypeError" else None
+    if complaint is None:
+        return None
+    found = [
+        callee
+        for callee in _callees(raised, case, complaint)
+        # Of a dataclass only its own fields are known, not those of its bases: without a release that fits,
+        # nothing tells that the release is to blame.
+        if complaint.comes_from(callee.takes[callee.at]) and any(map(complaint.fits, callee.takes))
+    ]
+    inside = {case.owner(module) for frame in raised.frames if (module := case.module(frame))}
+    likely = [callee for callee in found if callee.package in inside] or found
+    return _diagnosis(raised, case, likely[0], complaint) if len(likely) == 1 else None
+
+
+def _complaint(raised: Raised) -> Complaint | None:
+    found = _UNEXPECTED.search(raised.message)
+    if found:
+        names: tuple[str, ...] = (found[3],)
+    else:
+        found = _MISSING.search(raised.message)
+        names = tuple(re.findall(r"'(\w{1,80})'", found[3])) if found else ()
+    if not found or not names:
+        return None
+    return Complaint(
+        owner=found[1].rstrip(".").rpartition(".")[2],
+        function=found[2],
+        names=names,
+        wrong="unexpected" if "unexpected" in found[0] else "missing",
+    )
+
+
+def _callees(raised: Raised, case: Case, complaint: Complaint) -> Iterator[Callee]:
+    """Yield the definitions that may have been called: by the message, else by the line that calls."""
+    method = complaint.function
+    if complaint.owner:
+        wanted = [complaint.owner]
+    elif method == "__init__":  # so before Python 3.10
+        wanted = _CALLED.findall(raised.frames[-1].source) if raised.frames else []
+    else:
+        wanted, method = [complaint.function], ""
+    for name in dict.fromkeys(wanted):
+        for package in case.index.packages:
+            known = case.position(package)
+            if known is None and case.known(package) is not None:
+                continue
+            places = range(len(case.index.versions(package)))
+            at = places[-1] if known is None else known
+            for module in case.index.binders(name, package, at):
+                if _takes(case.index, package, at, (module, name, method)) is None:
+                    continue
+                takes = tuple(_takes(case.index, package, place, (module, name, method)) for place in places)
+                called = name if method in ("", "__init__") else f"{name}.{method}"
+                yield Callee(package=package, at=at, module=module, called=called, takes=takes)
+
+
+def _takes(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Parameters | None:
+    """Return what a function, or a method of a class, takes in a release; what: module, name, method."""
+    module, name, method = what
+    branches = [each for each in index.branches(module, name, package, at) if each.status == "defined"]
+    signatures = {each.signature for each in branches if each.signature}
+    if len(signatures) != 1:  # another one in each branch of an `if`: nothing tells which
+        return None
+    text = signatures.pop()
+    if text.startswith("{"):  # a class: the parameters of its methods, by their names
+        text = json.loads(text).get(method, "")
+    elif method:
+        return None
+    return _parameters(text) if text else None
+
+
+@lru_cache(maxsize=1_000)
+def _parameters(text: str) -> Parameters | None:
+    try:
+        function = ast.parse(f"def f{text}: ...").body[0]
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    if not isinstance(function, ast.FunctionDef):
+        return None
+    given = function.args
+    positional = [each.arg for each in (*given.posonlyargs, *given.args)]
+    keyword = [each.arg for each in given.kwonlyargs]
+    required = positional[: len(positional) - len(given.defaults)]
+    required += [name for name, default in zip(keyword, given.kw_defaults, strict=True) if default is None]
+    return Parameters(
+        names=(*positional, *keyword),
+        required=frozenset(required) - {"self", "cls"},
+        open=given.kwarg is not None,
+    )
+
+
+def _diagnosis(raised: Raised, case: Case, callee: Callee, complaint: Complaint) -> Diagnosis:
+    """Return where the call would have been right, and what to do here."""
+    package, versions = callee.package, case.index.versions(callee.package)
+    fits = [complaint.fits(takes) for takes in callee.takes]
+    known, asked = case.known(package), " and ".join(complaint.names)
+    does = "takes" if complaint.wrong == "unexpected" else "does without"
+    source = (
+        f"{package} {known.version}: {known.source}"
+        if known
+        else f"nothing tells the release of {package}; taken: {versions[callee.at]}, the newest"
+    )
+    return Diagnosis(
+        cause="symbol_removed" if any(fits[: callee.at]) else "not_yet_added",
+        package=package,
+        version=known.version if known else None,
+        module=callee.module,
+        symbol=f"{callee.called}({asked}=)" if len(complaint.names) == 1 else callee.called,
+        evidence=(
+            raised.line,
+            source,
+            f"{callee.module}:{callee.called} {does} {asked} in {_told(fits, versions)}",
+        ),
+        fix=_fix(_caller(raised, case, package), callee, complaint, versions),
+    )
+
+
+def _caller(raised: Raised, case: Case, package: str) -> str | None:
+    """Return the distribution that calls, as far as it is not the package itself; None when the user does."""
+    outside = (each for each in reversed(raised.frames) if case.owner(case.module(each) or "") != package)
+    frame = next(outside, None)
+    top = top_of(frame.path) if frame is not None and foreign(frame) else None
+    return distribution_of(top) if top is not None else None
+
+
+def _fix(caller: str | None, callee: Callee, complaint: Complaint, versions: Sequence[str]) -> Fix:
+    package, release, asked = callee.package, versions[callee.at], " and ".join(complaint.names)
+    fits = [complaint.fits(takes) for takes in callee.takes]
+    if caller is not None:
+        text = (
+            f"{caller} is made for another {package}: install one that goes with {package} {release}, "
+            f"or {package} {_told(fits, versions)}."
+        )
+        return Fix(kind="install", text=text)
+    if complaint.wrong == "missing":
+        return Fix(kind="edit", text=f"Give {asked}: {package} {release} asks for it.")
+    near = _near(asked, callee)
+    nearest = f" The nearest that it takes is {near}." if near else ""
+    later = [at for at in range(callee.at, len(fits)) if fits[at]]
+    if later and not any(fits[: callee.at]):
+        first = versions[later[0]]
+        text = f"Leave {asked} out, or install {package} {first}, the first that takes it.{nearest}"
+        return Fix(kind="install", text=text, command=f'pip install "{package}>={first}"')
+    return Fix(kind="edit", text=f"Leave {asked} out: {package} {release} does not take it.{nearest}")
+
+
+def _near(asked: str, callee: Callee) -> str | None:
+    """Return what may have taken its place: a name of some of its words, else one spelt much alike."""
+    here = callee.takes[callee.at]
+    names = here.names if here else ()
+    words = set(asked.split("_"))
+    within = [name for name in names if "_" in name and set(name.split("_")) < words]
+    alike = get_close_matches(asked, names, n=1, cutoff=0.8)
+    return max(within, key=len) if within else next(iter(alike), None)
+
+
+def _told(fits: Sequence[bool], versions: Sequence[str]) -> str:
+    """Return releases for people: `0.5.5 to 0.10.0, 0.12.0 and later`."""
+    told = []
+    for first, last in runs(fits):
+        end = " and later" if last == len(fits) - 1 and first != last else f" to {versions[last]}"
+        told.append(versions[first] + ("" if first == last else end))
+    return ", ".join(told)
