@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     names.missing_name,
     names.unloaded,
     arguments.call,
+    arguments.option,
     binaries.undefined_symbol,
     binaries.missing_library,
     binaries.device_code,

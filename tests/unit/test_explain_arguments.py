@@ -1,5 +1,8 @@
 """Calls that a release does not take; the messages are Python's own."""
 
+import argparse
+import contextlib
+import io
 import traceback
 from typing import Any
 
@@ -107,3 +110,29 @@ def test_two_packages_that_may_be_meant_are_told_apart_by_the_traceback() -> Non
     error = "TypeError: get_model() missing 1 required keyword-only argument: 'vllm_config'"
     found = first(log(error, (INSIDE, "model = get_model()")), vllm="0.9.0.1", sglang="0.4.7")
     assert (found.package, found.module) == ("vllm", "vllm.model_executor.model_loader")
+
+
+def unrecognized(program: str, *given: str) -> str:
+    """Return what argparse says of options that a program does not have."""
+    parser = argparse.ArgumentParser(prog=program, exit_on_error=False)
+    said = io.StringIO()
+    with pytest.raises(SystemExit), contextlib.redirect_stderr(said):
+        parser.parse_args(given)
+    return said.getvalue()
+
+
+@pytest.mark.parametrize("program", ["vllm serve", "api_server.py"])
+def test_an_option_of_the_server_that_is_gone_is_told(program: str) -> None:
+    found = first(unrecognized(program, "--num-scheduler-steps", "8"), vllm="0.11.0")
+    assert (found.cause, found.symbol) == ("symbol_removed", "EngineArgs(num_scheduler_steps=)")
+    assert found.fix.text == "Leave --num-scheduler-steps out: vllm 0.11.0 does not take it."
+
+
+def test_an_option_of_sglang_is_looked_up_in_its_own_server() -> None:
+    """There is another `ServerArgs`, of its image models."""
+    found = first(unrecognized("launch_server.py", "--disable-flashinfer"), vllm="0.11.0", sglang="0.5.14")
+    assert (found.module, found.symbol) == ("sglang.srt.server_args", "ServerArgs(disable_flashinfer=)")
+
+
+def test_an_option_of_another_program_is_unknown() -> None:
+    assert first(unrecognized("train.py", "--num-scheduler-steps", "8"), vllm="0.11.0").cause == "unknown"

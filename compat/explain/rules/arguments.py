@@ -26,10 +26,13 @@ _MISSING = re.compile(
 _OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
 _OPTION = re.compile(r"(?<!\S)--([A-Za-z][\w-]{1,80})")
 _SERVERS = {
-    "sglang": (("ServerArgs",), ("launch_server.py", "sglang", "sglang serve")),
-    "vllm": (("EngineArgs", "AsyncEngineArgs", "FrontendArgs"), ("api_server.py", "vllm", "vllm serve")),
+    "launch_server.py": ("sglang.srt.server_args:ServerArgs",),
+    "sglang serve": ("sglang.srt.server_args:ServerArgs",),
+    "api_server.py": ("vllm.engine.arg_utils:EngineArgs", "vllm.engine.arg_utils:AsyncEngineArgs"),
+    "vllm": ("vllm.engine.arg_utils:EngineArgs", "vllm.engine.arg_utils:AsyncEngineArgs"),
+    "vllm serve": ("vllm.engine.arg_utils:EngineArgs", "vllm.engine.arg_utils:AsyncEngineArgs"),
 }
-"""The classes whose fields are the options of a package's server, and what it is called."""
+"""What the servers call themselves, and the classes whose fields are their options."""
 _CALLED = re.compile(r"\b(\w{1,80})\(")
 
 
@@ -52,6 +55,13 @@ class Complaint:
     function: str
     names: tuple[str, ...]
     wrong: Literal["unexpected", "missing"]
+    option: str = ""
+    """How a command line has it."""
+
+    @property
+    def asked(self) -> str:
+        """The arguments, for people."""
+        return self.option or " and ".join(self.names)
 
     def fits(self, takes: Parameters | None) -> bool:
         """Return whether a definition would have taken the call."""
@@ -87,16 +97,39 @@ def call(raised: Raised, case: Case) -> Diagnosis | None:
     complaint = _complaint(raised) if raised.kind == "TypeError" else None
     if complaint is None:
         return None
-    found = [
-        callee
-        for callee in _callees(raised, case, complaint)
-        # Of a dataclass only its own fields are known, not those of its bases: without a release that fits,
-        # nothing tells that the release is to blame.
-        if complaint.comes_from(callee.takes[callee.at]) and any(map(complaint.fits, callee.takes))
-    ]
+    found = [callee for callee in _callees(raised, case, complaint) if _is_to_blame(callee, complaint)]
     inside = {case.owner(module) for frame in raised.frames if (module := case.module(frame))}
     likely = [callee for callee in found if callee.package in inside] or found
     return _diagnosis(raised, case, likely[0], complaint) if len(likely) == 1 else None
+
+
+def option(raised: Raised, case: Case) -> Diagnosis | None:
+    """An option that the server of the release in use does not have, unlike that of other releases."""
+    said = _OPTIONS.search(raised.message)
+    given = _OPTION.search(said[2]) if said else None
+    if not said or not given:
+        return None
+    for place in _SERVERS.get(said[1], ()):
+        module, _, name = place.partition(":")
+        complaint = Complaint(
+            owner=name,
+            function="__init__",
+            names=(given[1].replace("-", "_"),),
+            wrong="unexpected",
+            option=given[0],
+        )
+        for callee in _callees(raised, case, complaint):
+            if callee.module == module and _is_to_blame(callee, complaint):
+                return _diagnosis(raised, case, callee, complaint)
+    return None
+
+
+def _is_to_blame(callee: Callee, complaint: Complaint) -> bool:
+    """Return whether a definition makes the complaint, and did not or will not in another release.
+
+    Of a dataclass only its own fields are known, not those of its bases: without one such nothing tells.
+    """
+    return complaint.comes_from(callee.takes[callee.at]) and any(map(complaint.fits, callee.takes))
 
 
 def _complaint(raised: Raised) -> Complaint | None:
@@ -210,7 +243,7 @@ def _caller(raised: Raised, case: Case, package: str) -> str | None:
 
 
 def _fix(caller: str | None, callee: Callee, complaint: Complaint, versions: Sequence[str]) -> Fix:
-    package, release, asked = callee.package, versions[callee.at], " and ".join(complaint.names)
+    package, release, asked = callee.package, versions[callee.at], complaint.asked
     fits = [complaint.fits(takes) for takes in callee.takes]
     if caller is not None:
         text = (
@@ -220,7 +253,8 @@ def _fix(caller: str | None, callee: Callee, complaint: Complaint, versions: Seq
         return Fix(kind="install", text=text)
     if complaint.wrong == "missing":
         return Fix(kind="edit", text=f"Give {asked}: {package} {release} asks for it.")
-    near = _near(asked, callee)
+    near = _near(complaint.names[0], callee)
+    near = f"--{near.replace('_', '-')}" if near and complaint.option else near
     nearest = f" The nearest that it takes is {near}." if near else ""
     later = [at for at in range(callee.at, len(fits)) if fits[at]]
     if later and not any(fits[: callee.at]):
