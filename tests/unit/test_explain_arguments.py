@@ -97,17 +97,29 @@ def test_a_name_that_is_nearly_it_is_told() -> None:
         ("class Mine:\n def __init__(self): ...", "Mine(num_scheduler_steps=8)"),
         ("class EngineArgs:\n def __init__(self): ...", "EngineArgs(nobody_ever_had_this=8)"),
         ("def f(x): ...", "f()"),
+        ("def gen(): ...", "gen(json_schema='{}')"),
     ],
-    ids=["a class of the user's own", "an argument that no release has", "a function that is not indexed"],
+    ids=[
+        "a class of the user's own",
+        "an argument no release has",
+        "a function not indexed",
+        "anybody's name",
+    ],
 )
 def test_what_no_release_explains_stays_unknown(definition: str, call: str) -> None:
     error = message(definition, call)
-    assert first(log(error, (USER, call)), vllm="0.11.0").cause == "unknown"
+    assert first(log(error, (USER, call)), vllm="0.11.0", sglang="0.2.0").cause == "unknown"
+
+
+def test_a_short_name_counts_where_the_package_is_said() -> None:
+    error = message("def gen(): ...", "gen(json_schema='{}')")
+    found = first(log(error, (USER, "s += sgl.gen('x', json_schema='{}')")), vllm="0.11.0", sglang="0.2.0")
+    assert (found.cause, found.symbol) == ("not_yet_added", "gen(json_schema=)")
 
 
 def test_two_packages_that_may_be_meant_are_told_apart_by_the_traceback() -> None:
     """Both have a `get_model`; in a file of one of them, that one is meant."""
-    error = "TypeError: get_model() missing 1 required keyword-only argument: 'vllm_config'"
+    error = message("def get_model(*, vllm_config): ...", "get_model()")
     found = first(log(error, (INSIDE, "model = get_model()")), vllm="0.9.0.1", sglang="0.4.7")
     assert (found.package, found.module) == ("vllm", "vllm.model_executor.model_loader")
 

@@ -99,7 +99,11 @@ def call(raised: Raised, case: Case) -> Diagnosis | None:
         return None
     found = [callee for callee in _callees(raised, case, complaint) if _is_to_blame(callee, complaint)]
     inside = {case.owner(module) for frame in raised.frames if (module := case.module(frame))}
-    likely = [callee for callee in found if callee.package in inside] or found
+    likely = [callee for callee in found if callee.package in inside]
+    line = raised.frames[-1].source if raised.frames else ""
+    by_package = re.search(rf"\b(?:sgl|sglang|vllm)\.(?:\w+\.)*{complaint.function}\(", line)
+    if complaint.owner or "_" in complaint.function or by_package:  # a mere `main` or `run` may be anybody's
+        likely = likely or found
     return _diagnosis(raised, case, likely[0], complaint) if len(likely) == 1 else None
 
 
