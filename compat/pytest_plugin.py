@@ -19,7 +19,7 @@ DEEPEST = 30
 _OURS = re.compile(r"\b(?:sglang|vllm|sgl_kernel)\b")
 _STUBBED = re.compile(r"\bAny\b|\bDummy|\bPlaceholder|NoneType")
 """What errors say when a stub was used as the real thing."""
-_CALL = re.compile(r"(\w+)(?:\.\w+)*\(\) (?:got an unexpected keyword|missing \d+ required)")
+_CALL = re.compile(r"(\w+)(?:\.\w+)*\(\) (?:got an unexpected|missing \d+ required|takes .{1,30} positional)")
 """What Python says of a call that a definition does not take."""
 
 

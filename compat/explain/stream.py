@@ -36,7 +36,8 @@ SIGNS = (
     b"Traceback", b"Error", b"rror:", b"Exception", b'File "', b"NotFound", b"cannot import",
     b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
     b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled", b"NumPy 1",
-    b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture", *solvers.SIGNS,
+    b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture",
+    b"unexpected keyword", *solvers.SIGNS,
 )  # fmt: skip
 """A block without any of these tells of no failure."""
 STRONG = (

@@ -148,3 +148,37 @@ def test_an_option_of_sglang_is_looked_up_in_its_own_server() -> None:
 
 def test_an_option_of_another_program_is_unknown() -> None:
     assert first(unrecognized("train.py", "--num-scheduler-steps", "8"), vllm="0.11.0").cause == "unknown"
+
+
+def test_too_many_by_position_are_told() -> None:
+    error = message(
+        "def init_distributed_environment(a, b, c, d, e): ...",
+        "init_distributed_environment(1, 2, 3, 4, 5, 6)",
+    )
+    found = first(log(error, (USER, "init_distributed_environment(1, 2, 3, 4, 5, 6)")), vllm="0.9.0.1")
+    assert (found.cause, found.package, found.symbol) == (
+        "not_yet_added",
+        "vllm",
+        "init_distributed_environment",
+    )
+    assert "takes 6 arguments by position in" in found.evidence[-1]
+
+
+def test_a_class_may_have_its_fields_from_one_of_the_same_last_words() -> None:
+    error = message(
+        "class AsyncEngineArgs:\n def __init__(self): ...", "AsyncEngineArgs(limit_mm_per_prompt=1)"
+    )
+    found = first(log(error, (USER, "AsyncEngineArgs(limit_mm_per_prompt=1)")), vllm="0.5.0")
+    assert (found.cause, found.symbol) == ("not_yet_added", "EngineArgs(limit_mm_per_prompt=)")
+
+
+def test_a_title_without_the_name_of_the_error_is_enough() -> None:
+    found = first(
+        "vllm 0.14.1: EngineArgs.__init__() got an unexpected keyword argument 'task'\n", vllm="0.14.1"
+    )
+    assert found.symbol == "EngineArgs(task=)"
+
+
+def test_the_release_is_read_from_what_collect_env_prints() -> None:
+    (found,) = explain(f"vLLM Version                 : 0.11.0 (git sha: 0a1b2c3)\n{STEPS}")
+    assert (found.version, found.symbol) == ("0.11.0", "EngineArgs(num_scheduler_steps=)")

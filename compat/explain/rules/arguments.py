@@ -23,6 +23,10 @@ _MISSING = re.compile(
     r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) missing \d{1,3} required (?:positional|keyword-only) arguments?: "
     r"(.{1,400})"
 )
+_MANY = re.compile(
+    r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) takes (?:from \d{1,3} to )?(\d{1,3}) positional arguments? "
+    r"but (\d{1,3}) (?:was|were) given"
+)
 _OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
 _OPTION = re.compile(r"(?<!\S)--([A-Za-z][\w-]{1,80})")
 _SERVERS = {
@@ -44,6 +48,8 @@ class Parameters:
     required: frozenset[str]
     open: bool
     """Whether it takes any keyword."""
+    positional: int | None
+    """How many arguments it takes by position, `self` too; None for any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +59,18 @@ class Complaint:
     owner: str
     """The class of the method, as far as the message has it; else empty."""
     function: str
-    names: tuple[str, ...]
-    wrong: Literal["unexpected", "missing"]
+    wrong: Literal["unexpected", "missing", "many"]
+    names: tuple[str, ...] = ()
     option: str = ""
     """How a command line has it."""
+    most: int = 0
+    """How many arguments it takes by position."""
+    given: int = 0
 
     @property
     def asked(self) -> str:
         """The arguments, for people."""
-        return self.option or " and ".join(self.names)
+        return self.option or " and ".join(self.names) or f"{self.given} arguments by position"
 
     def fits(self, takes: Parameters | None) -> bool:
         """Return whether a definition would have taken the call."""
@@ -69,12 +78,16 @@ class Complaint:
             return False
         if self.wrong == "unexpected":
             return takes.open or self.names[0] in takes.names
+        if self.wrong == "many":
+            return takes.positional is None or takes.positional >= self.given
         return not set(self.names) & takes.required
 
     def comes_from(self, takes: Parameters | None) -> bool:
         """Return whether a definition makes this complaint."""
         if takes is None or self.fits(takes):
             return False
+        if self.wrong == "many":
+            return takes.positional == self.most
         return self.wrong == "unexpected" or set(self.names) <= takes.required
 
 
@@ -94,7 +107,7 @@ class Callee:
 
 def call(raised: Raised, case: Case) -> Diagnosis | None:
     """An argument that the definition in use does not take, or that it asks for, unlike other releases."""
-    complaint = _complaint(raised) if raised.kind == "TypeError" else None
+    complaint = _complaint(raised) if raised.kind in ("TypeError", "") else None
     if complaint is None:
         return None
     found = [callee for callee in _callees(raised, case, complaint) if _is_to_blame(callee, complaint)]
@@ -137,29 +150,28 @@ def _is_to_blame(callee: Callee, complaint: Complaint) -> bool:
 
 
 def _complaint(raised: Raised) -> Complaint | None:
-    found = _UNEXPECTED.search(raised.message)
-    if found:
-        names: tuple[str, ...] = (found[3],)
-    else:
-        found = _MISSING.search(raised.message)
-        names = tuple(re.findall(r"'(\w{1,80})'", found[3])) if found else ()
-    if not found or not names:
-        return None
-    return Complaint(
-        owner=found[1].rstrip(".").rpartition(".")[2],
-        function=found[2],
-        names=names,
-        wrong="unexpected" if "unexpected" in found[0] else "missing",
-    )
+    for pattern in (_UNEXPECTED, _MISSING, _MANY):
+        found = pattern.search(raised.message)
+        if found:
+            owner, function = found[1].rstrip(".").rpartition(".")[2], found[2]
+            if pattern is _UNEXPECTED:
+                return Complaint(owner=owner, function=function, wrong="unexpected", names=(found[3],))
+            if pattern is _MANY:
+                most, given = int(found[3]), int(found[4])
+                return Complaint(owner=owner, function=function, wrong="many", most=most, given=given)
+            names = tuple(re.findall(r"'(\w{1,80})'", found[3]))
+            return Complaint(owner=owner, function=function, wrong="missing", names=names) if names else None
+    return None
 
 
 def _callees(raised: Raised, case: Case, complaint: Complaint) -> Iterator[Callee]:
     """Yield the definitions that may have been called: by the message, else by the line that calls."""
     method = complaint.function
     if complaint.owner:
-        wanted = [complaint.owner]
+        wanted = [complaint.owner, *_ends(complaint.owner)]
     elif method == "__init__":  # so before Python 3.10
-        wanted = _CALLED.findall(raised.frames[-1].source) if raised.frames else []
+        named = _CALLED.findall(raised.frames[-1].source) if raised.frames else []
+        wanted = [each for name in named for each in (name, *_ends(name))]
     else:
         wanted, method = [complaint.function], ""
     for name in dict.fromkeys(wanted):
@@ -175,6 +187,12 @@ def _callees(raised: Raised, case: Case, complaint: Complaint) -> Iterator[Calle
                 takes = tuple(_takes(case.index, package, place, (module, name, method)) for place in places)
                 called = name if method in ("", "__init__") else f"{name}.{method}"
                 yield Callee(package=package, at=at, module=module, called=called, takes=takes)
+
+
+def _ends(name: str) -> list[str]:
+    """Return what a class may derive its fields from, by its name: `EngineArgs` for `AsyncEngineArgs`."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]+", name)
+    return ["".join(words[start:]) for start in range(1, len(words) - 1)]
 
 
 def _takes(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Parameters | None:
@@ -209,6 +227,7 @@ def _parameters(text: str) -> Parameters | None:
         names=(*positional, *keyword),
         required=frozenset(required) - {"self", "cls"},
         open=given.kwarg is not None,
+        positional=None if given.vararg else len(positional),
     )
 
 
@@ -216,8 +235,8 @@ def _diagnosis(raised: Raised, case: Case, callee: Callee, complaint: Complaint)
     """Return where the call would have been right, and what to do here."""
     package, versions = callee.package, case.index.versions(callee.package)
     fits = [complaint.fits(takes) for takes in callee.takes]
-    known, asked = case.known(package), " and ".join(complaint.names)
-    does = "takes" if complaint.wrong == "unexpected" else "does without"
+    known, asked = case.known(package), " and ".join(complaint.names) or complaint.asked
+    does = "does without" if complaint.wrong == "missing" else "takes"
     source = (
         f"{package} {known.version}: {known.source}"
         if known
@@ -257,6 +276,11 @@ def _fix(caller: str | None, callee: Callee, complaint: Complaint, versions: Seq
         return Fix(kind="install", text=text)
     if complaint.wrong == "missing":
         return Fix(kind="edit", text=f"Give {asked}: {package} {release} asks for it.")
+    if complaint.wrong == "many":
+        takes = complaint.most
+        return Fix(
+            kind="edit", text=f"Call it as {package} {release} has it, with {takes} by position at the most."
+        )
     near = _near(complaint.names[0], callee)
     near = f"--{near.replace('_', '-')}" if near and complaint.option else near
     nearest = f" The nearest that it takes is {near}." if near else ""
