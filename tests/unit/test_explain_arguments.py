@@ -182,3 +182,14 @@ def test_a_title_without_the_name_of_the_error_is_enough() -> None:
 def test_the_release_is_read_from_what_collect_env_prints() -> None:
     (found,) = explain(f"vLLM Version                 : 0.11.0 (git sha: 0a1b2c3)\n{STEPS}")
     assert (found.version, found.symbol) == ("0.11.0", "EngineArgs(num_scheduler_steps=)")
+
+
+def test_a_release_that_takes_the_call_is_not_the_one_that_was_imported() -> None:
+    found = first(log(STEPS, (USER, "args = EngineArgs('m', num_scheduler_steps=8)")), vllm="0.6.3")
+    assert (found.cause, found.package, found.version, found.fix.kind) == (
+        "unknown",
+        "vllm",
+        "0.6.3",
+        "environment",
+    )
+    assert found.fix.command == 'python -c "import vllm; print(vllm.__version__, vllm.__file__)"'
