@@ -60,6 +60,7 @@ class Parser(argparse.ArgumentParser):
 
 def run(main: Main, argv: Sequence[str] | None = None) -> int:
     """Return the exit code of `main(argv)`; a known error becomes one line on stderr, never a traceback."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that cannot show a letter is no failure
             stream.reconfigure(errors="backslashreplace")
@@ -81,6 +82,16 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         say(f"error: {disk_message(error)}")
         return errors.ENVIRONMENT
     return code
+
+
+def _replace_closed_streams() -> None:
+    """Give a process that was started without standard output or error (`>&-`) one that leads nowhere.
+
+    Python has None in their place, and `print` takes None for the other one: notes would get into documents.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _drop_unwritable_output() -> None:

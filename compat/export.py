@@ -13,7 +13,7 @@ from compat.resolve.search import find_location
 from compat.symbols import UNUSABLE, import_statement, split_location
 
 HEAD = """\
-# What {releases} lack of what other releases have, for ruff's rule TID251 (banned-api).
+# What other releases have and {releases} {lacks}, for ruff's rule TID251 (banned-api).
 # Written by `compat export ruff` of sglang-vllm-compat {version}; name it in `extend` of a ruff.toml.
 [lint]
 extend-select = ["TID251"]
@@ -38,7 +38,9 @@ def main(argv: Sequence[str]) -> int:
         raise NothingSelectedError("name the release that is to be used: --sglang VERSION or --vllm VERSION")
     releases = " and ".join(f"{package} {index.versions(package)[at]}" for package, at in positions.items())
     bans = [ban for package, position in positions.items() for ban in banned(index, package, position)]
-    head = HEAD.format(releases=releases, version=__version__)
+    head = HEAD.format(
+        releases=releases, lacks="lacks" if len(positions) == 1 else "lack", version=__version__
+    )
     print(
         head, *(f"{json.dumps(path)}.msg = {json.dumps(message)}\n" for path, message in bans), sep="", end=""
     )

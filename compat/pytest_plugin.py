@@ -90,7 +90,8 @@ def _diagnosed(error: BaseException) -> str:
         warnings.simplefilter("ignore")  # a run may turn warnings into errors
         from compat.explain.render import as_text
 
-        found = [each for each in _found(error, chain) if each.cause != "unknown"]
+        # Of an unknown cause something may be known all the same: then it says where.
+        found = [each for each in _found(error, chain) if each.cause != "unknown" or each.module]
         return as_text(found) if found else ""
 
 
@@ -124,7 +125,7 @@ def _concerned(error: BaseException) -> bool:
     """Return whether an exception may be an import error of these packages, or tell of one of their stubs."""
     text = str(error)
     if not isinstance(error, ImportError):
-        named = isinstance(error, AttributeError | NameError | TypeError | RuntimeError | OSError)
+        named = isinstance(error, AttributeError | KeyError | NameError | TypeError | RuntimeError | OSError)
         return named and bool(_OURS.search(text) or _STUBBED.search(text) or _called_ours(error, text))
     if _OURS.search(text) or _OURS.search(error.name or ""):
         return True

@@ -1,5 +1,6 @@
 """`load` and `require`: what programs call. They import what they are asked for, and nothing else."""
 
+import sys
 import threading
 from functools import lru_cache
 from typing import Any
@@ -28,6 +29,8 @@ PLACES = 3
 """Modules that are tried for one thing: where one stumbles over a circular import the next may not."""
 
 _loaded: dict[tuple[str, str | None, float], Any] = {}
+_ended: dict[str, BaseException] = {}
+"""Top-level package to what first ended its import: of what that leaves behind Python says little."""
 _searching = threading.RLock()
 """Held while the index is asked, never while a package is imported."""
 
@@ -101,13 +104,22 @@ def _load(text: str, package: str | None, confidence: float) -> Any:
 def _imported(subject: Subject, place: tuple[str, str]) -> Any:
     try:
         value = probe.at_origin(location(*place))
-    except (Exception, SystemExit) as error:  # a foreign module may raise anything
-        raise refusals.refused(refusals.failed(subject, place, error)) from error
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a foreign module may raise anything
+        cause = _first(place[0].partition(".")[0], error)
+        raise refusals.refused(refusals.failed(subject, place, cause)) from cause
     with _searching:
         what = stand_in(subject.world, *place, value)
         if what is not None:
             raise refusals.refused(refusals.stood_in(subject, place, what))
     return value
+
+
+def _first(top: str, error: BaseException) -> BaseException:
+    """Return what ended the import of a package when an error only tells that it is not there any more."""
+    if top in sys.modules:
+        return error
+    first = _ended.setdefault(top, error)
+    return first if refusals.left_behind(top, error) else error
 
 
 def _parsed(text: str) -> Query:
@@ -140,9 +152,8 @@ def _found(world: World, query: Query, package: str | None) -> tuple[str, Found]
 
 def _asked(world: World, query: Query, package: str | None) -> list[str]:
     """Return the installed distributions that a query is asked of."""
-    path = query.module or (query.name if query.dotted else None)
     tops = [_import_name(package)] if package is not None else []
-    tops += [path.partition(".")[0]] if path is not None else []
+    tops += [query.top] if query.top is not None else []
     if len(set(tops)) > 1:
         raise UsageError(f"{query.text!r} leads into {tops[1]}, not into {package}")
     known: list[str] = [name for name in PACKAGES if not tops or IMPORT_NAMES[name] == tops[0]]

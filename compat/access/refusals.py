@@ -14,8 +14,10 @@ from compat.index.world import World
 from compat.installed import Environment, read_environment
 from compat.matrix import probe
 from compat.releases import IMPORT_NAMES
+from compat.resolve.order import nearness
 from compat.resolve.query import Query
 from compat.resolve.search import Found, Replacement
+from compat.resolve.spelling import hint
 from compat.symbols import import_statement, location
 
 Location = tuple[str, str]
@@ -103,8 +105,20 @@ def failed(subject: Subject, place: Location, error: BaseException) -> Diagnosis
     cause = causes.of_error(error, _environment())
     if cause is not None:
         return replace(cause, evidence=(seen, *cause.evidence))
-    fix = Fix(kind="none", text="see the exception that this one was raised from")
+    text = "see the exception that this one was raised from"
+    top = place[0].partition(".")[0]
+    if left_behind(top, error):
+        text = f"an earlier import of {top} in this process has failed: see what that said"
+    fix = Fix(kind="none", text=text)
     return subject.diagnosis("unknown", place, [seen], fix)
+
+
+def left_behind(top: str, error: BaseException) -> bool:
+    """Return whether an import stumbled over what an earlier, failed import of its package left behind.
+
+    Python takes the package out of `sys.modules` and leaves what is inside; namespace packages then miss it.
+    """
+    return isinstance(error, KeyError) and error.args == (top,)
 
 
 def _succeeded(subject: Subject, query: Query, successor: Replacement) -> Diagnosis:
@@ -131,6 +145,14 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
     before = [version for version in having if Version(version) < Version(installed)]
     after = [version for version in having if Version(version) > Version(installed)]
     evidence = [f"{subject} has no {query.text}"]
+    elsewhere = subject.world.index.binders(name, package, subject.world.environment.positions[package])
+    if elsewhere:  # the search has passed over it, since nothing is to be had from there as things are
+        nearest = min(elsewhere, key=nearness)
+        problem = subject.world.problem(nearest)
+        evidence += [f"{location(nearest, name)} cannot be imported here: {problem}"] if problem else []
+        statement = import_statement(nearest, name)
+        fix = Fix(kind="edit", text=f"it is elsewhere: {statement}", statement=statement)
+        return subject.diagnosis("symbol_moved", (module, name), evidence, fix)
     if before:
         until = f" to {before[-1]}" if len(before) > 1 else ""
         evidence.append(f"{name} was in {package} {before[0]}{until}")
@@ -140,7 +162,8 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
         text = f"it came with {package} {after[0]}"
         fix = Fix(kind="install", text=text, command=f"pip install {package}=={after[0]}")
         return subject.diagnosis("not_yet_added", (module, name), evidence, fix)
-    fix = Fix(kind="none", text="no release has this name; see how it is written")
+    meant = hint(name) or "see how it is written"
+    fix = Fix(kind="none", text=f"no release has this name; {meant}")
     return subject.diagnosis("unknown", (module, name), evidence, fix)
 
 

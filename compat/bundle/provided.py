@@ -59,7 +59,10 @@ def read_provided(path: Path) -> tuple[Package, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--provided {path}: cannot be read ({error})") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"--provided {path}: cannot be read: {reason}; give what pip freeze prints"
+        ) from None
     packages = _json(text, path) if text.lstrip().startswith("[") else _lines(text, path)
     return tuple(packages)
 

@@ -82,7 +82,7 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
             findings += [root.finding() for root in found if not is_optional(root, asked)]
             notes += [_optional(root) for root in found if is_optional(root, asked)]
             notes += _remarks(looked)
-    weighed = _weighed(examined, unmet, compiled, found, imported=looked is not None)
+    weighed = _weighed(examined, unmet, compiled, found, _unweighed(looked))
     for violation, why in weighed:
         if why is None:
             findings.append(violation.diagnosis())
@@ -106,16 +106,25 @@ def _remarks(looked: Looked) -> Iterator[str]:
         yield f"{fact.module} can be imported after others only: {fact.error}"
 
 
+def _unweighed(looked: Looked | None) -> str:
+    """Return what is said of a requirement that no import stumbles over."""
+    if looked is None:
+        return "whether it matters, importing would tell"
+    if looked.modules and len(looked.failed) + len(looked.unsure) == looked.modules:
+        return "no import comes so far as to tell whether it matters"
+    return "no import stumbles over it"
+
+
 def _weighed(
     examined: Examined,
     unmet: tuple[Violation, ...],
     compiled: Native,
     found: tuple[Root, ...],
-    *,
-    imported: bool,
+    otherwise: str,
 ) -> Iterator[tuple[Violation, str | None]]:
     """Yield the violations that are not told yet, each with why it does not matter, or None when it does."""
-    told = {root.diagnosis.package for root in found if root.diagnosis.cause == "requirement_violated"}
+    causes = ("requirement_violated", "package_missing")
+    told = {root.diagnosis.package for root in found if root.diagnosis.cause in causes}
     for violation in unmet:
         if violation.name in told or (violation.name == "torch" and compiled.mismatched):
             continue
@@ -123,10 +132,8 @@ def _weighed(
             yield violation, None
         elif violation.name == "torch" and violation.installed and compiled.checked:
             yield violation, "all symbols of torch that compiled code needs are there"
-        elif imported:
-            yield violation, "no import stumbles over it"
         else:
-            yield violation, "whether it matters, importing would tell"
+            yield violation, otherwise
 
 
 def _python(examined: Examined) -> Iterator[Diagnosis]:

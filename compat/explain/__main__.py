@@ -39,6 +39,8 @@ def _opened(name: str, stack: ExitStack) -> BinaryIO:
         UsageError: it cannot be opened.
     """
     if name == "-":
+        if sys.stdin is None:
+            raise UsageError("standard input is closed; give a log file")
         if sys.stdin.isatty():
             cli.say("reading the log from the terminal; end it with Ctrl-D")
         return sys.stdin.buffer

@@ -38,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     solvers.unsolvable,
     packages.told,
     complaints.numpy,
+    names.missing_in_kernels,
     names.missing_name,
     names.unloaded,
     arguments.call,
@@ -61,7 +62,7 @@ RULES: tuple[Rule, ...] = (
     packages.advised,
 )
 """In the order in which they are asked: the first that knows the cause ends the search."""
-LAST: tuple[Rule, ...] = (names.broken_off,)
+LAST: tuple[Rule, ...] = (names.broken_off, surroundings.left_behind)
 """Asked when no line of the log tells anything to the others."""
 MOST = 60
 """Failures of one log that are looked into."""

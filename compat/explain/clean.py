@@ -34,9 +34,12 @@ _LEVEL = re.compile(
     r"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]{1,80}:(?=.)"
 )
 _PLACE = re.compile(r"\[[\w.<>/-]{1,80}:\d{1,6}\] ?|[\w.]{1,60}\.py:\d{1,6}\] ?|\[[\w.-]{1,80}\.\w{1,60}\] ")
-_QUOTE = re.compile(r"> ?|E {3,}|\N{BOX DRAWINGS LIGHT VERTICAL} ?")
+_BORDER = "\N{BOX DRAWINGS LIGHT VERTICAL}"
+_QUOTE = re.compile(rf"> ?|E {{3,}}| {{0,80}}{_BORDER} ?")
 _GROUP = re.compile(r"\s{0,40}(?:\+ (?=Exception Group)|\+-\+-{8,}.*|\+-{8,}.*|\| ?)")
 _PREFIXES = (_TAG, _STAMP, _LEVEL, _PLACE, _QUOTE)
+_SAID = ("log", "message", "msg", "textPayload")
+"""Where a record in JSON has its line."""
 _MOST = 8
 """Prefixes on one line, one after another."""
 
@@ -63,11 +66,21 @@ def clean(raw: bytes) -> tuple[Line, ...]:
     text = _CONTROL.sub("", text.rstrip())
     if not text.isascii():
         text = text.translate(_QUOTATION)
-    line = _stripped(text)
     if "\\n" not in text or "Traceback" not in text:
-        return (line,)
+        return tuple(map(_stripped, _record(text))) if text[:2] == '{"' else (_stripped(text),)
+    line = _stripped(text)
     inner = _unescaped(line.text)
     return tuple(Line(_stripped(part).text, line.worker, line.logged) for part in inner.split("\n"))
+
+
+def _record(text: str) -> list[str]:
+    """Return the lines of a record in JSON, such as docker and collectors of logs write for each line."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return [text]
+    said = next((record[key] for key in _SAID if isinstance(record.get(key), str)), text)
+    return [_CONTROL.sub("", part.rstrip()) for part in said.rstrip().split("\n")]
 
 
 def _stripped(text: str) -> Line:
@@ -88,6 +101,8 @@ def _stripped(text: str) -> Line:
                 break
         if pattern is _QUOTE:
             rest = text[found.end() :]
+            if _BORDER in found[0] and rest.endswith(_BORDER):  # a box, as rich draws them
+                rest = rest[:-1].rstrip()
             text, at = (rest.lstrip() if found[0][0] == "E" else rest), 0
             continue
         tag = next((group for group in found.groups() if group), None) if found.re.groups else None

@@ -9,7 +9,7 @@ from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.explain.case import Case
 from compat.explain.history import Flags
 from compat.index.world import World
-from compat.releases import SGLANG, VLLM
+from compat.releases import KERNELS, SGLANG, VLLM
 from compat.resolve.query import Query
 from compat.resolve.search import Replacement, find, find_name
 from compat.symbols import UNUSABLE, import_statement, location, split_location
@@ -94,6 +94,9 @@ def _missing(
     at = case.position(package)
     if at is not None and case.claimed(package) and case.history.flags(package, module, name)[at]:
         at = None  # what is missing cannot be missing in that one
+    if at is None and package in KERNELS and not case.known(package):
+        pinned = case.positions.get(package)  # by the release of sglang
+        at = None if pinned is None or case.history.flags(package, module, name)[pinned] else pinned
     assumed = at is None
     if at is None:
         lacking = [not there for there in case.history.flags(package, module, name)]
@@ -212,6 +215,9 @@ def _evidence(missing: Missing) -> Sequence[str]:
     elif known:
         near = "" if missing.case.index.knows(package, known.version) else f", not indexed; taken: {version}"
         lines.append(f"{package} {known.version}: {known.source}{near}")
+    elif package in KERNELS:
+        sglang = missing.case.known(SGLANG)
+        lines.append(f"sglang {sglang.version if sglang else ''} requires {package} {version}")
     lines.append(missing.case.history.boundary(package, missing.module, missing.name, missing.at))
     if missing.replacement:
         target = location(missing.replacement.module, missing.replacement.name)

@@ -16,7 +16,12 @@ HEADER = "Traceback (most recent call last)"
 _FRAME = re.compile(r"""( *)File ["'](.{1,1000}?)["'], line (\d{1,9})(?:,(?: in (.{1,300}))?)?$""")
 _SHORT = re.compile(r"()(\S{1,500}\.pyx?):(\d{1,9}):? in (<?[\w.<>]{1,200}>?)(?:\(.{0,200}\))?$")
 _NOTEBOOK = re.compile(r"()(?:File (\S{1,500}?)|Cell In\[\d+\], line):? ?(\d{1,9})(?:,? in (.{1,200}?))?$")
-_ARROW = re.compile(r"(?:-{1,20}>|\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}|>) ?\d{1,6} (.*)")
+_ARROW = re.compile(
+    r"(?:-{1,20}>|\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}|>) {0,8}\d{1,6} "
+    r"[ \N{BOX DRAWINGS LIGHT VERTICAL}]{0,80}(.*)"
+)
+_NUMBERED = re.compile(r"\d{1,6}(?: |$)")
+"""A line of code around the one that failed, as IPython and rich show them."""
 _EXCEPTION = re.compile(
     r"((?:[A-Za-z_]\w{0,80}\.){0,12}([A-Z]\w{0,80}|[a-z]\w{0,60}Error))(?::(?: (.*)|$)|$)"
 )
@@ -136,15 +141,15 @@ class Parser:
         if arrow and state.frames:
             self._source(state, arrow[1].strip())
             return
+        if _MARKS.match(text) or (state.frames and _NUMBERED.match(stripped)):
+            return
         inside = indent > state.indent or (not state.sourced and (indent == state.indent == 0))
-        if state.frames and inside and not _MARKS.match(text):
+        if state.frames and inside:
             found = _EXCEPTION.match(stripped) if state.sourced or state.indent == 0 else None
             if not found or not _KNOWN.match(found[2]):
                 if not state.sourced:
                     self._source(state, stripped)
                 return
-        if _MARKS.match(text):
-            return
         found = _EXCEPTION.match(stripped)
         if found and (_KNOWN.match(found[2]) or (state.frames and found[3])):
             state.kind, state.message = found[2], (found[3] or "").strip()

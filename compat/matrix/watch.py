@@ -70,8 +70,10 @@ class Watcher:
         """Yield one fact for every module, in the order in which they become known.
 
         A module of which the index says otherwise is tried once more in a child of its own, and that answer
-        counts: what was seen may be an earlier module's doing. Of a module that stumbles over a circular
-        import even so, the names are looked up after the others. A hang is not tried again.
+        counts: what was seen may be an earlier module's doing. Where the import of a whole package has ended
+        and there is a limit, the first such answer counts for all that show what was left behind. Of a module
+        that stumbles over a circular import even so, the names are looked up after the others. A hang is not
+        tried again.
 
         Raises:
             PreparationError: a child died before its first module.
@@ -84,22 +86,29 @@ class Watcher:
         for seen in self._shared(tasks):
             if seen.fact.imported and seen.fact.module not in hopeless:
                 fine.append(seen.fact.module)
-            elif seen.fact.imported or (
-                seen.fact.module not in hopeless and not seen.fact.error.startswith(HUNG)
+            elif (
+                seen.fact.imported
+                or (seen.fact.module not in hopeless and not seen.fact.error.startswith(HUNG))
+                or (self.retries is not None and _left_behind(seen.fact))
             ):
                 doubtful.append(seen)
                 continue
             yield seen.fact
         # That such a module was imported is mostly an earlier one's doing. A look into copies of a clean
         # process is cheap; what fails in there has failed.
-        surprising = [seen.task for seen in doubtful if seen.fact.module in hopeless]
+        surprising = [seen.task for seen in doubtful if seen.fact.imported and seen.fact.module in hopeless]
         refused = {seen.fact.module: seen.fact for seen in self._shared(surprising, CLEAN)}
         confirmed: set[tuple[str, str]] = set()
+        ended: dict[str, ModuleFact] = {}
         retried = 0
         for seen in doubtful:
             fact = refused.get(seen.fact.module)
             if fact is not None and not fact.imported:
                 yield fact
+                continue
+            behind = self.retries is not None and _left_behind(seen.fact)
+            if behind and _top(seen.fact) in ended:
+                yield replace(ended[_top(seen.fact)], module=seen.fact.module)
                 continue
             known = (seen.fact.error, seen.fact.where) in confirmed
             if self.retries is not None and (known or retried >= self.retries):
@@ -108,6 +117,8 @@ class Watcher:
             retried += 1
             fact = self._again(seen, fine)
             confirmed.add((fact.error, fact.where))
+            if behind and not fact.imported:
+                ended[_top(fact)] = fact
             yield fact
 
     def _again(self, failed: "_Seen", fine: Sequence[str]) -> ModuleFact:
@@ -257,6 +268,18 @@ def child_variables(environ: Mapping[str, str]) -> dict[str, str]:
         if name == "VLLM_LOGGING_LEVEL" or not name.startswith(dropped)
     }
     return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+
+
+def _top(fact: ModuleFact) -> str:
+    return fact.module.partition(".")[0]
+
+
+def _left_behind(fact: ModuleFact) -> bool:
+    """Return whether a module stumbled over its package, whose import had ended before in the same process.
+
+    Python takes the package out of `sys.modules` and leaves what is inside; namespace packages then miss it.
+    """
+    return fact.error == f"KeyError: {_top(fact)!r}"
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:

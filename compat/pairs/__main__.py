@@ -38,6 +38,11 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     if not re.fullmatch(r"3\.\d{1,2}", options.python):
         raise UsageError(f"--python: {options.python!r} is no Python version (write one such as {PYTHON})")
+    if options.format == "toml" and (options.partner_of or options.offline):
+        other = "--for" if options.partner_of else "--offline"
+        raise UsageError(f"--format toml prints a pair that uv has resolved: leave out {other}")
+    if options.probe and options.offline:
+        raise UsageError("--probe installs what uv has resolved: leave out --offline")
     if options.partner_of:
         if options.releases:
             raise UsageError("give --for or the two releases of a pair, not both (see `compat pairs --help`)")

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from compat.releases import IMPORT_NAMES
 from compat.resolve import render
 from compat.resolve.query import Query, parse_query
 from compat.resolve.render import Result
-from compat.resolve.scope import Request, Subject, subjects
+from compat.resolve.scope import MATRIX, Request, Subject, subjects
 from compat.resolve.search import Found, find
 
 VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
@@ -42,6 +43,7 @@ def main(argv: Sequence[str], path: Path = SHIPPED) -> int:
     results = [
         result for query in queries for result in answer(query, asked, index, signed=arguments.signature)
     ]
+    _tell_misspelt(results, path)
     if arguments.format == "json":
         print(render.as_json(results, _histories(results) if arguments.all else {}))
     else:
@@ -60,15 +62,15 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
         UsageError: the path leads into a package that is not indexed.
         NothingSelectedError: no release of its package was selected.
     """
-    path = query.module or (query.name if query.dotted else None)
-    if path is None:
+    if query.top is None:
         known = [s for s in asked if s.asked or s.world.index.binds_ever(query.name, s.package)]
         concerned = known or list(asked)
     else:
-        owners = index.owners.get(path.partition(".")[0])
+        owners = index.owners.get(query.top)
         if owners is None:
             raise UsageError(
-                f"{query.text!r}: {path.partition('.')[0]} is not indexed; {', '.join(index.owners)} are"
+                f"{query.text!r}: {query.top} is not indexed; "
+                f"a path begins with one of {', '.join(index.owners)}"
             )
         concerned = [subject for subject in asked if subject.package in owners]
         if not concerned:
@@ -82,6 +84,18 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
     return [
         Result(query=query, subject=subject, found=found[subject], signed=signed) for subject in concerned
     ]
+
+
+def _tell_misspelt(results: Sequence[Result], path: Path) -> None:
+    """Tell of names that were found nowhere what they may have been meant to be."""
+    for query, group in groupby(results, key=lambda result: result.query):
+        if all(each.found.status == "missing" and each.found.replacement is None for each in group):
+            from compat.resolve.spelling import hint
+
+            name = query.name.rpartition(".")[2]
+            meant = hint(name, path) if name else ""
+            if meant:
+                cli.say(f"no release has the name {name}; {meant}")
 
 
 def _found(query: Query, package: str, subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Found]]:
@@ -100,8 +114,10 @@ def _histories(results: Sequence[Result]) -> dict[tuple[Query, str], list[dict[s
 
 
 def _import_name(text: str) -> str:
-    """Return the import name of a package given by either of its names."""
-    return IMPORT_NAMES.get(canonicalize_name(text), text)
+    """Return the import name of a package given by either of its names: of most it follows from the other."""
+    name = canonicalize_name(text)
+    plain = text if text.isidentifier() and not name.endswith("-python") else name.removesuffix("-python")
+    return IMPORT_NAMES.get(name, plain.replace("-", "_"))
 
 
 def _parser() -> cli.Parser:
@@ -133,7 +149,5 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("--signature", action="store_true", help="tell how it is called, too")
     parser.add_argument("--format", choices=("text", "json", "import"), default="text")
-    parser.add_argument(
-        "--matrix", type=Path, default=Path("matrix.toml"), help="the pairs (default: %(default)s)"
-    )
+    parser.add_argument("--matrix", type=Path, help=f"the pairs (default: {MATRIX})")
     return parser

@@ -10,6 +10,7 @@ from compat.index.alone import alone, stretches
 from compat.index.reader import Index
 from compat.index.store import SHIPPED
 from compat.index.world import World
+from compat.packages import IMPORT_NAMES
 from compat.resolve.query import parse_query
 from compat.resolve.search import Found, find
 
@@ -47,7 +48,7 @@ class Resolver:
             version: an indexed release of it.
 
         Raises:
-            UsageError: no such query, package or release.
+            UsageError: no such query, package or release, or a path that leads into another package.
         """
         if package not in self._index.packages:
             raise UsageError(f"{package!r} is not indexed; {', '.join(self._index.packages)} are")
@@ -59,9 +60,12 @@ class Resolver:
         queries = parse_query(text)
         if len(queries) != 1:
             raise UsageError(f"{text!r} asks for {len(queries)} names; ask for one at a time")
+        (query,) = queries
+        if query.top not in (None, IMPORT_NAMES[package]):
+            raise UsageError(f"{text!r} leads into {query.top}, not into {package}")
         found: list[Stretch] = []
         for place, each in stretches(
-            self._index, package, self._worlds(package), lambda world: find(world, package, queries[0])
+            self._index, package, self._worlds(package), lambda world: find(world, package, query)
         ):
             if found and found[-1].found is each:
                 found.pop()

@@ -4,6 +4,7 @@ import ast
 from typing import NamedTuple
 
 from compat.errors import UsageError
+from compat.packages import IMPORT_NAMES
 
 
 class Query(NamedTuple):
@@ -18,6 +19,12 @@ class Query(NamedTuple):
     dotted: bool = False
     """Whether `name` is a path of which the last part may be a module or a name in one."""
 
+    @property
+    def top(self) -> str | None:
+        """The top-level package that a path leads into; None for a bare name."""
+        path = self.module or (self.name if self.dotted else None)
+        return None if path is None else path.partition(".")[0]
+
 
 def parse_query(text: str) -> tuple[Query, ...]:
     """Return the names that a query asks for; an import statement may ask for several.
@@ -31,6 +38,8 @@ def parse_query(text: str) -> tuple[Query, ...]:
     module, colon, name = stripped.partition(":")
     if colon and _is_path(module) and name.isidentifier():
         return (Query(text=text, module=module, name=name),)
+    if stripped in IMPORT_NAMES.values():  # many modules bind it as a name; what is meant is the package
+        return (Query(text=text, module=stripped, name=""),)
     if not colon and stripped.isidentifier():
         return (Query(text=text, name=stripped),)
     if not colon and _is_path(stripped):

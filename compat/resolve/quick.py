@@ -18,6 +18,8 @@ PACKAGES = ("sglang", "vllm", "sglang-kernel", "sgl-kernel")
 STATUSES = ("defined", "reexported", "submodule", "lazy", "conditional", "placeholder", "dynamic", "missing")
 KINDS = ("class", "function", "module", "value")
 UNUSABLE = ("placeholder", "missing")
+TOPS = ("sglang", "vllm", "sgl_kernel")
+"""What stands for a package, and not for a name that modules bind."""
 NOTHING = ("missing", "-", "-", "nothing binds this name")
 
 Summary = tuple[str, str, str, str]
@@ -70,6 +72,8 @@ def parse(argv: list[str]) -> Question | None:
             query = word
         elif word != "--format" or next(words, "") != "text":
             return None
+    if query in TOPS:
+        return None
     usual = everything != version[:1].isdigit() and everything != bool(package)
     module, colon, name = query.partition(":")
     parts = [*module.split("."), *([name] if colon else [])]

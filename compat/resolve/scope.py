@@ -13,6 +13,8 @@ from compat.index.reader import Index
 from compat.index.world import Environment, World
 from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM
 
+MATRIX = "matrix.toml"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -26,7 +28,8 @@ class Request:
     without: frozenset[str] = frozenset()
     """Import names that are not installed."""
     cuda: bool | None = None
-    matrix: Path = Path("matrix.toml")
+    matrix: Path | None = None
+    """The file of the pairs; the one of the current folder, where there is one, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +48,50 @@ class Subject:
 
 
 def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
-    """Return the releases to answer for, oldest first, and a note when they are a default.
+    """Return the releases to answer for, oldest first, and a note when they are not just those asked for.
 
     Raises:
-        UsageError: a version, specifier or pair that does not exist.
-        NothingSelectedError: a specifier that matches no indexed release.
+        UsageError: a version, specifier or pair that does not exist, or a release of what is not installed.
+        NothingSelectedError: a specifier that matches no indexed release, or nothing is taken as installed.
     """
+    found, note = _subjects(request, index)
+    if not found:
+        listed = " ".join(f"--without {name}" for name in sorted(request.without))
+        raise NothingSelectedError(f"{listed} leaves no release to be asked about; leave one out")
+    return found, note
+
+
+def _subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
     if request.pairs:
-        return _of_pairs(request, index, request.pairs, asked=True), None
+        others = {**_versions(request), "--all": request.everything}
+        return _of_pairs(request, index, request.pairs, asked=True), _left_aside("--pair", others)
     if request.everything:
+        note = _left_aside("--all", _versions(request))
         request = Request(sglang=("all",), vllm=("all",), without=request.without, cuda=request.cuda)
-        return _of_versions(request, index, asked=False, kernels=True), None
+        return _of_versions(request, index, asked=False, kernels=True), note
     if request.sglang or request.vllm:
+        _contradiction(request)
         return _of_versions(request, index, asked=True), None
     return _by_default(request, index)
+
+
+def _versions(request: Request) -> dict[str, tuple[str, ...]]:
+    return {"--sglang": request.sglang, "--vllm": request.vllm}
+
+
+def _left_aside(option: str, others: Mapping[str, object]) -> str | None:
+    """Return what is to be said when an option names the releases, and others name some as well."""
+    given = [name for name, value in others.items() if value]
+    return f"{option} tells the releases; {' and '.join(given)} left aside" if given else None
+
+
+def _contradiction(request: Request) -> None:
+    """Refuse a release of a package that is said not to be installed."""
+    for package, texts in ((SGLANG, request.sglang), (VLLM, request.vllm)):
+        if texts and IMPORT_NAMES[package] in request.without:
+            raise UsageError(
+                f"--without {package}: --{package} {texts[0]} asks for a release of it; leave out one of them"
+            )
 
 
 def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], str]:
@@ -83,12 +116,17 @@ def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], st
         return _of_versions(
             found, index, asked=False
         ), f"no release given: taking what is installed ({listed})"
-    if request.matrix.is_file():
-        ids = tuple(pair.id for pair in read_matrix(request.matrix).pairs)
-        note = f"no release given and none installed: taking the pairs of {request.matrix}"
+    path = _matrix(request)
+    if request.matrix is not None or path.is_file():
+        ids = tuple(pair.id for pair in read_matrix(path).pairs)
+        note = f"no release given and none installed: taking the pairs of {path}"
         return _of_pairs(request, index, ids, asked=False), note
     latest = Request(sglang=("latest",), vllm=("latest",), without=request.without, cuda=request.cuda)
     return _of_versions(latest, index, asked=False), "no release given and none installed: taking the latest"
+
+
+def _matrix(request: Request) -> Path:
+    return request.matrix or Path(MATRIX)
 
 
 def _listed(versions: Mapping[str, str]) -> str:
@@ -114,10 +152,11 @@ def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool
     from compat.locks import read_lock
     from compat.matrix.spec import read_matrix
 
-    matrix = read_matrix(request.matrix)
+    path = _matrix(request)
+    matrix = read_matrix(path)
     found: list[Subject] = []
     for pair in matrix.select(ids):
-        lock = read_lock(pair.id, request.matrix.parent / "locks")
+        lock = read_lock(pair.id, path.parent / "locks")
         facts = environment(pair, lock, index, cuda=request.cuda, without=request.without)
         world = World(index, facts)
         found.extend(
@@ -138,10 +177,11 @@ def _of_versions(
     request: Request, index: Index, *, asked: bool, kernels: bool = False
 ) -> tuple[Subject, ...]:
     chosen: dict[str, tuple[int, ...]] = {
-        SGLANG: _positions(index, SGLANG, request.sglang, "--sglang"),
-        VLLM: _positions(index, VLLM, request.vllm, "--vllm"),
+        package: _positions(index, package, texts, f"--{package}")
+        for package, texts in ((SGLANG, request.sglang), (VLLM, request.vllm))
+        if IMPORT_NAMES[package] not in request.without
     }
-    paired = all(len(positions) == 1 for positions in chosen.values())
+    paired = len(chosen) == 2 and all(len(positions) == 1 for positions in chosen.values())
     found: list[Subject] = []
     for package, positions in chosen.items():
         for position in positions:
@@ -153,7 +193,7 @@ def _of_versions(
                 mine += [kernel for kernel in KERNELS if kernel in facts.positions]
             found.extend(_subject(world, name, asked=asked and name == package) for name in mine)
     if kernels:
-        for kernel in KERNELS:
+        for kernel in (each for each in KERNELS if IMPORT_NAMES[each] not in request.without):
             for position in range(len(index.versions(kernel)) if kernel in index.packages else 0):
                 world = World(index, _environment(index, {kernel: position}, request))
                 found.append(_subject(world, kernel, asked=False))
@@ -168,11 +208,10 @@ def _subject(world: World, package: str, *, asked: bool) -> Subject:
 
 def _environment(index: Index, positions: dict[str, int], request: Request) -> Environment:
     absent = request.without
-    known = {package: p for package, p in positions.items() if IMPORT_NAMES[package] not in absent}
-    if len(positions) == 1 and known and not absent and request.cuda is None:
+    if len(positions) == 1 and not absent and request.cuda is None:
         return alone(index, *next(iter(positions.items())))
-    if SGLANG in known:
-        known |= companions(index, SGLANG, known[SGLANG])
+    known = positions | (companions(index, SGLANG, positions[SGLANG]) if SGLANG in positions else {})
+    known = {package: at for package, at in known.items() if IMPORT_NAMES[package] not in absent}
     return Environment(positions=known, absent=absent, cuda=request.cuda)
 
 

@@ -9,6 +9,9 @@ from compat.resolve.order import closeness, nearness
 from compat.resolve.query import Query
 from compat.symbols import UNUSABLE, Status, import_statement
 
+_HELD = 0.5
+"""Confidence in an object of which an attribute was asked for: it is not the thing itself."""
+
 
 class Place(NamedTuple):
     """One module that binds the name, and what the name is there."""
@@ -104,7 +107,23 @@ def find_path(world: World, package: str, path: str) -> Found:
     found = find_location(world, package, module, name)
     if found.status == "missing" and found.replacement is None and world.index.names_ever(path, package):
         return find_location(world, package, path, "")  # a module of another release
-    return found
+    held = _holder(world, package, module, name) if found.status == "missing" and "." in module else None
+    return found if held is None else found._replace(replacement=held)
+
+
+def _holder(world: World, package: str, path: str, attribute: str) -> Replacement | None:
+    """Return the object that a path names, or named, when what follows it may be an attribute of that."""
+    if world.index.number("modules", path) is not None:
+        return None  # a module of another release
+    module, _, name = path.rpartition(".")
+    held = find_location(world, package, module, name)
+    place, moved = held.place, held.replacement
+    told = f"{attribute} may be an attribute of it, and these are not indexed"
+    if place is not None and place.answer.status not in UNUSABLE and place.answer.kind != "module":
+        return Replacement(place.module, place.name, _HELD, told)
+    if moved is None or not moved.name or name not in world.index.names_ever(module, package):
+        return None
+    return moved._replace(confidence=min(moved.confidence, _HELD), evidence=f"{moved.evidence}; {told}")
 
 
 def candidates(world: World, package: str, name: str) -> tuple[Place, ...]:

@@ -165,14 +165,18 @@ class _Case(NamedTuple):
         return "symbol_moved" if successor.name == self.name else "symbol_renamed"
 
     def _gone(self, place: int) -> "Cause":
-        """Return whether what has no successor was there before, or has never been."""
+        """Return whether what has no successor was there before, is there later, or has never been."""
+        here = self.lookup.span.positions[place]
+        if any(map(self._there, range(here))):
+            return "symbol_removed" if self.name else "module_removed"
+        count = len(self.lookup.index.versions(self.lookup.span.package))
+        return "not_yet_added" if any(map(self._there, range(here + 1, count))) else "unknown"
+
+    def _there(self, at: int) -> bool:
         index, package = self.lookup.index, self.lookup.span.package
-        for at in range(self.lookup.span.positions[place]):
-            if self.name and index.branches(self.module, self.name, package, at):
-                return "symbol_removed"
-            if not self.name and index.module(self.module, package, at):
-                return "module_removed"
-        return "not_yet_added"
+        if self.name:
+            return bool(index.branches(self.module, self.name, package, at))
+        return index.module(self.module, package, at) is not None
 
 
 def _key(run: Run) -> tuple[object, ...]:

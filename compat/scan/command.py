@@ -56,8 +56,11 @@ def scan(options: Options) -> Report:
     walk = Walk(options.exclude)
     skipped: list[Skipped] = []
     files = list(walk.files(options.paths))
-    if not files and not walk.skipped:
-        raise NothingSelectedError(f"{' '.join(options.paths)}: no Python file there")
+    if not files:
+        passed = "; ".join(f"{each.path}: {each.reason}" for each in walk.skipped)
+        raise NothingSelectedError(
+            f"nothing to scan: {passed}" if passed else f"{' '.join(options.paths)}: no Python file there"
+        )
     store = Files()
     candidates = _candidates(files, store, skipped)
     skipped = [*walk.skipped, *skipped]

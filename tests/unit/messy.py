@@ -1,5 +1,6 @@
 """What launchers, loggers and terminals make of a log: each takes the bytes that a program wrote."""
 
+import json
 from collections.abc import Callable, Mapping
 
 Mess = Callable[[bytes], bytes]
@@ -58,6 +59,12 @@ def wide(log: bytes) -> bytes:
     return log.decode("utf-8", "replace").encode("utf-16")
 
 
+def records(log: bytes) -> bytes:
+    """What docker keeps: each line in a record in JSON."""
+    lines = log.decode("utf-8", "replace").splitlines(keepends=True)
+    return "\n".join(json.dumps({"log": line, "stream": "stderr"}) for line in lines).encode()
+
+
 MESSES: Mapping[str, Mess] = {
     "colours": each_line(b"\x1b[36m", b"\x1b[0m"),
     "windows": lambda log: log.replace(b"\n", b"\r\n"),
@@ -71,6 +78,8 @@ MESSES: Mapping[str, Mess] = {
     "journal": each_line(b"Nov 24 15:00:00 node7 python[4242]: "),
     "logging": each_line(b"2026-11-24 15:00:00,123 ERROR "),
     "quoted": each_line(b"> "),
+    "box": each_line("\u2502 ".encode(), "     \u2502".encode()),
+    "records": records,
     "interleaved": interleaved,
     "wrapped": wrapped,
     "beheaded": beheaded,

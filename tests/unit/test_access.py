@@ -159,6 +159,32 @@ def test_an_import_that_fails_is_diagnosed(
     assert seen in found["message"]
 
 
+def test_what_ended_a_whole_package_is_told_the_second_time_too(tmp_path: Path) -> None:
+    """Python then says `KeyError: 'vllm'` of what is in a namespace package."""
+    files = {
+        "vllm/__init__.py": "import vllm.parts.early\nimport absent_thing\n",
+        "vllm/parts/early.py": "",
+        "vllm/parts/real.py": "class Real:\n    def f(self): return 1\n",
+        "vllm/parts/other.py": "class Other:\n    def f(self): return 1\n",
+    }
+    distribution(tmp_path / "site", "vllm", "99.0.dev1", files)
+    first, second = loaded(tmp_path, ("Real", {}), ("Other", {}))
+    for each in (first, second):
+        assert each["cause"] == "package_missing"
+        assert "No module named 'absent_thing'" in each["message"]
+    line = "try:\n    import vllm\nexcept ImportError: pass\nimport compat\ncompat.load('Real')"
+    assert "an earlier import of vllm in this process has failed" in run(tmp_path, "-c", line).stderr
+
+
+def test_what_is_elsewhere_and_cannot_be_imported_was_not_removed(tmp_path: Path) -> None:
+    files = {"vllm/__init__.py": "", "vllm/needs.py": "import sglang.gone\nclass Needy: ...\n"}
+    distribution(tmp_path / "site", "vllm", "99.0.dev1", files)
+    (found,) = loaded(tmp_path, ("vllm.old:Needy", {}))
+    assert found["cause"] == "symbol_moved"
+    assert found["fix"]["import"] == "from vllm.needs import Needy"
+    assert any("sglang" in line for line in found["evidence"])
+
+
 def test_a_lazy_module_that_makes_new_objects_is_asked_once(nightly: Path) -> None:
     code = "import compat; print(compat.load('vllm.fresh:made') is compat.load('vllm.fresh:made'))"
     assert run(nightly, "-c", code).stdout == "True\n"
@@ -357,3 +383,11 @@ def test_the_types_name_what_is_there() -> None:
     assert {*compat.__all__} <= {*dir(compat)}
     with pytest.raises(AttributeError, match="nothing_like_it"):
         compat.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_misspelt_name_is_told_what_it_may_be(nightly: Path) -> None:
+    (found,) = loaded(nightly, ("Fp8LinearMethd", {"package": "vllm"}))
+    assert (found["cause"], found["fix"]["text"]) == (
+        "unknown",
+        "no release has this name; near it is Fp8LinearMethod",
+    )

@@ -158,3 +158,8 @@ def test_a_version_that_the_runner_has_is_compared(tmp_path: Path) -> None:
     folder = site(tmp_path, "a 1 | torch==2.11.0")
     for version, expected in (("2.11.0+cu130", []), ("2.10.0", ["a: torch==2.11.0"])):
         assert missing(folder, "a", has=(Package(name="torch", version=Version(version)),)) == expected
+
+
+def test_a_list_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read: Is a directory; give what"):
+        read_provided(tmp_path)

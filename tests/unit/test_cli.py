@@ -222,3 +222,12 @@ def test_a_stream_that_cannot_show_a_letter_is_no_failure() -> None:
 
 def test_control_characters_of_foreign_text_are_spelt_out() -> None:
     assert cli.printable("a\x1b[31m\rb\x9b \u2026é") == r"a\x1b[31m\rb\x9b …é"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_error_and_nothing_gets_into_the_other(closed: str) -> None:
+    body = "cli.say('a note')\nprint('the document')\nreturn 1"
+    line = f"{shlex.join(program(body))} {closed}"
+    ended = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S602
+    shown = ("" if closed.startswith(">") else "the document\n", "" if "2" in closed else "compat: a note\n")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, *shown)

@@ -123,6 +123,23 @@ def test_many_failures_take_few_processes(env: Env, doctor: Doctor, monkeypatch:
     assert "2 more modules failed after these" in document["notes"][0]
 
 
+def test_what_ends_the_whole_package_is_told_of_all_its_modules(env: Env, doctor: Doctor) -> None:
+    """After such an import Python says `KeyError: 'vllm'` of whatever is in a namespace package of it."""
+    files = {name: source for name, source in BASE.items() if name != "vllm/model_executor/__init__.py"}
+    more = {f"{Q}/more{number}.py": "" for number in range(20)}
+    start = {
+        "vllm/__init__.py": "import vllm.model_executor.early\nimport kernels_of_old\n",
+        "vllm/model_executor/early.py": "",
+    }
+    env.add("vllm", "99.0", {**files, **more, **start}, requires=["kernels-of-old", "idle>=3"])
+    _, document = doctor()
+    (finding,) = document["findings"]
+    assert (finding["cause"], finding["package"]) == ("package_missing", "kernels-of-old")
+    assert any(line.startswith("22 modules cannot be imported") for line in finding["evidence"])
+    (note,) = document["notes"]
+    assert "idle>=3, it is not installed; no import comes so far" in note
+
+
 def test_a_requirement_matters_when_an_import_stumbles_over_it(env: Env, doctor: Doctor) -> None:
     uses = "from openai.types import NamespaceTool\n"
     env.add("vllm", "99.0", {**BASE, f"{Q}/uses.py": uses}, requires=["openai>=2.25.0", "idle>=3"])

@@ -39,6 +39,14 @@ def test_standard_input_is_read_when_no_file_is_given(
     assert capsys.readouterr().out.startswith("module_moved:  vllm 0.23.0")
 
 
+def test_a_closed_standard_input_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # what Python makes of `<&-`
+    assert cli.run(main, []) == 2
+    assert capsys.readouterr().err == "compat: error: standard input is closed; give a log file\n"
+
+
 @pytest.mark.parametrize("argv", [["no such file"], ["."], ["-", "--format", "xml"], ["-", "--vllm", "new"]])
 def test_what_cannot_be_done_is_one_line_and_code_2(
     argv: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

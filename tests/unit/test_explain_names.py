@@ -1,6 +1,10 @@
 """Names that a release lacks, from a pasted line to a whole traceback, against the shipped index."""
 
+import io
+import sys
+
 import pytest
+from rich.console import Console
 
 from compat.explain.api import explain
 
@@ -89,3 +93,99 @@ def test_a_line_that_tells_an_error_outweighs_where_a_traceback_breaks_off() -> 
     told = "ImportError: libcudart.so.12: cannot open shared object file: No such file or directory"
     (found,) = explain(f"{told}\n{BROKEN_OFF}")
     assert found.cause == "missing_native_library"
+
+
+IPYTHON = """\
+ModuleNotFoundError                       Traceback (most recent call last)
+Cell In[1], line 1
+----> 1 import serve
+
+File ~/work/serve.py:9
+      7 import os
+      8 os.environ["X"] = "1"
+----> 9 from vllm.worker.worker import Worker
+     10 Worker()
+
+ModuleNotFoundError: No module named 'vllm.worker'
+"""
+
+
+def test_the_line_that_failed_counts_and_not_those_around_it() -> None:
+    (found,) = explain(IPYTHON)
+    assert (found.module, found.symbol) == ("vllm.worker.worker", "Worker")
+
+
+@pytest.mark.parametrize("coloured", [False, True])
+def test_a_box_of_rich_is_read(coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    monkeypatch.setitem(sys.modules, "vllm", type(sys)("vllm"))
+    sys.modules["vllm"].__path__ = []
+    file = io.StringIO()
+    try:
+        from vllm.worker.worker import Worker  # type: ignore[import-not-found]  # noqa: F401
+    except ModuleNotFoundError:
+        Console(file=file, force_terminal=coloured, width=110).print_exception()
+    assert "\u2502" in file.getvalue()
+    (found,) = explain(file.getvalue())
+    assert (found.module, found.symbol) == ("vllm.worker.worker", "Worker")
+
+
+LEFT_BEHIND = """\
+Traceback (most recent call last):
+  File "/home/user/run.py", line 9, in <module>
+    from sglang.srt.layers.quantization.fp8 import Fp8LinearMethod
+  File "<frozen importlib._bootstrap>", line 1078, in _find_spec
+  File "<frozen importlib._bootstrap_external>", line 1295, in _get_parent_path
+KeyError: 'sglang'
+"""
+
+
+def test_what_a_failed_import_left_behind_is_told_as_that() -> None:
+    (found,) = explain(LEFT_BEHIND)
+    assert (found.cause, found.package) == ("unknown", "sglang")
+    assert "an earlier import of sglang has failed" in found.evidence[1]
+    before = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    import numpy\n'
+    (found,) = explain(f"{before}ModuleNotFoundError: No module named 'numpy'\n{LEFT_BEHIND}")
+    assert found.cause == "package_missing"
+
+
+KERNEL = (
+    f"ImportError: cannot import name 'fused_marlin_moe' from 'sgl_kernel' ({SITE}/sgl_kernel/__init__.py)"
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "installed"),
+    [
+        ("sglang[all]==0.4.9\n", None),
+        ("sglang 0.4.9\nsgl-kernel 0.1.7\n", "0.1.7"),
+        ("sglang 0.4.9\nsgl-kernel 0.3.21\n", "0.3.21"),
+    ],
+)
+def test_kernels_that_the_release_does_not_require_are_told(head: str, installed: str | None) -> None:
+    (found,) = explain(head + KERNEL)
+    assert (found.cause, found.package, found.version) == ("requirement_violated", "sgl-kernel", installed)
+    assert (found.module, found.symbol) == ("sgl_kernel", "fused_marlin_moe")
+    assert found.fix.command == 'pip install "sgl-kernel==0.2.4"'
+
+
+def test_kernels_are_those_that_the_release_requires_unless_told() -> None:
+    (found,) = explain(KERNEL, sglang="0.4.7")
+    assert (found.cause, found.package, found.version) == ("not_yet_added", "sgl-kernel", "0.1.7")
+    assert "sglang 0.4.7 requires sgl-kernel 0.1.7" in found.evidence
+
+
+BOXED = """\
+[03/07/25 12:11:01] ERROR    it failed                                     app.py:12
+                             \u256d\u2500 Traceback (most recent call last) \u2500\u256e
+                             \u2502 /home/user/app/worker.py:12 in start              \u2502
+                             \u2502                                                   \u2502
+                             \u2502   11                                              \u2502
+                             \u2502 \u2771 12 \u2502   from vllm.worker.worker import Worker     \u2502
+                             \u2570\u2500\u2500\u256f
+                             ModuleNotFoundError: No module named 'vllm.worker'
+"""
+
+
+def test_a_box_of_a_logger_is_read() -> None:
+    (found,) = explain(BOXED)
+    assert (found.module, found.symbol) == ("vllm.worker.worker", "Worker")

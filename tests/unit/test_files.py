@@ -95,3 +95,36 @@ def test_control_c_in_the_middle_of_a_write(tmp_path: Path) -> None:
         assert child.wait(timeout=60) == 130
     assert target.read_text() == "old"
     assert names(tmp_path) == ["name.txt"]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.txt").symlink_to("real/name.txt")
+    for text in ("one", "two"):
+        files.write_text(tmp_path / "link.txt", text)
+        assert (tmp_path / "link.txt").is_symlink()
+        assert (tmp_path / "real" / "name.txt").read_text() == text
+    assert names(tmp_path / "real") == ["name.txt"]
+
+
+def test_what_is_no_file_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    files.write_text(pipe, "through\n")
+    assert reader.communicate(timeout=60)[0] == "through\n"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert names(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_names_for_standard_output_are_written_to(name: str, tmp_path: Path) -> None:
+    line = f"from pathlib import Path\nfrom compat import files\nfiles.write_text(Path({name!r}), 'told\\n')"
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", line], cwd=ROOT, stdout=out, check=True, timeout=60)
+    assert (tmp_path / "out").read_text() == "told\n"
+    piped = subprocess.run(
+        [sys.executable, "-c", line], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert piped.stdout == "told\n"
+    assert Path("/dev/stdout").is_symlink()

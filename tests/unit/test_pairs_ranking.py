@@ -149,3 +149,20 @@ def test_bad_usage_is_one_line(argv: list[str], message: str, capsys: pytest.Cap
     assert captured.out == ""
     (line,) = captured.err.splitlines()
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("--for", "sglang==0.5.14", "--format", "toml"), "leave out --for"),
+        (("0.5.14", "0.23.0", "--offline", "--format", "toml"), "leave out --offline"),
+        (("0.5.14", "0.23.0", "--offline", "--probe"), "leave out --offline"),
+    ],
+)
+def test_options_that_exclude_each_other_are_told(
+    argv: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*argv) == errors.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert told in captured.err

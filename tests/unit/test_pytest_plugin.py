@@ -55,6 +55,20 @@ def test_a_failed_test_is_told_with_its_diagnosis(
     assert "1 failed, 1 passed" in out
 
 
+def test_what_a_failed_import_left_to_later_tests_is_told(pytester: pytest.Pytester, site: Path) -> None:
+    """Python says `KeyError: 'vllm'` of what is in a namespace package of a package that did not import."""
+    (site / "vllm/__init__.py").write_text("import vllm.parts.early\nimport absent_thing\n")
+    (site / "vllm/parts").mkdir()
+    for name in ("early", "later"):
+        (site / f"vllm/parts/{name}.py").touch()
+    test = "def test_{}():\n    import vllm.parts.later\n"
+    pytester.makepyfile(test_one=test.format("one"), test_two=test.format("two"))
+    out = run(pytester)
+    assert out.count(TITLE) == 2
+    assert "No module named 'absent_thing'" in out
+    assert "an earlier import of vllm has failed in this process" in out
+
+
 @pytest.mark.usefixtures("site")
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
 def test_a_file_that_cannot_be_collected_is_told(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:

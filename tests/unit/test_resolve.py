@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from compat import cli
-from compat.errors import UsageError
+from compat.errors import NothingSelectedError, UsageError
 from compat.index.reader import Index
 from compat.resolve.__main__ import main
 from compat.resolve.query import Query, parse_query
@@ -36,6 +36,7 @@ def files(**extra: str) -> Files:
     [
         ("Fp8", [("Fp8", None, False)]),
         ("vllm.a.b", [("vllm.a.b", None, True)]),
+        ("vllm", [("", "vllm", False)]),
         ("vllm.a:B", [("B", "vllm.a", False)]),
         ("from vllm.a import B, C as D", [("B", "vllm.a", False), ("C", "vllm.a", False)]),
         (" from vllm.a import (B)", [("B", "vllm.a", False)]),
@@ -224,3 +225,113 @@ def test_kernels_follow_the_release_of_sglang_that_pins_them(tmp_path: Path) -> 
         ("sglang", "1.0"),
         ("sgl-kernel", "0.2"),
     ]
+
+
+@pytest.mark.parametrize("argv", [("--all",), ()], ids=["all", "default"])
+def test_a_package_that_is_not_installed_is_not_asked_about(
+    argv: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no matrix.toml there
+    assert main(["GPTQLinearMethod", "--without", "vllm", "--without", "sgl-kernel", *argv]) in (0, 1)
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"sglang"}
+
+
+def test_kernels_that_are_not_installed_are_not_asked_about(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sgl_kernel:int8_scaled_mm", "--sglang", "0.4.7"]) == 0
+    with pytest.raises(NothingSelectedError):
+        main(["sgl_kernel:int8_scaled_mm", "--sglang", "0.4.7", "--without", "sgl-kernel"])
+    assert "sgl-kernel  0.1.7" in capsys.readouterr().out
+
+
+def test_a_release_of_what_is_not_installed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["GPTQLinearMethod", "--sglang", "0.4.7", "--vllm", "0.9.0.1", "--without", "vllm"]
+    assert cli.run(main, line) == 2
+    assert capsys.readouterr() == (
+        "",
+        "compat: error: --without vllm: --vllm 0.9.0.1 asks for a release of it; leave out one of them\n",
+    )
+
+
+def test_nothing_is_left_when_nothing_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    gone = [f"--without={name}" for name in ("sglang", "vllm", "sgl_kernel")]
+    assert cli.run(main, ["x", "--all", *gone]) == 3
+    assert "leaves no release" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "note"),
+    [
+        (("--all", "--vllm", "0.9.0"), "compat: --all tells the releases; --vllm left aside\n"),
+        (
+            ("--pair", "seed", "--sglang", "latest", "--all"),
+            "compat: --pair tells the releases; --sglang and --all left aside\n",
+        ),
+    ],
+    ids=["all", "pair"],
+)
+def test_releases_that_are_left_aside_are_told(
+    argv: tuple[str, ...], note: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    main(["Fp8LinearMethod", *argv])
+    assert capsys.readouterr().err == note
+
+
+def test_pairs_that_are_named_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(main, ["Fp8LinearMethod", "--matrix", str(tmp_path / "no.toml")]) == 2
+    assert "no.toml: there is no such file" in capsys.readouterr().err
+
+
+def test_a_package_is_the_package_and_no_name_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["vllm", "--all"]) == 0
+    assert capsys.readouterr().out.endswith("submodule  module  import vllm\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("vllm.model_executor.layers.quantization.fp8.Fp8LinearMethod.apply", "Fp8LinearMethod"),
+        ("vllm.utils.FlexibleArgumentParser.parse_args", "FlexibleArgumentParser"),
+        ("vllm.LLM.generate", "LLM"),
+        ("vllm.nothing.at.all", ""),
+    ],
+)
+def test_the_object_is_told_whose_attribute_is_asked_for(
+    path: str, statement: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([path, "--vllm", "0.33.0", "--format", "import"])
+    assert capsys.readouterr().out.strip().rpartition(" ")[2] == statement
+
+
+def test_a_path_of_the_wrong_top_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(main, ["Fp8LinearMethod.apply", "--vllm", "latest"]) == 2
+    assert "Fp8LinearMethod is not indexed; a path begins with one of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("query", "note"),
+    [
+        ("Fp8LinearMethd", "compat: no release has the name Fp8LinearMethd; near it is Fp8LinearMethod\n"),
+        ("vllm.llmengine", "compat: no release has the name llmengine; near it is LLMEngine\n"),
+        (
+            "SamplingParms",
+            "compat: no release has the name SamplingParms; near it are SamplingParams, SamplingMask\n",
+        ),
+        ("nothing_of_the_kind_at_all", ""),
+        ("GPTQMarlinConfig", ""),
+        ("x" * 10_000, ""),
+    ],
+)
+def test_a_misspelt_name_is_told_what_it_may_be(
+    query: str, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([query, "--vllm", "0.33.0"]) == 1
+    assert capsys.readouterr().err == note
+
+
+@pytest.mark.parametrize(
+    "name", ["flashinfer", "flashinfer-python", "flashinfer_python", "FlashInfer-Python"]
+)
+def test_what_is_not_installed_has_either_of_its_names(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["flashinfer_cutlass_fused_moe", "--sglang", "0.5.14", "--without", name])
+    assert "placeholder" in capsys.readouterr().out

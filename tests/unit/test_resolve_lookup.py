@@ -98,6 +98,8 @@ def test_a_resolver_answers_for_one_release(path: Path) -> None:
     ("query", "package", "version", "message"),
     [
         ("A", "torch", "1", "'torch' is not indexed"),
+        ("sglang.k.K", "vllm", "1", "leads into sglang, not into vllm"),
+        ("torch.nn", "vllm", "1", "leads into torch, not into vllm"),
         ("A", "vllm", "9", "the index has no vllm 9"),
         ("a b", "vllm", "1", "is no query"),
         ("from vllm.a import A, B", "vllm", "1", "asks for 2 names"),

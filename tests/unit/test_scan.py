@@ -184,6 +184,9 @@ def test_exit_codes(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(NothingSelectedError):
         main([str(tmp_path / "empty")])
+    (tmp_path / "dangling.py").symlink_to("nowhere")
+    with pytest.raises(NothingSelectedError, match=r"dangling.py: No such file"):
+        main([str(tmp_path / "dangling.py")])
     with pytest.raises(NothingSelectedError, match="no indexed release"):
         main([str(code), "--vllm", ">=99"])
     for wrong in (["nowhere"], [str(code), "--vllm", "0.99"], [str(code), "--vllm", "~?"]):
@@ -359,3 +362,16 @@ def test_nothing_of_the_scanned_tree_runs_and_little_is_loaded(tmp_path: Path) -
     loaded = set(done.stdout.split())
     assert "0" in loaded
     assert not loaded & {"sqlite3", "ast", "packaging", "compat.index.reader", "libcst", "tomllib"}
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("from vllm.sampling_params import NeverThere\n", "unknown"),
+        ("from vllm.never.there import Nothing\n", "unknown"),
+        ("from vllm.sampling_params import StructuredOutputsParams\n", "not_yet_added"),
+    ],
+)
+def test_what_no_release_has_is_not_told_to_come(scan: Scan, source: str, cause: str) -> None:
+    (finding,) = scan(source, "--vllm", "0.9.0")
+    assert [run["cause"] for run in finding["runs"]] == [cause]

@@ -23,7 +23,10 @@ def script() -> str:
 @pytest.mark.parametrize(
     ("vllm", "code"), [("0.23.0", 1), ("0.21.0", 0), ("$(touch executed)", 2), ("; touch executed", 2)]
 )
-def test_the_action_passes_inputs_on_and_runs_none(tmp_path: Path, vllm: str, code: int) -> None:
+@pytest.mark.parametrize("paths", ["code.py", "more code.py", "more\ncode.py\n"])
+def test_the_action_passes_inputs_on_and_runs_none(tmp_path: Path, paths: str, vllm: str, code: int) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "fine.py").write_text("import os\n")
     (tmp_path / "code.py").write_text(
         "from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod\n"
     )
@@ -39,7 +42,7 @@ def test_the_action_passes_inputs_on_and_runs_none(tmp_path: Path, vllm: str, co
             "PYTHON": shutil.which("true") or "/bin/true",
             "RUNNER_TEMP": str(tmp_path),
             "ACTION": str(ROOT),
-            "PATHS": "code.py",
+            "PATHS": paths,
             "SGLANG": "",
             "VLLM": vllm,
             "FORMAT": "github",

@@ -1,10 +1,47 @@
 """Names and modules of the indexed packages that moved, were renamed, removed, or are not there yet."""
 
+from packaging.version import Version
+
 from compat.diagnoses import Diagnosis, Fix
 from compat.explain.case import Case, foreign
 from compat.explain.failure import Raised
 from compat.explain.locate import locate
 from compat.explain.messages import Wanted, imported, wanted
+from compat.index.alone import companions
+from compat.releases import IMPORT_NAMES, KERNELS, SGLANG
+
+
+def missing_in_kernels(raised: Raised, case: Case) -> Diagnosis | None:
+    """A name that the installed kernels lack, and those that the sglang release requires have."""
+    asked = wanted(raised)
+    at = case.position(SGLANG)
+    if asked is None or at is None or asked.module.partition(".")[0] != IMPORT_NAMES[KERNELS[0]]:
+        return None
+    if asked.absent == IMPORT_NAMES[KERNELS[0]]:
+        return None  # there are none at all
+    for kernel, place in companions(case.index, SGLANG, at).items():
+        version, known = case.index.versions(kernel)[place], case.known(kernel)
+        same = known is not None and Version(known.version) == Version(version)
+        if same or not all(
+            case.history.flags(kernel, asked.module, name)[place] for name in asked.names or ("",)
+        ):
+            continue
+        sglang = case.index.versions(SGLANG)[at]
+        there = f"{known.version} is there: {known.source}" if known else "what is there is another"
+        return Diagnosis(
+            cause="requirement_violated",
+            package=kernel,
+            version=known.version if known else None,
+            module=asked.module,
+            symbol=asked.names[0] if asked.names else None,
+            evidence=(raised.line, f"sglang {sglang} requires {kernel}=={version}, which has it; {there}"),
+            fix=Fix(
+                kind="install",
+                text=f"Install what sglang {sglang} requires: {kernel}=={version}.",
+                command=f'pip install "{kernel}=={version}"',
+            ),
+        )
+    return None
 
 
 def missing_name(raised: Raised, case: Case) -> Diagnosis | None:

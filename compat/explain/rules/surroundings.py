@@ -11,6 +11,7 @@ from compat.explain.requirements import demands, requirement_named, violated
 from compat.releases import SGLANG, VLLM
 
 _RENAME = re.compile(r"consider renaming '([^']{1,500})'")
+_KEY = re.compile(r"'(\w{1,80})'")
 _CIRCULAR = re.compile(r"partially initialized module|most likely due to a circular import")
 _LIBRARY = re.compile(r"/lib(?:64)?/python3\.\d+/")
 _NO_GPU = re.compile(
@@ -140,6 +141,34 @@ def _shadow(top: str, what: str, raised: Raised, asked: Wanted | None) -> Diagno
         fix=Fix(
             kind="environment",
             text=f"Rename or move {what} (and its __pycache__), or start Python in another folder.",
+        ),
+    )
+
+
+def left_behind(raised: Raised, case: Case) -> Diagnosis | None:
+    """A package whose import failed earlier in the process: Python misses it below what that left behind.
+
+    No cause of the closed set fits: the cause is whatever ended the first import.
+    """
+    found = _KEY.fullmatch(raised.message) if raised.kind == "KeyError" else None
+    inside = bool(raised.frames) and raised.frames[-1].function == "_get_parent_path"
+    if found is None or found[1] not in case.index.owners or not inside:
+        return None
+    package = case.owner(found[1])
+    known = case.known(package) if package else None
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        version=known.version if known else None,
+        module=found[1],
+        evidence=(
+            raised.line,
+            f"an earlier import of {found[1]} has failed in this process, maybe unseen in a try",
+        ),
+        fix=Fix(
+            kind="none",
+            text=f"Explain what ended the first import: `import {found[1]}` in a new process shows it.",
+            command=f"python -c 'import {found[1]}'",
         ),
     )
 

@@ -18,6 +18,7 @@ CAUSES = {
     "module_removed": "module removed",
     "placeholder": "a stub",
     "package_missing": "needs another package",
+    "unknown": "in no release",
 }
 
 
