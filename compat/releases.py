@@ -11,10 +11,11 @@ from compat.packages import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM
 
 if TYPE_CHECKING:  # loading these takes longer than most answers
     from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
 __all__ = ["IMPORT_NAMES", "KERNELS", "PACKAGES", "SGLANG", "VLLM"]
-__all__ += ["KnownFailure", "Pair", "Release", "parse_version"]
+__all__ += ["KnownFailure", "Pair", "Release", "allows", "parse_version"]
 
 
 def parse_version(text: str, where: str) -> Version:
@@ -31,6 +32,17 @@ def parse_version(text: str, where: str) -> Version:
         return Version(text)
     except InvalidVersion:
         raise UsageError(f"{where}: {text!r} is not a version (write one such as 0.9.0.1)") from None
+
+
+def allows(specifiers: "SpecifierSet", version: str) -> bool:
+    """Return whether a version that is installed, of whatever form, is what a requirement asks for.
+
+    Pre-releases count. What is no version, as old installers let in, meets only what asks for none.
+    """
+    try:
+        return not specifiers or specifiers.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

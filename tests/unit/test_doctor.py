@@ -205,6 +205,31 @@ def test_a_python_that_is_not_supported_is_told(env: Env, doctor: Doctor) -> Non
     assert "requires Python <3" in document["findings"][0]["evidence"][0]
 
 
+def test_a_python_built_after_its_release_is_that_release(env: Env, doctor: Doctor) -> None:
+    env.add("vllm", "99.0", BASE)
+    metadata = env.site / "vllm-99.0.dist-info/METADATA"
+    metadata.write_text(metadata.read_text() + "Requires-Python: >=3.8\n")
+    (env.site / "sitecustomize.py").write_text(
+        "import platform\nplatform.python_version = lambda: '3.12.1+'\n"
+    )
+    _, document = doctor("--no-imports")
+    assert (document["python"], document["findings"]) == ("3.12.1+", [])
+
+
+def test_what_old_installers_let_in_is_examined_all_the_same(env: Env, doctor: Doctor) -> None:
+    """Metadata that is no UTF-8, versions that are none, and markers that cannot be decided."""
+    env.add("vllm", "99.0", BASE, requires=["odd>=1", "any"])
+    env.add("any", "from-source", requires=["absent; platform_release ~= 'x'", "no requirement at all"])
+    env.add("odd", "from-source")
+    metadata = env.site / "any-from-source.dist-info/METADATA"
+    metadata.write_bytes(metadata.read_bytes() + b"Summary: caf\xe9\n")
+    code, document = doctor()
+    assert code == 0
+    assert document["notes"] == [
+        "vllm 99.0 requires odd>=1, from-source is installed; no import stumbles over it"
+    ]
+
+
 def test_no_gpu_is_a_finding_only_for_who_wants_one(
     env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,3 +106,23 @@ def test_an_environment_is_read_from_metadata(tmp_path: Path) -> None:
     assert environment.version("made.up") == "1.2"
     assert environment.requires("made-up") == ("torch==2.7.0",)
     assert environment.version("torch") is None
+
+
+def test_metadata_of_another_age_is_read_and_of_no_known_version_nothing_is_concluded(tmp_path: Path) -> None:
+    """Old installers let in bytes that are no UTF-8, versions that are none, and markers that say nothing."""
+    for name, version, line in (
+        ("vllm", "unknown", b"torch==2.7.0"),
+        ("sglang", "0.4.7", b"odd>=1; platform_release ~= 'x'"),
+        ("odd", "from-source", b"old"),
+    ):
+        folder = tmp_path / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+        folder.joinpath("METADATA").write_bytes(head + b"Summary: caf\xe9\nRequires-Dist: " + line + b"\n")
+    environment = read_environment([tmp_path])
+    assert environment.requires("vllm") == ("torch==2.7.0",)
+    missing = explain("ModuleNotFoundError: No module named 'vllm.absent'", environment=environment)
+    assert [(each.cause, each.version) for each in missing] == [("unknown", None)]
+    inside = f'  File "{tmp_path}/site-packages/odd/a.py", line 1, in <module>\n    import odd.b\n'
+    text = f"Traceback (most recent call last):\n{inside}ModuleNotFoundError: No module named 'odd.b'\n"
+    assert explain(text, environment=environment)
