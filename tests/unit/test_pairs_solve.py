@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from compat.errors import PreparationError
 from compat.index.store import ReleaseRow
 from compat.locking import find_uv
 from compat.pairs.needs import Needs, needs_of
+from compat.pairs.pylock import LockedFile
 from compat.pairs.solution import Solution
 from compat.pairs.solve import solve
+from compat.pairs.stubs import unbuildable
 from compat.releases import SGLANG, VLLM, Pair
 from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
 
@@ -148,6 +152,27 @@ def test_a_stub_that_cannot_be_built_is_dropped(index: Index) -> None:
     assert (str(override), override.side) == ("cuda-tile; python_version < '3'", "none")
     assert "has no wheel, and its source archive fetches the real package from elsewhere" in override.reason
     assert "cuda-tile" not in found.packages
+
+
+def test_nothing_is_dropped_because_there_is_no_python_to_build_it_with(tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho 'error: No interpreter found for Python 3.11'\nexit 2\n")
+    uv.chmod(0o755)
+    source = LockedFile(package=canonicalize_name("stub"), version=Version("1.0"), has_wheel=False)
+    with pytest.raises(
+        PreparationError, match=r"^nothing can be built for Python 3\.11: .*No interpreter found"
+    ):
+        unbuildable([source], "3.11", str(uv), Notes())
+
+
+def test_what_is_missing_turns_no_override_whose_name_it_begins_with(index: Index) -> None:
+    asks = ("openai>=2.25.0", "openai-harmony>=9")
+    publish(index, "openai_harmony", "0.1")
+    alone(index, "sglang", "0.5.21", "openai==2.6.1")
+    alone(index, "vllm", "0.31.0", *asks)
+    found = solved(("openai==2.6.1",), asks)
+    assert "openai-harmony" in found.blocked
+    assert [str(override) for override in found.overrides] == ["openai>=2.25.0"]
 
 
 def test_a_version_that_does_not_exist_turns_the_override(index: Index) -> None:
