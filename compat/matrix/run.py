@@ -75,9 +75,10 @@ def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[O
         try:
             room = _room(jobs[:place], jobs[place:], sources, options)
             outcomes.append(_outcome(replace(job, keep=job.keep or shared), room, clock))
-        except (UsageError, OSError) as error:
-            told = error if isinstance(error, UsageError) else DiskError(disk_message(error))
-            say(f"error: {job.cell.id}: {told}" if told is not error else f"error: {told}")
+        except (CompatError, OSError) as error:
+            told = error if isinstance(error, CompatError) else DiskError(disk_message(error))
+            where = "" if isinstance(error, UsageError) else f"{job.cell.id}: "  # that one names its pair
+            say(f"error: {where}{told}")
             refused.append(told)
     if refused:
         raise refused[0]

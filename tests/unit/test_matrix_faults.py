@@ -1,11 +1,13 @@
 """What can go wrong under a cell, with real uv, wheels and disks: nothing is lost and nothing passes."""
 
+import fcntl
 import json
 import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -181,6 +183,14 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(PreparationError, match=r"vllm/a\.py is missing"):
         check_installed(tmp_path.glob("lib/python3*/site-packages"), {"vllm"})
     check_installed(tmp_path.glob("lib/python3*/site-packages"), {"sglang"})
+    for damaged in (
+        b"vllm/a.py,sha256=\xff,3\n",
+        b"x" * 200_000,
+        b"vllm-1.0.dist-info,,\nvllm,sha256=x,three\n",
+    ):
+        (site / "vllm-1.0.dist-info" / "RECORD").write_bytes(damaged)
+        with pytest.raises(PreparationError, match=r"RECORD cannot be read|vllm is missing"):
+            check_installed([site], {"vllm"})
 
 
 @pytest.fixture
@@ -232,6 +242,45 @@ def test_cells_that_run_at_once_do_not_count_on_the_same_disk(tmp_path: Path) ->
     (tmp_path / f"{budget.PREFIX}killed").write_text("9999")  # of a process that has died
     with promised(tmp_path, "one", 1000) as again:
         assert again.all == 1000
+
+
+def test_a_cell_that_ends_while_its_promise_is_read_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+
+    def refused(stream: IO[str], how: int) -> None:
+        """Find the promise taken; its cell ends before it is read."""
+        try:
+            lock(stream, how)
+        except BlockingIOError:
+            Path(stream.name).unlink()
+            raise
+
+    with promised(tmp_path, "one", 1000):
+        monkeypatch.setattr("compat.matrix.budget.fcntl.flock", refused)
+        with promised(tmp_path, "two", 500) as both:
+            assert both.others == {"one": 1000}
+
+
+def test_a_uv_that_waits_for_ever_is_told_and_stops_no_other_cell(
+    house: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    waits = house / "waits"
+    waits.write_text("#!/bin/sh\nexec sleep 60\n")
+    waits.chmod(0o755)
+    other = replace(pair(), id="other")
+    write_for(house, other)
+    sources, how = AnyPair(house / "locks"), replace(options(house), max_disk=10**9)
+    first, second = run.plan_pairs([pair(), other], sources, how)
+    monkeypatch.setattr(run, "plan_pairs", lambda *_: [replace(first, uv=waits), second])
+    assert uv.LONGEST_ANSWER > 60
+    said = "`uv cache dir` did not end in 3 s; see whether another uv holds its cache"
+    monkeypatch.setattr(uv, "LONGEST_ANSWER", 3)
+    with pytest.raises(PreparationError, match=said):
+        run.run_pairs([pair(), other], sources, how)
+    assert f"error: tiny-import: {said}" in capfd.readouterr().err
+    assert read_outcome(house / "reports/other-import/outcome.json", second.cell).passed
 
 
 def locked(**packages: str) -> Lock:
