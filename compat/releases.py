@@ -1,5 +1,6 @@
 """Releases and pairs: the two nouns that everything else is about."""
 
+import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # loading these takes longer than most answers
     from packaging.utils import NormalizedName
 
 __all__ = ["IMPORT_NAMES", "KERNELS", "PACKAGES", "SGLANG", "VLLM"]
-__all__ += ["KnownFailure", "Pair", "Release", "allows", "parse_version"]
+__all__ += ["KnownFailure", "Pair", "Release", "allows", "parse_python", "parse_version"]
 
 
 def parse_version(text: str, where: str) -> Version:
@@ -32,6 +33,21 @@ def parse_version(text: str, where: str) -> Version:
         return Version(text)
     except InvalidVersion:
         raise UsageError(f"{where}: {text!r} is not a version (write one such as 0.9.0.1)") from None
+
+
+def parse_python(text: str, where: str) -> str:
+    """Return `text` when it is a version of Python as pairs have it, `X.Y`.
+
+    Args:
+        text: what somebody has written.
+        where: what to name in the error.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not re.fullmatch(r"3\.\d{1,2}", text):
+        raise UsageError(f"{where}: {text!r} is no Python version (write one such as 3.11)")
+    return text
 
 
 def allows(specifiers: "SpecifierSet", version: str) -> bool:

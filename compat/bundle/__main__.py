@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 SMALLEST_PART = 1000
-MOST_PARTS = 1000
-"""Their names have three digits."""
 TOLD = 5
 """Names in a note before it only counts."""
 
@@ -61,11 +59,12 @@ def _options(arguments: argparse.Namespace, pair: "Pair") -> "Options":
     from compat.bundle.build import Options
     from compat.bundle.provided import read_provided
     from compat.bundle.trimlist import TrimList, read_trim_list
+    from compat.releases import parse_python
     from compat.wheels.tags import PLATFORM
 
     return Options(
         output=arguments.output.resolve(),
-        python=arguments.python or pair.python,
+        python=parse_python(arguments.python, "--python") if arguments.python else pair.python,
         platform=arguments.platform or PLATFORM,
         provided=read_provided(arguments.provided) if arguments.provided else (),
         arch=arguments.arch,
@@ -152,12 +151,6 @@ def _platform(text: str) -> str:
     return text
 
 
-def _python(text: str) -> str:
-    if not re.fullmatch(r"3\.\d{1,2}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no Python version (write one such as 3.12)")
-    return text
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 64")
@@ -174,7 +167,7 @@ def _parser() -> cli.Parser:
     add(
         "--output", type=Path, required=True, metavar="DIR", help="the folder to make, or a bundle to replace"
     )
-    add("--python", type=_python, metavar="X.Y", help="the runner's Python (default: the pair's)")
+    add("--python", metavar="X.Y", help="the runner's Python (default: the pair's)")
     add(
         "--platform",
         type=_platform,

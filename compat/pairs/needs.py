@@ -15,6 +15,8 @@ from compat.index.store import ReleaseRow
 from compat.releases import SGLANG, Release
 
 TORCH = canonicalize_name("torch")
+PYTHON = "3.11"
+"""For which the requirements are read unless another is asked for."""
 SERVING = "srt"
 """The extra that held sglang's own runtime up to 0.5.2; later releases ask for it without one."""
 

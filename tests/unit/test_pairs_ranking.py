@@ -141,6 +141,14 @@ def test_offline_clashes_of_two_releases(capsys: pytest.CaptureFixture[str]) -> 
         (["0.5.14"], "name two releases"),
         (["vllm==0.23.0", "sglang==0.5.14"], "sglang first, then vllm"),
         (["0.5.14", "0.23.0", "--python", "4"], "'4' is no Python version"),
+        (["table", "--python", "three"], "--python: 'three' is no Python version"),
+        (["--for", "sglang==0.5.14", "--format", "toml"], "--format toml is for the two releases of a pair"),
+        (["--for", "sglang==0.5.14", "--probe"], "--probe is for the two releases of a pair"),
+        (["--for", "sglang==0.5.14", "--offline"], "--offline is for the two releases of a pair"),
+        (["0.5.14", "0.23.0", "--offline", "--probe"], "--probe takes a resolution"),
+        (["0.5.14", "0.23.0", "--offline", "--format", "toml"], "--format toml takes a resolution"),
+        (["0.5.14", "0.23.0", "--all"], "--all is for --for"),
+        (["0.5.14", "0.23.0", "--envs", "here"], "--envs is for --probe"),
     ],
 )
 def test_bad_usage_is_one_line(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
