@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compat.index.reader import Index
-from compat.locking import find_uv
+from compat.matrix.uv import find_uv
 from compat.pairs.needs import Needs, needs_of
 from compat.pairs.solve import solve
 from compat.releases import SGLANG, VLLM
@@ -23,9 +23,10 @@ def measure(index: Index, pair: str, python: str) -> dict[str, Any]:
         return needs_of(package, index.releases(package)[index.position(package, version, pair)], python)
 
     sides = needs(SGLANG, sglang), needs(VLLM, vllm)
-    solve(*sides, python, find_uv())
-    predicted = solve(*sides, python, find_uv())
-    greedy = solve(*sides, python, find_uv(), predict=False)
+    uv = str(find_uv())
+    solve(*sides, python, uv)
+    predicted = solve(*sides, python, uv)
+    greedy = solve(*sides, python, uv, predict=False)
     same = predicted.pair("x").overrides == greedy.pair("x").overrides
     return {
         "pair": pair,

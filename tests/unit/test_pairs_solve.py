@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from compat.errors import PreparationError
 from compat.index.store import ReleaseRow
-from compat.locking import find_uv
+from compat.matrix.uv import find_uv
 from compat.pairs.needs import Needs, needs_of
 from compat.pairs.pylock import LockedFile
 from compat.pairs.solution import Solution
@@ -89,7 +89,7 @@ def solved(
     sglang: tuple[str, ...] = SGLANG_ASKS, vllm: tuple[str, ...] = VLLM_ASKS, *, predict: bool = True
 ) -> Solution:
     one, other = needs(SGLANG, "0.5.21", *sglang), needs(VLLM, "0.31.0", *vllm)
-    return solve(one, other, "3.11", find_uv(), Notes(), predict=predict)
+    return solve(one, other, "3.11", str(find_uv()), Notes(), predict=predict)
 
 
 EXPECTED = {
