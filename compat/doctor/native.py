@@ -189,7 +189,6 @@ def _absent_libraries(
                 cause="missing_native_library",
                 package=name,
                 version=examined.packages.version(name),
-                symbol=None,
                 evidence=(told,),
                 fix=_library_fix(needed),
             )
