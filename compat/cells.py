@@ -10,6 +10,8 @@ from typing import Any
 from compat import files
 
 SCHEMA = 1
+OUTCOME = "outcome.json"
+"""The file in a cell's report folder that holds its outcome."""
 
 
 class Level(str, Enum):
@@ -168,6 +170,11 @@ class Outcome:
         files.write_text(path, json.dumps(self.document(), indent=2, sort_keys=True) + "\n")
 
 
+def outcome_path(cell: Cell, reports: Path) -> Path:
+    """Return where the outcome of a cell is kept, in the folder of all reports."""
+    return reports / cell.id / OUTCOME
+
+
 def read_outcome(path: Path, cell: Cell) -> Outcome:
     """Return the outcome of `cell` that `path` holds.
 
@@ -189,7 +196,7 @@ def read_outcome(path: Path, cell: Cell) -> Outcome:
 
 def read_any_outcome(folder: Path) -> Outcome:
     """Return the outcome in a report folder of which no cell is known; the file says what it is about."""
-    path = folder / "outcome.json"
+    path = folder / OUTCOME
     try:
         outcome = _rebuild(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -116,6 +116,21 @@ def read_lock(pair_id: str, folder: Path) -> Lock:
     raise UsageError(f"{problem}; run `{command(pair_id)}`")
 
 
+def read_current(pair: Pair, folder: Path) -> Lock:
+    """Return the lock of a pair, made from what the pair is now.
+
+    Raises:
+        UsageError: it is missing, broken or stale; the command is named.
+    """
+    lock = read_lock(pair.id, folder)
+    differences = lock.inputs.differences(Inputs.of(pair))
+    if differences:
+        raise UsageError(
+            f"the lock of {pair.id} is stale ({'; '.join(differences)}); run `{command(pair.id)}`"
+        )
+    return lock
+
+
 def command(pair_id: str) -> str:
     """Return the command that writes the lock of a pair."""
     return f"python -m compat.pairs lock {pair_id}"

@@ -40,19 +40,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
-    from compat.locks import Inputs, command, read_lock
+    from compat.locks import read_current
     from compat.matrix.spec import read_matrix
 
     pairs = read_matrix(arguments.matrix).select([arguments.pair])
     if len(pairs) > 1:
         raise UsageError(f"{arguments.pair!r} means {len(pairs)} pairs; a bundle holds one")
-    lock = read_lock(pairs[0].id, arguments.matrix.parent / "locks")
-    differences = lock.inputs.differences(Inputs.of(pairs[0]))
-    if differences:
-        raise UsageError(
-            f"the lock of {pairs[0].id} is stale ({'; '.join(differences)}); run `{command(pairs[0].id)}`"
-        )
-    return pairs[0], lock
+    return pairs[0], read_current(pairs[0], arguments.matrix.parent / "locks")
 
 
 def _options(arguments: argparse.Namespace, pair: "Pair") -> "Options":

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compat.cells import Cell, Digests, Level, Outcome, State, read_outcome
+from compat.cells import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
 from compat.cli import disk_message, say
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix import budget, environment, uv, workspace
@@ -206,8 +206,3 @@ def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
 
 def _share_a_disk(envs: Path, cache: Path) -> bool:
     return os.stat(envs).st_dev == os.stat(existing(cache)).st_dev  # noqa: PTH116
-
-
-def outcome_path(cell: Cell, reports: Path) -> Path:
-    """Return where the outcome of a cell is kept."""
-    return reports / cell.id / "outcome.json"
