@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from compat import files
 from compat.index.reader import Index
 from compat.matrix.uv import find_uv
 from compat.pairs.needs import Needs, needs_of
@@ -50,7 +51,7 @@ def main() -> int:
     for result in results:
         print(json.dumps(result, sort_keys=True))
     if options.output:
-        options.output.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        files.write_text(options.output, json.dumps(results, indent=2, sort_keys=True) + "\n")
     return 0
 
 
