@@ -51,7 +51,7 @@ def _uv_urls(path: Path) -> Iterator[str]:
         return  # uv itself will complain about a broken file, with its own words
     indexes = settings.get("index")
     for index in indexes if isinstance(indexes, list) else []:
-        if index.get("default"):
+        if isinstance(index, dict) and index.get("default"):
             yield str(index.get("url", ""))
     yield str(settings.get("index-url", ""))
 

@@ -105,6 +105,7 @@ def test_json_holds_the_whole_ranking(capsys: pytest.CaptureFixture[str]) -> Non
     assert best["overrides"] == len(best["clashes"])
     assert {ask["side"] for clash in best["clashes"] for ask in clash["asks"]} == {"sglang", "vllm"}
     assert len(document["partners"]) > 100
+    assert not [each["version"] for each in document["partners"] if "rc" in each["version"]]
 
 
 def test_a_kernel_package_tells_who_goes_with_it(capsys: pytest.CaptureFixture[str]) -> None:
