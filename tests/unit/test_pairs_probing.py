@@ -17,7 +17,7 @@ from compat.matrix.uv import find_uv
 from compat.matrix.verdict import IMPORTS, LATE
 from compat.pairs import documents, render
 from compat.pairs.needs import Needs, needs_of
-from compat.pairs.probing import _broken, named_in, probe, wants_gpu
+from compat.pairs.probing import _broken, _day, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
 from compat.releases import SGLANG, VLLM, Pair
 from wheelhouse import Index, build_wheel, serving, uv_sees_only
@@ -188,6 +188,7 @@ def test_what_has_drifted_since_is_taken_as_of_the_time_of_the_releases(index: I
     )
     guess = solve(one, other, "3.11", str(find_uv()), Notes())
     assert guess.overrides == ()
+    assert _day(guess) == date(2026, 2, 8), "a week for what was mended at once"
     found, record = probe(guess, str(find_uv()), str(tmp_path / "envs"), Notes(), Tiny)
     (override,) = found.overrides
     assert (str(override), override.side) == ("openai==2.6.1", "date")

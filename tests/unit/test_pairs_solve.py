@@ -7,18 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import PreparationError
 from compat.index.store import ReleaseRow
 from compat.matrix.uv import find_uv
+from compat.pairs.clashes import Ask, Clash
 from compat.pairs.needs import Needs, needs_of
+from compat.pairs.overrides import choose
 from compat.pairs.pylock import LockedFile
 from compat.pairs.solution import Solution
 from compat.pairs.solve import solve
 from compat.pairs.stubs import unbuildable
-from compat.releases import SGLANG, VLLM, Pair
+from compat.releases import SGLANG, VLLM
 from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
 
 SGLANG_ASKS = (
@@ -136,9 +139,25 @@ def test_the_companion_follows_even_where_only_one_side_asks(index: Index) -> No
     assert dict(found.pair("x").overrides) == {"torch": "==2.7.1", "torchvision": "==0.22.1"}
 
 
+def test_a_companion_that_asks_for_no_torch_is_not_taken_for_one_that_fits(index: Index) -> None:
+    publish(index, "torchvision", "0.99")
+    assert dict(solved().pair("x").overrides) == EXPECTED
+
+
 def alone(index: Index, package: str, version: str, *requires: str) -> None:
     index.projects[package].clear()
     publish(index, package, version, *requires)
+
+
+def test_what_is_settled_stays_though_nothing_needs_it(index: Index) -> None:
+    alone(index, "sglang", "0.5.21", "openai")
+    alone(index, "vllm", "0.31.0", "openai")
+    asks = (Ask(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
+            Ask(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
+    settled = choose(Clash(package=canonicalize_name("openai"), asks=asks, direct=False))
+    one, other = needs(SGLANG, "0.5.21", "openai"), needs(VLLM, "0.31.0", "openai")
+    found = solve(one, other, "3.11", str(find_uv()), Notes(), start=[settled])
+    assert list(map(str, found.overrides)) == ["openai==2.30.0"]
 
 
 def test_a_stub_that_cannot_be_built_is_dropped(index: Index) -> None:
@@ -220,7 +239,6 @@ def test_the_pair_can_be_pasted_into_the_matrix(tmp_path: Path) -> None:
     path = tmp_path / "matrix.toml"
     path.write_text(render.as_toml(found))
     (pair,) = read_matrix(path).pairs
-    assert isinstance(pair, Pair)
     assert dict(pair.overrides) == EXPECTED
     document = json.loads(documents.of_solution(found, ()))
     assert document["resolved"] is True
