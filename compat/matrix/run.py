@@ -70,8 +70,7 @@ def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[O
     outcomes, refused = [], list[CompatError]()
     clock = Estimate([job.plan.seconds for job in jobs if not job.plan.finished])
     for place, job in enumerate(jobs):
-        following = jobs[place + 1] if place + 1 < len(jobs) else None
-        shared = following is not None and following.pair == job.pair and not following.plan.finished
+        shared = any(_will_run(other) for other in jobs[place + 1 : place + 2] if other.pair == job.pair)
         try:
             room = _room(jobs[:place], jobs[place:], sources, options)
             outcomes.append(_outcome(replace(job, keep=job.keep or shared), room, clock))
@@ -83,6 +82,11 @@ def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[O
     if refused:
         raise refused[0]
     return tuple(outcomes)
+
+
+def _will_run(job: Job) -> bool:
+    """Return whether a cell is going to need its environment."""
+    return not job.plan.finished and not why_not_here(job)
 
 
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
