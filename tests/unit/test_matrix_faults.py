@@ -18,10 +18,11 @@ from compat.cells import State, read_outcome
 from compat.errors import DiskError, PreparationError, UsageError
 from compat.locks import Inputs, Lock, LockedPackage, Pinned, write_lock
 from compat.matrix import budget, report, run, uv
-from compat.matrix.budget import Budget, droppable, enough, promised
+from compat.matrix.budget import Budget, Promised, droppable, enough, promised
 from compat.matrix.cell import run_cell
 from compat.matrix.disk import used_bytes
 from compat.matrix.intact import check_installed
+from compat.matrix.room import Room
 from compat.matrix.workspace import claimed
 from compat.releases import Pair
 from test_matrix_run import Running, Tiny, house, options, outcome_path, pair, run_one, running
@@ -338,6 +339,17 @@ def test_the_budget_drops_from_the_cache_and_refuses_when_that_is_not_enough(hou
     assert not list(cache.rglob("sglang/quant.py"))
     with pytest.raises(DiskError, match=r"needs 1\.0 kB, uv's cache and .* hold .* and --max-disk is 10 B"):
         budget_of(10).make_room(1000, [], [])
+
+
+def test_what_a_cell_is_to_find_in_the_cache_stays_there(house: Path) -> None:
+    """It was planned without a download; so were the cells that run beside it."""
+    (job,) = run.plan_pairs([pair()], Tiny(house / "locks"), options(house))
+    beside = replace(locked(numpy="2/20"), pair="beside")
+    room = Room(limit=1, done=[], left=[beside, replace(locked(torch="2.8/9"), pair="later")])
+    running = Promised(mine=0, others={"beside": 1})
+    for cached, names in ((True, {"sglang", "numpy"}), (False, {"numpy"})):
+        planned = replace(job, plan=replace(job.plan, cached=cached))
+        assert room._kept(planned, running) == names
 
 
 def test_nothing_is_dropped_for_a_cell_that_fits_in_no_case(house: Path) -> None:
