@@ -89,6 +89,7 @@ def split(packages: Mapping[NormalizedName, Version], provided: tuple[Package, .
 
 
 def find(name: NormalizedName, provided: tuple[Package, ...]) -> Package | None:
+    """Return what the runner has of a package: its exact name counts before a glob."""
     exact = (package for package in provided if package.name == name)
     globs = (package for package in provided if fnmatchcase(name, package.name))
     return next(exact, None) or next(globs, None)
