@@ -450,6 +450,7 @@ def test_a_new_bundle_takes_the_place_of_the_old_one(project: Path) -> None:
     assert run("--part-size", "50K") == errors.CLEAN
     assert run("--part-size", "1M") == errors.CLEAN
     assert [path.name for path in project.glob("out/part-*")] == ["part-000"]
+    assert (project / "out").stat().st_mode & 0o777 == 0o755, "others may read it"
     assert sorted(path.name for path in project.iterdir()) == ["locks", "matrix.toml", "out"]
 
 

@@ -9,10 +9,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from compat.bundle.build import _skipped
 from compat.bundle.closure import unmet
 from compat.bundle.provided import Package, read_provided, split
-from compat.bundle.trim import parse_arch
-from compat.bundle.trimlist import read_trim_list, shipped
+from compat.bundle.trim import Drop, Trim, parse_arch
+from compat.bundle.trimlist import PackageDrop, TrimList, read_trim_list, shipped
 from compat.errors import UsageError
 from wheelhouse import metadata
 
@@ -122,6 +123,19 @@ def test_what_holds_for_one_architecture_is_passed_over_without_it() -> None:
     assert set(general) < set(hopper)
     (only,) = set(hopper) - set(general)
     assert only.patterns == ("vllm/vllm_flash_attn/_vllm_fa2_C.*",)
+
+
+def test_of_several_reasons_the_first_is_told() -> None:
+    drops = (Drop(patterns=("a*",), reason="one"), Drop(patterns=("*.so",), reason="two"))
+    found = Trim(python="3.11", drops=drops, asked=("*",)).apply({"a.so": 1, "b.so": 2, "c": 4})
+    assert [(one.reason, one.files, one.bytes) for one in found] == [
+        ("one", ("a.so",), 1),
+        ("two", ("b.so",), 2),
+        ("--drop *", ("c",), 4),
+    ]
+    packages = (PackageDrop(patterns=("ray",), reason="one"), PackageDrop(patterns=("r*",), reason="two"))
+    names = {canonicalize_name(name): Version("1") for name in ("ray", "rich", "torch")}
+    assert _skipped(names, TrimList(packages=packages)) == {"ray": "one", "rich": "two"}
 
 
 def site(folder: Path, *distributions: str) -> Path:

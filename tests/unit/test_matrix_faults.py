@@ -224,6 +224,14 @@ def test_a_disk_that_fills_during_the_install_blocks(house: Path, small_disk: Pa
     assert not (small_disk / "envs" / "tiny").exists()
 
 
+def test_what_fails_on_a_full_disk_is_no_finding(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compat.matrix.cell.FULL", 10**18)
+    outcome = run_one(house, Tiny(house / "locks", ()))
+    assert outcome.state is State.BLOCKED
+    assert outcome.reason.startswith("tiny: the disk of ")
+    assert outcome.reason.endswith(" is full; free some space and run it again")
+
+
 def test_a_disk_that_is_too_small_is_told_before(house: Path, small_disk: Path) -> None:
     (outcome,) = run.run_pairs(
         [pair()], Tiny(house / "locks"), replace(options(house), envs=small_disk / "envs")
