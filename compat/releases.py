@@ -11,12 +11,14 @@ from compat.errors import UsageError
 from compat.packages import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM
 
 if TYPE_CHECKING:  # loading these takes longer than most answers
+    from collections.abc import Sequence
+
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
 __all__ = ["IMPORT_NAMES", "KERNELS", "PACKAGES", "SGLANG", "VLLM"]
-__all__ += ["KnownFailure", "Pair", "Release", "allows", "parse_python", "parse_version"]
+__all__ += ["KnownFailure", "Pair", "Release", "allows", "newest", "parse_python", "parse_version"]
 
 
 def parse_version(text: str, where: str) -> Version:
@@ -48,6 +50,12 @@ def parse_python(text: str, where: str) -> str:
     if not re.fullmatch(r"3\.\d{1,2}", text):
         raise UsageError(f"{where}: {text!r} is no Python version (write one such as 3.11)")
     return text
+
+
+def newest(versions: "Sequence[str]") -> int:
+    """Return the position of what `latest` means: the newest final version, else the newest."""
+    parsed = [Version(version) for version in versions]
+    return max(range(len(parsed)), key=lambda at: (not parsed[at].is_prerelease, parsed[at]))
 
 
 def allows(specifiers: "SpecifierSet", version: str) -> bool:

@@ -15,7 +15,7 @@ from compat.index.reader import Index
 from compat.index.world import Environment as Facts
 from compat.index.world import World
 from compat.installed import Environment
-from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM
+from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
 
 MOST_MODULES = 200
 """Modules of tracebacks by which a release is looked for."""
@@ -149,8 +149,7 @@ class Case:
 
     def newest(self, package: str) -> int:
         """Return the position of the newest final release."""
-        versions = [Version(version) for version in self.index.versions(package)]
-        return max(range(len(versions)), key=lambda at: (not versions[at].is_prerelease, at))
+        return newest(self.index.versions(package))
 
     @cached_property
     def worlds_by_cuda(self) -> dict[bool, World]:

@@ -13,7 +13,7 @@ from compat.index.reader import Index
 from compat.pairs import documents, render
 from compat.pairs.needs import PYTHON, Needs, needs_of
 from compat.pairs.ranking import rank, users_of
-from compat.releases import SGLANG, VLLM, parse_python, parse_version
+from compat.releases import SGLANG, VLLM, newest, parse_python, parse_version
 
 SHOWN = 10
 """Partners in the text output, unless all are asked for."""
@@ -79,7 +79,7 @@ def _for(options: argparse.Namespace) -> int:
             print(render.users(package, version, users))
         return errors.CLEAN if users else errors.FINDINGS
     if version == "latest":
-        version = index.versions(package)[-1]
+        version = index.versions(package)[newest(index.versions(package))]
     mine, partners = rank(index, package, version, options.python)
     if options.format == "json":
         print(documents.of_ranking(mine, partners, options.python))
@@ -130,9 +130,8 @@ def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Nee
     name, version = _release(text, package) if "==" in text else (package, text)
     if name != package:
         raise UsageError(f"{text!r}: a pair is named as sglang first, then vllm")
-    place = (
-        len(index.versions(package)) - 1 if version == "latest" else index.position(package, version, package)
-    )
+    versions = index.versions(package)
+    place = newest(versions) if version == "latest" else index.position(package, version, package)
     return needs_of(package, index.releases(package)[place], python)
 
 
