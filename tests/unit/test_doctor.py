@@ -168,6 +168,14 @@ def test_stubs_are_told_with_what_is_lacking(env: Env, doctor: Doctor) -> None:
     assert {stub.rpartition(":")[2] for stub in document["imports"]["stubs"]} >= {"GPTQLinearMethod"}
 
 
+def test_what_the_source_itself_binds_to_nothing_is_no_stub(env: Env, doctor: Doctor) -> None:
+    plain = "from typing import Any\ncache = None\nclass Base:\n    pass\nAnything = Any\n"
+    env.add("vllm", "99.0", {**BASE, f"{Q}/plain.py": plain})
+    code, document = doctor()
+    assert (code, document["imports"]["stubs"]) == (0, [])
+    assert document["imports"]["symbols"] >= 3
+
+
 def test_kernels_of_another_build_are_a_finding(env: Env, doctor: Doctor) -> None:
     env.add("sglang", "99.0", requires=["sgl-kernel==0.2.0"], listed=False)
     env.add("sgl-kernel", "0.1.0", {"sgl_kernel/__init__.py": ""})

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from compat import cli
-from compat.explain import demangle
+from compat.explain import demangle, stream
 from compat.explain.__main__ import main
-from compat.explain.api import explain
+from compat.explain.api import _history, explain
+from compat.explain.case import Case
 from compat.explain.stream import read
-from compat.installed import read_environment
+from compat.installed import Environment, read_environment
 
 LINE = "ModuleNotFoundError: No module named 'vllm.model_executor.layers.quantization.gptq'\n"
 
@@ -126,3 +127,23 @@ def test_metadata_of_another_age_is_read_and_of_no_known_version_nothing_is_conc
     inside = f'  File "{tmp_path}/site-packages/odd/a.py", line 1, in <module>\n    import odd.b\n'
     text = f"Traceback (most recent call last):\n{inside}ModuleNotFoundError: No module named 'odd.b'\n"
     assert explain(text, environment=environment)
+
+
+def test_an_environment_with_neither_package_is_not_that_of_the_log() -> None:
+    report = read("ModuleNotFoundError: No module named 'vllm'")
+    for versions, fits in (({"torch": "2.7.0"}, False), ({"torch": "2.7.0", "vllm": "0.9.0"}, True)):
+        case = Case(report, _history(), {}, Environment(versions=versions))
+        assert case.fits is fits
+        assert (case.known("torch") is not None) is fits
+
+
+def test_the_head_of_a_traceback_in_the_block_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a log that is nothing but errors, little more than what imports fail with is read."""
+    monkeypatch.setattr(stream, "BLOCK", 200)
+    monkeypatch.setattr(stream, "LINES", 10)
+    idle = "ValueError: one of very many\n"
+    head = 'Traceback (most recent call last):\n  File "/srv/app.py", line 1, in run\n    run()\n'
+    for shift in range(0, 200, 20):  # wherever the blocks are cut
+        log = f"{200 * idle}{'x' * shift}\n{head}{LINE}{300 * idle}"
+        (failure,) = [each for each in stream.read(log).failures if "gptq" in each.chain[0].message]
+        assert [frame.path for frame in failure.chain[0].frames] == ["/srv/app.py"]
