@@ -170,6 +170,10 @@ class Outcome:
         files.write_text(path, json.dumps(self.document(), indent=2, sort_keys=True) + "\n")
 
 
+_UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
+"""What reading a file raises that is no outcome."""
+
+
 def outcome_path(cell: Cell, reports: Path) -> Path:
     """Return where the outcome of a cell is kept, in the folder of all reports."""
     return reports / cell.id / OUTCOME
@@ -187,7 +191,7 @@ def read_outcome(path: Path, cell: Cell) -> Outcome:
         outcome = _rebuild(document)
     except FileNotFoundError:
         return replace(broken, reason=f"there is no {path.name}: the cell was not run")
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except _UNREADABLE as error:
         return replace(broken, reason=f"{path.name} cannot be read ({_brief(error)}): run the cell again")
     if outcome.cell != cell:
         return replace(broken, reason=f"{path.name} is about {outcome.cell.id}, not {cell.id}")
@@ -199,7 +203,7 @@ def read_any_outcome(folder: Path) -> Outcome:
     path = folder / OUTCOME
     try:
         outcome = _rebuild(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except _UNREADABLE as error:
         cell = Cell(pair_id=folder.name)
         return Outcome(cell=cell, state=State.FAILED, reason=f"{path.name} cannot be read ({_brief(error)})")
     if outcome.cell.id != folder.name:

@@ -109,7 +109,7 @@ def read_lock(pair_id: str, folder: Path) -> Lock:
         return _read(pair_id, text_path, json_path)
     except FileNotFoundError as error:
         problem = f"{error.filename} does not exist"
-    except (InvalidVersion, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (InvalidVersion, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         problem = f"{json_path} is not as it was written ({type(error).__name__}: {error})"
     except UsageError as error:
         problem = str(error)

@@ -99,7 +99,7 @@ def _json(text: str, path: Path) -> Iterator[Package]:
     try:
         for entry in json.loads(text):
             yield _package(entry["name"], entry["version"], f"--provided {path}")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(
             f"--provided {path}: not what `pip list --format=json` writes (give its output, unchanged)"
         ) from None

@@ -78,7 +78,7 @@ def read_matrix(path: Path) -> Matrix:
         ) from None
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}; give --matrix a file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path.name}: not valid TOML: {error}") from None
     return _Reader(path.name).matrix(content)
 

@@ -81,6 +81,7 @@ def test_an_index_that_is_not_on_the_web_is_passed_over(monkeypatch: pytest.Monk
     [
         ("uv/uv.toml", "index-url = ["),
         ("uv/uv.toml", 'index = ["https://no.table"]'),
+        pytest.param("uv/uv.toml", f"index = {'[' * 100_000}", id="nested"),
         ("pip/pip.conf", "no section\n"),
     ],
 )
