@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,6 @@ class Examined:
     driver: Driver
     folder: Path
     """The current folder."""
-    libraries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def releases(self) -> dict[str, str]:

@@ -208,7 +208,7 @@ def _bytes(text: str) -> int:
 
 
 def _parser() -> cli.Parser:
-    parser = cli.Parser("python -m compat.matrix", "Install pairs for real and compare the index with them.")
+    parser = cli.Parser("compat matrix", "Install pairs for real and compare the index with them.")
     commands = parser.add_subparsers(title="commands", metavar="NAME", required=True)
 
     def command(
