@@ -18,7 +18,16 @@ if TYPE_CHECKING:  # loading these takes longer than most answers
     from packaging.utils import NormalizedName
 
 __all__ = ["IMPORT_NAMES", "KERNELS", "PACKAGES", "SGLANG", "VLLM"]
-__all__ += ["KnownFailure", "Pair", "Release", "allows", "newest", "parse_python", "parse_version"]
+__all__ += [
+    "KnownFailure",
+    "Pair",
+    "Release",
+    "allows",
+    "marker_variables",
+    "newest",
+    "parse_python",
+    "parse_version",
+]
 
 
 def parse_version(text: str, where: str) -> Version:
@@ -50,6 +59,26 @@ def parse_python(text: str, where: str) -> str:
     if not re.fullmatch(r"3\.\d{1,2}", text):
         raise UsageError(f"{where}: {text!r} is no Python version (write one such as 3.11)")
     return text
+
+
+def marker_variables(python: str, patch: int) -> dict[str, str]:
+    """Return what markers may ask for where environments are made: by CPython, on Linux x86-64.
+
+    Args:
+        python: `X.Y`.
+        patch: which release of it; markers may ask for that, too.
+    """
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{python}.{patch}",
+        "os_name": "posix",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_system": "Linux",
+        "python_full_version": f"{python}.{patch}",
+        "python_version": python,
+        "sys_platform": "linux",
+    }
 
 
 def newest(versions: "Sequence[str]") -> int:
