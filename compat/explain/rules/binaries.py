@@ -11,6 +11,7 @@ from compat.explain.failure import Raised
 from compat.explain.messages import imported
 from compat.explain.places import ALIASES, below_site, distribution_of, top_of
 from compat.explain.requirements import demands, violated
+from compat.releases import allows
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
 _LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")
@@ -293,7 +294,7 @@ def mismatch(
 def _has_it(case: Case, pin: tuple[str, str]) -> bool:
     """Return whether the torch of a pin is there, so that it is the extension that is of another build."""
     torch = case.known("torch")
-    return torch is not None and SpecifierSet(pin[1]).contains(torch.version, prereleases=True)
+    return torch is not None and allows(SpecifierSet(pin[1]), torch.version)
 
 
 def _torch_lines(case: Case, pin: tuple[str, str] | None) -> list[str]:
