@@ -12,7 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from compat import __version__
+from processes import run
+
+from compat import __version__, files
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -63,10 +65,9 @@ def main() -> int:
         f"a symbol loaded before: {document['load_ratio']} x a dictionary look-up ({document['load_ns']} ns)"
     )
     print(f"{TESTS} tests that pass, with the plug-in: {document['plugin_ratio']} x without it")
-    arguments.output.mkdir(parents=True, exist_ok=True)
     version = ".".join(map(str, sys.version_info[:2]))
     target = arguments.output / f"access-python{version}.json"
-    target.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    files.write_text(target, json.dumps(document, indent=2, sort_keys=True) + "\n")
     print(f"written to {target.name}", file=sys.stderr)
     return 0
 
@@ -96,7 +97,7 @@ def _warm(folder: Path) -> dict[str, float]:
 
 
 def _plugin(folder: Path, runs: int) -> tuple[float, float]:
-    """Return the seconds of the fastest run of pytest with the plug-in and without, run in turn."""
+    """Return the processor seconds of the fastest run of pytest with the plug-in and without, run in turn."""
     (folder / "test_many.py").write_text(
         f"import pytest\n@pytest.mark.parametrize('n', range({TESTS}))\ndef test(n): pass\n"
     )
@@ -104,20 +105,10 @@ def _plugin(folder: Path, runs: int) -> tuple[float, float]:
     taken: dict[str, list[float]] = {"with": [], "without": []}
     for number in range(runs + 1):
         for kind, options in (("with", []), ("without", ["-p", "no:compat"])):
-            seconds = _processor_time([*command, *options], folder)
+            took = run([*command, *options], folder, os.environ, fine=(0,))
             if number:  # the first compiles
-                taken[kind].append(seconds)
+                taken[kind].append(took.cpu_s)  # what else the machine does matters less to it
     return min(taken["with"]), min(taken["without"])
-
-
-def _processor_time(command: list[str], folder: Path) -> float:
-    """Return the seconds of processor time of one process: what else the machine does matters less to it."""
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from compat import files
 from compat.quant import foreign, packing, reference, trial, worlds
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.schemes import Fp8
@@ -130,7 +131,7 @@ def main() -> None:
         "rows": ROWS,
         "records": sorted([*kept, *fresh], key=lambda each: [int(part) for part in each["vllm"].split(".")]),
     }
-    chosen.results.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    files.write_text(chosen.results, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from compat import __version__
+from compat import __version__, files
 from compat.quant import foreign
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.schemes import Unquantized
@@ -71,7 +71,7 @@ def main() -> None:
     }
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     version = ".".join(platform.python_version_tuple()[:2])
-    (ROOT / "bench" / "results" / f"call-python{version}.json").write_text(text, encoding="utf-8")
+    files.write_text(ROOT / "bench" / "results" / f"call-python{version}.json", text)
     print(text, end="")
 
 

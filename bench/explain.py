@@ -17,7 +17,7 @@ from pathlib import Path
 
 from resolve import FLOOR, RESULTS, Timing, measured
 
-from compat import __version__
+from compat import __version__, files
 
 MEGABYTES = 50
 READ = "read line by line"
@@ -47,10 +47,9 @@ def main() -> int:
             commands[f"explain: {name}"] = [sys.executable, "-m", "compat.explain", str(path)]
         timings = measured(commands, arguments.runs, FLOOR)
     print(table(timings))
-    arguments.output.mkdir(parents=True, exist_ok=True)
     version = ".".join(map(str, sys.version_info[:2]))
     target = arguments.output / f"explain-python{version}.json"
-    target.write_text(json.dumps(document(timings), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    files.write_text(target, json.dumps(document(timings), indent=2, sort_keys=True) + "\n")
     print(f"written to {target.name}", file=sys.stderr)
     return 0
 

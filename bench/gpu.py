@@ -20,6 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from compat import files
 from compat.errors import CompatError
 from compat.quant import packing, worlds
 from compat.quant.linear import MixedPrecisionLinear
@@ -229,7 +230,7 @@ def main() -> None:
         "ceilings": best,
         "records": measure(chosen.back_end, best, time.monotonic() + chosen.seconds),
     }
-    chosen.results.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    files.write_text(chosen.results, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

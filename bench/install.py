@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from compat import files
 from compat.locks import Lock, read_lock
 from compat.matrix.disk import used_bytes
 from compat.matrix.environment import install_command, interpreter, venv_command
@@ -109,7 +110,7 @@ def main() -> int:
     result = summary(options.pair, turns)
     print(json.dumps(result, sort_keys=True))
     if options.output:
-        options.output.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        files.write_text(options.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
     return 0
 
 

@@ -21,7 +21,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from compat import __version__
+from compat import __version__, files
 from compat.quant import worlds
 from compat.quant.checkpoint import INDEX
 from compat.quant.linear import MixedPrecisionLinear
@@ -164,7 +164,7 @@ def main() -> None:
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     kind = f"{chosen.back_end}-" if chosen.back_end != "reference" else ""
     target = chosen.output / f"loader-{kind}python{'.'.join(platform.python_version_tuple()[:2])}.json"
-    target.write_text(text, encoding="utf-8")
+    files.write_text(target, text)
     print(text, end="")
 
 

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
+from compat import files
+
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = ("torch-apart", "newest", "sglang-alone", "vllm-alone")
 """Those of the newest torch: they share most of what they install, and fit into one small cache."""
@@ -100,7 +102,7 @@ def main() -> int:
     }
     print(json.dumps(result, sort_keys=True))
     if options.output:
-        options.output.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        files.write_text(options.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
     return 0
 
 

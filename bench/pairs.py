@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from compat import files
 from compat.index.reader import Index
-from compat.locking import find_uv
+from compat.matrix.uv import find_uv
 from compat.pairs.needs import Needs, needs_of
 from compat.pairs.solve import solve
 from compat.releases import SGLANG, VLLM
@@ -23,9 +24,10 @@ def measure(index: Index, pair: str, python: str) -> dict[str, Any]:
         return needs_of(package, index.releases(package)[index.position(package, version, pair)], python)
 
     sides = needs(SGLANG, sglang), needs(VLLM, vllm)
-    solve(*sides, python, find_uv())
-    predicted = solve(*sides, python, find_uv())
-    greedy = solve(*sides, python, find_uv(), predict=False)
+    uv = str(find_uv())
+    solve(*sides, python, uv)
+    predicted = solve(*sides, python, uv)
+    greedy = solve(*sides, python, uv, predict=False)
     same = predicted.pair("x").overrides == greedy.pair("x").overrides
     return {
         "pair": pair,
@@ -49,7 +51,7 @@ def main() -> int:
     for result in results:
         print(json.dumps(result, sort_keys=True))
     if options.output:
-        options.output.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        files.write_text(options.output, json.dumps(results, indent=2, sort_keys=True) + "\n")
     return 0
 
 

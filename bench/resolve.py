@@ -11,12 +11,13 @@ import platform
 import random
 import sqlite3
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from processes import run
 
 from compat import __version__
 
@@ -72,10 +73,11 @@ def main() -> int:
         timings += measured({FLOOR: commands[FLOOR], **slow}, SLOW_RUNS, FLOOR)[1:]
     rates = in_process()
     print(table(timings, rates))
-    arguments.output.mkdir(parents=True, exist_ok=True)
     version = ".".join(map(str, sys.version_info[:2]))
+    from compat import files  # here, for this script has to be small while it starts others
+
     target = arguments.output / f"resolve-python{version}.json"
-    target.write_text(json.dumps(document(timings, rates), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    files.write_text(target, json.dumps(document(timings, rates), indent=2, sort_keys=True) + "\n")
     print(f"written to {target.name}", file=sys.stderr)
     return 0
 
@@ -101,10 +103,10 @@ def measured(commands: Mapping[str, Sequence[str]], runs: int, floor: str) -> li
     peaks: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(runs + 1):
         for name, command in commands.items():
-            took, peak = _run(command)
+            took = run(command)
             if number:
-                seconds[name].append(took)
-                peaks[name].append(peak)
+                seconds[name].append(took.wall_s)
+                peaks[name].append(took.peak_mb)
     least = statistics.median(seconds[floor])
     return [
         Timing(
@@ -119,27 +121,9 @@ def measured(commands: Mapping[str, Sequence[str]], runs: int, floor: str) -> li
     ]
 
 
-def _run(command: Sequence[str]) -> tuple[float, float]:
-    """Return the seconds and the peak memory, in MB, of one process; settings of Python are left out."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    took = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.stderr:
-        error = process.stderr.read().decode()
-        process.stderr.close()
-        if process.returncode not in (0, 1) or "Traceback" in error:
-            raise SystemExit(f"{' '.join(command)} failed:\n{error}")
-    return took, usage.ru_maxrss / 1024
-
-
 def in_process() -> Rates:
     """Resolve names drawn at random, always the same, in every release of vllm, twice."""
-    from compat.index.reader import Index  # here, for this script has to be small while it starts others
+    from compat.index.reader import Index  # here, as in `main`
     from compat.resolve.lookup import Resolver
 
     index = Index()

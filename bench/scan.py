@@ -11,14 +11,14 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from compat import __version__
+from processes import run
+
+from compat import __version__, files
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -56,10 +56,9 @@ def main() -> int:
     timings = [each for folder in arguments.folder for each in _measured(folder, arguments.runs)]
     print(table(timings))
     print(f"load of the machine before and after: {load:.1f}, {os.getloadavg()[0]:.1f}")
-    arguments.output.mkdir(parents=True, exist_ok=True)
     version = ".".join(map(str, sys.version_info[:2]))
     target = arguments.output / f"scan-python{version}.json"
-    target.write_text(json.dumps(document(timings, load), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    files.write_text(target, json.dumps(document(timings, load), indent=2, sort_keys=True) + "\n")
     return 0
 
 
@@ -96,11 +95,11 @@ def _measured(folder: Path, runs: int) -> list[Timing]:
         for tool, command in tools.items():
             if tool in SLOW and number != 1:
                 continue
-            wall, cpu, peak = _run(command)
-            peaks[tool] = max(peak, peaks.get(tool, 0))
+            took = run(command)
+            peaks[tool] = max(took.peak_mb, peaks.get(tool, 0))
             if number:
-                walls[tool].append(wall)
-                cpus[tool].append(cpu)
+                walls[tool].append(took.wall_s)
+                cpus[tool].append(took.cpu_s)
     base, base_cpu = statistics.median(walls[BASE]), statistics.median(cpus[BASE])
     return [
         Timing(
@@ -115,19 +114,6 @@ def _measured(folder: Path, runs: int) -> list[Timing]:
         )
         for tool in tools
     ]
-
-
-def _run(command: Sequence[str]) -> tuple[float, float, float]:
-    """Return wall seconds, processor seconds and peak memory in MB of one process and its children."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def table(timings: Sequence[Timing]) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from compat import files
 
 SCHEMA = 1
+OUTCOME = "outcome.json"
+"""The file in a cell's report folder that holds its outcome."""
 
 
 class Level(str, Enum):
@@ -168,6 +170,15 @@ class Outcome:
         files.write_text(path, json.dumps(self.document(), indent=2, sort_keys=True) + "\n")
 
 
+_UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
+"""What reading a file raises that is no outcome."""
+
+
+def outcome_path(cell: Cell, reports: Path) -> Path:
+    """Return where the outcome of a cell is kept, in the folder of all reports."""
+    return reports / cell.id / OUTCOME
+
+
 def read_outcome(path: Path, cell: Cell) -> Outcome:
     """Return the outcome of `cell` that `path` holds.
 
@@ -180,7 +191,7 @@ def read_outcome(path: Path, cell: Cell) -> Outcome:
         outcome = _rebuild(document)
     except FileNotFoundError:
         return replace(broken, reason=f"there is no {path.name}: the cell was not run")
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except _UNREADABLE as error:
         return replace(broken, reason=f"{path.name} cannot be read ({_brief(error)}): run the cell again")
     if outcome.cell != cell:
         return replace(broken, reason=f"{path.name} is about {outcome.cell.id}, not {cell.id}")
@@ -189,10 +200,10 @@ def read_outcome(path: Path, cell: Cell) -> Outcome:
 
 def read_any_outcome(folder: Path) -> Outcome:
     """Return the outcome in a report folder of which no cell is known; the file says what it is about."""
-    path = folder / "outcome.json"
+    path = folder / OUTCOME
     try:
         outcome = _rebuild(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except _UNREADABLE as error:
         cell = Cell(pair_id=folder.name)
         return Outcome(cell=cell, state=State.FAILED, reason=f"{path.name} cannot be read ({_brief(error)})")
     if outcome.cell.id != folder.name:

@@ -56,7 +56,7 @@ class MissingToolError(CompatError):
 
 
 class OutOfTimeError(CompatError):
-    """A cell did not end within the time that it was given."""
+    """A cell, or the installation of a bundle, did not end within the time that it was given."""
 
 
 class PreparationError(CompatError):

@@ -4,11 +4,27 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PathDistribution
+from os import PathLike
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 METADATA_FOLDERS = (".dist-info", ".egg-info")
+
+
+class InstalledDistribution(PathDistribution):
+    """A distribution by its metadata folder, which is read even where bytes of it are no UTF-8."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._folder = folder
+
+    def read_text(self, filename: "str | PathLike[str]") -> str | None:
+        """Return a file of the metadata; None when it is not there."""
+        try:
+            return super().read_text(filename)
+        except UnicodeDecodeError:
+            return (self._folder / filename).read_text(encoding="utf-8", errors="replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +44,13 @@ class Environment:
 
     def requires(self, distribution: str) -> tuple[str, ...]:
         """Return the Requires-Dist lines of an installed distribution; empty when it has none."""
+        found = self.distribution(distribution)
+        return () if found is None else tuple(found.requires or ())
+
+    def distribution(self, distribution: str) -> InstalledDistribution | None:
+        """Return an installed distribution, whichever way its name is spelt."""
         folder = self.folders.get(canonicalize_name(distribution))
-        return () if folder is None else tuple(PathDistribution(folder).requires or ())
+        return None if folder is None else InstalledDistribution(folder)
 
 
 def read_environment(folders: Iterable[str | Path] | None = None, *, cuda: bool | None = None) -> Environment:
@@ -42,7 +63,7 @@ def read_environment(folders: Iterable[str | Path] | None = None, *, cuda: bool 
     versions: dict[str, str] = {}
     found: dict[str, Path] = {}
     for folder in sys.path if folders is None else folders:
-        for path in _metadata_folders(Path(folder)):
+        for path in metadata_folders(Path(folder)):
             name, _, version = path.stem.partition("-")
             name = canonicalize_name(name)
             if path.suffix == ".egg-info":
@@ -52,7 +73,8 @@ def read_environment(folders: Iterable[str | Path] | None = None, *, cuda: bool 
     return Environment(versions=versions, folders=found, cuda=cuda)
 
 
-def _metadata_folders(folder: Path) -> list[Path]:
+def metadata_folders(folder: Path) -> list[Path]:
+    """Return the metadata of the distributions in a folder, by name; none where it cannot be read."""
     try:
         return sorted(path for path in folder.iterdir() if path.suffix in METADATA_FOLDERS)
     except OSError:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -14,7 +13,7 @@ from typing import NoReturn
 
 from packaging.utils import NormalizedName
 
-from compat.errors import IntegrityError, MissingToolError, NetworkError, UsageError
+from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.locks import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.progress import Progress, Silent
 from compat.releases import Pair
@@ -33,26 +32,6 @@ LONGEST_RESOLUTION = 900
 _NETWORK = re.compile(
     r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
 )
-
-
-def find_uv() -> str:
-    """Return the path of uv.
-
-    Raises:
-        MissingToolError: it is not installed.
-    """
-    try:
-        from uv import find_uv_bin
-    except ImportError:
-        found = shutil.which("uv")
-    else:
-        try:
-            return find_uv_bin()
-        except FileNotFoundError:
-            found = shutil.which("uv")
-    if found is None:
-        raise MissingToolError("locks are made with uv, which is not installed; run `pip install uv`")
-    return found
 
 
 def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:

@@ -109,11 +109,26 @@ def read_lock(pair_id: str, folder: Path) -> Lock:
         return _read(pair_id, text_path, json_path)
     except FileNotFoundError as error:
         problem = f"{error.filename} does not exist"
-    except (InvalidVersion, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (InvalidVersion, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         problem = f"{json_path} is not as it was written ({type(error).__name__}: {error})"
     except UsageError as error:
         problem = str(error)
     raise UsageError(f"{problem}; run `{command(pair_id)}`")
+
+
+def read_current(pair: Pair, folder: Path) -> Lock:
+    """Return the lock of a pair, made from what the pair is now.
+
+    Raises:
+        UsageError: it is missing, broken or stale; the command is named.
+    """
+    lock = read_lock(pair.id, folder)
+    differences = lock.inputs.differences(Inputs.of(pair))
+    if differences:
+        raise UsageError(
+            f"the lock of {pair.id} is stale ({'; '.join(differences)}); run `{command(pair.id)}`"
+        )
+    return lock
 
 
 def command(pair_id: str) -> str:

@@ -1,4 +1,4 @@
-"""A pytest plug-in: under a failed test whose error is an import error of these packages stands a diagnosis.
+"""A pytest plug-in: a diagnosis under a failed test whose error is an import or a call of these packages.
 
 It is active once this project is installed; `--no-compat`, or `compat = false` in pytest's configuration,
 turns it off. As long as nothing fails it does nothing, and loads nothing but this file.
@@ -19,6 +19,8 @@ DEEPEST = 30
 _OURS = re.compile(r"\b(?:sglang|vllm|sgl_kernel)\b")
 _STUBBED = re.compile(r"\bAny\b|\bDummy|\bPlaceholder|NoneType")
 """What errors say when a stub was used as the real thing."""
+_CALL = re.compile(r"(\w+)(?:\.\w+)*\(\) (?:got an unexpected|missing \d+ required|takes .{1,30} positional)")
+"""What Python says of a call that a definition does not take."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -124,7 +126,7 @@ def _concerned(error: BaseException) -> bool:
     text = str(error)
     if not isinstance(error, ImportError):
         named = isinstance(error, AttributeError | KeyError | NameError | TypeError | RuntimeError | OSError)
-        return named and bool(_OURS.search(text) or _STUBBED.search(text))
+        return named and bool(_OURS.search(text) or _STUBBED.search(text) or _called_ours(error, text))
     if _OURS.search(text) or _OURS.search(error.name or ""):
         return True
     step = error.__traceback__
@@ -133,3 +135,16 @@ def _concerned(error: BaseException) -> bool:
             return True
         step = step.tb_next
     return False
+
+
+def _called_ours(error: BaseException, text: str) -> bool:
+    """Return whether it is a definition of these packages that does not take a call."""
+    found = _CALL.match(text)
+    step = error.__traceback__
+    if found is None or step is None:
+        return False
+    while step.tb_next is not None:
+        step = step.tb_next
+    frame = step.tb_frame
+    called = frame.f_locals.get(found[1], frame.f_globals.get(found[1]))
+    return bool(_OURS.search(str(getattr(called, "__module__", ""))))

@@ -1,5 +1,6 @@
 """Releases and pairs: the two nouns that everything else is about."""
 
+import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,11 +11,23 @@ from compat.errors import UsageError
 from compat.packages import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM
 
 if TYPE_CHECKING:  # loading these takes longer than most answers
+    from collections.abc import Sequence
+
     from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
 __all__ = ["IMPORT_NAMES", "KERNELS", "PACKAGES", "SGLANG", "VLLM"]
-__all__ += ["KnownFailure", "Pair", "Release", "parse_version"]
+__all__ += [
+    "KnownFailure",
+    "Pair",
+    "Release",
+    "allows",
+    "marker_variables",
+    "newest",
+    "parse_python",
+    "parse_version",
+]
 
 
 def parse_version(text: str, where: str) -> Version:
@@ -31,6 +44,58 @@ def parse_version(text: str, where: str) -> Version:
         return Version(text)
     except InvalidVersion:
         raise UsageError(f"{where}: {text!r} is not a version (write one such as 0.9.0.1)") from None
+
+
+def parse_python(text: str, where: str) -> str:
+    """Return `text` when it is a version of Python as pairs have it, `X.Y`.
+
+    Args:
+        text: what somebody has written.
+        where: what to name in the error.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not re.fullmatch(r"3\.\d{1,2}", text):
+        raise UsageError(f"{where}: {text!r} is no Python version (write one such as 3.11)")
+    return text
+
+
+def marker_variables(python: str, patch: int) -> dict[str, str]:
+    """Return what markers may ask for where environments are made: by CPython, on Linux x86-64.
+
+    Args:
+        python: `X.Y`.
+        patch: which release of it; markers may ask for that, too.
+    """
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{python}.{patch}",
+        "os_name": "posix",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_system": "Linux",
+        "python_full_version": f"{python}.{patch}",
+        "python_version": python,
+        "sys_platform": "linux",
+    }
+
+
+def newest(versions: "Sequence[str]") -> int:
+    """Return the position of what `latest` means: the newest final version, else the newest."""
+    parsed = [Version(version) for version in versions]
+    return max(range(len(parsed)), key=lambda at: (not parsed[at].is_prerelease, parsed[at]))
+
+
+def allows(specifiers: "SpecifierSet", version: str) -> bool:
+    """Return whether a version that is installed, of whatever form, is what a requirement asks for.
+
+    Pre-releases count. What is no version, as old installers let in, meets only what asks for none.
+    """
+    try:
+        return not specifiers or specifiers.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from compat.diagnoses import Diagnosis, Fix
 from compat.errors import UsageError
+from compat.releases import allows
 
 
 def unmet(text: str) -> Diagnosis | None:
@@ -22,29 +23,44 @@ def unmet(text: str) -> Diagnosis | None:
         raise UsageError(f"{text!r} is no requirement; write one such as 'vllm>=0.20'") from None
     if requirement.url:
         raise UsageError(f"{text!r}: what came from an address cannot be told from metadata; give a version")
-    return next(_violations(requirement, text), None)
+    return next(_violations(requirement, text, set()), None)
 
 
-def _violations(requirement: Requirement, asked: str) -> Iterator[Diagnosis]:
+def _violations(requirement: Requirement, asked: str, seen: set[str]) -> Iterator[Diagnosis]:
+    """Yield what is not met of a requirement and of its extras, which may ask for one another in a circle."""
+    if str(requirement) in seen:
+        return
+    seen.add(str(requirement))
     if requirement.marker is not None and not requirement.marker.evaluate():
         return
     found = _installed(requirement.name)
     if found is None:
         yield _violation(requirement, asked, None)
-    elif not requirement.specifier.contains(found.version, prereleases=True):
+    elif not allows(requirement.specifier, found.version):
         yield _violation(requirement, asked, found.version)
     else:
-        for line in found.requires or ():
-            inner = Requirement(line)
+        for inner in _requires(found) if requirement.extras else ():
             if any(_asked_by(inner, extra) for extra in requirement.extras):
                 inner.marker = None
-                yield from _violations(inner, asked)
+                yield from _violations(inner, asked, seen)
+
+
+def _requires(found: Distribution) -> Iterator[Requirement]:
+    """Yield what a distribution asks for; lines that are no requirement are left out."""
+    for line in found.requires or ():
+        try:
+            yield Requirement(line)
+        except InvalidRequirement:  # noqa: PERF203 -- rare, and a distribution has few lines
+            continue
 
 
 def _asked_by(requirement: Requirement, extra: str) -> bool:
     """Return whether an extra, and not the distribution itself, asks for a requirement here."""
     marker = requirement.marker
-    return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
+    try:
+        return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
+    except ValueError:  # a comparison that does not exist
+        return False
 
 
 def _installed(name: str) -> Distribution | None:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 SMALLEST_PART = 1000
-MOST_PARTS = 1000
-"""Their names have three digits."""
 TOLD = 5
 """Names in a note before it only counts."""
 
@@ -42,30 +40,25 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
-    from compat.locks import Inputs, command, read_lock
+    from compat.locks import read_current
     from compat.matrix.spec import read_matrix
 
     pairs = read_matrix(arguments.matrix).select([arguments.pair])
     if len(pairs) > 1:
         raise UsageError(f"{arguments.pair!r} means {len(pairs)} pairs; a bundle holds one")
-    lock = read_lock(pairs[0].id, arguments.matrix.parent / "locks")
-    differences = lock.inputs.differences(Inputs.of(pairs[0]))
-    if differences:
-        raise UsageError(
-            f"the lock of {pairs[0].id} is stale ({'; '.join(differences)}); run `{command(pairs[0].id)}`"
-        )
-    return pairs[0], lock
+    return pairs[0], read_current(pairs[0], arguments.matrix.parent / "locks")
 
 
 def _options(arguments: argparse.Namespace, pair: "Pair") -> "Options":
     from compat.bundle.build import Options
     from compat.bundle.provided import read_provided
     from compat.bundle.trimlist import TrimList, read_trim_list
+    from compat.releases import parse_python
     from compat.wheels.tags import PLATFORM
 
     return Options(
         output=arguments.output.resolve(),
-        python=arguments.python or pair.python,
+        python=parse_python(arguments.python, "--python") if arguments.python else pair.python,
         platform=arguments.platform or PLATFORM,
         provided=read_provided(arguments.provided) if arguments.provided else (),
         arch=arguments.arch,
@@ -152,12 +145,6 @@ def _platform(text: str) -> str:
     return text
 
 
-def _python(text: str) -> str:
-    if not re.fullmatch(r"3\.\d{1,2}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no Python version (write one such as 3.12)")
-    return text
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 64")
@@ -174,7 +161,7 @@ def _parser() -> cli.Parser:
     add(
         "--output", type=Path, required=True, metavar="DIR", help="the folder to make, or a bundle to replace"
     )
-    add("--python", type=_python, metavar="X.Y", help="the runner's Python (default: the pair's)")
+    add("--python", metavar="X.Y", help="the runner's Python (default: the pair's)")
     add(
         "--platform",
         type=_platform,

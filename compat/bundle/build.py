@@ -66,6 +66,7 @@ def build(pair: Pair, lock: Lock, options: Options, stage: Stage) -> Manifest:
             is taken by something else.
         NothingSelectedError: the runner has everything.
         PreparationError: uv failed.
+        OutOfTimeError: uv did not end.
     """
     check_output(options.output)
     chosen = split(lock.packages, options.provided)

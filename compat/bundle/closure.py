@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from compat.bundle.provided import Package, find
+from compat.releases import marker_variables
+
+LAST = 99
+"""The release of the runner's Python that is assumed: the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -42,7 +45,7 @@ def unmet(
         excused: names that the pair overrides, so that their absence is meant.
     """
     carried = {canonicalize_name(one.name): one for one in distributions(path=[str(site)])}
-    environment = _environment(python)
+    environment = marker_variables(python, LAST)
     asked = _with_extras(carried, roots, environment)
     found = set()
     for name, extras in asked.items():
@@ -93,20 +96,3 @@ def _requires(
             requirement.marker = None
             kept.append(requirement)
     return kept
-
-
-def _environment(python: str) -> dict[str, str]:
-    """Return the markers' variables on the runner."""
-    here = {key: str(value) for key, value in default_environment().items()}
-    return {
-        **here,
-        "python_version": python,
-        "python_full_version": f"{python}.99",
-        "implementation_version": f"{python}.99",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "os_name": "posix",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_machine": "x86_64",
-    }

@@ -92,6 +92,7 @@ def split(packages: Mapping[NormalizedName, Version], provided: tuple[Package, .
 
 
 def find(name: NormalizedName, provided: tuple[Package, ...]) -> Package | None:
+    """Return what the runner has of a package: its exact name counts before a glob."""
     exact = (package for package in provided if package.name == name)
     globs = (package for package in provided if fnmatchcase(name, package.name))
     return next(exact, None) or next(globs, None)
@@ -101,7 +102,7 @@ def _json(text: str, path: Path) -> Iterator[Package]:
     try:
         for entry in json.loads(text):
             yield _package(entry["name"], entry["version"], f"--provided {path}")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(
             f"--provided {path}: not what `pip list --format=json` writes (give its output, unchanged)"
         ) from None

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from compat.progress import Progress
 
 OWN = re.compile(r"(^|/)__pycache__/|^\.lock$|^\.gitignore$")
 """What uv or Python puts there for itself."""
+LONGEST_INSTALLATION = 3600.0
+"""Seconds; a slow line needs minutes for 5 GB."""
 SCRIPTS = "scripts that start the Python of the machine where the bundle was made"
 _RECORD = re.compile(r"(?P<stem>[^/]+)\.dist-info/RECORD")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -71,6 +74,7 @@ def install(
     Raises:
         UsageError: a package has no wheel for this Python and platform.
         PreparationError: uv failed otherwise.
+        OutOfTimeError: uv did not end.
     """
     target = folder / "site"
     _run_uv(requirements.values(), target, python, platform, progress)
@@ -97,7 +101,7 @@ def _run_uv(lines: Iterable[str], target: Path, python: str, platform: str, prog
     ]
     try:
         with log.open("a+b", buffering=0) as output:
-            uv.run(command, output, progress)
+            uv.run(command, output, progress, until=time.monotonic() + LONGEST_INSTALLATION)
     except PreparationError as error:
         _explain(log.read_text(encoding="utf-8", errors="replace"), python, platform)
         raise error from None

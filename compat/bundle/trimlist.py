@@ -65,7 +65,7 @@ def read_trim_list(name: str, arch: int | None) -> TrimList:
         raise UsageError(
             f"--trim {name}: there is no such list (there are {', '.join(shipped())}, or give a .toml file)"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"--trim {name}: cannot be read: {error}") from None
     if set(content) != {"drop"} or not isinstance(content["drop"], list):
         raise UsageError(f"--trim {name}: must hold [[drop]] tables and nothing else")

@@ -17,6 +17,7 @@ from compat.doctor.requirements import Violation
 from compat.doctor.roots import Root, is_optional, roots
 from compat.doctor.wording import listed
 from compat.progress import Progress
+from compat.releases import allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +139,14 @@ def _weighed(
 
 def _python(examined: Examined) -> Iterator[Diagnosis]:
     """Yield the covered packages that do not support this Python."""
-    python = examined.markers["python_full_version"]
+    python = examined.markers["python_full_version"].removesuffix("+")  # a build after that version
     for package, version in examined.releases.items():
-        distribution = examined.distribution(package)
+        distribution = examined.packages.distribution(package)
         metadata = distribution.metadata if distribution else None
         told = metadata is not None and "Requires-Python" in metadata
         wanted = str(metadata["Requires-Python"]) if metadata is not None and told else ""
         try:
-            supported = not wanted or SpecifierSet(wanted).contains(python, prereleases=True)
+            supported = allows(SpecifierSet(wanted), python)
         except InvalidSpecifier:
             continue
         if not supported:

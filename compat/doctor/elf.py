@@ -1,7 +1,8 @@
 """Reading shared libraries: what they need, leave undefined and define. Nothing is loaded."""
 
+import struct
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,24 +29,16 @@ def read(path: Path) -> Library:
     Raises:
         IntegrityError: it is none, or damaged.
     """
-    from elftools.common.exceptions import ELFError
-    from elftools.construct import ConstructError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        with path.open("rb") as stream:
-            file = ELFFile(stream)
-            dynamic: Any = file.get_section_by_name(".dynamic")
-            symbols = file.get_section_by_name(".dynsym")
-            tags = list(dynamic.iter_tags()) if dynamic is not None else []
-            return Library(
-                path=path,
-                needed=tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
-                search=tuple(_search(tags, path.parent)),
-                undefined=tuple(_undefined(symbols)),
-            )
-    except (ELFError, ConstructError, OSError, ValueError, AttributeError) as error:
-        raise IntegrityError(f"{path}: no shared library that can be read ({error})") from None
+    with _opened(path) as file:
+        dynamic: Any = file.get_section_by_name(".dynamic")
+        symbols = file.get_section_by_name(".dynsym")
+        tags = list(dynamic.iter_tags()) if dynamic is not None else []
+        return Library(
+            path=path,
+            needed=tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
+            search=tuple(_search(tags, path.parent)),
+            undefined=tuple(_undefined(symbols)),
+        )
 
 
 def places(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
@@ -54,15 +47,33 @@ def places(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
     Raises:
         IntegrityError: it is none, or damaged.
     """
+    with _opened(path) as file:
+        found = [file.get_section_by_name(name) for name in names]
+        return [(each["sh_offset"], each["sh_size"]) for each in found if each is not None]
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """Return what pyelftools raises when bytes are not what they should be: its own errors, and Python's."""
     from elftools.common.exceptions import ELFError
     from elftools.construct import ConstructError
+
+    plain = (OSError, ValueError, AttributeError, AssertionError, ArithmeticError, LookupError, struct.error)
+    return (ELFError, ConstructError, *plain)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Yield a shared library as pyelftools has it.
+
+    Raises:
+        IntegrityError: it is none, or the block has met damage.
+    """
     from elftools.elf.elffile import ELFFile
 
     try:
         with path.open("rb") as stream:
-            found = [ELFFile(stream).get_section_by_name(name) for name in names]
-            return [(each["sh_offset"], each["sh_size"]) for each in found if each is not None]
-    except (ELFError, ConstructError, OSError, ValueError, AttributeError) as error:
+            yield ELFFile(stream)
+    except _damage() as error:
         raise IntegrityError(f"{path}: no shared library that can be read ({error})") from None
 
 
@@ -84,7 +95,7 @@ class Exports:
     """What some libraries define, asked symbol by symbol through their hash tables.
 
     Args:
-        paths: the libraries; those that cannot be read define nothing.
+        paths: the libraries; what cannot be read of them defines nothing.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -93,14 +104,13 @@ class Exports:
         self._tables: list[Any] = []
 
     def __enter__(self) -> "Exports":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
-        from elftools.common.exceptions import ELFError
         from elftools.elf.elffile import ELFFile
         from elftools.elf.hash import ELFHashSection, GNUHashSection
 
         for path in self._paths:
             try:
                 sections = list(ELFFile(self._stack.enter_context(path.open("rb"))).iter_sections())
-            except (ELFError, OSError):
+            except _damage():
                 continue
             tables = [each for each in sections if isinstance(each, GNUHashSection | ELFHashSection)]
             self._tables += tables[:1]
@@ -112,7 +122,10 @@ class Exports:
     def define(self, symbol: str) -> bool:
         """Return whether one of them defines a symbol."""
         for table in self._tables:
-            found = table.get_symbol(symbol)
+            try:
+                found = table.get_symbol(symbol)
+            except _damage():
+                continue
             if found is not None and found.entry.st_shndx != "SHN_UNDEF":
                 return True
         return False

@@ -2,8 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import PathDistribution
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from compat.doctor.child import Asker
 from compat.errors import PreparationError
-from compat.installed import METADATA_FOLDERS, Environment, read_environment
+from compat.installed import Environment, metadata_folders, read_environment
 from compat.releases import IMPORT_NAMES, KERNELS, PACKAGES
 
 TOPS = (*dict.fromkeys(IMPORT_NAMES.values()), "torch")
@@ -62,7 +61,6 @@ class Examined:
     driver: Driver
     folder: Path
     """The current folder."""
-    libraries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def releases(self) -> dict[str, str]:
@@ -85,14 +83,9 @@ class Examined:
                 continue
         return tuple(found)
 
-    def distribution(self, name: str) -> PathDistribution | None:
-        """Return a distribution."""
-        folder = self.packages.folders.get(canonicalize_name(name))
-        return None if folder is None else PathDistribution(folder)
-
     def files(self, name: str) -> tuple[Path, ...]:
         """Return the files that a distribution lists, whether they are there or not; maybe none."""
-        distribution = self.distribution(name)
+        distribution = self.packages.distribution(name)
         if distribution is None:
             return ()
         record = distribution.read_text("RECORD")  # `files` leaves out what is gone, from Python 3.12 on
@@ -147,10 +140,6 @@ def _driver(asker: Asker) -> Driver:
 def _metadata(path: list[str]) -> dict[str, tuple[Path, ...]]:
     found: dict[str, list[Path]] = {}
     for entry in dict.fromkeys(path):
-        folder = Path(entry)
-        if not folder.is_dir():
-            continue
-        for each in sorted(folder.iterdir()):
-            if each.suffix in METADATA_FOLDERS:
-                found.setdefault(canonicalize_name(each.name.partition("-")[0]), []).append(each)
+        for each in metadata_folders(Path(entry)):
+            found.setdefault(canonicalize_name(each.stem.partition("-")[0]), []).append(each)
     return {name: tuple(folders) for name, folders in found.items()}

@@ -76,7 +76,7 @@ def world_of(examined: Examined, folder: Path) -> World:
             package: index.position(package, version, package) for package, version in releases.items()
         }
     else:
-        found = {package: examined.distribution(package) for package in releases}
+        found = {package: examined.packages.distribution(package) for package in releases}
         known = {package: each for package, each in found.items() if each is not None}
         index = installed_index(tuple(known), folder, known)
         positions = dict.fromkeys(known, 0)

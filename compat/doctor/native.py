@@ -14,7 +14,7 @@ from compat.doctor.requirements import Violation, closure, demands
 from compat.doctor.wording import FILES, listed
 from compat.errors import IntegrityError, PreparationError
 from compat.explain.demangle import demangled
-from compat.releases import SGLANG
+from compat.releases import SGLANG, allows
 
 TORCH_LIBRARIES = (
     "libc10.so",
@@ -155,7 +155,7 @@ def _torch_pin(examined: Examined, name: str) -> Violation | None:
     if not asked and name == kernel(examined):
         asked = demands(examined, SGLANG, "torch")
     torch = examined.packages.version("torch") or ""
-    unmet = (each for each in asked if not each.requirement.specifier.contains(torch, prereleases=True))
+    unmet = (each for each in asked if not allows(each.requirement.specifier, torch))
     return next(unmet, None)
 
 
@@ -189,7 +189,6 @@ def _absent_libraries(
                 cause="missing_native_library",
                 package=name,
                 version=examined.packages.version(name),
-                symbol=None,
                 evidence=(told,),
                 fix=_library_fix(needed),
             )

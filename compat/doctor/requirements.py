@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from compat.diagnoses import Diagnosis, Fix
 from compat.doctor.examined import Examined
-from compat.releases import KERNELS, SGLANG
+from compat.releases import KERNELS, SGLANG, allows
 
 RUNTIME_EXTRAS = {SGLANG: ("srt",)}
 """Extras without which a package has no run time: sglang's, up to 0.5.3; later ones have no such extra."""
@@ -64,7 +63,7 @@ def violations(examined: Examined) -> tuple[Violation, ...]:
         for requirement in _asked(examined, by, extra):
             name = canonicalize_name(requirement.name)
             installed = examined.packages.version(name)
-            if installed is None or not requirement.specifier.contains(installed, prereleases=True):
+            if installed is None or not allows(requirement.specifier, installed):
                 found.setdefault((by, str(requirement)), _violation(examined, by, requirement, installed))
             if installed is not None:
                 wanted = [(name, each) for each in ("", *sorted(requirement.extras))]
@@ -113,7 +112,7 @@ def _holds(examined: Examined, requirement: Requirement, extra: str) -> bool:
         return True
     try:
         return requirement.marker.evaluate({**examined.markers, "extra": extra})
-    except UndefinedEnvironmentName:
+    except ValueError:  # a variable or a comparison that does not exist
         return False
 
 

@@ -120,7 +120,7 @@ def import_names(examined: Examined, name: str) -> set[str]:
     """Return the top-level names that a distribution brings; a guess from its name when it is not there."""
     if name in IMPORT_NAMES:
         return {IMPORT_NAMES[name]}
-    distribution = examined.distribution(name)
+    distribution = examined.packages.distribution(name)
     files = (distribution.files if distribution else None) or ()
     tops = {file.parts[0].removesuffix(".py") for file in files if file.suffix == ".py"}
     return {top for top in tops if top.isidentifier()} or {canonicalize_name(name).replace("-", "_")}

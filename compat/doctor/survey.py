@@ -63,13 +63,11 @@ def interpreter(task: dict[str, Any]) -> dict[str, Any]:
     sys.path.pop(0)
     importlib.invalidate_caches()
     return {
-        "executable": sys.executable,
         "path": [entry for entry in sys.path if entry],
         "markers": markers(),
         "user_base": site.getuserbase(),
         "local": local,
         "installed": {top: found(top) for top in task["tops"]},
-        "standard": sorted(getattr(sys, "stdlib_module_names", ())),
     }
 
 

@@ -12,6 +12,7 @@ from compat.explain.history import History
 from compat.explain.locate import locate
 from compat.explain.messages import imported
 from compat.explain.rules import (
+    arguments,
     askers,
     binaries,
     complaints,
@@ -19,6 +20,7 @@ from compat.explain.rules import (
     names,
     packages,
     requirements,
+    solvers,
     surroundings,
     unbuilt,
 )
@@ -34,11 +36,14 @@ RULES: tuple[Rule, ...] = (
     unbuilt.unbuilt,
     surroundings.circular,
     complaints.said,
+    solvers.unsolvable,
     packages.told,
     complaints.numpy,
     names.missing_in_kernels,
     names.missing_name,
     names.unloaded,
+    arguments.call,
+    arguments.option,
     binaries.undefined_symbol,
     binaries.missing_library,
     binaries.device_code,

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from packaging.version import InvalidVersion, Version
 
-from compat.explain.failure import Failure, Frame
+from compat.explain.failure import Frame
 from compat.explain.history import History
 from compat.explain.places import below_site, distribution_of, indexed_module, top_of
 from compat.explain.stream import Report
@@ -15,7 +15,7 @@ from compat.index.reader import Index
 from compat.index.world import Environment as Facts
 from compat.index.world import World
 from compat.installed import Environment
-from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM
+from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
 
 MOST_MODULES = 200
 """Modules of tracebacks by which a release is looked for."""
@@ -149,8 +149,7 @@ class Case:
 
     def newest(self, package: str) -> int:
         """Return the position of the newest final release."""
-        versions = [Version(version) for version in self.index.versions(package)]
-        return max(range(len(versions)), key=lambda at: (not versions[at].is_prerelease, at))
+        return newest(self.index.versions(package))
 
     @cached_property
     def worlds_by_cuda(self) -> dict[bool, World]:
@@ -218,15 +217,15 @@ def foreign(frame: Frame | None) -> bool:
     return frame is not None and below_site(frame.path) is not None
 
 
-def last_frame(failure: Failure) -> Frame | None:
-    """Return where the root exception was raised."""
-    frames = failure.chain[0].frames
-    return frames[-1] if frames else None
-
-
 def position_of(index: Index, package: str, version: str) -> int | None:
-    """Return the position of a release, or of the last one before it; None when there is none."""
-    wanted = Version(version)
+    """Return the position of a release, or of the last one before it; None when there is none.
+
+    What is installed may have a version of no known form (`unknown`): then nothing is known of it.
+    """
+    try:
+        wanted = Version(version)
+    except InvalidVersion:
+        return None
     earlier = [at for at, each in enumerate(index.versions(package)) if Version(each) <= wanted]
     return earlier[-1] if earlier else None
 

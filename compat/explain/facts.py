@@ -19,9 +19,9 @@ _TABLE = re.compile(
 _COLUMNS = re.compile(rb"(?m)^([A-Za-z][\w.-]{0,80})[ \t]{2,60}" + _NUMBER + rb"(?=[ \t]*$|[ \t]{2})")
 _PAIR = re.compile(rb"(?m)^([A-Za-z][\w.-]{0,40}) " + _NUMBER + rb"[ \t]*$")
 _COLON = re.compile(
-    rb"(?mi)^[ \t>*-]{0,6}([A-Za-z][\w-]{0,40})(?: version)?\*{0,2}[ \t]{0,3}:\*{0,2}[ \t]{1,40}`?"
+    rb"(?mi)^[ \t>*-]{0,6}([A-Za-z][\w-]{0,40})(?: version)?\*{0,2}[ \t]{0,40}:\*{0,2}[ \t]{1,40}`?"
     + _NUMBER
-    + rb"`?[ \t]*(?:\(GPU\))?[ \t]*$"
+    + rb"`?[ \t]*(?:\([^)\n]{1,80}\))?[ \t]*$"
 )
 _CELL = re.compile(
     rb"(?mi)^\|[ \t*`]{0,8}([A-Za-z][\w-]{0,40})(?: version)?[ \t*`]{0,40}\|[ \t*`v]{0,8}"
@@ -56,7 +56,17 @@ _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
     ((b"==", b"Package ", b"[pip", b"[conda]"), (_TABLE, _FREEZE)),
     ((b"  0.", b"  1.", b"  2.", b"  3.", b"  4.", b"  5."), (_COLUMNS,)),
     (
-        (b"orch: ", b"orch : ", b"lang: ", b"lang : ", b"llm: ", b"llm : ", b"ersion: ", b"ersion**: "),
+        (
+            b"orch: ",
+            b"orch : ",
+            b"lang: ",
+            b"lang : ",
+            b"llm: ",
+            b"llm : ",
+            b"ersion: ",
+            b"ersion**: ",
+            b"  : ",
+        ),
         (_COLON,),
     ),
     ((b"torch ",), (_PAIR,)),

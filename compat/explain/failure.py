@@ -40,7 +40,7 @@ class Raised:
     @property
     def line(self) -> str:
         """The exception as Python prints it, its first line."""
-        return ": ".join(part for part in (self.kind, self.message) if part)
+        return f"{self.kind}: {self.message}" if self.kind and self.message else self.kind or self.message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,11 @@ _PLAIN = (
     "version `GLIBC", "version `CXXABI", "no kernel image is available", "quantization method",
     "Failed to infer device type", "No CUDA GPUs are available", "driver on your system is too old",
     "not compiled with CUDA enabled", "compiled using NumPy 1", "has no attribute '",
-    "which is incompatible",
+    "which is incompatible", "is not defined for option 'gpu-name'", "Unsupported gpu architecture '",
+    "error: unrecognized arguments: ", "got an unexpected keyword argument",
 )  # fmt: skip
 """What is told by a line without the name of an exception."""
 _WORDS = ("Error", "NotFound", "Exception", *_PLAIN)
-_CONFLICT = re.compile(
-    rb"conflict is caused by:\n((?:[^\S\n]{1,8}[^\n]{1,200}(?:depends on|requested)[^\n]{1,200}\n){1,60})"
-)
 _BEFORE, _AFTER = 400, 1_000
 """Characters around such words that are kept."""
 
@@ -41,13 +39,6 @@ def loose(text: str) -> Iterator[Failure]:
     at = min((place for word in _PLAIN if (place := text.find(word)) >= 0), default=None)
     if at is not None:
         yield _failure("", text[max(0, at - _BEFORE) : at + _AFTER].strip(), text)
-
-
-def conflicts(block: bytes) -> Iterator[Failure]:
-    """Yield what pip says when it finds no versions that go together: one thing, told in several lines."""
-    for found in _CONFLICT.finditer(block):
-        lines = [line.strip() for line in found[1].decode("utf-8", "replace").split("\n")]
-        yield _failure("", f"The conflict is caused by: {'; '.join(lines)}", "")
 
 
 def _failure(kind: str, message: str, line: str) -> Failure:

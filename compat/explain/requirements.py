@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from compat.explain.case import Case
+from compat.releases import allows
 
 _EXTRA = re.compile(r"extra == ['\"]([\w.-]+)['\"]")
 
@@ -38,10 +39,7 @@ class Demand:
 
     def violated_by(self, version: str) -> bool:
         """Return whether a version of the distribution is not what is required."""
-        try:
-            return not self.requirement.specifier.contains(version, prereleases=True)
-        except InvalidVersion:
-            return False
+        return not allows(self.requirement.specifier, version)
 
     def nearly(self, version: str) -> bool:
         """Return whether a pin is missed by no more than a patch release, in which no name comes or goes."""
@@ -50,7 +48,10 @@ class Demand:
             for each in self.requirement.specifier
             if each.operator == "==" and "*" not in each.version
         ]
-        there = Version(version)
+        try:
+            there = Version(version)
+        except InvalidVersion:
+            return False
         return bool(pins) and all(pin.release[:2] == there.release[:2] and pin.major > 0 for pin in pins)
 
 
@@ -120,13 +121,14 @@ def _matching(package: str, version: str, lines: tuple[str, ...], wanted: str) -
     for line in lines:
         if _name(line) != wanted:
             continue
+        extras = _EXTRA.findall(line)
         try:
             requirement = Requirement(line)
-        except InvalidRequirement:
+            marker = requirement.marker
+            applies = marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
+        except ValueError:  # no requirement, or a marker that cannot be decided
             continue
-        extras = _EXTRA.findall(line)
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+        if applies:
             yield Demand(
                 package=package, version=version, requirement=requirement, extra=extras[0] if extras else ""
             )

@@ -8,11 +8,13 @@ import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
+from compat.explain import solvers
 from compat.explain.clean import LONGEST, Line, clean
 from compat.explain.facts import Facts
 from compat.explain.failure import Failure
-from compat.explain.loose import conflicts, loose
+from compat.explain.loose import loose
 from compat.explain.traceback import Parser
 
 BLOCK = 1 << 15
@@ -26,13 +28,16 @@ FACT_BLOCKS = 200
 """Blocks that are searched for releases; of those beyond, the last `TAIL`."""
 WORKERS = 64
 """Processes whose tracebacks may be under way at once."""
+MOST_REFUSALS = 100
+"""Times that pip or uv gave up which are read; a log has a handful."""
 MOST_FAILURES = 200
 """Distinct failures that are kept: the first half, and the last."""
 SIGNS = (
     b"Traceback", b"Error", b"rror:", b"Exception", b'File "', b"NotFound", b"cannot import",
     b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
     b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled", b"NumPy 1",
-    b"incompatible", b"has no attribute", b"conflict is caused by",
+    b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture",
+    b"unexpected keyword", *solvers.SIGNS,
 )  # fmt: skip
 """A block without any of these tells of no failure."""
 STRONG = (
@@ -103,6 +108,7 @@ class _Reader:
         self._busy: set[str] = set()
         self._general, self._strong = LINES, LINES
         self._telling = FACT_BLOCKS
+        self._refusals = MOST_REFUSALS
         self._passed: deque[bytes] = deque(maxlen=TAIL)
         self._told: deque[bytes] = deque(maxlen=TAIL)
 
@@ -143,8 +149,10 @@ class _Reader:
     def _read(self, block: bytes) -> None:
         if b"cannot import name" in block:
             block = _CUT.sub(rb"\1 from", block)
-        if b"conflict is caused by" in block:
-            self._keep(conflicts(block))
+        if self._refusals > 0 and any(sign in block for sign in solvers.SIGNS):
+            refused = list(islice(solvers.told(block), self._refusals))
+            self._refusals -= len(refused)
+            self._keep(refused)
         for raw in block.split(b"\n"):
             if self._busy or any(sign in raw for sign in SIGNS):
                 for line in clean(raw[:LONGEST]):

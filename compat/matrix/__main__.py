@@ -208,7 +208,7 @@ def _bytes(text: str) -> int:
 
 
 def _parser() -> cli.Parser:
-    parser = cli.Parser("python -m compat.matrix", "Install pairs for real and compare the index with them.")
+    parser = cli.Parser("compat matrix", "Install pairs for real and compare the index with them.")
     commands = parser.add_subparsers(title="commands", metavar="NAME", required=True)
 
     def command(
@@ -226,62 +226,68 @@ def _parser() -> cli.Parser:
 
     added = command("list", _list, "List the pairs.", ("text", "json", "github"))
     _add_level(added)
-    added.add_argument("--pairs", nargs="+", metavar="ID", help="ids or globs (default: all)")
-    for name, call, text in (
-        ("plan", _plan, "Tell what a run would take; install nothing."),
-        ("run", _run, "Install each pair, import every listed name, compare. Reports go to reports/CELL/."),
-    ):
-        added = command(name, call, text)
-        added.add_argument(
-            "ids", nargs="+" if name == "run" else "*", metavar="ID", help="a pair's id, or a glob"
-        )
-        added.add_argument(
-            "--envs", type=Path, metavar="DIR", help="where environments are made (default: .matrix)"
-        )
-        _add_level(added)
-        added.add_argument("--rerun", action="store_true", help="run cells again that are finished")
-        if name == "run":
-            added.add_argument(
-                "--keep", action="store_true", help="leave the environments; a later run uses them"
-            )
-            added.add_argument(
-                "--timeout", type=_seconds, default=run.TIMEOUT, metavar="S",
-                help="seconds without progress after which a module hangs (default: %(default)g)",
-            )  # fmt: skip
-            added.add_argument(
-                "--engine", choices=("local", "ray"), default="local",
-                help="where the cells run: one after another here, or as tasks of a Ray cluster",
-            )  # fmt: skip
-            added.add_argument(
-                "--address", help="of the Ray cluster (default: the environment's, else a local one)"
-            )
-            added.add_argument(
-                "--environment", type=Path, action="append", metavar="DIR",
-                help="install nothing: a virtual environment, or an unpacked bundle (again: one below it)",
-            )  # fmt: skip
-            added.add_argument(
-                "--python", type=Path, metavar="FILE",
-                help="the interpreter for an unpacked bundle (default: the one that runs this)",
-            )  # fmt: skip
-            added.add_argument(
-                "--max-disk", type=_bytes, metavar="SIZE",
-                help="what uv's cache and the environments may take together, such as 60GB (default: all)",
-            )  # fmt: skip
-            added.add_argument(
-                "--beside", nargs="+", metavar="ID",
-                help="other pairs of the same run, in processes of their own: they share --max-disk",
-            )  # fmt: skip
-            added.add_argument(
-                "--limit", type=_seconds, default=LIMIT, metavar="S",
-                help="seconds for a whole cell; then all that it started is ended (default: %(default)g)",
-            )  # fmt: skip
+    _add_pairs(added)
+    _add_cells(command("plan", _plan, "Tell what a run would take; install nothing."), nargs="*")
+    added = command(
+        "run", _run, "Install each pair, import every listed name, compare. Reports go to reports/CELL/."
+    )
+    _add_cells(added, nargs="+")
+    _add_run(added)
     command("report", _report, "Write matrix.json, .md, .html and junit.xml from the outcome files alone.")
     added = command(
         "gate", _gate, "Exit 1 unless every required cell passed.", ("text", "json", "junit", "markdown")
     )
     added.add_argument("--require", choices=[level.value for level in Level], required=True)
-    added.add_argument("--pairs", nargs="+", metavar="ID", help="ids or globs (default: all)")
+    _add_pairs(added)
     return parser
+
+
+def _add_pairs(parser: cli.Parser) -> None:
+    parser.add_argument("--pairs", nargs="+", metavar="ID", help="ids or globs (default: all)")
+
+
+def _add_cells(parser: cli.Parser, *, nargs: str) -> None:
+    """Add what chooses cells that are to be run, and where."""
+    add = parser.add_argument
+    add("ids", nargs=nargs, metavar="ID", help="a pair's id, or a glob")
+    add("--envs", type=Path, metavar="DIR", help="where environments are made (default: .matrix)")
+    _add_level(parser)
+    add("--rerun", action="store_true", help="run cells again that are finished")
+
+
+def _add_run(parser: cli.Parser) -> None:
+    """Add what tells how cells are run."""
+    add = parser.add_argument
+    add("--keep", action="store_true", help="leave the environments; a later run uses them")
+    add(
+        "--timeout", type=_seconds, default=run.TIMEOUT, metavar="S",
+        help="seconds without progress after which a module hangs (default: %(default)g)",
+    )  # fmt: skip
+    add(
+        "--engine", choices=("local", "ray"), default="local",
+        help="where the cells run: one after another here, or as tasks of a Ray cluster",
+    )  # fmt: skip
+    add("--address", help="of the Ray cluster (default: the environment's, else a local one)")
+    add(
+        "--environment", type=Path, action="append", metavar="DIR",
+        help="install nothing: a virtual environment, or an unpacked bundle (again: one below it)",
+    )  # fmt: skip
+    add(
+        "--python", type=Path, metavar="FILE",
+        help="the interpreter for an unpacked bundle (default: the one that runs this)",
+    )  # fmt: skip
+    add(
+        "--max-disk", type=_bytes, metavar="SIZE",
+        help="what uv's cache and the environments may take together, such as 60GB (default: all)",
+    )  # fmt: skip
+    add(
+        "--beside", nargs="+", metavar="ID",
+        help="other pairs of the same run, in processes of their own: they share --max-disk",
+    )  # fmt: skip
+    add(
+        "--limit", type=_seconds, default=LIMIT, metavar="S",
+        help="seconds for a whole cell; then all that it started is ended (default: %(default)g)",
+    )  # fmt: skip
 
 
 def _add_level(parser: cli.Parser) -> None:

@@ -167,10 +167,14 @@ def _promises(envs: Path, mine: Path) -> Iterator[tuple[str, int]]:
         if path == mine:
             continue
         try:
-            with path.open("r", encoding="ascii") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink(missing_ok=True)
-        except BlockingIOError:
-            yield path.name.removeprefix(PREFIX), int(path.read_text(encoding="ascii") or 0)
+            stream = path.open("r", encoding="ascii")
         except FileNotFoundError:
             continue
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                # The process may end at any time: then its file is gone, and still open here.
+                yield path.name.removeprefix(PREFIX), int(stream.read() or 0)
+            else:
+                path.unlink(missing_ok=True)

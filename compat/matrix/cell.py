@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compat import cli, files
-from compat.cells import Cell, Digests, Disagreement, Level, Outcome, State
+from compat.cells import Cell, Digests, Disagreement, Level, Outcome, State, outcome_path
 from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationError
 from compat.expectation import ModuleExpectation
 from compat.locks import Lock
@@ -84,7 +84,7 @@ def run_cell(job: Job) -> Outcome:
     name = job.pair.id if job.given is None else f"{job.pair.id}+given"
     with claimed(job.envs, name, job.lock.digest) as space:
         # An old outcome must not be taken for the new one if this run is interrupted.
-        (job.folder / "outcome.json").unlink(missing_ok=True)
+        outcome_path(job.cell, job.reports).unlink(missing_ok=True)
         try:
             outcome = _checked(job, space, outcome, begun + job.limit)
         except OutOfTimeError as error:
@@ -102,7 +102,7 @@ def run_cell(job: Job) -> Outcome:
         with files.replacing(job.folder / "log.txt") as part:
             shutil.copyfile(space.log_path, part)
     outcome = replace(outcome, seconds=round(time.monotonic() - begun, 1))
-    outcome.write(job.folder / "outcome.json")
+    outcome.write(outcome_path(job.cell, job.reports))
     return outcome
 
 
@@ -110,7 +110,7 @@ def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> Outcome:
     """Return and write the outcome of a cell that cannot even be begun."""
     outcome = replace(_begun(job), state=state, reason=reason)
     (job.folder / "log.txt").unlink(missing_ok=True)
-    outcome.write(job.folder / "outcome.json")
+    outcome.write(outcome_path(job.cell, job.reports))
     return outcome
 
 
@@ -147,7 +147,7 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
     machine = {"environment": ready.what} if ready.what else {}
     outcome = replace(outcome, machine={**outcome.machine, **machine}, declared=ready.declared)
     if ready.wrong:
-        reason = f"the environment is not what the lock says: {_first(ready.wrong)}"
+        reason = f"the environment is not what the lock says: {_first(outcome, ready.wrong)}"
         return replace(outcome, state=State.FAILED, reason=reason, disagreements=ready.wrong)
     watcher = Watcher(
         python=ready.python,
@@ -185,11 +185,10 @@ def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
     return ready
 
 
-def _first(wrong: tuple[Disagreement, ...]) -> str:
+def _first(outcome: Outcome, wrong: tuple[Disagreement, ...]) -> str:
     """Return the first difference, and how many more there are."""
-    entry, more = wrong[0], len(wrong) - 1
-    rest = f", and {more} more" if more else ""
-    return f"{entry.location}: {entry.expected} expected, {entry.observed} found{rest}"
+    more = len(wrong) - 1
+    return f"{outcome.complaint(wrong[0])}{f', and {more} more' if more else ''}"
 
 
 def _tested(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from compat.cells import Cell, Digests, Level, Outcome, State, read_outcome
+from compat.cells import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
 from compat.errors import UsageError
 from compat.matrix.sources import Sources, digests
 from compat.releases import Pair
@@ -39,7 +39,7 @@ def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sourc
 
 def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> Outcome:
     cell = Cell(pair_id=pair.id, level=level)
-    outcome = read_outcome(reports / cell.id / "outcome.json", cell)
+    outcome = read_outcome(outcome_path(cell, reports), cell)
     if not outcome.passed:
         return outcome
     try:

@@ -37,8 +37,12 @@ def check_installed(sites: Iterable[Path], distributions: Collection[str], remed
 
 def _problems(record: Path) -> Iterator[str]:
     site = record.parent.parent
-    with record.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.reader(stream) if len(row) == 3]
+    try:
+        with record.open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.reader(stream) if len(row) == 3]
+    except (UnicodeDecodeError, csv.Error) as error:
+        yield f"{record.parent.name}/RECORD cannot be read ({error})"
+        return
     for path, digest, size in rows:
         # The installer writes its own files, and those in `bin`, which stand elsewhere.
         if not size or path.startswith("..") or ".dist-info/" in path:
@@ -46,7 +50,7 @@ def _problems(record: Path) -> Iterator[str]:
         file = site / path
         if not file.is_file():
             yield f"{path} is missing"
-        elif file.stat().st_size != int(size):
+        elif str(file.stat().st_size) != size:
             yield f"{path} has {file.stat().st_size} bytes, its wheel says {size}"
         elif path.endswith(".py") and digest.startswith("sha256="):
             content = hashlib.sha256(file.read_bytes()).digest()

@@ -13,7 +13,7 @@ from typing import Any
 
 import compat
 from compat import files
-from compat.cells import Cell, Level, Outcome, State, read_outcome
+from compat.cells import Cell, Level, Outcome, State, outcome_path, read_outcome
 from compat.cli import say
 from compat.errors import CompatError, MissingToolError, UsageError
 from compat.matrix import run
@@ -111,7 +111,7 @@ def _arrivals(
             reason = f"its node was lost, {RETRIES + 1} times in all ({type(error).__name__})"
             outcome = _lost(cell, pair, options, State.BLOCKED, reason)
         else:
-            path = run.outcome_path(cell, options.reports)
+            path = outcome_path(cell, options.reports)
             files.write_bytes(path.with_name("log.txt"), written.log)
             files.write_bytes(path, written.outcome)
             outcome = _of_this_code(read_outcome(path, cell), pair, sources, written.node)
@@ -136,7 +136,7 @@ def _cell(pair: Pair, sources: Sources, options: run.Options) -> Written:
     with tempfile.TemporaryDirectory(prefix="compat-cell-") as folder:
         here = replace(options, reports=Path(folder), envs=options.envs / node)
         (outcome,) = run.run_pairs([pair], sources, here)
-        path = run.outcome_path(outcome.cell, here.reports)
+        path = outcome_path(outcome.cell, here.reports)
         log = path.with_name("log.txt")
         return Written(
             outcome=path.read_bytes(),
@@ -150,10 +150,10 @@ def _earlier(pair: Pair, level: Level, sources: Sources, options: run.Options) -
     """Return the outcome of an earlier run that still holds."""
     now = digests(pair, sources.lock(pair), sources, level)
     cell = Cell(pair_id=pair.id, level=level)
-    earlier = read_outcome(run.outcome_path(cell, options.reports), cell)
+    earlier = read_outcome(outcome_path(cell, options.reports), cell)
     ended = earlier.state in {State.PASSED, State.FAILED} and earlier.digests == now
     if not ended or options.rerun:
-        run.outcome_path(cell, options.reports).unlink(missing_ok=True)
+        outcome_path(cell, options.reports).unlink(missing_ok=True)
         return None
     say(f"{cell.id}: {earlier.state.value} on {earlier.started[:10]}, and nothing has changed since")
     return earlier
@@ -161,7 +161,7 @@ def _earlier(pair: Pair, level: Level, sources: Sources, options: run.Options) -
 
 def _lost(cell: Cell, pair: Pair, options: run.Options, state: State, reason: str) -> Outcome:
     outcome = Outcome(cell=cell, state=state, reason=reason, pair=pair.describe())
-    outcome.write(run.outcome_path(cell, options.reports))
+    outcome.write(outcome_path(cell, options.reports))
     return outcome
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from compat import cli, files
-from compat.cells import Cell, Outcome, State, read_any_outcome, read_outcome
+from compat.cells import OUTCOME, Cell, Outcome, State, outcome_path, read_any_outcome, read_outcome
 from compat.errors import NothingSelectedError
 from compat.matrix import table
 
@@ -31,8 +31,8 @@ def read_outcomes(reports: Path, cells: Sequence[Cell] = ()) -> tuple[Outcome, .
     known = [cell for cell in cells if cell.id in folders]
     for cell in known:
         del folders[cell.id]
-    outcomes = [read_outcome(reports / cell.id / "outcome.json", cell) for cell in known]
-    outcomes += [read_any_outcome(path) for path in folders.values() if (path / "outcome.json").exists()]
+    outcomes = [read_outcome(outcome_path(cell, reports), cell) for cell in known]
+    outcomes += [read_any_outcome(path) for path in folders.values() if (path / OUTCOME).exists()]
     if not outcomes:
         raise NothingSelectedError(f"{reports} holds no cell (run `python -m compat.matrix run ID…` first)")
     return tuple(outcomes)

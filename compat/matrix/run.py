@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compat.cells import Cell, Digests, Level, Outcome, State, read_outcome
+from compat.cells import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
 from compat.cli import disk_message, say
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix import budget, environment, uv, workspace
@@ -70,18 +70,23 @@ def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[O
     outcomes, refused = [], list[CompatError]()
     clock = Estimate([job.plan.seconds for job in jobs if not job.plan.finished])
     for place, job in enumerate(jobs):
-        following = jobs[place + 1] if place + 1 < len(jobs) else None
-        shared = following is not None and following.pair == job.pair and not following.plan.finished
+        shared = any(_will_run(other) for other in jobs[place + 1 : place + 2] if other.pair == job.pair)
         try:
             room = _room(jobs[:place], jobs[place:], sources, options)
             outcomes.append(_outcome(replace(job, keep=job.keep or shared), room, clock))
-        except (UsageError, OSError) as error:
-            told = error if isinstance(error, UsageError) else DiskError(disk_message(error))
-            say(f"error: {job.cell.id}: {told}" if told is not error else f"error: {told}")
+        except (CompatError, OSError) as error:
+            told = error if isinstance(error, CompatError) else DiskError(disk_message(error))
+            where = "" if isinstance(error, UsageError) else f"{job.cell.id}: "  # that one names its pair
+            say(f"error: {where}{told}")
             refused.append(told)
     if refused:
         raise refused[0]
     return tuple(outcomes)
+
+
+def _will_run(job: Job) -> bool:
+    """Return whether a cell is going to need its environment."""
+    return not job.plan.finished and not why_not_here(job)
 
 
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
@@ -205,8 +210,3 @@ def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
 
 def _share_a_disk(envs: Path, cache: Path) -> bool:
     return os.stat(envs).st_dev == os.stat(existing(cache)).st_dev  # noqa: PTH116
-
-
-def outcome_path(cell: Cell, reports: Path) -> Path:
-    """Return where the outcome of a cell is kept."""
-    return reports / cell.id / "outcome.json"

@@ -8,9 +8,8 @@ from types import ModuleType
 from typing import Protocol
 
 from compat.cells import Digests, Level
-from compat.errors import UsageError
 from compat.expectation import ModuleExpectation
-from compat.locks import Inputs, Lock, command, read_lock
+from compat.locks import Lock, read_current
 from compat.matrix import facts, given, kernels, known, probe, verdict, watch
 from compat.releases import Pair
 
@@ -45,13 +44,7 @@ class Shipped:
                 the index does not know a release of the pair.
         """
         _check_releases(pair)
-        lock = read_lock(pair.id, self.locks)
-        differences = lock.inputs.differences(Inputs.of(pair))
-        if differences:
-            raise UsageError(
-                f"the lock of {pair.id} is stale ({'; '.join(differences)}); run `{command(pair.id)}`"
-            )
-        return lock
+        return read_current(pair, self.locks)
 
     def index_digest(self) -> str:
         """Return the digest of the shipped index, and of the code that turns it into answers."""

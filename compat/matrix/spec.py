@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import NothingSelectedError, UsageError
-from compat.releases import KnownFailure, Pair, parse_version
+from compat.releases import KnownFailure, Pair, parse_python, parse_version
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,7 +33,6 @@ WHEN = ("always", "no-cuda", "cuda")
 
 _ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_PYTHON = re.compile(r"3\.\d{1,2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def read_matrix(path: Path) -> Matrix:
         ) from None
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}; give --matrix a file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path.name}: not valid TOML: {error}") from None
     return _Reader(path.name).matrix(content)
 
@@ -171,10 +170,7 @@ class _Reader:
         )
 
     def python(self, value: Any, where: str) -> str:
-        text = self.text(value, where)
-        if not _PYTHON.fullmatch(text):
-            raise self.fail(where, f'{text!r} is no Python version (write one such as "3.11")')
-        return text
+        return parse_python(self.text(value, where), f"{self.file}: {where}")
 
     def version(self, entry: dict[str, Any], key: str, where: str) -> Version | None:
         if key not in entry:

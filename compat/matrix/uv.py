@@ -1,4 +1,4 @@
-"""Running uv: the only place where it is started."""
+"""Finding uv, and running it to make environments."""
 
 import os
 import shutil
@@ -11,6 +11,9 @@ from compat.errors import MissingToolError, PreparationError
 from compat.matrix import environment
 from compat.matrix.process import run_logged
 from compat.progress import Progress
+
+LONGEST_ANSWER = 600.0
+"""Seconds: it waits for others that hold the cache, and dropping much of that takes minutes."""
 
 
 def find_uv() -> Path:
@@ -31,7 +34,11 @@ def find_uv() -> Path:
 
 
 def cache_folder(uv: Path) -> Path:
-    """Return where uv keeps what it has downloaded."""
+    """Return where uv keeps what it has downloaded.
+
+    Raises:
+        PreparationError: uv does not tell.
+    """
     code, output = ask([str(uv), "cache", "dir"])
     if code:
         raise PreparationError(environment.reason_of(output, code))
@@ -39,15 +46,26 @@ def cache_folder(uv: Path) -> Path:
 
 
 def ask(command: Sequence[str]) -> tuple[int, str]:
-    """Return exit code and output of a short command."""
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    """Return exit code and output of a short command.
+
+    Raises:
+        PreparationError: it does not end.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LONGEST_ANSWER,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        asked = " ".join(command[1:3])
+        raise PreparationError(
+            f"`uv {asked}` did not end in {LONGEST_ANSWER:g} s; see whether another uv holds its cache"
+        ) from None
     return done.returncode, done.stdout
 
 

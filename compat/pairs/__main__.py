@@ -6,17 +6,15 @@ import sys
 from collections.abc import Sequence
 
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import Version
 
 from compat import cli, errors
 from compat.errors import UsageError
 from compat.index.reader import Index
 from compat.pairs import documents, render
-from compat.pairs.needs import Needs, needs_of
+from compat.pairs.needs import PYTHON, Needs, needs_of
 from compat.pairs.ranking import rank, users_of
-from compat.releases import SGLANG, VLLM, parse_version
+from compat.releases import SGLANG, VLLM, newest, parse_python, parse_version
 
-PYTHON = "3.11"
 SHOWN = 10
 """Partners in the text output, unless all are asked for."""
 
@@ -36,13 +34,8 @@ def main(argv: Sequence[str]) -> int:
 
         return table.main(argv[1:])
     options = _parser().parse_args(argv)
-    if not re.fullmatch(r"3\.\d{1,2}", options.python):
-        raise UsageError(f"--python: {options.python!r} is no Python version (write one such as {PYTHON})")
-    if options.format == "toml" and (options.partner_of or options.offline):
-        other = "--for" if options.partner_of else "--offline"
-        raise UsageError(f"--format toml prints a pair that uv has resolved: leave out {other}")
-    if options.probe and options.offline:
-        raise UsageError("--probe installs what uv has resolved: leave out --offline")
+    parse_python(options.python, "--python")
+    _refuse_idle(options)
     if options.partner_of:
         if options.releases:
             raise UsageError("give --for or the two releases of a pair, not both (see `compat pairs --help`)")
@@ -50,6 +43,28 @@ def main(argv: Sequence[str]) -> int:
     if len(options.releases) != 2:
         raise UsageError("name two releases, sglang's first, or one with --for (see `compat pairs --help`)")
     return _pair(options)
+
+
+def _refuse_idle(options: argparse.Namespace) -> None:
+    """Refuse options that would change nothing: they belong to another question.
+
+    Raises:
+        UsageError: one is given.
+    """
+    pair_only = {
+        "--offline": options.offline,
+        "--probe": options.probe,
+        "--format toml": options.format == "toml",
+    }
+    for option, given in pair_only.items():
+        if given and options.partner_of:
+            raise UsageError(f"{option} is for the two releases of a pair, not for --for")
+        if given and options.offline and option != "--offline":
+            raise UsageError(f"{option} takes a resolution, which --offline does without; give one of them")
+    if options.all and not options.partner_of:
+        raise UsageError("--all is for --for: a pair has one answer")
+    if options.envs and not options.probe:
+        raise UsageError("--envs is for --probe, which installs the pair there")
 
 
 def _for(options: argparse.Namespace) -> int:
@@ -64,7 +79,7 @@ def _for(options: argparse.Namespace) -> int:
             print(render.users(package, version, users))
         return errors.CLEAN if users else errors.FINDINGS
     if version == "latest":
-        version = index.versions(package)[-1]
+        version = index.versions(package)[newest(index.versions(package))]
     mine, partners = rank(index, package, version, options.python)
     if options.format == "json":
         print(documents.of_ranking(mine, partners, options.python))
@@ -89,17 +104,18 @@ def _pair(options: argparse.Namespace) -> int:
         else:
             print(render.clashes(sglang, vllm, clashes))
         return errors.CLEAN if not clashes else errors.FINDINGS
-    from compat.locking import find_uv
+    from compat.matrix.uv import find_uv
     from compat.pairs.solve import solve
     from compat.progress import Lines
 
     cli.say(f"resolving {sglang} + {vllm}, Python {options.python}")
-    solution = solve(sglang, vllm, options.python, find_uv(), Lines())
+    uv = str(find_uv())
+    solution = solve(sglang, vllm, options.python, uv, Lines())
     record: list[documents.Attempt] = []
     if options.probe and not solution.blocked:
         from compat.pairs.probing import probe
 
-        solution, record = probe(solution, find_uv(), options.envs, Lines())
+        solution, record = probe(solution, uv, options.envs, Lines())
     if options.format == "json":
         print(documents.of_solution(solution, record))
     elif options.format == "toml":
@@ -114,9 +130,8 @@ def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Nee
     name, version = _release(text, package) if "==" in text else (package, text)
     if name != package:
         raise UsageError(f"{text!r}: a pair is named as sglang first, then vllm")
-    place = (
-        len(index.versions(package)) - 1 if version == "latest" else index.position(package, version, package)
-    )
+    versions = index.versions(package)
+    place = newest(versions) if version == "latest" else index.position(package, version, package)
     return needs_of(package, index.releases(package)[place], python)
 
 
@@ -126,7 +141,7 @@ def _release(text: str, where: str) -> tuple[NormalizedName, str]:
     if not equal or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name.strip()):
         raise UsageError(f"{where}: {text!r} is no release (write one such as sglang==0.5.14)")
     if version != "latest":
-        Version(str(parse_version(version, where)))
+        parse_version(version, where)
     return canonicalize_name(name.strip()), version
 
 

@@ -114,9 +114,5 @@ def _extras(package: NormalizedName, *sides: Needs | None) -> Iterator[frozenset
 
 
 def _ask(edge: Edge, sides: Mapping[NormalizedName, frozenset[str]]) -> Ask:
-    side = " and ".join(_ordered(sides.get(edge.parent, frozenset({SGLANG, VLLM}))))
+    side = " and ".join(sorted(sides.get(edge.parent, frozenset({SGLANG, VLLM}))))
     return Ask(by=f"{edge.parent} {edge.at}".strip(), side=side, specifiers=edge.specifiers)
-
-
-def _ordered(names: frozenset[str]) -> Iterator[str]:
-    yield from sorted(names)

@@ -64,10 +64,11 @@ def _problems(pair: Pair, folder: Path) -> list[str]:
 
 
 def _lock(pairs: Sequence[Pair], folder: Path) -> list[dict[str, Any]]:
-    from compat.locking import WheelReader, find_uv
+    from compat.locking import WheelReader
+    from compat.matrix.uv import find_uv
     from compat.wheels.registry import Registry
 
-    uv = find_uv()
+    uv = str(find_uv())
     with Registry() as registry:
         reader = WheelReader(registry)
         return [_lock_one(pair, folder, uv, reader) for pair in pairs]

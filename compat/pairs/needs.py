@@ -12,9 +12,11 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from compat.index.store import ReleaseRow
-from compat.releases import SGLANG, Release
+from compat.releases import SGLANG, Release, marker_variables
 
 TORCH = canonicalize_name("torch")
+PYTHON = "3.11"
+"""For which the requirements are read unless another is asked for."""
 SERVING = "srt"
 """The extra that held sglang's own runtime up to 0.5.2; later releases ask for it without one."""
 
@@ -112,22 +114,7 @@ def _parsed(line: str) -> Requirement:
 @cache
 def _applies(line: str, python: str, extra: str) -> bool:
     marker = _parsed(line).marker
-    return marker is None or marker.evaluate({**_environment(python), "extra": extra})
-
-
-@cache
-def _environment(python: str) -> dict[str, str]:
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": f"{python}.0",
-        "os_name": "posix",
-        "platform_machine": "x86_64",
-        "platform_python_implementation": "CPython",
-        "platform_system": "Linux",
-        "python_full_version": f"{python}.0",
-        "python_version": python,
-        "sys_platform": "linux",
-    }
+    return marker is None or marker.evaluate({**marker_variables(python, 0), "extra": extra})
 
 
 def _python(text: str | None) -> SpecifierSet:

@@ -1,10 +1,11 @@
 """What `compat pairs` tells people."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from packaging.utils import NormalizedName
 
+from compat import cli
 from compat.pairs.clashes import Clash
 from compat.pairs.documents import Attempt
 from compat.pairs.needs import Needs
@@ -32,7 +33,7 @@ def ranking(mine: Needs, partners: Sequence[Partner], shown: int | None) -> str:
         )
         for partner in usable[:shown]
     ]
-    lines += aligned([HEAD, *rows]) if rows else ["no release of the other goes with it on this Python"]
+    lines += cli.aligned([HEAD, *rows]) if rows else ["no release of the other goes with it on this Python"]
     if shown is not None and len(usable) > shown:
         lines.append(f"and {len(usable) - shown} more (--all)")
     refused = len(partners) - len(usable)
@@ -46,7 +47,7 @@ def users(package: NormalizedName, version: str, found: Sequence[Needs]) -> str:
     if not found:
         return f"no release of sglang or vllm asks for {package} {version}"
     rows = [(str(user), str(user.wants[package]), str(user.torch or "-"), _kernels(user)) for user in found]
-    return "\n".join(aligned([("release", f"asks {package}", "torch", "kernels"), *rows]))
+    return "\n".join(cli.aligned([("release", f"asks {package}", "torch", "kernels"), *rows]))
 
 
 def about(needs: Needs) -> str:
@@ -60,7 +61,7 @@ def clashes(sglang: Needs, vllm: Needs, found: Sequence[Clash]) -> str:
     """Return the direct clashes of two releases with the side to take."""
     lines = [about(sglang), about(vllm)]
     rows = [(clash.package, *map(str, clash.asks), f"take {choose(clash)}") for clash in found]
-    lines += aligned(rows) if rows else ["nothing that both ask for clashes"]
+    lines += cli.aligned(rows) if rows else ["nothing that both ask for clashes"]
     lines.append("what lies deeper only a resolver can tell: run it without --offline")
     return "\n".join(lines)
 
@@ -73,7 +74,7 @@ def solution(found: Solution, record: Sequence[Attempt]) -> str:
     rows = [
         (str(each), each.side, "ABI-bound" if each.bound else "soft", each.reason) for each in found.overrides
     ]
-    lines += aligned([("override", "side", "kind", "why"), *rows]) if rows else ["no override is needed"]
+    lines += cli.aligned([("override", "side", "kind", "why"), *rows]) if rows else ["no override is needed"]
     lines.append(
         f"{len(found.packages)} packages, {len(found.overrides)} overrides, "
         f"{found.rounds} questions to uv in {found.seconds:.1f} s"
@@ -106,14 +107,6 @@ def as_toml(found: Solution) -> str:
             for each in sorted(found.overrides, key=lambda override: override.package)
         ]
     return "\n".join(lines)
-
-
-def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return rows as lines with aligned columns."""
-    table = list(rows)
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table)
-    return ["  ".join(cells).rstrip() for cells in padded]
 
 
 def _kernels(needs: Needs) -> str:

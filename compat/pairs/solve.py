@@ -1,5 +1,6 @@
 """Overrides under which two releases resolve: predicted from metadata, completed by what uv says."""
 
+import re
 import time
 from collections.abc import Iterable
 from datetime import date
@@ -48,6 +49,7 @@ def solve(
 
     Raises:
         NetworkError: the package index cannot be reached.
+        PreparationError: what is built from source cannot be tried, for want of that Python.
     """
     begun = time.monotonic()
     search = _Search(sglang, vllm, python, uv, progress or Silent())
@@ -141,7 +143,7 @@ class _Search:
         reason = reason_in(explanation)
         for name, override in self.overrides.items():
             other = flipped(override, f"{override} cannot be had")
-            if other is not None and name not in self.settled and f"{name}" in reason:
+            if other is not None and name not in self.settled and _names(reason, name):
                 self.overrides[name] = other
                 self.settled.add(name)
                 self.progress.note(f"{name}: the other side, for {reason}")
@@ -201,3 +203,8 @@ class _Search:
             if attempt.code == 0:
                 self.overrides, self.found = rest, read_pylock(attempt.stdout)
                 self.progress.note(f"{name}: not needed any more")
+
+
+def _names(reason: str, package: NormalizedName) -> bool:
+    """Return whether a reason is about a distribution: `openai-harmony` is not `openai`."""
+    return re.search(rf"(?<![\w.-]){re.escape(package)}(?![\w-])", reason) is not None

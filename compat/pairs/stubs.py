@@ -13,6 +13,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from compat.errors import PreparationError
 from compat.matrix.environment import reason_of
 from compat.matrix.process import kill_group
 from compat.pairs.pylock import LockedFile
@@ -25,12 +26,19 @@ LONGEST_BUILD = 300.0
 def unbuildable(
     sources: Sequence[LockedFile], python: str, uv: str, progress: Progress
 ) -> dict[NormalizedName, str]:
-    """Return those among some source archives that cannot be built here, each with the reason in one line."""
+    """Return those among some source archives that cannot be built here, each with the reason in one line.
+
+    Raises:
+        PreparationError: uv cannot make an environment of that Python to build them in.
+    """
     if not sources:
         return {}
     with tempfile.TemporaryDirectory(prefix="compat-build-") as folder:
         environment = Path(folder, "env")
-        _run([uv, "venv", "--quiet", "--no-project", "--python", python, str(environment)], folder)
+        made = [uv, "venv", "--quiet", "--no-project", "--python", python, str(environment)]
+        code, output = _run(made, folder)
+        if code:
+            raise PreparationError(f"nothing can be built for Python {python}: {reason_of(output, code)}")
         reasons = {}
         for file in sources:
             progress.note(f"{file} has no wheel for Python {python}: building it")

@@ -7,8 +7,9 @@ from packaging.version import Version
 from compat import cli, errors
 from compat.errors import NothingSelectedError
 from compat.index.reader import Index
+from compat.pairs.needs import PYTHON
 from compat.pairs.ranking import Partner, SameTorch, kernels_of, rank
-from compat.releases import SGLANG, parse_version
+from compat.releases import SGLANG, parse_python, parse_version
 
 HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch", "direct clashes")
 
@@ -18,12 +19,14 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         NothingSelectedError: no final release is that late.
+        UsageError: `--since` or `--python` is no version.
     """
     parser = cli.Parser("compat pairs table", "The first choice of vllm for every final release of sglang.")
     parser.add_argument("--since", default="0.4.7", metavar="VERSION", help="default: %(default)s")
-    parser.add_argument("--python", default="3.11", metavar="X.Y", help="default: %(default)s")
+    parser.add_argument("--python", default=PYTHON, metavar="X.Y", help="default: %(default)s")
     parser.add_argument("--format", choices=("markdown", "json"), default="markdown")
     options = parser.parse_args(argv)
+    parse_python(options.python, "--python")
     choices = first_choices(Index(), parse_version(options.since, "--since"), options.python)
     if not choices:
         raise NothingSelectedError(f"--since: no final release of sglang is as late as {options.since}")

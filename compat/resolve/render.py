@@ -69,7 +69,7 @@ def as_text(results: Sequence[Result]) -> str:
         pair = (first.subject.pair,) if first.subject.pair else ()
         rows.append((*head, *pair, first.subject.package, versions, *first.summary))
         calls.append(signature_lines(first.signature))
-    lines = zip(_aligned(rows), calls, strict=True)
+    lines = zip(cli.aligned(rows), calls, strict=True)
     return "\n".join(line for head_line, below in lines for line in (head_line, *below))
 
 
@@ -187,12 +187,3 @@ def _json(result: Result, intervals: list[dict[str, Any]]) -> dict[str, Any]:
         "replacement": None if found.replacement is None else found.replacement._asdict(),
         "source": result.subject.source,
     }
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    if not rows:
-        return []
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

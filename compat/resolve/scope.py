@@ -11,7 +11,7 @@ from compat.errors import NothingSelectedError, UsageError
 from compat.index.alone import alone, companions
 from compat.index.reader import Index
 from compat.index.world import Environment, World
-from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM
+from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
 
 MATRIX = "matrix.toml"
 
@@ -228,7 +228,7 @@ def _named(index: Index, package: str, text: str, option: str) -> list[int]:
     if text == "all":
         return list(range(len(versions)))
     if text == "latest":
-        return [max(range(len(versions)), key=lambda at: (not versions[at].is_prerelease, versions[at]))]
+        return [newest(index.versions(package))]
     if not text or text[0] not in "<>=!~":
         return [index.position(package, text, option)]
     try:

@@ -47,11 +47,11 @@ def _uv_files() -> list[Path]:
 def _uv_urls(path: Path) -> Iterator[str]:
     try:
         settings: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return  # uv itself will complain about a broken file, with its own words
     indexes = settings.get("index")
     for index in indexes if isinstance(indexes, list) else []:
-        if index.get("default"):
+        if isinstance(index, dict) and index.get("default"):
             yield str(index.get("url", ""))
     yield str(settings.get("index-url", ""))
 

@@ -324,6 +324,10 @@ def test_a_package_that_is_not_there_is_told(tmp_path: Path) -> None:
         (["vllm>=0.20", "sglang"], None),
         (["VLLM ~= 0.23"], None),
         (["vllm[audio]"], None),
+        (["vllm[loop]"], None),
+        (["vllm[odd]"], ("package_missing", "absent", None, "pip install 'absent'")),
+        (["odd"], None),
+        (["odd>=1"], ("requirement_violated", "odd", "unknown", "pip install 'odd>=1'")),
         (["sglang; python_version < '3'"], None),
         (["vllm<0.20"], ("requirement_violated", "vllm", "0.23.1rc0", "pip install 'vllm<0.20'")),
         (["vllm", "absent>=2"], ("package_missing", "absent", None, "pip install 'absent>=2'")),
@@ -337,10 +341,14 @@ def test_require(tmp_path: Path, requirements: list[str], expected: tuple[Any, .
         "helper>=2; extra == 'bench'",
         "vllm[bench]; extra == 'deep'",
         "vllm[loop]; extra == 'loop'",
+        "no requirement at all",
+        "odd; platform_release ~= 'x' and extra == 'odd'",
+        "absent; extra == 'odd'",
     ]
     distribution(tmp_path / "site", "vllm", "0.23.1rc0", requires=requires)
     distribution(tmp_path / "site", "sglang", "0.5.14")
     distribution(tmp_path / "site", "helper", "1.0")
+    distribution(tmp_path / "site", "odd", "unknown")
     code = dedent("""
         import json, sys
         import compat

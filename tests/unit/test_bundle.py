@@ -426,6 +426,19 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(
     assert not list(project.glob("*out*"))
 
 
+def test_a_uv_that_never_ends_is_one_line(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = project.parent / "waits"
+    waits.write_text("#!/bin/sh\nexec sleep 60\n")
+    waits.chmod(0o755)
+    monkeypatch.setattr("compat.matrix.uv.find_uv", lambda: waits)
+    monkeypatch.setattr("compat.bundle.site.LONGEST_INSTALLATION", 0.1)
+    assert run() == errors.ENVIRONMENT
+    assert "waits was not done in time" in said(capsys)
+    assert sorted(path.name for path in project.iterdir()) == ["locks", "matrix.toml"]
+
+
 def test_a_failure_leaves_the_old_bundle(project: Path) -> None:
     assert run() == errors.CLEAN
     before = tree(project)
@@ -437,6 +450,7 @@ def test_a_new_bundle_takes_the_place_of_the_old_one(project: Path) -> None:
     assert run("--part-size", "50K") == errors.CLEAN
     assert run("--part-size", "1M") == errors.CLEAN
     assert [path.name for path in project.glob("out/part-*")] == ["part-000"]
+    assert (project / "out").stat().st_mode & 0o777 == 0o755, "others may read it"
     assert sorted(path.name for path in project.iterdir()) == ["locks", "matrix.toml", "out"]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from compat.bundle import unpack as script
-from compat.bundle.archive import write_archive
+from compat.bundle.archive import EPOCH, write_archive
 from compat.bundle.build import UNPACK
 from compat.bundle.stream import Compressor, PartWriter
 from compat.progress import Silent
@@ -105,6 +105,7 @@ def test_the_parts_together_are_an_ordinary_tar_xz(made: Path) -> None:
     whole = b"".join(path.read_bytes() for path in sorted(made.glob("part-*")))
     with tarfile.open(fileobj=BytesIO(lzma.decompress(whole))) as archive:
         assert archive.getnames() == sorted(FILES)
+        assert {(each.mtime, each.uid, each.gid, each.uname) for each in archive} == {(EPOCH, 0, 0, "")}
 
 
 def test_parts_may_lie_in_several_folders(made: Path, tmp_path: Path) -> None:

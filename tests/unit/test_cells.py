@@ -46,8 +46,9 @@ def test_a_folder_without_a_known_cell_tells_by_its_file(level: Level, tmp_path:
     assert (moved.state, moved.reason) == (State.FAILED, f"other holds the outcome of {cell.id}")
 
 
-def test_a_broken_file_of_an_unknown_cell_has_failed(tmp_path: Path) -> None:
-    (tmp_path / "outcome.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", pytest.param("[" * 100_000, id="nested")])
+def test_a_broken_file_of_an_unknown_cell_has_failed(tmp_path: Path, content: str) -> None:
+    (tmp_path / "outcome.json").write_text(content)
     broken = read_any_outcome(tmp_path)
     assert (broken.state, broken.cell.pair_id) == (State.FAILED, tmp_path.name)
     assert broken.reason.startswith("outcome.json cannot be read")

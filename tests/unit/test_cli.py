@@ -1,6 +1,5 @@
 """The wrapper of all commands, in processes of their own where a process is what it is about."""
 
-import argparse
 import json
 import os
 import shlex
@@ -195,7 +194,6 @@ def test_a_wrong_argument_is_a_usage_error_that_names_the_help() -> None:
 def test_help_tells_the_exit_codes() -> None:
     parser = cli.Parser("compat thing", "Does a thing.")
     assert " ".join(parser.format_help().split()).endswith(errors.EXIT_CODES)
-    assert isinstance(parser, argparse.ArgumentParser)
 
 
 def test_a_document_is_sorted_and_carries_schema_and_command() -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from compat import cli
-from compat.explain import demangle
+from compat.explain import demangle, stream
 from compat.explain.__main__ import main
-from compat.explain.api import explain
+from compat.explain.api import _history, explain
+from compat.explain.case import Case
 from compat.explain.stream import read
-from compat.installed import read_environment
+from compat.installed import Environment, read_environment
 
 LINE = "ModuleNotFoundError: No module named 'vllm.model_executor.layers.quantization.gptq'\n"
 
@@ -114,3 +115,43 @@ def test_an_environment_is_read_from_metadata(tmp_path: Path) -> None:
     assert environment.version("made.up") == "1.2"
     assert environment.requires("made-up") == ("torch==2.7.0",)
     assert environment.version("torch") is None
+
+
+def test_metadata_of_another_age_is_read_and_of_no_known_version_nothing_is_concluded(tmp_path: Path) -> None:
+    """Old installers let in bytes that are no UTF-8, versions that are none, and markers that say nothing."""
+    for name, version, line in (
+        ("vllm", "unknown", b"torch==2.7.0"),
+        ("sglang", "0.4.7", b"odd>=1; platform_release ~= 'x'"),
+        ("odd", "from-source", b"old"),
+    ):
+        folder = tmp_path / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+        folder.joinpath("METADATA").write_bytes(head + b"Summary: caf\xe9\nRequires-Dist: " + line + b"\n")
+    environment = read_environment([tmp_path])
+    assert environment.requires("vllm") == ("torch==2.7.0",)
+    missing = explain("ModuleNotFoundError: No module named 'vllm.absent'", environment=environment)
+    assert [(each.cause, each.version) for each in missing] == [("unknown", None)]
+    inside = f'  File "{tmp_path}/site-packages/odd/a.py", line 1, in <module>\n    import odd.b\n'
+    text = f"Traceback (most recent call last):\n{inside}ModuleNotFoundError: No module named 'odd.b'\n"
+    assert explain(text, environment=environment)
+
+
+def test_an_environment_with_neither_package_is_not_that_of_the_log() -> None:
+    report = read("ModuleNotFoundError: No module named 'vllm'")
+    for versions, fits in (({"torch": "2.7.0"}, False), ({"torch": "2.7.0", "vllm": "0.9.0"}, True)):
+        case = Case(report, _history(), {}, Environment(versions=versions))
+        assert case.fits is fits
+        assert (case.known("torch") is not None) is fits
+
+
+def test_the_head_of_a_traceback_in_the_block_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a log that is nothing but errors, little more than what imports fail with is read."""
+    monkeypatch.setattr(stream, "BLOCK", 200)
+    monkeypatch.setattr(stream, "LINES", 10)
+    idle = "ValueError: one of very many\n"
+    head = 'Traceback (most recent call last):\n  File "/srv/app.py", line 1, in run\n    run()\n'
+    for shift in range(0, 200, 20):  # wherever the blocks are cut
+        log = f"{200 * idle}{'x' * shift}\n{head}{LINE}{300 * idle}"
+        (failure,) = [each for each in stream.read(log).failures if "gptq" in each.chain[0].message]
+        assert [frame.path for frame in failure.chain[0].frames] == ["/srv/app.py"]

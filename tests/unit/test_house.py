@@ -10,6 +10,7 @@ from compat import errors
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
+WORKFLOWS = sorted(WORKFLOW.parent.glob("*.yml"))
 
 
 def read(name: str) -> str:
@@ -30,8 +31,9 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
-def test_the_gate_needs_every_other_job() -> None:
-    _, _, jobs = WORKFLOW.read_text(encoding="utf-8").partition("\njobs:\n")
+@pytest.mark.parametrize("name", ["ci.yml", "matrix.yml"])
+def test_the_gate_needs_every_other_job(name: str) -> None:
+    _, _, jobs = read(f".github/workflows/{name}").partition("\njobs:\n")
     names = re.findall(r"^  ([\w-]+):$", jobs, flags=re.MULTILINE)
     gate = re.search(r"^  gate:\n    if: always\(\)\n    needs: \[(.+)\]$", jobs, flags=re.MULTILINE)
     assert gate
@@ -39,13 +41,29 @@ def test_the_gate_needs_every_other_job() -> None:
     assert len(names) > 2
 
 
-def test_actions_are_pinned_by_commit_and_nothing_is_granted_by_default() -> None:
-    text = WORKFLOW.read_text(encoding="utf-8")
-    used = re.findall(r"uses: (.+)", text)
+@pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit(path: Path) -> None:
+    used = re.findall(r"uses: (.+)", path.read_text(encoding="utf-8"))
     assert used
     for action in used:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
-    assert "\npermissions: {}\n" in text
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_nothing_is_granted_by_default_and_no_job_runs_for_ever(path: Path) -> None:
+    head, _, jobs = path.read_text(encoding="utf-8").partition("\njobs:\n")
+    assert "\npermissions: {}\n" in head
+    assert len(re.findall(r"^    runs-on: ", jobs, flags=re.MULTILINE)) == len(
+        re.findall(r"^    timeout-minutes: \d+$", jobs, flags=re.MULTILINE)
+    )
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_failure_before_a_pipe_fails_the_step(path: Path) -> None:
+    """GitHub's default shell has no `pipefail`; `bash` by name has."""
+    steps = re.split(r"^      - ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    piped = [step for step in steps if re.search(r"\S \| tee ", step)]
+    assert [step for step in piped if "\n        shell: bash" not in step] == []
 
 
 def test_ci_covers_every_python_that_the_package_declares() -> None:

@@ -32,7 +32,7 @@ OWNERS = {
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("progress",),
     "libcst": ("scan.fix.*",),
-    "uv": ("locking", "matrix.*"),
+    "uv": ("matrix.*",),
     "ray": ("matrix.ray_engine",),
 }
 """Other libraries, and the modules that may import them."""

@@ -195,7 +195,7 @@ def test_an_edited_json_file_is_refused(
     assert str(caught.value).endswith("; run `python -m compat.pairs lock seed`")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", pytest.param(b"[" * 100_000, id="nested")])
 def test_a_json_file_that_is_none_is_refused(folder: Path, content: bytes) -> None:
     (folder / "seed.json").write_bytes(content)
     with pytest.raises(UsageError, match=r"seed\.json is not as it was written"):

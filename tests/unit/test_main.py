@@ -84,3 +84,10 @@ def test_a_wrong_command_costs_no_import_of_any_command() -> None:
     )
     loaded = {name for name in done.stdout.split() if name.partition(".")[0] == "compat"}
     assert loaded == {"compat", "compat.__main__", "compat.cli", "compat.errors"}
+
+
+@pytest.mark.parametrize("name", sorted(__main__.COMMANDS))
+def test_every_command_calls_itself_as_it_is_called(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        __main__.main([name, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: compat {name} [-h]")

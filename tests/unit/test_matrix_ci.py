@@ -17,22 +17,7 @@ def workflow() -> str:
     return WORKFLOW.read_text(encoding="utf-8")
 
 
-def test_the_gate_needs_every_other_job(workflow: str) -> None:
-    names = re.findall(r"^  ([\w-]+):$", workflow.partition("\njobs:\n")[2], flags=re.MULTILINE)
-    gate = re.search(r"^  gate:\n    if: always\(\)\n    needs: \[(.+)\]$", workflow, flags=re.MULTILINE)
-    assert gate
-    assert sorted([*gate[1].split(", "), "gate"]) == sorted(names) == ["gate", "gpu", "import", "plan"]
-
-
-def test_actions_are_pinned_by_commit(workflow: str) -> None:
-    used = re.findall(r"uses: (.+)", workflow)
-    assert len(used) > 5
-    for action in used:
-        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
-
-
 def test_nothing_is_granted_but_reading(workflow: str) -> None:
-    assert "\npermissions: {}\n" in workflow
     blocks = re.findall(r"^    permissions:\n((?:      .+\n)+)", workflow, flags=re.MULTILINE)
     assert blocks == ["      contents: read\n"] * 4
 

@@ -1,11 +1,13 @@
 """What can go wrong under a cell, with real uv, wheels and disks: nothing is lost and nothing passes."""
 
+import fcntl
 import json
 import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -16,10 +18,11 @@ from compat.cells import State, read_outcome
 from compat.errors import DiskError, PreparationError, UsageError
 from compat.locks import Inputs, Lock, LockedPackage, Pinned, write_lock
 from compat.matrix import budget, report, run, uv
-from compat.matrix.budget import Budget, droppable, enough, promised
+from compat.matrix.budget import Budget, Promised, droppable, enough, promised
 from compat.matrix.cell import run_cell
 from compat.matrix.disk import used_bytes
 from compat.matrix.intact import check_installed
+from compat.matrix.room import Room
 from compat.matrix.workspace import claimed
 from compat.releases import Pair
 from test_matrix_run import Running, Tiny, house, options, outcome_path, pair, run_one, running
@@ -181,6 +184,14 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(PreparationError, match=r"vllm/a\.py is missing"):
         check_installed(tmp_path.glob("lib/python3*/site-packages"), {"vllm"})
     check_installed(tmp_path.glob("lib/python3*/site-packages"), {"sglang"})
+    for damaged in (
+        b"vllm/a.py,sha256=\xff,3\n",
+        b"x" * 200_000,
+        b"vllm-1.0.dist-info,,\nvllm,sha256=x,three\n",
+    ):
+        (site / "vllm-1.0.dist-info" / "RECORD").write_bytes(damaged)
+        with pytest.raises(PreparationError, match=r"RECORD cannot be read|vllm is missing"):
+            check_installed([site], {"vllm"})
 
 
 @pytest.fixture
@@ -213,6 +224,14 @@ def test_a_disk_that_fills_during_the_install_blocks(house: Path, small_disk: Pa
     assert not (small_disk / "envs" / "tiny").exists()
 
 
+def test_what_fails_on_a_full_disk_is_no_finding(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compat.matrix.cell.FULL", 10**18)
+    outcome = run_one(house, Tiny(house / "locks", ()))
+    assert outcome.state is State.BLOCKED
+    assert outcome.reason.startswith("tiny: the disk of ")
+    assert outcome.reason.endswith(" is full; free some space and run it again")
+
+
 def test_a_disk_that_is_too_small_is_told_before(house: Path, small_disk: Path) -> None:
     (outcome,) = run.run_pairs(
         [pair()], Tiny(house / "locks"), replace(options(house), envs=small_disk / "envs")
@@ -232,6 +251,45 @@ def test_cells_that_run_at_once_do_not_count_on_the_same_disk(tmp_path: Path) ->
     (tmp_path / f"{budget.PREFIX}killed").write_text("9999")  # of a process that has died
     with promised(tmp_path, "one", 1000) as again:
         assert again.all == 1000
+
+
+def test_a_cell_that_ends_while_its_promise_is_read_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+
+    def refused(stream: IO[str], how: int) -> None:
+        """Find the promise taken; its cell ends before it is read."""
+        try:
+            lock(stream, how)
+        except BlockingIOError:
+            Path(stream.name).unlink()
+            raise
+
+    with promised(tmp_path, "one", 1000):
+        monkeypatch.setattr("compat.matrix.budget.fcntl.flock", refused)
+        with promised(tmp_path, "two", 500) as both:
+            assert both.others == {"one": 1000}
+
+
+def test_a_uv_that_waits_for_ever_is_told_and_stops_no_other_cell(
+    house: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    waits = house / "waits"
+    waits.write_text("#!/bin/sh\nexec sleep 60\n")
+    waits.chmod(0o755)
+    other = replace(pair(), id="other")
+    write_for(house, other)
+    sources, how = AnyPair(house / "locks"), replace(options(house), max_disk=10**9)
+    first, second = run.plan_pairs([pair(), other], sources, how)
+    monkeypatch.setattr(run, "plan_pairs", lambda *_: [replace(first, uv=waits), second])
+    assert uv.LONGEST_ANSWER > 60
+    said = "`uv cache dir` did not end in 3 s; see whether another uv holds its cache"
+    monkeypatch.setattr(uv, "LONGEST_ANSWER", 3)
+    with pytest.raises(PreparationError, match=said):
+        run.run_pairs([pair(), other], sources, how)
+    assert f"error: tiny-import: {said}" in capfd.readouterr().err
+    assert read_outcome(house / "reports/other-import/outcome.json", second.cell).passed
 
 
 def locked(**packages: str) -> Lock:
@@ -289,6 +347,17 @@ def test_the_budget_drops_from_the_cache_and_refuses_when_that_is_not_enough(hou
     assert not list(cache.rglob("sglang/quant.py"))
     with pytest.raises(DiskError, match=r"needs 1\.0 kB, uv's cache and .* hold .* and --max-disk is 10 B"):
         budget_of(10).make_room(1000, [], [])
+
+
+def test_what_a_cell_is_to_find_in_the_cache_stays_there(house: Path) -> None:
+    """It was planned without a download; so were the cells that run beside it."""
+    (job,) = run.plan_pairs([pair()], Tiny(house / "locks"), options(house))
+    beside = replace(locked(numpy="2/20"), pair="beside")
+    room = Room(limit=1, done=[], left=[beside, replace(locked(torch="2.8/9"), pair="later")])
+    running = Promised(mine=0, others={"beside": 1})
+    for cached, names in ((True, {"sglang", "numpy"}), (False, {"numpy"})):
+        planned = replace(job, plan=replace(job.plan, cached=cached))
+        assert room._kept(planned, running) == names
 
 
 def test_nothing_is_dropped_for_a_cell_that_fits_in_no_case(house: Path) -> None:

@@ -109,3 +109,11 @@ def test_missing_or_truncated_results_have_failed(content: str | None, tmp_path:
     found = judged(junit, 0)
     assert found.state is State.FAILED
     assert found.reason.startswith("pytest left no results")
+
+
+def test_good_results_of_a_run_that_ended_badly_have_failed(tmp_path: Path) -> None:
+    junit = tmp_path / "gpu.xml"
+    junit.write_text('<testsuites><testsuite><testcase classname="a" name="b"/></testsuite></testsuites>')
+    assert judged(junit, 0).state is State.PASSED
+    found = judged(junit, 1)
+    assert (found.state, found.reason) == (State.FAILED, "pytest exited with code 1, see the log")

@@ -133,6 +133,9 @@ def test_the_gate_of_the_gpu_wants_both_levels(house: Path, capsys: pytest.Captu
     put(house, replace(PASSED, cell=Cell(pair_id="one", level=Level.GPU)))
     assert main(["gate", "--require", "gpu", "--pairs", "one", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["open"] is True
+    (house / "reports" / "one-import" / "outcome.json").unlink()
+    assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 1
+    assert "one-import: failed: there is no outcome.json" in capsys.readouterr().out
 
 
 def test_a_broken_outcome_keeps_the_gate_shut(house: Path) -> None:

@@ -10,18 +10,19 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat.cells import Cell, Outcome, State, read_outcome
+from compat.cells import Cell, Level, Outcome, State, read_outcome
 from compat.errors import UsageError
 from compat.expectation import ModuleExpectation, NameExpectation
 from compat.locks import Lock, LockedPackage, Pinned, write_lock
 from compat.matrix import run
+from compat.matrix.cell import host
 from compat.matrix.sources import Shipped
 from compat.matrix.workspace import claimed
 from compat.releases import KnownFailure, Pair
@@ -197,6 +198,18 @@ def test_a_finished_cell_is_run_again_only_when_something_differs(
     ):
         run_one(house, sources, chosen, rerun=rerun)
         assert "tiny: running" in capfd.readouterr().err
+    last = read_outcome(outcome_path(house), Cell(pair_id="tiny"))
+    replace(last, machine={**last.machine, "driver": "that of another machine"}).write(outcome_path(house))
+    run_one(house, Tiny(house / "locks"), pair(KnownFailure(location="x", reason="r")))
+    assert "tiny: running" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(bool(host()["driver"]), reason="this machine has a GPU's driver")
+def test_an_environment_is_not_left_for_a_level_that_cannot_be_run_here(house: Path) -> None:
+    both = replace(options(house), levels=tuple(Level))
+    imported, on_gpu = run.run_pairs([pair()], Tiny(house / "locks"), both)
+    assert (imported.state, on_gpu.state) == (State.PASSED, State.NOT_RUN)
+    assert not (house / "envs" / "tiny").exists()
 
 
 def test_a_kept_environment_is_used_again_and_then_removed(house: Path) -> None:
@@ -251,6 +264,7 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 from compat import cli
 from compat.matrix import run
+from compat.matrix.cell import host
 import test_matrix_run as tests
 house = Path({house!r})
 def main(argv):

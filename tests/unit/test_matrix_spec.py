@@ -68,6 +68,7 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
     [
         ("", "pair: the matrix is empty"),
         ('pair = "seed"', "pair: must be an array"),
+        pytest.param(f"pair = {'[' * 100_000}", "not valid TOML", id="nested"),
         ("pair = [1]", "pair[0]: must be a table"),
         ("[[pairs]]\n", 'pairs: unknown key (did you mean "pair"?)'),
         ("[default]\n", 'default: unknown key (did you mean "defaults"?)'),

@@ -144,6 +144,21 @@ def test_the_newer_side_is_taken_and_can_be_turned() -> None:
     assert other.reason == "it fails: sglang 1 asks for ==2.6.1"
 
 
+@pytest.mark.parametrize(
+    ("specifiers", "reach"),
+    [(">=1,>=2,<9", "2"), ("~=1.4,!=3", "1.4"), ("==1.2.*", "1.2"), ("<2,<=1", "1"), ("!=3", "0"), ("", "0")],
+)
+def test_a_requirement_lies_around_its_highest_lower_bound_else_its_lowest_upper_one(
+    specifiers: str, reach: str
+) -> None:
+    assert Ask(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
+
+
+@pytest.mark.parametrize(("one", "other"), [("==1.0", ">1.0"), (">1.0", "==1.0")])
+def test_of_sides_that_are_equally_new_the_one_that_allows_more_is_taken(one: str, other: str) -> None:
+    assert str(choose(clash(one, other))) == "openai>1.0"
+
+
 def test_torch_and_what_is_dropped_are_never_turned() -> None:
     assert flipped(choose(clash("==2.7.1", "==2.7.0", "torch")), "no") is None
     assert flipped(dropped(TORCH, "a stub"), "no") is None

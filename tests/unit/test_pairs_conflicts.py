@@ -85,6 +85,19 @@ def test_what_allows_both_is_no_clash() -> None:
     assert clashes_in(text, None, None) == ()
 
 
+def test_versions_of_one_package_that_exclude_each_other_are_no_clash_but_a_choice() -> None:
+    text = "Because a==1 depends on x<1 and a==2 depends on x>=1, we can conclude"
+    assert len(edges_of(text)) == 2
+    assert clashes_in(text, None, None) == ()
+
+
+def test_extras_that_a_release_asks_for_count_where_the_explanation_has_none() -> None:
+    """An override without them would lose them: sglang 0.5.21 asks for `humming-kernels[cu13]`."""
+    text = """Because vllm==0.31.0 depends on humming-kernels==0.1.16 and sglang==0.5.21 depends on
+        humming-kernels==0.1.12, we can conclude that these are incompatible."""
+    assert told(text, "0.5.21", "0.31.0").extras == {"cu13"}
+
+
 def test_the_reason_is_the_version_that_does_not_exist() -> None:
     assert (
         reason_in(MISSING)

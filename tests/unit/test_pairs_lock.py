@@ -11,8 +11,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat import cli, errors
-from compat.locking import WheelReader, find_uv
+from compat.locking import WheelReader
 from compat.locks import Pinned, read_lock
+from compat.matrix.uv import find_uv
 from compat.pairs.__main__ import main
 from compat.wheels.registry import Registry
 from compat.wheels.session import open_session

@@ -11,13 +11,13 @@ from packaging.utils import canonicalize_name
 from compat.cells import Cell, Disagreement, Outcome, State
 from compat.expectation import ModuleExpectation, NameExpectation
 from compat.index.store import ReleaseRow
-from compat.locking import find_uv
 from compat.locks import Lock
 from compat.matrix.sources import Shipped
+from compat.matrix.uv import find_uv
 from compat.matrix.verdict import IMPORTS, LATE
 from compat.pairs import documents, render
 from compat.pairs.needs import Needs, needs_of
-from compat.pairs.probing import _broken, named_in, probe, wants_gpu
+from compat.pairs.probing import _broken, _day, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
 from compat.releases import SGLANG, VLLM, Pair
 from wheelhouse import Index, build_wheel, serving, uv_sees_only
@@ -86,10 +86,10 @@ def needs(package: str, version: str, *requires: str) -> Needs:
 @pytest.mark.usefixtures("index")
 def test_an_import_that_fails_turns_the_override_it_names(tmp_path: Path) -> None:
     one, other = needs(SGLANG, "0.5.21", "openai==2.6.1"), needs(VLLM, "0.31.0", "openai==2.25.0")
-    guess = solve(one, other, "3.11", find_uv(), Notes())
+    guess = solve(one, other, "3.11", str(find_uv()), Notes())
     assert list(map(str, guess.overrides)) == ["openai==2.25.0"], "the newer is the first guess"
     notes = Notes()
-    found, record = probe(guess, find_uv(), str(tmp_path / "envs"), notes, Tiny)
+    found, record = probe(guess, str(find_uv()), str(tmp_path / "envs"), notes, Tiny)
     (override,) = found.overrides
     assert (str(override), override.side) == ("openai==2.6.1", "sglang")
     assert "with openai==2.25.0 an import fails (ImportError: cannot import name 'Old'" in override.reason
@@ -107,8 +107,8 @@ def test_when_neither_side_imports_the_better_is_answered_and_said_to_fail(
     index.projects["vllm"].clear()
     publish(index, "vllm", "0.31.0", b"from openai_like import New\n" + VLLM_SOURCE, "openai==2.25.0")
     one, other = needs(SGLANG, "0.5.21", "openai==2.6.1"), needs(VLLM, "0.31.0", "openai==2.25.0")
-    guess = solve(one, other, "3.11", find_uv(), Notes())
-    found, record = probe(guess, find_uv(), str(tmp_path / "envs"), Notes(), Tiny)
+    guess = solve(one, other, "3.11", str(find_uv()), Notes())
+    found, record = probe(guess, str(find_uv()), str(tmp_path / "envs"), Notes(), Tiny)
     assert list(map(str, found.overrides)) == ["openai==2.25.0"]
     assert len(record) == 2
     assert not record[-1].imported
@@ -122,8 +122,8 @@ def test_what_wants_a_gpu_is_told_apart_from_what_does_not_import(index: Index, 
     index.projects["sglang"].clear()
     publish(index, "sglang", "0.5.21", NO_DRIVER, "openai==2.25.0")
     one, other = needs(SGLANG, "0.5.21", "openai==2.25.0"), needs(VLLM, "0.31.0", "openai==2.25.0")
-    guess = solve(one, other, "3.11", find_uv(), Notes())
-    found, (attempt,) = probe(guess, find_uv(), str(tmp_path / "envs"), Notes(), Tiny)
+    guess = solve(one, other, "3.11", str(find_uv()), Notes())
+    found, (attempt,) = probe(guess, str(find_uv()), str(tmp_path / "envs"), Notes(), Tiny)
     assert found.overrides == ()
     assert (attempt.imported, attempt.problem, attempt.disagreements) == (True, "", 0)
     assert attempt.without_gpu == 1
@@ -186,9 +186,10 @@ def test_what_has_drifted_since_is_taken_as_of_the_time_of_the_releases(index: I
         replace(needs(package, version, "openai"), uploaded=date(2026, 2, 1))
         for package, version in ((SGLANG, "0.5.21"), (VLLM, "0.31.0"))
     )
-    guess = solve(one, other, "3.11", find_uv(), Notes())
+    guess = solve(one, other, "3.11", str(find_uv()), Notes())
     assert guess.overrides == ()
-    found, record = probe(guess, find_uv(), str(tmp_path / "envs"), Notes(), Tiny)
+    assert _day(guess) == date(2026, 2, 8), "a week for what was mended at once"
+    found, record = probe(guess, str(find_uv()), str(tmp_path / "envs"), Notes(), Tiny)
     (override,) = found.overrides
     assert (str(override), override.side) == ("openai==2.6.1", "date")
     assert override.reason.startswith(

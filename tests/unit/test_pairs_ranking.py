@@ -105,6 +105,7 @@ def test_json_holds_the_whole_ranking(capsys: pytest.CaptureFixture[str]) -> Non
     assert best["overrides"] == len(best["clashes"])
     assert {ask["side"] for clash in best["clashes"] for ask in clash["asks"]} == {"sglang", "vllm"}
     assert len(document["partners"]) > 100
+    assert not [each["version"] for each in document["partners"] if "rc" in each["version"]]
 
 
 def test_a_kernel_package_tells_who_goes_with_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,6 +142,14 @@ def test_offline_clashes_of_two_releases(capsys: pytest.CaptureFixture[str]) -> 
         (["0.5.14"], "name two releases"),
         (["vllm==0.23.0", "sglang==0.5.14"], "sglang first, then vllm"),
         (["0.5.14", "0.23.0", "--python", "4"], "'4' is no Python version"),
+        (["table", "--python", "three"], "--python: 'three' is no Python version"),
+        (["--for", "sglang==0.5.14", "--format", "toml"], "--format toml is for the two releases of a pair"),
+        (["--for", "sglang==0.5.14", "--probe"], "--probe is for the two releases of a pair"),
+        (["--for", "sglang==0.5.14", "--offline"], "--offline is for the two releases of a pair"),
+        (["0.5.14", "0.23.0", "--offline", "--probe"], "--probe takes a resolution"),
+        (["0.5.14", "0.23.0", "--offline", "--format", "toml"], "--format toml takes a resolution"),
+        (["0.5.14", "0.23.0", "--all"], "--all is for --for"),
+        (["0.5.14", "0.23.0", "--envs", "here"], "--envs is for --probe"),
     ],
 )
 def test_bad_usage_is_one_line(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,20 +158,3 @@ def test_bad_usage_is_one_line(argv: list[str], message: str, capsys: pytest.Cap
     assert captured.out == ""
     (line,) = captured.err.splitlines()
     assert message in line
-
-
-@pytest.mark.parametrize(
-    ("argv", "told"),
-    [
-        (("--for", "sglang==0.5.14", "--format", "toml"), "leave out --for"),
-        (("0.5.14", "0.23.0", "--offline", "--format", "toml"), "leave out --offline"),
-        (("0.5.14", "0.23.0", "--offline", "--probe"), "leave out --offline"),
-    ],
-)
-def test_options_that_exclude_each_other_are_told(
-    argv: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(*argv) == errors.USAGE
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert told in captured.err

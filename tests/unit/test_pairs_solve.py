@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from compat.errors import PreparationError
 from compat.index.store import ReleaseRow
-from compat.locking import find_uv
+from compat.matrix.uv import find_uv
+from compat.pairs.clashes import Ask, Clash
 from compat.pairs.needs import Needs, needs_of
+from compat.pairs.overrides import choose
+from compat.pairs.pylock import LockedFile
 from compat.pairs.solution import Solution
 from compat.pairs.solve import solve
-from compat.releases import SGLANG, VLLM, Pair
+from compat.pairs.stubs import unbuildable
+from compat.releases import SGLANG, VLLM
 from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
 
 SGLANG_ASKS = (
@@ -85,7 +92,7 @@ def solved(
     sglang: tuple[str, ...] = SGLANG_ASKS, vllm: tuple[str, ...] = VLLM_ASKS, *, predict: bool = True
 ) -> Solution:
     one, other = needs(SGLANG, "0.5.21", *sglang), needs(VLLM, "0.31.0", *vllm)
-    return solve(one, other, "3.11", find_uv(), Notes(), predict=predict)
+    return solve(one, other, "3.11", str(find_uv()), Notes(), predict=predict)
 
 
 EXPECTED = {
@@ -132,9 +139,25 @@ def test_the_companion_follows_even_where_only_one_side_asks(index: Index) -> No
     assert dict(found.pair("x").overrides) == {"torch": "==2.7.1", "torchvision": "==0.22.1"}
 
 
+def test_a_companion_that_asks_for_no_torch_is_not_taken_for_one_that_fits(index: Index) -> None:
+    publish(index, "torchvision", "0.99")
+    assert dict(solved().pair("x").overrides) == EXPECTED
+
+
 def alone(index: Index, package: str, version: str, *requires: str) -> None:
     index.projects[package].clear()
     publish(index, package, version, *requires)
+
+
+def test_what_is_settled_stays_though_nothing_needs_it(index: Index) -> None:
+    alone(index, "sglang", "0.5.21", "openai")
+    alone(index, "vllm", "0.31.0", "openai")
+    asks = (Ask(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
+            Ask(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
+    settled = choose(Clash(package=canonicalize_name("openai"), asks=asks, direct=False))
+    one, other = needs(SGLANG, "0.5.21", "openai"), needs(VLLM, "0.31.0", "openai")
+    found = solve(one, other, "3.11", str(find_uv()), Notes(), start=[settled])
+    assert list(map(str, found.overrides)) == ["openai==2.30.0"]
 
 
 def test_a_stub_that_cannot_be_built_is_dropped(index: Index) -> None:
@@ -148,6 +171,27 @@ def test_a_stub_that_cannot_be_built_is_dropped(index: Index) -> None:
     assert (str(override), override.side) == ("cuda-tile; python_version < '3'", "none")
     assert "has no wheel, and its source archive fetches the real package from elsewhere" in override.reason
     assert "cuda-tile" not in found.packages
+
+
+def test_nothing_is_dropped_because_there_is_no_python_to_build_it_with(tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho 'error: No interpreter found for Python 3.11'\nexit 2\n")
+    uv.chmod(0o755)
+    source = LockedFile(package=canonicalize_name("stub"), version=Version("1.0"), has_wheel=False)
+    with pytest.raises(
+        PreparationError, match=r"^nothing can be built for Python 3\.11: .*No interpreter found"
+    ):
+        unbuildable([source], "3.11", str(uv), Notes())
+
+
+def test_what_is_missing_turns_no_override_whose_name_it_begins_with(index: Index) -> None:
+    asks = ("openai>=2.25.0", "openai-harmony>=9")
+    publish(index, "openai_harmony", "0.1")
+    alone(index, "sglang", "0.5.21", "openai==2.6.1")
+    alone(index, "vllm", "0.31.0", *asks)
+    found = solved(("openai==2.6.1",), asks)
+    assert "openai-harmony" in found.blocked
+    assert [str(override) for override in found.overrides] == ["openai>=2.25.0"]
 
 
 def test_a_version_that_does_not_exist_turns_the_override(index: Index) -> None:
@@ -195,7 +239,6 @@ def test_the_pair_can_be_pasted_into_the_matrix(tmp_path: Path) -> None:
     path = tmp_path / "matrix.toml"
     path.write_text(render.as_toml(found))
     (pair,) = read_matrix(path).pairs
-    assert isinstance(pair, Pair)
     assert dict(pair.overrides) == EXPECTED
     document = json.loads(documents.of_solution(found, ()))
     assert document["resolved"] is True

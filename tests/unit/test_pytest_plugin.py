@@ -106,6 +106,23 @@ def test_a_stub_that_is_used_is_told(pytester: pytest.Pytester, site: Path) -> N
     assert "sglang.srt.layers.quantization.gptq:GPTQLinearMethod depends on a guarded import" in out
 
 
+def test_a_call_that_the_release_does_not_take_is_told(pytester: pytest.Pytester, site: Path) -> None:
+    home = site / "vllm" / "engine"
+    home.mkdir()
+    (home / "arg_utils.py").write_text(
+        "class EngineArgs:\n    def __init__(self, model): pass\n", encoding="utf-8"
+    )
+    pytester.makepyfile(
+        "from vllm.engine.arg_utils import EngineArgs\n"
+        "class Mine:\n    def __init__(self): pass\n"
+        "def test_it():\n    EngineArgs('m', num_scheduler_steps=8)\n"
+        "def test_mine():\n    Mine(num_scheduler_steps=8)\n"
+    )
+    out = run(pytester)
+    assert out.count(TITLE) == 1
+    assert "symbol_removed:  vllm 0.23.0  vllm.engine.arg_utils:EngineArgs(num_scheduler_steps=)" in out
+
+
 @pytest.mark.usefixtures("site")
 def test_what_load_says_is_shown(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import compat\ndef test_it():\n    compat.load('NoSuchThing', package='sglang')\n")

@@ -7,7 +7,7 @@ import pytest
 from packaging.version import Version
 
 from compat.errors import UsageError
-from compat.releases import PACKAGES, SGLANG, VLLM, Pair, Release, parse_version
+from compat.releases import PACKAGES, SGLANG, VLLM, Pair, Release, newest, parse_version
 
 
 def pair(sglang: str = "", vllm: str = "", *extras: str) -> Pair:
@@ -81,3 +81,11 @@ def test_a_pair_cannot_be_changed() -> None:
 def test_package_names_are_canonical_and_distinct() -> None:
     assert len(set(PACKAGES)) == len(PACKAGES) == 4
     assert all(name == name.lower() and "_" not in name for name in PACKAGES)
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [(("0.9", "0.10", "0.11rc1"), "0.10"), (("0.1rc1", "0.1rc2"), "0.1rc2"), (("0.10", "0.9"), "0.10")],
+)
+def test_the_newest_is_a_final_release_where_there_is_one(versions: tuple[str, ...], expected: str) -> None:
+    assert versions[newest(versions)] == expected

@@ -77,7 +77,13 @@ def test_an_index_that_is_not_on_the_web_is_passed_over(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("uv/uv.toml", "index-url = ["), ("pip/pip.conf", "no section\n")]
+    ("name", "text"),
+    [
+        ("uv/uv.toml", "index-url = ["),
+        ("uv/uv.toml", 'index = ["https://no.table"]'),
+        pytest.param("uv/uv.toml", f"index = {'[' * 100_000}", id="nested"),
+        ("pip/pip.conf", "no section\n"),
+    ],
 )
 def test_a_broken_file_of_others_is_left_to_them(home: Path, name: str, text: str) -> None:
     write(home / ".config" / name, text)

@@ -11,6 +11,7 @@ from compat.explain.failure import Raised
 from compat.explain.messages import imported
 from compat.explain.places import ALIASES, below_site, distribution_of, top_of
 from compat.explain.requirements import demands, violated
+from compat.releases import allows
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
 _LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")
@@ -19,6 +20,8 @@ _GLIBC = re.compile(
 )
 _KERNEL = re.compile(r"no kernel image is available for execution")
 _DRIVER = re.compile(r"driver on your system is too old|driver version is insufficient for CUDA runtime")
+_PTXAS = re.compile(r"\b(ptxas(?:-blackwell)?) fatal {1,8}: Value '(sm_\w{1,12})' is not defined for option")
+_NVCC = re.compile(r"\bnvcc fatal {1,8}: Unsupported gpu architecture '(\w{1,20})'")
 _EXTENSION = re.compile(
     r"(?i)(?:\b(?:import|importing|from|load|loading) [`'\"]?|-packages/)"
     r"((?:vllm|sglang|sgl_kernel|flash_attn|flashinfer)(?:\.\w+){0,4})\b"
@@ -142,6 +145,16 @@ def device_code(raised: Raised, case: Case) -> Diagnosis | None:
             "Run there, `compat doctor` tells whose build it is."
         )
         return _library("abi_mismatch", None, Fix(kind="install", text=text), raised, case)
+    found = _PTXAS.search(raised.text)
+    if found:
+        return _assembler(found[1], found[2], raised, case)
+    found = _NVCC.search(raised.text)
+    if found:
+        text = (
+            f"This CUDA toolkit has no {found[1]}, not yet or not any more: build for what it has "
+            "(`nvcc --list-gpu-arch`) by TORCH_CUDA_ARCH_LIST, or with another toolkit."
+        )
+        return _library("abi_mismatch", None, Fix(kind="environment", text=text), raised, case)
     found = _DRIVER.search(raised.text)
     if not found:
         return None
@@ -153,6 +166,24 @@ def device_code(raised: Raised, case: Case) -> Diagnosis | None:
         version=torch.version if torch else None,
         evidence=(raised.line, *_torch_lines(case, None)),
         fix=Fix(kind="environment", text=text),
+    )
+
+
+def _assembler(name: str, gpu: str, raised: Raised, case: Case) -> Diagnosis:
+    """Return that triton's own ptxas is older than the GPU; the variable is that of triton's `knobs.py`."""
+    variable = f"TRITON_{name.upper().replace('-', '_')}_PATH"
+    known = case.known("triton")
+    line = next(line for line in raised.text.splitlines() if _PTXAS.search(line))
+    text = (
+        f"The {name} that triton brings does not know this GPU ({gpu}): set {variable} to the ptxas of a "
+        "CUDA toolkit that does, such as /usr/local/cuda/bin/ptxas, or install a torch with a newer triton."
+    )
+    return Diagnosis(
+        cause="abi_mismatch",
+        package="triton",
+        version=known.version if known else None,
+        evidence=tuple(dict.fromkeys((raised.line, line.strip()))),
+        fix=Fix(kind="environment", text=text, command=f"export {variable}=/usr/local/cuda/bin/ptxas"),
     )
 
 
@@ -263,7 +294,7 @@ def mismatch(
 def _has_it(case: Case, pin: tuple[str, str]) -> bool:
     """Return whether the torch of a pin is there, so that it is the extension that is of another build."""
     torch = case.known("torch")
-    return torch is not None and SpecifierSet(pin[1]).contains(torch.version, prereleases=True)
+    return torch is not None and allows(SpecifierSet(pin[1]), torch.version)
 
 
 def _torch_lines(case: Case, pin: tuple[str, str] | None) -> list[str]:

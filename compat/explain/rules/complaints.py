@@ -2,14 +2,13 @@
 
 import re
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from compat.diagnoses import Diagnosis, Fix
 from compat.explain.case import Case
 from compat.explain.failure import Raised
 from compat.explain.places import distribution_of, top_of
-from compat.explain.requirements import Demand, violated
+from compat.explain.requirements import violated
 from compat.explain.rules.requirements import of_demand, violation
 
 _CLASH = re.compile(
@@ -24,11 +23,6 @@ _NORMAL = re.compile(
 _CORE = re.compile(
     r"installed ([\w.-]+) version \((\d[\w.+!-]*)\) is incompatible with the current ([\w.-]+) version, "
     r"which requires (\d[\w.+!-]*)"
-)
-_REQUESTED = re.compile(r"The user requested ([\w.-]{1,80}?)(?:\[[^\]]{1,80}\])?([<>=!~][^;\s]{1,80})")
-_DEPENDS = re.compile(
-    r"([\w.-]{1,80})(?:\[[^\]]{1,80}\])? (\d[\w.+!]{0,40}) depends on ([\w.-]{1,80}?)"
-    r"(?:\[[^\]]{1,80}\])?([<>=!~][^;]{1,80})"
 )
 _MINIMUM = re.compile(
     r"\b([\w.-]{1,80}) is installed with version (\d[\w.+!]{0,40}), "
@@ -61,32 +55,8 @@ def said(raised: Raised, case: Case) -> Diagnosis | None:
     found = _MINIMUM.search(raised.text)
     if found:
         return violation(found[1], found[2], f"{found[1]}>={found[3]}", (raised.line,))
-    if "conflict is caused by" in raised.text:
-        return _conflict(raised, case)
     found = _CLASH.search(raised.text) if "but you have" in raised.text else None
     return _clash(found, case) if found else None
-
-
-def _conflict(raised: Raised, case: Case) -> Diagnosis | None:
-    """Return which pin pip was asked for that a package does not go with; an indexed one is told first."""
-    pins = {
-        canonicalize_name(found[1]): found[2][2:]
-        for found in _REQUESTED.finditer(raised.text)
-        if found[2].startswith("==") and "*" not in found[2] and "," not in found[2]
-    }
-    depends = sorted(
-        _DEPENDS.finditer(raised.text), key=lambda each: canonicalize_name(each[1]) not in case.index.packages
-    )
-    for who, at, name, spec in (each.groups() for each in depends):
-        pinned = pins.get(canonicalize_name(name))
-        try:
-            demand = Demand(package=who, version=at, requirement=Requirement(f"{name}{spec.strip()}"))
-        except InvalidRequirement:
-            continue
-        if pinned and demand.violated_by(pinned):
-            told = (str(demand), f"{name}=={pinned} was asked for")
-            return violation(name, pinned, f"{name}{spec.strip()}", told)
-    return None
 
 
 def _clash(found: re.Match[str], case: Case) -> Diagnosis:
