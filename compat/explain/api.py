@@ -1,6 +1,7 @@
 """`explain` for programs."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from compat.diagnoses import Diagnosis, Fix
@@ -62,7 +63,7 @@ RULES: tuple[Rule, ...] = (
     packages.advised,
 )
 """In the order in which they are asked: the first that knows the cause ends the search."""
-LAST: tuple[Rule, ...] = (names.broken_off, surroundings.left_behind)
+LAST: tuple[Rule, ...] = (names.broken_off, surroundings.left_behind, names.misspelt)
 """Asked when no line of the log tells anything to the others."""
 MOST = 60
 """Failures of one log that are looked into."""
@@ -171,7 +172,10 @@ def _distinct(found: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
     """Return the diagnoses, each cause of each thing once."""
     kept: dict[tuple[str | None, ...], Diagnosis] = {}
     for each in found:
-        kept.setdefault((each.cause, each.package, each.module, each.symbol), each)
+        evidence = tuple(dict.fromkeys(each.evidence))  # a line may be read as two things
+        kept.setdefault(
+            (each.cause, each.package, each.module, each.symbol), replace(each, evidence=evidence)
+        )
     return tuple(kept.values())
 
 

@@ -2,8 +2,9 @@
 
 import difflib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 
 from compat.index.file import SHIPPED
@@ -18,19 +19,24 @@ _LONGEST = 200
 """Letters of a name that may be one: comparing takes the square of them."""
 
 
+@lru_cache(maxsize=200)
 def near(name: str, path: str | Path = SHIPPED) -> tuple[str, ...]:
     """Return names of the index that may have been meant, the nearest first; none when it has the name."""
     if len(name) > _LONGEST:
         return ()
-    with closing(
-        sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    ) as database:
-        names = [known for (known,) in database.execute("SELECT name FROM names")]
+    names = _names(str(path))
     if name in names:
         return ()
     folded = name.casefold()
-    same = [known for known in names if known.casefold() == folded]
+    same = sorted(known for known in names if known.casefold() == folded)
     return tuple(same[:MOST] or _alike(name, folded, names))
+
+
+@lru_cache(maxsize=1)
+def _names(path: str) -> frozenset[str]:
+    uri = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(uri, uri=True)) as database:
+        return frozenset(name for (name,) in database.execute("SELECT name FROM names"))
 
 
 def hint(name: str, path: str | Path = SHIPPED) -> str:
@@ -39,11 +45,11 @@ def hint(name: str, path: str | Path = SHIPPED) -> str:
     return f"near it {'are' if names[1:] else 'is'} {', '.join(names)}" if names else ""
 
 
-def _alike(name: str, folded: str, names: Sequence[str]) -> list[str]:
+def _alike(name: str, folded: str, names: Iterable[str]) -> list[str]:
     """Return those that have nearly the same letters; most are out after a look at length and beginning."""
-    likely = [
+    likely = sorted(
         known
         for known in names
         if abs(len(known) - len(name)) <= _APART and known[:1].casefold() == folded[:1]
-    ]
+    )
     return difflib.get_close_matches(name, likely, MOST, _ALIKE)

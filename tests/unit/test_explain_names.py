@@ -189,3 +189,26 @@ BOXED = """\
 def test_a_box_of_a_logger_is_read() -> None:
     (found,) = explain(BOXED)
     assert (found.module, found.symbol) == ("vllm.worker.worker", "Worker")
+
+
+def test_a_misspelt_name_is_told_what_it_may_be() -> None:
+    head = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    from vllm import LLMEngin\n'
+    (found,) = explain(
+        f"{head}ImportError: cannot import name 'LLMEngin' from 'vllm' ({SITE}/vllm/__init__.py)"
+    )
+    assert (found.cause, found.symbol) == ("unknown", None)
+    assert found.evidence[1] == "no release has the name LLMEngin; near it is LLMEngine"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "it failed:\ncannot import name 'nothing_of_this' from 'sgl_kernel' (/a/sgl_kernel/__init__.py)",
+        "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+        f"ImportError: /libc.so.6: version `GLIBC_2.32' not found (required by {SITE}/sgl_kernel/o.abi3.so)",
+    ],
+)
+def test_evidence_is_told_once_and_begins_with_what_was_said(text: str) -> None:
+    (found,) = explain(text)
+    assert len(set(found.evidence)) == len(found.evidence)
+    assert not found.evidence[0].startswith(":")

@@ -9,6 +9,7 @@ from compat.explain.locate import locate
 from compat.explain.messages import Wanted, imported, wanted
 from compat.index.alone import companions
 from compat.releases import IMPORT_NAMES, KERNELS, SGLANG
+from compat.resolve.spelling import hint
 
 
 def missing_in_kernels(raised: Raised, case: Case) -> Diagnosis | None:
@@ -78,6 +79,27 @@ def unloaded(raised: Raised, case: Case) -> Diagnosis | None:
             text="Import the module itself: a package does not load its modules by being imported.",
             statement=f"import {inner}",
         ),
+    )
+
+
+def misspelt(raised: Raised, case: Case) -> Diagnosis | None:
+    """A name that no release has, and that is written nearly like one that some have.
+
+    No cause of the closed set fits, and there is no such location: it is told as `unknown`, with what may
+    have been meant.
+    """
+    asked = wanted(raised)
+    package = case.owner(asked.module) if asked else None
+    if asked is None or package is None or not asked.names or asked.partial:
+        return None
+    name = asked.names[0]
+    meant = hint(name)
+    if not meant:
+        return None
+    return Diagnosis(
+        cause="unknown",
+        evidence=(raised.line, f"no release has the name {name}; {meant}"),
+        fix=Fix(kind="edit", text=f"See how the name is written: {meant}."),
     )
 
 
