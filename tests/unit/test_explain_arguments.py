@@ -126,7 +126,7 @@ def test_two_packages_that_may_be_meant_are_told_apart_by_the_traceback() -> Non
 
 def unrecognized(program: str, *given: str) -> str:
     """Return what argparse says of options that a program does not have."""
-    parser = argparse.ArgumentParser(prog=program, exit_on_error=False)
+    parser = argparse.ArgumentParser(prog=program)
     said = io.StringIO()
     with pytest.raises(SystemExit), contextlib.redirect_stderr(said):
         parser.parse_args(given)
