@@ -28,6 +28,8 @@ from compat.quant.schemes import Fp8
 SHAPES = ((768, 1024), (2048, 4096))
 """`[N, K]`."""
 ROWS = (1, 16, 64, 512)
+LONGEST = 900
+"""Seconds after which a process is not waited for any more; kernels are compiled in it."""
 WAYS = {
     "left": "the first deep_gemm that vllm finds, its scales as it leaves them",
     "copied": "the same, its scales copied as every layer of this project does",
@@ -88,13 +90,17 @@ def records() -> list[dict[str, Any]]:
     """Return one record per way."""
     found = []
     for way, what in WAYS.items():
-        done = subprocess.run(
-            [sys.executable, __file__, "--child", way],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "SGLANG_JIT_DEEPGEMM_PRECOMPILE": "0"},
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, __file__, "--child", way],
+                capture_output=True,
+                text=True,
+                check=False,
+                env={**os.environ, "SGLANG_JIT_DEEPGEMM_PRECOMPILE": "0"},
+                timeout=LONGEST,
+            )
+        except subprocess.TimeoutExpired:
+            raise SystemExit(f"{way}: not at its end after {LONGEST} s") from None
         told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
         entry = {"vllm": worlds.installed("vllm"), "sglang": worlds.installed("sglang"), "way": way}
         if told:

@@ -37,6 +37,8 @@ SCHEMES: dict[str, Scheme] = {
     "gptq": Gptq(),
     "awq": Awq(),
 }
+LONGEST = 1800
+"""Seconds after which a process that loads is not waited for any more."""
 LARGEST = "unquantized"
 """Two bytes for each weight; the others have one or a half."""
 
@@ -150,7 +152,12 @@ def main() -> None:
         for way in ("loader", "all_first"):
             command = [sys.executable, __file__, "--child", way, made, "--back-end", chosen.back_end]
             command += ["--rounds", str(chosen.rounds), "--shape", *map(str, chosen.shape)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+            try:
+                done = subprocess.run(
+                    command, stdout=subprocess.PIPE, text=True, check=False, timeout=LONGEST
+                )
+            except subprocess.TimeoutExpired:
+                raise SystemExit(f"{way}: not at its end after {LONGEST} s") from None
             told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
             if not told:
                 raise SystemExit(f"{way}: no result, exit status {done.returncode}")
