@@ -111,10 +111,9 @@ def callees(raised: Raised, case: Case, complaint: Complaint) -> Iterator[Callee
     """Yield the definitions that may have been called: by the message, else by the line that calls."""
     method = complaint.function
     if complaint.owner:
-        wanted = [complaint.owner, *_ends(complaint.owner)]
+        wanted = [complaint.owner]
     elif method == "__init__":  # so before Python 3.10
-        named = _CALLED.findall(raised.frames[-1].source) if raised.frames else []
-        wanted = [each for name in named for each in (name, *_ends(name))]
+        wanted = _CALLED.findall(raised.frames[-1].source) if raised.frames else []
     else:
         wanted, method = [complaint.function], ""
     for name in dict.fromkeys(wanted):
@@ -122,18 +121,33 @@ def callees(raised: Raised, case: Case, complaint: Complaint) -> Iterator[Callee
             known = case.position(package)
             if known is None and case.known(package) is not None:
                 continue
-            places = range(len(case.index.versions(package)))
-            at = places[-1] if known is None else known
+            at = case.newest(package) if known is None else known
             for module in case.index.binders(name, package, at):
-                if _takes(case.index, package, at, (module, name, method)) is None:
-                    continue
-                takes = tuple(_takes(case.index, package, place, (module, name, method)) for place in places)
-                called = name if method in ("", "__init__") else f"{name}.{method}"
-                yield Callee(package=package, at=at, module=module, called=called, takes=takes)
+                for each in (name, *_ends(name)):
+                    callee = _callee(case.index, package, at, (module, each, method))
+                    if callee is not None:
+                        yield callee
+
+
+def _callee(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Callee | None:
+    """Return a definition over all releases; None where the one in use is not there. What: see `_takes`."""
+    if _takes(index, package, at, what) is None:
+        return None
+    module, name, method = what
+    return Callee(
+        package=package,
+        at=at,
+        module=module,
+        called=name if method in ("", "__init__") else f"{name}.{method}",
+        takes=tuple(_takes(index, package, place, what) for place in range(len(index.versions(package)))),
+    )
 
 
 def _ends(name: str) -> list[str]:
-    """Return what a class may derive its fields from, by its name: `EngineArgs` for `AsyncEngineArgs`."""
+    """Return what a class of the same module may be derived from: `EngineArgs` for `AsyncEngineArgs`.
+
+    The index holds no bases, and of a dataclass its own fields only.
+    """
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]+", name)
     return ["".join(words[start:]) for start in range(1, len(words) - 1)]
 

@@ -25,7 +25,7 @@ _BUILDKIT = re.compile(r"#\d{1,5} (?:\d{1,7}\.\d{1,4} )?")
 _FRAME = re.compile(r"^(?:\s|[\u2570\u2500\u25b6\u2502\xd7]|cause:)+")
 """The cross, the arrow and the bar that uv draws."""
 _REQUIREMENT = re.compile(rf"{ABSENT} (\S[^(]{{0,300}}?)(?: \(from (?!versions)([^)]{{1,200}})\))?(?: \(|$)")
-_OTHER_PYTHON = re.compile(r"(\d[\w.+!]{0,60}) Requires-Python ([^;]{1,80})")
+OTHER_PYTHON = re.compile(r"(\d[\w.+!]{0,60}) Requires-Python ([^;]{1,80})")
 
 
 def told(block: bytes) -> Iterator[Failure]:
@@ -75,7 +75,7 @@ def _absent(line: str, before: str) -> str:
         return message
     if "(from versions: none)" in line:
         message += "; there is none at all"
-    every = _OTHER_PYTHON.findall(before.partition(_IGNORED)[2])
+    every = OTHER_PYTHON.findall(before.partition(_IGNORED)[2])
     fitting = [
         f"{version} Requires-Python {python.strip()}"
         for version, python in every

@@ -1,14 +1,14 @@
 """Where the requirements of two releases exclude each other, decided from the specifiers alone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
-from packaging.specifiers import Specifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from compat.pairs.needs import TORCH, Needs
+from compat.specifiers import disjoint, named_version
 
 ABI_BOUND = (TORCH, *map(canonicalize_name, ("torchvision", "torchaudio", "triton")))
 """torch and what is compiled against one version of it: these move together. All else is soft: Python code,
@@ -28,7 +28,7 @@ class Ask:
     @property
     def reach(self) -> Version:
         """The version around which the requirement lies: its highest lower bound, else an upper one."""
-        named = [(each.operator, _version(each)) for each in self.specifiers]
+        named = [(each.operator, named_version(each)) for each in self.specifiers]
         lower = [version for operator, version in named if operator in {"==", "===", ">=", "~=", ">"}]
         upper = [version for operator, version in named if operator in {"<", "<="}]
         return max(lower) if lower else min(upper, default=Version("0"))
@@ -104,39 +104,9 @@ def _between(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
     )
 
 
-def disjoint(one: SpecifierSet, other: SpecifierSet) -> bool:
-    """Return whether no version can satisfy both, whichever versions exist."""
-    return bool(one) and bool(other) and _empty(str(one), str(other))
-
-
 def _ask(needs: Needs, name: NormalizedName) -> Ask:
     package = needs.release.package
     return Ask(by=str(needs.release), side=package, specifiers=needs.wants[name])
-
-
-@cache
-def _empty(one: str, other: str) -> bool:
-    both = SpecifierSet(one) & SpecifierSet(other)
-    return not any(both.contains(version, prereleases=True) for version in _candidates(both))
-
-
-def _candidates(specifiers: Iterable[Specifier]) -> Iterator[Version]:
-    """Yield versions of which one satisfies the specifiers if any version does.
-
-    The lowest version of a range is 0, a version that a specifier names, or what comes next after one: after
-    `>V` and `!=V` a longer release, after `!=V.*` the next prefix. Below an upper bound alone lies 0.
-    """
-    yield Version("0")
-    for specifier in specifiers:
-        version = _version(specifier)
-        *head, last = version.release
-        yield version
-        yield Version(f"{version.epoch}!{'.'.join(map(str, version.release))}.0.1")
-        yield Version(f"{version.epoch}!{'.'.join(map(str, [*head, last + 1]))}")
-
-
-def _version(specifier: Specifier) -> Version:
-    return Version(specifier.version.removesuffix(".*"))
 
 
 def _exact(specifiers: SpecifierSet) -> bool:

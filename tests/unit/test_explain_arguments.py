@@ -96,12 +96,14 @@ def test_a_name_that_is_nearly_it_is_told() -> None:
     [
         ("class Mine:\n def __init__(self): ...", "Mine(num_scheduler_steps=8)"),
         ("class EngineArgs:\n def __init__(self): ...", "EngineArgs(nobody_ever_had_this=8)"),
+        ("class MyEngineArgs:\n def __init__(self): ...", "MyEngineArgs(num_scheduler_steps=8)"),
         ("def f(x): ...", "f()"),
         ("def gen(): ...", "gen(json_schema='{}')"),
     ],
     ids=[
         "a class of the user's own",
         "an argument no release has",
+        "one named like a known one",
         "a function not indexed",
         "anybody's name",
     ],

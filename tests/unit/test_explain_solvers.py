@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-from packaging.specifiers import SpecifierSet
 
 from compat.explain.api import explain
-from compat.explain.rules.solvers import exclude
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "solvers"
 FOUND = {
@@ -65,25 +63,6 @@ def test_a_traceback_before_it_does_not_hide_it() -> None:
         "ModuleNotFoundError: No module named 'vllm'\n" + (LOGS[-1].read_text(encoding="utf-8"))
     )[0]
     assert first.cause == "package_missing"
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "apart"),
-    [
-        ("==2.7.0", "==2.7.1", True),
-        ("==2.7.0", ">=2.6,<3", False),
-        ("<0.8.0,>=0.7.11", "<1.8.0,>=1.7.0", True),
-        (">1.0", "<2.0", False),
-        (">2.0", "<2.0", True),
-        (">=2.0", "<=2.0", False),
-        ("==2.*", "<2.5", False),
-        ("!=2.0", "==2.0", True),
-        ("", "==1.0", False),
-    ],
-)
-def test_whether_two_requirements_exclude_each_other(first: str, second: str, *, apart: bool) -> None:
-    assert exclude(SpecifierSet(first), SpecifierSet(second)) is apart
-    assert exclude(SpecifierSet(second), SpecifierSet(first)) is apart
 
 
 def test_what_is_not_indexed_and_asked_by_nobody_known_stays_unknown() -> None:

@@ -8,10 +8,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.index.store import ReleaseRow
-from compat.pairs.clashes import Ask, Clash, direct_clashes, disjoint
+from compat.pairs.clashes import Ask, Clash, direct_clashes
 from compat.pairs.needs import needs_of, pinned
 from compat.pairs.overrides import as_mapping, choose, dropped, flipped
 from compat.releases import SGLANG, VLLM
+from compat.specifiers import disjoint
 
 TORCH = canonicalize_name("torch")
 

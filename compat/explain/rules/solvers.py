@@ -13,8 +13,9 @@ from compat.diagnoses import Diagnosis, Fix
 from compat.explain.case import Case
 from compat.explain.failure import Raised
 from compat.explain.rules.requirements import violation
-from compat.explain.solvers import ABSENT, CONFLICT, UNSOLVED
+from compat.explain.solvers import ABSENT, CONFLICT, OTHER_PYTHON, UNSOLVED
 from compat.releases import SGLANG, VLLM
+from compat.specifiers import disjoint
 
 _BOUND = r"[<>=!~]=?=? ?[\w.*+!-]{1,60}"
 _NAME = r"([A-Za-z][\w.-]{0,80}?)(?:\[[^\]]{1,80}\]|\{[^}]{1,200}\})*"
@@ -34,7 +35,6 @@ _PYTHON = re.compile(
 _NO_VERSION = re.compile(rf"there (?:is|are) no versions? of {_NAME}{_SPEC}")
 _NO_WHEEL = re.compile(rf"\b{_NAME}{_SPEC} has no (?:usable wheels|wheels with a matching)")
 _MISSING = re.compile(rf"{ABSENT} {_NAME}{_SPEC}[^(]{{0,200}}(?:\(from ([\w.-]{{1,80}})[^)]{{0,100}}\))?")
-_OTHER_PYTHON = re.compile(r"(\d[\w.+!]{0,60}) Requires-Python ([^;]{1,80})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +70,12 @@ def _conflict(text: str, case: Case) -> Diagnosis | None:
     asked = dict(_asked(text))
     for need in needs:
         other = asked.get(need.name)
-        if other is not None and exclude(need.spec, other):
+        if other is not None and disjoint(need.spec, other):
             exact = Need(who=need.name, at=other, name=need.name, spec=other).version
             told = (str(need), f"{need.name}{other} was asked for")
             return violation(need.name, exact, f"{need.name}{need.spec}", told)
     for first, second in combinations(needs, 2):
-        if first.name == second.name and first.who != second.who and exclude(first.spec, second.spec):
+        if first.name == second.name and first.who != second.who and disjoint(first.spec, second.spec):
             return _clash(first, second)
     return None
 
@@ -140,7 +140,7 @@ def _absent(text: str, case: Case) -> Diagnosis | None:
     if not found:
         return None
     name, spec = canonicalize_name(found[1]), _spec(found[2])
-    other = _OTHER_PYTHON.search(text)
+    other = OTHER_PYTHON.search(text)
     if other:
         at = SpecifierSet(f"=={other[1]}")
         return _python(Need(who=name, at=at, name="python", spec=_spec(other[2])), None)
@@ -239,13 +239,3 @@ def _spec(text: str) -> SpecifierSet:
         return SpecifierSet(text.replace(" and ", ",").strip(" ,."))
     except InvalidSpecifier:
         return SpecifierSet()
-
-
-def exclude(first: SpecifierSet, second: SpecifierSet) -> bool:
-    """Return whether no version is in both: neither a bound of them, nor what comes right after one."""
-    bounds = {each.version.removesuffix(".*") for each in (*first, *second)}
-    tried = [version for bound in bounds for version in (bound, f"{bound}.0.0.1")]
-    return not any(
-        first.contains(version, prereleases=True) and second.contains(version, prereleases=True)
-        for version in tried
-    )
