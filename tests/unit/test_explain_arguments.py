@@ -148,6 +148,12 @@ def test_an_option_of_sglang_is_looked_up_in_its_own_server() -> None:
     assert (found.module, found.symbol) == ("sglang.srt.server_args", "ServerArgs(disable_flashinfer=)")
 
 
+def test_an_option_of_the_other_server_is_unknown() -> None:
+    """The one for images had this option up to 0.5.13; `launch_server.py` never did."""
+    text = unrecognized("launch_server.py", "--mask-strategy-file-path", "x")
+    assert first(text, vllm="0.11.0", sglang="0.5.14").cause == "unknown"
+
+
 def test_an_option_of_another_program_is_unknown() -> None:
     assert first(unrecognized("train.py", "--num-scheduler-steps", "8"), vllm="0.11.0").cause == "unknown"
 

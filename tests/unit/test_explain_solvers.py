@@ -94,3 +94,24 @@ def test_a_range_without_a_wheel_is_told_by_a_release_in_it() -> None:
     )
     (only,) = explain(text)
     assert (only.cause, only.package, only.version) == ("requirement_violated", "vllm", "0.20.0")
+
+
+def test_what_is_only_concluded_was_not_asked_for() -> None:
+    text = (
+        "error: No solution found when resolving dependencies\n"
+        "  cause: Because you require torch==2.6.0 and vllm==0.9.1 depends on torch==2.7.0, we can conclude "
+        "that you require torch==2.7.0.\n"
+    )
+    (only,) = explain(text)
+    assert (only.package, only.version) == ("torch", "2.6.0")
+
+
+def test_the_next_paragraph_is_of_something_else() -> None:
+    text = (
+        "The conflict is caused by:\n"
+        "    The user requested torch==2.6.0\n"
+        "    diffusers-ext 1.0 depends on torch==2.7.0\n"
+        "\nAn older run said: vllm 0.9.1 depends on torch==2.7.0\n"
+    )
+    (only,) = explain(text)
+    assert only.evidence[0] == "diffusers-ext 1.0 requires torch==2.7.0"
