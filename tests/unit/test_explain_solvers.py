@@ -115,3 +115,9 @@ def test_the_next_paragraph_is_of_something_else() -> None:
     )
     (only,) = explain(text)
     assert only.evidence[0] == "diffusers-ext 1.0 requires torch==2.7.0"
+
+
+def test_a_requirement_that_names_no_version_excludes_nothing() -> None:
+    asked = "The conflict is caused by:\n    The user requested torch==2.6.0\n    vllm 0.9.1 depends on torch"
+    assert explain(f"{asked}===foo\n")[0].cause == "unknown"
+    assert explain(f"{asked}==2.7.0\n")[0].cause == "requirement_violated"

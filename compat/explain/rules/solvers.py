@@ -15,7 +15,7 @@ from compat.explain.failure import Raised
 from compat.explain.rules.requirements import violation
 from compat.explain.solvers import ABSENT, CONFLICT, OTHER_PYTHON, UNSOLVED
 from compat.releases import SGLANG, VLLM
-from compat.specifiers import disjoint
+from compat.specifiers import disjoint, named_version
 
 _BOUND = r"[<>=!~]=?=? ?[\w.*+!-]{1,60}"
 _NAME = r"([A-Za-z][\w.-]{0,80}?)(?:\[[^\]]{1,80}\]|\{[^}]{1,200}\})*"
@@ -234,8 +234,11 @@ def _asked(text: str) -> Iterator[tuple[str, SpecifierSet]]:
 
 
 def _spec(text: str) -> SpecifierSet:
-    """Return a specifier, of what pip joins by `and`; any version when it is none."""
+    """Return a specifier, of what pip joins by `and`; any version when it is none, or names none (`===x`)."""
     try:
-        return SpecifierSet(text.replace(" and ", ",").strip(" ,."))
-    except InvalidSpecifier:
+        found = SpecifierSet(text.replace(" and ", ",").strip(" ,."))
+        for each in found:
+            named_version(each)
+    except (InvalidSpecifier, InvalidVersion):
         return SpecifierSet()
+    return found
