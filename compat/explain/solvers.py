@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from compat.explain.clean import LONGEST, clean
 from compat.explain.failure import Failure, Raised
+from compat.releases import allows
 
 CONFLICT = "The conflict is caused by:"
 UNSOLVED = "No solution found when resolving dependencies"
@@ -79,6 +80,6 @@ def _absent(line: str, before: str) -> str:
     fitting = [
         f"{version} Requires-Python {python.strip()}"
         for version, python in every
-        if specifier.contains(version, prereleases=True)
+        if allows(specifier, version)
     ]
     return f"{message}; {_IGNORED}{'; '.join(fitting[-3:])}" if fitting else message

@@ -121,3 +121,8 @@ def test_a_requirement_that_names_no_version_excludes_nothing() -> None:
     asked = "The conflict is caused by:\n    The user requested torch==2.6.0\n    vllm 0.9.1 depends on torch"
     assert explain(f"{asked}===foo\n")[0].cause == "unknown"
     assert explain(f"{asked}==2.7.0\n")[0].cause == "requirement_violated"
+
+
+def test_what_is_no_version_ends_in_no_traceback() -> None:
+    text = "The conflict is caused by:\n    vllm 0Python.22 depends on torch==2.7.0\n"
+    assert explain(text)[0].cause == "unknown"

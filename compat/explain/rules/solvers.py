@@ -142,7 +142,7 @@ def _absent(text: str, case: Case) -> Diagnosis | None:
     name, spec = canonicalize_name(found[1]), _spec(found[2])
     other = OTHER_PYTHON.search(text)
     if other:
-        at = SpecifierSet(f"=={other[1]}")
+        at = _spec(f"=={other[1]}")
         return _python(Need(who=name, at=at, name="python", spec=_spec(other[2])), None)
     found_out = _unknown_release(name, spec, case) or _no_file(name, spec, case)
     who = canonicalize_name(found[3] or "")
@@ -219,7 +219,7 @@ def _needs(text: str) -> Iterator[Need]:
         if name != "Python":
             yield Need(
                 who=canonicalize_name(who),
-                at=SpecifierSet(f"=={version}") if version else _spec(at),
+                at=_spec(f"=={version}" if version else at),
                 name=canonicalize_name(name),
                 spec=_spec(spec),
             )
