@@ -16,6 +16,35 @@ Package = Literal["sglang", "vllm"]
 Settings = Mapping[str, Any]
 """What a configuration class reads: the `quantization_config` of a checkpoint with this one scheme."""
 
+CLAIMED: Mapping[Package, str] = {"sglang": ">=0.4.7,<=0.5.23", "vllm": ">=0.9.0.1,<=0.33.0"}
+"""The releases that the layer was made for, as specifiers: the one place that says so. A newer release is tried
+with what the newest of these needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """A symbol of a package that the layer or its set-up loads, whatever the scheme."""
+
+    package: Package
+    role: str
+    """What it is needed for; one symbol plays each role in a release, or none does."""
+    location: str
+    """Module and name, as `compat.load` takes them."""
+    releases: str = ""
+    """The releases in which it plays the role, as a specifier; all claimed ones when empty."""
+
+    def covers(self, version: str) -> bool:
+        """Return whether it plays its role in a release."""
+        return Version(version) in SpecifierSet(self.releases, prereleases=True)
+
+
+def location(package: Package, version: str, role: str) -> str | None:
+    """Return the symbol that plays a role in a release; None when the release does without one."""
+    for row in NEEDED:
+        if row.package == package and row.role == role and row.covers(version):
+            return row.location
+    return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
@@ -115,6 +144,10 @@ def _symmetric(scheme: Scheme) -> bool:
     return isinstance(scheme, Gptq) and scheme.sym
 
 
+def _symmetric_in_order(scheme: Scheme) -> bool:
+    return isinstance(scheme, Gptq) and scheme.sym and (not scheme.desc_act or scheme.group_size == -1)
+
+
 def _with_zero_point(scheme: Scheme) -> bool:
     return isinstance(scheme, Awq) and scheme.zero_point
 
@@ -140,9 +173,7 @@ def _vllm(releases: str, name: str, config: str | None, *methods: str, **rest: A
 
 
 _SINCE = ">=0.4.7"
-"""The oldest sglang that was read."""
 _VLLM = ">=0.9.0.1"
-"""The oldest vllm that was read."""
 
 _TVM_FFI = "tvm-ffi calls its Marlin kernels, without an operator of torch (jit_kernel/gptq_marlin.py)"
 """Traced all the same, the process ended in a segmentation fault (seen with 0.5.14)."""
@@ -199,9 +230,10 @@ TABLE: tuple[Adapter, ...] = (
         settings=_gptq_settings,
         opaque=_TVM_FFI,
     ),
-    # Steps: on an H100 K = 1040 gave numbers that were not finite, in both packages.
+    # Steps: on an H100 K = 1040 gave numbers that were not finite, in both packages. The kernel is gone from
+    # 0.5.20 on: `GPTQLinearScheme._init_kernel` raises, and asymmetric weights have no other.
     _sglang(
-        _SINCE,
+        f"{_SINCE},<0.5.20",
         "gptq",
         "GPTQConfig",
         "GPTQLinearMethod",
@@ -275,11 +307,20 @@ TABLE: tuple[Adapter, ...] = (
     ),
     # From 0.22 one class stands for both, and it takes symmetric weights alone (`TYPE_MAP`).
     _vllm(
-        ">=0.22",
+        ">=0.22,<0.30",
         "auto_gptq",
         "AutoGPTQConfig",
         "AutoGPTQLinearMethod",
         fits=_symmetric,
+        settings=_gptq_settings,
+    ),
+    # From 0.30 no kernel takes groups out of order (`normalize_and_validate_gptq_desc_act` raises).
+    _vllm(
+        ">=0.30",
+        "auto_gptq",
+        "AutoGPTQConfig",
+        "AutoGPTQLinearMethod",
+        fits=_symmetric_in_order,
         settings=_gptq_settings,
     ),
     # It may fall back to its own plain AWQ method for shapes that Marlin does not do: still the same format.
@@ -303,3 +344,87 @@ TABLE: tuple[Adapter, ...] = (
         settings=_awq_settings,
     ),
 )
+
+NEEDED: tuple[Needed, ...] = (
+    # Before 0.5.3.post2 the layers read module-level defaults, and nothing is to be set up.
+    Needed(
+        package="sglang",
+        role="arguments",
+        location="sglang.srt.server_args:ServerArgs",
+        releases=">=0.5.3.post2",
+    ),
+    Needed(
+        package="sglang",
+        role="current arguments",
+        location="sglang.srt.server_args:get_global_server_args",
+        releases=">=0.5.3.post2,<0.5.15",
+    ),
+    # The former accessor is still there in 0.5.20 and later, and only raises that it is retired.
+    Needed(
+        package="sglang",
+        role="current arguments",
+        location="sglang.srt.runtime_context:get_server_args",
+        releases=">=0.5.15",
+    ),
+    Needed(
+        package="sglang",
+        role="set arguments",
+        location="sglang.srt.server_args:set_global_server_args_for_scheduler",
+        releases=">=0.5.3.post2",
+    ),
+    Needed(
+        package="sglang",
+        role="graph configuration",
+        location="sglang.srt.model_executor.cuda_graph_config:default_cuda_graph_config",
+        releases=">=0.5.14",
+    ),
+    Needed(package="vllm", role="configuration", location="vllm.config:VllmConfig"),
+    Needed(package="vllm", role="model configuration", location="vllm.config:ModelConfig"),
+    Needed(package="vllm", role="current configuration", location="vllm.config:get_current_vllm_config"),
+    Needed(package="vllm", role="set configuration", location="vllm.config:set_current_vllm_config"),
+    *(
+        Needed(package=package, role=role, location=f"{home}:{name}")
+        for package, home in (
+            ("sglang", "sglang.srt.distributed.parallel_state"),
+            ("vllm", "vllm.distributed.parallel_state"),
+        )
+        for role, name in (
+            ("groups are made", "model_parallel_is_initialized"),
+            ("make the world", "init_distributed_environment"),
+            ("rank", "get_tensor_model_parallel_rank"),
+            ("ranks", "get_tensor_model_parallel_world_size"),
+        )
+    ),
+    Needed(
+        package="vllm",
+        role="make groups of a size",
+        location="vllm.distributed.parallel_state:initialize_model_parallel",
+    ),
+    Needed(
+        package="sglang",
+        role="make groups of a size",
+        location="sglang.srt.distributed.parallel_state:initialize_model_parallel",
+        releases="<0.5.21",
+    ),
+    # From 0.5.21 on it takes no size, but makes them as wide as the global arguments say.
+    Needed(
+        package="sglang",
+        role="make groups",
+        location="sglang.srt.distributed.parallel_state:initialize_model_parallel",
+        releases=">=0.5.21",
+    ),
+    *(
+        Needed(package=package, role=f"{parallel} layer", location=f"{home}:{name}")
+        for package, home in (
+            ("sglang", "sglang.srt.layers.linear"),
+            ("vllm", "vllm.model_executor.layers.linear"),
+        )
+        for parallel, name in (
+            ("whole", "ReplicatedLinear"),
+            ("column", "ColumnParallelLinear"),
+            ("row", "RowParallelLinear"),
+        )
+    ),
+)
+"""Everything that is loaded from a package beside the classes of `TABLE`. A test holds both against the shipped
+index, for every release that is claimed."""

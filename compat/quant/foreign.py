@@ -19,13 +19,6 @@ from compat.quant.sharding import Shard
 
 Parallel = Literal["column", "row"]
 
-LAYERS: Mapping[Parallel | None, str] = {
-    None: "ReplicatedLinear",
-    "column": "ColumnParallelLinear",
-    "row": "RowParallelLinear",
-}
-"""The packages' own layers, the same names in both."""
-
 HOLDERS = ("kernel", "fp8_linear", "w8a8_block_fp8_linear")
 """Where a method or its scheme keeps what really computes."""
 
@@ -119,8 +112,22 @@ def own(layer: Any, held: Mapping[str, Tensor]) -> None:
 
 
 def _insist_on_the_same(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    if parameters.keys() != tensors.keys():
+    """Refuse tensors that the layer has no parameter for, unless they say nothing that it needs."""
+    missing = parameters.keys() - tensors.keys()
+    unread = {name for name in tensors.keys() - parameters.keys() if not _says_nothing(name, tensors)}
+    if missing or unread:
         raise ValueError(f"the layer has {sorted(parameters)}, the checkpoint {sorted(tensors)}")
+
+
+def _says_nothing(name: str, tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether a tensor is what a layer without it takes for granted: group indices in order.
+
+    vllm's GPTQ layers have none from 0.30 on, and checkpoints still do.
+    """
+    if name != "g_idx":
+        return False
+    given, groups = tensors[name], tensors["scales"].shape[0]
+    return bool((given == torch.arange(given.numel(), device=given.device) * groups // given.numel()).all())
 
 
 def runner(layer: Any, *, parallel: bool) -> Callable[[Tensor], Tensor]:
@@ -206,8 +213,7 @@ def _config(wanted: Wanted, adapter: Adapter) -> Any:
 
 
 def _layer(wanted: Wanted, config: Any) -> Any:
-    home = "sglang.srt.layers.linear" if wanted.package == "sglang" else "vllm.model_executor.layers.linear"
-    kind = compat.load(f"{home}:{LAYERS[wanted.parallel]}", package=wanted.package)
+    kind = worlds.needed(wanted.package, f"{wanted.parallel or 'whole'} layer")
     return kind(
         wanted.in_features,
         wanted.out_features,

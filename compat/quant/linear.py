@@ -144,6 +144,11 @@ class MixedPrecisionLinear(nn.Module):
         return "reference" if self.inner is None else type(self.inner.quant_method).__name__
 
     @property
+    def home(self) -> str:
+        """The module that defines that class: sglang 0.4.7, for one, runs GPTQ by vllm's."""
+        return "compat.quant.reference" if self.inner is None else type(self.inner.quant_method).__module__
+
+    @property
     def kernel(self) -> str:
         """What computes inside that class, as far as it tells."""
         return "torch.matmul" if self.inner is None else foreign.kernel(self.inner)

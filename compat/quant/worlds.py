@@ -18,7 +18,7 @@ from typing import Any, ParamSpec
 import torch
 
 import compat
-from compat.quant.adapters import Package
+from compat.quant.adapters import Package, location
 
 _Given = ParamSpec("_Given")
 _process = ExitStack()
@@ -67,12 +67,17 @@ def building(package: Package, dtype: torch.dtype, device: torch.device) -> Iter
 
 def place(package: Package) -> tuple[int, int]:
     """Return this process's rank among those that share each layer, and their number."""
-    home = f"{package}.srt.distributed" if package == "sglang" else f"{package}.distributed"
-    rank, size = (
-        compat.load(f"{home}.parallel_state:get_tensor_model_parallel_{what}", package=package)()
-        for what in ("rank", "world_size")
-    )
-    return rank, size
+    return needed(package, "rank")(), needed(package, "ranks")()
+
+
+def needed(package: Package, role: str) -> Any:
+    """Return what plays a role in the installed release; None when that release does without.
+
+    Raises:
+        SymbolUnavailable: it is not there, or only as a stub.
+    """
+    where = location(package, installed(package) or "", role)
+    return None if where is None else compat.load(where, package=package)
 
 
 def once(setup: Callable[_Given, None]) -> Callable[_Given, None]:
@@ -103,65 +108,70 @@ def once(setup: Callable[_Given, None]) -> Callable[_Given, None]:
 def _ready(package: Package, device_type: str) -> None:
     if package == "sglang":
         _sglang_arguments()
-        parallel = "sglang.srt.distributed.parallel_state"
     else:
         _vllm_config()
-        parallel = "vllm.distributed.parallel_state"
-    _groups(parallel, package, device_type)
+    _groups(package, device_type)
 
 
 def _sglang_arguments() -> None:
-    module = "sglang.srt.server_args"
-    get = compat.load(f"{module}:get_global_server_args", package="sglang")
-    with suppress(ValueError):  # what it raises when there are none yet
-        get()
+    current = needed("sglang", "current arguments")
+    if current is None:
         return
-    arguments = compat.load(f"{module}:ServerArgs", package="sglang")
+    with suppress(ValueError):  # what it raises when there are none yet
+        current()
+        return
     # A model path of "dummy" is what sglang itself takes to mean that there is no model to look at.
-    made = arguments(model_path="dummy")
+    made = needed("sglang", "arguments")(model_path="dummy", tp_size=_ranks())
     if getattr(made, "cuda_graph_config", ...) is None:  # not resolved for want of a model; fp8 asks for it
-        home = "sglang.srt.model_executor.cuda_graph_config"
-        made.cuda_graph_config = compat.load(f"{home}:default_cuda_graph_config", package="sglang")()
-    compat.load(f"{module}:set_global_server_args_for_scheduler", package="sglang")(made)
+        made.cuda_graph_config = needed("sglang", "graph configuration")()
+    needed("sglang", "set arguments")(made)
 
 
 @lru_cache(maxsize=1)
 def _vllm_config() -> Any:
     """Return vllm's current configuration; when there is none, one is made and stays for this process."""
-    current = compat.load("vllm.config:get_current_vllm_config", package="vllm")
+    current = needed("vllm", "current configuration")
     with suppress(AssertionError):
         found = current()
         if found.model_config is not None:
             return found
     folder = Path(_process.enter_context(tempfile.TemporaryDirectory(prefix="compat-")))
     (folder / "config.json").write_text(json.dumps(TINY), encoding="utf-8")
-    model = compat.load("vllm.config:ModelConfig", package="vllm")
-    made = compat.load("vllm.config:VllmConfig", package="vllm")(
+    model = needed("vllm", "model configuration")
+    made = needed("vllm", "configuration")(
         model_config=model(model=str(folder), skip_tokenizer_init=True, dtype="bfloat16", enforce_eager=True)
     )
-    enter = compat.load("vllm.config:set_current_vllm_config", package="vllm")
-    _process.enter_context(enter(made))
+    _process.enter_context(needed("vllm", "set configuration")(made))
     return made
 
 
-def _groups(module: str, package: Package, device_type: str) -> None:
+def _ranks() -> int:
+    """Return how many ranks a launcher such as torchrun tells of in the environment; else one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _groups(package: Package, device_type: str) -> None:
     """Make the groups of ranks a launcher such as torchrun tells of in the environment; else of one rank."""
-    if compat.load(f"{module}:model_parallel_is_initialized", package=package)():
+    if needed(package, "groups are made")():
         return
-    size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    size, rank = _ranks(), int(os.environ.get("RANK", "0"))
     if not torch.distributed.is_initialized():  # else they are the program's, which ends them when it likes
         atexit.register(leave)
     where = "env://"
     if "MASTER_ADDR" not in os.environ:
         where = f"file://{_process.enter_context(tempfile.TemporaryDirectory(prefix='compat-'))}/ranks"
-    compat.load(f"{module}:init_distributed_environment", package=package)(
+    needed(package, "make the world")(
         world_size=size,
         rank=rank,
         distributed_init_method=where,
         local_rank=int(os.environ.get("LOCAL_RANK", rank)),
         backend="nccl" if device_type == "cuda" else "gloo",
     )
-    compat.load(f"{module}:initialize_model_parallel", package=package)(tensor_model_parallel_size=size)
+    of_size = needed(package, "make groups of a size")
+    if of_size is None:
+        needed(package, "make groups")()
+    else:
+        of_size(tensor_model_parallel_size=size)
 
 
 def leave() -> None:

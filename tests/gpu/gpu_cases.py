@@ -123,8 +123,9 @@ REFUSALS: tuple[Refusal, ...] = (
         what=_labelled("fp8-channel-static"),
         says=r"size of scales_a is not matched.* raised at sglang/srt/layers/quantization/fp8_utils\.py",
     ),
-    Refusal(
-        back_end="vllm", what=_labelled("block-int8", "gptq4-g128-asym"), says="no class of it reads this"
+    *(
+        Refusal(back_end=back_end, what=lambda case: case.way is None, says="no class of it reads this")
+        for back_end in BACK_ENDS
     ),
     Refusal(
         back_end="vllm",

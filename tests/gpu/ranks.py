@@ -15,13 +15,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from gpu_cases import ideal_bound, uneven
 
 from compat.errors import CompatError, SchemeUnavailable
-from compat.quant import reference
+from compat.quant import reference, worlds
 from compat.quant.foreign import Parallel
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
 from compat.quant.packing import pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
-from quant_llama import MIXED, PARALLEL, Llama, logits, own_map, without_block_int8, write
+from quant_llama import MIXED, PARALLEL, Llama, logits, own_map, that_runs, write
 
 SCHEMES: tuple[Scheme, ...] = (
     Unquantized(),
@@ -85,12 +85,14 @@ def main(back_end: Any) -> list[dict[str, Any]]:
     return found
 
 
-def without_what_vllm_lacks(schemes: Mapping[str, Scheme]) -> dict[str, Scheme]:
-    """Blockwise int8, and reordered inputs that are divided over ranks."""
+def that_runs_divided(back_end: Any) -> dict[str, Scheme]:
+    """Return the schemes of the small Llama; on vllm no reordered inputs are divided over ranks."""
     row = "self_attn.o_proj"
     return {
-        name: Gptq() if isinstance(held, Gptq) and held.desc_act and row in name else held
-        for name, held in without_block_int8(schemes).items()
+        name: Gptq()
+        if back_end == "vllm" and isinstance(held, Gptq) and held.desc_act and row in name
+        else held
+        for name, held in that_runs(MIXED, back_end, str(worlds.installed(back_end))).items()
     }
 
 
@@ -98,7 +100,7 @@ def llama(back_end: Any) -> dict[str, Any]:
     """Return how far the logits of the small Llama are from float64 when two ranks share its layers."""
     rank = int(os.environ["RANK"])
     entry: dict[str, Any] = {"scheme": "llama", "parallel": "both", "rank": rank, "bound": LLAMA_BOUND}
-    schemes = dict(MIXED) if back_end == "sglang" else without_what_vllm_lacks(MIXED)
+    schemes = that_runs_divided(back_end)
     with tempfile.TemporaryDirectory() as made:
         tensors = write(Path(made) / "checkpoint", schemes, own_map(schemes), seed=int(sys.argv[2]))
         tokens = torch.arange(24).reshape(2, 12) * 7 % 384

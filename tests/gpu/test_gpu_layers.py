@@ -18,7 +18,7 @@ from compat.quant.packing import pack
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 
 N, K = 768, 1024
-ROWS = (1, 3, 16, 65, 512, 8192)
+ROWS = (1, 3, 16, 65, 512, 4096, 8192)
 TIMED = (16, 512)
 
 
@@ -136,7 +136,15 @@ def microseconds(layer: MixedPrecisionLinear, x: torch.Tensor) -> float:
 @or_refused
 def test_the_right_kernel_computes_the_right_numbers(case: Case, record: dict[str, Any]) -> None:
     layer, tensors = made_or_refused(case, record)
-    record.update(method=layer.method, kernel=layer.kernel, errors={}, ideal_errors={}, us={}, gpu_kernels={})
+    record.update(
+        method=layer.method,
+        kernel=layer.kernel,
+        home=layer.home,
+        errors={},
+        ideal_errors={},
+        us={},
+        gpu_kernels={},
+    )
     assert layer.method in layer.adapter.methods
     assert ("Unquantized" in layer.method) == (case.scheme.kind == "unquantized")
     for rows in ROWS:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from compat.quant.adapters import Package, candidates
 from compat.quant.packing import pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
@@ -44,7 +45,7 @@ MIXED: Mapping[str, Scheme] = {
     "model.layers.1.mlp.down_proj": BlockInt8(),
     "lm_head": Unquantized(),
 }
-"""Every scheme at least once. On vllm, which has no blockwise int8, `without_block_int8` takes its place."""
+"""Every scheme at least once; `that_runs` replaces what a release has no class for."""
 
 
 class Norm(nn.Module):
@@ -134,8 +135,15 @@ class Llama(nn.Module):
         return self.lm_head(self.model.norm(x))
 
 
-def without_block_int8(schemes: Mapping[str, Scheme]) -> dict[str, Scheme]:
-    return {name: W8A8Int8() if isinstance(held, BlockInt8) else held for name, held in schemes.items()}
+def that_runs(schemes: Mapping[str, Scheme], package: Package, version: str) -> dict[str, Scheme]:
+    """Return the schemes with one that the release runs in place of each that it has no class for."""
+    return {
+        name: held if candidates(package, version, held) else _like(held) for name, held in schemes.items()
+    }
+
+
+def _like(scheme: Scheme) -> Scheme:
+    return dataclasses.replace(scheme, desc_act=False) if isinstance(scheme, Gptq) else W8A8Int8()
 
 
 def own_map(schemes: Mapping[str, Scheme]) -> dict[str, Any]:

@@ -1,10 +1,25 @@
 """The table of adapters against the shipped index: what it names is there in every release it names."""
 
+import ast
+from pathlib import Path
+
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from compat.index.reader import Index
 from compat.index.store import SHIPPED
-from compat.quant.adapters import TABLE, Adapter, Package, candidates, other_releases
+from compat.quant import adapters
+from compat.quant.adapters import (
+    CLAIMED,
+    NEEDED,
+    TABLE,
+    Adapter,
+    Needed,
+    Package,
+    candidates,
+    location,
+    other_releases,
+)
 from compat.quant.schemes import Awq, BlockInt8, Gptq, Scheme, W8A8Int8
 from compat.resolve.lookup import Resolver
 from quant_cases import SCHEMES
@@ -23,39 +38,97 @@ def releases() -> dict[str, list[str]]:
     return {package: list(index.versions(package)) for package in PACKAGES}
 
 
+def claimed(package: Package, releases: dict[str, list[str]]) -> list[str]:
+    within = SpecifierSet(CLAIMED[package], prereleases=True)
+    return [version for version in releases[package] if version in within]
+
+
+THERE = ("defined", "reexported", "conditional")
+
+
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.package}-{row.name}-{row.releases}")
-def test_what_a_row_names_is_in_every_release_of_it(
+def test_what_a_row_names_is_in_every_claimed_release_of_it(
     row: Adapter, resolver: Resolver, releases: dict[str, list[str]]
 ) -> None:
-    covered = [version for version in releases[row.package] if row.covers(version)]
+    covered = [version for version in claimed(row.package, releases) if row.covers(version)]
     assert covered
-    names = [*([row.config] if row.config else []), *row.methods]
-    for version in (covered[0], covered[len(covered) // 2], covered[-1]):
-        for name in names:
+    for name in [*([row.config] if row.config else []), *row.methods]:
+        for version in covered:
             place = resolver.resolve(name, row.package, version).place
             assert place is not None, f"{row.package} {version} has no {name}"
-            assert place.answer.status in ("defined", "reexported", "conditional"), (version, name, place)
+            assert place.answer.status in THERE, (version, name, place)
+
+
+@pytest.mark.parametrize("row", NEEDED, ids=lambda row: f"{row.package}-{row.role}-{row.releases}")
+def test_what_the_set_up_needs_is_in_every_claimed_release_of_it(
+    row: Needed, resolver: Resolver, releases: dict[str, list[str]]
+) -> None:
+    covered = [version for version in claimed(row.package, releases) if row.covers(version)]
+    assert covered
+    for version in covered:
+        place = resolver.resolve(row.location, row.package, version).place
+        assert place is not None, f"{row.package} {version} has no {row.location}"
+        assert place.answer.status in THERE, (version, row.location, place)
+        assert f"{place.module}:{place.name}" == row.location, (version, place)
+
+
+def test_no_two_symbols_play_one_role_in_a_release(releases: dict[str, list[str]]) -> None:
+    for package in PACKAGES:
+        for version in claimed(package, releases):
+            roles = [row.role for row in NEEDED if row.package == package and row.covers(version)]
+            assert sorted(roles) == sorted(set(roles)), version
+
+
+def test_nothing_is_loaded_from_a_package_but_what_the_tables_name() -> None:
+    """What is asked for elsewhere could be gone from a release, and no test would know."""
+    asked = set()
+    for file in Path(adapters.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "compat.load":
+                asked.add((file.name, ast.unparse(node.args[0])))
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("needed"):
+                assert _roles(node.args[1]) <= {row.role for row in NEEDED}, ast.unparse(node)
+    assert asked == {("foreign.py", "adapter.config"), ("worlds.py", "where")}
+
+
+def _roles(argument: ast.expr) -> set[str]:
+    """Return the roles that an argument may stand for: a literal, or the layers' one that is made up."""
+    if isinstance(argument, ast.Constant):
+        return {argument.value}
+    assert ast.unparse(argument) == """f"{wanted.parallel or 'whole'} layer\""""
+    return {f"{kind} layer" for kind in ("whole", "column", "row")}
+
+
+def test_a_release_that_needs_no_arguments_has_no_symbol_for_them() -> None:
+    assert location("sglang", "0.4.7", "current arguments") is None
+    assert (
+        location("sglang", "0.5.14", "current arguments") == "sglang.srt.server_args:get_global_server_args"
+    )
+    assert location("sglang", "0.5.23", "current arguments") == "sglang.srt.runtime_context:get_server_args"
+
+
+def lacking(package: Package, scheme: Scheme, releases: dict[str, list[str]]) -> list[str]:
+    return [version for version in claimed(package, releases) if not candidates(package, version, scheme)]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.label)
-def test_every_release_has_a_way_or_none_does(
+def test_every_release_has_a_way_but_for_what_the_packages_have_dropped(
     package: Package, scheme: Scheme, releases: dict[str, list[str]]
 ) -> None:
-    """Vllm has no class for int8 in blocks at all, and from 0.22 none for asymmetric GPTQ."""
-    without = {
-        version
-        for version in releases[package]
-        if candidates(package, version, Gptq()) and not candidates(package, version, scheme)
-    }
+    """Vllm has no class for int8 in blocks at all, none for asymmetric GPTQ from 0.22 on, none for groups out of
+    order from 0.30 on; sglang none for asymmetric GPTQ from 0.5.20 on."""
+    without = lacking(package, scheme, releases)
+    dropped = None
     if package == "vllm" and isinstance(scheme, BlockInt8):
         assert other_releases(package, scheme) == ()
-    elif package == "vllm" and isinstance(scheme, Gptq) and not scheme.sym:
-        assert "0.21.0" not in without
-        assert "0.22.0" in without
-        assert other_releases(package, scheme) == (">=0.9.0.1,<0.22",)
-    else:
-        assert without == set()
+        dropped = claimed(package, releases)[0]
+    elif isinstance(scheme, Gptq) and not scheme.sym:
+        dropped = "0.22.0" if package == "vllm" else "0.5.20"
+    elif package == "vllm" and isinstance(scheme, Gptq) and scheme.desc_act:
+        dropped = "0.30.0"
+    everything = claimed(package, releases)
+    assert without == ([] if dropped is None else everything[everything.index(dropped) :])
 
 
 def test_the_fastest_way_comes_first() -> None:
