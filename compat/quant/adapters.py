@@ -17,8 +17,8 @@ Settings = Mapping[str, Any]
 """What a configuration class reads: the `quantization_config` of a checkpoint with this one scheme."""
 
 CLAIMED: Mapping[Package, str] = {"sglang": ">=0.4.7,<=0.5.23", "vllm": ">=0.9.0.1,<=0.33.0"}
-"""The releases that the layer was made for, as specifiers: the one place that says so. A newer release is tried
-with what the newest of these needs."""
+"""The releases that the layer was made for, as specifiers: the one place that says so. A newer release is
+tried with what the newest of these needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -426,5 +426,5 @@ NEEDED: tuple[Needed, ...] = (
         )
     ),
 )
-"""Everything that is loaded from a package beside the classes of `TABLE`. A test holds both against the shipped
-index, for every release that is claimed."""
+"""Everything that is loaded from a package beside the classes of `TABLE`. A test holds both against the
+shipped index, for every release that is claimed."""
