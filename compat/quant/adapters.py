@@ -164,6 +164,13 @@ def _block_int8_settings(_scheme: Scheme, _prefix: str) -> Settings:
     }
 
 
+_HOMES: tuple[tuple[Package, str, str], ...] = (
+    ("sglang", "sglang.srt.distributed.parallel_state", "sglang.srt.layers.linear"),
+    ("vllm", "vllm.distributed.parallel_state", "vllm.model_executor.layers.linear"),
+)
+"""Of each package: where its groups of ranks are, and its linear layers."""
+
+
 def _sglang(releases: str, name: str, config: str | None, *methods: str, **rest: Any) -> Adapter:
     return Adapter(package="sglang", releases=releases, name=name, config=config, methods=methods, **rest)
 
@@ -384,10 +391,7 @@ NEEDED: tuple[Needed, ...] = (
     Needed(package="vllm", role="set configuration", location="vllm.config:set_current_vllm_config"),
     *(
         Needed(package=package, role=role, location=f"{home}:{name}")
-        for package, home in (
-            ("sglang", "sglang.srt.distributed.parallel_state"),
-            ("vllm", "vllm.distributed.parallel_state"),
-        )
+        for package, home, _ in _HOMES
         for role, name in (
             ("groups are made", "model_parallel_is_initialized"),
             ("make the world", "init_distributed_environment"),
@@ -415,10 +419,7 @@ NEEDED: tuple[Needed, ...] = (
     ),
     *(
         Needed(package=package, role=f"{parallel} layer", location=f"{home}:{name}")
-        for package, home in (
-            ("sglang", "sglang.srt.layers.linear"),
-            ("vllm", "vllm.model_executor.layers.linear"),
-        )
+        for package, _, home in _HOMES
         for parallel, name in (
             ("whole", "ReplicatedLinear"),
             ("column", "ColumnParallelLinear"),

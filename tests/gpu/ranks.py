@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +86,11 @@ def main(back_end: Any) -> list[dict[str, Any]]:
 
 def that_runs_divided(back_end: Any) -> dict[str, Scheme]:
     """Return the schemes of the small Llama; on vllm no reordered inputs are divided over ranks."""
-    row = "self_attn.o_proj"
-    return {
-        name: Gptq()
-        if back_end == "vllm" and isinstance(held, Gptq) and held.desc_act and row in name
-        else held
-        for name, held in that_runs(MIXED, back_end, str(worlds.installed(back_end))).items()
-    }
+    found = that_runs(MIXED, back_end, str(worlds.installed(back_end)))
+    for name, held in found.items():
+        if back_end == "vllm" and "self_attn.o_proj" in name and isinstance(held, Gptq) and held.desc_act:
+            found[name] = Gptq()
+    return found
 
 
 def llama(back_end: Any) -> dict[str, Any]:

@@ -136,15 +136,8 @@ def microseconds(layer: MixedPrecisionLinear, x: torch.Tensor) -> float:
 @or_refused
 def test_the_right_kernel_computes_the_right_numbers(case: Case, record: dict[str, Any]) -> None:
     layer, tensors = made_or_refused(case, record)
-    record.update(
-        method=layer.method,
-        kernel=layer.kernel,
-        home=layer.home,
-        errors={},
-        ideal_errors={},
-        us={},
-        gpu_kernels={},
-    )
+    record.update(method=layer.method, home=layer.home, kernel=layer.kernel)
+    record.update(errors={}, ideal_errors={}, us={}, gpu_kernels={})
     assert layer.method in layer.adapter.methods
     assert ("Unquantized" in layer.method) == (case.scheme.kind == "unquantized")
     for rows in ROWS:

@@ -94,7 +94,7 @@ def test_nothing_is_loaded_from_a_package_but_what_the_tables_name() -> None:
 def _roles(argument: ast.expr) -> set[str]:
     """Return the roles that an argument may stand for: a literal, or the layers' one that is made up."""
     if isinstance(argument, ast.Constant):
-        return {argument.value}
+        return {str(argument.value)}
     assert ast.unparse(argument) == """f"{wanted.parallel or 'whole'} layer\""""
     return {f"{kind} layer" for kind in ("whole", "column", "row")}
 
@@ -116,8 +116,10 @@ def lacking(package: Package, scheme: Scheme, releases: dict[str, list[str]]) ->
 def test_every_release_has_a_way_but_for_what_the_packages_have_dropped(
     package: Package, scheme: Scheme, releases: dict[str, list[str]]
 ) -> None:
-    """Vllm has no class for int8 in blocks at all, none for asymmetric GPTQ from 0.22 on, none for groups out of
-    order from 0.30 on; sglang none for asymmetric GPTQ from 0.5.20 on."""
+    """Asymmetric GPTQ and groups out of order are gone from both packages or from one.
+
+    Vllm has never had a class for int8 in blocks.
+    """
     without = lacking(package, scheme, releases)
     dropped = None
     if package == "vllm" and isinstance(scheme, BlockInt8):
