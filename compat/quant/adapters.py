@@ -385,6 +385,12 @@ NEEDED: tuple[Needed, ...] = (
         location="sglang.srt.model_executor.cuda_graph_config:default_cuda_graph_config",
         releases=">=0.5.14",
     ),
+    # Before 0.5.9 its linear layers cannot be imported first: the import is circular, and this is the way in.
+    Needed(
+        package="sglang",
+        role="before the layers",
+        location="sglang.srt.layers.quantization.base_config:QuantizationConfig",
+    ),
     Needed(package="vllm", role="configuration", location="vllm.config:VllmConfig"),
     Needed(package="vllm", role="model configuration", location="vllm.config:ModelConfig"),
     Needed(package="vllm", role="current configuration", location="vllm.config:get_current_vllm_config"),

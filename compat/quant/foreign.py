@@ -213,6 +213,7 @@ def _config(wanted: Wanted, adapter: Adapter) -> Any:
 
 
 def _layer(wanted: Wanted, config: Any) -> Any:
+    worlds.needed(wanted.package, "before the layers")
     kind = worlds.needed(wanted.package, f"{wanted.parallel or 'whole'} layer")
     return kind(
         wanted.in_features,
