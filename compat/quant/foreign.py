@@ -63,8 +63,7 @@ def build(wanted: Wanted) -> tuple[Any, Adapter]:
         raise refusal(wanted, version, "unknown", [told])
     try:
         with worlds.building(wanted.package, wanted.dtype, wanted.device):
-            config = _config(wanted, adapter)
-            layer = _layer(wanted, config)
+            layer = made(wanted, adapter)
     except CompatError:
         raise
     except Exception as error:  # a foreign class may raise anything; what it says is the reason
@@ -195,6 +194,11 @@ def _way(wanted: Wanted, version: str) -> Adapter:
     others = other_releases(wanted.package, wanted.scheme)
     known = f"releases {' and '.join(others)} do" if others else "nor does any release that is known"
     raise refusal(wanted, version, "unknown", [f"no class of it reads this format, {known}"])
+
+
+def made(wanted: Wanted, adapter: Adapter) -> Any:
+    """Return the package's layer with empty weights, when the process is set up; it raises what it likes."""
+    return _layer(wanted, _config(wanted, adapter))
 
 
 def _config(wanted: Wanted, adapter: Adapter) -> Any:
