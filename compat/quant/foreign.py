@@ -84,7 +84,7 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
     parameters = dict(layer.named_parameters())
     try:
         with worlds.building(wanted.package, wanted.dtype, wanted.device):
-            _insist_on_the_same(parameters, tensors)
+            insist_on_the_same(parameters, tensors)
             for name, parameter in parameters.items():
                 given = tensors[name]
                 parameter.weight_loader(parameter, given.reshape(1) if given.dim() == 0 else given)
@@ -110,8 +110,12 @@ def own(layer: Any, held: Mapping[str, Tensor]) -> None:
                 now.data = now.data.clone()
 
 
-def _insist_on_the_same(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that the layer has no parameter for, unless they say nothing that it needs."""
+def insist_on_the_same(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Insist that each parameter has its tensor, and each tensor that says something its parameter.
+
+    Raises:
+        ValueError: one has not.
+    """
     missing = parameters.keys() - tensors.keys()
     unread = {name for name in tensors.keys() - parameters.keys() if not _says_nothing(name, tensors)}
     if missing or unread:

@@ -11,7 +11,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from compat.errors import SchemeUnavailable, UsageError
 from compat.quant import opaque, reference
-from compat.quant.foreign import own
+from compat.quant.foreign import insist_on_the_same, own
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.packing import dequantize, pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
@@ -253,3 +253,24 @@ def test_torch_compile_sees_through_a_layer() -> None:
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), layer(x))
     torch.testing.assert_close(compiled(x[None]), layer(x)[None])
+
+
+@pytest.mark.parametrize("scheme", [Gptq(), Gptq(group_size=-1), Gptq(group_size=32, sym=False)])
+def test_groups_in_order_need_not_be_told_to_a_layer_that_takes_them_for_granted(scheme: Gptq) -> None:
+    """As vllm's do from 0.30 on, which have no `g_idx`."""
+    tensors = pack(scheme, torch.randn(64, 256), dtype=torch.float16)
+    parameters = {name: tensor for name, tensor in tensors.items() if name != "g_idx"}
+    insist_on_the_same(parameters, tensors)
+
+
+def test_what_a_layer_cannot_hold_is_not_left_out() -> None:
+    tensors = pack(Gptq(desc_act=True), torch.randn(64, 256), dtype=torch.float16)
+    parameters = {name: tensor for name, tensor in tensors.items() if name != "g_idx"}
+    with pytest.raises(ValueError, match=r"the layer has .*, the checkpoint .*g_idx"):
+        insist_on_the_same(parameters, tensors)
+    tensors["g_idx"] = torch.arange(256, dtype=torch.int32) // 128
+    insist_on_the_same(parameters, tensors)
+    with pytest.raises(ValueError, match="bias"):
+        insist_on_the_same(parameters, {**tensors, "bias": torch.zeros(64)})
+    with pytest.raises(ValueError, match="scales"):
+        insist_on_the_same({**parameters, "other": tensors["scales"]}, tensors)
