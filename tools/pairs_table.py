@@ -1,27 +1,31 @@
-"""`compat pairs table`: the first choice for every release of sglang, as the documents hold it."""
+"""The first choice of vllm for every release of sglang: the table that `docs/pairs.md` holds."""
 
+import sys
 from collections.abc import Sequence
 
 from packaging.version import Version
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
 from compat.errors import NothingSelectedError
 from compat.index.reader import Index
-from compat.pairs.needs import PYTHON
+from compat.model.releases import SGLANG, parse_python, parse_version
 from compat.pairs.ranking import Partner, SameTorch, kernels_of, rank
-from compat.releases import SGLANG, parse_python, parse_version
+from compat.requirements.release_requirements import PYTHON
 
 HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch", "direct clashes")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Return the exit code of `compat pairs table ARGS…`.
+    """Return the exit code of `python tools/pairs_table.py ARGS…`.
 
     Raises:
         NothingSelectedError: no final release is that late.
         UsageError: `--since` or `--python` is no version.
     """
-    parser = cli.Parser("compat pairs table", "The first choice of vllm for every final release of sglang.")
+    parser = console.Parser(
+        "python tools/pairs_table.py", "The first choice of vllm for every final release of sglang."
+    )
     parser.add_argument("--since", default="0.4.7", metavar="VERSION", help="default: %(default)s")
     parser.add_argument("--python", default=PYTHON, metavar="X.Y", help="default: %(default)s")
     parser.add_argument("--format", choices=("markdown", "json"), default="markdown")
@@ -35,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
             {"sglang": str(each.sglang.release.version), "vllm": str(each.vllm.release.version)}
             for each in choices
         ]
-        print(cli.document("pairs table", python=options.python, pairs=pairs))
+        print(console.document("pairs table", python=options.python, pairs=pairs))
     else:
         print(as_markdown(choices))
     return errors.CLEAN
@@ -67,3 +71,7 @@ def _row(choice: Partner) -> tuple[str, ...]:
         torch,
         ", ".join(clash.package for clash in choice.clashes) or "none",
     )
+
+
+if __name__ == "__main__":
+    sys.exit(console.run(main))

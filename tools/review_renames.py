@@ -1,14 +1,17 @@
 """What the index tells of renames, for people to look over: the most confident, and some drawn at random."""
 
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from compat.index import steps
+from compat import errors
+from compat._cli import console
+from compat.index.build.read_back import read_content, replayed
+from compat.index.history import release_diff
 from compat.index.reader import Index
-from compat.index.replay import read_content, replayed
-from compat.index.succession import Succession
-from compat.symbols import location
+from compat.index.records import Succession
+from compat.model.symbols import location
 
 
 class Renamed(NamedTuple):
@@ -18,6 +21,35 @@ class Renamed(NamedTuple):
     version: str
     """The first release with the new name."""
     step: Succession
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code of `python tools/review_renames.py ARGS…`."""
+    parser = console.Parser(
+        "python tools/review_renames.py", "List the most confident renames of the history."
+    )
+    parser.add_argument("--top", type=int, default=40, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--sample",
+        type=int,
+        metavar="SEED",
+        help="instead, draw N vanished definitions of each sort: moved, renamed, no successor known",
+    )
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    arguments = parser.parse_args(argv)
+    if arguments.sample is not None:
+        drawn = sample(Index(), arguments.top, arguments.sample)
+        if arguments.format == "json":
+            print(console.document("index renames", seed=arguments.sample, sample=drawn))
+        else:
+            print("\n".join(f"{sort}: {line}" for sort, lines in drawn.items() for line in lines))
+        return errors.CLEAN
+    found = renames(Index(), arguments.top)
+    if arguments.format == "json":
+        print(console.document("index renames", renames=as_rows(found)))
+    else:
+        print(as_markdown(found) if arguments.format == "markdown" else as_text(found))
+    return errors.CLEAN
 
 
 def renames(index: Index, top: int) -> tuple[Renamed, ...]:
@@ -54,10 +86,10 @@ def sample(index: Index, size: int, seed: int) -> dict[str, tuple[str, ...]]:
 
 
 def _vanished(index: Index, package: str) -> Iterator[tuple[int, str, str]]:
-    before: steps.Modules = {}
+    before: release_diff.Modules = {}
     for position, modules in enumerate(replayed(read_content(index, package))):
         after = {module.name: module.names for module in modules}
-        for module, names in steps.vanished(before, after).items():
+        for module, names in release_diff.vanished(before, after).items():
             yield from ((position - 1, module, name) for name in names)
         before = after
 
@@ -115,3 +147,7 @@ def _was(each: Renamed) -> str:
 
 def _is(each: Renamed) -> str:
     return location(each.step.to_module, each.step.to_name)
+
+
+if __name__ == "__main__":
+    sys.exit(console.run(main))

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from compat._cli.progress import Progress
 from compat.errors import OutOfTimeError
-from compat.progress import Progress
 
 LOOK_EVERY = 0.2
 """Seconds."""

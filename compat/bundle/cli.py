@@ -1,21 +1,21 @@
-"""`python -m compat.bundle`: pack a locked pair's environment for a runner without network."""
+"""`compat bundle`: pack a locked pair's environment for a runner without network."""
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
+from compat._cli.progress import on_terminal
 from compat.errors import UsageError
-from compat.progress import on_terminal
 
 if TYPE_CHECKING:
     from compat.bundle.build import Options
     from compat.bundle.manifest import Manifest
-    from compat.locks import Lock
-    from compat.releases import Pair
+    from compat.locks.lockfile import Lock
+    from compat.model.releases import Pair
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 SMALLEST_PART = 1000
@@ -33,15 +33,15 @@ def main(argv: Sequence[str]) -> int:
     manifest = build(pair, lock, _options(arguments, pair), on_terminal)
     _tell(manifest)
     if arguments.format == "json":
-        print(cli.document(**manifest.document()))
+        print(console.document(**manifest.document()))
     else:
         print(_text(manifest, arguments.output))
     return errors.FINDINGS if any(one.found is None for one in manifest.unmet) else errors.CLEAN
 
 
 def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
-    from compat.locks import read_current
-    from compat.matrix.spec import read_matrix
+    from compat.locks.lockfile import read_current
+    from compat.matrix.config import read_matrix
 
     pairs = read_matrix(arguments.matrix).select([arguments.pair])
     if len(pairs) > 1:
@@ -52,9 +52,9 @@ def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
 def _options(arguments: argparse.Namespace, pair: "Pair") -> "Options":
     from compat.bundle.build import Options
     from compat.bundle.provided import read_provided
-    from compat.bundle.trimlist import TrimList, read_trim_list
-    from compat.releases import parse_python
-    from compat.wheels.tags import PLATFORM
+    from compat.bundle.trim_rules import TrimList, read_trim_list
+    from compat.model.releases import parse_python
+    from compat.wheels.platform_tags import PLATFORM
 
     return Options(
         output=arguments.output.resolve(),
@@ -74,9 +74,9 @@ def _tell(manifest: "Manifest") -> None:
     """Write to stderr what a person should know of the bundle."""
     trusted = [one.name for one in manifest.left if one.provided is None]
     if trusted:
-        cli.say(f"left to the runner in whatever version it has: {_some(trusted)}")
+        console.say(f"left to the runner in whatever version it has: {_some(trusted)}")
     for one in manifest.differing:
-        cli.say(f"{one.name}: the runner has {one.provided}, the lock {one.locked}; carried")
+        console.say(f"{one.name}: the runner has {one.provided}, the lock {one.locked}; carried")
     contested: dict[tuple[str, ...], list[str]] = {}
     for path, names in manifest.contested.items():
         contested.setdefault(tuple(names), []).append(path)
@@ -84,17 +84,17 @@ def _tell(manifest: "Manifest") -> None:
         more = f" and {len(paths) - 1} more" if paths[1:] else ""
         taken = "those" if paths[1:] else "that"
         verb = "are" if paths[1:] else "is"
-        cli.say(
+        console.say(
             f"{paths[0]}{more} {verb} brought by {', '.join(owners)}, each in another form; "
             f"{taken} of {owners[0]} {verb} taken"
         )
     for unmet in manifest.unmet:
         has = "nobody has it" if unmet.found is None else f"the runner has {unmet.found}"
-        cli.say(f"{unmet.package} asks for {unmet.requirement}; {has}")
+        console.say(f"{unmet.package} asks for {unmet.requirement}; {has}")
 
 
 def _text(manifest: "Manifest", output: Path) -> str:
-    from compat.matrix.environment import size
+    from compat.matrix.plan import size
 
     packed = manifest.packed
     dropped = size(sum(one.bytes for one in manifest.dropped))
@@ -134,7 +134,7 @@ def _arch(text: str) -> int:
 
 
 def _platform(text: str) -> str:
-    from compat.wheels.tags import GLIBC
+    from compat.wheels.platform_tags import GLIBC
 
     found = re.fullmatch(r"x86_64-manylinux_2_(\d+)", text)
     if found is None or int(found[1]) > GLIBC:
@@ -151,8 +151,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
+def _parser() -> console.Parser:
+    parser = console.Parser(
         "compat bundle",
         "Pack a locked pair's environment, in parts with digests, for a runner without network.",
     )
@@ -182,7 +182,3 @@ def _parser() -> cli.Parser:
     add("--matrix", type=Path, default=Path("matrix.toml"), metavar="FILE", help="default: matrix.toml")
     add("--format", choices=("text", "json"), default="text")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

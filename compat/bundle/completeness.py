@@ -10,7 +10,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from compat.bundle.provided import Package, find
-from compat.releases import marker_variables
+from compat.model.releases import marker_variables
 
 LAST = 99
 """The release of the runner's Python that is assumed: the last."""

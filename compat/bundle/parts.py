@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from compat.progress import Progress
+from compat._cli.progress import Progress
 
 BLOCK = 32 << 20
 """Bytes in a block: several dictionaries of level 6 (8 MiB), so that little is lost between blocks."""

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from compat._cli.progress import Progress
 from compat.errors import UsageError
-from compat.locks import Lock, parse_requirements
-from compat.progress import Progress
-from compat.wheels.registry import Registry
-from compat.wheels.tags import fitting_wheels
+from compat.locks.lockfile import Lock, parse_requirements
+from compat.wheels.package_index import Registry
+from compat.wheels.platform_tags import fitting_wheels
 
 THREADS = 8
 """Project pages read at once: the time goes into waiting."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from compat._cli.progress import Progress
 from compat.errors import IntegrityError, PreparationError, UsageError
-from compat.matrix import uv
-from compat.progress import Progress
+from compat.uv import client
 
 OWN = re.compile(r"(^|/)__pycache__/|^\.lock$|^\.gitignore$")
 """What uv or Python puts there for itself."""
@@ -95,13 +95,13 @@ def _run_uv(lines: Iterable[str], target: Path, python: str, platform: str, prog
     asked, log = Path(f"{target}.txt"), Path(f"{target}.log")
     asked.write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = [
-        *(str(uv.find_uv()), "pip", "install", "--target", str(target), "--requirements", str(asked)),
+        *(str(client.find_uv()), "pip", "install", "--target", str(target), "--requirements", str(asked)),
         *("--python-version", python, "--python-platform", platform),
         *("--no-deps", "--require-hashes", "--only-binary", ":all:", "--color", "never"),
     ]
     try:
         with log.open("a+b", buffering=0) as output:
-            uv.run(command, output, progress, until=time.monotonic() + LONGEST_INSTALLATION)
+            client.run(command, output, progress, until=time.monotonic() + LONGEST_INSTALLATION)
     except PreparationError as error:
         _explain(log.read_text(encoding="utf-8", errors="replace"), python, platform)
         raise error from None

@@ -7,17 +7,18 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from compat import errors
-from compat.diagnoses import Diagnosis, Fix
-from compat.doctor import gpu, kernels, leftovers, requirements
-from compat.doctor.child import Asker
-from compat.doctor.examined import Examined, examine
+from compat._cli.progress import Progress
+from compat._cli.text import listed
+from compat.doctor import duplicates, gpu_driver, unmet_requirements
+from compat.doctor.environment import Examined, examine
 from compat.doctor.imports import Looked, look, world_of
-from compat.doctor.native import Native, native
-from compat.doctor.requirements import Violation
-from compat.doctor.roots import Root, is_optional, roots
-from compat.doctor.wording import listed
-from compat.progress import Progress
-from compat.releases import allows
+from compat.doctor.native import gpu_code
+from compat.doctor.native.linkage import Native, native
+from compat.doctor.root_causes import Root, is_optional, roots
+from compat.doctor.survey_runner import Asker
+from compat.doctor.unmet_requirements import Violation
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +66,15 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
             f"{orders.python}: neither sglang nor vllm is installed there; give --python another Python"
         )
     compiled = native(examined, asker)
-    unmet = requirements.violations(examined)
-    findings = [*leftovers.leftovers(examined), *_python(examined), *gpu.gpu(examined, wanted=orders.gpu)]
-    runs = kernels.kernels(examined)
+    unmet = unmet_requirements.violations(examined)
+    findings = [
+        *duplicates.leftovers(examined),
+        *_python(examined),
+        *gpu_driver.gpu(examined, wanted=orders.gpu),
+    ]
+    runs = gpu_code.kernels(examined)
     findings += [*compiled.findings, *runs.findings]
-    notes = [*compiled.notes, *runs.notes, *leftovers.hidden_versions(examined)]
+    notes = [*compiled.notes, *runs.notes, *duplicates.hidden_versions(examined)]
     looked: Looked | None = None
     found: tuple[Root, ...] = ()
     if orders.imports:
@@ -79,7 +84,7 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
             notes.append(f"nothing was imported: {error}")
         else:
             found = roots(examined, looked, unmet)
-            asked = requirements.asked(examined)
+            asked = unmet_requirements.asked(examined)
             findings += [root.finding() for root in found if not is_optional(root, asked)]
             notes += [_optional(root) for root in found if is_optional(root, asked)]
             notes += _remarks(looked)
@@ -129,7 +134,7 @@ def _weighed(
     for violation in unmet:
         if violation.name in told or (violation.name == "torch" and compiled.mismatched):
             continue
-        if requirements.matters(violation, examined):
+        if unmet_requirements.matters(violation, examined):
             yield violation, None
         elif violation.name == "torch" and violation.installed and compiled.checked:
             yield violation, "all symbols of torch that compiled code needs are there"

@@ -1,4 +1,4 @@
-"""`python -m compat.doctor`: whether an environment is sound, and what to do when it is not."""
+"""`compat doctor`: whether an environment is sound, and what to do when it is not."""
 
 import argparse
 import shutil
@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
 from compat.errors import UsageError
 
 
@@ -16,9 +17,9 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     if not arguments.timeout > 0:
         raise UsageError(f"--timeout: {arguments.timeout:g} is not more than 0; give seconds")
-    from compat.doctor import render
-    from compat.doctor.checkup import Orders, check
-    from compat.progress import on_terminal
+    from compat._cli.progress import on_terminal
+    from compat.doctor import output
+    from compat.doctor.checks import Orders, check
 
     orders = Orders(
         python=_python(arguments.python),
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
         on_terminal("importing", None) as progress,
     ):
         checkup = check(orders, Path(scratch), progress)
-    print(render.as_json(checkup) if arguments.format == "json" else render.as_text(checkup))
+    print(output.as_json(checkup) if arguments.format == "json" else output.as_text(checkup))
     return errors.FINDINGS if checkup.findings else errors.CLEAN
 
 
@@ -53,8 +54,8 @@ def _python(text: str | None) -> Path:
     return Path(found).absolute()
 
 
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
+def _parser() -> console.Parser:
+    parser = console.Parser(
         "compat doctor",
         "Tell whether an environment with sglang or vllm is sound: releases, requirements, compiled code, "
         "GPU, and the import of every quantization symbol in child processes.",
@@ -78,7 +79,3 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

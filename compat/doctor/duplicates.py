@@ -5,10 +5,10 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.doctor.examined import Examined
-from compat.doctor.requirements import closure
-from compat.releases import IMPORT_NAMES, KERNELS
+from compat.doctor.environment import Examined
+from compat.doctor.unmet_requirements import closure
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import IMPORT_NAMES, KERNELS
 
 MISSING_FILES = 3
 """Names of missing files that are told."""

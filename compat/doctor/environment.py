@@ -9,10 +9,10 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from compat.doctor.child import Asker
+from compat.doctor.survey_runner import Asker
 from compat.errors import PreparationError
-from compat.installed import Environment, metadata_folders, read_environment
-from compat.releases import IMPORT_NAMES, KERNELS, PACKAGES
+from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES
+from compat.requirements.installed import Environment, metadata_folders, read_environment
 
 TOPS = (*dict.fromkeys(IMPORT_NAMES.values()), "torch")
 """Top-level names of which it is told where they would be imported from."""

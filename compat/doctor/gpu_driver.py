@@ -5,8 +5,8 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.doctor.examined import Examined
+from compat.doctor.environment import Examined
+from compat.model.diagnosis import Diagnosis, Fix
 
 _BUILT_FOR = re.compile(r"^cuda(?:: [^=]+)? = '([\d.]+)'", re.MULTILINE)
 """What torch/version.py says of the CUDA that it was built for."""

@@ -1,9 +1,9 @@
 """The forms of an examination: text for people, JSON for programs."""
 
-from compat import cli
-from compat.doctor.checkup import Checkup
-from compat.doctor.gpu import built_for, describe
-from compat.explain import render
+from compat._cli import console
+from compat.doctor.checks import Checkup
+from compat.doctor.gpu_driver import built_for, describe
+from compat.explain import output
 
 
 def as_text(checkup: Checkup) -> str:
@@ -26,7 +26,7 @@ def as_text(checkup: Checkup) -> str:
     lines.append(f"findings  {count or 'none'}")
     text = "\n".join(lines)
     if checkup.findings:
-        text += f"\n\n{render.as_text(checkup.findings)}"
+        text += f"\n\n{output.as_text(checkup.findings)}"
     if checkup.notes:
         text += "\n\n" + "\n".join(f"note: {note}" for note in checkup.notes)
     return text
@@ -45,7 +45,7 @@ def as_json(checkup: Checkup) -> str:
             "stubs": sorted(f"{stub.module}:{stub.name}" for stub in looked.stubs),
             "symbols": looked.symbols,
         }
-    return cli.document(
+    return console.document(
         "doctor",
         python=examined.markers["python_full_version"],
         releases=examined.releases,

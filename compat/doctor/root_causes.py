@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
 
-from compat.access.causes import of_absence
-from compat.diagnoses import Cause, Diagnosis, Fix
-from compat.doctor.examined import Examined
+from compat._cli.text import listed
+from compat.doctor.environment import Examined
 from compat.doctor.imports import Looked, Stub
-from compat.doctor.requirements import Violation
-from compat.doctor.wording import listed
-from compat.explain.api import explain
-from compat.matrix.facts import ModuleFact
-from compat.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
+from compat.doctor.unmet_requirements import Violation
+from compat.explain.engine import explain
+from compat.model.diagnosis import Cause, Diagnosis, Fix
+from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
+from compat.probe.records import ModuleFact
+from compat.runtime.diagnoses import of_absence
 
 WHOLE: frozenset[Cause] = frozenset(
     {"package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated"}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compat._util.subprocesses import how_ended, kill_group
 from compat.errors import PreparationError
-from compat.matrix.process import how_ended, kill_group
-from compat.matrix.watch import child_variables
+from compat.probe.runner import child_variables
 
 SURVEY = Path(__file__).with_name("survey.py")
 LONGEST = 300

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.doctor.examined import Examined
-from compat.releases import KERNELS, SGLANG, allows
+from compat.doctor.environment import Examined
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import KERNELS, SGLANG, allows
 
 RUNTIME_EXTRAS = {SGLANG: ("srt",)}
 """Extras without which a package has no run time: sglang's, up to 0.5.3; later ones have no such extra."""

@@ -1,4 +1,4 @@
-"""`python -m compat.explain`: the cause of a failed import, and its fix, from a traceback or a whole log."""
+"""`compat explain`: the cause of a failed import, and its fix, from a traceback or a whole log."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
 from compat.errors import UsageError
 
 CHUNK = 1 << 20
@@ -16,9 +17,9 @@ CHUNK = 1 << 20
 def main(argv: Sequence[str]) -> int:
     """Run `compat explain` and return its exit code: 0 when the cause is known, 1 when it is not."""
     arguments = _parser().parse_args(argv)
-    from compat.explain import render
-    from compat.explain.api import explain
-    from compat.installed import read_environment
+    from compat.explain import output
+    from compat.explain.engine import explain
+    from compat.requirements.installed import read_environment
 
     with ExitStack() as stack:
         stream = _opened(arguments.file, stack)
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
             vllm=arguments.vllm,
             environment=read_environment(),
         )
-    print(render.as_json(found) if arguments.format == "json" else render.as_text(found))
+    print(output.as_json(found) if arguments.format == "json" else output.as_text(found))
     return errors.FINDINGS if all(each.cause == "unknown" for each in found) else errors.CLEAN
 
 
@@ -42,7 +43,7 @@ def _opened(name: str, stack: ExitStack) -> BinaryIO:
         if sys.stdin is None:
             raise UsageError("standard input is closed; give a log file")
         if sys.stdin.isatty():
-            cli.say("reading the log from the terminal; end it with Ctrl-D")
+            console.say("reading the log from the terminal; end it with Ctrl-D")
         return sys.stdin.buffer
     try:
         return stack.enter_context(Path(name).open("rb"))
@@ -61,8 +62,8 @@ def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
 
 
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
+def _parser() -> console.Parser:
+    parser = console.Parser(
         "compat explain",
         "Tell why an import of sglang or vllm failed, from a traceback or a whole log. Releases that are not "
         "given are taken from the log when it names them, else from what is installed here.",
@@ -74,7 +75,3 @@ def _parser() -> cli.Parser:
     parser.add_argument("--vllm", metavar="VERSION", help="likewise")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

@@ -6,16 +6,16 @@ from functools import cached_property
 
 from packaging.version import InvalidVersion, Version
 
-from compat.explain.failure import Frame
-from compat.explain.history import History
-from compat.explain.places import below_site, distribution_of, indexed_module, top_of
-from compat.explain.stream import Report
-from compat.index.alone import companions
+from compat.explain.log.model import Frame
+from compat.explain.log.reader import Report
+from compat.explain.lookup.module_paths import below_site, distribution_of, indexed_module, top_of
+from compat.explain.lookup.symbol_history import History
+from compat.index.query.name_resolution import Environment as Facts
+from compat.index.query.name_resolution import World
+from compat.index.query.single_release import companions
 from compat.index.reader import Index
-from compat.index.world import Environment as Facts
-from compat.index.world import World
-from compat.installed import Environment
-from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
+from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
+from compat.requirements.installed import Environment
 
 MOST_MODULES = 200
 """Modules of tracebacks by which a release is looked for."""

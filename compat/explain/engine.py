@@ -4,66 +4,66 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from compat.diagnoses import Diagnosis, Fix
 from compat.errors import UsageError
-from compat.explain.case import Case, foreign
-from compat.explain.failure import Failure, Raised
-from compat.explain.history import History
-from compat.explain.locate import locate
-from compat.explain.messages import imported
+from compat.explain.context import Case, foreign
+from compat.explain.log.import_messages import imported
+from compat.explain.log.model import Failure, Raised
+from compat.explain.log.reader import Report, read
+from compat.explain.lookup.missing_symbol import locate
+from compat.explain.lookup.symbol_history import History
 from compat.explain.rules import (
-    arguments,
-    askers,
-    binaries,
-    complaints,
-    guarded,
-    names,
-    packages,
-    requirements,
-    solvers,
-    surroundings,
-    unbuilt,
+    call_arguments,
+    environment,
+    guarded_imports,
+    missing_extensions,
+    missing_names,
+    missing_packages,
+    native_code,
+    resolver_conflicts,
+    third_party_names,
+    version_checks,
+    violated_requirements,
 )
-from compat.explain.stream import Report, read
 from compat.index.reader import Index
-from compat.installed import Environment
-from compat.releases import SGLANG, VLLM, parse_version
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM, parse_version
+from compat.requirements.installed import Environment
 
 Rule = Callable[[Raised, Case], Diagnosis | None]
 
 RULES: tuple[Rule, ...] = (
-    surroundings.shadowed,
-    unbuilt.unbuilt,
-    surroundings.circular,
-    complaints.said,
-    solvers.unsolvable,
-    packages.told,
-    complaints.numpy,
-    names.missing_in_kernels,
-    names.missing_name,
-    names.unloaded,
-    arguments.call,
-    arguments.option,
-    binaries.undefined_symbol,
-    binaries.missing_library,
-    binaries.device_code,
-    unbuilt.missing_operator,
-    guarded.conditional,
-    guarded.undefined,
-    guarded.placeholder,
-    guarded.by_name,
-    guarded.lying_advice,
-    packages.quantization_method,
-    surroundings.no_gpu,
-    requirements.importer,
-    packages.package_missing,
-    requirements.python,
-    requirements.third_party,
-    askers.asked_by_a_release,
-    packages.advised,
+    environment.shadowed,
+    missing_extensions.unbuilt,
+    environment.circular,
+    version_checks.said,
+    resolver_conflicts.unsolvable,
+    missing_packages.told,
+    version_checks.numpy,
+    missing_names.missing_in_kernels,
+    missing_names.missing_name,
+    missing_names.unloaded,
+    call_arguments.call,
+    call_arguments.option,
+    native_code.undefined_symbol,
+    native_code.missing_library,
+    native_code.device_code,
+    missing_extensions.missing_operator,
+    guarded_imports.conditional,
+    guarded_imports.undefined,
+    guarded_imports.placeholder,
+    guarded_imports.by_name,
+    guarded_imports.lying_advice,
+    missing_packages.quantization_method,
+    environment.no_gpu,
+    violated_requirements.importer,
+    missing_packages.package_missing,
+    violated_requirements.python,
+    violated_requirements.third_party,
+    third_party_names.asked_by_a_release,
+    missing_packages.advised,
 )
 """In the order in which they are asked: the first that knows the cause ends the search."""
-LAST: tuple[Rule, ...] = (names.broken_off, surroundings.left_behind, names.misspelt)
+LAST: tuple[Rule, ...] = (missing_names.broken_off, environment.left_behind, missing_names.misspelt)
 """Asked when no line of the log tells anything to the others."""
 MOST = 60
 """Failures of one log that are looked into."""
@@ -86,7 +86,8 @@ def explain(
         text: the log, or its bytes in pieces of any size.
         sglang: the release in use, when it is known.
         vllm: likewise.
-        environment: what is installed where the log comes from; see `compat.installed.read_environment`.
+        environment: what is installed where the log comes from; see
+            `compat.requirements.installed.read_environment`.
 
     Raises:
         UsageError: a version that is none.

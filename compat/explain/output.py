@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from compat import cli
-from compat.diagnoses import Diagnosis
-from compat.symbols import location
+from compat._cli import console
+from compat.model.diagnosis import Diagnosis
+from compat.model.symbols import location
 
 
 def as_text(diagnoses: Sequence[Diagnosis]) -> str:
@@ -14,7 +14,7 @@ def as_text(diagnoses: Sequence[Diagnosis]) -> str:
 
 def as_json(diagnoses: Sequence[Diagnosis]) -> str:
     """Return the JSON document of the contract."""
-    return cli.document("explain", diagnoses=[each.as_document() for each in diagnoses])
+    return console.document("explain", diagnoses=[each.as_document() for each in diagnoses])
 
 
 def _text(diagnosis: Diagnosis) -> str:
@@ -24,4 +24,4 @@ def _text(diagnosis: Diagnosis) -> str:
     lines = [head, *(f"  - {line}" for line in diagnosis.evidence), f"  fix: {diagnosis.fix.text}"]
     ready = (diagnosis.fix.statement or "").splitlines()
     ready += [diagnosis.fix.command] if diagnosis.fix.command else []
-    return "\n".join(map(cli.printable, [*lines, *(f"      {line}" for line in ready)]))
+    return "\n".join(map(console.printable, [*lines, *(f"      {line}" for line in ready)]))

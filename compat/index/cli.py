@@ -1,18 +1,18 @@
-"""`python -m compat.index`: build the shipped index, and say what it holds."""
+"""`compat index`: build the shipped index, and say what it holds."""
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from compat import cli, errors
-from compat.progress import on_terminal
+from compat import errors
+from compat._cli import console
+from compat._cli.progress import on_terminal
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat index` and return its exit code."""
-    parser = cli.Parser("compat index", "Build the index of releases, or say what it holds.")
+    parser = console.Parser("compat index", "Build the index of releases, or say what it holds.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     build = commands.add_parser(
         "build",
@@ -45,32 +45,18 @@ def main(argv: Sequence[str]) -> int:
         "info", help="list the releases", prog="compat index info", description="List the indexed releases."
     )
     info.add_argument("--format", choices=("text", "json"), default="text")
-    renames = commands.add_parser(
-        "renames",
-        help="list moves and renames",
-        prog="compat index renames",
-        description="List the most confident renames of the history.",
-    )
-    renames.add_argument("--top", type=int, default=40, metavar="N", help="how many (default: %(default)s)")
-    renames.add_argument(
-        "--sample",
-        type=int,
-        metavar="SEED",
-        help="instead, draw N vanished definitions of each sort: moved, renamed, no successor known",
-    )
-    renames.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     arguments = parser.parse_args(argv)
-    run = {"build": _build, "update": _update, "check": _check, "info": _info, "renames": _renames}
-    with cli.no_cycle_search():  # it would take a fifth of a build
+    run = {"build": _build, "update": _update, "check": _check, "info": _info}
+    with console.no_cycle_search():  # it would take a fifth of a build
         return run[arguments.command](arguments)
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    from compat.index.store import SHIPPED
+    from compat.index.writer import SHIPPED
 
     try:
-        from compat.index.build import build_index
-        from compat.resolve.answers import finish
+        from compat.index.build.build import build_index
+        from compat.index.build.precompute_answers import finish
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     target = arguments.output or SHIPPED
@@ -78,24 +64,24 @@ def _build(arguments: argparse.Namespace) -> int:
     with on_terminal("reading releases", None) as progress:
         report = build_index(target, progress, finish=finish)
     size, seconds = target.stat().st_size, time.monotonic() - begun
-    cli.say(f"{target.name}: {report.releases} releases, {report.files} files, {size / 1e6:.1f} MB")
-    cli.say(f"took {seconds:.0f} s")
-    cli.say(f"fetched {report.fetched / 1e6:.1f} MB of wheels of {report.wheels / 1e6:.0f} MB")
+    console.say(f"{target.name}: {report.releases} releases, {report.files} files, {size / 1e6:.1f} MB")
+    console.say(f"took {seconds:.0f} s")
+    console.say(f"fetched {report.fetched / 1e6:.1f} MB of wheels of {report.wheels / 1e6:.0f} MB")
     return errors.CLEAN
 
 
 def _update(arguments: argparse.Namespace) -> int:
-    from compat.index.store import SHIPPED
+    from compat.index.writer import SHIPPED
 
     try:
-        from compat.index.update import update_index
-        from compat.resolve.answers import finish
+        from compat.index.build.precompute_answers import finish
+        from compat.index.build.update import update_index
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     with on_terminal("reading new releases", None) as progress:
         added, report = update_index(SHIPPED, arguments.output or SHIPPED, progress, finish=finish)
     print("\n".join(map(str, added)) if added else "nothing new")
-    cli.say(f"{len(added)} new releases; fetched {report.fetched / 1e6:.1f} MB")
+    console.say(f"{len(added)} new releases; fetched {report.fetched / 1e6:.1f} MB")
     return errors.CLEAN
 
 
@@ -105,8 +91,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from compat.index.reader import Index
 
     try:
-        from compat.index.check import check_releases, draw
-        from compat.wheels.registry import Registry
+        from compat.index.build.verify import check_releases, draw
+        from compat.wheels.package_index import Registry
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     if arguments.sample < 1:
@@ -114,7 +100,7 @@ def _check(arguments: argparse.Namespace) -> int:
     seed = secrets.randbelow(10**6) if arguments.seed is None else arguments.seed
     index = Index()
     drawn = draw(index, arguments.sample, seed)
-    cli.say(f"seed {seed}: {', '.join(map(str, drawn))}")
+    console.say(f"seed {seed}: {', '.join(map(str, drawn))}")
     with Registry() as registry, on_terminal("checking releases", len(drawn)) as progress:
         differences = list(check_releases(index, drawn, registry, progress))
     if arguments.format == "json":
@@ -122,7 +108,7 @@ def _check(arguments: argparse.Namespace) -> int:
             {"release": str(each.release), "where": each.where, "shipped": each.shipped, "read": each.read}
             for each in differences
         ]
-        print(cli.document("index check", seed=seed, releases=list(map(str, drawn)), differences=told))
+        print(console.document("index check", seed=seed, releases=list(map(str, drawn)), differences=told))
     else:
         print("\n".join([*map(str, differences), f"{len(drawn)} releases, {len(differences)} differences"]))
     return errors.FINDINGS if differences else errors.CLEAN
@@ -134,39 +120,16 @@ def _missing(error: ModuleNotFoundError) -> errors.MissingToolError:
     )
 
 
-def _renames(arguments: argparse.Namespace) -> int:
-    from compat.index import review
-    from compat.index.reader import Index
-
-    if arguments.sample is not None:
-        drawn = review.sample(Index(), arguments.top, arguments.sample)
-        if arguments.format == "json":
-            print(cli.document("index renames", seed=arguments.sample, sample=drawn))
-        else:
-            print("\n".join(f"{sort}: {line}" for sort, lines in drawn.items() for line in lines))
-        return errors.CLEAN
-    found = review.renames(Index(), arguments.top)
-    if arguments.format == "json":
-        print(cli.document("index renames", renames=review.as_rows(found)))
-    else:
-        print(review.as_markdown(found) if arguments.format == "markdown" else review.as_text(found))
-    return errors.CLEAN
-
-
 def _info(arguments: argparse.Namespace) -> int:
     from compat.index.reader import Index
-    from compat.index.store import data_digest
+    from compat.index.writer import data_digest
 
     index = Index()
     if arguments.format == "json":
         packages = {package: index.versions(package) for package in index.packages}
-        print(cli.document("index info", digest=data_digest(), packages=packages))
+        print(console.document("index info", digest=data_digest(), packages=packages))
         return errors.CLEAN
     for package in index.packages:
         versions = index.versions(package)
         print(f"{package:14} {len(versions):3} releases  {', '.join(versions)}")
     return errors.CLEAN
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

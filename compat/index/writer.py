@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from compat.errors import DiskError
-from compat.index import file
-from compat.index.file import packed
-from compat.index.rows import Row
-from compat.index.succession import Succession
-from compat.symbols import KINDS, STATUSES, split_location
+from compat.index import format as file_format
+from compat.index.format import packed
+from compat.index.records import Row, Succession
+from compat.model.symbols import KINDS, STATUSES, split_location
 
-SHIPPED = Path(file.SHIPPED)
+SHIPPED = Path(file_format.SHIPPED)
 """The index that comes with this package."""
 
-SCHEMA_VERSION = file.SCHEMA_VERSION
+SCHEMA_VERSION = file_format.SCHEMA_VERSION
 _APPLICATION_ID = 0x73766370  # "svcp", shown by `file`
 
 _TABLES = """
@@ -148,7 +147,7 @@ def write_index(
     Raises:
         DiskError: the disk of `target` is full or refuses.
     """
-    from compat.files import replacing
+    from compat._util.atomic_write import replacing
 
     ordered = sorted(contents, key=lambda content: content.package)
     with _disk_errors(target), replacing(target) as part:

@@ -17,9 +17,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from compat import files
+from compat._util import atomic_write
 from compat.errors import UsageError
-from compat.releases import Pair
+from compat.model.releases import Pair
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -177,8 +177,8 @@ def write_lock(pair: Pair, packages: Mapping[NormalizedName, LockedPackage], fol
         "installed_bytes": sum(package.installed_bytes for package in packages.values()),
     }
     # Interrupted between the two, they do not fit each other, and `read_lock` says so.
-    files.write_text(text_path, _requirements(pair, packages))
-    files.write_text(json_path, json.dumps(document, indent=1, sort_keys=True) + "\n")
+    atomic_write.write_text(text_path, _requirements(pair, packages))
+    atomic_write.write_text(json_path, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 def _read(pair_id: str, text_path: Path, json_path: Path) -> Lock:

@@ -1,4 +1,4 @@
-"""`python -m compat.matrix list|plan|run|report|gate`."""
+"""`compat matrix list|plan|run|report|gate`."""
 
 import argparse
 import re
@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from compat import cli, errors
-from compat.cells import Cell, Level
+from compat import errors
+from compat._cli import console
 from compat.errors import UsageError
-from compat.matrix import gate, report, run
+from compat.matrix import scheduler
 from compat.matrix.cell import LIMIT
-from compat.matrix.environment import Plan
-from compat.matrix.given import Given, open_given
-from compat.matrix.sources import Shipped
-from compat.matrix.spec import Matrix, read_matrix
-from compat.releases import Pair
+from compat.matrix.config import Matrix, read_matrix
+from compat.matrix.install.existing import Given, open_given
+from compat.matrix.judge.inputs import Shipped
+from compat.matrix.outcome import Cell, Level
+from compat.matrix.plan import Plan
+from compat.matrix.report import files, gate
+from compat.model.releases import Pair
 
 NODE_ENVS = Path(tempfile.gettempdir()) / "compat-matrix"
 """Where the nodes of a cluster make their environments, unless told otherwise."""
@@ -39,10 +41,10 @@ def main(argv: Sequence[str]) -> int:
 def _list(arguments: argparse.Namespace, matrix: Matrix, _reports: Path) -> int:
     pairs, levels = matrix.select(arguments.pairs or ["*"]), _levels(arguments.level)
     if arguments.format == "json":
-        print(cli.document("matrix list", pairs=[_pair_document(pair) for pair in pairs]))
+        print(console.document("matrix list", pairs=[_pair_document(pair) for pair in pairs]))
     elif arguments.format == "github":
         cells = [(pair, Cell(pair_id=pair.id, level=level)) for pair in pairs for level in levels]
-        print(report.as_github([_job_document(pair, cell) for pair, cell in cells]))
+        print(files.as_github([_job_document(pair, cell) for pair, cell in cells]))
     else:
         width = max(map(len, matrix.ids))
         for pair in pairs:
@@ -52,10 +54,12 @@ def _list(arguments: argparse.Namespace, matrix: Matrix, _reports: Path) -> int:
 
 def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     pairs = matrix.select(arguments.ids or ["*"])
-    jobs = run.plan_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), _options(arguments, reports))
+    jobs = scheduler.plan_pairs(
+        pairs, Shipped(arguments.matrix.parent / "locks"), _options(arguments, reports)
+    )
     plans = [job.plan for job in jobs]
     if arguments.format == "json":
-        print(cli.document("matrix plan", pairs=[_plan_document(plan) for plan in plans]))
+        print(console.document("matrix plan", pairs=[_plan_document(plan) for plan in plans]))
     else:
         print("\n".join(plan.line() for plan in plans))
     return errors.CLEAN
@@ -70,19 +74,19 @@ def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     )
     options = replace(_options(arguments, reports), given=_given(arguments, pairs), beside=beside)
     if arguments.engine == "ray":
-        from compat.matrix import ray_engine
+        from compat.matrix import ray_scheduler
 
         root = arguments.matrix.parent.resolve()
         there = Shipped(Path("locks"))  # a task runs in the project that was sent
-        engine = ray_engine.Engine(address=arguments.address, root=root, sources=there)
+        engine = ray_scheduler.Engine(address=arguments.address, root=root, sources=there)
         options = replace(options, envs=arguments.envs or NODE_ENVS)
-        outcomes = ray_engine.run_on_ray(pairs, Shipped(root / "locks"), options, engine)
+        outcomes = ray_scheduler.run_on_ray(pairs, Shipped(root / "locks"), options, engine)
     elif arguments.address:
         raise UsageError("--address is for --engine ray")
     else:
-        outcomes = run.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
-    print(report.as_json(outcomes) if arguments.format == "json" else report.as_text(outcomes))
-    return run.exit_code(outcomes)
+        outcomes = scheduler.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
+    print(files.as_json(outcomes) if arguments.format == "json" else files.as_text(outcomes))
+    return scheduler.exit_code(outcomes)
 
 
 def _given(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> Given | None:
@@ -109,10 +113,10 @@ def _given(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> Given | None
 
 
 def _report(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
-    outcomes = report.read_outcomes(reports, _cells(matrix))
-    report.write_reports(outcomes, reports)
-    print(report.as_json(outcomes) if arguments.format == "json" else report.as_text(outcomes))
-    cli.say(f"written to {reports}: {', '.join(report.NAMES)}")
+    outcomes = files.read_outcomes(reports, _cells(matrix))
+    files.write_reports(outcomes, reports)
+    print(files.as_json(outcomes) if arguments.format == "json" else files.as_text(outcomes))
+    console.say(f"written to {reports}: {', '.join(files.NAMES)}")
     return errors.CLEAN
 
 
@@ -121,12 +125,12 @@ def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     sources = Shipped(arguments.matrix.parent / "locks")
     result = gate.read_gate(pairs, Level(arguments.require), reports, sources)
     if arguments.format == "junit":
-        print(report.as_junit(result.required))
+        print(files.as_junit(result.required))
     elif arguments.format == "markdown":
-        print(report.as_gate(result.required, open_=result.open))
+        print(files.as_gate(result.required, open_=result.open))
     elif arguments.format == "json":
         cells = [outcome.document() for outcome in result.required]
-        print(cli.document("matrix gate", open=result.open, required=cells))
+        print(console.document("matrix gate", open=result.open, required=cells))
     else:
         for outcome in result.failures:
             print(f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}")
@@ -136,12 +140,12 @@ def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     return errors.CLEAN if result.open else errors.FINDINGS
 
 
-def _options(arguments: argparse.Namespace, reports: Path) -> run.Options:
+def _options(arguments: argparse.Namespace, reports: Path) -> scheduler.Options:
     root = arguments.matrix.parent.resolve()
-    return run.Options(
+    return scheduler.Options(
         reports=reports,
         envs=(arguments.envs or root / ".matrix").resolve(),
-        timeout=getattr(arguments, "timeout", run.TIMEOUT),
+        timeout=getattr(arguments, "timeout", scheduler.TIMEOUT),
         limit=getattr(arguments, "limit", LIMIT),
         levels=_levels(arguments.level),
         max_disk=getattr(arguments, "max_disk", None),
@@ -207,13 +211,13 @@ def _bytes(text: str) -> int:
     return int(float(found[1]) * 10 ** (3 * " kMGT".index(found[2] or " ")))
 
 
-def _parser() -> cli.Parser:
-    parser = cli.Parser("compat matrix", "Install pairs for real and compare the index with them.")
+def _parser() -> console.Parser:
+    parser = console.Parser("compat matrix", "Install pairs for real and compare the index with them.")
     commands = parser.add_subparsers(title="commands", metavar="NAME", required=True)
 
     def command(
         name: str, call: object, help_text: str, formats: tuple[str, ...] = ("text", "json")
-    ) -> cli.Parser:
+    ) -> console.Parser:
         added = commands.add_parser(name, help=help_text, description=help_text)
         added.prog = f"{parser.prog} {name}"
         added.set_defaults(call=call)
@@ -242,11 +246,11 @@ def _parser() -> cli.Parser:
     return parser
 
 
-def _add_pairs(parser: cli.Parser) -> None:
+def _add_pairs(parser: console.Parser) -> None:
     parser.add_argument("--pairs", nargs="+", metavar="ID", help="ids or globs (default: all)")
 
 
-def _add_cells(parser: cli.Parser, *, nargs: str) -> None:
+def _add_cells(parser: console.Parser, *, nargs: str) -> None:
     """Add what chooses cells that are to be run, and where."""
     add = parser.add_argument
     add("ids", nargs=nargs, metavar="ID", help="a pair's id, or a glob")
@@ -255,12 +259,12 @@ def _add_cells(parser: cli.Parser, *, nargs: str) -> None:
     add("--rerun", action="store_true", help="run cells again that are finished")
 
 
-def _add_run(parser: cli.Parser) -> None:
+def _add_run(parser: console.Parser) -> None:
     """Add what tells how cells are run."""
     add = parser.add_argument
     add("--keep", action="store_true", help="leave the environments; a later run uses them")
     add(
-        "--timeout", type=_seconds, default=run.TIMEOUT, metavar="S",
+        "--timeout", type=_seconds, default=scheduler.TIMEOUT, metavar="S",
         help="seconds without progress after which a module hangs (default: %(default)g)",
     )  # fmt: skip
     add(
@@ -290,12 +294,8 @@ def _add_run(parser: cli.Parser) -> None:
     )  # fmt: skip
 
 
-def _add_level(parser: cli.Parser) -> None:
+def _add_level(parser: console.Parser) -> None:
     parser.add_argument(
         "--level", choices=[*(level.value for level in Level), "all"], default=Level.IMPORT.value,
         help="how deep: the imports, or the tests on the GPU (default: %(default)s)",
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

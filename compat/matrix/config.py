@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import NothingSelectedError, UsageError
-from compat.releases import KnownFailure, Pair, parse_python, parse_version
+from compat.model.releases import KnownFailure, Pair, parse_python, parse_version
 
 if sys.version_info >= (3, 11):
     import tomllib

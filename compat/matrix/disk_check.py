@@ -7,10 +7,11 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from compat.locks import Lock
-from compat.matrix import environment, uv
-from compat.matrix.budget import Budget, Promised
+from compat.locks.lockfile import Lock
+from compat.matrix import plan
 from compat.matrix.cell import Job
+from compat.matrix.install.disk_budget import Budget, Promised
+from compat.uv import client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +31,12 @@ class Room:
         Raises:
             DiskError: it does not.
         """
-        environment.check_room(promised.all, shutil.disk_usage(job.envs).free, job.envs, job.pair.id)
+        plan.check_room(promised.all, shutil.disk_usage(job.envs).free, job.envs, job.pair.id)
         if job.uv is None:
             return
-        cache = existing(uv.cache_folder(job.uv))
+        cache = existing(client.cache_folder(job.uv))
         if job.plan.cache_bytes:
-            environment.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
+            plan.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
         if self.limit is not None:
             budget = Budget(limit=self.limit, cache=cache, envs=job.envs, uv=job.uv)
             needed = promised.all + job.plan.cache_bytes

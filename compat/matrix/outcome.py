@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from compat import files
+from compat._util import atomic_write
 
 SCHEMA = 1
 OUTCOME = "outcome.json"
@@ -167,7 +167,7 @@ class Outcome:
 
     def write(self, path: Path) -> None:
         """Write the outcome to `path` in one step."""
-        files.write_text(path, json.dumps(self.document(), indent=2, sort_keys=True) + "\n")
+        atomic_write.write_text(path, json.dumps(self.document(), indent=2, sort_keys=True) + "\n")
 
 
 _UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import compat
-from compat import files
-from compat.cells import Cell, Level, Outcome, State, outcome_path, read_outcome
-from compat.cli import say
+from compat._cli.console import say
+from compat._util import atomic_write
 from compat.errors import CompatError, MissingToolError, UsageError
-from compat.matrix import run
-from compat.matrix.gate import differences
-from compat.matrix.sources import Sources, digests
-from compat.releases import Pair
+from compat.matrix import scheduler
+from compat.matrix.judge.inputs import Sources, digests
+from compat.matrix.outcome import Cell, Level, Outcome, State, outcome_path, read_outcome
+from compat.matrix.report.gate import differences
+from compat.model.releases import Pair
 
 RETRIES = 3
 """How often a cell is begun anew after its node was lost."""
@@ -51,7 +51,7 @@ class Written:
 
 
 def run_on_ray(
-    pairs: Sequence[Pair], sources: Sources, options: run.Options, engine: Engine
+    pairs: Sequence[Pair], sources: Sources, options: scheduler.Options, engine: Engine
 ) -> tuple[Outcome, ...]:
     """Return one outcome for each cell; each is written as soon as it is known.
 
@@ -95,7 +95,7 @@ def run_on_ray(
 
 
 def _arrivals(
-    ray: Any, waiting: dict[Any, tuple[Cell, Pair]], sources: Sources, options: run.Options
+    ray: Any, waiting: dict[Any, tuple[Cell, Pair]], sources: Sources, options: scheduler.Options
 ) -> Iterator[Outcome]:
     """Yield the outcomes in the order in which they arrive."""
     while waiting:
@@ -112,8 +112,8 @@ def _arrivals(
             outcome = _lost(cell, pair, options, State.BLOCKED, reason)
         else:
             path = outcome_path(cell, options.reports)
-            files.write_bytes(path.with_name("log.txt"), written.log)
-            files.write_bytes(path, written.outcome)
+            atomic_write.write_bytes(path.with_name("log.txt"), written.log)
+            atomic_write.write_bytes(path, written.outcome)
             outcome = _of_this_code(read_outcome(path, cell), pair, sources, written.node)
             outcome.write(path)
             say(f"{cell.id} ran on node {written.node}, by the code in {written.code}")
@@ -130,12 +130,12 @@ def _of_this_code(outcome: Outcome, pair: Pair, sources: Sources, node: str) -> 
     return replace(outcome, state=State.FAILED, reason=reason)
 
 
-def _cell(pair: Pair, sources: Sources, options: run.Options) -> Written:
+def _cell(pair: Pair, sources: Sources, options: scheduler.Options) -> Written:
     """Run one cell on the node where this is called."""
     node = str(_ray().get_runtime_context().get_node_id())[:12]
     with tempfile.TemporaryDirectory(prefix="compat-cell-") as folder:
         here = replace(options, reports=Path(folder), envs=options.envs / node)
-        (outcome,) = run.run_pairs([pair], sources, here)
+        (outcome,) = scheduler.run_pairs([pair], sources, here)
         path = outcome_path(outcome.cell, here.reports)
         log = path.with_name("log.txt")
         return Written(
@@ -146,7 +146,7 @@ def _cell(pair: Pair, sources: Sources, options: run.Options) -> Written:
         )
 
 
-def _earlier(pair: Pair, level: Level, sources: Sources, options: run.Options) -> Outcome | None:
+def _earlier(pair: Pair, level: Level, sources: Sources, options: scheduler.Options) -> Outcome | None:
     """Return the outcome of an earlier run that still holds."""
     now = digests(pair, sources.lock(pair), sources, level)
     cell = Cell(pair_id=pair.id, level=level)
@@ -159,7 +159,7 @@ def _earlier(pair: Pair, level: Level, sources: Sources, options: run.Options) -
     return earlier
 
 
-def _lost(cell: Cell, pair: Pair, options: run.Options, state: State, reason: str) -> Outcome:
+def _lost(cell: Cell, pair: Pair, options: scheduler.Options, state: State, reason: str) -> Outcome:
     outcome = Outcome(cell=cell, state=state, reason=reason, pair=pair.describe())
     outcome.write(outcome_path(cell, options.reports))
     return outcome

@@ -8,18 +8,45 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compat.cells import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
-from compat.cli import disk_message, say
+from compat._cli.console import disk_message, say
+from compat._cli.progress import Lines
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
-from compat.matrix import budget, environment, uv, workspace
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
-from compat.matrix.environment import Plan
-from compat.matrix.estimate import Estimate
-from compat.matrix.given import Given
-from compat.matrix.room import Room, existing
-from compat.matrix.sources import Sources, digests
-from compat.progress import Lines
-from compat.releases import Pair
+from compat.matrix.disk_check import Room, existing
+from compat.matrix.install import disk_budget, workspace
+from compat.matrix.install.existing import Given
+from compat.matrix.judge.inputs import Sources, digests
+from compat.matrix.outcome import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
+from compat.matrix.plan import Plan, cache_query, duration, nothing_to_download, venv_command
+from compat.model.releases import Pair
+from compat.uv import client
+
+
+class Estimate:
+    """Plans in order; each finished cell corrects what is thought of the others."""
+
+    def __init__(self, planned: Sequence[float]) -> None:
+        """Begin with the planned seconds of each cell that is to be run."""
+        self._planned = list(planned)
+        self._spent: list[float] = []
+
+    def done(self, seconds: float) -> None:
+        """Tell how long the current cell has really taken."""
+        self._spent.append(seconds)
+
+    @property
+    def seconds(self) -> float:
+        """The time that is left: what is planned, by the ratio of real to planned so far."""
+        place = len(self._spent)
+        planned = sum(self._planned[:place])
+        ratio = sum(self._spent) / planned if planned else 1.0
+        return ratio * sum(self._planned[place:])
+
+    def line(self) -> str:
+        """Return the place among several cells and the time left: ` (2 of 5, about 6 min 10 s left)`."""
+        count, place = len(self._planned), len(self._spent) + 1
+        return f" ({place} of {count}, about {duration(self.seconds)} left)" if count > 1 else ""
+
 
 TIMEOUT = 300.0
 """Seconds; a first import from a cold disk takes 40, and some modules compile."""
@@ -92,8 +119,8 @@ def _will_run(job: Job) -> bool:
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
     """Yield what running each pair would take; nothing is downloaded and nothing is installed."""
     workspace.make_root(options.envs)
-    tool = None if options.given else uv.find_uv()
-    linked = tool is None or _share_a_disk(options.envs, uv.cache_folder(tool))
+    tool = None if options.given else client.find_uv()
+    linked = tool is None or _share_a_disk(options.envs, client.cache_folder(tool))
     for pair, level in ((pair, level) for pair in pairs for level in options.levels):
         lock = sources.lock(pair)
         now = digests(pair, lock, sources, level)
@@ -185,7 +212,7 @@ def _outcome(job: Job, room: Room, clock: Estimate) -> Outcome:
     if reason := why_not_here(job):
         say(f"{name}: {State.NOT_RUN.value}: {reason}")
         return not_begun(job, reason, State.NOT_RUN)
-    with budget.promised(job.envs, job.pair.id, job.plan.disk_bytes) as promised:
+    with disk_budget.promised(job.envs, job.pair.id, job.plan.disk_bytes) as promised:
         try:
             room.check(job, promised)
         except DiskError as error:
@@ -202,10 +229,10 @@ def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
     """Ask uv, in an empty environment, whether it would have to download anything."""
     with tempfile.TemporaryDirectory(dir=envs, prefix=f".{pair.id}-") as folder:
         empty = Path(folder, "env")
-        code, _ = uv.ask([*environment.venv_command(tool, pair.python, empty), "--offline"])
+        code, _ = client.ask([*venv_command(tool, pair.python, empty), "--offline"])
         if code:
             return False
-        return environment.nothing_to_download(*uv.ask(environment.cache_query(tool, empty, requirements)))
+        return nothing_to_download(*client.ask(cache_query(tool, empty, requirements)))
 
 
 def _share_a_disk(envs: Path, cache: Path) -> bool:

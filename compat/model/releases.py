@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from compat.errors import UsageError
-from compat.packages import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM
+from compat.model.package_names import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM
 
 if TYPE_CHECKING:  # loading these takes longer than most answers
     from collections.abc import Sequence

@@ -1,19 +1,19 @@
-"""`python -m compat.pairs`: which releases go together, what clashes, and the locks."""
+"""`compat pairs`: which releases go together, what clashes, and the locks."""
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
 from compat.errors import UsageError
 from compat.index.reader import Index
-from compat.pairs import documents, render
-from compat.pairs.needs import PYTHON, Needs, needs_of
+from compat.model.releases import SGLANG, VLLM, newest, parse_python, parse_version
+from compat.pairs import json_output, text_output
 from compat.pairs.ranking import rank, users_of
-from compat.releases import SGLANG, VLLM, newest, parse_python, parse_version
+from compat.requirements.release_requirements import PYTHON, Needs, needs_of
 
 SHOWN = 10
 """Partners in the text output, unless all are asked for."""
@@ -26,13 +26,9 @@ def main(argv: Sequence[str]) -> int:
         UsageError: the arguments cannot be understood, or name a release that the index does not have.
     """
     if argv and argv[0] == "lock":
-        from compat.pairs import lock
+        from compat.pairs import lock_cli
 
-        return lock.main(argv[1:])
-    if argv and argv[0] == "table":
-        from compat.pairs import table
-
-        return table.main(argv[1:])
+        return lock_cli.main(argv[1:])
     options = _parser().parse_args(argv)
     parse_python(options.python, "--python")
     _refuse_idle(options)
@@ -74,17 +70,17 @@ def _for(options: argparse.Namespace) -> int:
     if package not in (SGLANG, VLLM):
         users = users_of(index, package, parse_version(version, "--for"), options.python)
         if options.format == "json":
-            print(documents.of_users(package, version, users, options.python))
+            print(json_output.of_users(package, version, users, options.python))
         else:
-            print(render.users(package, version, users))
+            print(text_output.users(package, version, users))
         return errors.CLEAN if users else errors.FINDINGS
     if version == "latest":
         version = index.versions(package)[newest(index.versions(package))]
     mine, partners = rank(index, package, version, options.python)
     if options.format == "json":
-        print(documents.of_ranking(mine, partners, options.python))
+        print(json_output.of_ranking(mine, partners, options.python))
     else:
-        print(render.ranking(mine, partners, None if options.all else SHOWN))
+        print(text_output.ranking(mine, partners, None if options.all else SHOWN))
     return errors.CLEAN if any(not partner.problem for partner in partners) else errors.FINDINGS
 
 
@@ -100,28 +96,28 @@ def _pair(options: argparse.Namespace) -> int:
 
         clashes = direct_clashes(sglang, vllm)
         if options.format == "json":
-            print(documents.of_clashes(sglang, vllm, clashes, options.python))
+            print(json_output.of_clashes(sglang, vllm, clashes, options.python))
         else:
-            print(render.clashes(sglang, vllm, clashes))
+            print(text_output.clashes(sglang, vllm, clashes))
         return errors.CLEAN if not clashes else errors.FINDINGS
-    from compat.matrix.uv import find_uv
+    from compat._cli.progress import Lines
     from compat.pairs.solve import solve
-    from compat.progress import Lines
+    from compat.uv.client import find_uv
 
-    cli.say(f"resolving {sglang} + {vllm}, Python {options.python}")
+    console.say(f"resolving {sglang} + {vllm}, Python {options.python}")
     uv = str(find_uv())
     solution = solve(sglang, vllm, options.python, uv, Lines())
-    record: list[documents.Attempt] = []
+    record: list[json_output.Attempt] = []
     if options.probe and not solution.blocked:
-        from compat.pairs.probing import probe
+        from compat.pairs.probe_overrides import probe
 
         solution, record = probe(solution, uv, options.envs, Lines())
     if options.format == "json":
-        print(documents.of_solution(solution, record))
+        print(json_output.of_solution(solution, record))
     elif options.format == "toml":
-        print(render.as_toml(solution))
+        print(text_output.as_toml(solution))
     else:
-        print(render.solution(solution, record))
+        print(text_output.solution(solution, record))
     failed = solution.blocked or (record and not record[-1].imported)
     return errors.FINDINGS if failed else errors.CLEAN
 
@@ -145,12 +141,11 @@ def _release(text: str, where: str) -> tuple[NormalizedName, str]:
     return canonicalize_name(name.strip()), version
 
 
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
+def _parser() -> console.Parser:
+    parser = console.Parser(
         "compat pairs",
         "Which sglang goes with which vllm: ranked (--for), or what clashes between two and the overrides "
-        "under which they install. `compat pairs lock ID…` writes the locks of the matrix, "
-        "`compat pairs table` the first choice for every sglang.",
+        "under which they install. `compat pairs lock ID…` writes the locks of the matrix.",
     )
     parser.add_argument("releases", nargs="*", metavar="RELEASE", help="SGLANG VLLM: two versions")
     parser.add_argument(
@@ -165,7 +160,3 @@ def _parser() -> cli.Parser:
     parser.add_argument("--envs", metavar="DIR", help="where --probe installs (default: a temporary folder)")
     parser.add_argument("--format", choices=("text", "json", "toml"), default="text")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(cli.run(main))

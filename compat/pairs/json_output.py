@@ -6,13 +6,13 @@ from typing import Any
 
 from packaging.utils import NormalizedName
 
-from compat import cli
+from compat._cli import console
+from compat.model.releases import SGLANG
 from compat.pairs.clashes import Clash
-from compat.pairs.needs import Needs
 from compat.pairs.overrides import Override, choose
 from compat.pairs.ranking import Partner, kernels_of
-from compat.pairs.solution import Solution
-from compat.releases import SGLANG
+from compat.pairs.solve import Solution
+from compat.requirements.release_requirements import Needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Attempt:
 
 def of_ranking(mine: Needs, partners: Sequence[Partner], python: str) -> str:
     """Return the whole ranking."""
-    return cli.document(
+    return console.document(
         "pairs for",
         release=_release(mine),
         python=python,
@@ -59,13 +59,13 @@ def of_ranking(mine: Needs, partners: Sequence[Partner], python: str) -> str:
 def of_users(package: NormalizedName, version: str, users: Sequence[Needs], python: str) -> str:
     """Return which releases ask for a distribution in a version."""
     releases = [{**_release(user), "asks": str(user.wants[package])} for user in users]
-    return cli.document("pairs for", package=package, version=version, python=python, releases=releases)
+    return console.document("pairs for", package=package, version=version, python=python, releases=releases)
 
 
 def of_clashes(sglang: Needs, vllm: Needs, clashes: Sequence[Clash], python: str) -> str:
     """Return the direct clashes of two releases."""
     overrides = [_override(choose(clash)) for clash in clashes]
-    return cli.document(
+    return console.document(
         "pairs",
         sglang=_release(sglang),
         vllm=_release(vllm),
@@ -78,7 +78,7 @@ def of_clashes(sglang: Needs, vllm: Needs, clashes: Sequence[Clash], python: str
 
 def of_solution(solution: Solution, record: Sequence[Attempt]) -> str:
     """Return how two releases install together."""
-    return cli.document(
+    return console.document(
         "pairs",
         sglang=_release(solution.sglang),
         vllm=_release(solution.vllm),

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
+from compat._cli.progress import on_terminal
 from compat.errors import UsageError
-from compat.locks import Inputs, lock_paths, read_lock, write_lock
-from compat.progress import on_terminal
-from compat.releases import Pair
+from compat.locks.lockfile import Inputs, lock_paths, read_lock, write_lock
+from compat.model.releases import Pair
 
 if TYPE_CHECKING:
-    from compat.locking import WheelReader
+    from compat.uv.compile import WheelReader
 
 FOLDER = "locks"
 """Where locks are kept, beside `matrix.toml`."""
@@ -21,21 +22,21 @@ def main(argv: Sequence[str]) -> int:
     """Return the exit code of `compat pairs lock ARGS…`."""
     options = _parser().parse_args(argv)
 
-    from compat.matrix.spec import read_matrix
+    from compat.matrix.config import read_matrix
 
     pairs = read_matrix(options.matrix).select(options.ids)
     folder = options.matrix.parent / FOLDER
     results = _check(pairs, folder) if options.check else _lock(pairs, folder)
     if options.format == "json":
-        print(cli.document("pairs lock", results=results))
+        print(console.document("pairs lock", results=results))
     else:
         for result in results:
             print(_line(result))
     return errors.FINDINGS if any(result["problems"] for result in results) else errors.CLEAN
 
 
-def _parser() -> cli.Parser:
-    lock = cli.Parser(
+def _parser() -> console.Parser:
+    lock = console.Parser(
         "compat pairs lock",
         "Resolve pairs of the matrix; write the exact versions and hashes of their environments.",
     )
@@ -64,9 +65,9 @@ def _problems(pair: Pair, folder: Path) -> list[str]:
 
 
 def _lock(pairs: Sequence[Pair], folder: Path) -> list[dict[str, Any]]:
-    from compat.locking import WheelReader
-    from compat.matrix.uv import find_uv
-    from compat.wheels.registry import Registry
+    from compat.uv.client import find_uv
+    from compat.uv.compile import WheelReader
+    from compat.wheels.package_index import Registry
 
     uv = str(find_uv())
     with Registry() as registry:
@@ -75,13 +76,13 @@ def _lock(pairs: Sequence[Pair], folder: Path) -> list[dict[str, Any]]:
 
 
 def _lock_one(pair: Pair, folder: Path, uv: str, reader: "WheelReader") -> dict[str, Any]:
-    from compat.locking import compile_requirements
+    from compat.uv.compile import compile_requirements
 
     for release in pair.releases:
         reader.registry.wheel(
             release.package, release.version
         )  # an unknown version is told with its neighbours
-    cli.say(f"resolving {pair.id}: {pair.describe()}, Python {pair.python}")
+    console.say(f"resolving {pair.id}: {pair.describe()}, Python {pair.python}")
     pinned = compile_requirements(pair, uv)
     with on_terminal(f"reading the wheels of {pair.id}", len(pinned)) as progress:
         packages = reader.read(pinned, pair.python, progress)

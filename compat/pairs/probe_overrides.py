@@ -11,25 +11,24 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.cells import Disagreement, Outcome
-from compat.explain.api import explain
-from compat.explain.rules.binaries import DRIVER_LIBRARIES
-from compat.locking import WheelReader, compile_requirements
-from compat.locks import Lock, read_lock, write_lock
+from compat._cli.progress import Progress
+from compat.explain.engine import explain
+from compat.explain.rules.native_code import DRIVER_LIBRARIES
+from compat.locks.lockfile import Lock, read_lock, write_lock
 from compat.matrix.cell import Job, run_cell
-from compat.matrix.environment import Plan
-from compat.matrix.run import TIMEOUT
-from compat.matrix.sources import Shipped, Sources, digests
-from compat.matrix.verdict import IMPORTS, LATE
-from compat.matrix.watch import CIRCULAR
+from compat.matrix.judge.compare import IMPORTS, LATE
+from compat.matrix.judge.inputs import Shipped, Sources, digests
+from compat.matrix.outcome import Disagreement, Outcome
+from compat.matrix.plan import Plan
+from compat.matrix.scheduler import TIMEOUT
+from compat.model.releases import PACKAGES, KnownFailure, Pair
 from compat.pairs.clashes import ABI_BOUND
-from compat.pairs.documents import Attempt
+from compat.pairs.json_output import Attempt
 from compat.pairs.overrides import Override, flipped, of_its_time
-from compat.pairs.solution import Solution
-from compat.pairs.solve import as_of, solve
-from compat.progress import Progress
-from compat.releases import PACKAGES, KnownFailure, Pair
-from compat.wheels.registry import Registry
+from compat.pairs.solve import Solution, as_of, solve
+from compat.probe.runner import CIRCULAR
+from compat.uv.compile import WheelReader, compile_requirements
+from compat.wheels.package_index import Registry
 
 MOST_FLIPS = 4
 """Overrides that may take their other side; a pair in which more than that is wrong is not to be had so."""

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from packaging.utils import NormalizedName
 
-from compat import cli
+from compat._cli import console
 from compat.pairs.clashes import Clash
-from compat.pairs.documents import Attempt
-from compat.pairs.needs import Needs
+from compat.pairs.json_output import Attempt
 from compat.pairs.overrides import choose
 from compat.pairs.ranking import Partner, SameTorch, kernels_of
-from compat.pairs.solution import Solution
+from compat.pairs.solve import Solution
+from compat.requirements.release_requirements import Needs
 
 HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "what clashes")
 _SAME = {SameTorch.EXACT: "yes", SameTorch.PATCH: "but for the patch", SameTorch.OTHER: "no"}
@@ -33,7 +33,9 @@ def ranking(mine: Needs, partners: Sequence[Partner], shown: int | None) -> str:
         )
         for partner in usable[:shown]
     ]
-    lines += cli.aligned([HEAD, *rows]) if rows else ["no release of the other goes with it on this Python"]
+    lines += (
+        console.aligned([HEAD, *rows]) if rows else ["no release of the other goes with it on this Python"]
+    )
     if shown is not None and len(usable) > shown:
         lines.append(f"and {len(usable) - shown} more (--all)")
     refused = len(partners) - len(usable)
@@ -47,7 +49,7 @@ def users(package: NormalizedName, version: str, found: Sequence[Needs]) -> str:
     if not found:
         return f"no release of sglang or vllm asks for {package} {version}"
     rows = [(str(user), str(user.wants[package]), str(user.torch or "-"), _kernels(user)) for user in found]
-    return "\n".join(cli.aligned([("release", f"asks {package}", "torch", "kernels"), *rows]))
+    return "\n".join(console.aligned([("release", f"asks {package}", "torch", "kernels"), *rows]))
 
 
 def about(needs: Needs) -> str:
@@ -61,7 +63,7 @@ def clashes(sglang: Needs, vllm: Needs, found: Sequence[Clash]) -> str:
     """Return the direct clashes of two releases with the side to take."""
     lines = [about(sglang), about(vllm)]
     rows = [(clash.package, *map(str, clash.asks), f"take {choose(clash)}") for clash in found]
-    lines += cli.aligned(rows) if rows else ["nothing that both ask for clashes"]
+    lines += console.aligned(rows) if rows else ["nothing that both ask for clashes"]
     lines.append("what lies deeper only a resolver can tell: run it without --offline")
     return "\n".join(lines)
 
@@ -74,7 +76,9 @@ def solution(found: Solution, record: Sequence[Attempt]) -> str:
     rows = [
         (str(each), each.side, "ABI-bound" if each.bound else "soft", each.reason) for each in found.overrides
     ]
-    lines += cli.aligned([("override", "side", "kind", "why"), *rows]) if rows else ["no override is needed"]
+    lines += (
+        console.aligned([("override", "side", "kind", "why"), *rows]) if rows else ["no override is needed"]
+    )
     lines.append(
         f"{len(found.packages)} packages, {len(found.overrides)} overrides, "
         f"{found.rounds} questions to uv in {found.seconds:.1f} s"

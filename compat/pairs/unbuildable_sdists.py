@@ -13,11 +13,11 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from compat._cli.progress import Progress
+from compat._util.subprocesses import kill_group
 from compat.errors import PreparationError
-from compat.matrix.environment import reason_of
-from compat.matrix.process import kill_group
-from compat.pairs.pylock import LockedFile
-from compat.progress import Progress
+from compat.matrix.plan import reason_of
+from compat.uv.pylock import LockedFile
 
 LONGEST_BUILD = 300.0
 """Seconds."""

@@ -8,10 +8,10 @@ from itertools import combinations
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
+from compat.model.releases import SGLANG, VLLM
 from compat.pairs.clashes import Ask, Clash
-from compat.pairs.needs import Needs
-from compat.releases import SGLANG, VLLM
-from compat.specifiers import disjoint
+from compat.requirements.release_requirements import Needs
+from compat.requirements.specifiers import disjoint
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _SPECIFIER = r"(?:[<>=!~]=?=?[^\s,|]+(?:,[<>=!~]=?=?[^\s,|]+)*)?"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from compat.symbols import Kind, Status
+from compat.model.symbols import Kind, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from compat._util.subprocesses import how_ended, kill_group
 from compat.errors import OutOfTimeError, PreparationError
-from compat.expectation import ModuleExpectation
-from compat.matrix.facts import ModuleFact
-from compat.matrix.process import how_ended, kill_group
+from compat.probe.expectation import ModuleExpectation
+from compat.probe.records import ModuleFact
 
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"

@@ -6,9 +6,9 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from compat.diagnoses import Diagnosis, Fix
 from compat.errors import UsageError
-from compat.releases import allows
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import allows
 
 
 def unmet(text: str) -> Diagnosis | None:

@@ -11,8 +11,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from compat.index.store import ReleaseRow
-from compat.releases import SGLANG, Release, marker_variables
+from compat.index.writer import ReleaseRow
+from compat.model.releases import SGLANG, Release, marker_variables
 
 TORCH = canonicalize_name("torch")
 PYTHON = "3.11"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compat.errors import UsageError
-from compat.index.alone import alone, stretches
+from compat.index.query.name_resolution import World
+from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
-from compat.index.store import SHIPPED
-from compat.index.world import World
-from compat.packages import IMPORT_NAMES
+from compat.index.writer import SHIPPED
+from compat.model.package_names import IMPORT_NAMES
 from compat.resolve.query import parse_query
 from compat.resolve.search import Found, find
 

@@ -1,4 +1,7 @@
-"""Which module is the canonical one when several bind a name. Imports nothing: see `compat.resolve.quick`."""
+"""Which module is the canonical one when several bind a name.
+
+Imports nothing: see `compat.resolve.fast_path`.
+"""
 
 
 def closeness(module: str) -> int:

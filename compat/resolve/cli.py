@@ -8,16 +8,17 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
 from compat.errors import UsageError
-from compat.index.alone import stretches
+from compat.index.query.single_release import stretches
 from compat.index.reader import Index
-from compat.index.store import SHIPPED
-from compat.releases import IMPORT_NAMES
-from compat.resolve import render
+from compat.index.writer import SHIPPED
+from compat.model.releases import IMPORT_NAMES
+from compat.resolve import output
+from compat.resolve.output import Result
 from compat.resolve.query import Query, parse_query
-from compat.resolve.render import Result
-from compat.resolve.scope import MATRIX, Request, Subject, subjects
+from compat.resolve.release_selection import MATRIX, Request, Subject, subjects
 from compat.resolve.search import Found, find
 
 VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
@@ -39,15 +40,15 @@ def main(argv: Sequence[str], path: Path = SHIPPED) -> int:
     )
     asked, note = subjects(request, index)
     if note:
-        cli.say(note)
+        console.say(note)
     results = [
         result for query in queries for result in answer(query, asked, index, signed=arguments.signature)
     ]
     _tell_misspelt(results, path)
     if arguments.format == "json":
-        print(render.as_json(results, _histories(results) if arguments.all else {}))
+        print(output.as_json(results, _histories(results) if arguments.all else {}))
     else:
-        text = render.as_imports(results) if arguments.format == "import" else render.as_text(results)
+        text = output.as_imports(results) if arguments.format == "import" else output.as_text(results)
         print(text, end="\n" if text else "")
     return errors.FINDINGS if any(result.failed for result in results) else errors.CLEAN
 
@@ -90,12 +91,12 @@ def _tell_misspelt(results: Sequence[Result], path: Path) -> None:
     """Tell of names that were found nowhere what they may have been meant to be."""
     for query, group in groupby(results, key=lambda result: result.query):
         if all(each.found.status == "missing" and each.found.replacement is None for each in group):
-            from compat.resolve.spelling import hint
+            from compat.resolve.suggestions import hint
 
             name = query.name.rpartition(".")[2]
             meant = hint(name, path) if name else ""
             if meant:
-                cli.say(f"no release has the name {name}; {meant}")
+                console.say(f"no release has the name {name}; {meant}")
 
 
 def _found(query: Query, package: str, subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Found]]:
@@ -110,7 +111,7 @@ def _histories(results: Sequence[Result]) -> dict[tuple[Query, str], list[dict[s
     grouped: dict[tuple[Query, str], list[Result]] = {}
     for result in results:
         grouped.setdefault((result.query, result.subject.package), []).append(result)
-    return {key: render.history(group) for key, group in grouped.items()}
+    return {key: output.history(group) for key, group in grouped.items()}
 
 
 def _import_name(text: str) -> str:
@@ -120,8 +121,8 @@ def _import_name(text: str) -> str:
     return IMPORT_NAMES.get(name, plain.replace("-", "_"))
 
 
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
+def _parser() -> console.Parser:
+    parser = console.Parser(
         "compat resolve",
         "Tell where a symbol of sglang or vllm lives. Without a version: in the releases installed here, "
         "else in the pairs of matrix.toml, else in the latest releases.",

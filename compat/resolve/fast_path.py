@@ -1,13 +1,14 @@
 """The usual questions, answered from rows that are ready: before Python could load what the search needs.
 
 What is answered here is what the search answers, byte for byte; everything else is left to it. Every import
-counts: this module takes SQLite and nothing else. `compat.resolve.answers` writes what is read here.
+counts: this module takes SQLite and nothing else. `compat.index.build.precompute_answers` writes what is read
+here.
 """
 
 import _sqlite3 as sqlite3  # the package around it loads datetime, for adapters of no use here
 from os.path import dirname, join
 
-from compat.resolve.order import nearness
+from compat.resolve.canonical import nearness
 
 FORMAT = 2
 """The `SCHEMA_VERSION` of the index."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from compat import cli
+from compat._cli import console
+from compat.model.symbols import UNUSABLE, Status, location
 from compat.resolve.query import Query
-from compat.resolve.scope import Subject
+from compat.resolve.release_selection import Subject
 from compat.resolve.search import Found, Place
-from compat.symbols import UNUSABLE, Status, location
 
 Summary = tuple[Status, str, str, str]
 """Status, kind, what to write, and remarks."""
@@ -69,7 +69,7 @@ def as_text(results: Sequence[Result]) -> str:
         pair = (first.subject.pair,) if first.subject.pair else ()
         rows.append((*head, *pair, first.subject.package, versions, *first.summary))
         calls.append(signature_lines(first.signature))
-    lines = zip(cli.aligned(rows), calls, strict=True)
+    lines = zip(console.aligned(rows), calls, strict=True)
     return "\n".join(line for head_line, below in lines for line in (head_line, *below))
 
 
@@ -81,7 +81,7 @@ def as_imports(results: Iterable[Result]) -> str:
 
 def as_json(results: Sequence[Result], histories: dict[tuple[Query, str], list[dict[str, Any]]]) -> str:
     """Return the JSON document of the contract."""
-    return cli.document(
+    return console.document(
         "resolve",
         results=[
             _json(result, histories.get((result.query, result.subject.package), [])) for result in results

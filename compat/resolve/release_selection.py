@@ -8,10 +8,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from compat.errors import NothingSelectedError, UsageError
-from compat.index.alone import alone, companions
+from compat.index.query.name_resolution import Environment, World
+from compat.index.query.single_release import alone, companions
 from compat.index.reader import Index
-from compat.index.world import Environment, World
-from compat.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
+from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
 
 MATRIX = "matrix.toml"
 
@@ -95,8 +95,8 @@ def _contradiction(request: Request) -> None:
 
 
 def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], str]:
-    from compat.index.installed import installed_versions
-    from compat.matrix.spec import read_matrix
+    from compat.index.query.installed_releases import installed_versions
+    from compat.matrix.config import read_matrix
 
     present = installed_versions()
     installed = {package: present.get(package) for package in (SGLANG, VLLM)}
@@ -135,7 +135,7 @@ def _listed(versions: Mapping[str, str]) -> str:
 
 def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject, ...]:
     """Return what is installed, all of it read from the files: a pair belongs into one index."""
-    from compat.index.installed import installed_index
+    from compat.index.query.installed_releases import installed_index
 
     known = [package for package in present if IMPORT_NAMES[package] not in request.without]
     lacking = {IMPORT_NAMES[package] for package in (SGLANG, VLLM) if package not in present}
@@ -148,9 +148,9 @@ def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject
 
 
 def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool) -> tuple[Subject, ...]:
-    from compat.index.expectations import environment
-    from compat.locks import read_lock
-    from compat.matrix.spec import read_matrix
+    from compat.index.query.expected_modules import environment
+    from compat.locks.lockfile import read_lock
+    from compat.matrix.config import read_matrix
 
     path = _matrix(request)
     matrix = read_matrix(path)

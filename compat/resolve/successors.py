@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from compat.index.succession import Succession
-from compat.index.world import World
-from compat.symbols import UNUSABLE
+from compat.index.query.name_resolution import World
+from compat.index.records import Succession
+from compat.model.symbols import UNUSABLE
 
 LONGEST = 12
 """Steps of a chain: more than any name has taken."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
-from compat.index.file import SHIPPED
+from compat.index.format import SHIPPED
 
 MOST = 3
 """Names that are told."""

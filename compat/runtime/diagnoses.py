@@ -1,24 +1,25 @@
 """Why `load` gives nothing, as a diagnosis: from the index's history, and from what was seen."""
 
+import traceback
 from dataclasses import dataclass, replace
 from functools import cache
 
 from packaging.version import Version
 
-from compat.access import causes
-from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.errors import SymbolUnavailable
+from compat.explain.engine import explain
+from compat.index.query.name_resolution import World
+from compat.index.query.stubs import lacking
 from compat.index.reader import Index
-from compat.index.stand_ins import lacking
-from compat.index.world import World
-from compat.installed import Environment, read_environment
-from compat.matrix import probe
-from compat.releases import IMPORT_NAMES
-from compat.resolve.order import nearness
+from compat.model.diagnosis import Cause, Diagnosis, Fix
+from compat.model.releases import IMPORT_NAMES
+from compat.model.symbols import import_statement, location
+from compat.probe import probe
+from compat.requirements.installed import Environment, read_environment
+from compat.resolve.canonical import nearness
 from compat.resolve.query import Query
 from compat.resolve.search import Found, Replacement
-from compat.resolve.spelling import hint
-from compat.symbols import import_statement, location
+from compat.resolve.suggestions import hint
 
 Location = tuple[str, str]
 """Module and name."""
@@ -63,7 +64,7 @@ def not_installed(package: str, text: str) -> Diagnosis:
         cause="package_missing",
         package=package,
         evidence=(f"{text}: {package} is not installed in this interpreter",),
-        fix=causes.of_absence(IMPORT_NAMES[package], _environment()).fix,
+        fix=of_absence(IMPORT_NAMES[package], _environment()).fix,
     )
 
 
@@ -90,7 +91,7 @@ def stood_in(subject: Subject, place: Location, what: str, guard: str | None = N
     listed = " and ".join(absent)
     fix = Fix(kind="none", text="find out why the import that it stands in for fails")
     if absent:
-        fix = causes.of_absence(absent[0], _environment()).fix
+        fix = of_absence(absent[0], _environment()).fix
     evidence = [f"{location(*place)} is {what} in {subject}, not the real thing"]
     evidence += [f"bound {guard}"] if guard else []
     evidence += [f"{listed} cannot be imported here"] if absent else []
@@ -102,7 +103,7 @@ def failed(subject: Subject, place: Location, error: BaseException) -> Diagnosis
     told = probe.described(error)
     where = f" ({told['where']})" if told["where"] and not told["where"].startswith("compat/") else ""
     seen = f"{import_statement(*place)} failed: {told['text']}{where}"
-    cause = causes.of_error(error, _environment())
+    cause = of_error(error, _environment())
     if cause is not None:
         return replace(cause, evidence=(seen, *cause.evidence))
     text = "see the exception that this one was raised from"
@@ -171,3 +172,16 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
 def _environment() -> Environment:
     """Return what is installed here."""
     return read_environment()
+
+
+def of_error(error: BaseException, environment: Environment) -> Diagnosis | None:
+    """Return the root cause of an exception, or None when nothing is known of it."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    found = explain("".join(lines), environment=environment)
+    return next((each for each in found if each.cause != "unknown"), None)
+
+
+def of_absence(top: str, environment: Environment) -> Diagnosis:
+    """Return what is to be said when a top-level name cannot be imported, and above all what to install."""
+    (found, *_) = explain(f"ModuleNotFoundError: No module named {top!r}", environment=environment)
+    return found

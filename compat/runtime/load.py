@@ -7,19 +7,19 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from compat.access import refusals
-from compat.access.genuine import stand_in
-from compat.access.refusals import Subject
-from compat.access.requirements import unmet
 from compat.errors import SymbolUnavailable, UsageError
-from compat.index.here import here
+from compat.index.query.current_interpreter import here
+from compat.index.query.name_resolution import World
 from compat.index.reader import Index
-from compat.index.world import World
-from compat.matrix import probe
-from compat.releases import IMPORT_NAMES, PACKAGES
+from compat.model.releases import IMPORT_NAMES, PACKAGES
+from compat.model.symbols import UNUSABLE, location
+from compat.probe import probe
+from compat.requirements.check import unmet
 from compat.resolve.query import Query, parse_query
 from compat.resolve.search import Found, Place, find
-from compat.symbols import UNUSABLE, location
+from compat.runtime import diagnoses
+from compat.runtime.diagnoses import Subject
+from compat.runtime.stub_detection import stand_in
 
 CONFIDENCE = 0.75
 """How sure a successor must be to be followed unasked. Of the renames judged by hand (docs/renames.md) the
@@ -80,7 +80,7 @@ def require(*requirements: str) -> None:
     for requirement in requirements:
         diagnosis = unmet(requirement)
         if diagnosis is not None:
-            raise refusals.refused(diagnosis)
+            raise diagnoses.refused(diagnosis)
 
 
 def _load(text: str, package: str | None, confidence: float) -> Any:
@@ -91,7 +91,7 @@ def _load(text: str, package: str | None, confidence: float) -> Any:
         subject = Subject(world=world, package=owner)
         places = _places(found, confidence)
         if not places:
-            raise refusals.refused(refusals.not_found(_shipped(), subject, query, found))
+            raise diagnoses.refused(diagnoses.not_found(_shipped(), subject, query, found))
     problems: list[SymbolUnavailable] = []
     for place in places:
         try:
@@ -106,11 +106,11 @@ def _imported(subject: Subject, place: tuple[str, str]) -> Any:
         value = probe.at_origin(location(*place))
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- a foreign module may raise anything
         cause = _first(place[0].partition(".")[0], error)
-        raise refusals.refused(refusals.failed(subject, place, cause)) from cause
+        raise diagnoses.refused(diagnoses.failed(subject, place, cause)) from cause
     with _searching:
         what = stand_in(subject.world, *place, value)
         if what is not None:
-            raise refusals.refused(refusals.stood_in(subject, place, what))
+            raise diagnoses.refused(diagnoses.stood_in(subject, place, what))
     return value
 
 
@@ -119,7 +119,7 @@ def _first(top: str, error: BaseException) -> BaseException:
     if top in sys.modules:
         return error
     first = _ended.setdefault(top, error)
-    return first if refusals.left_behind(top, error) else error
+    return first if diagnoses.left_behind(top, error) else error
 
 
 def _parsed(text: str) -> Query:
@@ -162,7 +162,7 @@ def _asked(world: World, query: Query, package: str | None) -> list[str]:
     present = [name for name in known if name in world.environment.positions]
     if not present:
         had = [name for name in known if _shipped().binds_ever(query.name, name)]
-        raise refusals.refused(refusals.not_installed((had or known)[0], query.text))
+        raise diagnoses.refused(diagnoses.not_installed((had or known)[0], query.text))
     # A name that nothing here has is told by the first that ever had it.
     return (
         sorted(present, key=lambda name: not _shipped().binds_ever(query.name, name)) if not tops else present

@@ -3,12 +3,12 @@
 import sys
 import types
 
-from compat.guards import All, Guard, Imports, Not
-from compat.index.stand_ins import branches_of, is_at_home
-from compat.index.world import World
-from compat.matrix import probe
-from compat.releases import IMPORT_NAMES
-from compat.symbols import split_location
+from compat.index.query.name_resolution import World
+from compat.index.query.stubs import branches_of, is_at_home
+from compat.model.guards import All, Guard, Imports, Not
+from compat.model.releases import IMPORT_NAMES
+from compat.model.symbols import split_location
+from compat.probe import probe
 
 WORDS = {
     "none": "None",

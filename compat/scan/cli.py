@@ -4,18 +4,19 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
 from compat.errors import NothingSelectedError, UsageError
-from compat.scan import options as command_line
-from compat.scan.discovery import Files, Skipped, Walk
-from compat.scan.mentions import mentioned
-from compat.scan.options import Options
-from compat.scan.report import Report
+from compat.scan import config as command_line
+from compat.scan.config import Options
+from compat.scan.findings import Report
+from compat.scan.prefilter.mentions import mentioned
+from compat.scan.sources.discovery import Files, Skipped, Walk
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat scan` and return its exit code."""
-    with cli.no_cycle_search():  # it would take a quarter of the time
+    with console.no_cycle_search():  # it would take a quarter of the time
         return _run(argv)
 
 
@@ -26,9 +27,9 @@ def _run(argv: Sequence[str]) -> int:
             raise UsageError(f"{path}: there is no such file or folder")
     report = scan(options)
     for skipped in report.skipped:
-        cli.say(f"{skipped.path}: {skipped.reason}")
+        console.say(f"{skipped.path}: {skipped.reason}")
     for span in report.spans:
-        cli.say(
+        console.say(
             f"{span.package} {span.versions[0]}..{span.versions[-1]} ({len(span.versions)}): {span.source}"
         )
     if options.write_baseline:
@@ -37,7 +38,7 @@ def _run(argv: Sequence[str]) -> int:
         baseline.write(options.write_baseline, report.findings)
         return errors.CLEAN
     if options.fix or options.diff:
-        from compat.scan.fix.command import run
+        from compat.scan.fix.cli import run
 
         return run(report, options)
     told = [finding for finding in report.findings if finding.level != "note"]
@@ -67,7 +68,7 @@ def scan(options: Options) -> Report:
     if not candidates:
         _check_specifiers(options)
         return Report((), tuple(skipped), (), len(files), 0)
-    from compat.scan.engine import examine
+    from compat.scan.runner import examine
 
     found = examine(options, files, candidates, store)
     return found._replace(skipped=(*skipped, *found.skipped), files=len(files))
@@ -88,7 +89,7 @@ def _check_specifiers(options: Options) -> None:
     """Refuse what cannot be understood, although no file needs it."""
     if options.sglang or options.vllm:
         from compat.index.reader import Index
-        from compat.scan.spans import asked
+        from compat.scan.releases.selection import asked
 
         index = Index()
         for package in ("sglang", "vllm"):
@@ -101,7 +102,7 @@ def _write(text: str, output: str | None) -> None:
     if output:
         from pathlib import Path
 
-        from compat.files import write_text
+        from compat._util.atomic_write import write_text
 
         write_text(Path(output), f"{text}\n" if text else "")
     elif text:

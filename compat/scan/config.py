@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from compat import cli
+from compat._cli import console
 from compat.errors import UsageError
 from compat.scan.findings import RULES
 
@@ -65,8 +65,8 @@ def configured(path: str) -> dict[str, list[str]]:
     Raises:
         UsageError: the file cannot be read as TOML, or has a key or a value that is none.
     """
-    from compat.scan.discovery import read
-    from compat.scan.pins import project_root
+    from compat.scan.releases.project_pins import project_root
+    from compat.scan.sources.discovery import read
 
     root = project_root(path)
     name = f"{root}/pyproject.toml"
@@ -108,8 +108,8 @@ def _rules(texts: Sequence[str], option: str) -> list[str]:
     return found
 
 
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
+def _parser() -> console.Parser:
+    parser = console.Parser(
         "compat scan",
         "Tell which uses of sglang and vllm in a source tree break, in which releases, and what to write "
         "there. Nothing is executed. Without --sglang and --vllm: the releases that the project pins, "

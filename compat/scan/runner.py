@@ -5,15 +5,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
-from compat.scan import spans
-from compat.scan.analysis import Analysis, Examined, located
-from compat.scan.discovery import Files
-from compat.scan.findings import Finding
-from compat.scan.lookup import Span
-from compat.scan.options import Options
-from compat.scan.pins import pinned, pinned_inside, project_root
-from compat.scan.report import Releases, Report
-from compat.scan.shares import shared
+from compat.scan.check.file_checker import Analysis, Examined, located
+from compat.scan.config import Options
+from compat.scan.findings import Finding, Releases, Report
+from compat.scan.releases import selection
+from compat.scan.releases.index_lookup import Span
+from compat.scan.releases.project_pins import pinned, pinned_inside, project_root
+from compat.scan.sources.discovery import Files
+from compat.scan.workers import shared
 
 
 def examine(options: Options, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
@@ -52,7 +51,7 @@ def _handed_on(
     analysis: Analysis, files: Sequence[str], examined: Mapping[str, Examined]
 ) -> Iterator[Finding]:
     """Yield the findings in files that take from others what these leave unbound."""
-    from compat.scan.reexports import Reexports
+    from compat.scan.project.reexport_findings import Reexports
 
     for path, each in examined.items():
         analysis.broken.update({(path, package): mask for package, mask in each.broken})
@@ -78,7 +77,7 @@ def releases(options: Options, index: Index, files: Sequence[str], store: Files)
     for package in ("sglang", "vllm"):
         texts: tuple[str, ...] = getattr(options, package)
         if texts:
-            yield spans.asked(index, package, texts, f"--{package}")
+            yield selection.asked(index, package, texts, f"--{package}")
             continue
         if pins is None:
             root = project_root(options.paths[0]) or os.path.abspath(options.paths[0])  # noqa: PTH100
@@ -99,11 +98,11 @@ def _naming(files: Sequence[str], store: Files) -> Iterator[str]:
 
 def _pinned(index: Index, package: str, pins: dict[str, str]) -> Span:
     versions = index.versions(package)
-    at = {place for specifier in pins for place in spans.matches(versions, specifier) or ()}
+    at = {place for specifier in pins for place in selection.matches(versions, specifier) or ()}
     source = ", ".join(f"{package}{specifier} in {name}" for specifier, name in pins.items())
     if at:
-        return spans.span(index, package, at, source)
-    newest = spans.default(index, package)
+        return selection.span(index, package, at, source)
+    newest = selection.default(index, package)
     return newest._replace(source=f"{newest.source}; {source} is none that is known") if pins else newest
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from compat._cli.progress import Progress
+from compat._util.subprocesses import run_logged
 from compat.errors import MissingToolError, PreparationError
-from compat.matrix import environment
-from compat.matrix.process import run_logged
-from compat.progress import Progress
+from compat.matrix import plan
 
 LONGEST_ANSWER = 600.0
 """Seconds: it waits for others that hold the cache, and dropping much of that takes minutes."""
@@ -41,7 +41,7 @@ def cache_folder(uv: Path) -> Path:
     """
     code, output = ask([str(uv), "cache", "dir"])
     if code:
-        raise PreparationError(environment.reason_of(output, code))
+        raise PreparationError(plan.reason_of(output, code))
     return Path(output.strip())
 
 
@@ -86,4 +86,4 @@ def run(command: Sequence[str], log: BinaryIO, progress: Progress, *, until: flo
     code = run_logged(command, log, progress, until=until)
     if code:
         log.seek(begin)
-        raise PreparationError(environment.reason_of(log.read().decode(errors="replace"), code))
+        raise PreparationError(plan.reason_of(log.read().decode(errors="replace"), code))

@@ -13,15 +13,15 @@ from typing import NoReturn
 
 from packaging.utils import NormalizedName
 
+from compat._cli.progress import Progress, Silent
 from compat.errors import IntegrityError, NetworkError, UsageError
-from compat.locks import Inputs, LockedPackage, Pinned, parse_requirements
-from compat.progress import Progress, Silent
-from compat.releases import Pair
-from compat.wheels.archive import WheelManifest, read_manifest
-from compat.wheels.config import index_url
-from compat.wheels.registry import Registry, WheelFile
-from compat.wheels.session import ADVICE
-from compat.wheels.tags import PLATFORM, fitting_wheels
+from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
+from compat.model.releases import Pair
+from compat.wheels.http_session import ADVICE
+from compat.wheels.index_url import index_url
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.platform_tags import PLATFORM, fitting_wheels
+from compat.wheels.wheel_sources import WheelManifest, read_manifest
 
 THREADS = 8
 """Wheels read at once: their answers are small, so the time goes into waiting."""

@@ -19,8 +19,8 @@ from packaging.utils import (
 from packaging.version import Version
 
 from compat.errors import IntegrityError, NetworkError, UsageError
-from compat.wheels.config import index_url
-from compat.wheels.session import ADVICE, network_errors, open_session
+from compat.wheels.http_session import ADVICE, network_errors, open_session
+from compat.wheels.index_url import index_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from functools import cache
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
-from compat.wheels.registry import WheelFile
+from compat.wheels.package_index import WheelFile
 
 GLIBC = 39
 """Minor version of the newest manylinux tag that counts: environments are made for glibc 2.39 and later."""

@@ -9,10 +9,10 @@ from typing import IO, TYPE_CHECKING
 
 import requests
 
+from compat._cli.progress import Progress, Silent
 from compat.errors import IntegrityError, NetworkError
-from compat.progress import Progress, Silent
-from compat.wheels.registry import WheelFile
-from compat.wheels.session import ADVICE, network_errors
+from compat.wheels.http_session import ADVICE, network_errors
+from compat.wheels.package_index import WheelFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

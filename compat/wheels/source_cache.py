@@ -11,11 +11,11 @@ from types import MappingProxyType
 import platformdirs
 import requests
 
-from compat import files
+from compat._cli.progress import Progress, Silent
+from compat._util import atomic_write
 from compat.errors import IntegrityError
-from compat.progress import Progress, Silent
-from compat.wheels.archive import WheelSources, read_sources
-from compat.wheels.registry import WheelFile
+from compat.wheels.package_index import WheelFile
+from compat.wheels.wheel_sources import WheelSources, read_sources
 
 FORMAT = b"compat wheel sources 1"
 """First line of an entry; another number is another format, which is fetched again."""
@@ -61,7 +61,7 @@ class SourceCache:
             path.unlink(missing_ok=True)
         sources = read_sources(wheel, session, progress)
         try:
-            files.write_bytes(path, _pack(sources))
+            atomic_write.write_bytes(path, _pack(sources))
         except OSError as error:
             # The answer is here and right; only the next run is slower.
             progress.note(f"{wheel}: cannot be kept in {self.folder} ({error.strerror or error})")

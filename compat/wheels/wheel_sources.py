@@ -10,12 +10,12 @@ from types import MappingProxyType
 import requests
 from packaging.utils import canonicalize_name
 
+from compat._cli.progress import Progress
 from compat.errors import IntegrityError
-from compat.progress import Progress
-from compat.wheels.layout import added_roots, extension_module, importable, installed_path
+from compat.wheels.install_paths import added_roots, extension_module, importable, installed_path
+from compat.wheels.package_index import WheelFile
+from compat.wheels.range_file import Range, RemoteFile
 from compat.wheels.record import read_record, verify
-from compat.wheels.registry import WheelFile
-from compat.wheels.remote import Range, RemoteFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

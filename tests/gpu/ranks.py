@@ -15,11 +15,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from gpu_cases import ideal_bound, uneven
 
 from compat.errors import CompatError, SchemeUnavailable
-from compat.quant import reference
-from compat.quant.foreign import Parallel
+from compat.quant.backends import reference
+from compat.quant.backends.package_layer import Parallel
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
-from compat.quant.packing import pack
+from compat.quant.packing.packers import pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 from quant_llama import MIXED, PARALLEL, Llama, logits, own_map, without_block_int8, write
 

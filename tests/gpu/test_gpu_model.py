@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from compat.errors import SchemeUnavailable
-from compat.quant.adapters import Package
+from compat.quant.backends.adapters import Package
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
 from quant_llama import MIXED, Llama, logits, own_map, without_block_int8, write

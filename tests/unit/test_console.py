@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
 
 ROOT = Path(__file__).parents[2]
 FULL = Path("/dev/full")
@@ -22,7 +23,10 @@ buffering = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "u
 def program(body: str) -> list[str]:
     """Return the command line of a child whose `main(argv)` has `body`, run the way every command is."""
     lines = "\n".join(f"    {line}" for line in body.splitlines())
-    source = f"import signal, sys\nfrom compat import cli\ndef main(argv):\n{lines}\nsys.exit(cli.run(main))"
+    source = (
+        "import signal, sys\nfrom compat._cli import console\n"
+        f"def main(argv):\n{lines}\nsys.exit(console.run(main))"
+    )
     return [sys.executable, "-c", source]
 
 
@@ -49,19 +53,19 @@ def test_an_error_is_one_line_and_an_exit_code(
     def main(_: Sequence[str]) -> int:
         raise error
 
-    assert cli.run(main, []) == code
+    assert console.run(main, []) == code
     shown = "Not a directory (a/b)" if isinstance(error, OSError) else "bad"
     assert capsys.readouterr() == ("", f"compat: error: {shown}\n")
 
 
 def test_what_main_returns_is_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(len, ["one", "two", "three"]) == 3
+    assert console.run(len, ["one", "two", "three"]) == 3
     assert capsys.readouterr() == ("", "")
 
 
 def test_arguments_come_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["compat", "one", "two"])
-    assert cli.run(len) == 2
+    assert console.run(len) == 2
 
 
 def test_a_defect_keeps_its_traceback() -> None:
@@ -71,7 +75,7 @@ def test_a_defect_keeps_its_traceback() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cli.run(main, [])
+        console.run(main, [])
 
 
 def test_control_c_ends_with_130_and_one_line() -> None:
@@ -183,7 +187,7 @@ def test_a_failure_keeps_what_was_written_before_it() -> None:
 
 
 def test_a_wrong_argument_is_a_usage_error_that_names_the_help() -> None:
-    parser = cli.Parser("compat thing", "Does a thing.")
+    parser = console.Parser("compat thing", "Does a thing.")
     parser.add_argument("--count", type=int)
     with pytest.raises(errors.UsageError, match=r"--count.*'two' \(see `compat thing --help`\)$"):
         parser.parse_args(["--count", "two"])
@@ -192,12 +196,12 @@ def test_a_wrong_argument_is_a_usage_error_that_names_the_help() -> None:
 
 
 def test_help_tells_the_exit_codes() -> None:
-    parser = cli.Parser("compat thing", "Does a thing.")
+    parser = console.Parser("compat thing", "Does a thing.")
     assert " ".join(parser.format_help().split()).endswith(errors.EXIT_CODES)
 
 
 def test_a_document_is_sorted_and_carries_schema_and_command() -> None:
-    text = cli.document("matrix list", pairs=[{"id": "seed", "extras": []}], also=None)
+    text = console.document("matrix list", pairs=[{"id": "seed", "extras": []}], also=None)
     read = json.loads(text)
     assert read == {
         "schema": 1,
@@ -210,7 +214,10 @@ def test_a_document_is_sorted_and_carries_schema_and_command() -> None:
 
 
 def test_a_stream_that_cannot_show_a_letter_is_no_failure() -> None:
-    code = r"import sys; from compat import cli; sys.exit(cli.run(lambda argv: print('\u2026\ud800') or 0))"
+    code = (
+        "import sys; from compat._cli import console; "
+        r"sys.exit(console.run(lambda argv: print('\u2026\ud800') or 0))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True, text=True, check=False, timeout=60,
@@ -219,12 +226,12 @@ def test_a_stream_that_cannot_show_a_letter_is_no_failure() -> None:
 
 
 def test_control_characters_of_foreign_text_are_spelt_out() -> None:
-    assert cli.printable("a\x1b[31m\rb\x9b \u2026é") == r"a\x1b[31m\rb\x9b …é"
+    assert console.printable("a\x1b[31m\rb\x9b \u2026é") == r"a\x1b[31m\rb\x9b …é"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_a_closed_stream_is_no_error_and_nothing_gets_into_the_other(closed: str) -> None:
-    body = "cli.say('a note')\nprint('the document')\nreturn 1"
+    body = "console.say('a note')\nprint('the document')\nreturn 1"
     line = f"{shlex.join(program(body))} {closed}"
     ended = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S602
     shown = ("" if closed.startswith(">") else "the document\n", "" if "2" in closed else "compat: a note\n")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from compat.doctor.__main__ import main
-from compat.doctor.fatbin import Code, code
+from compat.doctor.cli import main
+from compat.doctor.native.fatbin import Code, code
 from compat.errors import IntegrityError
 from doctor_env import BASE, DRIVER, Env, compiled
 

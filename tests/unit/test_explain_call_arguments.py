@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from compat.diagnoses import Diagnosis
-from compat.explain.api import explain
+from compat.explain.engine import explain
+from compat.model.diagnosis import Diagnosis
 
 USER = "/home/user/project/main.py"
 TRL = "/home/user/venv/lib/python3.11/site-packages/trl/extras/vllm_client.py"

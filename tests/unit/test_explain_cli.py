@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from compat import cli
-from compat.explain import demangle, stream
-from compat.explain.__main__ import main
-from compat.explain.api import _history, explain
-from compat.explain.case import Case
-from compat.explain.stream import read
-from compat.installed import Environment, read_environment
+from compat._cli import console
+from compat.explain.cli import main
+from compat.explain.context import Case
+from compat.explain.engine import _history, explain
+from compat.explain.log import reader
+from compat.explain.log.reader import read
+from compat.explain.lookup import demangle
+from compat.requirements.installed import Environment, read_environment
 
 LINE = "ModuleNotFoundError: No module named 'vllm.model_executor.layers.quantization.gptq'\n"
 
@@ -24,7 +25,7 @@ def test_the_exit_code_tells_whether_the_cause_is_known(
 ) -> None:
     path = tmp_path / "log"
     path.write_text(text)
-    assert cli.run(main, [str(path), "--vllm", "0.23.0", "--format", "json"]) == code
+    assert console.run(main, [str(path), "--vllm", "0.23.0", "--format", "json"]) == code
     out = capsys.readouterr().out
     document = json.loads(out)
     assert (document["schema"], document["command"]) == (1, "explain")
@@ -36,7 +37,7 @@ def test_standard_input_is_read_when_no_file_is_given(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINE.encode())))
-    assert cli.run(main, ["--vllm", "0.23.0"]) == 0
+    assert console.run(main, ["--vllm", "0.23.0"]) == 0
     assert capsys.readouterr().out.startswith("module_moved:  vllm 0.23.0")
 
 
@@ -44,7 +45,7 @@ def test_a_closed_standard_input_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)  # what Python makes of `<&-`
-    assert cli.run(main, []) == 2
+    assert console.run(main, []) == 2
     assert capsys.readouterr().err == "compat: error: standard input is closed; give a log file\n"
 
 
@@ -53,7 +54,7 @@ def test_what_cannot_be_done_is_one_line_and_code_2(
     argv: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
-    assert cli.run(main, argv) == 2
+    assert console.run(main, argv) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -147,11 +148,11 @@ def test_an_environment_with_neither_package_is_not_that_of_the_log() -> None:
 
 def test_the_head_of_a_traceback_in_the_block_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a log that is nothing but errors, little more than what imports fail with is read."""
-    monkeypatch.setattr(stream, "BLOCK", 200)
-    monkeypatch.setattr(stream, "LINES", 10)
+    monkeypatch.setattr(reader, "BLOCK", 200)
+    monkeypatch.setattr(reader, "LINES", 10)
     idle = "ValueError: one of very many\n"
     head = 'Traceback (most recent call last):\n  File "/srv/app.py", line 1, in run\n    run()\n'
     for shift in range(0, 200, 20):  # wherever the blocks are cut
         log = f"{200 * idle}{'x' * shift}\n{head}{LINE}{300 * idle}"
-        (failure,) = [each for each in stream.read(log).failures if "gptq" in each.chain[0].message]
+        (failure,) = [each for each in reader.read(log).failures if "gptq" in each.chain[0].message]
         assert [frame.path for frame in failure.chain[0].frames] == ["/srv/app.py"]

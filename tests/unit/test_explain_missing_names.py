@@ -6,7 +6,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from compat.explain.api import explain
+from compat.explain.engine import explain
 
 GPTQ = "vllm.model_executor.layers.quantization.gptq"
 SITE = "/home/user/venv/lib/python3.11/site-packages"

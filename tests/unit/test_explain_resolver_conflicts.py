@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.explain.api import explain
+from compat.explain.engine import explain
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "solvers"
 FOUND = {

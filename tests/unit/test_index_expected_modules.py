@@ -9,11 +9,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import UsageError
-from compat.expectation import ModuleExpectation
-from compat.index.expectations import expectations
+from compat.index.query.expected_modules import expectations
 from compat.index.reader import Index
-from compat.locks import Inputs, Lock
-from compat.releases import KnownFailure, Pair
+from compat.locks.lockfile import Inputs, Lock
+from compat.model.releases import KnownFailure, Pair
+from compat.probe.expectation import ModuleExpectation
 from sources import content, index, release
 
 QUANT = "sglang.srt.layers.quantization"

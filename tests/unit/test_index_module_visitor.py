@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from compat.guards import ALWAYS, All, AnyOf, Condition, Flag, Guard, Imports, Not, both, negated
-from compat.index.facts import Binding, settle
-from compat.index.visitor import read_module
+from compat.index.extract.bindings import Binding, settle
+from compat.index.extract.module_visitor import read_module
+from compat.model.guards import ALWAYS, All, AnyOf, Condition, Flag, Guard, Imports, Not, both, negated
 
 
 def bindings(source: str, module: str = "pkg.mod", *, is_package: bool = False) -> dict[str, list[Binding]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.index.world import Answer
+from compat.index.query.name_resolution import Answer
 from sources import Files, world
 
 TRY_VLLM = """

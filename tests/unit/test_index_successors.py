@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from compat.index import review
-from compat.index.features import read_features
-from compat.index.likeness import Words, parts
-from compat.index.replay import read_content
-from compat.index.steps import SuccessionFinder, by_step
-from compat.index.succession import Succession
-from compat.index.world import Environment, World
+import review_renames
+from compat.index.build.read_back import read_content
+from compat.index.history.features import read_features
+from compat.index.history.release_diff import SuccessionFinder, by_step
+from compat.index.history.similarity import Words, parts
+from compat.index.query.name_resolution import Environment, World
+from compat.index.records import Succession
 from compat.resolve.search import Found, find_location, find_name, find_path
 from sources import Files, content, index, release
 
@@ -294,24 +294,25 @@ def test_the_index_gives_back_what_was_found(tmp_path: Path) -> None:
 
 def test_the_list_for_review(history: list[World]) -> None:
     made = history[0].index
-    (found,) = review.renames(made, 40)
+    (found,) = review_renames.renames(made, 40)
     assert (found.package, found.version, found.step.to_name) == ("vllm", "0.2", "AutoGPTQMethod")
-    assert review.renames(made, 0) == ()
+    assert review_renames.renames(made, 0) == ()
     line = f"{found.step.confidence:.2f}  vllm 0.2  vllm.marlin:GPTQMethod -> vllm.auto:AutoGPTQMethod"
-    assert review.as_text([found]).startswith(line)
-    assert "| vllm 0.2 | `vllm.marlin:GPTQMethod` | `vllm.auto:AutoGPTQMethod` |" in review.as_markdown(
-        [found]
+    assert review_renames.as_text([found]).startswith(line)
+    assert (
+        "| vllm 0.2 | `vllm.marlin:GPTQMethod` | `vllm.auto:AutoGPTQMethod` |"
+        in review_renames.as_markdown([found])
     )
 
 
 def test_a_draw_of_what_vanished(history: list[World]) -> None:
-    drawn = review.sample(history[0].index, 40, 1)
+    drawn = review_renames.sample(history[0].index, 40, 1)
     assert drawn["none"] == ("vllm 0.2 vllm.x:up",)
     assert [line.split()[:5] for line in drawn["move"]] == [
         ["vllm", "0.1", "vllm.gptq:GPTQMethod", "->", "vllm.marlin:GPTQMethod"]
     ]
     assert len(drawn["rename"]) == 1
-    assert review.sample(history[0].index, 0, 1) == {"move": (), "rename": (), "none": ()}
+    assert review_renames.sample(history[0].index, 0, 1) == {"move": (), "rename": (), "none": ()}
 
 
 def test_what_is_known_of_a_step_is_not_found_again() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from compat.errors import IntegrityError, UsageError
 from compat.index.reader import Index
-from compat.index.store import data_digest, write_index
+from compat.index.writer import data_digest, write_index
 from sources import content, index, release
 
 OLD = {"vllm/__init__.py": "", "vllm/a.py": "class A: pass\nclass Gone: pass", "vllm/old.py": ""}
@@ -125,12 +125,12 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from sources import content, release
-from compat import cli
-from compat.index.store import write_index
+from compat._cli import console
+from compat.index.writer import write_index
 files = {"vllm/__init__.py": "".join(f"name_{n} = {n}\\n" for n in range(4000))}
 made = [content("vllm", "vllm", release("1", files))]
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-sys.exit(cli.run(lambda argv: write_index(Path(argv[0]), made) or 0, sys.argv[1:]))
+sys.exit(console.run(lambda argv: write_index(Path(argv[0]), made) or 0, sys.argv[1:]))
 """
 
 

@@ -13,9 +13,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import UsageError
-from compat.locks import Inputs, LockedPackage, Pinned, parse_requirements, read_lock, write_lock
-from compat.matrix.spec import read_matrix
-from compat.releases import Pair
+from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements, read_lock, write_lock
+from compat.matrix.config import read_matrix
+from compat.model.releases import Pair
 
 ROOT = Path(__file__).parents[2]
 
@@ -221,11 +221,11 @@ def test_an_interruption_between_the_files_is_noticed(folder: Path, monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        from compat import files
+        from compat._util import atomic_write
 
-        true_write = files.write_text
+        true_write = atomic_write.write_text
         patched.setattr(
-            files,
+            atomic_write,
             "write_text",
             lambda path, text: interrupt() if path.suffix == ".json" else true_write(path, text),
         )

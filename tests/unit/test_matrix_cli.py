@@ -12,13 +12,13 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat import cli
-from compat.cells import Cell, Counts, Disagreement, Level, Outcome, State
-from compat.locks import LockedPackage, Pinned, write_lock
-from compat.matrix.__main__ import main
-from compat.matrix.gate import Gate
-from compat.matrix.sources import Shipped, digests
-from compat.matrix.spec import read_matrix
+from compat._cli import console
+from compat.locks.lockfile import LockedPackage, Pinned, write_lock
+from compat.matrix.cli import main
+from compat.matrix.config import read_matrix
+from compat.matrix.judge.inputs import Shipped, digests
+from compat.matrix.outcome import Cell, Counts, Disagreement, Level, Outcome, State
+from compat.matrix.report.gate import Gate
 
 MATRIX = """
 [defaults]
@@ -148,7 +148,7 @@ def test_a_broken_outcome_keeps_the_gate_shut(house: Path) -> None:
 def test_a_gate_over_nothing_is_shut(house: Path) -> None:
     assert not Gate(required=()).open
     (house / "matrix.toml").write_text('[defaults]\npython = "3.11"\n')
-    assert cli.run(main, ["gate", "--require", "import"]) == 2
+    assert console.run(main, ["gate", "--require", "import"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_bad_input_is_one_line(
     arguments: list[str], code: int, message: str, house: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert house.is_dir()
-    assert cli.run(main, arguments) == code
+    assert console.run(main, arguments) == code
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("compat: error: ")

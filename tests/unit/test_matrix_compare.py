@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from compat.cells import Disagreement
-from compat.expectation import ModuleExpectation, NameExpectation
-from compat.matrix.facts import ModuleFact, NameFact
-from compat.matrix.known import explain
-from compat.matrix.verdict import compare_module, compare_name, judge
-from compat.releases import KnownFailure
+from compat.matrix.judge.compare import compare_module, compare_name, judge
+from compat.matrix.judge.expected_failures import explain
+from compat.matrix.outcome import Disagreement
+from compat.model.releases import KnownFailure
+from compat.probe.expectation import ModuleExpectation, NameExpectation
+from compat.probe.records import ModuleFact, NameFact
 
 MODULE = "pkg.mod"
 CLASS = {

@@ -7,7 +7,7 @@ import pytest
 from packaging.version import Version
 
 from compat.errors import NothingSelectedError, UsageError
-from compat.matrix.spec import Matrix, folded, read_matrix
+from compat.matrix.config import Matrix, folded, read_matrix
 
 ROOT = Path(__file__).parents[2]
 
@@ -166,7 +166,7 @@ def test_folding_is_that_of_nox() -> None:
 
 def test_reading_the_matrix_needs_packaging_only() -> None:
     code = (
-        "import json, sys, pathlib; from compat.matrix.spec import read_matrix;"
+        "import json, sys, pathlib; from compat.matrix.config import read_matrix;"
         "read_matrix(pathlib.Path('matrix.toml')); print(json.dumps(sorted(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

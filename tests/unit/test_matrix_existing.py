@@ -13,17 +13,21 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat import cli, errors
-from compat.bundle import __main__ as bundle
-from compat.cells import Cell, Level, Outcome, State, read_outcome
-from compat.locks import Lock
-from compat.matrix import __main__ as matrix
-from compat.matrix import gate, given, report, run
-from compat.matrix.given import open_given
-from compat.releases import Pair
+from compat import errors
+from compat._cli import console
+from compat.bundle import cli as bundle
+from compat.locks.lockfile import Lock
+from compat.matrix import cli as matrix
+from compat.matrix import scheduler
+from compat.matrix.install import existing
+from compat.matrix.install.existing import open_given
+from compat.matrix.outcome import Cell, Level, Outcome, State, read_outcome
+from compat.matrix.report import files as report
+from compat.matrix.report import gate
+from compat.model.releases import Pair
 from installed import distribution
-from test_matrix_kernels import CONFTEST, GOOD, SKIP
-from test_matrix_run import PYTHON, Tiny, house, options, pair, run_one
+from test_matrix_gpu_tests import CONFTEST, GOOD, SKIP
+from test_matrix_scheduler import PYTHON, Tiny, house, options, pair, run_one
 
 __all__ = ["house"]
 
@@ -46,7 +50,7 @@ def unpacked(house: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder into which a bundle of the pair was unpacked."""
     monkeypatch.chdir(house)
     (house / "matrix.toml").write_text(MATRIX)
-    assert cli.run(bundle.main, ["tiny", "--output", "out", "--level", "0"]) == errors.CLEAN
+    assert console.run(bundle.main, ["tiny", "--output", "out", "--level", "0"]) == errors.CLEAN
     subprocess.run(["sh", "out/unpack.sh", "env"], check=True, capture_output=True)
     return house / "env"
 
@@ -54,7 +58,7 @@ def unpacked(house: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def look(house: Path, *folders: Path, level: Level = Level.IMPORT, keep: bool = False) -> Outcome:
     given = open_given(folders, HERE)
     how = replace(options(house, keep=keep), given=given, levels=(level,))
-    (outcome,) = run.run_pairs([pair()], Tiny(house / "locks"), how)
+    (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), how)
     return outcome
 
 
@@ -72,7 +76,7 @@ def test_an_unpacked_bundle_is_looked_into_and_left_as_it_is(
     house: Path, unpacked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files(unpacked)
-    monkeypatch.setattr("compat.matrix.uv.find_uv", lambda: pytest.fail("nothing is to be installed"))
+    monkeypatch.setattr("compat.uv.client.find_uv", lambda: pytest.fail("nothing is to be installed"))
     outcome = look(house, unpacked)
     assert (outcome.state, outcome.reason) == (State.PASSED, "")
     assert outcome.counts.imported == 4
@@ -134,7 +138,7 @@ class WithTorch(Tiny):
 def with_torch(house: Path, unpacked: Path, **declared: Any) -> Outcome:
     told(unpacked, **declared)
     how = replace(options(house), given=open_given([unpacked], HERE))
-    (outcome,) = run.run_pairs([pair()], WithTorch(house / "locks"), how)
+    (outcome,) = scheduler.run_pairs([pair()], WithTorch(house / "locks"), how)
     return outcome
 
 
@@ -198,7 +202,7 @@ def test_a_second_bundle_stands_below_the_first(house: Path, unpacked: Path) -> 
     distribution(below / "site", "sglang", "0.1.3", {"sglang/quant.py": "raise ImportError"})
     (below / "manifest.json").write_text("{}")
     how = replace(options(house), given=open_given([unpacked, below], HERE))
-    (outcome,) = run.run_pairs([pair()], WithTorch(house / "locks"), how)
+    (outcome,) = scheduler.run_pairs([pair()], WithTorch(house / "locks"), how)
     assert outcome.passed, outcome.reason
 
 
@@ -239,8 +243,8 @@ def test_another_python_than_the_locked_one_fails(house: Path) -> None:
     folder = venv(house)
     other = replace(pair(), python="3.9")
     place = open_given([folder], HERE)
-    wrong, _ = given.differences(
-        other, Tiny(house / "locks").lock(pair()), None, given.listing(place, house / "wheels")
+    wrong, _ = existing.differences(
+        other, Tiny(house / "locks").lock(pair()), None, existing.listing(place, house / "wheels")
     )
     assert [entry.location for entry in wrong] == ["Python"]
 
@@ -264,9 +268,9 @@ def test_the_tests_on_a_gpu_run_in_it(
 ) -> None:
     """Real pytest of this interpreter, on the packages of the bundle; only the GPU is claimed."""
     write_tests(house, source)
-    monkeypatch.setattr("compat.matrix.run.why_not_here", lambda _: "")
-    monkeypatch.setattr("compat.matrix.watch.Watcher.machine", lambda _: {"cuda": True})
-    monkeypatch.setattr("compat.matrix.uv.find_uv", lambda: pytest.fail("nothing is to be installed"))
+    monkeypatch.setattr("compat.matrix.scheduler.why_not_here", lambda _: "")
+    monkeypatch.setattr("compat.probe.runner.Watcher.machine", lambda _: {"cuda": True})
+    monkeypatch.setattr("compat.uv.client.find_uv", lambda: pytest.fail("nothing is to be installed"))
     for name in list(os.environ):
         if name.startswith("PYTEST"):
             monkeypatch.delenv(name)
@@ -278,7 +282,7 @@ def test_the_tests_on_a_gpu_run_in_it(
 def test_without_pytest_the_level_gpu_is_blocked(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = venv(house)
     write_tests(house, GOOD)
-    monkeypatch.setattr("compat.matrix.run.why_not_here", lambda _: "")
+    monkeypatch.setattr("compat.matrix.scheduler.why_not_here", lambda _: "")
     outcome = look(house, folder, level=Level.GPU)
     assert outcome.state is State.BLOCKED
     assert "has no pytest" in outcome.reason
@@ -302,7 +306,7 @@ def test_without_pytest_the_level_gpu_is_blocked(house: Path, monkeypatch: pytes
 def test_what_cannot_be_meant_is_refused(
     argv: Sequence[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(matrix.main, ["run", *argv]) == errors.USAGE
+    assert console.run(matrix.main, ["run", *argv]) == errors.USAGE
     assert message in capsys.readouterr().err
 
 
@@ -311,7 +315,7 @@ def test_a_damaged_manifest_is_told_in_one_line(
     content: str, unpacked: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (unpacked / "manifest.json").write_text(content)
-    assert cli.run(matrix.main, ["run", "tiny", "--environment", "env"]) == errors.USAGE
+    assert console.run(matrix.main, ["run", "tiny", "--environment", "env"]) == errors.USAGE
     assert "no manifest of a bundle" in capsys.readouterr().err
 
 

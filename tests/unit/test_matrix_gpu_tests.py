@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from compat.cells import State
+from compat._cli.progress import Silent
 from compat.errors import OutOfTimeError
-from compat.matrix.kernels import Bench, Ran, judged, run_tests
-from compat.progress import Silent
+from compat.matrix.judge.gpu_tests import Bench, Ran, judged, run_tests
+from compat.matrix.outcome import State
 
 CONFTEST = """
 def pytest_addoption(parser):

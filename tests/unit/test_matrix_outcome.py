@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.cells import (
+from compat.matrix.outcome import (
     Cell,
     Counts,
     Digests,

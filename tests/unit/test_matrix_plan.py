@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from compat.errors import DiskError
-from compat.matrix.environment import (
+from compat.matrix.plan import (
     BYTECODE_BYTES,
     CROSS,
     Plan,

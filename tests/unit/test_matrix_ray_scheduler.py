@@ -16,15 +16,16 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-import test_matrix_run as cells
-from compat import cli, errors
-from compat.cells import Cell, Level, State, read_outcome
-from compat.locks import LockedPackage, Pinned, write_lock
-from compat.matrix.__main__ import main
-from compat.matrix.ray_engine import Engine, _of_this_code, run_on_ray
-from compat.releases import Pair
+import test_matrix_scheduler as cells
+from compat import errors
+from compat._cli import console
+from compat.locks.lockfile import LockedPackage, Pinned, write_lock
+from compat.matrix.cli import main
+from compat.matrix.outcome import Cell, Level, State, read_outcome
+from compat.matrix.ray_scheduler import Engine, _of_this_code, run_on_ray
+from compat.model.releases import Pair
 from test_matrix_faults import digest, rebuilt
-from test_matrix_run import ROOT, Tiny, house, options, pair, run_one
+from test_matrix_scheduler import ROOT, Tiny, house, options, pair, run_one
 
 __all__ = ["house"]
 
@@ -44,8 +45,8 @@ else:
 def test_without_ray_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     monkeypatch.chdir(ROOT)
-    assert cli.run(main, ["run", "seed", "--engine", "ray"]) == errors.ENVIRONMENT
-    assert cli.run(main, ["run", "seed", "--address", "x"]) == errors.USAGE
+    assert console.run(main, ["run", "seed", "--engine", "ray"]) == errors.ENVIRONMENT
+    assert console.run(main, ["run", "seed", "--address", "x"]) == errors.USAGE
 
 
 @pytest.fixture
@@ -123,12 +124,12 @@ def test_a_lost_node_costs_time_and_no_cell(
 ELSEWHERE = """
 import json, os, sys
 from pathlib import Path
-from compat.matrix import ray_engine
-import test_matrix_ray as tests
-from test_matrix_run import Tiny, options
+from compat.matrix import ray_scheduler
+import test_matrix_ray_scheduler as tests
+from test_matrix_scheduler import Tiny, options
 house = Path(sys.argv[1])
-engine = ray_engine.Engine(address=sys.argv[2], root=Path.cwd(), sources=Tiny(Path("locks")))
-outcomes = ray_engine.run_on_ray(tests.pairs(house)[:2], Tiny(house / "locks"), options(house), engine)
+engine = ray_scheduler.Engine(address=sys.argv[2], root=Path.cwd(), sources=Tiny(Path("locks")))
+outcomes = ray_scheduler.run_on_ray(tests.pairs(house)[:2], Tiny(house / "locks"), options(house), engine)
 print(json.dumps([[outcome.state.value, outcome.reason] for outcome in outcomes]))
 """
 
@@ -157,9 +158,9 @@ def test_the_nodes_run_what_was_sent_and_not_what_they_have(
     """The nodes have this checkout. The driver has another version, which differs in one comment."""
     project = house / "project"
     shutil.copytree(ROOT / "compat", project / "compat", ignore=shutil.ignore_patterns("__pycache__"))
-    with (project / "compat" / "matrix" / "verdict.py").open("a") as stream:
+    with (project / "compat" / "matrix" / "judge" / "compare.py").open("a") as stream:
         stream.write("# another version\n")
-    for name in ("test_matrix_ray", "test_matrix_run", "test_matrix_faults", "wheelhouse"):
+    for name in ("test_matrix_ray_scheduler", "test_matrix_scheduler", "test_matrix_faults", "wheelhouse"):
         shutil.copy(Path(__file__).with_name(f"{name}.py"), project)
     monkeypatch.chdir("/")
     cluster = request.getfixturevalue("cluster")
@@ -172,7 +173,10 @@ def test_the_nodes_run_what_was_sent_and_not_what_they_have(
     places = re.findall(r"by the code in (.*)", told)
     assert len(places) == 2
     assert all("/runtime_resources/" in place for place in places), "what Ray has unpacked on the node"
-    assert all((Path(place) / "matrix" / "verdict.py").read_text().endswith("version\n") for place in places)
+    assert all(
+        (Path(place) / "matrix" / "judge" / "compare.py").read_text().endswith("version\n")
+        for place in places
+    )
 
 
 def test_an_outcome_of_other_code_has_failed(house: Path) -> None:

@@ -17,15 +17,15 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat.cells import Cell, Level, Outcome, State, read_outcome
 from compat.errors import UsageError
-from compat.expectation import ModuleExpectation, NameExpectation
-from compat.locks import Lock, LockedPackage, Pinned, write_lock
-from compat.matrix import run
+from compat.locks.lockfile import Lock, LockedPackage, Pinned, write_lock
+from compat.matrix import scheduler
 from compat.matrix.cell import host
-from compat.matrix.sources import Shipped
-from compat.matrix.workspace import claimed
-from compat.releases import KnownFailure, Pair
+from compat.matrix.install.workspace import claimed
+from compat.matrix.judge.inputs import Shipped
+from compat.matrix.outcome import Cell, Level, Outcome, State, read_outcome
+from compat.model.releases import KnownFailure, Pair
+from compat.probe.expectation import ModuleExpectation, NameExpectation
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 ROOT = Path(__file__).parents[2]
@@ -119,12 +119,14 @@ def pair(*expect: KnownFailure) -> Pair:
     return Pair(id="tiny", python=PYTHON, sglang=Version("0.4.7"), expect=expect)
 
 
-def options(house: Path, *, keep: bool = False, rerun: bool = False) -> run.Options:
-    return run.Options(reports=house / "reports", envs=house / "envs", timeout=60, keep=keep, rerun=rerun)
+def options(house: Path, *, keep: bool = False, rerun: bool = False) -> scheduler.Options:
+    return scheduler.Options(
+        reports=house / "reports", envs=house / "envs", timeout=60, keep=keep, rerun=rerun
+    )
 
 
 def run_one(house: Path, sources: Tiny, chosen: Pair | None = None, **how: bool) -> Outcome:
-    (outcome,) = run.run_pairs([chosen or pair()], sources, options(house, **how))
+    (outcome,) = scheduler.run_pairs([chosen or pair()], sources, options(house, **how))
     return outcome
 
 
@@ -159,7 +161,7 @@ def test_a_false_index_fails_with_each_disagreement(house: Path) -> None:
     assert [str(entry) for entry in outcome.disagreements] == [
         "sglang.quant:old: the index says defined class; really it is None"
     ]
-    assert run.exit_code([outcome]) == 1
+    assert scheduler.exit_code([outcome]) == 1
 
 
 def test_an_expected_failure_passes_and_an_idle_one_fails(house: Path) -> None:
@@ -207,7 +209,7 @@ def test_a_finished_cell_is_run_again_only_when_something_differs(
 @pytest.mark.skipif(bool(host()["driver"]), reason="this machine has a GPU's driver")
 def test_an_environment_is_not_left_for_a_level_that_cannot_be_run_here(house: Path) -> None:
     both = replace(options(house), levels=tuple(Level))
-    imported, on_gpu = run.run_pairs([pair()], Tiny(house / "locks"), both)
+    imported, on_gpu = scheduler.run_pairs([pair()], Tiny(house / "locks"), both)
     assert (imported.state, on_gpu.state) == (State.PASSED, State.NOT_RUN)
     assert not (house / "envs" / "tiny").exists()
 
@@ -228,7 +230,7 @@ def test_a_wheel_that_is_not_the_locked_one_blocks_the_cell(house: Path) -> None
     assert outcome.reason.startswith("uv: ")
     assert "sglang" in outcome.reason
     assert "\n" not in outcome.reason
-    assert run.exit_code([outcome]) == 4
+    assert scheduler.exit_code([outcome]) == 4
     assert not (house / "envs" / "tiny").exists()
     log = outcome_path(house).with_name("log.txt").read_text()
     assert "0" * 64 in log, "the log has uv's whole explanation"
@@ -242,7 +244,7 @@ def test_a_disk_that_cannot_hold_the_pair_blocks_it_before_anything_is_made(
     outcome = run_one(house, Tiny(house / "locks"))
     assert outcome.state is State.BLOCKED
     assert outcome.reason.startswith("tiny: needs 1000000000.2 GB of disk")
-    assert run.exit_code([outcome]) == 4
+    assert scheduler.exit_code([outcome]) == 4
     assert "free " in capfd.readouterr().err
     assert sorted(path.name for path in (house / "envs").iterdir()) == [".gitignore"]
 
@@ -262,14 +264,15 @@ DRIVER = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
-from compat import cli
-from compat.matrix import run
+from compat._cli import console
+from compat.matrix import scheduler
 from compat.matrix.cell import host
-import test_matrix_run as tests
+import test_matrix_scheduler as tests
 house = Path({house!r})
 def main(argv):
-    return run.exit_code(run.run_pairs([tests.pair()], tests.Tiny(house / "locks"), tests.options(house)))
-sys.exit(cli.run(main))
+    jobs = [tests.pair()], tests.Tiny(house / "locks"), tests.options(house)
+    return scheduler.exit_code(scheduler.run_pairs(*jobs))
+sys.exit(console.run(main))
 """
 
 

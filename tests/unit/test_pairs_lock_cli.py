@@ -10,14 +10,15 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat import cli, errors
-from compat.locking import WheelReader
-from compat.locks import Pinned, read_lock
-from compat.matrix.uv import find_uv
-from compat.pairs.__main__ import main
-from compat.wheels.registry import Registry
-from compat.wheels.session import open_session
-from compat.wheels.tags import fitting_wheels
+from compat import errors
+from compat._cli import console
+from compat.locks.lockfile import Pinned, read_lock
+from compat.pairs.cli import main
+from compat.uv.client import find_uv
+from compat.uv.compile import WheelReader
+from compat.wheels.http_session import open_session
+from compat.wheels.package_index import Registry
+from compat.wheels.platform_tags import fitting_wheels
 from wheelhouse import Fault, Index, build_wheel, serving, uv_sees_only
 
 MATRIX = """
@@ -63,12 +64,12 @@ def project(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> Pa
     (folder / "matrix.toml").write_text(MATRIX)
     monkeypatch.chdir(folder)
     uv_sees_only(index, tmp_path / "uv", monkeypatch)
-    monkeypatch.setattr("compat.wheels.registry.open_session", lambda: open_session(retries=0))
+    monkeypatch.setattr("compat.wheels.package_index.open_session", lambda: open_session(retries=0))
     return folder
 
 
 def run(*argv: str) -> int:
-    return cli.run(main, argv)
+    return console.run(main, argv)
 
 
 def test_locks_are_written_and_up_to_date(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from compat.cells import Cell, Disagreement, Outcome, State
-from compat.expectation import ModuleExpectation, NameExpectation
-from compat.index.store import ReleaseRow
-from compat.locks import Lock
-from compat.matrix.sources import Shipped
-from compat.matrix.uv import find_uv
-from compat.matrix.verdict import IMPORTS, LATE
-from compat.pairs import documents, render
-from compat.pairs.needs import Needs, needs_of
-from compat.pairs.probing import _broken, _day, named_in, probe, wants_gpu
+from compat.index.writer import ReleaseRow
+from compat.locks.lockfile import Lock
+from compat.matrix.judge.compare import IMPORTS, LATE
+from compat.matrix.judge.inputs import Shipped
+from compat.matrix.outcome import Cell, Disagreement, Outcome, State
+from compat.model.releases import SGLANG, VLLM, Pair
+from compat.pairs import json_output, text_output
+from compat.pairs.probe_overrides import _broken, _day, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
-from compat.releases import SGLANG, VLLM, Pair
+from compat.probe.expectation import ModuleExpectation, NameExpectation
+from compat.requirements.release_requirements import Needs, needs_of
+from compat.uv.client import find_uv
 from wheelhouse import Index, build_wheel, serving, uv_sees_only
 
 SGLANG_SOURCE = b"from openai_like import Old\nclass Fp8:\n    def apply(self, x): return x\n"
@@ -130,8 +130,8 @@ def test_what_wants_a_gpu_is_told_apart_from_what_does_not_import(index: Index, 
     assert attempt.without_gpu_why.startswith(
         "1 modules need a GPU to be imported, such as sglang.quant: RuntimeError: 0 active drivers"
     )
-    assert "need a GPU" in render.solution(found, [attempt])
-    assert '"without_gpu": 1' in documents.of_solution(found, [attempt])
+    assert "need a GPU" in text_output.solution(found, [attempt])
+    assert '"without_gpu": 1' in json_output.of_solution(found, [attempt])
 
 
 def test_with_a_gpu_the_same_words_are_a_failure() -> None:

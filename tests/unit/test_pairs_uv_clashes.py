@@ -4,10 +4,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from compat.index.reader import Index
+from compat.model.releases import SGLANG, VLLM
 from compat.pairs.clashes import Clash
-from compat.pairs.conflicts import clashes_in, edges_of, reason_in
-from compat.pairs.needs import Needs, needs_of
-from compat.releases import SGLANG, VLLM
+from compat.pairs.uv_clashes import clashes_in, edges_of, reason_in
+from compat.requirements.release_requirements import Needs, needs_of
 
 DIRECT = """error: No solution found when resolving dependencies
   cause: Because vllm==0.31.0 depends on humming-kernels[cu13]==0.1.16 and sglang==0.5.21 depends on

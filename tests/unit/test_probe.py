@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from compat.errors import PreparationError
-from compat.expectation import ModuleExpectation, NameExpectation
-from compat.matrix.facts import ModuleFact, NameFact
-from compat.matrix.verdict import judge
-from compat.matrix.watch import Watcher, _Task, child_variables
+from compat.matrix.judge.compare import judge
+from compat.probe.expectation import ModuleExpectation, NameExpectation
+from compat.probe.records import ModuleFact, NameFact
+from compat.probe.runner import Watcher, _Task, child_variables
 
 GOOD = """
 import functools

@@ -3,10 +3,10 @@
 import pytest
 
 from compat.index.reader import Index
-from compat.index.store import SHIPPED
-from compat.quant.adapters import TABLE, Adapter, Package, candidates, other_releases
+from compat.index.writer import SHIPPED
+from compat.quant.backends.adapters import TABLE, Adapter, Package, candidates, other_releases
 from compat.quant.schemes import Awq, BlockInt8, Gptq, Scheme, W8A8Int8
-from compat.resolve.lookup import Resolver
+from compat.resolve.api import Resolver
 from quant_cases import SCHEMES
 
 PACKAGES: tuple[Package, ...] = ("sglang", "vllm")

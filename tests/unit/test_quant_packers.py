@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compat.errors import UsageError
-from compat.quant import bits
-from compat.quant.packing import check, dequantize, pack
+from compat.quant.packing import bit_packing
+from compat.quant.packing.packers import check, dequantize, pack
 from compat.quant.schemes import BLOCK, Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 from quant_cases import SCHEMES, weight_error
 
@@ -39,20 +39,20 @@ def grouped_peak(scheme: Scheme, weight: torch.Tensor) -> torch.Tensor:
 def test_words_are_laid_out_as_the_formats_say() -> None:
     """0x76543210 has 0 in its lowest nibble; AWQ puts the outputs 0, 2, 4, 6, 1, 3, 5, 7 there."""
     values = torch.arange(8)
-    assert bits.pack(values, 4, 0).item() == 0x76543210
-    assert bits.pack(values, 4, 0, bits.AWQ_ORDER).item() == 0x75316420
-    assert bits.pack(torch.tensor([1, 2, 3, 255]), 8, 0).item() == -(2**32 - 0xFF030201)
+    assert bit_packing.pack(values, 4, 0).item() == 0x76543210
+    assert bit_packing.pack(values, 4, 0, bit_packing.AWQ_ORDER).item() == 0x75316420
+    assert bit_packing.pack(torch.tensor([1, 2, 3, 255]), 8, 0).item() == -(2**32 - 0xFF030201)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([4, 8]), st.sampled_from([0, 1]), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_every_integer_comes_back(seed: int, width: int, dim: int, awq: bool) -> None:  # noqa: FBT001
-    order = bits.AWQ_ORDER if awq and width == 4 else None
+    order = bit_packing.AWQ_ORDER if awq and width == 4 else None
     values = torch.randint(0, 2**width, (16, 24), generator=torch.Generator().manual_seed(seed))
-    words = bits.pack(values, width, dim, order)
+    words = bit_packing.pack(values, width, dim, order)
     assert words.dtype == torch.int32
     assert words.shape[dim] == values.shape[dim] * width // 32
-    assert torch.equal(bits.unpack(words, width, dim, order), values.to(torch.int32))
+    assert torch.equal(bit_packing.unpack(words, width, dim, order), values.to(torch.int32))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
@@ -108,7 +108,7 @@ def test_values_are_what_the_format_defines(scheme: Gptq | Awq) -> None:
             zero = (int(tensors["qzeros"][group, n // per]) >> (width * (n % per)) & (2**width - 1)) + 1
         else:
             group = k // scheme.group_size
-            place = width * bits.AWQ_ORDER.index(n % per)
+            place = width * bit_packing.AWQ_ORDER.index(n % per)
             q = int(tensors["qweight"][k, n // per]) >> place & 15
             zero = int(tensors["qzeros"][group, n // per]) >> place & 15
         assert weight[n, k].item() == pytest.approx((q - zero) * float(tensors["scales"][group, n]), abs=1e-6)

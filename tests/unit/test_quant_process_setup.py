@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.quant.worlds import once
+from compat.quant.backends.process_setup import once
 
 
 def test_what_was_set_up_is_not_set_up_again() -> None:
@@ -35,7 +35,7 @@ def test_what_failed_first_is_told_each_time() -> None:
 PROGRAM = """
 import sys, types
 import torch
-from compat.quant import worlds
+from compat.quant.backends import process_setup
 
 def join(**given):
     torch.distributed.init_process_group(
@@ -47,12 +47,14 @@ state = types.SimpleNamespace(
     init_distributed_environment=lambda **given: torch.distributed.is_initialized() or join(**given),
     initialize_model_parallel=lambda **given: None,
 )
-worlds.compat = types.SimpleNamespace(load=lambda name, package: getattr(state, name.partition(":")[2]))
+def load(name, package):
+    return getattr(state, name.partition(":")[2])
+process_setup.compat = types.SimpleNamespace(load=load)
 if sys.argv[1] == "its own":
     join(distributed_init_method=f"file://{sys.argv[2]}/ranks")
 end = torch.distributed.destroy_process_group
 torch.distributed.destroy_process_group = lambda: (print("destroyed"), end())
-worlds._groups("any", "vllm", "cpu")
+process_setup._groups("any", "vllm", "cpu")
 print("done")
 """
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from compat.errors import SchemeUnavailable
-from compat.quant import reference, trial
-from compat.quant.foreign import Wanted
-from compat.quant.packing import pack
+from compat.quant.backends import reference, self_test
+from compat.quant.backends.package_layer import Wanted
+from compat.quant.backends.self_test import slices, try_out
+from compat.quant.packing.packers import pack
+from compat.quant.packing.sharding import Shard, cut
 from compat.quant.schemes import Fp8, Gptq, Scheme
-from compat.quant.sharding import Shard, cut
-from compat.quant.trial import slices, try_out
 from quant_cases import SCHEMES
 
 IDS = [scheme.label for scheme in SCHEMES]
@@ -101,7 +101,7 @@ def test_scales_of_groups_that_are_confused_are_seen() -> None:
 def test_a_large_layer_is_tried_some_outputs_at_a_time(
     scheme: Scheme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "WEIGHTS", 16 * 256)
+    monkeypatch.setattr(self_test, "WEIGHTS", 16 * 256)
     tensors = {**pack(scheme, torch.randn(512, 256)), "bias": torch.randn(512)}
     parts = list(slices(scheme, tensors, (512, 256)))
     assert len(parts) == (4 if scheme.label.endswith("block-dynamic") or scheme.kind == "block_int8" else 32)
@@ -121,7 +121,7 @@ def test_a_large_layer_is_tried_some_outputs_at_a_time(
 
 
 def test_a_layer_that_cannot_be_cut_is_tried_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "WEIGHTS", 1)
+    monkeypatch.setattr(self_test, "WEIGHTS", 1)
     scheme = Fp8(granularity="block")  # blocks of 128, and 200 outputs
     tensors = pack(scheme, torch.randn(200, 256))
     assert [part["weight"].shape for part in slices(scheme, tensors, (200, 256))] == [(200, 256)]

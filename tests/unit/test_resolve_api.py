@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from compat.errors import UsageError
-from compat.index.alone import alone, stretches
+from compat.index.build.precompute_answers import finish
+from compat.index.query.name_resolution import Environment, World
+from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
-from compat.index.store import write_index
-from compat.index.world import Environment, World
-from compat.resolve.answers import finish
-from compat.resolve.lookup import Resolver, resolve
+from compat.index.writer import write_index
+from compat.resolve.api import Resolver, resolve
 from compat.resolve.search import Found, find_name
 from sources import Files, content, release
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from compat import errors
+from compat.index.build.precompute_answers import COMMON, finish
 from compat.index.reader import Index
-from compat.index.store import SCHEMA_VERSION, SHIPPED, write_index
-from compat.releases import IMPORT_NAMES, KERNELS, PACKAGES
-from compat.resolve import command, quick
+from compat.index.writer import SCHEMA_VERSION, SHIPPED, write_index
+from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES
+from compat.model.symbols import KINDS, STATUSES, UNUSABLE
+from compat.resolve import cli, fast_path
 from compat.resolve.__main__ import main
-from compat.resolve.answers import COMMON, finish
-from compat.symbols import KINDS, STATUSES, UNUSABLE
 from sources import Files, content, release
 
 ROOT = Path(__file__).parents[2]
@@ -78,11 +78,11 @@ def both(
     capsys: pytest.CaptureFixture[str], argv: list[str], path: Path
 ) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
     """Return what the quick way and the search say; None from one that has no answer."""
-    found = quick.answer(argv, str(path))
+    found = fast_path.answer(argv, str(path))
     if found is None:
         return None, None
     try:
-        code = command.main(argv, path)
+        code = cli.main(argv, path)
     except errors.CompatError:
         return found, None
     return (f"{found[0]}\n", found[1]), (capsys.readouterr().out, code)
@@ -96,7 +96,7 @@ def test_quick_answers_are_those_of_the_search(capsys: pytest.CaptureFixture[str
         assert found == searched, argv
         answered += found is not None
     names = [argv for argv in asked if "." not in argv[0] and ":" not in argv[0] and argv[1] == "--all"]
-    left = {argv[0] for argv in names if quick.answer(argv, str(made)) is None}
+    left = {argv[0] for argv in names if fast_path.answer(argv, str(made)) is None}
     assert left == {"Nowhere", "sglang", "vllm"}  # packages are no names that modules bind
     assert answered > 100
 
@@ -114,7 +114,7 @@ def test_quick_answers_are_those_of_the_search(capsys: pytest.CaptureFixture[str
     ],
 )
 def test_what_is_answered(made: Path, argv: list[str], text: str) -> None:
-    found = quick.answer(argv, str(made))
+    found = fast_path.answer(argv, str(made))
     assert (found is None) == (not text)
     assert text in (found or ("", 0))[0]
 
@@ -146,7 +146,7 @@ def test_what_is_answered(made: Path, argv: list[str], text: str) -> None:
     ],
 )
 def test_what_is_left_to_the_search(made: Path, argv: list[str]) -> None:
-    assert quick.answer(argv, str(made)) is None
+    assert fast_path.answer(argv, str(made)) is None
 
 
 def test_files_that_are_no_index_are_left_to_the_search(tmp_path: Path, made: Path) -> None:
@@ -154,18 +154,18 @@ def test_files_that_are_no_index_are_left_to_the_search(tmp_path: Path, made: Pa
     old = tmp_path / "old"
     old.write_bytes(made.read_bytes().replace(SCHEMA_VERSION.to_bytes(4, "big"), bytes(4)))
     for path in (tmp_path / "nowhere", tmp_path / "text", old, tmp_path / "a%20b"):
-        assert quick.answer(["Fp8", "--all"], str(path)) is None
+        assert fast_path.answer(["Fp8", "--all"], str(path)) is None
 
 
 def test_what_is_written_twice_is_the_same() -> None:
-    assert quick.FORMAT == SCHEMA_VERSION
-    assert Path(quick.SHIPPED) == SHIPPED
-    assert quick.STATUSES == STATUSES
-    assert quick.KINDS == KINDS
-    assert set(quick.UNUSABLE) == UNUSABLE
-    assert tuple(map(str, PACKAGES)) == quick.PACKAGES
-    assert quick.PACKAGES[2:] == tuple(map(str, KERNELS))
-    assert set(IMPORT_NAMES.values()) == set(quick.TOPS)
+    assert fast_path.FORMAT == SCHEMA_VERSION
+    assert Path(fast_path.SHIPPED) == SHIPPED
+    assert fast_path.STATUSES == STATUSES
+    assert fast_path.KINDS == KINDS
+    assert set(fast_path.UNUSABLE) == UNUSABLE
+    assert tuple(map(str, PACKAGES)) == fast_path.PACKAGES
+    assert fast_path.PACKAGES[2:] == tuple(map(str, KERNELS))
+    assert set(IMPORT_NAMES.values()) == set(fast_path.TOPS)
 
 
 def test_the_shipped_index_drawn_at_random(capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,8 +201,8 @@ def test_the_usual_question_loads_next_to_nothing() -> None:
         "compat",
         "compat.resolve",
         "compat.resolve.__main__",
-        "compat.resolve.quick",
-        "compat.resolve.order",
+        "compat.resolve.fast_path",
+        "compat.resolve.canonical",
     }
     heavy = {"argparse", "json", "typing", "dataclasses", "re", "enum", "datetime", "pathlib", "packaging"}
     assert not heavy.intersection(bare.stdout.splitlines()[-1].split())

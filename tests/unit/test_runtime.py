@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import compat
-from compat.diagnoses import CAUSES, Diagnosis, Fix
 from compat.errors import SymbolUnavailable
+from compat.model.diagnosis import CAUSES, Diagnosis, Fix
 from installed import ROOT, distribution, run
 
 MIXED = """

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compat.scan.__main__ import main
+from compat.scan.cli import main
 
 RELEASES = ("0.10.2", "0.11.0", "0.23.0")
 """`vllm.worker.worker` is in the first only."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from compat.scan import shares
-from compat.scan.shares import ENOUGH, shared
+from compat.scan import workers
+from compat.scan.workers import ENOUGH, shared
 
 PATHS = [f"{number}.py" for number in range(40)]
 SIZES = [ENOUGH] * len(PATHS)
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWa
 @pytest.fixture(autouse=True)
 def _three_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take three processes, on whatever this runs: the runner of the tests may have threads, too."""
-    monkeypatch.setattr(shares, "_cores", lambda: 3)
+    monkeypatch.setattr(workers, "_cores", lambda: 3)
 
 
 def doubled(paths: Iterator[str]) -> list[tuple[str, int]]:

@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 import pytest
 
+from compat._cli.progress import Silent
+from compat._util.subprocesses import how_ended, run_logged
 from compat.errors import OutOfTimeError
-from compat.matrix.estimate import Estimate
-from compat.matrix.process import how_ended, run_logged
-from compat.progress import Silent
+from compat.matrix.scheduler import Estimate
 
 STARTER = """
 import subprocess, sys, threading

@@ -8,8 +8,8 @@ import pytest
 from packaging.version import Version
 
 from compat.errors import IntegrityError, NetworkError, UsageError
-from compat.wheels.registry import Registry
-from compat.wheels.session import LONGEST_WAIT, open_session
+from compat.wheels.http_session import LONGEST_WAIT, open_session
+from compat.wheels.package_index import Registry
 from wheelhouse import Fault, Index, serving
 
 

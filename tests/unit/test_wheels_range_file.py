@@ -8,10 +8,10 @@ import pytest
 import requests
 
 from compat.errors import IntegrityError, NetworkError
-from compat.wheels import remote
-from compat.wheels.registry import Registry, WheelFile
-from compat.wheels.remote import GAP, TAIL, RemoteFile
-from compat.wheels.session import open_session
+from compat.wheels import range_file
+from compat.wheels.http_session import open_session
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.range_file import GAP, TAIL, RemoteFile
 from wheelhouse import Fault, Index, Notes, build_wheel, noise, serving
 
 BODY = noise(1_500_000)
@@ -146,7 +146,7 @@ def test_an_answer_that_always_breaks_off_is_an_error(
 ) -> None:
     wheel = publish()
     index.ranges = ranges
-    index.faults.extend([Fault(cut=1000)] * remote.ATTEMPTS)
+    index.faults.extend([Fault(cut=1000)] * range_file.ATTEMPTS)
     with pytest.raises(
         NetworkError, match=f"cannot read {NAME}: the answer broke off 3 times; check the conn"
     ):

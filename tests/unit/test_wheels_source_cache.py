@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from compat.errors import IntegrityError, NetworkError
-from compat.wheels.cache import FORMAT, SourceCache, default_folder
-from compat.wheels.registry import Registry, WheelFile
-from compat.wheels.session import open_session
+from compat.wheels.http_session import open_session
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.source_cache import FORMAT, SourceCache, default_folder
 from wheelhouse import Index, Notes, build_wheel, noise, serving
 
 FILES = {"thing/__init__.py": b"", "thing/a.py": noise(5000).hex().encode(), "thing/k.so": noise(100)}
@@ -134,8 +134,8 @@ def test_a_killed_writer_harms_nobody(
     wheel: WheelFile, session: requests.Session, cache: SourceCache
 ) -> None:
     code = (
-        "import os, pathlib, sys; from compat import files; os.fsync = lambda _: os._exit(9)\n"
-        "files.write_bytes(pathlib.Path(sys.argv[1]), b'half')"
+        "import os, pathlib, sys; from compat._util import atomic_write; os.fsync = lambda _: os._exit(9)\n"
+        "atomic_write.write_bytes(pathlib.Path(sys.argv[1]), b'half')"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code, cache.path(wheel)], cwd=root, check=False)

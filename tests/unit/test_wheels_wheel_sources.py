@@ -9,9 +9,9 @@ import requests
 from packaging.metadata import Metadata
 
 from compat.errors import IntegrityError
-from compat.wheels.archive import read_manifest, read_sources
-from compat.wheels.registry import Registry, WheelFile
-from compat.wheels.session import open_session
+from compat.wheels.http_session import open_session
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.wheel_sources import read_manifest, read_sources
 from wheelhouse import Index, build_wheel, noise, serving
 
 NAME = "Some_Thing-1.0-py3-none-any.whl"

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.doctor.examined import Device, Examined, kernel
-from compat.doctor.fatbin import Code, code
-from compat.doctor.requirements import closure
-from compat.doctor.wording import FILES, listed
+from compat._cli.text import FILES, listed
+from compat.doctor.environment import Device, Examined, kernel
+from compat.doctor.native.fatbin import Code, code
+from compat.doctor.unmet_requirements import closure
 from compat.errors import IntegrityError
-from compat.releases import IMPORT_NAMES
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import IMPORT_NAMES
 
 Compiled = Mapping[Path, frozenset[Code]]
 """Shared libraries that hold code for GPUs, and for which."""

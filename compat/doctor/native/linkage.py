@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.doctor.child import Asker
-from compat.doctor.elf import Exports, Library, read
-from compat.doctor.examined import Examined, kernel
-from compat.doctor.requirements import Violation, closure, demands
-from compat.doctor.wording import FILES, listed
+from compat._cli.text import FILES, listed
+from compat.doctor.environment import Examined, kernel
+from compat.doctor.native.elf import Exports, Library, read
+from compat.doctor.survey_runner import Asker
+from compat.doctor.unmet_requirements import Violation, closure, demands
 from compat.errors import IntegrityError, PreparationError
-from compat.explain.demangle import demangled
-from compat.releases import SGLANG, allows
+from compat.explain.lookup.demangle import demangled
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, allows
 
 TORCH_LIBRARIES = (
     "libc10.so",

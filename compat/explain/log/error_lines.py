@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from compat.explain.failure import Failure, Raised
+from compat.explain.log.model import Failure, Raised
 
 _QUOTED = re.compile(
     r"""\b([A-Z]\w{0,60}Error)\((?:"([^"]{1,2000})"?|'([^']{1,2000}(?:'[^'()]{1,200}'[^']{0,500}){0,4})'?)"""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from compat.explain.failure import Frame, Raised
+from compat.explain.log.model import Frame, Raised
 
 CANNOT_IMPORT = re.compile(
     r"cannot import name '?([\w.]+)'?"

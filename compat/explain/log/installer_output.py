@@ -9,9 +9,9 @@ from itertools import chain
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from compat.explain.clean import LONGEST, clean
-from compat.explain.failure import Failure, Raised
-from compat.releases import allows
+from compat.explain.log.cleaning import LONGEST, clean
+from compat.explain.log.model import Failure, Raised
+from compat.model.releases import allows
 
 CONFLICT = "The conflict is caused by:"
 UNSOLVED = "No solution found when resolving dependencies"

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from compat.explain import solvers
-from compat.explain.clean import LONGEST, Line, clean
-from compat.explain.facts import Facts
-from compat.explain.failure import Failure
-from compat.explain.loose import loose
-from compat.explain.traceback import Parser
+from compat.explain.log import installer_output
+from compat.explain.log.cleaning import LONGEST, Line, clean
+from compat.explain.log.error_lines import loose
+from compat.explain.log.model import Failure
+from compat.explain.log.traceback_parser import Parser
+from compat.explain.log.versions import Facts
 
 BLOCK = 1 << 15
 """Bytes that are searched at a time."""
@@ -37,7 +37,7 @@ SIGNS = (
     b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
     b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled", b"NumPy 1",
     b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture",
-    b"unexpected keyword", *solvers.SIGNS,
+    b"unexpected keyword", *installer_output.SIGNS,
 )  # fmt: skip
 """A block without any of these tells of no failure."""
 STRONG = (
@@ -149,8 +149,8 @@ class _Reader:
     def _read(self, block: bytes) -> None:
         if b"cannot import name" in block:
             block = _CUT.sub(rb"\1 from", block)
-        if self._refusals > 0 and any(sign in block for sign in solvers.SIGNS):
-            refused = list(islice(solvers.told(block), self._refusals))
+        if self._refusals > 0 and any(sign in block for sign in installer_output.SIGNS):
+            refused = list(islice(installer_output.told(block), self._refusals))
             self._refusals -= len(refused)
             self._keep(refused)
         for raw in block.split(b"\n"):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from compat.explain.failure import Failure, Frame, Link, Raised
+from compat.explain.log.model import Failure, Frame, Link, Raised
 
 MOST_FRAMES = 60
 """Frames kept of one traceback, at either end; a recursion has thousands."""

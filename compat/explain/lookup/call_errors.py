@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from compat.explain.case import Case
-from compat.explain.failure import Raised
+from compat.explain.context import Case
+from compat.explain.log.model import Raised
 from compat.index.reader import Index
 
 _UNEXPECTED = re.compile(

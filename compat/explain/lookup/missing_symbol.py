@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from compat.diagnoses import Cause, Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.history import Flags
-from compat.index.world import World
-from compat.releases import KERNELS, SGLANG, VLLM
+from compat.explain.context import Case
+from compat.explain.lookup.symbol_history import Flags
+from compat.index.query.name_resolution import World
+from compat.model.diagnosis import Cause, Diagnosis, Fix
+from compat.model.releases import KERNELS, SGLANG, VLLM
+from compat.model.symbols import UNUSABLE, import_statement, location, split_location
 from compat.resolve.query import Query
 from compat.resolve.search import Replacement, find, find_name
-from compat.symbols import UNUSABLE, import_statement, location, split_location
 
 LIKELY = 0.5
 """Confidence from which a successor is told as the import to write."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from packaging.utils import canonicalize_name
 
 from compat.index.reader import Index
-from compat.releases import IMPORT_NAMES
+from compat.model.releases import IMPORT_NAMES
 
 SITE = re.compile(r".*/(?:site|dist)-packages/")
 ALIASES: Mapping[str, str] = MappingProxyType(

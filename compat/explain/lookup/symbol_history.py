@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from compat.index.alone import alone
+from compat.index.query.name_resolution import World
+from compat.index.query.single_release import alone
 from compat.index.reader import Index
-from compat.index.world import World
-from compat.symbols import location
+from compat.model.symbols import location
 
 Flags = Sequence[bool]
 """For each release, oldest first, whether the location is there."""

@@ -8,8 +8,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from compat.explain.case import Case
-from compat.releases import allows
+from compat.explain.context import Case
+from compat.model.releases import allows
 
 _EXTRA = re.compile(r"extra == ['\"]([\w.-]+)['\"]")
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case, foreign
-from compat.explain.failure import Raised
-from compat.explain.history import runs
-from compat.explain.places import distribution_of, top_of
-from compat.explain.refused import Callee, Complaint, callees, complaint_of
+from compat.explain.context import Case, foreign
+from compat.explain.log.model import Raised
+from compat.explain.lookup.call_errors import Callee, Complaint, callees, complaint_of
+from compat.explain.lookup.module_paths import distribution_of, top_of
+from compat.explain.lookup.symbol_history import runs
+from compat.model.diagnosis import Diagnosis, Fix
 
 _OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
 _OPTION = re.compile(r"(?<!\S)--([A-Za-z][\w-]{1,80})")

@@ -2,13 +2,13 @@
 
 import re
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.failure import Raised
-from compat.explain.messages import Wanted, wanted
-from compat.explain.places import below_site, distribution_of, is_standard, top_of
-from compat.explain.requirements import demands, requirement_named, violated
-from compat.releases import SGLANG, VLLM
+from compat.explain.context import Case
+from compat.explain.log.import_messages import Wanted, wanted
+from compat.explain.log.model import Raised
+from compat.explain.lookup.module_paths import below_site, distribution_of, is_standard, top_of
+from compat.explain.lookup.violated_requirements import demands, requirement_named, violated
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM
 
 _RENAME = re.compile(r"consider renaming '([^']{1,500})'")
 _KEY = re.compile(r"'(\w{1,80})'")

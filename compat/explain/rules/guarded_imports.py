@@ -3,16 +3,16 @@
 import re
 from collections.abc import Iterator
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case, foreign
-from compat.explain.failure import Frame, Raised
-from compat.explain.locate import locate
-from compat.explain.messages import UNDEFINED, Wanted, identifiers, wanted
-from compat.explain.rules.packages import lacking, vllm_for
-from compat.guards import All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
-from compat.index.branch import Branch
-from compat.resolve.order import nearness
-from compat.symbols import location, split_location
+from compat.explain.context import Case, foreign
+from compat.explain.log.import_messages import UNDEFINED, Wanted, identifiers, wanted
+from compat.explain.log.model import Frame, Raised
+from compat.explain.lookup.missing_symbol import locate
+from compat.explain.rules.missing_packages import lacking, vllm_for
+from compat.index.records import Branch
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.guards import All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
+from compat.model.symbols import location, split_location
+from compat.resolve.canonical import nearness
 
 _STUB = re.compile(
     r"typing\.Any|\bAny cannot be instantiated|Type Any cannot|Cannot subclass .{0,40}Any"

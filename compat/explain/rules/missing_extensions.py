@@ -3,12 +3,12 @@
 import re
 from dataclasses import replace
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.failure import Raised
-from compat.explain.messages import wanted
-from compat.explain.places import below_site
-from compat.explain.rules.binaries import mismatch, why_not_loaded
+from compat.explain.context import Case
+from compat.explain.log.import_messages import wanted
+from compat.explain.log.model import Raised
+from compat.explain.lookup.module_paths import below_site
+from compat.explain.rules.native_code import mismatch, why_not_loaded
+from compat.model.diagnosis import Diagnosis, Fix
 
 _OPS = re.compile(
     r"_OpNamespace' '(\w+)' object has no attribute '(\w+)'"

@@ -2,14 +2,14 @@
 
 from packaging.version import Version
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case, foreign
-from compat.explain.failure import Raised
-from compat.explain.locate import locate
-from compat.explain.messages import Wanted, imported, wanted
-from compat.index.alone import companions
-from compat.releases import IMPORT_NAMES, KERNELS, SGLANG
-from compat.resolve.spelling import hint
+from compat.explain.context import Case, foreign
+from compat.explain.log.import_messages import Wanted, imported, wanted
+from compat.explain.log.model import Raised
+from compat.explain.lookup.missing_symbol import locate
+from compat.index.query.single_release import companions
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG
+from compat.resolve.suggestions import hint
 
 
 def missing_in_kernels(raised: Raised, case: Case) -> Diagnosis | None:

@@ -5,13 +5,13 @@ import re
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.failure import Raised
-from compat.explain.messages import Wanted, wanted
-from compat.explain.places import distribution_of, is_standard, top_of
-from compat.explain.requirements import USUAL, Demand, demands, ordered, requirement_named
-from compat.releases import VLLM
+from compat.explain.context import Case
+from compat.explain.log.import_messages import Wanted, wanted
+from compat.explain.log.model import Raised
+from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
+from compat.explain.lookup.violated_requirements import USUAL, Demand, demands, ordered, requirement_named
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import VLLM
 
 _ADVICE = re.compile(
     r"(?i)\b([\w-]{2,40})[`'\"]? (?:package )?is not (?:installed|available)"

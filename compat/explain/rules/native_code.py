@@ -4,14 +4,14 @@ import re
 
 from packaging.specifiers import SpecifierSet
 
-from compat.diagnoses import Cause, Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.demangle import demangled
-from compat.explain.failure import Raised
-from compat.explain.messages import imported
-from compat.explain.places import ALIASES, below_site, distribution_of, top_of
-from compat.explain.requirements import demands, violated
-from compat.releases import allows
+from compat.explain.context import Case
+from compat.explain.log.import_messages import imported
+from compat.explain.log.model import Raised
+from compat.explain.lookup.demangle import demangled
+from compat.explain.lookup.module_paths import ALIASES, below_site, distribution_of, top_of
+from compat.explain.lookup.violated_requirements import demands, violated
+from compat.model.diagnosis import Cause, Diagnosis, Fix
+from compat.model.releases import allows
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
 _LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")

@@ -9,13 +9,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.failure import Raised
-from compat.explain.rules.requirements import violation
-from compat.explain.solvers import ABSENT, CONFLICT, OTHER_PYTHON, UNSOLVED
-from compat.releases import SGLANG, VLLM
-from compat.specifiers import disjoint, named_version
+from compat.explain.context import Case
+from compat.explain.log.installer_output import ABSENT, CONFLICT, OTHER_PYTHON, UNSOLVED
+from compat.explain.log.model import Raised
+from compat.explain.rules.violated_requirements import violation
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM
+from compat.requirements.specifiers import disjoint, named_version
 
 _BOUND = r"[<>=!~]=?=? ?[\w.*+!-]{1,60}"
 _NAME = r"([A-Za-z][\w.-]{0,80}?)(?:\[[^\]]{1,80}\]|\{[^}]{1,200}\})*"

@@ -2,15 +2,15 @@
 
 import re
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.failure import Raised
-from compat.explain.messages import Wanted, wanted
-from compat.explain.places import distribution_of, is_standard
-from compat.explain.requirements import Demand, of_release, requirement_named
-from compat.explain.rules.requirements import bounded_by, dated_by, of_demand
-from compat.releases import SGLANG, VLLM
-from compat.symbols import location
+from compat.explain.context import Case
+from compat.explain.log.import_messages import Wanted, wanted
+from compat.explain.log.model import Raised
+from compat.explain.lookup.module_paths import distribution_of, is_standard
+from compat.explain.lookup.violated_requirements import Demand, of_release, requirement_named
+from compat.explain.rules.violated_requirements import bounded_by, dated_by, of_demand
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM
+from compat.model.symbols import location
 
 _WHILE = re.compile(r"\b(?:loading|importing) ((?:vllm|sglang)(?:\.\w+)+): ")
 

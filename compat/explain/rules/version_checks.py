@@ -4,12 +4,12 @@ import re
 
 from packaging.utils import canonicalize_name
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.failure import Raised
-from compat.explain.places import distribution_of, top_of
-from compat.explain.requirements import violated
-from compat.explain.rules.requirements import of_demand, violation
+from compat.explain.context import Case
+from compat.explain.log.model import Raised
+from compat.explain.lookup.module_paths import distribution_of, top_of
+from compat.explain.lookup.violated_requirements import violated
+from compat.explain.rules.violated_requirements import of_demand, violation
+from compat.model.diagnosis import Diagnosis, Fix
 
 _CLASH = re.compile(
     r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"

@@ -5,12 +5,18 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
-from compat.diagnoses import Diagnosis, Fix
-from compat.explain.case import Case
-from compat.explain.failure import Raised
-from compat.explain.messages import Wanted, wanted
-from compat.explain.places import distribution_of, is_standard, top_of
-from compat.explain.requirements import Demand, demands, own_needs, requirement_named, violated
+from compat.explain.context import Case
+from compat.explain.log.import_messages import Wanted, wanted
+from compat.explain.log.model import Raised
+from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
+from compat.explain.lookup.violated_requirements import (
+    Demand,
+    demands,
+    own_needs,
+    requirement_named,
+    violated,
+)
+from compat.model.diagnosis import Diagnosis, Fix
 
 _PYTHON_SYNTAX = ("SyntaxError", "IndentationError")
 

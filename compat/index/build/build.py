@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 
-from compat.index.assemble import ReleaseSources, assemble
-from compat.index.modules import ModuleReader
-from compat.index.processes import processes
-from compat.index.steps import SuccessionFinder
-from compat.index.store import PackageContent, ReleaseRow, write_index
-from compat.progress import Progress, Silent
-from compat.releases import IMPORT_NAMES, PACKAGES
-from compat.wheels.archive import WheelSources
-from compat.wheels.cache import SourceCache
-from compat.wheels.registry import Registry, WheelFile
+from compat._cli.progress import Progress, Silent
+from compat.index.build.merge_releases import ReleaseSources, assemble
+from compat.index.build.parse_pool import ModuleReader, processes
+from compat.index.history.release_diff import SuccessionFinder
+from compat.index.writer import PackageContent, ReleaseRow, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.source_cache import SourceCache
+from compat.wheels.wheel_sources import WheelSources
 
 FETCHERS = 6
 """Wheels read at once: enough to hide the round trips of small ranges."""

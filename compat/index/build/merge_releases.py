@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from compat.guards import ALWAYS, Imports, both
-from compat.index.facts import Event
-from compat.index.modules import Key, ModuleReader, key_of
-from compat.index.readings import ModuleRows, rows_of
-from compat.index.rows import Names
-from compat.index.steps import Sources, SuccessionFinder
-from compat.index.store import NameSpan, PackageContent, ReleaseRow, Span
+from compat.index.build.parse_pool import Key, ModuleReader, key_of
+from compat.index.extract.bindings import Event
+from compat.index.extract.module_rows import ModuleRows, rows_of
+from compat.index.history.release_diff import Sources, SuccessionFinder
+from compat.index.records import Names
+from compat.index.writer import NameSpan, PackageContent, ReleaseRow, Span
+from compat.model.guards import ALWAYS, Imports, both
 
 
 class MergedModule(NamedTuple):

@@ -11,10 +11,10 @@ from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
-from compat.index.alone import pinned
-from compat.index.processes import COUNT, processes
+from compat.index.build.parse_pool import COUNT, processes
+from compat.index.query.name_resolution import Environment, World
+from compat.index.query.single_release import pinned
 from compat.index.reader import Index
-from compat.index.world import Environment, World
 
 SMALL = 8
 """Shares up to which it is not worth it to start them."""

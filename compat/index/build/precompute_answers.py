@@ -1,4 +1,4 @@
-"""Answers put into the index when it is built, for `compat.resolve.quick`.
+"""Answers put into the index when it is built, for `compat.resolve.fast_path`.
 
 The usual question, `resolve NAME` about releases that stand alone, is answered before the code that searches
 could be loaded. Most names need no search: they are defined here and there, without conditions. What the
@@ -13,15 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from compat.index.alone import alone, stretches
-from compat.index.conclusions import conclude
-from compat.index.processes import COUNT, processes
+from compat.index.build.parse_pool import COUNT, processes
+from compat.index.build.precompute import conclude
+from compat.index.query.name_resolution import World
+from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
-from compat.index.store import NameSpan
-from compat.index.world import World
-from compat.resolve.render import Summary, summary
+from compat.index.writer import NameSpan
+from compat.model.symbols import KINDS, STATUSES, Status, split_location
+from compat.resolve.output import Summary, summary
 from compat.resolve.search import Found, find_name
-from compat.symbols import KINDS, STATUSES, Status, split_location
 
 COMMON = 200
 """Rows of a name from which it is no one's symbol (`logger`, `torch`): these are searched when asked for."""

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from compat.index.assemble import MergedModule
+from compat.index.build.merge_releases import MergedModule
 from compat.index.reader import Index
-from compat.index.rows import Names
-from compat.index.store import NameSpan, PackageContent, Span
+from compat.index.records import Names
+from compat.index.writer import NameSpan, PackageContent, Span
 
 
 def replayed(content: PackageContent) -> Iterator[tuple[MergedModule, ...]]:

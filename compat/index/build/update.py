@@ -6,19 +6,19 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from compat.index.assemble import MergedRelease, ReleaseSources, expand, merge
-from compat.index.build import BuildReport, counted, sources_ahead
-from compat.index.modules import ModuleReader
+from compat._cli.progress import Progress, Silent
+from compat.index.build.build import BuildReport, counted, sources_ahead
+from compat.index.build.merge_releases import MergedRelease, ReleaseSources, expand, merge
+from compat.index.build.parse_pool import ModuleReader
+from compat.index.build.read_back import read_content, replayed
+from compat.index.history.release_diff import SuccessionFinder, by_step
 from compat.index.reader import Index
-from compat.index.replay import read_content, replayed
-from compat.index.steps import SuccessionFinder, by_step
-from compat.index.store import PackageContent, ReleaseRow, write_index
-from compat.index.succession import Succession
-from compat.progress import Progress, Silent
-from compat.releases import IMPORT_NAMES, PACKAGES, Release
-from compat.wheels.archive import WheelSources
-from compat.wheels.cache import SourceCache
-from compat.wheels.registry import Registry, WheelFile
+from compat.index.records import Succession
+from compat.index.writer import PackageContent, ReleaseRow, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES, Release
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.source_cache import SourceCache
+from compat.wheels.wheel_sources import WheelSources
 
 
 def update_index(

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from compat.index.assemble import MergedModule, assemble
-from compat.index.build import release_of
-from compat.index.modules import ModuleReader
+from compat._cli.progress import Progress, Silent
+from compat.index.build.build import release_of
+from compat.index.build.merge_releases import MergedModule, assemble
+from compat.index.build.parse_pool import ModuleReader
+from compat.index.build.read_back import merged, replayed
 from compat.index.reader import Index
-from compat.index.replay import merged, replayed
-from compat.progress import Progress, Silent
-from compat.releases import IMPORT_NAMES, Release
-from compat.symbols import location
-from compat.wheels.archive import read_sources
-from compat.wheels.registry import Registry
+from compat.model.releases import IMPORT_NAMES, Release
+from compat.model.symbols import location
+from compat.wheels.package_index import Registry
+from compat.wheels.wheel_sources import read_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

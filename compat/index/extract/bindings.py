@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from compat.guards import ALWAYS, NEVER, All, AnyOf, Guard, Imports, Not, both, either, negated
-from compat.symbols import Kind, Status
+from compat.model.guards import ALWAYS, NEVER, All, AnyOf, Guard, Imports, Not, both, either, negated
+from compat.model.symbols import Kind, Status
 
 Form = Literal[
     "class", "function", "value", "none", "any", "import", "alias", "lazy", "star", "delete", "need"

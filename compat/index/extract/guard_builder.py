@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compat.guards import ALWAYS, NEVER, Condition, Const, Flag, Guard, Imports, both, either, negated
+from compat.model.guards import ALWAYS, NEVER, Condition, Const, Flag, Guard, Imports, both, either, negated
 
 SUPPORTED_PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 """A version test that all of these answer alike is folded away."""

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from compat.guards import ALWAYS, Guard, to_json
-from compat.index.facts import Binding, Event, settle
-from compat.index.rows import Names, Row
-from compat.index.visitor import read_module
+from compat.index.extract.bindings import Binding, Event, settle
+from compat.index.extract.module_visitor import read_module
+from compat.index.records import Names, Row
+from compat.model.guards import ALWAYS, Guard, to_json
 
 
 class ModuleRows(NamedTuple):

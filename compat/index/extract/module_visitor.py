@@ -3,14 +3,14 @@
 import ast
 from collections.abc import Iterable
 
-from compat.guards import ALWAYS, NEVER, Condition, Const, Guard, Imports, both, either, negated
-from compat.index.conditions import Conditions
-from compat.index.exporting import Exporting
-from compat.index.facts import Event, Form, ModuleFacts, presence
-from compat.index.hollow import is_hollow
-from compat.index.lazy import Resolve, read_getattr
-from compat.index.namespace import writes_namespace, written_by
-from compat.index.signatures import signature
+from compat.index.extract.bindings import Event, Form, ModuleFacts, presence
+from compat.index.extract.dunder_all import Exporting
+from compat.index.extract.dynamic_globals import writes_namespace, written_by
+from compat.index.extract.guard_builder import Conditions
+from compat.index.extract.module_getattr import Resolve, read_getattr
+from compat.index.extract.signatures import signature
+from compat.index.extract.stub_bodies import is_hollow
+from compat.model.guards import ALWAYS, NEVER, Condition, Const, Guard, Imports, both, either, negated
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 ANY = "typing:Any"

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from compat.symbols import Kind
+from compat.model.symbols import Kind
 
 PHRASE = 4
 """Words to a phrase: long enough to say something, short enough to survive an edit nearby."""

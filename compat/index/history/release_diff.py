@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from compat.index import features, likeness, renames, succession
-from compat.index.features import read_features
-from compat.index.likeness import Definition
-from compat.index.modules import code_digest
-from compat.index.rows import Names, Row
-from compat.index.succession import Succession
+from compat.index import records
+from compat.index.build.parse_pool import code_digest
+from compat.index.history import features, similarity, successors
+from compat.index.history.features import read_features
+from compat.index.history.similarity import Definition
+from compat.index.records import Names, Row, Succession
 
 WAITING = 4
 """Steps that may wait for a process, each with the sources of what changed: a few MB."""
@@ -132,7 +132,7 @@ def find(step: Step) -> list[Succession]:
     """Return the successions of one step; their position is left at 0."""
     gone, kept = _definitions(step[0])
     come, _ = _definitions(step[1])
-    return list(renames.successions(0, gone, come, kept))
+    return list(successors.successions(0, gone, come, kept))
 
 
 def _only(modules: Modules, others: Modules, has: Callable[[Names, str], bool]) -> dict[str, list[str]]:
@@ -187,6 +187,6 @@ def _parts(step: Step) -> Iterator[tuple[str, list[str], bytes]]:
 def _digest() -> str:
     """Return the digest of the code that turns two releases into successions."""
     digest = hashlib.sha256(code_digest().encode())
-    for module in (features, likeness, renames, succession):
+    for module in (features, similarity, successors, records):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()

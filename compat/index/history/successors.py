@@ -4,8 +4,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from compat.index.likeness import Definition, Likeness, Words, body_likeness, compared, likeness, parts
-from compat.index.succession import Succession
+from compat.index.history.similarity import (
+    Definition,
+    Likeness,
+    Words,
+    body_likeness,
+    compared,
+    likeness,
+    parts,
+)
+from compat.index.records import Succession
 
 LEAST = 0.5
 """Confidence under which nothing is claimed."""

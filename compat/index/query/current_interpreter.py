@@ -5,10 +5,10 @@ import sys
 from collections.abc import Container
 from functools import cache
 
-from compat.index.installed import installed_index, installed_versions
+from compat.index.query.installed_releases import installed_index, installed_versions
+from compat.index.query.name_resolution import Environment, World
 from compat.index.reader import Index
-from compat.index.world import Environment, World
-from compat.releases import IMPORT_NAMES
+from compat.model.releases import IMPORT_NAMES
 
 
 def here(shipped: Index) -> World:

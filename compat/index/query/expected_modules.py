@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from compat.expectation import ModuleExpectation, NameExpectation
+from compat.index.query.name_resolution import Environment, World
 from compat.index.reader import Index
-from compat.index.world import Environment, World
-from compat.locks import Lock
-from compat.releases import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM, Pair
+from compat.locks.lockfile import Lock
+from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM, Pair
+from compat.probe.expectation import ModuleExpectation, NameExpectation
 
 SUBJECTS = (
     "sglang.srt.layers.quantization",

@@ -12,11 +12,11 @@ from importlib.metadata import Distribution
 from pathlib import Path, PurePosixPath
 
 from compat.errors import IntegrityError
-from compat.index.assemble import ReleaseSources, assemble
-from compat.index.modules import ModuleReader, code_digest
+from compat.index.build.merge_releases import ReleaseSources, assemble
+from compat.index.build.parse_pool import ModuleReader, code_digest
 from compat.index.reader import Index
-from compat.index.store import SCHEMA_VERSION, ReleaseRow, write_index
-from compat.releases import IMPORT_NAMES, PACKAGES
+from compat.index.writer import SCHEMA_VERSION, ReleaseRow, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES
 
 Located = tuple[str, Path]
 """A path below site-packages, and where the file is."""

@@ -12,11 +12,11 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
-from compat.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, describe, evaluate
-from compat.index.branch import Branch
-from compat.index.predicates import known_truth
+from compat.index.extract.device_predicates import known_truth
 from compat.index.reader import Index
-from compat.symbols import Kind, Status, location, split_location
+from compat.index.records import Branch
+from compat.model.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, describe, evaluate
+from compat.model.symbols import Kind, Status, location, split_location
 
 
 class Environment(NamedTuple):
@@ -54,7 +54,7 @@ class Answer(NamedTuple):
     always_bound: bool = True
     """Whether it is bound in every branch."""
     signature: str | None = None
-    """How it is called, as the index keeps it: see `compat.index.signatures`."""
+    """How it is called, as the index keeps it: see `compat.index.extract.signatures`."""
 
 
 MISSING = Answer(status="missing", always_bound=False)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from compat.index.query.name_resolution import Environment, World
 from compat.index.reader import Index
-from compat.index.world import Environment, World
-from compat.packages import KERNELS, SGLANG
+from compat.model.package_names import KERNELS, SGLANG
 
 T = TypeVar("T")
 

@@ -2,10 +2,10 @@
 
 import sys
 
-from compat.guards import All, AnyOf, Guard, Imports, Not
-from compat.index.branch import Branch
-from compat.index.world import World
-from compat.symbols import location, split_location
+from compat.index.query.name_resolution import World
+from compat.index.records import Branch
+from compat.model.guards import All, AnyOf, Guard, Imports, Not
+from compat.model.symbols import location, split_location
 
 
 def lacking(world: World, module: str, name: str) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.cli import say
+from compat._cli.console import say
 from compat.errors import DiskError, UsageError
-from compat.locks import Lock
-from compat.matrix import uv
-from compat.matrix.disk import used_bytes
-from compat.matrix.environment import size
+from compat.locks.lockfile import Lock
+from compat.matrix.install.disk_usage import used_bytes
+from compat.matrix.plan import size
+from compat.uv import client
 
 PREFIX = ".room-"
 Sizes = Mapping[NormalizedName, int]
@@ -70,7 +70,7 @@ class Budget:
             while stage and used + needed > self.limit:
                 names = enough(stage, used + needed - self.limit)
                 say(f"the disk budget is used up: dropping {len(names)} packages from uv's cache")
-                uv.ask([str(self.uv), "cache", "clean", *names])
+                client.ask([str(self.uv), "cache", "clean", *names])
                 stage = {name: count for name, count in stage.items() if name not in names}  # noqa: PLW2901
                 used = used_bytes(self.cache, self.envs)
         if used + needed > self.limit:

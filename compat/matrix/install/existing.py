@@ -16,11 +16,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from compat.cells import Disagreement
 from compat.errors import PreparationError, UsageError
-from compat.locks import Lock
-from compat.matrix.watch import child_variables
-from compat.releases import PACKAGES, Pair
+from compat.locks.lockfile import Lock
+from compat.matrix.outcome import Disagreement
+from compat.model.releases import PACKAGES, Pair
+from compat.probe.runner import child_variables
 
 MANIFEST, SITE = "manifest.json", "site"
 """What a bundle unpacks to."""

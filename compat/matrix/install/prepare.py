@@ -7,17 +7,18 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from compat.cells import Disagreement
+from compat._cli.progress import on_terminal
 from compat.errors import PreparationError
-from compat.locks import Lock
-from compat.matrix import environment, given, uv
-from compat.matrix.environment import Plan
-from compat.matrix.given import Given
-from compat.matrix.intact import check_installed
-from compat.matrix.watch import PROBE, child_variables
-from compat.matrix.workspace import Workspace
-from compat.progress import on_terminal
-from compat.releases import KERNELS, Pair
+from compat.locks.lockfile import Lock
+from compat.matrix.install import existing
+from compat.matrix.install.existing import Given
+from compat.matrix.install.verify_files import check_installed
+from compat.matrix.install.workspace import Workspace
+from compat.matrix.outcome import Disagreement
+from compat.matrix.plan import Plan, install_command, interpreter, venv_command
+from compat.model.releases import KERNELS, Pair
+from compat.probe.runner import PROBE, child_variables
+from compat.uv import client
 
 PYTEST = "pytest>=8.3,<10"
 
@@ -61,20 +62,20 @@ def installed(
         PreparationError: uv could not, or what it has installed is not what the wheels hold.
         OutOfTimeError: it took too long.
     """
-    python = environment.interpreter(space.environment)
+    python = interpreter(space.environment)
     if not space.reused:
         with on_terminal(f"{pair.id}: installing", round(plan.seconds)) as progress:
             for command in (
-                environment.venv_command(tool, pair.python, space.environment),
-                environment.install_command(tool, space.environment, lock.requirements),
+                venv_command(tool, pair.python, space.environment),
+                install_command(tool, space.environment, lock.requirements),
             ):
-                uv.run(command, space.log, progress, until=until)
+                client.run(command, space.log, progress, until=until)
     check_installed(space.environment.glob("lib/python3*/site-packages"), _under_test(pair))
     tools = space.folder / "tools" if tests else None
     if tools is not None:
         with on_terminal(f"{pair.id}: pytest", None) as progress:
             options = ["--python", str(python), "--target", str(tools)]
-            uv.run([str(tool), "pip", "install", *options, PYTEST], space.log, progress, until=until)
+            client.run([str(tool), "pip", "install", *options, PYTEST], space.log, progress, until=until)
     return Prepared(
         python=python,
         variables=child_variables(os.environ),
@@ -99,8 +100,8 @@ def taken(pair: Pair, lock: Lock, place: Given, space: Workspace, *, tests: bool
     """
     work = space.folder / "work"
     work.mkdir(exist_ok=True)
-    found = given.listing(place, work)
-    wrong, declared = given.differences(pair, lock, place.bundle, found)
+    found = existing.listing(place, work)
+    wrong, declared = existing.differences(pair, lock, place.bundle, found)
     sites = {found.places[name] for name in _under_test(pair) if name in found.places}
     check_installed(sites, _under_test(pair), "the environment was changed; make it again")
     if tests and not wrong and "pytest" not in found.packages:
@@ -112,7 +113,7 @@ def taken(pair: Pair, lock: Lock, place: Given, space: Workspace, *, tests: bool
     probe.write_bytes(PROBE.read_bytes())
     return Prepared(
         python=place.python,
-        variables=given.variables(place, space.folder, found.user_base),
+        variables=existing.variables(place, space.folder, found.user_base),
         probe=(probe,),
         lock=found.as_lock(lock),
         path=place.path,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from compat._cli.progress import Progress
 from compat.errors import UsageError
-from compat.matrix.disk import used_bytes
-from compat.progress import Progress
+from compat.matrix.install.disk_usage import used_bytes
 
 KEPT = "kept"
 """The file that marks a finished environment somebody wants to keep; it holds the digest of its lock."""

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from compat.cells import Counts, Disagreement
-from compat.expectation import ModuleExpectation, NameExpectation
-from compat.matrix.facts import ModuleFact, NameFact
-from compat.symbols import location
+from compat.matrix.outcome import Counts, Disagreement
+from compat.model.symbols import location
+from compat.probe.expectation import ModuleExpectation, NameExpectation
+from compat.probe.records import ModuleFact, NameFact
 
 IMPORTS = "a module that imports"
 """What is expected of a module that does not import."""

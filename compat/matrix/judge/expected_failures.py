@@ -3,9 +3,9 @@
 import fnmatch
 from collections.abc import Sequence
 
-from compat.cells import Disagreement, ExpectedFailure
-from compat.releases import KnownFailure
-from compat.symbols import split_location
+from compat.matrix.outcome import Disagreement, ExpectedFailure
+from compat.model.releases import KnownFailure
+from compat.model.symbols import split_location
 
 
 def explain(

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
-from compat.cells import Counts, Disagreement, State
-from compat.matrix.process import how_ended, run_logged
-from compat.progress import Progress
+from compat._cli.progress import Progress
+from compat._util.subprocesses import how_ended, run_logged
+from compat.matrix.outcome import Counts, Disagreement, State
 
 OPTIONS = ("-m", "gpu", "--require-gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
 """The packages under test warn a lot, which is no matter of these tests."""

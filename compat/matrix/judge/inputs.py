@@ -7,11 +7,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
-from compat.cells import Digests, Level
-from compat.expectation import ModuleExpectation
-from compat.locks import Lock, read_current
-from compat.matrix import facts, given, kernels, known, probe, verdict, watch
-from compat.releases import Pair
+from compat.locks.lockfile import Lock, read_current
+from compat.matrix.install import existing
+from compat.matrix.judge import compare, expected_failures, gpu_tests
+from compat.matrix.outcome import Digests, Level
+from compat.model.releases import Pair
+from compat.probe import probe, records, runner
+from compat.probe.expectation import ModuleExpectation
 
 
 class Sources(Protocol):
@@ -48,15 +50,17 @@ class Shipped:
 
     def index_digest(self) -> str:
         """Return the digest of the shipped index, and of the code that turns it into answers."""
-        from compat import guards
-        from compat.index import expectations, predicates, reader, world
-        from compat.index.store import data_digest
+        from compat.index import reader
+        from compat.index.extract import device_predicates
+        from compat.index.query import expected_modules, name_resolution
+        from compat.index.writer import data_digest
+        from compat.model import guards
 
-        return _digest(data_digest(), guards, expectations, predicates, reader, world)
+        return _digest(data_digest(), guards, expected_modules, device_predicates, reader, name_resolution)
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         """Return what the shipped index says of every quantization module of the pair."""
-        from compat.index.expectations import expectations
+        from compat.index.query.expected_modules import expectations
 
         return expectations(pair, lock, cuda=cuda)
 
@@ -90,9 +94,9 @@ def pair_digest(pair: Pair) -> str:
 
 def tests_digest(folder: Path) -> str:
     """Return the digest of the GPU tests, and of the code that they test and that runs them."""
-    tested = Path(kernels.__file__).parent.parent / "quant"
+    tested = Path(gpu_tests.__file__).parents[2] / "quant"
     digest = hashlib.sha256()
-    judging = [Path(kernels.__file__), Path(given.__file__)]
+    judging = [Path(gpu_tests.__file__), Path(existing.__file__)]
     for path in [*judging, *sorted(folder.rglob("*.py")), *sorted(tested.rglob("*.py"))]:
         digest.update(f"{path.name} ".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -100,7 +104,7 @@ def tests_digest(folder: Path) -> str:
 
 def probe_digest() -> str:
     """Return the digest of the code that looks and judges."""
-    return _digest("", probe, watch, facts, given, verdict, known)
+    return _digest("", probe, runner, records, existing, compare, expected_failures)
 
 
 def _digest(start: str, *modules: ModuleType) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from compat import cli, files
-from compat.cells import OUTCOME, Cell, Outcome, State, outcome_path, read_any_outcome, read_outcome
+from compat._cli import console
+from compat._util import atomic_write
 from compat.errors import NothingSelectedError
-from compat.matrix import table
+from compat.matrix.outcome import OUTCOME, Cell, Outcome, State, outcome_path, read_any_outcome, read_outcome
+from compat.matrix.report import table
 
 NAMES = ("matrix.json", "matrix.md", "matrix.html", "junit.xml")
 
@@ -42,7 +43,7 @@ def write_reports(outcomes: Sequence[Outcome], reports: Path) -> None:
     """Write the JSON, Markdown, HTML and JUnit reports, each in one step."""
     contents = (as_json(outcomes), as_markdown(outcomes), as_html(outcomes), as_junit(outcomes))
     for name, content in zip(NAMES, contents, strict=True):
-        files.write_text(reports / name, content + "\n")
+        atomic_write.write_text(reports / name, content + "\n")
 
 
 def as_json(outcomes: Sequence[Outcome]) -> str:
@@ -50,7 +51,7 @@ def as_json(outcomes: Sequence[Outcome]) -> str:
     cells = [outcome.document() for outcome in outcomes]
     budget, peak = table.disk(outcomes)
     disk = {"budget_bytes": budget, "peak_bytes": peak} if budget else None
-    return cli.document("matrix report", cells=cells, disk=disk)
+    return console.document("matrix report", cells=cells, disk=disk)
 
 
 def as_markdown(outcomes: Sequence[Outcome]) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from compat.cells import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
 from compat.errors import UsageError
-from compat.matrix.sources import Sources, digests
-from compat.releases import Pair
+from compat.matrix.judge.inputs import Sources, digests
+from compat.matrix.outcome import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
+from compat.model.releases import Pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from compat.cells import Outcome, State
-from compat.matrix.environment import duration, size
+from compat.matrix.outcome import Outcome, State
+from compat.matrix.plan import duration, size
 
 HEAD = (
     "pair",

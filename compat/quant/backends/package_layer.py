@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 import compat
-from compat.diagnoses import Cause, Diagnosis, Fix
 from compat.errors import CompatError, SchemeUnavailable
-from compat.quant import worlds
-from compat.quant.adapters import Adapter, Package, candidates, other_releases
+from compat.model.diagnosis import Cause, Diagnosis, Fix
+from compat.quant.backends import process_setup
+from compat.quant.backends.adapters import Adapter, Package, candidates, other_releases
+from compat.quant.packing.sharding import Shard
 from compat.quant.schemes import Scheme
-from compat.quant.sharding import Shard
 
 Parallel = Literal["column", "row"]
 
@@ -57,7 +57,7 @@ def build(wanted: Wanted) -> tuple[Any, Adapter]:
         why.
         SymbolUnavailable: a class that this needs is not in the installed release, or only as a stub.
     """
-    version = worlds.installed(wanted.package)
+    version = process_setup.installed(wanted.package)
     if version is None:
         raise refusal(wanted, None, "package_missing", [f"{wanted.package} is not installed"])
     if wanted.device.type != GPU or not torch.cuda.is_available():
@@ -69,7 +69,7 @@ def build(wanted: Wanted) -> tuple[Any, Adapter]:
         told = f"{adapter.name} takes {adapter.step} inputs at a time, and {wanted.in_features} leave a rest"
         raise refusal(wanted, version, "unknown", [told])
     try:
-        with worlds.building(wanted.package, wanted.dtype, wanted.device):
+        with process_setup.building(wanted.package, wanted.dtype, wanted.device):
             config = _config(wanted, adapter)
             layer = _layer(wanted, config)
     except CompatError:
@@ -91,7 +91,7 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
     """
     parameters = dict(layer.named_parameters())
     try:
-        with worlds.building(wanted.package, wanted.dtype, wanted.device):
+        with process_setup.building(wanted.package, wanted.dtype, wanted.device):
             _insist_on_the_same(parameters, tensors)
             for name, parameter in parameters.items():
                 given = tensors[name]
@@ -100,7 +100,7 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
             layer.quant_method.process_weights_after_loading(layer)
             own(layer, held)
     except Exception as error:
-        version = worlds.installed(wanted.package)
+        version = process_setup.installed(wanted.package)
         raise refusal(wanted, version, "unknown", said(error, wanted.package)) from error
 
 
@@ -138,7 +138,7 @@ def part(wanted: Wanted) -> Shard | None:
     """Return which part of a parallel layer this process has; None when it has all of it."""
     if wanted.parallel is None:
         return None
-    rank, size = worlds.place(wanted.package)
+    rank, size = process_setup.place(wanted.package)
     return Shard(kind=wanted.parallel, rank=rank, size=size)
 
 

@@ -18,7 +18,7 @@ from typing import Any, ParamSpec
 import torch
 
 import compat
-from compat.quant.adapters import Package
+from compat.quant.backends.adapters import Package
 
 _Given = ParamSpec("_Given")
 _process = ExitStack()

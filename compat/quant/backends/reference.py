@@ -5,7 +5,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
-from compat.quant.packing import Tensors, dequantize, to_e4m3, to_int8
+from compat.quant.packing.packers import Tensors, dequantize, to_e4m3, to_int8
 from compat.quant.schemes import BLOCK, E4M3_MAX, INT8_MAX, BlockInt8, Fp8, Scheme, W8A8Int8
 
 SMALLEST = 1e-12

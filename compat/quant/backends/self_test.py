@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from compat.errors import UsageError
-from compat.quant import foreign, reference, worlds
-from compat.quant.foreign import Wanted
+from compat.quant.backends import package_layer, process_setup, reference
+from compat.quant.backends.package_layer import Wanted
+from compat.quant.packing.sharding import Shard, cut
 from compat.quant.schemes import Awq, Gptq, Scheme, Unquantized
-from compat.quant.sharding import Shard, cut
 
 ROWS = (1, 64)
 WEIGHTS = 2**22
@@ -42,20 +42,22 @@ def try_out(
         tensors, size = cut(wanted.scheme, tensors, size, shard), shard.features(*size)
     if shard is not None and shard.kind == "row":  # a bias is added once, to the sum of the parts
         tensors = {name: tensor for name, tensor in tensors.items() if name != "bias"}
-    version = worlds.installed(wanted.package)
+    version = process_setup.installed(wanted.package)
     source = torch.Generator().manual_seed(size[1])
     inputs = [torch.randn(rows, size[1], generator=source) for rows in ROWS]
     inputs = [x.to(wanted.device, wanted.dtype) for x in inputs]
     try:
         found = [run(x) for x in inputs]
     except Exception as error:
-        raise foreign.refusal(wanted, version, "unknown", foreign.said(error, wanted.package)) from error
+        raise package_layer.refusal(
+            wanted, version, "unknown", package_layer.said(error, wanted.package)
+        ) from error
     bound = WEIGHT_ONLY_BOUND if isinstance(wanted.scheme, Unquantized | Gptq | Awq) else BOUND
     for rows, off in zip(ROWS, _off(wanted, tensors, size, inputs, found), strict=True):
         if not off <= bound:  # NaN is not
             part = "" if shard is None else f" (part {shard.rank + 1} of {shard.size}, {shard.kind} parallel)"
             told = f"its kernel computes something else: with {rows} rows it is off by {off:.2g}{part}"
-            raise foreign.refusal(wanted, version, "unknown", [told])
+            raise package_layer.refusal(wanted, version, "unknown", [told])
 
 
 def _off(

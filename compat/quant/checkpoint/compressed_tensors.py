@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from compat.quant import bits
-from compat.quant.formats import Assigned
+from compat.quant.checkpoint.quantization_config import Assigned
+from compat.quant.packing import bit_packing
 from compat.quant.schemes import HALVES, Gptq, TensorSpec
 
 
@@ -55,7 +55,7 @@ def translate(assigned: Assigned, tensors: Mapping[str, Tensor]) -> dict[str, Te
         inputs = packed.shape[1] * 32 // assigned.scheme.bits
         zeros = scales.new_full(scales.shape, middle - 1).int()
         found["qweight"] = packed.T.contiguous()
-        found["qzeros"] = bits.pack(zeros, assigned.scheme.bits, 1)
+        found["qzeros"] = bit_packing.pack(zeros, assigned.scheme.bits, 1)
         found["scales"] = scales
         ordered = (zeros.new_ones(inputs).cumsum(0) - 1).int() // (inputs // groups)
         found["g_idx"] = found.pop("weight_g_idx", ordered)

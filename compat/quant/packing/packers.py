@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from compat.errors import UsageError
-from compat.quant import bits
+from compat.quant.packing import bit_packing
 from compat.quant.schemes import (
     BLOCK,
     E4M3_MAX,
@@ -126,8 +126,8 @@ def _(scheme: Gptq, weight: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
     which = group.long()
     levels = _levels(weight.T, scales[which], zeros[which], scheme.bits)
     return {
-        "qweight": bits.pack(levels, scheme.bits, 0),
-        "qzeros": bits.pack(zeros - 1, scheme.bits, 1),
+        "qweight": bit_packing.pack(levels, scheme.bits, 0),
+        "qzeros": bit_packing.pack(zeros - 1, scheme.bits, 1),
         "scales": scales,
         "g_idx": group,
     }
@@ -136,8 +136,8 @@ def _(scheme: Gptq, weight: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
 @dequantize.register
 def _(scheme: Gptq, tensors: Tensors, dtype: torch.dtype = torch.float32) -> Tensor:
     group = tensors["g_idx"].long()
-    zeros = bits.unpack(tensors["qzeros"], scheme.bits, 1) + 1
-    levels = bits.unpack(tensors["qweight"], scheme.bits, 0) - zeros[group]
+    zeros = bit_packing.unpack(tensors["qzeros"], scheme.bits, 1) + 1
+    levels = bit_packing.unpack(tensors["qweight"], scheme.bits, 0) - zeros[group]
     return (levels.to(dtype) * tensors["scales"].to(dtype)[group]).T.contiguous()
 
 
@@ -151,8 +151,8 @@ def _(scheme: Awq, weight: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
         weight.T, scales.repeat_interleave(size, 0), zeros.repeat_interleave(size, 0), scheme.bits
     )
     return {
-        "qweight": bits.pack(levels, scheme.bits, 1, bits.AWQ_ORDER),
-        "qzeros": bits.pack(zeros, scheme.bits, 1, bits.AWQ_ORDER),
+        "qweight": bit_packing.pack(levels, scheme.bits, 1, bit_packing.AWQ_ORDER),
+        "qzeros": bit_packing.pack(zeros, scheme.bits, 1, bit_packing.AWQ_ORDER),
         "scales": scales,
     }
 
@@ -160,8 +160,8 @@ def _(scheme: Awq, weight: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
 @dequantize.register
 def _(scheme: Awq, tensors: Tensors, dtype: torch.dtype = torch.float32) -> Tensor:
     scales = tensors["scales"].to(dtype)
-    levels = bits.unpack(tensors["qweight"], scheme.bits, 1, bits.AWQ_ORDER)
-    zeros = bits.unpack(tensors["qzeros"], scheme.bits, 1, bits.AWQ_ORDER)
+    levels = bit_packing.unpack(tensors["qweight"], scheme.bits, 1, bit_packing.AWQ_ORDER)
+    zeros = bit_packing.unpack(tensors["qzeros"], scheme.bits, 1, bit_packing.AWQ_ORDER)
     size = levels.shape[0] // scales.shape[0]
     shifted = levels - zeros.repeat_interleave(size, 0)
     return (shifted.to(dtype) * scales.repeat_interleave(size, 0)).T.contiguous()

@@ -8,24 +8,24 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from compat.index.reader import Index
-from compat.scan.calls import Calls
-from compat.scan.causes import runs
-from compat.scan.chosen import asks
-from compat.scan.discovery import Files, Skipped, Unreadable
+from compat.model.symbols import import_statement
+from compat.scan.check.reference_checker import Judge, Trouble, faked
+from compat.scan.check.replacements import runs
 from compat.scan.findings import Finding, Run
 from compat.scan.fix.plan import refusal
-from compat.scan.frames import Module, Tree
-from compat.scan.judge import Judge, Trouble, faked
-from compat.scan.loads import Loads
-from compat.scan.lookup import Lookup, Span
-from compat.scan.lookup import runs as rows_of
-from compat.scan.mentions import TOPS
-from compat.scan.modules import module_name
-from compat.scan.own import Own
-from compat.scan.references import Reference, references
-from compat.scan.shortcut import clean
-from compat.scan.sources import Source, parse
-from compat.symbols import import_statement
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.prefilter.all_names_resolve import clean
+from compat.scan.prefilter.conditional_imports import asks
+from compat.scan.prefilter.mentions import TOPS
+from compat.scan.project.callers import Calls
+from compat.scan.project.importers import Loads
+from compat.scan.project.module_names import module_name
+from compat.scan.project.patched_names import Own
+from compat.scan.releases.index_lookup import Lookup, Span
+from compat.scan.releases.index_lookup import runs as rows_of
+from compat.scan.sources.discovery import Files, Skipped, Unreadable
+from compat.scan.sources.source_file import Source, parse
+from compat.scan.syntax.references import Reference, references
 
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 """Import name to the package whose releases are gone through: kernels come with sglang."""

@@ -4,15 +4,15 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from compat.scan.calls import Calls
-from compat.scan.evaluation import Evaluation
-from compat.scan.frames import Module, Tree
-from compat.scan.loads import Loads
-from compat.scan.lookup import Lookup, Outcome, Outcomes
-from compat.scan.own import Own
-from compat.scan.places import Place, within
-from compat.scan.reach import Reach
-from compat.scan.references import Reference
+from compat.scan.interpreter.expressions import Evaluation
+from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.project.callers import Calls
+from compat.scan.project.importers import Loads
+from compat.scan.project.patched_names import Own
+from compat.scan.releases.index_lookup import Lookup, Outcome, Outcomes
+from compat.scan.syntax.positions import Place, within
+from compat.scan.syntax.references import Reference
 
 Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004"]
 
@@ -25,7 +25,7 @@ class Trouble(NamedTuple):
     """Whose releases."""
     rule: Rule
     mask: int
-    """The releases, as `compat.scan.lookup` counts them."""
+    """The releases, as `compat.scan.releases.index_lookup` counts them."""
     outcome: Outcome
     """Of the first of these releases that comes to it; others may differ in detail."""
 

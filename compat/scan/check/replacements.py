@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from compat.index.alone import stretches
+from compat.index.query.single_release import stretches
 from compat.index.reader import Index
+from compat.model.symbols import split_location
 from compat.resolve.search import Found, Replacement, find_location
+from compat.scan.check.reference_checker import Trouble
 from compat.scan.findings import Run, Successor
-from compat.scan.judge import Trouble
-from compat.scan.lookup import Lookup
-from compat.symbols import split_location
+from compat.scan.releases.index_lookup import Lookup
 
 if TYPE_CHECKING:  # a scan needs no more of it than its names
-    from compat.diagnoses import Cause
+    from compat.model.diagnosis import Cause
 
 _CERTAIN = 0.5
 """Confidence below which a successor is not told."""

@@ -7,21 +7,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
+from compat._util.atomic_write import replacing
 from compat.errors import MissingToolError
-from compat.files import replacing
 from compat.index.reader import Index
-from compat.scan.discovery import Files, Walk
-from compat.scan.engine import prepared
-from compat.scan.findings import Finding
-from compat.scan.fix.boundaries import exact
-from compat.scan.fix.habits import Habits
+from compat.scan.config import Options
+from compat.scan.findings import Finding, Report
+from compat.scan.fix.first_release import exact
 from compat.scan.fix.plan import Edit, Refusal, planned
-from compat.scan.fix.style import Style
-from compat.scan.options import Options
-from compat.scan.parsing import tree_of
-from compat.scan.report import Report
-from compat.scan.sources import decoded
+from compat.scan.fix.project_style import Habits
+from compat.scan.fix.version_test_style import Style
+from compat.scan.runner import prepared
+from compat.scan.sources.discovery import Files, Walk
+from compat.scan.sources.parse import tree_of
+from compat.scan.sources.source_file import decoded
 
 Check = Callable[[str, bytes], Sequence[Finding]]
 """Returns what a scan finds in a file if that is its content."""
@@ -57,13 +57,15 @@ def run(report: Report, options: Options) -> int:
             changes[path] = (before, after)
     for refusal in refused:
         finding = refusal.finding
-        cli.say(f"{finding.path}:{finding.line}: not changed, {refusal.reason}: {finding.statement}")
+        console.say(f"{finding.path}:{finding.line}: not changed, {refusal.reason}: {finding.statement}")
     if options.diff:
         print("".join(_diff(path, *texts) for path, texts in changes.items()), end="")
         return errors.FINDINGS if changes or refused else errors.CLEAN
     for path, (_, after) in changes.items():
         _replace(path, after)
-    cli.say(f"{len(changes)} file{'' if len(changes) == 1 else 's'} changed, {len(refused)} findings left")
+    console.say(
+        f"{len(changes)} file{'' if len(changes) == 1 else 's'} changed, {len(refused)} findings left"
+    )
     return errors.FINDINGS if refused else errors.CLEAN
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from compat.index.reader import Index
 from compat.scan.fix.plan import Edit, Target
-from compat.scan.lookup import Lookup, Span
+from compat.scan.releases.index_lookup import Lookup, Span
 
 
 def exact(index: Index, edit: Edit, versions: Sequence[str]) -> Edit:

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from compat.scan.fix.plan import Edit
-from compat.scan.fix.style import Style, attempts, carried, styles, usable
-from compat.scan.parsing import tree_of
-from compat.scan.sources import decoded
+from compat.scan.fix.version_test_style import Style, attempts, carried, styles, usable
+from compat.scan.sources.parse import tree_of
+from compat.scan.sources.source_file import decoded
 
 
 class Habits:

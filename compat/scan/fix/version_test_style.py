@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from compat.scan.bindings import bound_names
-from compat.scan.places import TryNode, dotted, within
+from compat.scan.syntax.bindings import bound_names
+from compat.scan.syntax.positions import TryNode, dotted, within
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+(?:\.?(?:post|rc|dev)\d+)?")
 _AT_LEAST = re.compile(r"(?:_ge|_gte|at_least|or_equal|or_newer|or_later|min_version)\b")

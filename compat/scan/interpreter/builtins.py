@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
-from compat.scan.lookup import Outcome
-from compat.scan.values import UNKNOWN, Failure, Path
+from compat.scan.interpreter.values import UNKNOWN, Failure, Path
+from compat.scan.releases.index_lookup import Outcome
 
 BUILTINS = frozenset(
     {

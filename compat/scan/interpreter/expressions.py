@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compat.scan import known
-from compat.scan.execution import Execution, agreed
-from compat.scan.frames import Frame, Module, Tree
-from compat.scan.lookup import Lookup, Outcome
-from compat.scan.modules import absolute
-from compat.scan.objects import Objects
-from compat.scan.own import Own
-from compat.scan.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
+from compat.scan.interpreter import builtins
+from compat.scan.interpreter.objects import Objects
+from compat.scan.interpreter.scopes import Frame, Module, Tree
+from compat.scan.interpreter.statements import Execution, agreed
+from compat.scan.interpreter.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
+from compat.scan.project.module_names import absolute
+from compat.scan.project.patched_names import Own
+from compat.scan.releases.index_lookup import Lookup, Outcome
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -109,7 +109,7 @@ class Evaluation:
     def _read(self, node: ast.expr, attribute: str, frame: Frame) -> Any:
         if (
             isinstance(node, ast.Attribute)
-            and attribute not in known.ATTRIBUTES
+            and attribute not in builtins.ATTRIBUTES
             and self._of_object(node, frame)
         ):
             return UNKNOWN  # `self.config.new` is set elsewhere, and to look for it takes long
@@ -142,7 +142,7 @@ class Evaluation:
     def excluded(self, specifier: str) -> bool:
         """Return whether a specifier is for other releases of the package than this one."""
         versions = self._lookup.index.versions(self.package)
-        return known.admits(specifier, versions) and not known.admits(specifier, (self.version,))
+        return builtins.admits(specifier, versions) and not builtins.admits(specifier, (self.version,))
 
     def name(self, name: str, frame: Frame) -> Any:
         """Return what a name is bound to, in the frame or around it."""
@@ -159,7 +159,7 @@ class Evaluation:
     def _of_module(self, name: str, frame: Frame) -> Any:
         statements = frame.module.binders(name)
         if not statements:
-            return Path(f"builtins.{name}") if name in known.BUILTINS else UNKNOWN
+            return Path(f"builtins.{name}") if name in builtins.BUILTINS else UNKNOWN
         frame.names[name] = UNKNOWN  # while it is looked for: what leads back here is not known
         value = self.execution.binding(name, statements, frame)
         frame.names[name] = agreed([value, UNKNOWN]) if name in frame.module.rebound else value
@@ -174,13 +174,13 @@ class Evaluation:
         if isinstance(value, Class | Instance):
             return self._objects.attribute(value, name)
         if not isinstance(value, Path):
-            return known.attribute(value, name)
+            return builtins.attribute(value, name)
         top, _, rest = value.text.partition(".")
         if top in self.tops:
             if name == "__version__" and f".{rest}".rstrip(".") in VERSION_MODULES:
                 return self.version
             if name == "__version_tuple__":
-                return known.release(self.version)
+                return builtins.release(self.version)
             if self.attribute_outcome(value.text, name).failing:
                 raise Failure("AttributeError")
         elif (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
@@ -216,7 +216,7 @@ class Evaluation:
             if name in VERSIONS and module in {
                 f"{top}{each}" for top in self.tops for each in VERSION_MODULES
             }:
-                return self.version if name == "__version__" else known.release(self.version)
+                return self.version if name == "__version__" else builtins.release(self.version)
         elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
             return inside
         elif self._computes(module, name, frame):
@@ -285,10 +285,10 @@ class Evaluation:
         arguments = [self.value(each, frame) for each in node.args]
         keywords = {each.arg: self.value(each.value, frame) for each in node.keywords if each.arg}
         if isinstance(function, Path):
-            if not node.args and known.available(function.text.rpartition(".")[2], self.tops):
+            if not node.args and builtins.available(function.text.rpartition(".")[2], self.tops):
                 return True
-            return known.call(self, function.text, arguments, keywords)
-        return known.method(function, arguments, keywords)
+            return builtins.call(self, function.text, arguments, keywords)
+        return builtins.method(function, arguments, keywords)
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Any:
         left = self.value(node.left, frame)

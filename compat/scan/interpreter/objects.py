@@ -3,12 +3,12 @@
 import ast
 from typing import Any
 
-from compat.scan.attributes import Store
-from compat.scan.bindings import local_names, needed
-from compat.scan.execution import Execution
-from compat.scan.frames import Frame, Module
-from compat.scan.places import FunctionNode, dotted
-from compat.scan.values import UNKNOWN, Class, Failure, Function, Instance
+from compat.scan.interpreter.scopes import Frame, Module
+from compat.scan.interpreter.statements import Execution
+from compat.scan.interpreter.values import UNKNOWN, Class, Failure, Function, Instance
+from compat.scan.syntax.attribute_assignments import Store
+from compat.scan.syntax.bindings import local_names, needed
+from compat.scan.syntax.positions import FunctionNode, dotted
 
 _DEEPEST = 5
 """Bases of bases that are looked at."""

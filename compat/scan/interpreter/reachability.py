@@ -4,14 +4,14 @@ import ast
 from functools import lru_cache
 from typing import NamedTuple
 
-from compat.scan.bindings import needed
-from compat.scan.evaluation import Evaluation
-from compat.scan.execution import handling, suppresses
-from compat.scan.frames import Frame, Module
-from compat.scan.modules import absolute
-from compat.scan.objects import method_frame
-from compat.scan.places import Branch, Place, TryNode
-from compat.scan.values import Class, Failure, Path, catches
+from compat.scan.interpreter.expressions import Evaluation
+from compat.scan.interpreter.objects import method_frame
+from compat.scan.interpreter.scopes import Frame, Module
+from compat.scan.interpreter.statements import handling, suppresses
+from compat.scan.interpreter.values import Class, Failure, Path, catches
+from compat.scan.project.module_names import absolute
+from compat.scan.syntax.bindings import needed
+from compat.scan.syntax.positions import Branch, Place, TryNode
 
 _SKIPS = frozenset({"skipif", "skipIf"})
 _LEFT_OUT = frozenset({"skip", "skipif", "not", "no", "except", "unless", "without", "deprecated", "xfail"})

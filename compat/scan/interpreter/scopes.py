@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
 
-from compat.scan.attributes import Store, stores
-from compat.scan.bindings import bound_names, declared_global, maybe_unbound
-from compat.scan.modules import module_name
-from compat.scan.places import within
+from compat.scan.project.module_names import module_name
+from compat.scan.syntax.attribute_assignments import Store, stores
+from compat.scan.syntax.bindings import bound_names, declared_global, maybe_unbound
+from compat.scan.syntax.positions import within
 
 _ELUSIVE = frozenset({"globals", "vars", "exec", "setattr"})
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from compat.scan.bindings import bound_names, only_binds, target_names
-from compat.scan.frames import Frame
-from compat.scan.modules import absolute
-from compat.scan.places import TryNode, dotted
-from compat.scan.values import UNKNOWN, Class, Failure, Function, Path, catches, merged
+from compat.scan.interpreter.scopes import Frame
+from compat.scan.interpreter.values import UNKNOWN, Class, Failure, Function, Path, catches, merged
+from compat.scan.project.module_names import absolute
+from compat.scan.syntax.bindings import bound_names, only_binds, target_names
+from compat.scan.syntax.positions import TryNode, dotted
 
 _ALIKE = 6
 """Calls in calls up to which what a function answered is kept: deeper ones may be given up."""
@@ -26,7 +26,7 @@ class Returned(NamedTuple):
 
 
 class Evaluator(Protocol):
-    """Evaluates expressions; see `compat.scan.evaluation`."""
+    """Evaluates expressions; see `compat.scan.interpreter.expressions`."""
 
     def value(self, node: ast.expr, frame: Frame) -> Any:
         """Return the value of an expression."""
@@ -312,7 +312,7 @@ def _bind(target: ast.expr, value: Any, frame: Frame) -> None:
         case ast.Name(id=name):
             frame.names[name] = value
         case ast.Attribute(value=ast.Name(id=base), attr=name):
-            frame.names[f"{base}.{name}"] = value  # see `compat.scan.objects`
+            frame.names[f"{base}.{name}"] = value  # see `compat.scan.interpreter.objects`
         case ast.Tuple(elts=targets) if isinstance(value, tuple) and len(value) == len(targets):
             for each, part in zip(targets, value, strict=True):
                 _bind(each, part, frame)

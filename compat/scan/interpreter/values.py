@@ -3,7 +3,7 @@
 import ast
 from typing import Any, NamedTuple
 
-from compat.scan.frames import Frame
+from compat.scan.interpreter.scopes import Frame
 
 
 class _Unknown:

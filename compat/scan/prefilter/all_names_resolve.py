@@ -7,7 +7,7 @@ When all of them work in all releases, so does what the file really refers to.
 import re
 from collections.abc import Callable
 
-from compat.scan.mentions import positions
+from compat.scan.prefilter.mentions import positions
 
 Works = Callable[[str, str, tuple[str, ...]], bool]
 """Returns whether `module`, `name` of it (may be empty), and attributes of both work in every release."""

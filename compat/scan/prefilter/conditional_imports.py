@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from compat.scan.mentions import TOPS
+from compat.scan.prefilter.mentions import TOPS
 
 _ASKS = (
     *(b"llm.__version__", b"lang.__version__", b"sgl.__version__", b"import __version__"),

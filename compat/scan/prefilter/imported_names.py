@@ -1,12 +1,13 @@
 """Which names the bytes of a file may take from a module of the tree: a look that costs less than parsing.
 
-It may say yes too often, and never says no to an import: see `compat.scan.handed` for what is really taken.
+It may say yes too often, and never says no to an import: see `compat.scan.project.unbound_imports` for
+what is really taken.
 """
 
 import re
 from collections.abc import Iterable
 
-from compat.scan.mentions import TOPS
+from compat.scan.prefilter.mentions import TOPS
 
 
 class Takes:

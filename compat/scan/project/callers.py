@@ -2,12 +2,44 @@
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
-from compat.scan.frames import Module, Tree
-from compat.scan.mentions import lines_of, occurrences
-from compat.scan.places import FunctionNode, Lines, Place, expressions, headers, statements
-from compat.scan.reach import Reach
-from compat.scan.searches import Searches
+from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.prefilter.mentions import lines_of, occurrences
+from compat.scan.syntax.positions import FunctionNode, Lines, Place, expressions, headers, statements
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Searches(Generic[K, T]):
+    """What has been found so far, by key; each reader goes on where another one has seen enough."""
+
+    def __init__(self) -> None:
+        self._found: dict[K, list[T]] = {}
+        self._ahead: dict[K, Iterator[T]] = {}
+
+    def of(self, key: K, search: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Yield what a search finds.
+
+        Args:
+            key: which search it is.
+            search: begins it; called once for a key.
+        """
+        found = self._found.setdefault(key, [])
+        if key not in self._ahead:
+            self._ahead[key] = search()
+        at = 0
+        while True:
+            while at < len(found):
+                yield found[at]
+                at += 1
+            following = next(self._ahead[key], None)
+            if following is None:
+                return
+            found.append(following)
+
 
 _DEEPEST = 3
 """Functions that call functions that are followed."""

@@ -5,16 +5,15 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from compat.scan.calls import Calls
-from compat.scan.chosen import asks, chosen
-from compat.scan.discovery import Files
-from compat.scan.frames import Module, Tree
-from compat.scan.mentions import lines_of, occurrences
-from compat.scan.modules import absolute
-from compat.scan.places import Lines, Place, expressions, headers, statements
-from compat.scan.reach import Reach
-from compat.scan.searches import Searches
-from compat.scan.takes import known_as
+from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.prefilter.conditional_imports import asks, chosen
+from compat.scan.prefilter.imported_names import known_as
+from compat.scan.prefilter.mentions import lines_of, occurrences
+from compat.scan.project.callers import Calls, Searches
+from compat.scan.project.module_names import absolute
+from compat.scan.sources.discovery import Files
+from compat.scan.syntax.positions import Lines, Place, expressions, headers, statements
 
 _MOST = 6
 """Files that are looked at; what more of them name is taken to be imported."""

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from compat.index.reader import Index
-from compat.scan.discovery import Files
-from compat.scan.frames import Module, Tree
-from compat.scan.modules import absolute
-from compat.scan.places import dotted, within
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.project.module_names import absolute
+from compat.scan.sources.discovery import Files
+from compat.scan.syntax.positions import dotted, within
 
 
 class Own:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from compat.index.world import MISSING
-from compat.scan.analysis import Analysis, Silenced
+from compat.index.query.name_resolution import MISSING
+from compat.scan.check.file_checker import Analysis, Silenced
+from compat.scan.check.reference_checker import Trouble
 from compat.scan.findings import Finding
-from compat.scan.frames import Module
-from compat.scan.handed import Named, taken
-from compat.scan.judge import Trouble
-from compat.scan.lacks import Lacks
-from compat.scan.lookup import Outcome
-from compat.scan.takes import Takes
+from compat.scan.interpreter.scopes import Module
+from compat.scan.prefilter.imported_names import Takes
+from compat.scan.project.unbound_imports import Named, taken
+from compat.scan.project.unbound_names import Lacks
+from compat.scan.releases.index_lookup import Outcome
 
 
 class Reexports:

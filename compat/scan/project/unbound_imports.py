@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from compat.scan.aliases import Aliases
-from compat.scan.frames import Module, Tree
-from compat.scan.lacks import Lack
-from compat.scan.mentions import lines_of
-from compat.scan.modules import absolute
-from compat.scan.places import Lines, Place, dotted, expressions, headers, statements
-from compat.scan.references import Reference
-from compat.scan.sources import Source
-from compat.scan.takes import known_as
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.prefilter.imported_names import known_as
+from compat.scan.prefilter.mentions import lines_of
+from compat.scan.project.module_names import absolute
+from compat.scan.project.unbound_names import Lack
+from compat.scan.sources.source_file import Source
+from compat.scan.syntax.aliases import Aliases
+from compat.scan.syntax.positions import Lines, Place, dotted, expressions, headers, statements
+from compat.scan.syntax.references import Reference
 
 Named = Mapping[str, Sequence[Lack]]
 """What one module lacks, by name."""

@@ -5,16 +5,16 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from compat.index.world import MISSING
-from compat.scan.causes import runs
+from compat.index.query.name_resolution import MISSING
+from compat.scan.check.reference_checker import Judge, Trouble
+from compat.scan.check.replacements import runs
 from compat.scan.findings import Run
-from compat.scan.frames import Module, Tree
-from compat.scan.judge import Judge, Trouble
-from compat.scan.lookup import Outcome
-from compat.scan.lookup import runs as rows_of
-from compat.scan.modules import absolute
-from compat.scan.places import Place, within
-from compat.scan.references import Reference
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.project.module_names import absolute
+from compat.scan.releases.index_lookup import Outcome
+from compat.scan.releases.index_lookup import runs as rows_of
+from compat.scan.syntax.positions import Place, within
+from compat.scan.syntax.references import Reference
 
 _DEEPEST = 5
 """`from … import *` of one another that are followed."""
@@ -27,7 +27,7 @@ class Lack(NamedTuple):
     name: str
     package: str
     mask: int
-    """The releases, as `compat.scan.lookup` counts them."""
+    """The releases, as `compat.scan.releases.index_lookup` counts them."""
 
 
 class Lacks:

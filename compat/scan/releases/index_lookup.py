@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
 
-from compat.index.alone import alone, stretches
+from compat.index.query.name_resolution import Answer, Environment, World
+from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
-from compat.index.world import Answer, Environment, World
-from compat.symbols import UNUSABLE
+from compat.model.symbols import UNUSABLE
 
 T = TypeVar("T")
 Failing = Literal["", "module", "import", "name"]

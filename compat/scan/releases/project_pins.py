@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from compat.scan.discovery import read
+from compat.scan.sources.discovery import read
 
 _PACKAGES = ("vllm", "sglang")
 _LONG = ('"""', "'''")
@@ -112,7 +112,7 @@ def _strings(name: str, text: str) -> Iterator[str]:
     if name == "setup.py":
         import ast
 
-        from compat.scan.parsing import tree_of
+        from compat.scan.sources.parse import tree_of
 
         try:
             tree = tree_of(text.encode())

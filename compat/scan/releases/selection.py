@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.reader import Index
-from compat.scan.lookup import Span
+from compat.scan.releases.index_lookup import Span
 
 NEWEST = 10
 """Releases that are taken when nothing says which."""

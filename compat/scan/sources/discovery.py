@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
-from compat.scan.mentions import named
+from compat.scan.prefilter.mentions import named
 
 SUFFIXES = (".py", ".pyi", ".ipynb")
 LARGEST = 10_000_000

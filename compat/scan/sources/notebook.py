@@ -3,8 +3,8 @@
 import re
 from typing import NamedTuple
 
-from compat.scan.discovery import Unreadable
-from compat.scan.parsing import tree_of
+from compat.scan.sources.discovery import Unreadable
+from compat.scan.sources.parse import tree_of
 
 _MAGIC = re.compile(r"\s*(?:%|!|\?|.*\?\s*$)")
 _ASSIGNED = re.compile(r"(\s*[\w., ]+=\s*)[%!].*")

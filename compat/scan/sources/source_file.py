@@ -3,12 +3,12 @@
 import ast
 from typing import TYPE_CHECKING, NamedTuple
 
-from compat.scan.discovery import Unreadable
-from compat.scan.parsing import tree_of
-from compat.scan.places import Lines
+from compat.scan.sources.discovery import Unreadable
+from compat.scan.sources.parse import tree_of
+from compat.scan.syntax.positions import Lines
 
 if TYPE_CHECKING:  # few files are notebooks
-    from compat.scan.notebooks import Cell
+    from compat.scan.sources.notebook import Cell
 
 
 class Source(NamedTuple):
@@ -34,7 +34,7 @@ def parse(path: str, data: bytes) -> Source:
     """
     cells: tuple[Cell, ...] = ()
     if path.endswith(".ipynb"):
-        from compat.scan.notebooks import code_of
+        from compat.scan.sources.notebook import code_of
 
         data, cells = code_of(data)
     elif b"\r" in data:

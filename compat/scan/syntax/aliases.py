@@ -3,7 +3,7 @@
 import ast
 import re
 
-from compat.scan.places import FunctionNode, Place, within
+from compat.scan.syntax.positions import FunctionNode, Place, within
 
 Scope = FunctionNode | ast.ClassDef | None
 

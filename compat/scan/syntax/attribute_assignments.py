@@ -4,8 +4,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from compat.scan.bindings import bound_names
-from compat.scan.places import FunctionNode, within
+from compat.scan.syntax.bindings import bound_names
+from compat.scan.syntax.positions import FunctionNode, within
 
 
 class Store(NamedTuple):

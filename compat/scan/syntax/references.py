@@ -4,11 +4,11 @@ import ast
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from compat.scan.aliases import Aliases
-from compat.scan.mentions import TOPS, lines_of, positions
-from compat.scan.modules import absolute
-from compat.scan.places import Lines, Place, dotted, expressions, headers, statements
-from compat.scan.sources import Source
+from compat.scan.prefilter.mentions import TOPS, lines_of, positions
+from compat.scan.project.module_names import absolute
+from compat.scan.sources.source_file import Source
+from compat.scan.syntax.aliases import Aliases
+from compat.scan.syntax.positions import Lines, Place, dotted, expressions, headers, statements
 
 Form = Literal["import", "from", "star", "attribute", "string", "import_module", "table", "reexport"]
 
