@@ -9,7 +9,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox's own environment does not have this project installed
 
-from compat.matrix.spec import read_matrix  # noqa: E402 -- needs the line above
+from compat.matrix.config import read_matrix  # noqa: E402 -- needs the line above
 
 nox.needs_version = ">=2026.8.17"
 nox.options.default_venv_backend = "uv|virtualenv"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from processes import run
 
-from compat import __version__, files
+from compat import __version__
+from compat._util import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -67,7 +68,7 @@ def main() -> int:
     print(f"{TESTS} tests that pass, with the plug-in: {document['plugin_ratio']} x without it")
     version = ".".join(map(str, sys.version_info[:2]))
     target = arguments.output / f"access-python{version}.json"
-    files.write_text(target, json.dumps(document, indent=2, sort_keys=True) + "\n")
+    atomic_write.write_text(target, json.dumps(document, indent=2, sort_keys=True) + "\n")
     print(f"written to {target.name}", file=sys.stderr)
     return 0
 

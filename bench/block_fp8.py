@@ -20,9 +20,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from compat import files
-from compat.quant import foreign, packing, reference, trial, worlds
+from compat._util import atomic_write
+from compat.quant.backends import package_layer, process_setup, reference, self_test
 from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.packing import packers
 from compat.quant.schemes import Fp8
 
 SHAPES = ((768, 1024), (2048, 4096))
@@ -46,12 +47,12 @@ def child(way: str) -> dict[str, Any]:
     if way == "own":
         sys.modules.update({"deep_gemm": None})  # type: ignore[dict-item]
     if way == "left":
-        foreign.own = _nothing
-    trial.try_out = _nothing  # the layer would refuse what is to be seen here
+        package_layer.own = _nothing
+    self_test.try_out = _nothing  # the layer would refuse what is to be seen here
     scheme = Fp8(granularity="block")
     errors = []
     for n, k in SHAPES:
-        tensors = packing.pack(scheme, torch.randn(n, k) / k**0.5, dtype=torch.bfloat16)
+        tensors = packers.pack(scheme, torch.randn(n, k) / k**0.5, dtype=torch.bfloat16)
         layer = MixedPrecisionLinear(scheme, k, n, backend="vllm", dtype=torch.bfloat16)
         layer.load(tensors)
         given = {name: tensor.cuda() for name, tensor in tensors.items()}
@@ -102,7 +103,11 @@ def records() -> list[dict[str, Any]]:
         except subprocess.TimeoutExpired:
             raise SystemExit(f"{way}: not at its end after {LONGEST} s") from None
         told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-        entry = {"vllm": worlds.installed("vllm"), "sglang": worlds.installed("sglang"), "way": way}
+        entry = {
+            "vllm": process_setup.installed("vllm"),
+            "sglang": process_setup.installed("sglang"),
+            "way": way,
+        }
         if told:
             entry |= {"what": what, **json.loads(told[0].removeprefix("RESULT "))}
         else:
@@ -121,7 +126,7 @@ def main() -> None:
     if chosen.child:
         print("RESULT " + json.dumps(child(chosen.child)))
         return
-    release = worlds.installed("vllm")
+    release = process_setup.installed("vllm")
     if release is None or not torch.cuda.is_available():
         parser.error("this needs a GPU, and vllm in this environment")
     fresh = records()
@@ -137,7 +142,7 @@ def main() -> None:
         "rows": ROWS,
         "records": sorted([*kept, *fresh], key=lambda each: [int(part) for part in each["vllm"].split(".")]),
     }
-    files.write_text(chosen.results, json.dumps(document, indent=1, sort_keys=True) + "\n")
+    atomic_write.write_text(chosen.results, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

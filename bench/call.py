@@ -15,8 +15,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from compat import __version__, files
-from compat.quant import foreign
+from compat import __version__
+from compat._util import atomic_write
+from compat.quant.backends import package_layer
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.schemes import Unquantized
 
@@ -47,7 +48,7 @@ def main() -> None:
     x = torch.randn(1, 64, dtype=torch.bfloat16)
     layer = MixedPrecisionLinear.from_float(Unquantized(), torch.randn(64, 64))
     inner = Inner(Nothing(layer(x)))
-    layer._call = foreign.runner(inner, parallel=False)  # noqa: SLF001 -- what a package's layer gives it
+    layer._call = package_layer.runner(inner, parallel=False)  # noqa: SLF001 -- what a package's layer gives it
     ways = {
         "direct": lambda: inner.quant_method.apply(inner, x, None),
         "layer": lambda: layer(x),
@@ -71,7 +72,7 @@ def main() -> None:
     }
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     version = ".".join(platform.python_version_tuple()[:2])
-    files.write_text(ROOT / "bench" / "results" / f"call-python{version}.json", text)
+    atomic_write.write_text(ROOT / "bench" / "results" / f"call-python{version}.json", text)
     print(text, end="")
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from resolve import FLOOR, RESULTS, Timing, measured
 
-from compat import __version__, files
+from compat import __version__
+from compat._util import atomic_write
 
 MEGABYTES = 50
 READ = "read line by line"
@@ -49,7 +50,7 @@ def main() -> int:
     print(table(timings))
     version = ".".join(map(str, sys.version_info[:2]))
     target = arguments.output / f"explain-python{version}.json"
-    files.write_text(target, json.dumps(document(timings), indent=2, sort_keys=True) + "\n")
+    atomic_write.write_text(target, json.dumps(document(timings), indent=2, sort_keys=True) + "\n")
     print(f"written to {target.name}", file=sys.stderr)
     return 0
 

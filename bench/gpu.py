@@ -20,10 +20,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from compat import files
+from compat._util import atomic_write
 from compat.errors import CompatError
-from compat.quant import packing, worlds
+from compat.quant.backends import process_setup
 from compat.quant.linear import MixedPrecisionLinear
+from compat.quant.packing import packers
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, W8A8Int8
 
 SHAPES = {
@@ -141,7 +142,7 @@ def measure(back_end: Any, best: dict[str, float], deadline: float) -> list[dict
                 try:
                     layer = MixedPrecisionLinear(scheme, k, n, backend=back_end)
                     layer.load(
-                        packing.pack(scheme, torch.randn(n, k, device="cuda") / k**0.5, dtype=torch.bfloat16)
+                        packers.pack(scheme, torch.randn(n, k, device="cuda") / k**0.5, dtype=torch.bfloat16)
                     )
                 except CompatError as error:
                     found.append({**entry, "outcome": "refused", "reason": str(error)})
@@ -226,11 +227,11 @@ def main() -> None:
         "device": torch.cuda.get_device_name(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "releases": {name: worlds.installed(name) for name in ("sglang", "vllm")},
+        "releases": {name: process_setup.installed(name) for name in ("sglang", "vllm")},
         "ceilings": best,
         "records": measure(chosen.back_end, best, time.monotonic() + chosen.seconds),
     }
-    files.write_text(chosen.results, json.dumps(document, indent=1, sort_keys=True) + "\n")
+    atomic_write.write_text(chosen.results, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from compat import files
-from compat.locks import Lock, read_lock
-from compat.matrix.disk import used_bytes
-from compat.matrix.environment import install_command, interpreter, venv_command
-from compat.matrix.uv import find_uv
+from compat._util import atomic_write
+from compat.locks.lockfile import Lock, read_lock
+from compat.matrix.install.disk_usage import used_bytes
+from compat.matrix.plan import install_command, interpreter, venv_command
+from compat.uv.client import find_uv
 
 ROOT = Path(__file__).resolve().parents[1]
 TURNS = ("uv", "pip", "uv")
@@ -110,7 +110,7 @@ def main() -> int:
     result = summary(options.pair, turns)
     print(json.dumps(result, sort_keys=True))
     if options.output:
-        files.write_text(options.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
+        atomic_write.write_text(options.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
     return 0
 
 

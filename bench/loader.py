@@ -21,12 +21,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from compat import __version__, files
-from compat.quant import worlds
-from compat.quant.checkpoint import INDEX
+from compat import __version__
+from compat._util import atomic_write
+from compat.quant.backends import process_setup
+from compat.quant.checkpoint.safetensors_dir import INDEX
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
-from compat.quant.packing import pack
+from compat.quant.packing.packers import pack
 from compat.quant.schemes import Awq, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,7 +143,7 @@ def main() -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "back_end": chosen.back_end,
-        "release": None if chosen.back_end == "reference" else worlds.installed(chosen.back_end),
+        "release": None if chosen.back_end == "reference" else process_setup.installed(chosen.back_end),
         "device": "cpu" if chosen.back_end == "reference" else torch.cuda.get_device_name(),
         "layers": chosen.rounds * len(SCHEMES),
         "shape": list(chosen.shape),
@@ -171,7 +172,7 @@ def main() -> None:
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     kind = f"{chosen.back_end}-" if chosen.back_end != "reference" else ""
     target = chosen.output / f"loader-{kind}python{'.'.join(platform.python_version_tuple()[:2])}.json"
-    files.write_text(target, text)
+    atomic_write.write_text(target, text)
     print(text, end="")
 
 

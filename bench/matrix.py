@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
-from compat import files
+from compat._util import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = ("torch-apart", "newest", "sglang-alone", "vllm-alone")
@@ -102,7 +102,7 @@ def main() -> int:
     }
     print(json.dumps(result, sort_keys=True))
     if options.output:
-        files.write_text(options.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
+        atomic_write.write_text(options.output, json.dumps(result, indent=2, sort_keys=True) + "\n")
     return 0
 
 

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from compat import files
+from compat._util import atomic_write
 from compat.index.reader import Index
-from compat.matrix.uv import find_uv
-from compat.pairs.needs import Needs, needs_of
+from compat.model.releases import SGLANG, VLLM
 from compat.pairs.solve import solve
-from compat.releases import SGLANG, VLLM
+from compat.requirements.release_requirements import Needs, needs_of
+from compat.uv.client import find_uv
 
 PAIRS = ("0.5.12+0.22.0", "0.5.17+0.26.0", "0.5.23+0.33.0")
 
@@ -51,7 +51,7 @@ def main() -> int:
     for result in results:
         print(json.dumps(result, sort_keys=True))
     if options.output:
-        files.write_text(options.output, json.dumps(results, indent=2, sort_keys=True) + "\n")
+        atomic_write.write_text(options.output, json.dumps(results, indent=2, sort_keys=True) + "\n")
     return 0
 
 

@@ -74,10 +74,10 @@ def main() -> int:
     rates = in_process()
     print(table(timings, rates))
     version = ".".join(map(str, sys.version_info[:2]))
-    from compat import files  # here, for this script has to be small while it starts others
+    from compat._util import atomic_write  # here, for this script has to be small while it starts others
 
     target = arguments.output / f"resolve-python{version}.json"
-    files.write_text(target, json.dumps(document(timings, rates), indent=2, sort_keys=True) + "\n")
+    atomic_write.write_text(target, json.dumps(document(timings, rates), indent=2, sort_keys=True) + "\n")
     print(f"written to {target.name}", file=sys.stderr)
     return 0
 
@@ -124,7 +124,7 @@ def measured(commands: Mapping[str, Sequence[str]], runs: int, floor: str) -> li
 def in_process() -> Rates:
     """Resolve names drawn at random, always the same, in every release of vllm, twice."""
     from compat.index.reader import Index  # here, as in `main`
-    from compat.resolve.lookup import Resolver
+    from compat.resolve.api import Resolver
 
     index = Index()
     names = sorted({span.name for span in index.name_spans("vllm") if span.branches[0].status == "defined"})

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from processes import run
 
-from compat import __version__, files
+from compat import __version__
+from compat._util import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -58,7 +59,7 @@ def main() -> int:
     print(f"load of the machine before and after: {load:.1f}, {os.getloadavg()[0]:.1f}")
     version = ".".join(map(str, sys.version_info[:2]))
     target = arguments.output / f"scan-python{version}.json"
-    files.write_text(target, json.dumps(document(timings, load), indent=2, sort_keys=True) + "\n")
+    atomic_write.write_text(target, json.dumps(document(timings, load), indent=2, sort_keys=True) + "\n")
     return 0
 
 

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from scan_truth import VERSIONS, of_the_packages, ran
 
-from compat.scan.analysis import AXES
-from compat.scan.places import TryNode
-from compat.scan.references import Reference, references
-from compat.scan.sources import parse
+from compat.scan.check.file_checker import AXES
+from compat.scan.sources.source_file import parse
+from compat.scan.syntax.positions import TryNode
+from compat.scan.syntax.references import Reference, references
 
 Target = tuple[str, str, tuple[str, ...]]
 

@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from compat.index.reader import Index
-from compat.scan import spans
-from compat.scan.analysis import AXES, Analysis, statement_of
-from compat.scan.discovery import Unreadable, Walk, read
-from compat.scan.frames import Module
-from compat.scan.judge import Judge
-from compat.scan.mentions import mentioned
-from compat.scan.reach import Reach
-from compat.scan.references import Reference
+from compat.scan.check.file_checker import AXES, Analysis, statement_of
+from compat.scan.check.reference_checker import Judge
+from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.scopes import Module
+from compat.scan.prefilter.mentions import mentioned
+from compat.scan.releases import selection
+from compat.scan.sources.discovery import Unreadable, Walk, read
+from compat.scan.syntax.references import Reference
 
 VERSIONS = """
 import importlib.metadata as m, json
@@ -98,7 +98,7 @@ def main() -> int:
 def _claims(folder: str, versions: dict[str, str]) -> Iterator[Claim]:
     index = Index()
     chosen = {
-        package: spans.asked(index, package, [version], "--env") for package, version in versions.items()
+        package: selection.asked(index, package, [version], "--env") for package, version in versions.items()
     }
     analysis = Analysis(index, chosen, list(Walk().files((folder,))))
     for path in Walk().files((folder,)):

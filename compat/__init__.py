@@ -7,7 +7,11 @@ __all__ = ["SymbolUnavailable", "__version__", "load", "require"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"SymbolUnavailable": "compat.errors", "load": "compat.access.api", "require": "compat.access.api"}
+_HOMES = {
+    "SymbolUnavailable": "compat.errors",
+    "load": "compat.runtime.load",
+    "require": "compat.runtime.load",
+}
 
 
 def __getattr__(name):  # noqa: ANN001, ANN202 -- `__init__.pyi` is what type checkers read

@@ -1,6 +1,6 @@
-from compat.access.api import load as load
-from compat.access.api import require as require
 from compat.errors import SymbolUnavailable as SymbolUnavailable
+from compat.runtime.load import load as load
+from compat.runtime.load import require as require
 
 __all__ = ["SymbolUnavailable", "__version__", "load", "require"]
 

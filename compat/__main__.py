@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from compat import __version__, cli, errors
+from compat import __version__, errors
+from compat._cli import console
 from compat.errors import UsageError
 
 
@@ -21,14 +22,14 @@ class Command(NamedTuple):
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "resolve": Command(module="compat.resolve.__main__", help="where a symbol lives in each release"),
-        "explain": Command(module="compat.explain.__main__", help="why an import failed, from its log"),
-        "doctor": Command(module="compat.doctor.__main__", help="whether an environment is sound"),
-        "scan": Command(module="compat.scan.__main__", help="what in your code breaks, and where"),
+        "explain": Command(module="compat.explain.cli", help="why an import failed, from its log"),
+        "doctor": Command(module="compat.doctor.cli", help="whether an environment is sound"),
+        "scan": Command(module="compat.scan.cli", help="what in your code breaks, and where"),
         "export": Command(module="compat.export", help="the index as rules of ruff"),
-        "index": Command(module="compat.index.__main__", help="build the index, or say what it holds"),
-        "matrix": Command(module="compat.matrix.__main__", help="install pairs and check their symbols"),
-        "pairs": Command(module="compat.pairs.__main__", help="which releases go together; their locks"),
-        "bundle": Command(module="compat.bundle.__main__", help="pack a pair for a runner without network"),
+        "index": Command(module="compat.index.cli", help="build the index, or say what it holds"),
+        "matrix": Command(module="compat.matrix.cli", help="install pairs and check their symbols"),
+        "pairs": Command(module="compat.pairs.cli", help="which releases go together; their locks"),
+        "bundle": Command(module="compat.bundle.cli", help="pack a pair for a runner without network"),
     }
 )
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         UsageError: no command is named, or an unknown one.
     """
     if argv and argv[0] in COMMANDS:
-        command: cli.Main = importlib.import_module(COMMANDS[argv[0]].module).main
+        command: console.Main = importlib.import_module(COMMANDS[argv[0]].module).main
         return command(argv[1:])
     if not argv:
         raise UsageError("name a command (see `compat --help`)")
@@ -54,9 +55,9 @@ def main(argv: Sequence[str]) -> int:
     return errors.CLEAN
 
 
-def _parser() -> cli.Parser:
+def _parser() -> console.Parser:
     """Return the parser of what stands before a command's name; it lists the commands for `--help`."""
-    parser = cli.Parser("compat", "Where each symbol of sglang and vllm lives, release by release.")
+    parser = console.Parser("compat", "Where each symbol of sglang and vllm lives, release by release.")
     parser.add_argument("--version", action="version", version=f"compat {__version__}")
     commands = parser.add_subparsers(
         title="commands", metavar="NAME", prog="compat", parser_class=argparse.ArgumentParser
@@ -68,7 +69,7 @@ def _parser() -> cli.Parser:
 
 def entry() -> int:
     """Run the command line of this process: the console script `compat`."""
-    return cli.run(main)
+    return console.run(main)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ A message is one line: what is wrong, where, and what to do about it.
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from compat.diagnoses import Diagnosis  # a command that goes wrong early needs no noun
+    from compat.model.diagnosis import Diagnosis  # a command that goes wrong early needs no noun
 
 CLEAN = 0
 FINDINGS = 1

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from compat import __version__, cli, errors
+from compat import __version__, errors
+from compat._cli import console
 from compat.errors import NothingSelectedError
-from compat.index.alone import alone
+from compat.index.query.name_resolution import World
+from compat.index.query.single_release import alone
 from compat.index.reader import Index
-from compat.index.world import World
-from compat.packages import IMPORT_NAMES, SGLANG, VLLM
+from compat.model.package_names import IMPORT_NAMES, SGLANG, VLLM
+from compat.model.symbols import UNUSABLE, import_statement, split_location
 from compat.resolve.search import find_location
-from compat.symbols import UNUSABLE, import_statement, split_location
 
 HEAD = """\
 # What other releases have and {releases} {lacks}, for ruff's rule TID251 (banned-api).
@@ -109,8 +110,8 @@ class _Here:
         return f"not in {self._release}; there: {import_statement(new.module, new.name)}"
 
 
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
+def _parser() -> console.Parser:
+    parser = console.Parser(
         "compat export",
         "Write the index as rules of another tool. `ruff`: a configuration that bans what a release lacks.",
     )
@@ -121,4 +122,4 @@ def _parser() -> cli.Parser:
 
 
 if __name__ == "__main__":
-    raise SystemExit(cli.run(main))
+    raise SystemExit(console.run(main))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from compat.diagnoses import Diagnosis
+    from compat.model.diagnosis import Diagnosis
 
 TITLE = "compat diagnosis"
 DEEPEST = 30
@@ -88,7 +88,7 @@ def _diagnosed(error: BaseException) -> str:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a run may turn warnings into errors
-        from compat.explain.render import as_text
+        from compat.explain.output import as_text
 
         # Of an unknown cause something may be known all the same: then it says where.
         found = [each for each in _found(error, chain) if each.cause != "unknown" or each.module]
@@ -104,8 +104,8 @@ def _found(error: BaseException, chain: list[BaseException]) -> tuple["Diagnosis
             return (each.diagnosis,)
     import traceback
 
-    from compat.explain.api import explain
-    from compat.installed import read_environment
+    from compat.explain.engine import explain
+    from compat.requirements.installed import read_environment
 
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     return explain("".join(lines), environment=read_environment())

@@ -12,21 +12,21 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.bundle import closure, pins
-from compat.bundle.archive import Entries, write_archive
+from compat._cli.progress import Progress
+from compat.bundle import completeness, pinned_requirements
 from compat.bundle.manifest import Manifest, Packed
-from compat.bundle.output import check_output, replacing_folder
+from compat.bundle.output_folder import check_output, replacing_folder
+from compat.bundle.parts import Compressor, PartWriter
 from compat.bundle.provided import Package, split
-from compat.bundle.site import SCRIPTS, Installed, install
-from compat.bundle.stream import Compressor, PartWriter
+from compat.bundle.site_packages import SCRIPTS, Installed, install
+from compat.bundle.tar import Entries, write_archive
 from compat.bundle.trim import Dropped, Trim
-from compat.bundle.trimlist import TrimList
+from compat.bundle.trim_rules import TrimList
 from compat.bundle.unpack import MANIFEST
 from compat.errors import NothingSelectedError
-from compat.locks import Lock
-from compat.progress import Progress
-from compat.releases import Pair
-from compat.wheels.tags import PLATFORM
+from compat.locks.lockfile import Lock
+from compat.model.releases import Pair
+from compat.wheels.platform_tags import PLATFORM
 
 UNPACK = '#!/bin/sh\nexec "${PYTHON:-python3}" "$(dirname "$0")/unpack.py" "$@"\n'
 
@@ -82,7 +82,7 @@ def build(pair: Pair, lock: Lock, options: Options, stage: Stage) -> Manifest:
             dropped = _dropped(installed, options)
             entries = installed.entries(path for one in dropped for path in one.files)
             packed = _pack(entries, folder, options, stage)
-            missing = closure.unmet(
+            missing = completeness.unmet(
                 installed.folder,
                 tuple(map(Requirement, lock.inputs.requirements)),
                 (*options.provided, *(Package(name=name, version=None) for name in skipped)),
@@ -131,18 +131,18 @@ def _install(
     lock: Lock, carried: Mapping[NormalizedName, Version], options: Options, work: Path, stage: Stage
 ) -> Installed:
     if options.python == lock.inputs.python:
-        hashes = pins.locked_hashes(lock)
+        hashes = pinned_requirements.locked_hashes(lock)
     else:
-        from compat.wheels.registry import Registry
+        from compat.wheels.package_index import Registry
 
         with (
             Registry() as registry,
             stage(f"finding wheels for Python {options.python}", len(carried)) as progress,
         ):
-            hashes = pins.other_hashes(carried, options.python, registry, progress)
+            hashes = pinned_requirements.other_hashes(carried, options.python, registry, progress)
     with stage("installing (seconds)", None) as progress:
         return install(
-            pins.requirements(carried, hashes),
+            pinned_requirements.requirements(carried, hashes),
             work,
             python=options.python,
             platform=options.platform,

@@ -8,9 +8,9 @@ from typing import Any
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.bundle.closure import Unmet
+from compat.bundle.completeness import Unmet
+from compat.bundle.parts import Part
 from compat.bundle.provided import Left
-from compat.bundle.stream import Part
 from compat.bundle.trim import Dropped
 
 SCHEMA = 1

@@ -1,84 +1,9 @@
-"""`python -m compat.doctor`: whether an environment is sound, and what to do when it is not."""
+"""Entry point of `python -m compat.doctor`."""
 
-import argparse
-import shutil
 import sys
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
 
-from compat import cli, errors
-from compat.errors import UsageError
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run `compat doctor` and return its exit code: 1 on any finding."""
-    arguments = _parser().parse_args(argv)
-    if not arguments.timeout > 0:
-        raise UsageError(f"--timeout: {arguments.timeout:g} is not more than 0; give seconds")
-    from compat.doctor import render
-    from compat.doctor.checkup import Orders, check
-    from compat.progress import on_terminal
-
-    orders = Orders(
-        python=_python(arguments.python),
-        folder=Path.cwd(),
-        timeout=arguments.timeout,
-        imports=arguments.imports,
-        gpu=arguments.gpu,
-    )
-    with (
-        tempfile.TemporaryDirectory(prefix="compat-doctor-", ignore_cleanup_errors=True) as scratch,
-        on_terminal("importing", None) as progress,
-    ):
-        checkup = check(orders, Path(scratch), progress)
-    print(render.as_json(checkup) if arguments.format == "json" else render.as_text(checkup))
-    return errors.FINDINGS if checkup.findings else errors.CLEAN
-
-
-def _python(text: str | None) -> Path:
-    """Return the interpreter that is meant: a path, a name on the PATH, or the folder of an environment.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if text is None:
-        return Path(sys.executable)
-    path = Path(text)
-    if path.is_dir():
-        path /= "bin/python"
-    found = shutil.which(path)
-    if found is None:
-        raise UsageError(f"--python: {text!r} is no program; give a Python, or the folder of its environment")
-    return Path(found).absolute()
-
-
-def _parser() -> cli.Parser:
-    parser = cli.Parser(
-        "compat doctor",
-        "Tell whether an environment with sglang or vllm is sound: releases, requirements, compiled code, "
-        "GPU, and the import of every quantization symbol in child processes.",
-    )
-    parser.add_argument(
-        "--python", metavar="PATH", help="the Python to examine, or its environment (default: this one)"
-    )
-    parser.add_argument(
-        "--imports",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="whether to import the quantization modules, which takes a minute or two",
-    )
-    parser.add_argument("--gpu", action="store_true", help="insist on a GPU: without one there is a finding")
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=300.0,
-        metavar="SECONDS",
-        help="without progress, after which an import hangs (default: %(default)g)",
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    return parser
-
+from compat._cli import console
+from compat.doctor.cli import main
 
 if __name__ == "__main__":
-    sys.exit(cli.run(main))
+    sys.exit(console.run(main))

@@ -5,19 +5,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from compat.doctor.child import variables
-from compat.doctor.examined import Examined
-from compat.expectation import ModuleExpectation, NameExpectation
-from compat.index.expectations import expected_in
-from compat.index.installed import installed_index
+from compat._cli.progress import Progress
+from compat.doctor.environment import Examined
+from compat.doctor.survey_runner import variables
+from compat.index.query.expected_modules import expected_in
+from compat.index.query.installed_releases import installed_index
+from compat.index.query.name_resolution import Environment, World
+from compat.index.query.stubs import is_at_home, lacking, wanted
 from compat.index.reader import Index
-from compat.index.stand_ins import is_at_home, lacking, wanted
-from compat.index.world import Environment, World
-from compat.matrix.facts import ModuleFact, NameFact
-from compat.matrix.watch import PROBE, Watcher
-from compat.progress import Progress
-from compat.releases import IMPORT_NAMES
-from compat.symbols import Status
+from compat.model.releases import IMPORT_NAMES
+from compat.model.symbols import Status
+from compat.probe.expectation import ModuleExpectation, NameExpectation
+from compat.probe.records import ModuleFact, NameFact
+from compat.probe.runner import PROBE, Watcher
 
 REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
 """What a name is of which the index says that it is no stub, though it may look like one."""

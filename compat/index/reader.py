@@ -11,15 +11,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from compat.errors import UsageError
-from compat.index.branch import Branch, ModuleRow
-from compat.index.file import SHIPPED, unpacked
-from compat.index.rows import Row
-from compat.index.succession import Succession
+from compat.index.format import SHIPPED, unpacked
+from compat.index.records import Branch, ModuleRow, Row, Succession
 from compat.index.tables import Tables
-from compat.symbols import STATUSES
+from compat.model.symbols import STATUSES
 
 if TYPE_CHECKING:  # whoever asks for names does not load what writes them
-    from compat.index.store import NameSpan, ReleaseRow, Span
+    from compat.index.writer import NameSpan, ReleaseRow, Span
 
 T = TypeVar("T")
 Intervals = Sequence[tuple[int, int, T]]
@@ -52,7 +50,7 @@ class Index(Tables):
         self._problems = lru_cache(maxsize=None)(self._read_problems)
         self._companions = lru_cache(maxsize=None)(self._read_companions)
         self.concluded = bool(self._rows("SELECT 1 FROM companions LIMIT 1"))
-        """Whether the file holds what `compat.index.conclusions` adds to it."""
+        """Whether the file holds what `compat.index.build.precompute` adds to it."""
 
     @contextmanager
     def watched(self) -> Iterator[dict[str, int]]:
@@ -114,7 +112,7 @@ class Index(Tables):
 
     def releases(self, package: str) -> "tuple[ReleaseRow, ...]":
         """Return the indexed releases of a package, oldest first."""
-        from compat.index.store import ReleaseRow
+        from compat.index.writer import ReleaseRow
 
         query = """
             SELECT version, wheel, sha256, uploaded, requires_python, requires_dist FROM releases
@@ -135,7 +133,7 @@ class Index(Tables):
 
     def spans(self, package: str) -> "Iterator[Span]":
         """Yield the modules of a package as intervals, ordered by module and release."""
-        from compat.index.store import Span
+        from compat.index.writer import Span
 
         query = """
             SELECT modules.name, first, last, form, open FROM spans JOIN modules ON modules.id = module
@@ -145,7 +143,7 @@ class Index(Tables):
 
     def name_spans(self, package: str) -> "Iterator[NameSpan]":
         """Yield the names of a package as intervals, ordered by module, name and release."""
-        from compat.index.store import NameSpan
+        from compat.index.writer import NameSpan
 
         query = """
             SELECT module, name, first, last, status, kind, target_module, target_name,

@@ -7,13 +7,12 @@ import weakref
 from functools import lru_cache
 from typing import Any
 
-from compat import guards
 from compat.errors import IntegrityError
-from compat.guards import ALWAYS, Guard
-from compat.index.branch import Branch
-from compat.index.file import SCHEMA_VERSION, SHIPPED, unpacked
-from compat.index.rows import Row
-from compat.symbols import KINDS, STATUSES, location
+from compat.index.format import SCHEMA_VERSION, SHIPPED, unpacked
+from compat.index.records import Branch, Row
+from compat.model import guards
+from compat.model.guards import ALWAYS, Guard
+from compat.model.symbols import KINDS, STATUSES, location
 
 _FEW = 128
 """Names that are gone through by SQLite sooner than halved again."""

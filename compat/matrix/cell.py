@@ -9,23 +9,26 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from compat import cli, files
-from compat.cells import Cell, Digests, Disagreement, Level, Outcome, State, outcome_path
+from compat._cli import console
+from compat._cli.progress import on_terminal
+from compat._util import atomic_write
 from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationError
-from compat.expectation import ModuleExpectation
-from compat.locks import Lock
-from compat.matrix import kernels, known, prepare, uv
-from compat.matrix.disk import used_bytes
-from compat.matrix.environment import Plan
-from compat.matrix.facts import ModuleFact
-from compat.matrix.given import Given
-from compat.matrix.prepare import Prepared
-from compat.matrix.sources import Sources
-from compat.matrix.verdict import judge
-from compat.matrix.watch import Watcher
-from compat.matrix.workspace import Workspace, claimed
-from compat.progress import on_terminal
-from compat.releases import Pair
+from compat.locks.lockfile import Lock
+from compat.matrix.install import prepare
+from compat.matrix.install.disk_usage import used_bytes
+from compat.matrix.install.existing import Given
+from compat.matrix.install.prepare import Prepared
+from compat.matrix.install.workspace import Workspace, claimed
+from compat.matrix.judge import expected_failures, gpu_tests
+from compat.matrix.judge.compare import judge
+from compat.matrix.judge.inputs import Sources
+from compat.matrix.outcome import Cell, Digests, Disagreement, Level, Outcome, State, outcome_path
+from compat.matrix.plan import Plan
+from compat.model.releases import Pair
+from compat.probe.expectation import ModuleExpectation
+from compat.probe.records import ModuleFact
+from compat.probe.runner import Watcher
+from compat.uv import client
 
 FULL = 50_000_000
 """With fewer bytes free than this after a run, what failed may have failed for want of disk."""
@@ -93,13 +96,13 @@ def run_cell(job: Job) -> Outcome:
         except (PreparationError, DiskError, NetworkError) as error:
             outcome = replace(outcome, state=State.BLOCKED, reason=str(error))
         except OSError as error:
-            outcome = replace(outcome, state=State.BLOCKED, reason=cli.disk_message(error))
+            outcome = replace(outcome, state=State.BLOCKED, reason=console.disk_message(error))
         outcome = replace(outcome, peak_bytes=space.used_bytes())
         if job.max_disk is not None and job.uv is not None:  # walking the cache takes seconds
-            shared = used_bytes(uv.cache_folder(job.uv), job.envs)
+            shared = used_bytes(client.cache_folder(job.uv), job.envs)
             outcome = replace(outcome, shared_bytes=shared, budget_bytes=job.max_disk)
         space.clear()
-        with files.replacing(job.folder / "log.txt") as part:
+        with atomic_write.replacing(job.folder / "log.txt") as part:
             shutil.copyfile(space.log_path, part)
     outcome = replace(outcome, seconds=round(time.monotonic() - begun, 1))
     outcome.write(outcome_path(job.cell, job.reports))
@@ -178,7 +181,7 @@ def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
     if job.given is not None:
         ready = prepare.taken(job.pair, job.lock, job.given, space, tests=tests)
     else:
-        tool = job.uv or uv.find_uv()
+        tool = job.uv or client.find_uv()
         ready = prepare.installed(job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests)
     if job.keep:
         space.keep()
@@ -197,7 +200,7 @@ def _tested(
     """Run the GPU tests, when there is a GPU."""
     if not cuda:
         return replace(outcome, state=State.NOT_RUN, reason="no GPU: the pair's torch finds none")
-    bench = kernels.Bench(
+    bench = gpu_tests.Bench(
         python=ready.python,
         path=ready.path,
         tests=job.sources.gpu_tests(),
@@ -207,7 +210,7 @@ def _tested(
         until=until,
     )
     with on_terminal(f"{job.cell.id}: GPU tests", None) as progress:
-        ran = kernels.run_tests(bench, progress)
+        ran = gpu_tests.run_tests(bench, progress)
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
 
 
@@ -236,7 +239,7 @@ def _judged(
     cuda: bool,
 ) -> Outcome:
     verdict = judge(expected, facts)
-    left, met, idle = known.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
+    left, met, idle = expected_failures.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))
     plural = "" if len(left) == 1 else "s"
     reasons = [f"{len(left)} disagreement{plural} between index and run time"] if left else []

@@ -7,8 +7,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from compat.pairs.needs import TORCH, Needs
-from compat.specifiers import disjoint, named_version
+from compat.requirements.release_requirements import TORCH, Needs
+from compat.requirements.specifiers import disjoint, named_version
 
 ABI_BOUND = (TORCH, *map(canonicalize_name, ("torchvision", "torchaudio", "triton")))
 """torch and what is compiled against one version of it: these move together. All else is soft: Python code,

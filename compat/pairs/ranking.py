@@ -8,9 +8,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from compat.index.reader import Index
+from compat.model.releases import KERNELS, SGLANG, VLLM
 from compat.pairs.clashes import Clash, direct_clashes
-from compat.pairs.needs import Needs, needs_of, pinned
-from compat.releases import KERNELS, SGLANG, VLLM
+from compat.requirements.release_requirements import Needs, needs_of, pinned
 
 KERNEL_PACKAGES = (
     *KERNELS,

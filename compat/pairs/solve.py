@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
@@ -10,16 +11,53 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.locking import Attempt, resolve
-from compat.locks import Inputs
-from compat.pairs import stubs
+from compat._cli.progress import Progress, Silent
+from compat.locks.lockfile import Inputs
+from compat.model.releases import SGLANG, VLLM, Pair
+from compat.pairs import unbuildable_sdists
 from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
-from compat.pairs.conflicts import clashes_in, reason_in
-from compat.pairs.needs import TORCH, Needs
-from compat.pairs.overrides import Override, choose, dropped, flipped, follows_torch
-from compat.pairs.pylock import LockedFile, read_pylock
-from compat.pairs.solution import Solution, pair_of
-from compat.progress import Progress, Silent
+from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
+from compat.pairs.uv_clashes import clashes_in, reason_in
+from compat.requirements.release_requirements import TORCH, Needs
+from compat.uv.compile import Attempt, resolve
+from compat.uv.pylock import LockedFile, read_pylock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """How two releases install together, or why they do not."""
+
+    sglang: Needs
+    vllm: Needs
+    python: str
+    clashes: tuple[Clash, ...] = ()
+    """Direct ones first, then those that only the resolver saw."""
+    overrides: tuple[Override, ...] = ()
+    packages: Mapping[NormalizedName, Version] = field(default_factory=dict)
+    """What is installed; empty when blocked."""
+    blocked: str = ""
+    """Why no overrides help, in the shortest true words."""
+    rounds: int = 0
+    """How often uv was asked."""
+    seconds: float = 0.0
+
+    def pair(self, pair_id: str) -> Pair:
+        """Return the solution as a pair of the matrix."""
+        return pair_of(self.sglang, self.vllm, self.python, self.overrides, pair_id)
+
+
+def pair_of(sglang: Needs, vllm: Needs, python: str, overrides: Iterable[Override], pair_id: str) -> Pair:
+    """Return two releases with their overrides as a pair of the matrix."""
+    releases = {needs.release.package: needs for needs in (sglang, vllm)}
+    return Pair(
+        id=pair_id,
+        python=python,
+        sglang=releases[SGLANG].release.version,
+        sglang_extras=releases[SGLANG].extras,
+        vllm=releases[VLLM].release.version,
+        overrides=MappingProxyType(dict(as_mapping(overrides))),
+    )
+
 
 MOST_ROUNDS = 40
 """A pair has at most some dozen clashes; beyond this something else is wrong."""
@@ -179,7 +217,7 @@ class _Search:
     def _drop_stubs(self) -> None:
         """Drop what has no wheel and whose source archive cannot be built."""
         sources = [file for file in self.found if not file.has_wheel]
-        reasons = stubs.unbuildable(sources, self.python, self.uv, self.progress)
+        reasons = unbuildable_sdists.unbuildable(sources, self.python, self.uv, self.progress)
         for file in sources:
             if why := reasons.get(file.package):
                 self.overrides[file.package] = dropped(file.package, why)

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn.modules import module
 
 from compat.errors import UsageError
-from compat.quant import foreign, opaque, packing, reference, trial
-from compat.quant.foreign import Parallel, Wanted
+from compat.quant.backends import package_layer, reference, self_test, torch_compile
+from compat.quant.backends.package_layer import Parallel, Wanted
+from compat.quant.packing import packers
+from compat.quant.packing.sharding import Shard, cut
 from compat.quant.schemes import Scheme, Unquantized
-from compat.quant.sharding import Shard, cut
 
 Backend = Literal["reference", "sglang", "vllm"]
 BACKENDS: tuple[Backend, ...] = ("reference", "sglang", "vllm")
@@ -93,9 +94,9 @@ class MixedPrecisionLinear(nn.Module):
             parallel=parallel,
             way=way,
         )
-        self.inner, self.adapter = foreign.build(self._wanted)
-        run = foreign.runner(self.inner, parallel=parallel is not None)
-        self._call = opaque.behind(run, self.width) if self.adapter.opaque else run
+        self.inner, self.adapter = package_layer.build(self._wanted)
+        run = package_layer.runner(self.inner, parallel=parallel is not None)
+        self._call = torch_compile.behind(run, self.width) if self.adapter.opaque else run
 
     @classmethod
     def from_float(
@@ -105,7 +106,7 @@ class MixedPrecisionLinear(nn.Module):
         out_features, in_features = weight.shape
         layer = cls(scheme, in_features, out_features, bias=bias is not None, **options)
         wide = layer.dtype == torch.float32 and not isinstance(scheme, Unquantized)  # scales are halves
-        tensors = packing.pack(scheme, weight, dtype=torch.float16 if wide else layer.dtype)
+        tensors = packers.pack(scheme, weight, dtype=torch.float16 if wide else layer.dtype)
         layer.load({**tensors, **({"bias": bias.to(layer.dtype)} if bias is not None else {})})
         return layer
 
@@ -121,16 +122,16 @@ class MixedPrecisionLinear(nn.Module):
                 "the layer is loaded already; its package has changed the weights for its kernel"
             )
         given = {name: tensor for name, tensor in tensors.items() if name != "bias"}
-        packing.check(self.scheme, given, self.out_features, self.in_features)
+        packers.check(self.scheme, given, self.out_features, self.in_features)
         if ("bias" in tensors) != self.has_bias:
             raise UsageError(
                 f"bias is {'missing' if self.has_bias else 'there'}, the layer has bias={self.has_bias}"
             )
         if self.backend != "reference":
-            foreign.fill(self.inner, tensors, self._wanted)
+            package_layer.fill(self.inner, tensors, self._wanted)
             bias = None if self._parallel == "row" else self.inner.bias
-            run, part = foreign.alone(self.inner, bias), foreign.part(self._wanted)
-            trial.try_out(run, tensors, self._wanted, part)
+            run, part = package_layer.alone(self.inner, bias), package_layer.part(self._wanted)
+            self_test.try_out(run, tensors, self._wanted, part)
         else:
             if self.shard is not None:
                 tensors = cut(self.scheme, tensors, (self.out_features, self.in_features), self.shard)
@@ -151,7 +152,7 @@ class MixedPrecisionLinear(nn.Module):
     @property
     def kernel(self) -> str:
         """What computes inside that class, as far as it tells."""
-        return "torch.matmul" if self.inner is None else foreign.kernel(self.inner)
+        return "torch.matmul" if self.inner is None else package_layer.kernel(self.inner)
 
     def __call__(self, x: Tensor) -> Tensor:
         """As any module; without hooks, a plain `[M, K]` goes straight to the kernel.

@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from compat import progress
+from compat._cli import progress
 from compat.errors import CheckpointError, UsageError
-from compat.quant.checkpoint import Checkpoint
-from compat.quant.foreign import Parallel
-from compat.quant.formats import Assigned, assignment
-from compat.quant.layouts import stored, translate
+from compat.quant.backends.package_layer import Parallel
+from compat.quant.checkpoint.compressed_tensors import stored, translate
+from compat.quant.checkpoint.quantization_config import Assigned, assignment
+from compat.quant.checkpoint.safetensors_dir import Checkpoint
 from compat.quant.linear import Backend, MixedPrecisionLinear
+from compat.quant.packing.sharding import Shard
 from compat.quant.schemes import FLOATS, TensorSpec, Unquantized
-from compat.quant.sharding import Shard
 
 IGNORED = ("*.rotary_emb.inv_freq",)
 """Tensors that old checkpoints have and no model needs."""
@@ -37,8 +37,8 @@ class Planned:
 class MixedPrecisionLoader:
     """Loads sharded safetensors with a `config.json` in which each linear layer has its own scheme.
 
-    Which scheme is read from `quantization_config`: `compat.quant.formats` tells the forms. Tensors are read
-    layer by layer, so that memory stays near the model itself plus its largest layer.
+    Which scheme is read from `quantization_config`: `compat.quant.checkpoint.quantization_config` tells the
+    forms. Tensors are read layer by layer, so that memory stays near the model itself plus its largest layer.
 
     Args:
         directory: the checkpoint.

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Sequence
 
-from compat.resolve import quick
+from compat.resolve import fast_path
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat resolve` and return its exit code."""
-    known = quick.answer(list(argv))
+    known = fast_path.answer(list(argv))
     if known is None:
-        from compat.resolve.command import main as search
+        from compat.resolve.cli import main as search
 
         return search(argv)
     text, code = known
@@ -19,8 +19,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def entry() -> int:
-    """Run the command line of this process; see `compat.cli.run` for what it does about errors."""
-    known = quick.answer(sys.argv[1:])
+    """Run the command line of this process; see `compat._cli.console.run` for what it does about errors."""
+    known = fast_path.answer(sys.argv[1:])
     if known is not None:
         try:
             print(known[0], flush=True)
@@ -28,9 +28,9 @@ def entry() -> int:
             pass  # told below, when it happens again
         else:
             return known[1]
-    from compat import cli
+    from compat._cli import console
 
-    return cli.run(main)
+    return console.run(main)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import ast
 from typing import NamedTuple
 
 from compat.errors import UsageError
-from compat.packages import IMPORT_NAMES
+from compat.model.package_names import IMPORT_NAMES
 
 
 class Query(NamedTuple):

@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import NamedTuple
 
-from compat.index.world import Answer, World
-from compat.resolve.lineage import Relative, relatives
-from compat.resolve.order import closeness, nearness
+from compat.index.query.name_resolution import Answer, World
+from compat.model.symbols import UNUSABLE, Status, import_statement
+from compat.resolve.canonical import closeness, nearness
 from compat.resolve.query import Query
-from compat.symbols import UNUSABLE, Status, import_statement
+from compat.resolve.successors import Relative, relatives
 
 _HELD = 0.5
 """Confidence in an object of which an attribute was asked for: it is not the thing itself."""

@@ -1,25 +1,12 @@
-"""`python -m compat.scan`: what breaks in a source tree, and in which releases."""
+"""Entry point of `python -m compat.scan`."""
 
 import gc
 import sys
-from collections.abc import Sequence
 
-
-def main(argv: Sequence[str]) -> int:
-    """Run `compat scan` and return its exit code."""
-    from compat.scan.command import main as scan
-
-    return scan(argv)
-
-
-def entry() -> int:
-    """Run the command line of this process; see `compat.cli.run` for what it does about errors."""
-    from compat import cli
-
-    code = cli.run(main)
-    gc.freeze()  # the process ends: its last look for cycles would go through all that was loaded
-    return code
-
+from compat._cli import console
+from compat.scan.cli import main
 
 if __name__ == "__main__":
-    sys.exit(entry())
+    code = console.run(main)
+    gc.freeze()  # the process ends: its last look for cycles would go through all that was loaded
+    sys.exit(code)

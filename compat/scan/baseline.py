@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from compat._util.atomic_write import write_text
 from compat.errors import UsageError
-from compat.files import write_text
 from compat.scan.findings import Finding
 
 Key = tuple[str, str, str]

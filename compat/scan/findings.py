@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compat.symbols import Status, import_statement
+from compat.model.symbols import Status, import_statement
+from compat.scan.sources.discovery import Skipped
 
 if TYPE_CHECKING:  # a scan that finds nothing does not load it
-    from compat.diagnoses import Cause
+    from compat.model.diagnosis import Cause
 
 LEVELS = {"CPT001": "error", "CPT002": "error", "CPT003": "warning", "CPT004": "note"}
 RULES = {
@@ -169,3 +170,25 @@ def _successor(successor: Successor | None) -> dict[str, Any] | None:
         "same_call": successor.same_call,
         "certain": successor.certain,
     }
+
+
+class Releases(NamedTuple):
+    """The releases of a package that were asked about."""
+
+    package: str
+    versions: tuple[str, ...]
+    source: str
+    """Why these."""
+
+
+class Report(NamedTuple):
+    """What a scan found."""
+
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+    """What was not read, and why."""
+    spans: tuple[Releases, ...]
+    files: int
+    """Source files that were looked at."""
+    parsed: int
+    """Those that name one of the packages."""

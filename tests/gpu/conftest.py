@@ -14,7 +14,7 @@ import pytest
 import torch
 from gpu_cases import BACK_ENDS, cases, why_not
 
-from compat.quant import worlds
+from compat.quant.backends import process_setup
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))  # the small Llama lives there
 os.environ.setdefault("SGLANG_JIT_DEEPGEMM_PRECOMPILE", "0")  # for 16,384 sizes before the first product
@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     asked = [each for each in BACK_ENDS if each in (metafunc.config.getoption("--back-end") or BACK_ENDS)]
     names = metafunc.fixturenames
     if "back_end" in names:
-        there = [each for each in asked if worlds.installed(each)]
+        there = [each for each in asked if process_setup.installed(each)]
         metafunc.parametrize("back_end", there or asked[:1])
     found = [case for case in cases() if case.back_end in asked]
     if "default_case" in names:  # only what is taken when nobody asks
@@ -112,7 +112,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         "capability": ".".join(map(str, torch.cuda.get_device_capability())),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "releases": {package: worlds.installed(package) for package in BACK_ENDS},
+        "releases": {package: process_setup.installed(package) for package in BACK_ENDS},
         "records": session.config.stash[RECORDS],
     }
     worker = os.environ.get("PYTEST_XDIST_WORKER")

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import torch
 
-from compat.quant import worlds
-from compat.quant.adapters import Package, candidates
+from compat.quant.backends import process_setup
+from compat.quant.backends.adapters import Package, candidates
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
 BACK_ENDS: tuple[Package, ...] = ("sglang", "vllm")
@@ -62,8 +62,8 @@ def cases() -> tuple[Case, ...]:
     """Return all cases of the packages that are installed; of both when none is, to be told as not run."""
     found: list[Case] = []
     for back_end in BACK_ENDS:
-        version = worlds.installed(back_end)
-        if version is None and any(map(worlds.installed, BACK_ENDS)):
+        version = process_setup.installed(back_end)
+        if version is None and any(map(process_setup.installed, BACK_ENDS)):
             continue
         for scheme in SCHEMES:
             ways = [way.name for way in candidates(back_end, version, scheme)] if version else []
@@ -90,7 +90,7 @@ def why_not() -> str | None:
     """Return why nothing can run here; None when it can."""
     if not torch.cuda.is_available():
         return "there is no CUDA device"
-    if not any(map(worlds.installed, BACK_ENDS)):
+    if not any(map(process_setup.installed, BACK_ENDS)):
         return "neither sglang nor vllm is installed"
     return None
 

@@ -14,11 +14,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from gpu_cases import ideal_bound, uneven
 
 from compat.errors import CompatError, SchemeUnavailable
-from compat.quant import reference, worlds
-from compat.quant.foreign import Parallel
+from compat.quant.backends import process_setup, reference
+from compat.quant.backends.package_layer import Parallel
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
-from compat.quant.packing import pack
+from compat.quant.packing.packers import pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 from quant_llama import MIXED, PARALLEL, Llama, logits, own_map, that_runs, write
 
@@ -86,7 +86,7 @@ def main(back_end: Any) -> list[dict[str, Any]]:
 
 def that_runs_divided(back_end: Any) -> dict[str, Scheme]:
     """Return the schemes of the small Llama; on vllm no reordered inputs are divided over ranks."""
-    found = that_runs(MIXED, back_end, str(worlds.installed(back_end)))
+    found = that_runs(MIXED, back_end, str(process_setup.installed(back_end)))
     for name, held in found.items():
         if back_end == "vllm" and "self_attn.o_proj" in name and isinstance(held, Gptq) and held.desc_act:
             found[name] = Gptq()

@@ -11,9 +11,9 @@ import torch
 from gpu_cases import INPUT_SCALE, Case, exactness, ideal_bound, may_be_refused, uneven
 
 from compat.errors import SchemeUnavailable
-from compat.quant import reference
+from compat.quant.backends import reference
 from compat.quant.linear import MixedPrecisionLinear
-from compat.quant.packing import pack
+from compat.quant.packing.packers import pack
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from compat.errors import SchemeUnavailable
-from compat.quant import worlds
-from compat.quant.adapters import Package
+from compat.quant.backends import process_setup
+from compat.quant.backends.adapters import Package
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
 from quant_llama import MIXED, Llama, logits, own_map, that_runs, write
@@ -25,7 +25,7 @@ def test_a_llama_of_all_schemes_agrees_with_float64(
     record: dict[str, Any],
     tmp_path: Path,
 ) -> None:
-    schemes = that_runs(MIXED, back_end, str(worlds.installed(back_end)))
+    schemes = that_runs(MIXED, back_end, str(process_setup.installed(back_end)))
     tensors = write(tmp_path / "checkpoint", schemes, own_map(schemes), seed=record["seed"])
     with torch.device("meta"):
         model = Llama()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from compat.quant.adapters import Package
+from compat.quant.backends.adapters import Package
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from compat.installed import Environment
+from compat.requirements.installed import Environment
 
 if sys.version_info >= (3, 11):
     import tomllib

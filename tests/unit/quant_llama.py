@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compat.quant.adapters import Package, candidates
-from compat.quant.packing import pack
+from compat.quant.backends.adapters import Package, candidates
+from compat.quant.packing.packers import pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
 SIZES: Mapping[str, Any] = {
@@ -200,7 +200,7 @@ def write(
 
 def logits(tensors: Mapping[str, Tensor], schemes: Mapping[str, Scheme], tokens: Tensor) -> Tensor:
     """Return the logits in float64 of the weights that a checkpoint holds, without rounding activations."""
-    from compat.quant.packing import dequantize
+    from compat.quant.packing.packers import dequantize
 
     model = Llama().double()
     state = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.scan.__main__ import main
+from compat.scan.cli import main
 
 OLD = "vllm.worker.worker"
 """A module up to 0.10.2."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 
-from compat.index.assemble import ReleaseSources, assemble
-from compat.index.modules import ModuleReader
+from compat.index.build.merge_releases import ReleaseSources, assemble
+from compat.index.build.parse_pool import ModuleReader
+from compat.index.history.release_diff import SuccessionFinder
+from compat.index.query.name_resolution import Environment, World
 from compat.index.reader import Index
-from compat.index.steps import SuccessionFinder
-from compat.index.store import PackageContent, ReleaseRow, write_index
-from compat.index.world import Environment, World
+from compat.index.writer import PackageContent, ReleaseRow, write_index
 
 Files = Mapping[str, str]
 """Path below site-packages to source; a path that ends in `.so` is a compiled module."""

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from compat.locks import read_lock
+from compat.locks.lockfile import read_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 

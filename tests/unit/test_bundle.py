@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from packaging.utils import canonicalize_name
 
-from compat import cli, errors
-from compat.bundle import __main__ as bundle
-from compat.bundle import stream
-from compat.pairs import __main__ as pairs
-from compat.wheels.session import open_session
+from compat import errors
+from compat._cli import console
+from compat.bundle import cli as bundle
+from compat.bundle import parts
+from compat.pairs import cli as pairs
+from compat.wheels.http_session import open_session
 from wheelhouse import Index, build_wheel, noise, serving, uv_sees_only
 
 MATRIX = """
@@ -77,7 +78,7 @@ def see_only(index: Index, folder: Path, patch: pytest.MonkeyPatch) -> None:
     (folder / "matrix.toml").write_text(MATRIX)
     patch.chdir(folder)
     uv_sees_only(index, folder.parent / "uv", patch)
-    patch.setattr("compat.wheels.registry.open_session", lambda: open_session(retries=0))
+    patch.setattr("compat.wheels.package_index.open_session", lambda: open_session(retries=0))
 
 
 @pytest.fixture
@@ -109,11 +110,11 @@ def project(tmp_path: Path, index: Index, locks: Path, monkeypatch: pytest.Monke
 
 
 def relock() -> None:
-    assert cli.run(pairs.main, ["lock", "both"]) == errors.CLEAN
+    assert console.run(pairs.main, ["lock", "both"]) == errors.CLEAN
 
 
 def run(*argv: str) -> int:
-    return cli.run(bundle.main, ["both", "--output", "out", "--level", "0", *argv])
+    return console.run(bundle.main, ["both", "--output", "out", "--level", "0", *argv])
 
 
 def manifest(folder: Path = Path("out")) -> dict[str, Any]:
@@ -194,14 +195,17 @@ def test_the_same_lock_and_options_give_the_same_bytes(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with a cold cache, another number of threads, another umask and another place."""
-    monkeypatch.setattr(stream, "BLOCK", 20_000)
+    monkeypatch.setattr(parts, "BLOCK", 20_000)
     assert run("--threads", "1") == errors.CLEAN
     first = tree(project / "out")
     assert len(manifest()["blocks"]) > 3
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "another cache"))
     old = os.umask(0o077)
     try:
-        assert cli.run(bundle.main, ["both", "--output", "else/where", "--level", "0", "--threads", "4"]) == 0
+        assert (
+            console.run(bundle.main, ["both", "--output", "else/where", "--level", "0", "--threads", "4"])
+            == 0
+        )
     finally:
         os.umask(old)
     assert tree(project / "else/where") == first
@@ -397,7 +401,7 @@ def test_wrong_options_are_one_line(
 
 
 def test_an_unknown_pair_and_a_pair_without_lock(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(bundle.main, ["bot", "--output", "out"]) == errors.USAGE
+    assert console.run(bundle.main, ["bot", "--output", "out"]) == errors.USAGE
     assert "'bot' matches no pair of the matrix" in said(capsys)
     (project / "locks/both.txt").unlink()
     assert run() == errors.USAGE
@@ -432,8 +436,8 @@ def test_a_uv_that_never_ends_is_one_line(
     waits = project.parent / "waits"
     waits.write_text("#!/bin/sh\nexec sleep 60\n")
     waits.chmod(0o755)
-    monkeypatch.setattr("compat.matrix.uv.find_uv", lambda: waits)
-    monkeypatch.setattr("compat.bundle.site.LONGEST_INSTALLATION", 0.1)
+    monkeypatch.setattr("compat.uv.client.find_uv", lambda: waits)
+    monkeypatch.setattr("compat.bundle.site_packages.LONGEST_INSTALLATION", 0.1)
     assert run() == errors.ENVIRONMENT
     assert "waits was not done in time" in said(capsys)
     assert sorted(path.name for path in project.iterdir()) == ["locks", "matrix.toml"]

@@ -10,10 +10,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.bundle.build import _skipped
-from compat.bundle.closure import unmet
+from compat.bundle.completeness import unmet
 from compat.bundle.provided import Package, read_provided, split
 from compat.bundle.trim import Drop, Trim, parse_arch
-from compat.bundle.trimlist import PackageDrop, TrimList, read_trim_list, shipped
+from compat.bundle.trim_rules import PackageDrop, TrimList, read_trim_list, shipped
 from compat.errors import UsageError
 from wheelhouse import metadata
 

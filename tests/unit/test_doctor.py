@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from compat import cli
-from compat.diagnoses import CAUSES
-from compat.doctor.__main__ import main
+from compat._cli import console
+from compat.doctor.cli import main
+from compat.model.diagnosis import CAUSES
 from doctor_env import BASE, DOTTED, DRIVER, Env, Q, compiled
 from installed import distribution
 
@@ -403,7 +403,7 @@ def test_text_tells_the_same(env: Env, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_wrong_call_is_told_in_one_line(
     argv: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(main, argv) == code
+    assert console.run(main, argv) == code
     captured = capsys.readouterr()
     assert captured.out == ""
     assert told in captured.err
@@ -416,14 +416,14 @@ def test_an_interpreter_that_never_answers_is_told(
     slow = tmp_path / "python"
     slow.write_text("#!/bin/sh\nsleep 60\n")
     slow.chmod(0o755)
-    assert cli.run(main, ["--python", str(slow), "--timeout", "1"]) == 4
+    assert console.run(main, ["--python", str(slow), "--timeout", "1"]) == 4
     assert "gave no answer in 1 s" in capsys.readouterr().err
 
 
 def test_an_environment_without_the_packages_is_nothing_to_examine(
     env: Env, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(main, ["--python", str(env.python)]) == 3
+    assert console.run(main, ["--python", str(env.python)]) == 3
     assert "neither sglang nor vllm is installed there" in capsys.readouterr().err
 
 

@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from compat.diagnoses import Cause
-from compat.explain.api import explain
+from compat.explain.engine import explain
+from compat.model.diagnosis import Cause
 from failures import CORPUS, ROOT, Sample, samples
 from messy import MESSES
 

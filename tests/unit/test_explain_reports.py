@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from compat.explain.api import explain
+from compat.explain.engine import explain
 from failures import CORPUS
 
 if sys.version_info >= (3, 11):

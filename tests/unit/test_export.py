@@ -10,7 +10,7 @@ import pytest
 
 from compat.errors import NothingSelectedError, UsageError
 from compat.export import main
-from compat.scan.__main__ import main as scan
+from compat.scan.cli import main as scan
 
 SOURCE = """\
 import vllm.worker.worker

@@ -7,13 +7,13 @@ import pytest
 
 import wheelhouse
 from compat.errors import IntegrityError
-from compat.index.build import BuildReport, build_index
-from compat.index.check import check_releases, draw
+from compat.index.build.build import BuildReport, build_index
+from compat.index.build.read_back import merged, read_content, replayed
+from compat.index.build.update import update_index
+from compat.index.build.verify import check_releases, draw
 from compat.index.reader import Index
-from compat.index.replay import merged, read_content, replayed
-from compat.index.update import update_index
-from compat.wheels.cache import SourceCache
-from compat.wheels.registry import Registry
+from compat.wheels.package_index import Registry
+from compat.wheels.source_cache import SourceCache
 from wheelhouse import build_wheel, serving
 
 Build = Callable[..., BuildReport]

@@ -19,28 +19,28 @@ ANYWHERE = {*sys.stdlib_module_names, "packaging", "tomli", "tomllib", "_typeshe
 """The standard library, what the base install needs, and what only type checkers see."""
 
 OWNERS = {
-    "sglang": ("matrix.probe",),
-    "vllm": ("matrix.probe",),
-    "sgl_kernel": ("matrix.probe",),
-    "elftools": ("doctor.elf",),
+    "sglang": ("probe.probe",),
+    "vllm": ("probe.probe",),
+    "sgl_kernel": ("probe.probe",),
+    "elftools": ("doctor.native.elf",),
     "pytest": ("pytest_plugin",),
-    "torch": ("matrix.probe", "quant.*"),
+    "torch": ("probe.probe", "quant.*"),
     "safetensors": ("quant.*",),
     "requests": ("wheels.*",),
     "urllib3": ("wheels.*",),
     "pypi_simple": ("wheels.*",),
     "platformdirs": ("wheels.*", "matrix.*"),
-    "rich": ("progress",),
+    "rich": ("_cli.progress",),
     "libcst": ("scan.fix.*",),
-    "uv": ("matrix.*",),
-    "ray": ("matrix.ray_engine",),
+    "uv": ("uv.*",),
+    "ray": ("matrix.ray_scheduler",),
 }
 """Other libraries, and the modules that may import them."""
 
 LAZY = ("sglang", "vllm", "sgl_kernel", "torch", "elftools", "rich", "uv", "ray")
 """Libraries that are imported inside functions only, even by their owners."""
 
-TORCHLESS = ("quant", "quant.schemes", "quant.adapters", "quant.formats")
+TORCHLESS = ("quant", "quant.schemes", "quant.backends.adapters", "quant.checkpoint.quantization_config")
 """What of `quant` works without torch; the rest cannot be imported without it."""
 
 
@@ -73,7 +73,7 @@ class Table:
         )
 
     def pattern(self, module: str) -> str | None:
-        """Return the entry for `module` (`compat.wheels.remote`)."""
+        """Return the entry for `module` (`compat.wheels.range_file`)."""
         if module.removeprefix("compat.") in self.places:
             return module.removeprefix("compat.")
         return next((pattern for pattern in self.places if belongs(module, pattern)), None)
@@ -193,20 +193,22 @@ def test_the_check_sees_the_project(table: Table) -> None:
     """Nothing above passes for want of input."""
     assert {"compat", "compat.errors", "compat.__main__"} <= modules(ROOT).keys()
     assert {"errors", "wheels.*", "index.*", "matrix.*", "__main__"} <= table.places.keys()
-    seen = {name for one in imports("compat.cli", ROOT / "compat/cli.py") for name in one.names}
+    seen = {
+        name for one in imports("compat._cli.console", ROOT / "compat/_cli/console.py") for name in one.names
+    }
     assert {"argparse", "compat.errors"} <= seen
 
 
 def test_the_probe_needs_the_standard_library_alone() -> None:
     """It runs in environments where this project is not installed."""
-    path = ROOT / "compat/matrix/probe.py"
-    eager = {one.names[-1].partition(".")[0] for one in imports("compat.matrix.probe", path) if not one.lazy}
+    path = ROOT / "compat/probe/probe.py"
+    eager = {one.names[-1].partition(".")[0] for one in imports("compat.probe.probe", path) if not one.lazy}
     assert eager
     assert eager <= sys.stdlib_module_names
 
 
 MADE_UP = Table.read(
-    "| 0 | `__init__`, `low`, `later` |\n| 1 | `box.*` |\n| 3 | `matrix.*` |\n| 4 | `quant.*` |\n"
+    "| 0 | `__init__`, `low`, `later` |\n| 1 | `box.*`, `probe.*` |\n| 3 | `matrix.*` |\n| 4 | `quant.*` |\n"
     "| 5 | `__main__` |\n"
 )
 
@@ -241,9 +243,12 @@ MADE_UP = Table.read(
             ["compat.low may not import sglang"],
         ),
         ({"low": "import numpy"}, ["compat.low may not import numpy"]),
-        ({"matrix/probe": "def f():\n    import torch"}, []),
-        ({"matrix/probe": "import torch"}, ["torch may be imported inside functions only"]),
-        ({"matrix/run": "def f():\n    import torch"}, ["compat.matrix.run may not import torch"]),
+        ({"probe/probe": "def f():\n    import torch"}, []),
+        ({"probe/probe": "import torch"}, ["torch may be imported inside functions only"]),
+        (
+            {"matrix/scheduler": "def f():\n    import torch"},
+            ["compat.matrix.scheduler may not import torch"],
+        ),
         ({"quant/linear": "import torch", "quant/schemes": "def f():\n    import torch"}, []),
         ({"quant/schemes": "import torch"}, ["torch may be imported inside functions only"]),
         ({"quant/linear": "import vllm"}, ["compat.quant.linear may not import vllm"]),

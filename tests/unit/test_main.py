@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compat import __main__, __version__, cli
+from compat import __main__, __version__
+from compat._cli import console
 from compat.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def greet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_command_gets_the_rest_of_the_line_untouched(
     greet: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(__main__.main, [greet, "--help", "--", "-x"]) == 3
+    assert console.run(__main__.main, [greet, "--help", "--", "-x"]) == 3
     assert capsys.readouterr().out == "hello --help -- -x\n"
 
 
@@ -78,12 +79,12 @@ def test_every_listed_command_has_a_main(name: str) -> None:
 
 
 def test_a_wrong_command_costs_no_import_of_any_command() -> None:
-    code = "import sys; from compat import __main__ as m; m.cli.run(m.main, ['zzz']); print(*sys.modules)"
+    code = "import sys; from compat import __main__ as m; m.console.run(m.main, ['zzz']); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     loaded = {name for name in done.stdout.split() if name.partition(".")[0] == "compat"}
-    assert loaded == {"compat", "compat.__main__", "compat.cli", "compat.errors"}
+    assert loaded == {"compat", "compat.__main__", "compat._cli", "compat._cli.console", "compat.errors"}
 
 
 @pytest.mark.parametrize("name", sorted(__main__.COMMANDS))

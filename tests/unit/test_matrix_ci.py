@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.matrix.spec import read_matrix
+from compat.matrix.config import read_matrix
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/matrix.yml"

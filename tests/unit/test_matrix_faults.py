@@ -13,19 +13,22 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-import test_matrix_run as cells
-from compat.cells import State, read_outcome
+import test_matrix_scheduler as cells
 from compat.errors import DiskError, PreparationError, UsageError
-from compat.locks import Inputs, Lock, LockedPackage, Pinned, write_lock
-from compat.matrix import budget, report, run, uv
-from compat.matrix.budget import Budget, Promised, droppable, enough, promised
+from compat.locks.lockfile import Inputs, Lock, LockedPackage, Pinned, write_lock
+from compat.matrix import scheduler
 from compat.matrix.cell import run_cell
-from compat.matrix.disk import used_bytes
-from compat.matrix.intact import check_installed
-from compat.matrix.room import Room
-from compat.matrix.workspace import claimed
-from compat.releases import Pair
-from test_matrix_run import Running, Tiny, house, options, outcome_path, pair, run_one, running
+from compat.matrix.disk_check import Room
+from compat.matrix.install import disk_budget
+from compat.matrix.install.disk_budget import Budget, Promised, droppable, enough, promised
+from compat.matrix.install.disk_usage import used_bytes
+from compat.matrix.install.verify_files import check_installed
+from compat.matrix.install.workspace import claimed
+from compat.matrix.outcome import State, read_outcome
+from compat.matrix.report import files
+from compat.model.releases import Pair
+from compat.uv import client
+from test_matrix_scheduler import Running, Tiny, house, options, outcome_path, pair, run_one, running
 from wheelhouse import Fault, build_wheel, noise, serving
 
 __all__ = ["house", "running"]
@@ -38,7 +41,7 @@ def test_a_hang_over_the_limit_of_the_cell_fails_and_leaves_nothing(
     os.mkfifo(fifo)
     stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     monkeypatch.setenv("TINY_FIFO", str(fifo))
-    (outcome,) = run.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), limit=12))
+    (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), limit=12))
     os.close(stream)
     assert outcome.state is State.FAILED
     assert outcome.reason == "not over after 12 s: the modules were not all imported in time"
@@ -77,7 +80,7 @@ def test_a_cell_of_a_pair_that_is_taken_does_not_stop_the_others(house: Path) ->
         claimed(house / "envs", "tiny", "digest"),
         pytest.raises(UsageError, match="another run is at work"),
     ):
-        run.run_pairs([pair(), other], sources, options(house))
+        scheduler.run_pairs([pair(), other], sources, options(house))
     assert (house / "reports" / "other-import" / "outcome.json").exists()
     assert not outcome_path(house).exists()
 
@@ -95,12 +98,14 @@ def test_two_runs_at_once_do_not_meet_in_one_pair(house: Path, running: Running)
     """The second one leaves the pair to the first, with its outcome and its promise, and does the others."""
     other = replace(pair(), id="other")
     write_for(house, other)
-    promise = house / "envs" / f"{budget.PREFIX}tiny"
+    promise = house / "envs" / f"{disk_budget.PREFIX}tiny"
     before = promise.read_text()
     outcome_path(house).parent.mkdir(parents=True)
     outcome_path(house).write_text("the first run's")
     with pytest.raises(UsageError, match="tiny: another run is at work"):
-        run.run_pairs([pair(), other], AnyPair(house / "locks"), replace(options(house), max_disk=10**9))
+        scheduler.run_pairs(
+            [pair(), other], AnyPair(house / "locks"), replace(options(house), max_disk=10**9)
+        )
     assert promise.read_text() == before
     assert outcome_path(house).read_text() == "the first run's"
     assert (house / "envs" / "tiny" / "env").is_dir()
@@ -117,7 +122,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_others(
     (house / "reports").mkdir()
     (house / "reports" / "tiny-import").write_text("in the way")
     with pytest.raises(DiskError):
-        run.run_pairs([pair(), other], AnyPair(house / "locks"), options(house))
+        scheduler.run_pairs([pair(), other], AnyPair(house / "locks"), options(house))
     assert "compat: error: tiny-import: " in capfd.readouterr().err
     assert (house / "reports" / "other-import" / "outcome.json").exists()
     assert not (house / "envs" / "tiny").exists()
@@ -217,7 +222,7 @@ def test_a_disk_that_fills_during_the_install_blocks(house: Path, small_disk: Pa
     finally:
         del cells.PACKAGE["sglang/big.bin"]
     how = replace(options(house), envs=small_disk / "envs")
-    job = next(iter(run.plan_pairs([pair()], Tiny(house / "locks"), how)))
+    job = next(iter(scheduler.plan_pairs([pair()], Tiny(house / "locks"), how)))
     outcome = run_cell(job)
     assert outcome.state is State.BLOCKED
     assert "No space left on device" in outcome.reason
@@ -233,7 +238,7 @@ def test_what_fails_on_a_full_disk_is_no_finding(house: Path, monkeypatch: pytes
 
 
 def test_a_disk_that_is_too_small_is_told_before(house: Path, small_disk: Path) -> None:
-    (outcome,) = run.run_pairs(
+    (outcome,) = scheduler.run_pairs(
         [pair()], Tiny(house / "locks"), replace(options(house), envs=small_disk / "envs")
     )
     assert outcome.state is State.BLOCKED
@@ -248,7 +253,7 @@ def test_cells_that_run_at_once_do_not_count_on_the_same_disk(tmp_path: Path) ->
         with promised(tmp_path, "three", 1) as after:
             assert after.all == 1001
             assert after.others == {"one": 1000}
-    (tmp_path / f"{budget.PREFIX}killed").write_text("9999")  # of a process that has died
+    (tmp_path / f"{disk_budget.PREFIX}killed").write_text("9999")  # of a process that has died
     with promised(tmp_path, "one", 1000) as again:
         assert again.all == 1000
 
@@ -267,7 +272,7 @@ def test_a_cell_that_ends_while_its_promise_is_read_does_no_harm(
             raise
 
     with promised(tmp_path, "one", 1000):
-        monkeypatch.setattr("compat.matrix.budget.fcntl.flock", refused)
+        monkeypatch.setattr("compat.matrix.install.disk_budget.fcntl.flock", refused)
         with promised(tmp_path, "two", 500) as both:
             assert both.others == {"one": 1000}
 
@@ -281,13 +286,13 @@ def test_a_uv_that_waits_for_ever_is_told_and_stops_no_other_cell(
     other = replace(pair(), id="other")
     write_for(house, other)
     sources, how = AnyPair(house / "locks"), replace(options(house), max_disk=10**9)
-    first, second = run.plan_pairs([pair(), other], sources, how)
-    monkeypatch.setattr(run, "plan_pairs", lambda *_: [replace(first, uv=waits), second])
-    assert uv.LONGEST_ANSWER > 60
+    first, second = scheduler.plan_pairs([pair(), other], sources, how)
+    monkeypatch.setattr(scheduler, "plan_pairs", lambda *_: [replace(first, uv=waits), second])
+    assert client.LONGEST_ANSWER > 60
     said = "`uv cache dir` did not end in 3 s; see whether another uv holds its cache"
-    monkeypatch.setattr(uv, "LONGEST_ANSWER", 3)
+    monkeypatch.setattr(client, "LONGEST_ANSWER", 3)
     with pytest.raises(PreparationError, match=said):
-        run.run_pairs([pair(), other], sources, how)
+        scheduler.run_pairs([pair(), other], sources, how)
     assert f"error: tiny-import: {said}" in capfd.readouterr().err
     assert read_outcome(house / "reports/other-import/outcome.json", second.cell).passed
 
@@ -335,7 +340,7 @@ def test_the_budget_drops_from_the_cache_and_refuses_when_that_is_not_enough(hou
     full = used_bytes(cache, envs)
 
     def budget_of(limit: int) -> Budget:
-        return Budget(limit=limit, cache=cache, envs=envs, uv=uv.find_uv())
+        return Budget(limit=limit, cache=cache, envs=envs, uv=client.find_uv())
 
     done = [locked(sglang="0.4.7/1000")]
     budget_of(full + 1000).make_room(1000, done, [])
@@ -351,7 +356,7 @@ def test_the_budget_drops_from_the_cache_and_refuses_when_that_is_not_enough(hou
 
 def test_what_a_cell_is_to_find_in_the_cache_stays_there(house: Path) -> None:
     """It was planned without a download; so were the cells that run beside it."""
-    (job,) = run.plan_pairs([pair()], Tiny(house / "locks"), options(house))
+    (job,) = scheduler.plan_pairs([pair()], Tiny(house / "locks"), options(house))
     beside = replace(locked(numpy="2/20"), pair="beside")
     room = Room(limit=1, done=[], left=[beside, replace(locked(torch="2.8/9"), pair="later")])
     running = Promised(mine=0, others={"beside": 1})
@@ -363,7 +368,7 @@ def test_what_a_cell_is_to_find_in_the_cache_stays_there(house: Path) -> None:
 def test_nothing_is_dropped_for_a_cell_that_fits_in_no_case(house: Path) -> None:
     assert run_one(house, Tiny(house / "locks")).passed
     cache, envs = house / "cache", house / "envs"
-    tight = Budget(limit=1000, cache=cache, envs=envs, uv=uv.find_uv())
+    tight = Budget(limit=1000, cache=cache, envs=envs, uv=client.find_uv())
     with pytest.raises(DiskError):
         tight.make_room(1001, [locked(sglang="0.4.7/1000000")], [])
     assert list(cache.rglob("sglang/quant.py"))
@@ -374,20 +379,20 @@ def test_what_a_kept_environment_links_to_counts(house: Path) -> None:
     cache, envs = house / "cache", house / "envs"
     assert used_bytes(cache, envs) < used_bytes(cache) + used_bytes(envs), "links count once"
     with pytest.raises(DiskError):
-        Budget(limit=used_bytes(cache), cache=cache, envs=envs, uv=uv.find_uv()).make_room(0, [], [])
+        Budget(limit=used_bytes(cache), cache=cache, envs=envs, uv=client.find_uv()).make_room(0, [], [])
 
 
 def test_a_cell_tells_what_cache_and_environments_took(house: Path) -> None:
     limit = 10**9
-    (outcome,) = run.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), max_disk=limit))
+    (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), max_disk=limit))
     assert outcome.passed
     assert outcome.budget_bytes == limit
     assert outcome.peak_bytes <= outcome.shared_bytes < limit
     assert outcome.shared_bytes > used_bytes(house / "cache"), "before the environment is removed"
     assert read_outcome(outcome_path(house), outcome.cell) == outcome
-    assert "of 1.0 GB allowed" in report.as_text([outcome])
-    assert json.loads(report.as_json([outcome]))["disk"]["peak_bytes"] == outcome.shared_bytes
-    assert json.loads(report.as_json([replace(outcome, budget_bytes=0)]))["disk"] is None
+    assert "of 1.0 GB allowed" in files.as_text([outcome])
+    assert json.loads(files.as_json([outcome]))["disk"]["peak_bytes"] == outcome.shared_bytes
+    assert json.loads(files.as_json([replace(outcome, budget_bytes=0)]))["disk"] is None
 
 
 def test_cells_of_other_processes_share_the_budget(house: Path) -> None:
@@ -397,16 +402,16 @@ def test_cells_of_other_processes_share_the_budget(house: Path) -> None:
         write_for(house, each)
     sources = AnyPair(house / "locks")
     how = replace(options(house), max_disk=10**9, beside=(second,))
-    run.run_pairs([first], sources, how)
-    (job,) = run.plan_pairs([second], sources, replace(how, beside=(first,)))
-    room = run._room([], [job], sources, replace(how, beside=(first,)))
+    scheduler.run_pairs([first], sources, how)
+    (job,) = scheduler.plan_pairs([second], sources, replace(how, beside=(first,)))
+    room = scheduler._room([], [job], sources, replace(how, beside=(first,)))
     assert [lock.pair for lock in room.done] == ["first"]
     assert [lock.pair for lock in room.left] == ["second"]
-    room = run._room([], [job], sources, replace(how, beside=(first,), reports=house / "elsewhere"))
+    room = scheduler._room([], [job], sources, replace(how, beside=(first,), reports=house / "elsewhere"))
     assert [lock.pair for lock in room.left] == ["second", "first"]
 
 
 def test_a_cell_beyond_the_budget_is_blocked(house: Path) -> None:
-    (outcome,) = run.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), max_disk=1000))
+    (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), max_disk=1000))
     assert outcome.state is State.BLOCKED
     assert "--max-disk is 1.0 kB" in outcome.reason

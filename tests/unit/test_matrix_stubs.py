@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from compat.matrix import probe
+from compat.probe import probe
 
 
 class Empty:

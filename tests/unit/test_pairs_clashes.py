@@ -7,12 +7,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat.index.store import ReleaseRow
+from compat.index.writer import ReleaseRow
+from compat.model.releases import SGLANG, VLLM
 from compat.pairs.clashes import Ask, Clash, direct_clashes
-from compat.pairs.needs import needs_of, pinned
 from compat.pairs.overrides import as_mapping, choose, dropped, flipped
-from compat.releases import SGLANG, VLLM
-from compat.specifiers import disjoint
+from compat.requirements.release_requirements import needs_of, pinned
+from compat.requirements.specifiers import disjoint
 
 TORCH = canonicalize_name("torch")
 

@@ -5,12 +5,13 @@ import json
 import pytest
 from packaging.utils import canonicalize_name
 
-from compat import cli, errors
+from compat import errors
+from compat._cli import console
 from compat.index.reader import Index
-from compat.pairs.__main__ import main
+from compat.model.releases import SGLANG, VLLM
+from compat.pairs.cli import main
 from compat.pairs.overrides import choose, flipped
 from compat.pairs.ranking import SameTorch, rank
-from compat.releases import SGLANG, VLLM
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def index() -> Index:
 
 
 def run(*argv: str) -> int:
-    return cli.run(main, argv)
+    return console.run(main, argv)
 
 
 @pytest.mark.parametrize(

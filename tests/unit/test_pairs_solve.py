@@ -12,16 +12,15 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import PreparationError
-from compat.index.store import ReleaseRow
-from compat.matrix.uv import find_uv
+from compat.index.writer import ReleaseRow
+from compat.model.releases import SGLANG, VLLM
 from compat.pairs.clashes import Ask, Clash
-from compat.pairs.needs import Needs, needs_of
 from compat.pairs.overrides import choose
-from compat.pairs.pylock import LockedFile
-from compat.pairs.solution import Solution
-from compat.pairs.solve import solve
-from compat.pairs.stubs import unbuildable
-from compat.releases import SGLANG, VLLM
+from compat.pairs.solve import Solution, solve
+from compat.pairs.unbuildable_sdists import unbuildable
+from compat.requirements.release_requirements import Needs, needs_of
+from compat.uv.client import find_uv
+from compat.uv.pylock import LockedFile
 from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
 
 SGLANG_ASKS = (
@@ -232,19 +231,19 @@ def test_what_uv_needs_no_more_is_left_out(index: Index) -> None:
 
 @pytest.mark.usefixtures("index")
 def test_the_pair_can_be_pasted_into_the_matrix(tmp_path: Path) -> None:
-    from compat.matrix.spec import read_matrix
-    from compat.pairs import documents, render
+    from compat.matrix.config import read_matrix
+    from compat.pairs import json_output, text_output
 
     found = solved()
     path = tmp_path / "matrix.toml"
-    path.write_text(render.as_toml(found))
+    path.write_text(text_output.as_toml(found))
     (pair,) = read_matrix(path).pairs
     assert dict(pair.overrides) == EXPECTED
-    document = json.loads(documents.of_solution(found, ()))
+    document = json.loads(json_output.of_solution(found, ()))
     assert document["resolved"] is True
     assert [each["package"] for each in document["overrides"]] == [
         "torch", "torchvision", "humming", "openai", "outlines-core",
     ]  # fmt: skip
-    text = render.solution(found, ())
+    text = text_output.solution(found, ())
     assert "torch==2.7.1" in text
     assert "ABI-bound" in text

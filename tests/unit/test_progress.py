@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from compat import progress
+from compat._cli import progress
 
 ROOT = Path(__file__).parents[2]
 COLOUR = re.compile(r"\x1b\[[\d;]*3[0-9]")
 WORK = """
 import sys
-from compat import progress
+from compat._cli import progress
 with progress.on_terminal("Reading wheels", 3) as seen:
     for _ in range(3):
         seen.advance()

@@ -7,9 +7,9 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from compat.index.reader import Index
-from compat.index.store import SHIPPED
-from compat.quant import adapters
-from compat.quant.adapters import (
+from compat.index.writer import SHIPPED
+from compat.quant.backends import adapters
+from compat.quant.backends.adapters import (
     CLAIMED,
     NEEDED,
     TABLE,
@@ -21,7 +21,7 @@ from compat.quant.adapters import (
     other_releases,
 )
 from compat.quant.schemes import Awq, BlockInt8, Gptq, Scheme, W8A8Int8
-from compat.resolve.lookup import Resolver
+from compat.resolve.api import Resolver
 from quant_cases import SCHEMES
 
 PACKAGES: tuple[Package, ...] = ("sglang", "vllm")
@@ -88,7 +88,7 @@ def test_nothing_is_loaded_from_a_package_but_what_the_tables_name() -> None:
                 asked.add((file.name, ast.unparse(node.args[0])))
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("needed"):
                 assert _roles(node.args[1]) <= {row.role for row in NEEDED}, ast.unparse(node)
-    assert asked == {("foreign.py", "adapter.config"), ("worlds.py", "where")}
+    assert asked == {("package_layer.py", "adapter.config"), ("process_setup.py", "where")}
 
 
 def _roles(argument: ast.expr) -> set[str]:

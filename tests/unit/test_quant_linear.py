@@ -10,12 +10,12 @@ import torch
 from torch.nn.modules.module import register_module_forward_hook
 
 from compat.errors import SchemeUnavailable, UsageError
-from compat.quant import opaque, reference
-from compat.quant.foreign import insist_on_the_same, own
+from compat.quant.backends import reference, torch_compile
+from compat.quant.backends.package_layer import insist_on_the_same, own
 from compat.quant.linear import MixedPrecisionLinear
-from compat.quant.packing import dequantize, pack
+from compat.quant.packing.packers import dequantize, pack
+from compat.quant.packing.sharding import Shard, cut
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
-from compat.quant.sharding import Shard, cut
 from quant_cases import SCHEMES
 
 IDS = [scheme.label for scheme in SCHEMES]
@@ -124,9 +124,9 @@ def test_a_part_that_begins_inside_a_block_is_refused() -> None:
 RANKS = """
 import sys, torch, torch.distributed as dist
 from compat.quant.linear import MixedPrecisionLinear
-from compat.quant.packing import pack
+from compat.quant.packing.packers import pack
 from compat.quant.schemes import Gptq
-from compat.quant.sharding import Shard
+from compat.quant.packing.sharding import Shard
 
 rank = int(sys.argv[1])
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
@@ -220,7 +220,7 @@ def test_torch_compile_calls_what_it_must_not_trace() -> None:
         calls.append(x.tolist())  # which a graph cannot hold
         return torch.cat([x, x.sin()], 1)
 
-    hidden = opaque.behind(run, 16)
+    hidden = torch_compile.behind(run, 16)
     x = torch.randn(3, 8)
     right = torch.cat([x, x.sin()], 1) + 1
     torch.testing.assert_close(hidden(x) + 1, right)

@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from compat.errors import CheckpointError
-from compat.quant import bits
-from compat.quant.formats import assignment
+from compat.quant.checkpoint.quantization_config import assignment
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
-from compat.quant.packing import dequantize, pack
+from compat.quant.packing import bit_packing
+from compat.quant.packing.packers import dequantize, pack
 from compat.quant.schemes import Awq, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 from quant_llama import MIXED, Llama, logits, own_map, write
 
@@ -336,9 +336,9 @@ def test_an_algorithm_that_no_scheme_holds_is_named() -> None:
 def packed(_name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Store GPTQ and block tensors as compressed-tensors does."""
     if "qweight" in tensors:
-        values = bits.unpack(tensors["qweight"], 4, 0).T
+        values = bit_packing.unpack(tensors["qweight"], 4, 0).T
         return {
-            "weight_packed": bits.pack(values, 4, 1),
+            "weight_packed": bit_packing.pack(values, 4, 1),
             "weight_scale": tensors["scales"].T,
             "weight_shape": torch.tensor(values.shape),
         }
@@ -396,8 +396,8 @@ def test_config_groups_of_compressed_tensors(tmp_path: Path) -> None:
 
 def test_what_compressed_tensors_packs_is_what_it_says() -> None:
     """Against their definition: 4-bit values plus 8, along K, the first lowest."""
-    from compat.quant.formats import Assigned
-    from compat.quant.layouts import translate
+    from compat.quant.checkpoint.compressed_tensors import translate
+    from compat.quant.checkpoint.quantization_config import Assigned
 
     weight = torch.randn(16, 128)
     tensors = packed("x", pack(Gptq(group_size=64), weight))

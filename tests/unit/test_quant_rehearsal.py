@@ -2,7 +2,7 @@
 
 import torch
 
-from compat.quant.rehearsal import CAPABILITY, SCHEMES, stand_in
+from compat.quant.backends.rehearsal import CAPABILITY, SCHEMES, stand_in
 from compat.quant.schemes import Scheme
 
 

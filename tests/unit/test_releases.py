@@ -7,7 +7,7 @@ import pytest
 from packaging.version import Version
 
 from compat.errors import UsageError
-from compat.releases import PACKAGES, SGLANG, VLLM, Pair, Release, newest, parse_version
+from compat.model.releases import PACKAGES, SGLANG, VLLM, Pair, Release, newest, parse_version
 
 
 def pair(sglang: str = "", vllm: str = "", *extras: str) -> Pair:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from compat import cli
+from compat._cli import console
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.reader import Index
 from compat.resolve.__main__ import main
 from compat.resolve.query import parse_query
-from compat.resolve.scope import Request, subjects
+from compat.resolve.release_selection import Request, subjects
 from compat.resolve.search import find_location, find_name, find_path
 from sources import Files, content, index, release, world
 
@@ -96,7 +96,7 @@ def test_nothing_at_all(tmp_path: Path) -> None:
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    code = cli.run(main, argv)
+    code = console.run(main, argv)
     out, err = capsys.readouterr()
     return code, out, err
 
@@ -246,7 +246,7 @@ def test_kernels_that_are_not_installed_are_not_asked_about(capsys: pytest.Captu
 
 def test_a_release_of_what_is_not_installed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     line = ["GPTQLinearMethod", "--sglang", "0.4.7", "--vllm", "0.9.0.1", "--without", "vllm"]
-    assert cli.run(main, line) == 2
+    assert console.run(main, line) == 2
     assert capsys.readouterr() == (
         "",
         "compat: error: --without vllm: --vllm 0.9.0.1 asks for a release of it; leave out one of them\n",
@@ -255,7 +255,7 @@ def test_a_release_of_what_is_not_installed_is_refused(capsys: pytest.CaptureFix
 
 def test_nothing_is_left_when_nothing_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
     gone = [f"--without={name}" for name in ("sglang", "vllm", "sgl_kernel")]
-    assert cli.run(main, ["x", "--all", *gone]) == 3
+    assert console.run(main, ["x", "--all", *gone]) == 3
     assert "leaves no release" in capsys.readouterr().err
 
 
@@ -279,7 +279,7 @@ def test_releases_that_are_left_aside_are_told(
 
 
 def test_pairs_that_are_named_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(main, ["Fp8LinearMethod", "--matrix", str(tmp_path / "no.toml")]) == 2
+    assert console.run(main, ["Fp8LinearMethod", "--matrix", str(tmp_path / "no.toml")]) == 2
     assert "no.toml: there is no such file" in capsys.readouterr().err
 
 
@@ -305,7 +305,7 @@ def test_the_object_is_told_whose_attribute_is_asked_for(
 
 
 def test_a_path_of_the_wrong_top_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(main, ["Fp8LinearMethod.apply", "--vllm", "latest"]) == 2
+    assert console.run(main, ["Fp8LinearMethod.apply", "--vllm", "latest"]) == 2
     assert "Fp8LinearMethod is not indexed; a path begins with one of" in capsys.readouterr().err
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from compat import errors
 from compat.errors import NothingSelectedError, UsageError
-from compat.scan.__main__ import main
+from compat.scan.cli import main
 
 MOVED = "from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod\n"
 """There up to 0.21.0; `auto_gptq.AutoGPTQLinearMethod` from 0.22.0."""
@@ -351,7 +351,7 @@ def test_nothing_of_the_scanned_tree_runs_and_little_is_loaded(tmp_path: Path) -
     (tmp_path / "sitecustomize.py").write_text("raise SystemExit('executed')\n")
     (tmp_path / "a.py").write_text("import os\nraise SystemExit('executed')\n")
     code = (
-        "import sys; from compat.scan.__main__ import main\n"
+        "import sys; from compat.scan.cli import main\n"
         f"code = main([{str(tmp_path)!r}]); print(code, *sys.modules)"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}

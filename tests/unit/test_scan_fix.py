@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compat import errors
-from compat.scan.__main__ import main
+from compat.scan.cli import main
 
 GPTQ = "vllm.model_executor.layers.quantization.gptq"
 AUTO = "vllm.model_executor.layers.quantization.auto_gptq"

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 import sarif_pydantic
 
-from compat.scan.__main__ import main
-from compat.scan.discovery import Skipped
-from compat.scan.findings import RULES, Finding, Run, Successor
+from compat.scan.cli import main
+from compat.scan.config import Options
+from compat.scan.findings import RULES, Finding, Releases, Report, Run, Successor
 from compat.scan.formats import github_, html_, json_, junit_, sarif_, text_
-from compat.scan.options import Options
-from compat.scan.report import Releases, Report
+from compat.scan.sources.discovery import Skipped
 
 OPTIONS = Options(
     paths=("x",),

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compat.scan.__main__ import main
+from compat.scan.cli import main
 
 SIMPLE = st.sampled_from(
     [

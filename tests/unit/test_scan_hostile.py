@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from compat.scan.__main__ import main
-from compat.scan.discovery import LARGEST, Files, Walk
-from compat.scan.mentions import mentioned
-from compat.scan.parsing import survives
-from compat.scan.references import references
-from compat.scan.shortcut import clean
-from compat.scan.sources import parse
+from compat.scan.cli import main
+from compat.scan.prefilter.all_names_resolve import clean
+from compat.scan.prefilter.mentions import mentioned
+from compat.scan.sources.discovery import LARGEST, Files, Walk
+from compat.scan.sources.parse import survives
+from compat.scan.sources.source_file import parse
+from compat.scan.syntax.references import references
 
 BROKEN = b"import vllm.worker.worker\n"
 

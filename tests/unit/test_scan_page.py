@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.scan.__main__ import main
+from compat.scan.cli import main
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -16,7 +16,7 @@ def shapes(scheme: Scheme, out_features: int, in_features: int) -> dict[str, tup
 
 
 def test_they_need_no_torch() -> None:
-    code = "import compat.quant.schemes, compat.quant.adapters, sys; print('torch' in sys.modules)"
+    code = "import compat.quant.schemes, compat.quant.backends.adapters, sys; print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from compat.scan.findings import Finding, Successor
-from compat.scan.report import Releases
+from compat.scan.findings import Finding, Releases, Successor
 
 
 class Target(NamedTuple):

@@ -6,7 +6,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider, Scope, ScopeProvider
 
 from compat.scan.fix.plan import Edit
-from compat.scan.fix.style import Style
+from compat.scan.fix.version_test_style import Style
 
 Exported = Callable[[str], bool]
 """Returns whether other files may take a top-level name of this one."""

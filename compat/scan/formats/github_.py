@@ -1,7 +1,7 @@
 """Annotations of GitHub Actions: workflow commands, with everything in them escaped."""
 
-from compat.scan.options import Options
-from compat.scan.report import Report
+from compat.scan.config import Options
+from compat.scan.findings import Report
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from compat.scan.findings import Finding
+from compat.scan.config import Options
+from compat.scan.findings import Finding, Releases, Report
 from compat.scan.formats.text_ import CAUSES
-from compat.scan.options import Options
-from compat.scan.report import Releases, Report
 
 _STYLE = """
 :root { color-scheme: light dark; --fg: #1c2024; --bg: #fff; --soft: #60646c; --line: #e0e3e8;

@@ -1,13 +1,13 @@
 """The document of the contract."""
 
-from compat import cli
-from compat.scan.options import Options
-from compat.scan.report import Report
+from compat._cli import console
+from compat.scan.config import Options
+from compat.scan.findings import Report
 
 
 def render(report: Report, _options: Options) -> str:
     """Return the report as JSON with sorted keys."""
-    return cli.document(
+    return console.document(
         "scan",
         findings=[finding.as_document() for finding in report.findings],
         skipped=[{"path": each.path, "reason": each.reason} for each in report.skipped],

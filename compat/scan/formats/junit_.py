@@ -3,8 +3,8 @@
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
-from compat.scan.options import Options
-from compat.scan.report import Report
+from compat.scan.config import Options
+from compat.scan.findings import Report
 
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32)), "�")
 

@@ -6,9 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from compat import __version__
-from compat.scan.findings import LEVELS, RULES, Finding
-from compat.scan.options import Options
-from compat.scan.report import Report
+from compat.scan.config import Options
+from compat.scan.findings import LEVELS, RULES, Finding, Report
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

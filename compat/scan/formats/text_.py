@@ -4,9 +4,8 @@ import os
 import sys
 from collections.abc import Iterator
 
-from compat.scan.findings import Finding
-from compat.scan.options import Options
-from compat.scan.report import Report
+from compat.scan.config import Options
+from compat.scan.findings import Finding, Report
 
 _COLOURS = {"error": "31", "warning": "33", "note": "36", "bold": "1", "dim": "2", "green": "32"}
 CAUSES = {

@@ -1,0 +1,1 @@
+"""What all commands share: the argument parser, the error wrapper, text and progress."""

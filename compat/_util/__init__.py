@@ -1,0 +1,1 @@
+"""Writing files whole, and running child processes."""

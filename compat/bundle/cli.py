@@ -1,0 +1,184 @@
+"""`compat bundle`: pack a locked pair's environment for a runner without network."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compat import errors
+from compat._cli import console
+from compat._cli.progress import on_terminal
+from compat.errors import UsageError
+
+if TYPE_CHECKING:
+    from compat.bundle.build import Options
+    from compat.bundle.manifest import Manifest
+    from compat.locks.lockfile import Lock
+    from compat.model.releases import Pair
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+SMALLEST_PART = 1000
+TOLD = 5
+"""Names in a note before it only counts."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code for the bundle that `argv` asks for."""
+    arguments = _parser().parse_args(argv)
+
+    from compat.bundle.build import build
+
+    pair, lock = _locked(arguments)
+    manifest = build(pair, lock, _options(arguments, pair), on_terminal)
+    _tell(manifest)
+    if arguments.format == "json":
+        print(console.document(**manifest.document()))
+    else:
+        print(_text(manifest, arguments.output))
+    return errors.FINDINGS if any(one.found is None for one in manifest.unmet) else errors.CLEAN
+
+
+def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
+    from compat.locks.lockfile import read_current
+    from compat.matrix.config import read_matrix
+
+    pairs = read_matrix(arguments.matrix).select([arguments.pair])
+    if len(pairs) > 1:
+        raise UsageError(f"{arguments.pair!r} means {len(pairs)} pairs; a bundle holds one")
+    return pairs[0], read_current(pairs[0], arguments.matrix.parent / "locks")
+
+
+def _options(arguments: argparse.Namespace, pair: "Pair") -> "Options":
+    from compat.bundle.build import Options
+    from compat.bundle.provided import read_provided
+    from compat.bundle.trim_rules import TrimList, read_trim_list
+    from compat.model.releases import parse_python
+    from compat.wheels.platform_tags import PLATFORM
+
+    return Options(
+        output=arguments.output.resolve(),
+        python=parse_python(arguments.python, "--python") if arguments.python else pair.python,
+        platform=arguments.platform or PLATFORM,
+        provided=read_provided(arguments.provided) if arguments.provided else (),
+        arch=arguments.arch,
+        drops=tuple(arguments.drop),
+        trims=read_trim_list(arguments.trim, arguments.arch) if arguments.trim else TrimList(),
+        part_size=arguments.part_size,
+        level=arguments.level,
+        threads=arguments.threads,
+    )
+
+
+def _tell(manifest: "Manifest") -> None:
+    """Write to stderr what a person should know of the bundle."""
+    trusted = [one.name for one in manifest.left if one.provided is None]
+    if trusted:
+        console.say(f"left to the runner in whatever version it has: {_some(trusted)}")
+    for one in manifest.differing:
+        console.say(f"{one.name}: the runner has {one.provided}, the lock {one.locked}; carried")
+    contested: dict[tuple[str, ...], list[str]] = {}
+    for path, names in manifest.contested.items():
+        contested.setdefault(tuple(names), []).append(path)
+    for owners, paths in contested.items():
+        more = f" and {len(paths) - 1} more" if paths[1:] else ""
+        taken = "those" if paths[1:] else "that"
+        verb = "are" if paths[1:] else "is"
+        console.say(
+            f"{paths[0]}{more} {verb} brought by {', '.join(owners)}, each in another form; "
+            f"{taken} of {owners[0]} {verb} taken"
+        )
+    for unmet in manifest.unmet:
+        has = "nobody has it" if unmet.found is None else f"the runner has {unmet.found}"
+        console.say(f"{unmet.package} asks for {unmet.requirement}; {has}")
+
+
+def _text(manifest: "Manifest", output: Path) -> str:
+    from compat.matrix.plan import size
+
+    packed = manifest.packed
+    dropped = size(sum(one.bytes for one in manifest.dropped))
+    left = len(manifest.left) + len(manifest.skipped)
+    parts = "1 part" if len(packed.parts) == 1 else f"{len(packed.parts)} parts"
+    return "\n".join(
+        [
+            f"{output}: {manifest.describe} for Python {manifest.python}, {manifest.platform}",
+            f"carried: {len(manifest.packages)} packages, {packed.files} files, {size(packed.bytes)}",
+            f"left out: {left} packages, and files of {dropped}",
+            f"packed: {size(packed.part_bytes)} in {parts}",
+            'on the runner: eval "$(sh unpack.sh DEST)"',
+        ]
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - TOLD
+    return ", ".join(names[:TOLD]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _part_size(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)B?", text, re.IGNORECASE)
+    size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
+    if size < SMALLEST_PART:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size of at least 1K (write one such as 58M)")
+    return size
+
+
+def _arch(text: str) -> int:
+    from compat.bundle.trim import parse_arch
+
+    try:
+        return parse_arch(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _platform(text: str) -> str:
+    from compat.wheels.platform_tags import GLIBC
+
+    found = re.fullmatch(r"x86_64-manylinux_2_(\d+)", text)
+    if found is None or int(found[1]) > GLIBC:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: locks hold wheels up to x86_64-manylinux_2_{GLIBC} (write one such as "
+            "x86_64-manylinux_2_28)"
+        )
+    return text
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 64")
+    return int(text)
+
+
+def _parser() -> console.Parser:
+    parser = console.Parser(
+        "compat bundle",
+        "Pack a locked pair's environment, in parts with digests, for a runner without network.",
+    )
+    add = parser.add_argument
+    add("pair", metavar="PAIR", help="a pair of the matrix")
+    add(
+        "--output", type=Path, required=True, metavar="DIR", help="the folder to make, or a bundle to replace"
+    )
+    add("--python", metavar="X.Y", help="the runner's Python (default: the pair's)")
+    add(
+        "--platform",
+        type=_platform,
+        metavar="NAME",
+        help="as uv names it (default: that of the locks)",
+    )
+    add(
+        "--provided", type=Path, metavar="FILE", help="what the runner has: `pip freeze`, `pip list` or names"
+    )
+    add("--arch", type=_arch, metavar="SM", help="such as sm_90: leave out variants for other GPUs")
+    add("--trim", metavar="LIST", help="leave out what a use never loads: linear, or a .toml file")
+    add("--drop", action="append", default=[], metavar="GLOB", help="leave out these files; may be repeated")
+    add(
+        "--part-size", type=_part_size, default=58 * 10**6, metavar="SIZE", help="of the parts (default: 58M)"
+    )
+    add("--level", type=int, choices=range(10), default=6, metavar="0-9", help="of xz (default: %(default)s)")
+    add("--threads", type=_count, default=2, metavar="N", help="that compress (default: %(default)s)")
+    add("--matrix", type=Path, default=Path("matrix.toml"), metavar="FILE", help="default: matrix.toml")
+    add("--format", choices=("text", "json"), default="text")
+    return parser

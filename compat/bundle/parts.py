@@ -1,0 +1,125 @@
+"""From a stream of bytes to compressed parts: blocks, threads and digests, in bounded memory.
+
+The stream is cut into blocks of a fixed size, each compressed into an .xz stream of its own. The format
+allows several in a row (https://tukaani.org/xz/xz-file-format.txt, section 2), and `xz -d` reads them.
+So several threads can work, and the bytes do not depend on how many they are.
+"""
+
+import hashlib
+import io
+import lzma
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from compat._cli.progress import Progress
+
+BLOCK = 32 << 20
+"""Bytes in a block: several dictionaries of level 6 (8 MiB), so that little is lost between blocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One file of a bundle that has been written."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class PartWriter:
+    """Writes a stream into files of one size, the last of which may be smaller."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        """Write into `folder`, at most `size` bytes into each part."""
+        self.parts: list[Part] = []
+        self._folder, self._size = folder, size
+        self._file: BinaryIO = io.BytesIO()
+        self._digest = hashlib.sha256()
+        self._room = 0
+        self._open = False
+
+    def write(self, content: bytes) -> None:
+        """Write all of `content`."""
+        view = memoryview(content)
+        while view:
+            if not self._room:
+                self.close()
+                self._file = (self._folder / self._name()).open("xb")
+                self._digest, self._room, self._open = hashlib.sha256(), self._size, True
+            piece = view[: self._room]
+            self._file.write(piece)
+            self._digest.update(piece)
+            self._room -= len(piece)
+            view = view[len(piece) :]
+
+    def close(self) -> None:
+        """Finish the part that is open, if one is."""
+        if not self._open:
+            return
+        written = self._file.tell()
+        self._file.close()
+        self._open = False
+        self.parts.append(Part(name=self._name(), bytes=written, sha256=self._digest.hexdigest()))
+
+    def _name(self) -> str:
+        return f"part-{len(self.parts):03}"
+
+
+class Compressor:
+    """Compresses what is written to it, block by block; `with` finishes the last one.
+
+    Memory: per thread one block, its compressed form and lzma's own (94 MiB at level 6, 674 at 9).
+    """
+
+    def __init__(self, target: PartWriter, level: int, threads: int, progress: Progress) -> None:
+        """Write to `target` with xz's preset `level` (0-9); `progress` is told of uncompressed bytes."""
+        self.blocks: list[int] = []
+        """Compressed bytes of each block."""
+        self._target, self._level, self._threads, self._progress = target, level, threads, progress
+        self._pool = ThreadPoolExecutor(threads)
+        self._waiting: deque[Future[bytes]] = deque()
+        self._buffer = bytearray()
+
+    def __enter__(self) -> "Compressor":  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+            self._target.close()
+
+    def write(self, content: bytes) -> int:
+        """Take all of `content`; return its length."""
+        self._buffer += content
+        while len(self._buffer) >= BLOCK:
+            self._submit(bytes(self._buffer[:BLOCK]))
+            del self._buffer[:BLOCK]
+        return len(content)
+
+    def _flush(self) -> None:
+        if self._buffer:
+            self._submit(bytes(self._buffer))
+            self._buffer.clear()
+        while self._waiting:
+            self._take()
+
+    def _submit(self, block: bytes) -> None:
+        self._waiting.append(self._pool.submit(_compress, block, self._level))
+        while len(self._waiting) > self._threads:
+            self._take()
+        self._progress.advance(len(block))
+
+    def _take(self) -> None:
+        block = self._waiting.popleft().result()
+        self.blocks.append(len(block))
+        self._target.write(block)
+
+
+def _compress(block: bytes, level: int) -> bytes:
+    return lzma.compress(block, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=level)

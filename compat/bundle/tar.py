@@ -1,0 +1,33 @@
+"""The archive inside the parts: a tar whose bytes depend on paths, contents and the execute bit only."""
+
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from compat.bundle.parts import Compressor
+
+EPOCH = 315532800
+"""1980-01-01, the earliest time that zip files know: what reproducible wheels carry."""
+READ_AHEAD = 1 << 20
+
+Entries = Mapping[str, Path | bytes]
+"""Path in the archive to the file, or to what is to stand there instead."""
+
+
+def write_archive(entries: Entries, target: Compressor) -> None:
+    """Write a tar of plain files to `target`, sorted by path."""
+    sink = cast("BinaryIO", target)  # the stream mode of tarfile only ever writes
+    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.GNU_FORMAT, bufsize=READ_AHEAD) as archive:
+        for path, source in sorted(entries.items()):
+            info = tarfile.TarInfo(path)
+            info.mtime, info.mode = EPOCH, 0o644
+            if isinstance(source, bytes):
+                info.size = len(source)
+                archive.addfile(info, io.BytesIO(source))
+            else:
+                with source.open("rb") as stream:
+                    info.size = source.stat().st_size
+                    info.mode = 0o755 if source.stat().st_mode & 0o100 else 0o644
+                    archive.addfile(info, stream)

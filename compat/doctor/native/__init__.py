@@ -1,0 +1,1 @@
+"""Native libraries: ELF files, and the GPU code in them."""

@@ -1,0 +1,77 @@
+"""`compat explain`: the cause of a failed import, and its fix, from a traceback or a whole log."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from compat import errors
+from compat._cli import console
+from compat.errors import UsageError
+
+CHUNK = 1 << 20
+"""Bytes that are read at a time."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `compat explain` and return its exit code: 0 when the cause is known, 1 when it is not."""
+    arguments = _parser().parse_args(argv)
+    from compat.explain import output
+    from compat.explain.engine import explain
+    from compat.requirements.installed import read_environment
+
+    with ExitStack() as stack:
+        stream = _opened(arguments.file, stack)
+        found = explain(
+            _chunks(stream, arguments.file),
+            sglang=arguments.sglang,
+            vllm=arguments.vllm,
+            environment=read_environment(),
+        )
+    print(output.as_json(found) if arguments.format == "json" else output.as_text(found))
+    return errors.FINDINGS if all(each.cause == "unknown" for each in found) else errors.CLEAN
+
+
+def _opened(name: str, stack: ExitStack) -> BinaryIO:
+    """Return the file, or standard input for `-`.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    if name == "-":
+        if sys.stdin is None:
+            raise UsageError("standard input is closed; give a log file")
+        if sys.stdin.isatty():
+            console.say("reading the log from the terminal; end it with Ctrl-D")
+        return sys.stdin.buffer
+    try:
+        return stack.enter_context(Path(name).open("rb"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"{name}: cannot be read: {reason}; give a log file, or - for standard input"
+        ) from None
+
+
+def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        while chunk := stream.read(CHUNK):
+            yield chunk
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
+
+
+def _parser() -> console.Parser:
+    parser = console.Parser(
+        "compat explain",
+        "Tell why an import of sglang or vllm failed, from a traceback or a whole log. Releases that are not "
+        "given are taken from the log when it names them, else from what is installed here.",
+    )
+    parser.add_argument(
+        "file", nargs="?", default="-", metavar="FILE", help="the log (default: standard input)"
+    )
+    parser.add_argument("--sglang", metavar="VERSION", help="the release of sglang that was in use")
+    parser.add_argument("--vllm", metavar="VERSION", help="likewise")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    return parser

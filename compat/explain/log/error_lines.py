@@ -1,0 +1,46 @@
+"""Lines that tell of a failure without a traceback: warnings that quote an exception, bare error lines."""
+
+import re
+from collections.abc import Iterator
+
+from compat.explain.log.model import Failure, Raised
+
+_QUOTED = re.compile(
+    r"""\b([A-Z]\w{0,60}Error)\((?:"([^"]{1,2000})"?|'([^']{1,2000}(?:'[^'()]{1,200}'[^']{0,500}){0,4})'?)"""
+)
+_BARE = re.compile(r"\b([A-Z]\w{0,60}(?:Error|Exception|NotFound)|Exception): (.{1,3000})")
+_PLAIN = (
+    "cannot import name ", "No module named ", "undefined symbol: ", ": cannot open shared object file",
+    "version `GLIBC", "version `CXXABI", "no kernel image is available", "quantization method",
+    "Failed to infer device type", "No CUDA GPUs are available", "driver on your system is too old",
+    "not compiled with CUDA enabled", "compiled using NumPy 1", "has no attribute '",
+    "which is incompatible", "is not defined for option 'gpu-name'", "Unsupported gpu architecture '",
+    "error: unrecognized arguments: ", "got an unexpected keyword argument",
+)  # fmt: skip
+"""What is told by a line without the name of an exception."""
+_WORDS = ("Error", "NotFound", "Exception", *_PLAIN)
+_BEFORE, _AFTER = 400, 1_000
+"""Characters around such words that are kept."""
+
+
+def loose(text: str) -> Iterator[Failure]:
+    """Yield the failure that a single line tells of, if it does."""
+    if not any(word in text for word in _WORDS):
+        return
+    found = _QUOTED.search(text)
+    if found:
+        message = found[2] or found[3]
+        yield _failure(found[1], message.replace("\\'", "'").replace('\\"', '"'), text)
+        return
+    found = _BARE.search(text)
+    if found:
+        yield _failure(found[1], found[2].strip(), text)
+        return
+    at = min((place for word in _PLAIN if (place := text.find(word)) >= 0), default=None)
+    if at is not None:
+        yield _failure("", text[max(0, at - _BEFORE) : at + _AFTER].strip(), text)
+
+
+def _failure(kind: str, message: str, line: str) -> Failure:
+    """Return the failure; the line itself stands for the rest of the message, for it may name a module."""
+    return Failure(chain=(Raised(kind=kind, message=message[:2_000], more=line[:1_000]),), loose=True)

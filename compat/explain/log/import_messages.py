@@ -1,0 +1,93 @@
+"""The messages of import errors: which module and name they are about."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from compat.explain.log.model import Frame, Raised
+
+CANNOT_IMPORT = re.compile(
+    r"cannot import name '?([\w.]+)'?"
+    r"(?: from (partially initialized module )?(?:'([\w.]+)'|((?:vllm|sglang)\.[\w.]+\w)))?"
+    r"(?: \(most likely due to a circular import\))?(?: \((/?[^()]{1,1000})\))?"
+)
+NO_MODULE = re.compile(r"No module named ['\"]?([\w.\-]+)['\"]?(; '([\w.]+)' is not a package)?")
+NO_ATTRIBUTE = re.compile(
+    r"(partially initialized )?module '?([\w.]+)'? (?:from '([^']{1,1000})' )?"
+    r"(?:\([^()]{0,80}\) )?has no attribute '?(\w+)"
+)
+UNDEFINED = re.compile(r"name '(\w+)' is not defined")
+_FROM = re.compile(r"(?:from\s+([\w.]+)\s+import\s+(.+))$")
+_IMPORT = re.compile(r"import\s+([\w.]+)(?:\s+as\s+\w+)?\s*(?:,|$|#|;)")
+_DYNAMIC = re.compile(r"""import_module\(\s*['"]([\w.]+)['"]""")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+MOST = 20
+"""Names of one statement that are looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an import asked for and did not get."""
+
+    module: str
+    names: tuple[str, ...] = ()
+    """Names asked for in the module; none when it is the module itself."""
+    path: str = ""
+    """The file that Python names as the module's."""
+    partial: bool = False
+    """Whether Python says that the module was still being imported."""
+    not_package: str = ""
+    """What Python says is no package."""
+    absent: str = ""
+    """The module that was not found: `module`, or a parent of it."""
+    attribute: bool = False
+    """Whether it was asked for as an attribute, by code that had the module already."""
+
+
+def wanted(raised: Raised) -> Wanted | None:
+    """Return what an exception says was not found, completed from the source line that asked for it."""
+    frame = next((frame for frame in reversed(raised.frames) if imported(frame.source)), None)
+    written = imported(frame.source) if frame is not None and frame is raised.frames[-1] else None
+    found = CANNOT_IMPORT.search(raised.text)
+    if found:
+        module = found[3] or found[4] or (written.module if written else "")
+        if not module:
+            return None
+        path = found[5] or ""
+        return Wanted(module=module, names=(found[1],), path=path, partial=bool(found[2]))
+    found = NO_MODULE.search(raised.text)
+    if found:
+        absent = found[1].strip(".")
+        asked = imported(frame.source) if frame is not None else None
+        if asked and _within(asked.module, absent):
+            return Wanted(module=asked.module, names=asked.names, absent=absent, not_package=found[3] or "")
+        if asked and asked.names and _within(f"{asked.module}.{asked.names[0]}", absent):
+            return Wanted(module=absent, absent=absent, not_package=found[3] or "")
+        return Wanted(module=absent, absent=absent, not_package=found[3] or "")
+    found = NO_ATTRIBUTE.search(raised.text)
+    if found:
+        return Wanted(
+            module=found[2], names=(found[4],), path=found[3] or "", partial=bool(found[1]), attribute=True
+        )
+    return None
+
+
+def imported(source: str) -> Wanted | None:
+    """Return what an import statement asks for, as far as its first line shows it; None when it is none."""
+    text = source.strip().removeprefix(">>> ")
+    found = _FROM.search(text)
+    if found and not found[1].startswith("."):
+        rest = found[2].partition("#")[0].strip(" ()\\")
+        names = [part.split()[0] for part in rest.split(",") if part.split()]
+        return Wanted(module=found[1], names=tuple(name for name in names if _NAME.fullmatch(name))[:MOST])
+    found = _IMPORT.match(text) or _DYNAMIC.search(text)
+    return Wanted(module=found[1]) if found else None
+
+
+def identifiers(frames: Iterable[Frame]) -> tuple[str, ...]:
+    """Return the names in the source lines of frames, each once."""
+    return tuple(dict.fromkeys(name for frame in frames for name in _NAME.findall(frame.source)))[:MOST]
+
+
+def _within(module: str, parent: str) -> bool:
+    return module == parent or module.startswith(f"{parent}.")

@@ -1,0 +1,186 @@
+"""From the cleaned lines of one process to chains of exceptions: a small state machine, one step a line."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from compat.explain.log.model import Failure, Frame, Link, Raised
+
+MOST_FRAMES = 60
+"""Frames kept of one traceback, at either end; a recursion has thousands."""
+MOST_MORE = 40
+"""Lines kept of a message, after its first."""
+LONGEST_MESSAGE = 4_000
+
+HEADER = "Traceback (most recent call last)"
+_FRAME = re.compile(r"""( *)File ["'](.{1,1000}?)["'], line (\d{1,9})(?:,(?: in (.{1,300}))?)?$""")
+_SHORT = re.compile(r"()(\S{1,500}\.pyx?):(\d{1,9}):? in (<?[\w.<>]{1,200}>?)(?:\(.{0,200}\))?$")
+_NOTEBOOK = re.compile(r"()(?:File (\S{1,500}?)|Cell In\[\d+\], line):? ?(\d{1,9})(?:,? in (.{1,200}?))?$")
+_ARROW = re.compile(
+    r"(?:-{1,20}>|\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}|>) {0,8}\d{1,6} "
+    r"[ \N{BOX DRAWINGS LIGHT VERTICAL}]{0,80}(.*)"
+)
+_NUMBERED = re.compile(r"\d{1,6}(?: |$)")
+"""A line of code around the one that failed, as IPython and rich show them."""
+_EXCEPTION = re.compile(
+    r"((?:[A-Za-z_]\w{0,80}\.){0,12}([A-Z]\w{0,80}|[a-z]\w{0,60}Error))(?::(?: (.*)|$)|$)"
+)
+_KNOWN = re.compile(r"\w*(?:Error|Exception|Exit|Interrupt|Group|NotFound|Unavailable|Timeout)$")
+_MARKS = re.compile(r"[\s^~]+$")
+_CAUSE = "The above exception was the direct cause of the following exception"
+_CONTEXT = "During handling of the above exception, another exception occurred"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Open:
+    """A traceback of which the end has not been seen."""
+
+    frames: list[Frame] = field(default_factory=list)
+    indent: int = 0
+    """Of the last frame's line."""
+    sourced: bool = True
+    """Whether the last frame has its source line, or will have none."""
+    kind: str = ""
+    message: str = ""
+    more: list[str] = field(default_factory=list)
+    link: Link | None = None
+    blanks: int = 0
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        if len(self.frames) > 2 * MOST_FRAMES:
+            del self.frames[MOST_FRAMES]
+
+    def raised(self) -> Raised:
+        return Raised(
+            kind=self.kind,
+            message=self.message[:LONGEST_MESSAGE],
+            more="\n".join(self.more).strip()[:LONGEST_MESSAGE],
+            frames=tuple(self.frames),
+            link=self.link,
+        )
+
+
+class Parser:
+    """Takes the lines of one process and gives the failures that they tell of."""
+
+    def __init__(self) -> None:
+        self._open: _Open | None = None
+        self._chain: list[Raised] = []
+        self._link: Link | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no traceback is under way."""
+        return self._open is None and not self._chain
+
+    def feed(self, text: str, *, logged: bool = False) -> Iterator[Failure]:
+        """Take one line; yield the failure that it ends, if it does."""
+        stripped = text.strip()
+        if HEADER in text:
+            yield from self._begin()
+            self._open = _Open(link=self._link)
+            self._link = None
+        elif _CAUSE in text:
+            self._finish("cause")
+        elif _CONTEXT in text:
+            self._finish("context")
+        elif (found := _frame(text)) is not None:
+            yield from self._add_frame(*found)
+        elif self._open is not None:
+            yield from self._inside(self._open, text, stripped, logged=logged)
+        elif stripped and self._chain and self._link is None:
+            yield from self.close()
+
+    def close(self) -> Iterator[Failure]:
+        """Yield the failure that is under way: the log ends here."""
+        if self._open is not None:
+            self._finish(None)
+        if self._chain:
+            yield Failure(chain=tuple(self._chain))
+        self._chain, self._link = [], None
+
+    def _begin(self) -> Iterator[Failure]:
+        """End what is under way, unless the next traceback belongs to it."""
+        if self._open is not None and not self._open.frames and not self._open.kind:
+            self._open = None
+        if self._open is not None:
+            self._finish(None)
+        if self._link is None:
+            yield from self.close()
+
+    def _finish(self, link: Link | None) -> None:
+        if self._open is not None:
+            if self._open.kind or self._open.frames:
+                self._chain.append(self._open.raised())
+            self._open = None
+        self._link = link if self._chain else None
+        if len(self._chain) > MOST_FRAMES:
+            del self._chain[MOST_FRAMES // 2]
+
+    def _add_frame(self, indent: int, frame: Frame) -> Iterator[Failure]:
+        if self._open is not None and self._open.kind:  # a new traceback that has lost its head
+            yield from self._begin()
+        if self._open is None:
+            if self._link is None:
+                yield from self.close()
+            self._open = _Open(link=self._link)
+            self._link = None
+        self._open.add(frame)
+        self._open.indent = indent
+        self._open.sourced = frame.path.startswith("<")
+
+    def _inside(self, state: _Open, text: str, stripped: str, *, logged: bool) -> Iterator[Failure]:
+        if state.kind:
+            yield from self._after_exception(state, stripped)
+            return
+        if not stripped:
+            return
+        indent = len(text) - len(text.lstrip(" "))
+        arrow = _ARROW.match(stripped)
+        if arrow and state.frames:
+            self._source(state, arrow[1].strip())
+            return
+        if _MARKS.match(text) or (state.frames and _NUMBERED.match(stripped)):
+            return
+        inside = indent > state.indent or (not state.sourced and (indent == state.indent == 0))
+        if state.frames and inside:
+            found = _EXCEPTION.match(stripped) if state.sourced or state.indent == 0 else None
+            if not found or not _KNOWN.match(found[2]):
+                if not state.sourced:
+                    self._source(state, stripped)
+                return
+        found = _EXCEPTION.match(stripped)
+        if found and (_KNOWN.match(found[2]) or (state.frames and found[3])):
+            state.kind, state.message = found[2], (found[3] or "").strip()
+        elif logged and state.frames and state.sourced and indent <= state.indent - 2:
+            self._finish(None)  # the end is lost, and the log goes on
+
+    def _after_exception(self, state: _Open, stripped: str) -> Iterator[Failure]:
+        """Keep what may be the rest of the message; three empty lines end it for certain."""
+        state.blanks = 0 if stripped else state.blanks + 1
+        if state.blanks > 2 or len(state.more) >= MOST_MORE:
+            self._finish(None)
+            yield from self.close()
+        else:
+            state.more.append(stripped)
+
+    def _source(self, state: _Open, source: str) -> None:
+        if state.frames[-1].source:
+            return
+        last = state.frames[-1]
+        state.frames[-1] = Frame(path=last.path, line=last.line, function=last.function, source=source[:500])
+        state.sourced = True
+
+
+def _frame(text: str) -> tuple[int, Frame] | None:
+    """Return the frame that a line tells of, with its indentation."""
+    if "line " not in text and ".py" not in text and "File " not in text:
+        return None
+    bare = text.strip()
+    found = _FRAME.match(text) or _FRAME.match(bare) or _SHORT.match(bare) or _NOTEBOOK.match(bare)
+    if found is None:
+        return None
+    indent = len(text) - len(text.lstrip(" "))
+    path = found[2] or "<notebook>"
+    return indent, Frame(path=path, line=int(found[3]), function=found[4] or "")

@@ -1,0 +1,1 @@
+"""Questions to the index and the environment that several rules ask."""

@@ -1,0 +1,68 @@
+"""What the index tells of a location over all releases of its package: where it was, is, and will be."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from compat.index.query.name_resolution import World
+from compat.index.query.single_release import alone
+from compat.index.reader import Index
+from compat.model.symbols import location
+
+Flags = Sequence[bool]
+"""For each release, oldest first, whether the location is there."""
+
+
+class History:
+    """Answers about locations in releases that stand alone; they are remembered."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self.world = lru_cache(maxsize=None)(self._make_world)
+        self.flags = lru_cache(maxsize=None)(self._find_flags)
+
+    def _make_world(self, package: str, position: int) -> World:
+        return World(self.index, alone(self.index, package, position))
+
+    def _find_flags(self, package: str, module: str, name: str) -> Flags:
+        return [
+            self.world(package, at).answer(module, name).status != "missing"
+            for at in range(len(self.index.versions(package)))
+        ]
+
+    def intervals(self, package: str, module: str, name: str) -> str:
+        """Return the releases that have a location, for people: `0.2.6 to 0.21.0`; empty when none has."""
+        versions, flags = self.index.versions(package), self.flags(package, module, name)
+        told = []
+        for first, last in runs(flags):
+            if last == len(flags) - 1:
+                told.append(f"{versions[first]} and later" if first != last else versions[first])
+            else:
+                told.append(versions[first] if first == last else f"{versions[first]} to {versions[last]}")
+        return ", ".join(told)
+
+    def boundary(self, package: str, module: str, name: str, position: int) -> str:
+        """Return in one line when a location was there, seen from a release that lacks it."""
+        where = location(module, name)
+        versions, flags = self.index.versions(package), self.flags(package, module, name)
+        told = self.intervals(package, module, name)
+        if not told:
+            return f"no indexed release of {package} has {where}"
+        before = [at for at, there in enumerate(flags[:position]) if there]
+        line = f"{package} has {where} in {told}"
+        if before:
+            return (
+                f"{line}; it broke in {versions[before[-1] + 1]}, the last with it is {versions[before[-1]]}"
+            )
+        first = next((at for at in range(position, len(flags)) if flags[at]), None)
+        return line if first is None else f"{line}; the first with it is {versions[first]}"
+
+
+def runs(flags: Flags) -> list[tuple[int, int]]:
+    """Return first and last position of each run of true flags."""
+    found: list[tuple[int, int]] = []
+    for at, there in enumerate(flags):
+        if there and found and found[-1][1] == at - 1:
+            found[-1] = (found[-1][0], at)
+        elif there:
+            found.append((at, at))
+    return found

@@ -1,0 +1,27 @@
+"""The forms of an explanation: short text for people, JSON of the contract."""
+
+from collections.abc import Sequence
+
+from compat._cli import console
+from compat.model.diagnosis import Diagnosis
+from compat.model.symbols import location
+
+
+def as_text(diagnoses: Sequence[Diagnosis]) -> str:
+    """Return the diagnoses for people: the cause, what shows it, what to do."""
+    return "\n\n".join(_text(each) for each in diagnoses)
+
+
+def as_json(diagnoses: Sequence[Diagnosis]) -> str:
+    """Return the JSON document of the contract."""
+    return console.document("explain", diagnoses=[each.as_document() for each in diagnoses])
+
+
+def _text(diagnosis: Diagnosis) -> str:
+    release = " ".join(part for part in (diagnosis.package, diagnosis.version) if part)
+    place = location(diagnosis.module, diagnosis.symbol or "") if diagnosis.module else diagnosis.symbol or ""
+    head = "  ".join(part for part in (f"{diagnosis.cause}:", release, place) if part)
+    lines = [head, *(f"  - {line}" for line in diagnosis.evidence), f"  fix: {diagnosis.fix.text}"]
+    ready = (diagnosis.fix.statement or "").splitlines()
+    ready += [diagnosis.fix.command] if diagnosis.fix.command else []
+    return "\n".join(map(console.printable, [*lines, *(f"      {line}" for line in ready)]))

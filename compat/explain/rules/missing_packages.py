@@ -1,0 +1,185 @@
+"""Packages that are not installed, and quantization methods that a release does not know."""
+
+import re
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from compat.explain.context import Case
+from compat.explain.log.import_messages import Wanted, wanted
+from compat.explain.log.model import Raised
+from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
+from compat.explain.lookup.violated_requirements import USUAL, Demand, demands, ordered, requirement_named
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import VLLM
+
+_ADVICE = re.compile(
+    r"(?i)\b([\w-]{2,40})[`'\"]? (?:package )?is not (?:installed|available)"
+    r"|please (?:run `?)?(?:pip )?install [`'\"]?([\w-]{2,40})"
+    r"|(?:requires|need to install|depends on) (?:the )?[`'\"]?([\w-]{2,40})[`'\"]?"
+    r"(?: package| to be installed|, |;|\.)"
+)
+_SPEC = r"(?P<spec>\s?[<>=!~]=?\s?\d[\w.,<>=!~*+]{0,60}\w)?"
+_NEEDED = re.compile(
+    r"\b(?P<name>[A-Za-z][\w.-]{0,60}) with minimum required version "
+    r"(?P<spec>\d[\w.+!]{0,40}\w) is not installed"
+)
+_METADATA = re.compile(
+    rf"No package metadata was found for (?:The )?['\"]?(?P<name>[A-Za-z][\w.-]{{0,60}}\w){_SPEC}"
+)
+_NAMED = re.compile(rf"['\"]?(?P<name>[A-Za-z][\w.-]{{0,60}}\w){_SPEC}(?=[`'\"\s]|$)")
+NAMESPACES = ("google", "nvidia", "opentelemetry")
+"""Import names that several distributions share."""
+_METHOD = re.compile(
+    r"(?:Unknown|Invalid|Unsupported) quantization(?: method)?:? ['\"]?([\w-]{2,40})"
+    r"|[Qq]uantization method:? ['\"]?([\w-]{2,40})['\"]? is not (?:supported|available|known)"
+)
+
+
+def told(raised: Raised, case: Case) -> Diagnosis | None:
+    """A check of the installed distributions that says which is not there, and from which version on."""
+    found = _NEEDED.search(raised.text) or _METADATA.search(raised.text)
+    if not found and raised.kind == "PackageNotFoundError":
+        found = _NAMED.match(raised.message)
+    if not found:
+        return None
+    spec = (found["spec"] or "").replace(" ", "")
+    name = f"{found['name']}{'>=' if spec[:1].isdigit() else ''}{spec}"
+    package = canonicalize_name(found["name"])
+    return Diagnosis(
+        cause="package_missing",
+        package=package,
+        module=case.top(package),
+        evidence=(raised.line,),
+        fix=Fix(kind="install", text=f"Install {name}.", command=f'pip install "{name}"'),
+    )
+
+
+def package_missing(raised: Raised, case: Case) -> Diagnosis | None:
+    """A top-level module that is not there: its distribution is not installed."""
+    asked = wanted(raised)
+    if asked is None or not asked.absent:
+        return None
+    top = asked.absent.partition(".")[0]
+    if is_standard(top) or (asked.absent != top and top not in NAMESPACES):
+        return None  # of a name with dots, all but the last part are there
+    if not raised.frames and case.top_with_extension(top):
+        return None  # an extension that is tried under its bare name when its package's import has failed
+    return lacking(top, asked, raised, case)
+
+
+def advised(raised: Raised, case: Case) -> Diagnosis | None:
+    """A message that says which package to install."""
+    if raised.kind not in ("ImportError", "ModuleNotFoundError", "RuntimeError", "ValueError", ""):
+        return None
+    found = _ADVICE.search(raised.text)
+    name = next((group for group in found.groups() if group), None) if found else None
+    if name is None or not found:
+        return None
+    plain = name.lower()
+    top = plain.replace("-", "_")
+    distribution = requirement_named(case, top, distribution_of(top))
+    asked_for = any(True for _ in demands(case, distribution)) or top in case.index.owners
+    if not asked_for and raised.kind not in ("ImportError", "ModuleNotFoundError"):
+        return None
+    if case.known(distribution) and not case.absent(distribution):
+        return None
+    if case.seen(top):
+        return None
+    return lacking(top, Wanted(module=top, absent=top), raised, case)
+
+
+def lacking(top: str, asked: Wanted, raised: Raised, case: Case) -> Diagnosis:
+    """Return the diagnosis of a distribution that is not installed."""
+    distribution = requirement_named(case, top, distribution_of(top))
+    importer = top_of(raised.frames[-1].path) if raised.frames else None
+    found = ordered(demands(case, distribution))
+    lines = [raised.line, *(str(each) for each in found[:2] if each.extra in USUAL)]
+    if importer:
+        lines.append(f"asked for by {raised.frames[-1].path}: `{raised.frames[-1].source}`")
+    wheel = vllm_for(case, asked) if distribution == VLLM else None
+    spec = f"=={wheel}" if wheel else _spec(found)
+    if wheel:
+        lines.append(
+            f"vllm {wheel} is the newest of the time of the sglang release that has what it asks for"
+        )
+    extra = found[0] if found and found[0].extra in USUAL[1:] and not wheel else None
+    text = f"Install {distribution}{spec}."
+    if extra:
+        text = f"Install {distribution}{spec}, which {extra.package}[{extra.extra}] brings along."
+    return Diagnosis(
+        cause="package_missing",
+        package=distribution,
+        module=asked.absent,
+        evidence=tuple(lines),
+        fix=Fix(kind="install", text=text, command=f'pip install "{distribution}{spec}"'),
+    )
+
+
+def _spec(found: list[Demand]) -> str:
+    return next((str(each.requirement.specifier) for each in found), "")
+
+
+def vllm_for(case: Case, asked: Wanted) -> str | None:
+    """Return the newest vllm release, not younger than the sglang release, that has what is asked for."""
+    at = case.positions.get("sglang")
+    if at is None:
+        return None
+    date = case.index.releases("sglang")[at].uploaded or ""
+    module, name = (
+        (asked.module, asked.names[0] if asked.names else "") if "." in asked.module else ("vllm", "")
+    )
+    flags = case.history.flags(VLLM, module, name)
+    spec = next(
+        (each.requirement.specifier for each in demands(case, VLLM) if not each.extra), SpecifierSet()
+    )
+    fitting = [
+        release.version
+        for release, there in zip(case.index.releases(VLLM), flags, strict=True)
+        if there and (release.uploaded or "9") <= date and spec.contains(release.version, prereleases=True)
+    ]
+    return fitting[-1] if fitting else None
+
+
+def quantization_method(raised: Raised, case: Case) -> Diagnosis | None:
+    """A quantization method that the release does not know: one of another release."""
+    found = _METHOD.search(raised.text)
+    if not found:
+        return None
+    method = found[1] or found[2]
+    modules = [module for frame in raised.frames if (module := case.module(frame))]
+    package = case.owner(modules[-1]) if modules else next(iter(case.positions), None)
+    at = case.position(package) if package else None
+    if package is None:
+        return None
+    name = method.replace("-", "_")
+    index, versions = case.index, case.index.versions(package)
+    had = [
+        [m for m in index.modules_named(name, package, place) if ".quantization." in m]
+        for place in range(len(versions))
+    ]
+    if at is None:  # the log itself says that its release does not have it
+        there = [place for place, modules in enumerate(had) if modules]
+        last = len(versions) - 1
+        place = (there[0] - 1 if there and there[-1] == last else last) if there else last
+    else:
+        place = at
+    before = [i for i in range(place) if had[i]]
+    after = [i for i in range(place + 1, len(versions)) if had[i]]
+    if had[place] or not (before or after):
+        return None
+    other = before[-1] if before else after[0]
+    told = "removed after" if before else "first in"
+    return Diagnosis(
+        cause="module_removed" if before else "not_yet_added",
+        package=package,
+        version=versions[place] if at is not None else None,
+        module=had[other][0],
+        symbol=method,
+        evidence=(raised.line, f"{had[other][0]}: {told} {package} {versions[other]}"),
+        fix=Fix(
+            kind="install",
+            text=f"{package} {versions[other]} has the method {method}.",
+            command=f'pip install "{package}=={versions[other]}"',
+        ),
+    )

@@ -1,0 +1,97 @@
+"""Messages that name the requirement themselves: of pip, of checks that packages make, of numpy."""
+
+import re
+
+from packaging.utils import canonicalize_name
+
+from compat.explain.context import Case
+from compat.explain.log.model import Raised
+from compat.explain.lookup.module_paths import distribution_of, top_of
+from compat.explain.lookup.violated_requirements import violated
+from compat.explain.rules.violated_requirements import of_demand, violation
+from compat.model.diagnosis import Diagnosis, Fix
+
+_CLASH = re.compile(
+    r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"
+    r"([^,]\S{0,80}(?:,\S{1,80}){0,4}), "
+    r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
+)
+_NORMAL = re.compile(
+    r"\b([\w.-]{1,80}?)([<>=!~]\S{1,80}) is required for a normal functioning of this module, "
+    r"but found ([\w.-]{1,80}?)==(\d[\w.+!-]{0,40}\w)"
+)
+_CORE = re.compile(
+    r"installed ([\w.-]+) version \((\d[\w.+!-]*)\) is incompatible with the current ([\w.-]+) version, "
+    r"which requires (\d[\w.+!-]*)"
+)
+_MINIMUM = re.compile(
+    r"\b([\w.-]{1,80}) is installed with version (\d[\w.+!]{0,40}), "
+    r"which is less than the minimum required version (\d[\w.+!]{0,40}\w)"
+)
+_SIZES = re.compile(
+    r"Expected (\d{1,6}) from C header, got (\d{1,6})"
+    r"|version 0x([0-9a-f]{1,12}) but this version of numpy is 0x([0-9a-f]{1,12})"
+)
+_NUMPY = re.compile(
+    r"compiled using NumPy 1\.x|_ARRAY_API not found|numpy\.dtype size changed|numpy\.ufunc size changed"
+    r"|numpy\.core\.(?:multiarray|_multiarray_umath|umath) failed to import"
+    r"|compiled against (?:ABI|API) version 0x\w{1,12} but this version of numpy is 0x\w{1,12}"
+)
+
+
+def said(raised: Raised, case: Case) -> Diagnosis | None:
+    """A message that names the requirement itself: pip's complaint, or transformers' check of its own."""
+    found = _NORMAL.search(raised.text) if "for a normal functioning" in raised.text else None
+    if found:
+        checker = top_of(raised.frames[-1].path) if raised.frames else None
+        broken = violated(case, distribution_of(checker)) if checker else None
+        if broken:
+            return of_demand(broken[0], broken[1], (raised.line,), None)
+        return violation(found[1], found[4], f"{found[1]}{found[2]}", (raised.line,))
+    found = _CORE.search(raised.text)
+    if found:
+        version = found[4].rstrip(".")
+        return violation(found[1], found[2], f"{found[1]}=={version}", (raised.line,))
+    found = _MINIMUM.search(raised.text)
+    if found:
+        return violation(found[1], found[2], f"{found[1]}>={found[3]}", (raised.line,))
+    found = _CLASH.search(raised.text) if "but you have" in raised.text else None
+    return _clash(found, case) if found else None
+
+
+def _clash(found: re.Match[str], case: Case) -> Diagnosis:
+    """Return the complaint of pip: of several about one distribution, what an indexed release requires."""
+    lines = (raised.text for failure in case.report.mentions for raised in failure.chain)
+    every = (_CLASH.search(text) for text in lines if "but you have" in text)
+    name = canonicalize_name(found[3])
+    same = [each for each in every if each and canonicalize_name(each[3]) == name] or [found]
+    said = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
+    indexed = (each for each in same if canonicalize_name(each[1]) in case.index.packages)
+    best = next(indexed, found)
+    return violation(best[3], best[6], f"{best[3]}{best[4].strip()}", tuple(dict.fromkeys(said)))
+
+
+def numpy(raised: Raised, case: Case) -> Diagnosis | None:
+    """Compiled code that was built for another generation of numpy."""
+    found = _NUMPY.search(raised.text)
+    if not found:
+        return None
+    broken = violated(case, "numpy")
+    if broken:
+        return of_demand(broken[0], broken[1], (raised.line,), None)
+    sizes = _SIZES.search(raised.text)
+    built, here = (group for group in sizes.groups() if group) if sizes else ("0", "0")
+    newer = int(built, 16) > int(here, 16)
+    return Diagnosis(
+        cause="abi_mismatch",
+        package="numpy",
+        version=known.version if (known := case.known("numpy")) else None,
+        evidence=(raised.line, f"“{found[0]}”: an extension was built for another generation of numpy"),
+        fix=Fix(
+            kind="install",
+            text="The extension was built for a newer numpy than this one: update numpy."
+            if newer
+            else "Install the numpy that the extension was built for, or a newer build of the extension.",
+            command="pip install --upgrade numpy" if newer else 'pip install "numpy<2"',
+        ),
+    )

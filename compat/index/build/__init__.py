@@ -1,0 +1,1 @@
+"""Building, updating and checking the index."""

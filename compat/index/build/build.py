@@ -1,0 +1,122 @@
+"""Which releases the index covers, their wheels fetched ahead in parallel, and the file written."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path
+
+from compat._cli.progress import Progress, Silent
+from compat.index.build.merge_releases import ReleaseSources, assemble
+from compat.index.build.parse_pool import ModuleReader, processes
+from compat.index.history.release_diff import SuccessionFinder
+from compat.index.writer import PackageContent, ReleaseRow, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.source_cache import SourceCache
+from compat.wheels.wheel_sources import WheelSources
+
+FETCHERS = 6
+"""Wheels read at once: enough to hide the round trips of small ranges."""
+AHEAD = 8
+"""Wheels that may wait in memory, unpacked: some 30 MB each."""
+
+
+@dataclass(slots=True, kw_only=True)
+class BuildReport:
+    """What a build read; counted while it goes on."""
+
+    releases: int = 0
+    files: int = 0
+    fetched: int = 0
+    """Bytes over the wire."""
+    wheels: int = 0
+    """Bytes of the whole wheels."""
+
+
+def build_index(
+    target: Path,
+    progress: Progress | None = None,
+    *,
+    registry: Registry | None = None,
+    cache: SourceCache | None = None,
+    packages: Sequence[str] = PACKAGES,
+    finish: Callable[[Path], None] | None = None,
+) -> BuildReport:
+    """Write the index of every release that has a wheel to `target`.
+
+    What has been fetched and read is kept in the user's cache, so an interrupted build goes on where it was.
+
+    Args:
+        target: the file to replace.
+        progress: advanced by one for each release.
+        registry: the package index; the configured one unless told otherwise.
+        cache: where sources and readings are kept; the user's cache unless told otherwise.
+        packages: the distributions to cover.
+        finish: see `write_index`.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+        IntegrityError: a wheel differs from its digests.
+    """
+    progress = progress or Silent()
+    registry, cache = registry or Registry(), cache or SourceCache()
+    report = BuildReport()
+    with processes() as pool:
+        reader = ModuleReader(pool, cache.folder.parent)
+        contents: list[PackageContent] = []
+        for package in packages:
+            wheels = registry.wheels(package)
+            sources = sources_ahead(wheels, lambda wheel: cache.get(wheel, registry.session, progress))
+            releases = counted(sources, report, progress)
+            finder = SuccessionFinder(executor=pool, folder=cache.folder.parent)
+            contents.append(assemble(package, IMPORT_NAMES[package], releases, reader, finder))
+    write_index(target, contents, finish)
+    return report
+
+
+def release_of(sources: WheelSources) -> ReleaseSources:
+    """Return what the index needs of a wheel that has been read."""
+    wheel = sources.wheel
+    metadata = HeaderParser().parsestr(sources.metadata)
+    row = ReleaseRow(
+        version=str(wheel.version),
+        wheel=wheel.filename,
+        sha256=wheel.sha256,
+        uploaded=None if wheel.uploaded is None else wheel.uploaded.isoformat(timespec="seconds"),
+        requires_python=metadata.get("Requires-Python"),
+        requires_dist=tuple(metadata.get_all("Requires-Dist") or ()),
+    )
+    return ReleaseSources(row=row, sources=sources.sources, extensions=sources.extensions)
+
+
+def sources_ahead(
+    wheels: Iterable[WheelFile], read: Callable[[WheelFile], WheelSources]
+) -> Iterator[WheelSources]:
+    """Yield the sources of wheels in order, reading the next ones meanwhile, only so far ahead."""
+    waiting: deque[Future[WheelSources]] = deque()
+    with ThreadPoolExecutor(FETCHERS) as fetchers:
+        try:
+            for wheel in wheels:
+                waiting.append(fetchers.submit(read, wheel))
+                if len(waiting) >= AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def counted(
+    sources: Iterable[WheelSources], report: BuildReport, progress: Progress
+) -> Iterator[ReleaseSources]:
+    """Yield what the index needs of each release, counting what it took."""
+    for each in sources:
+        report.releases += 1
+        report.files += len(each.sources)
+        report.fetched += each.fetched
+        report.wheels += each.wheel.size or 0
+        yield release_of(each)
+        progress.advance()

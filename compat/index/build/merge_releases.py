@@ -1,0 +1,267 @@
+"""From the sources of a package's releases to intervals: modules read, stars expanded, releases merged."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from compat.index.build.parse_pool import Key, ModuleReader, key_of
+from compat.index.extract.bindings import Event
+from compat.index.extract.module_rows import ModuleRows, rows_of
+from compat.index.history.release_diff import Sources, SuccessionFinder
+from compat.index.records import Names
+from compat.index.writer import NameSpan, PackageContent, ReleaseRow, Span
+from compat.model.guards import ALWAYS, Imports, both
+
+
+class MergedModule(NamedTuple):
+    """One module of one release, ready to be merged with its neighbours."""
+
+    name: str
+    form: str
+    """`package`, `module` or `extension`."""
+    names: Names
+    open: bool
+    """Whether it may bind names that cannot be listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSources:
+    """The readable part of one release."""
+
+    row: ReleaseRow
+    sources: Mapping[str, bytes]
+    """Path below site-packages to content, for `.py` files."""
+    extensions: tuple[str, ...]
+    """Paths below site-packages of compiled modules."""
+
+    def read_sources(self) -> Mapping[str, bytes]:
+        """Return the sources, for those who ask only when they need them."""
+        return self.sources
+
+
+class MergedRelease(NamedTuple):
+    """One release, ready to be merged with its neighbours."""
+
+    row: ReleaseRow
+    modules: Sequence[MergedModule]
+    sources: Sources
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """One module of one release before it is merged with its neighbours."""
+
+    form: str
+    key: Key | None
+    """None for what has no source: a compiled module, or a folder without `__init__.py`."""
+
+
+def assemble(
+    package: str,
+    import_name: str,
+    releases: Iterable[ReleaseSources],
+    reader: ModuleReader,
+    finder: SuccessionFinder | None = None,
+) -> PackageContent:
+    """Return all rows of one package.
+
+    Args:
+        package: the distribution.
+        import_name: its top-level import name; modules outside it are left out.
+        releases: its releases in version order; each is asked for once and not kept.
+        reader: reads the modules.
+        finder: finds what became of definitions that vanished; a fresh one unless told otherwise.
+    """
+    read = (
+        MergedRelease(each.row, tuple(expand(each, import_name, reader)), each.read_sources)
+        for each in releases
+    )
+    return merge(package, import_name, read, finder or SuccessionFinder())
+
+
+def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> Iterable[MergedModule]:
+    """Return the modules of one release, read, with star imports replaced by the names they bring."""
+    modules, wanted = _modules(release, import_name)
+    return _Expanded(modules, reader.read(wanted))
+
+
+def merge(
+    package: str, import_name: str, releases: Iterable[MergedRelease], finder: SuccessionFinder
+) -> PackageContent:
+    """Return the rows of releases, given in version order, as intervals over which nothing changes.
+
+    A module whose names are the very same object as in the release before is taken to be unchanged.
+    """
+    merger = _Merger()
+    rows: list[ReleaseRow] = []
+    for position, release in enumerate(releases):
+        merger.add(position, release.modules)
+        bound = {module.name: module.names for module in release.modules}
+        finder.add(release.row.version, bound, release.sources)
+        rows.append(release.row)
+    spans, names = merger.close(len(rows) - 1)
+    return PackageContent(
+        package=package,
+        imports=(import_name,),
+        releases=tuple(rows),
+        spans=spans,
+        names=names,
+        successions=finder.close(),
+    )
+
+
+def module_name(path: str) -> tuple[str, bool] | None:
+    """Return the dotted name of a source path, and whether it is a package; None when it has no such name."""
+    parts = list(PurePosixPath(path).with_suffix("").parts)
+    is_package = parts[-1] == "__init__"
+    if is_package:
+        parts.pop()
+    return (".".join(parts), is_package) if parts and all(part.isidentifier() for part in parts) else None
+
+
+def _modules(
+    release: ReleaseSources, import_name: str
+) -> tuple[dict[str, _Module], dict[Key, tuple[bytes, bool]]]:
+    modules: dict[str, _Module] = {}
+    wanted: dict[Key, tuple[bytes, bool]] = {}
+    for path in release.extensions:
+        name = ".".join([*PurePosixPath(path).parent.parts, PurePosixPath(path).name.partition(".")[0]])
+        if name.partition(".")[0] == import_name:
+            modules[name] = _Module("extension", None)
+    for path, source in release.sources.items():
+        named = module_name(path)
+        if named is None or named[0].partition(".")[0] != import_name:
+            continue
+        name, is_package = named
+        if name in modules and modules[name].form == "package":
+            continue  # `x/__init__.py` hides `x.py`
+        key = key_of(name, source)
+        modules[name] = _Module("package" if is_package else "module", key)
+        wanted[key] = (source, is_package)
+    for name in list(modules):
+        _add_namespaces(name, modules)
+    return modules, wanted
+
+
+def _add_namespaces(name: str, modules: dict[str, _Module]) -> None:
+    """Add the folders above a module that have no `__init__.py`: they import as namespace packages."""
+    parent = name.rpartition(".")[0]
+    while parent and parent not in modules:
+        modules[parent] = _Module("package", None)
+        parent = parent.rpartition(".")[0]
+
+
+class _Expanded:
+    """The modules of one release with star imports replaced by the names they bring."""
+
+    def __init__(self, modules: Mapping[str, _Module], read: Mapping[Key, ModuleRows]) -> None:
+        self.modules = modules
+        self._read = read
+        self._names: dict[str, Names] = {}
+        self._opened: set[str] = set()
+
+    def __iter__(self) -> Iterator[MergedModule]:
+        for name in sorted(self.modules):
+            names = self.names(name)
+            yield MergedModule(name, self.modules[name].form, names, self.is_open(name))
+
+    def is_open(self, module: str) -> bool:
+        key = self.modules[module].key
+        if key is None:
+            return self.modules[module].form == "extension"
+        return module in self._opened or self._read[key].open
+
+    def names(self, module: str) -> Names:
+        key = self.modules[module].key
+        if key is None:
+            return {}
+        if not self._read[key].stars:
+            return self._read[key].names
+        if module not in self._names:
+            self._names[module] = {}  # what a circle of stars sees of this module while it is being read
+            self._names[module] = rows_of(self._without_stars(module, self._read[key].stars))
+        return self._names[module]
+
+    def _without_stars(self, module: str, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            if event.form != "star":
+                yield event
+                continue
+            source = event.target or ""
+            yield Event(name="", form="need", guard=event.guard, target=source)
+            if source not in self.modules or self.is_open(source):
+                self._opened.add(module)
+            for name, certain in self._exported(source):
+                target = f"{source}:{name}"
+                # A star brings what is bound at that moment; what is not there does not make it fail.
+                there = ALWAYS if certain else Imports((target,))
+                yield Event(name=name, form="import", guard=both(event.guard, there), target=target)
+
+    def _exported(self, module: str) -> Iterator[tuple[str, bool]]:
+        """Yield the names that a star import of a module brings, and whether it brings them in any case."""
+        found = self.modules.get(module)
+        if found is None or found.key is None:
+            return
+        read = self._read[found.key]
+        exports = read.exports
+        if exports is not None:
+            yield from ((name, True) for name in exports)  # a name of `__all__` that is missing does fail
+            return
+        for name, branches in self.names(module).items():
+            if name and name[0] != "_" and name not in read.withheld:
+                yield name, branches[0].guard is None
+
+
+class _Merger:
+    """Merges releases, given in order, into intervals over which nothing changes."""
+
+    def __init__(self) -> None:
+        self._last_names: dict[str, Names] = {}
+        self._open_spans: dict[str, Span] = {}
+        self._open_names: dict[str, dict[str, NameSpan]] = {}
+        self._spans: list[Span] = []
+        self._names: list[NameSpan] = []
+
+    def add(self, position: int, release: Iterable[MergedModule]) -> None:
+        """Add one release: its modules, each with its form, its names and whether it is open."""
+        seen: set[str] = set()
+        for module, form, names, is_open in release:
+            seen.add(module)
+            before = self._open_spans.get(module)
+            if before is None or (before.form, before.open) != (form, is_open):
+                self._close_span(module, position)
+                self._open_spans[module] = Span(
+                    module=module, first=position, last=position, form=form, open=is_open
+                )
+            self._merge_names(module, position, names)
+        for module in self._open_spans.keys() - seen:
+            self._close_span(module, position)
+            self._merge_names(module, position, {})
+
+    def close(self, last: int) -> tuple[tuple[Span, ...], tuple[NameSpan, ...]]:
+        """Return all intervals, ordered."""
+        for module in list(self._open_spans):
+            self._close_span(module, last + 1)
+            self._merge_names(module, last + 1, {})
+        spans = sorted(self._spans, key=lambda span: (span.module, span.first))
+        names = sorted(self._names, key=lambda span: (span.module, span.name, span.first))
+        return tuple(spans), tuple(names)
+
+    def _close_span(self, module: str, position: int) -> None:
+        span = self._open_spans.pop(module, None)
+        if span is not None:
+            self._spans.append(replace(span, last=position - 1))
+
+    def _merge_names(self, module: str, position: int, names: Names) -> None:
+        if self._last_names.get(module) is names:
+            return  # the very same reading: most modules of most releases
+        self._last_names[module] = names
+        opened = self._open_names.setdefault(module, {})
+        for name in [name for name, span in opened.items() if names.get(name) != span.branches]:
+            self._names.append(replace(opened.pop(name), last=position - 1))
+        for name, branches in names.items():
+            if name not in opened:
+                opened[name] = NameSpan(
+                    module=module, name=name, first=position, last=position, branches=branches
+                )

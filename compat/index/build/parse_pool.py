@@ -1,0 +1,138 @@
+"""Reading many modules: each distinct one once, in several processes, and never again after that."""
+
+import gc
+import hashlib
+import pickle
+import sqlite3
+import zlib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+
+from compat.index import records
+from compat.index.extract import (
+    bindings,
+    dunder_all,
+    dynamic_globals,
+    guard_builder,
+    module_getattr,
+    module_rows,
+    module_visitor,
+    signatures,
+    stub_bodies,
+)
+from compat.index.extract.module_rows import ModuleRows, read_rows
+from compat.model import guards
+
+COUNT = 2
+"""They compute and do nothing else, so more than the cores there are gains nothing."""
+
+
+def processes() -> ProcessPoolExecutor:
+    """Return a pool of processes that are forked from a clean server: the caller may have threads.
+
+    They look for no cycles: there are none among the millions of rows, and looking takes a fifth of the time.
+    """
+    return ProcessPoolExecutor(COUNT, mp_context=get_context("forkserver"), initializer=gc.disable)
+
+
+Key = tuple[str, str]
+"""Module name and SHA-256 of its source: equal keys have equal rows."""
+
+CHUNK = 16
+"""Modules handed to a process at once: enough to outweigh the hand-over."""
+
+
+def key_of(module: str, source: bytes) -> Key:
+    """Return the key of a module."""
+    return module, hashlib.sha256(source).hexdigest()
+
+
+class ModuleReader:
+    """Reads modules and remembers their rows: in memory those of the last call, on disk all.
+
+    What is on disk was written by this very code: another version of the visitor starts anew.
+
+    Args:
+        executor: reads modules in its processes; in this one when None.
+        folder: where to remember; nowhere when None.
+    """
+
+    def __init__(self, executor: Executor | None = None, folder: Path | None = None) -> None:
+        self._executor = executor
+        self._rows: dict[Key, ModuleRows] = {}
+        self._path = None if folder is None else folder / f"modules-{code_digest()[:16]}.sqlite"
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect()) as database, database:
+                database.execute("CREATE TABLE IF NOT EXISTS modules (key TEXT PRIMARY KEY, rows BLOB)")
+
+    def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> dict[Key, ModuleRows]:
+        """Return the rows of the wanted modules; the values are source and whether it is a package."""
+        found = {key: self._rows[key] for key in wanted if key in self._rows}
+        found.update(self._remembered(key for key in wanted if key not in found))
+        new = [key for key in wanted if key not in found]
+        jobs = [(wanted[key][0], key[0], wanted[key][1]) for key in new]
+        results = self._executor.map(_read, jobs, chunksize=CHUNK) if self._executor else map(_read, jobs)
+        packed = dict(zip(new, results, strict=True))
+        found.update((key, _unpacked(rows)) for key, rows in packed.items())
+        self._remember(packed)
+        self._rows = found  # releases come in order: what this one lacks will hardly come back
+        return found
+
+    def _remembered(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
+        if self._path is None:
+            return {}
+        found: dict[Key, ModuleRows] = {}
+        with closing(self._connect()) as database:
+            for key in keys:
+                row = database.execute("SELECT rows FROM modules WHERE key = ?", (":".join(key),)).fetchone()
+                if row is not None:
+                    found[key] = _unpacked(row[0])
+        return found
+
+    def _remember(self, packed: Mapping[Key, bytes]) -> None:
+        if self._path is None or not packed:
+            return
+        with closing(self._connect()) as database, database:
+            database.executemany(
+                "INSERT OR IGNORE INTO modules VALUES (?, ?)",
+                ((":".join(key), rows) for key, rows in packed.items()),
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(str(self._path), timeout=60)
+
+
+def code_digest() -> str:
+    """Return the digest of the code that turns source into rows."""
+    digest = hashlib.sha256()
+    read_by = (
+        guard_builder,
+        dunder_all,
+        bindings,
+        guards,
+        stub_bodies,
+        module_getattr,
+        dynamic_globals,
+        module_rows,
+        records,
+        signatures,
+        module_visitor,
+    )
+    for module in read_by:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
+
+
+def _read(job: tuple[bytes, str, bool]) -> bytes:
+    source, module, is_package = job
+    return zlib.compress(pickle.dumps(read_rows(source, module, is_package=is_package)), 1)
+
+
+def _unpacked(rows: bytes) -> ModuleRows:
+    content = pickle.loads(zlib.decompress(rows))  # noqa: S301 -- written by this code into the user's own cache
+    assert isinstance(content, ModuleRows)  # noqa: S101 -- for the type checker: pickle knows no types
+    return content

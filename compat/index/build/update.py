@@ -1,0 +1,120 @@
+"""Adding to an index the releases that the package index has and it lacks; nothing else is fetched."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from packaging.version import Version
+
+from compat._cli.progress import Progress, Silent
+from compat.index.build.build import BuildReport, counted, sources_ahead
+from compat.index.build.merge_releases import MergedRelease, ReleaseSources, expand, merge
+from compat.index.build.parse_pool import ModuleReader
+from compat.index.build.read_back import read_content, replayed
+from compat.index.history.release_diff import SuccessionFinder, by_step
+from compat.index.reader import Index
+from compat.index.records import Succession
+from compat.index.writer import PackageContent, ReleaseRow, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES, Release
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.source_cache import SourceCache
+from compat.wheels.wheel_sources import WheelSources
+
+
+def update_index(
+    source: Path,
+    target: Path,
+    progress: Progress | None = None,
+    *,
+    registry: Registry | None = None,
+    cache: SourceCache | None = None,
+    packages: Sequence[str] = PACKAGES,
+    finish: Callable[[Path], None] | None = None,
+) -> tuple[tuple[Release, ...], BuildReport]:
+    """Write the index `source`, with all releases that it lacks, to `target`; return these releases.
+
+    The result is, byte for byte, what a whole build gives, as long as no known release has changed. When
+    nothing is new `target` is left alone.
+
+    Args:
+        source: the index to start from.
+        target: the file to replace; may be `source`.
+        progress: advanced by one for each new release.
+        registry: the package index; the configured one unless told otherwise.
+        cache: where sources are kept; the user's cache unless told otherwise.
+        packages: the distributions to cover.
+        finish: see `write_index`.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+        IntegrityError: a wheel differs from its digests, or `source` is no index of this format.
+    """
+    progress = progress or Silent()
+    registry, cache = registry or Registry(), cache or SourceCache()
+    index, report = Index(source), BuildReport()
+    added: list[Release] = []
+    contents: list[PackageContent] = []
+    for package in packages:
+        known = set(index.versions(package)) if package in index.packages else set()
+        new = [wheel for wheel in registry.wheels(package) if str(wheel.version) not in known]
+        added.extend(Release(package=wheel.package, version=wheel.version) for wheel in new)
+        content = read_content(index, package) if known else None
+        if new or content is None:
+            read = partial(_read, cache, registry, progress)
+            fresh = _fresh(package, counted(sources_ahead(new, read), report, progress))
+            content = merge(
+                package,
+                IMPORT_NAMES[package],
+                _in_order(_kept(content, read, registry), fresh),
+                SuccessionFinder(known=_known_steps(content)),
+            )
+        contents.append(content)
+    if added:
+        write_index(target, contents, finish)
+    return tuple(added), report
+
+
+def _read(cache: SourceCache, registry: Registry, progress: Progress, wheel: WheelFile) -> WheelSources:
+    return cache.get(wheel, registry.session, progress)
+
+
+def _fresh(package: str, releases: Iterable[ReleaseSources]) -> Iterator[MergedRelease]:
+    reader = ModuleReader()
+    for release in releases:
+        modules = tuple(expand(release, IMPORT_NAMES[package], reader))
+        yield MergedRelease(release.row, modules, release.read_sources)
+
+
+def _kept(
+    content: PackageContent | None, read: Callable[[WheelFile], WheelSources], registry: Registry
+) -> Iterator[MergedRelease]:
+    """Yield the releases of an index; the wheel of one is read only when a new one stands beside it."""
+    if content is None:
+        return
+    for row, modules in zip(content.releases, replayed(content), strict=True):
+        yield MergedRelease(row, modules, partial(_sources, content.package, row, read, registry))
+
+
+def _sources(
+    package: str, row: ReleaseRow, read: Callable[[WheelFile], WheelSources], registry: Registry
+) -> Mapping[str, bytes]:
+    return read(registry.wheel(package, Version(row.version))).sources
+
+
+def _known_steps(content: PackageContent | None) -> dict[tuple[str, str], list[Succession]]:
+    if content is None:
+        return {}
+    return by_step([row.version for row in content.releases], content.successions)
+
+
+def _in_order(one: Iterator[MergedRelease], other: Iterator[MergedRelease]) -> Iterator[MergedRelease]:
+    """Yield two series of releases, each in order, as one; only the next of each is held."""
+    left, right = next(one, None), next(other, None)
+    while left or right:
+        if right is None or (left is not None and Version(left.row.version) < Version(right.row.version)):
+            assert left is not None  # noqa: S101 -- the loop's condition
+            yield left
+            left = next(one, None)
+        else:
+            yield right
+            right = next(other, None)

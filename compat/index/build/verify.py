@@ -1,0 +1,91 @@
+"""Is the index true? Releases drawn at random are fetched anew, read anew, and compared row by row."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from compat._cli.progress import Progress, Silent
+from compat.index.build.build import release_of
+from compat.index.build.merge_releases import MergedModule, assemble
+from compat.index.build.parse_pool import ModuleReader
+from compat.index.build.read_back import merged, replayed
+from compat.index.reader import Index
+from compat.model.releases import IMPORT_NAMES, Release
+from compat.model.symbols import location
+from compat.wheels.package_index import Registry
+from compat.wheels.wheel_sources import read_sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One place where the index and a fresh reading of the wheel do not agree."""
+
+    release: Release
+    where: str
+    """`module` or `module:name`, or `wheel`."""
+    shipped: str
+    read: str
+
+    def __str__(self) -> str:
+        return f"{self.release}: {self.where}: the index has {self.shipped}, the wheel gives {self.read}"
+
+
+def draw(index: Index, size: int, seed: int) -> tuple[Release, ...]:
+    """Return `size` of the indexed releases, the same for the same seed and index."""
+    everything = [
+        Release(package=package, version=Version(version))  # type: ignore[arg-type]
+        for package in sorted(index.packages)
+        for version in index.versions(package)
+    ]
+    return tuple(sorted(random.Random(seed).sample(everything, min(size, len(everything)))))  # noqa: S311
+
+
+def check_releases(
+    index: Index, releases: Sequence[Release], registry: Registry, progress: Progress | None = None
+) -> Iterator[Difference]:
+    """Yield every difference between the index and the wheels of some releases; no cache is asked.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+        IntegrityError: a wheel differs from its digests.
+    """
+    progress = progress or Silent()
+    for release in sorted(releases):
+        position = index.position(release.package, str(release.version), "release")
+        sha256 = index.releases(release.package)[position].sha256
+        modules = merged(index, release.package, position)
+        yield from _compare(release, sha256, modules, registry, progress)
+        progress.advance()
+
+
+def _compare(
+    release: Release,
+    sha256: str,
+    modules: Sequence[MergedModule],
+    registry: Registry,
+    progress: Progress,
+) -> Iterator[Difference]:
+    wheel = registry.wheel(release.package, release.version)
+    if wheel.sha256 != sha256:
+        yield Difference(release=release, where="wheel", shipped=sha256, read=wheel.sha256)
+    sources = release_of(read_sources(wheel, registry.session, progress))
+    content = assemble(release.package, IMPORT_NAMES[release.package], [sources], ModuleReader())
+    fresh = {module.name: module for module in next(replayed(content))}
+    shipped = {module.name: module for module in modules}
+    for module in sorted(shipped.keys() | fresh.keys()):
+        one, other = shipped.get(module), fresh.get(module)
+        if _form(one) != _form(other):
+            yield Difference(release=release, where=module, shipped=_form(one), read=_form(other))
+        if one is None or other is None:
+            continue
+        for name in sorted(one.names.keys() | other.names.keys()):
+            if one.names.get(name) != other.names.get(name):
+                where = location(module, name) if name else f"{module} (imports)"
+                rows = str(one.names.get(name)), str(other.names.get(name))
+                yield Difference(release=release, where=where, shipped=rows[0], read=rows[1])
+
+
+def _form(module: MergedModule | None) -> str:
+    return "nothing" if module is None else f"{module.form}{', open' if module.open else ''}"

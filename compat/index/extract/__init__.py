@@ -1,0 +1,1 @@
+"""From the source of one module to rows of the index."""

@@ -1,0 +1,154 @@
+"""What the visitor says of one module, and how its events settle into bindings."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from compat.model.guards import ALWAYS, NEVER, All, AnyOf, Guard, Imports, Not, both, either, negated
+from compat.model.symbols import Kind, Status
+
+Form = Literal[
+    "class", "function", "value", "none", "any", "import", "alias", "lazy", "star", "delete", "need"
+]
+"""How a name is bound; `need` is an import that binds nothing but must succeed."""
+
+REAL: frozenset[Form] = frozenset({"class", "function", "import", "alias", "star"})
+"""The forms whose presence makes a stub in another branch a stub."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One top-level statement that binds, rebinds or removes a name, in source order."""
+
+    name: str
+    form: Form
+    guard: Guard = ALWAYS
+    target: str | None = None
+    """The location that an import, alias or lazy table names."""
+    hollow: bool = False
+    """A class or function whose body does nothing."""
+    truth: Guard | None = None
+    """When the value is a condition: that condition."""
+    signature: str | None = None
+    """How a class or function is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """One branch of what a name is bound to: this status and target while the guard holds."""
+
+    name: str
+    status: Status
+    kind: Kind | None
+    """None when only the target tells."""
+    target: str | None
+    guard: Guard
+    truth: Guard | None
+    signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleFacts:
+    """The top level of one module."""
+
+    events: tuple[Event, ...]
+    exports: tuple[str, ...] | None
+    """`__all__`, or None when there is none that can be read."""
+    withheld: tuple[str, ...]
+    """Then: public names that a star import does not bring all the same."""
+    open: bool
+    """Whether names may exist that no reading of the source can list."""
+
+
+def settle(events: Iterable[Event]) -> tuple[Binding, ...]:
+    """Return the bindings that are left when the module body has run, ordered by name, then by source order.
+
+    Of several bindings of one name the last whose guard holds wins; those before the last unguarded one are
+    dropped. Imports that leave no binding of their own are kept under the empty name: the module needs them.
+    """
+    history: dict[str, list[Event]] = {}
+    needs: dict[tuple[str, Guard], None] = {}
+    for event in events:
+        if event.form == "need":
+            needs[event.target or "", event.guard] = None
+            continue
+        past = history.setdefault(event.name, [])
+        if event.guard == ALWAYS:
+            needs.update(
+                {(gone.target, gone.guard): None for gone in past if gone.form == "import" and gone.target}
+            )
+            past.clear()
+        past.append(event)
+    settled: list[Binding] = []
+    for name in sorted(history):
+        branches = history[name]
+        if branches[0].form == "delete":
+            branches = branches[1:]
+        settled.extend(_binding(event, branches) for event in branches)
+    settled.extend(
+        Binding(name="", status="reexported", kind="module", target=target, guard=guard, truth=None)
+        for target, guard in sorted(needs, key=lambda need: (need[0], repr(need[1])))
+    )
+    return tuple(settled)
+
+
+def presence(events: Iterable[Event]) -> Guard:
+    """Return when a name whose events these are is bound to something other than None."""
+    present: Guard = NEVER
+    for event in events:
+        there = NEVER if event.form in ("none", "delete") else ALWAYS
+        present = either(both(event.guard, there), both(negated(event.guard), present))
+    return present
+
+
+def _binding(event: Event, branches: list[Event]) -> Binding:
+    status, kind = _status(event, branches)
+    return Binding(
+        name=event.name,
+        status=status,
+        kind=kind,
+        target=None if event.form in ("class", "function") else event.target,
+        guard=event.guard,
+        truth=event.truth,
+        signature=event.signature,
+    )
+
+
+def _status(event: Event, branches: list[Event]) -> tuple[Status, Kind | None]:
+    """Return status and kind of one branch among all branches of its name."""
+    if event.form == "delete":
+        return "missing", None
+    if _is_stub(event, branches):
+        return "placeholder", "class" if event.form == "class" else "value"
+    match event.form:
+        case "class":
+            return "defined", "class"
+        case "function":
+            return "defined", "function"
+        case "import" | "alias" | "star":
+            return "reexported", None
+        case "lazy":
+            return "lazy", None
+        case _:
+            return "defined", "value"
+
+
+def _is_stub(event: Event, branches: list[Event]) -> bool:
+    """Tell a stand-in from a value: only what stands in for something real in another branch is one.
+
+    `typing.Any` under a guard is always a stub, and so is an empty class in the branch that a failed import
+    leaves; None alone is how variables begin.
+    """
+    if event.form == "any":
+        return event.guard != ALWAYS
+    others = any(other is not event and other.form in REAL and not other.hollow for other in branches)
+    if event.form == "none":
+        return others
+    if not event.hollow:
+        return False
+    return others or (event.form == "class" and _after_failed_import(event.guard))
+
+
+def _after_failed_import(guard: Guard) -> bool:
+    parts = guard.guards if isinstance(guard, All | AnyOf) else (guard,)
+    return any(isinstance(part, Not) and isinstance(part.guard, Imports) for part in parts)

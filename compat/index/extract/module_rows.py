@@ -1,0 +1,61 @@
+"""From a module's source to its rows."""
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from compat.index.extract.bindings import Binding, Event, settle
+from compat.index.extract.module_visitor import read_module
+from compat.index.records import Names, Row
+from compat.model.guards import ALWAYS, Guard, to_json
+
+
+class ModuleRows(NamedTuple):
+    """One module, read."""
+
+    names: Names
+    exports: tuple[str, ...] | None
+    """`__all__`, when it can be read."""
+    withheld: tuple[str, ...]
+    """Otherwise: public names that a star import does not bring all the same."""
+    open: bool
+    """Whether it may bind names that cannot be listed."""
+    stars: tuple[Event, ...]
+    """All events, when some are star imports: then the rows depend on other modules; else nothing."""
+
+
+def read_rows(source: bytes, module: str, *, is_package: bool) -> ModuleRows:
+    """Return the rows of a module; see `read_module` for the arguments."""
+    facts = read_module(source, module, is_package=is_package)
+    stars = any(event.form == "star" for event in facts.events)
+    return ModuleRows(
+        names={} if stars else rows_of(facts.events),
+        exports=facts.exports,
+        withheld=facts.withheld,
+        open=facts.open,
+        stars=facts.events if stars else (),
+    )
+
+
+def rows_of(events: Iterable[Event]) -> Names:
+    """Return the rows of what a module's events settle into."""
+    names: dict[str, list[Row]] = {}
+    for binding in settle(events):
+        names.setdefault(binding.name, []).append(_row(binding))
+    return {name: tuple(rows) for name, rows in names.items()}
+
+
+def guard_text(guard: Guard) -> str:
+    """Return a guard as compact JSON."""
+    return json.dumps(to_json(guard), separators=(",", ":"))
+
+
+def _row(binding: Binding) -> Row:
+    return Row(
+        status=binding.status,
+        kind=binding.kind,
+        target=binding.target,
+        guard=None if binding.guard == ALWAYS else guard_text(binding.guard),
+        truth=None if binding.truth is None else guard_text(binding.truth),
+        signature=binding.signature,
+    )

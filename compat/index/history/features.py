@@ -1,0 +1,107 @@
+"""What is compared of two definitions: bases, methods or parameters, and their texts as sets of phrases."""
+
+import ast
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from compat.model.symbols import Kind
+
+PHRASE = 4
+"""Words to a phrase: long enough to say something, short enough to survive an edit nearby."""
+WORD = re.compile(rb"[A-Za-z_]\w*|\d+|[-+*/%<>=!&|^~@\[\]]")
+"""What counts as a word; brackets of calls, commas and quotes change whenever code is formatted anew."""
+OWN_NAME = b"@"
+"""Stands in a text for the name of the definition itself, which a rename changes everywhere."""
+
+
+class View(NamedTuple):
+    """What is compared of a class or function."""
+
+    bases: frozenset[str]
+    """Last parts of the names of the base classes."""
+    members: frozenset[str]
+    """The methods of a class, the parameters of a function."""
+    phrases: frozenset[int]
+    """Checksums of the phrases of its text."""
+
+
+class Features(NamedTuple):
+    """One class or function at the top level of a module."""
+
+    kind: Kind
+    own: View
+    whole: View
+    """With what its bases in the same module have: splitting a class does not change what it can do."""
+
+
+def read_features(source: bytes) -> dict[str, Features]:
+    """Return the features of each class and function at the top level of a module, by name.
+
+    A file that is not valid Python has none.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    lines = source.splitlines()
+    found: dict[str, Features] = {}
+    for node in _definitions(tree.body):
+        if isinstance(node, ast.ClassDef):
+            own = _class(node, lines)
+            found[node.name] = Features("class", own, _with_bases(own, found))
+        else:
+            own = _function(node, lines)
+            found[node.name] = Features("function", own, own)
+    return found
+
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _definitions(body: Iterable[ast.stmt]) -> Iterator[Definition]:
+    """Yield the definitions of a block in order, those under `if`, `try` and `with` too."""
+    for node in body:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node
+            case ast.If():
+                yield from _definitions([*node.body, *node.orelse])
+            case ast.Try():
+                handlers = [statement for handler in node.handlers for statement in handler.body]
+                yield from _definitions([*node.body, *handlers, *node.orelse, *node.finalbody])
+            case ast.With():
+                yield from _definitions(node.body)
+
+
+def _class(node: ast.ClassDef, lines: Sequence[bytes]) -> View:
+    methods = {part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)}
+    bases = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases}
+    return View(frozenset(bases), frozenset(methods), _phrases(node, lines))
+
+
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: Sequence[bytes]) -> View:
+    arguments = node.args
+    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    named = frozenset(parameter.arg for parameter in parameters)
+    return View(frozenset(), named, _phrases(node, lines))
+
+
+def _phrases(node: Definition, lines: Sequence[bytes]) -> frozenset[int]:
+    own = node.name.encode()
+    text = b"\n".join(lines[node.lineno - 1 : node.end_lineno])
+    words = [word.replace(own, OWN_NAME) for word in WORD.findall(text)]
+    last = max(len(words) - PHRASE, 0)
+    return frozenset(zlib.crc32(b" ".join(words[at : at + PHRASE])) for at in range(last + 1))
+
+
+def _with_bases(own: View, before: dict[str, Features]) -> View:
+    inherited = [before[base].whole for base in own.bases if base in before]
+    if not inherited:
+        return own
+    return View(
+        own.bases.union(*(base.bases for base in inherited)),
+        own.members.union(*(base.members for base in inherited)),
+        own.phrases.union(*(base.phrases for base in inherited)),
+    )

@@ -1,0 +1,132 @@
+"""What the index says of the quantization modules of a pair, name by name, for its environment."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from compat.index.query.name_resolution import Environment, World
+from compat.index.reader import Index
+from compat.locks.lockfile import Lock
+from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM, Pair
+from compat.probe.expectation import ModuleExpectation, NameExpectation
+
+SUBJECTS = (
+    "sglang.srt.layers.quantization",
+    "sglang.srt.layers.quantization.*",
+    "sglang.srt.layers.linear",
+    "sglang.srt.layers.parameter",
+    "sglang.srt.layers.vocab_parallel_embedding",
+    "vllm.model_executor.layers.quantization",
+    "vllm.model_executor.layers.quantization.*",
+    "vllm.model_executor.layers.linear",
+    "vllm.model_executor.layers.vocab_parallel_embedding",
+    "vllm.model_executor.parameter",
+    "sgl_kernel",
+    "sgl_kernel.gemm",
+    "sgl_kernel.marlin",
+    "sgl_kernel.quantization",
+    "sgl_kernel.quantization.*",
+)
+"""The modules that a cell checks, as patterns: quantization, linear layers, parameters, and the kernels."""
+
+
+def environment(
+    pair: Pair, lock: Lock, index: Index, *, cuda: bool | None, without: Iterable[str] = ()
+) -> Environment:
+    """Return the facts by which guards are decided in the environment of `lock`.
+
+    Args:
+        pair: the pair that is locked; its known failures that spread count as modules that do not import.
+        lock: its lock, which lists everything that is installed.
+        index: where the positions of the releases come from.
+        cuda: whether there is a CUDA device; None when not known.
+        without: top-level import names to be taken as not installed all the same.
+
+    Raises:
+        UsageError: the index does not hold a release of the lock.
+    """
+    missing = set(without)
+    positions: dict[str, int] = {
+        package: index.position(package, str(lock.packages[package]), f"lock of {pair.id}")
+        for package in PACKAGES
+        if package in lock.packages and package in index.packages and IMPORT_NAMES[package] not in missing
+    }
+    provided = {name for names in lock.imports.values() for name in names}
+    here = {IMPORT_NAMES[package] for package in positions}
+    return Environment(
+        positions=positions,
+        absent=frozenset((set(IMPORT_NAMES.values()) - here) | missing),
+        provided=frozenset(provided - missing),
+        cuda=cuda,
+        broken={
+            entry.location: entry.reason
+            for entry in pair.expect
+            if entry.spreads and entry.applies(cuda=cuda)
+        },
+    )
+
+
+def expectations(
+    pair: Pair, lock: Lock, *, cuda: bool, index: Index | None = None
+) -> tuple[ModuleExpectation, ...]:
+    """Return what the index says of every quantization module of a pair, ordered by module.
+
+    Names that a module binds in another release and not in this one are listed as `missing`, and so are
+    modules that another release has.
+
+    Args:
+        pair: the pair.
+        lock: its lock.
+        cuda: whether the machine has a CUDA device.
+        index: the index; the shipped one unless told otherwise.
+    """
+    index = index or Index()
+    return expected_in(World(index, environment(pair, lock, index, cuda=cuda)))
+
+
+def expected_in(world: World) -> tuple[ModuleExpectation, ...]:
+    """Return what the index says of every quantization module in a world, ordered by module."""
+    found: dict[str, ModuleExpectation] = {}
+    for package in (*KERNELS, SGLANG, VLLM):
+        position = world.environment.positions.get(package)
+        if position is None:
+            continue
+        modules = world.index.modules(package, position)
+        for name in filter(is_subject, world.index.modules_ever(package)):
+            found.setdefault(name, ModuleExpectation(module=name, exists=False))
+            if name in modules:
+                found[name] = _module(world, package, name)
+    return tuple(found[name] for name in sorted(found))
+
+
+def is_subject(module: str) -> bool:
+    """Return whether a cell checks a module."""
+    return any(fnmatchcase(module, subject) for subject in SUBJECTS)
+
+
+def _module(world: World, package: str, module: str) -> ModuleExpectation:
+    position = world.environment.positions[package]
+    names = sorted({*world.index.names(module, package, position), *world.index.names_ever(module, package)})
+    row = world.index.module(module, package, position)
+    return ModuleExpectation(
+        module=module,
+        exists=True,
+        # What is known to fail is listed in matrix.toml; here the index is held to its own word.
+        problem=None if module in world.environment.broken else world.problem(module),
+        open=row is None or row.open,
+        names=tuple(_name(world, module, name) for name in names if name and not _is_dunder(name)),
+    )
+
+
+def _name(world: World, module: str, name: str) -> NameExpectation:
+    answer = world.answer(module, name)
+    return NameExpectation(
+        name=name,
+        status=answer.status,
+        kind=answer.kind or "value",
+        origin=answer.origin,
+        guarded=answer.guard is not None,
+    )
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")

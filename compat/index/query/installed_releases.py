@@ -1,0 +1,132 @@
+"""Releases that the index does not know, read from where they are installed: newer, local and nightly ones.
+
+Their files are read by the visitor that reads wheels; nothing of them is imported.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import Distribution
+from pathlib import Path, PurePosixPath
+
+from compat.errors import IntegrityError
+from compat.index.build.merge_releases import ReleaseSources, assemble
+from compat.index.build.parse_pool import ModuleReader, code_digest
+from compat.index.reader import Index
+from compat.index.writer import SCHEMA_VERSION, ReleaseRow, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES
+
+Located = tuple[str, Path]
+"""A path below site-packages, and where the file is."""
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the releases of the covered packages that this interpreter has, from their metadata."""
+    found = {str(package): _version(package) for package in PACKAGES}
+    return {package: version for package, version in found.items() if version is not None}
+
+
+def installed_index(
+    packages: Sequence[str],
+    folder: Path | None = None,
+    distributions: Mapping[str, Distribution] | None = None,
+) -> Index:
+    """Return an index of what is installed of some packages, each with its one release.
+
+    Args:
+        packages: distributions that are installed.
+        folder: keeps the index until a file changes, and longer what was read; the user's cache by default.
+        distributions: those packages; the ones of this interpreter by default.
+
+    Raises:
+        IntegrityError: a distribution has metadata and no files.
+        OSError: a file cannot be read.
+    """
+    folder = folder or _cache_folder()
+    distributions = distributions or {
+        package: importlib.metadata.distribution(package) for package in packages
+    }
+    files = {
+        package: tuple(_files(distribution, IMPORT_NAMES[package]))
+        for package, distribution in distributions.items()
+    }
+    path = folder / f"installed-{_key(distributions, files)}.sqlite"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        reader = ModuleReader(folder=folder)
+        write_index(
+            path,
+            [
+                assemble(
+                    package, IMPORT_NAMES[package], [_release(distributions[package], files[package])], reader
+                )
+                for package in packages
+            ],
+        )
+    return Index(path)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _files(distribution: Distribution, import_name: str) -> Iterator[Located]:
+    """Yield the Python files and compiled modules of a distribution.
+
+    An editable install lists none of them: then they are where its package would be imported from.
+
+    Raises:
+        IntegrityError: there are none.
+    """
+    listed = [
+        (str(file), Path(str(distribution.locate_file(file))))
+        for file in distribution.files or ()
+        if file.parts[0] == import_name and file.suffix in (".py", ".so")
+    ]
+    spec = None if listed else importlib.util.find_spec(import_name)
+    for place in (spec and spec.submodule_search_locations) or ():
+        below = sorted(path for path in Path(place).rglob("*") if path.suffix in (".py", ".so"))
+        listed += [(str(PurePosixPath(import_name, path.relative_to(place))), path) for path in below]
+    if not listed:
+        raise IntegrityError(f"{distribution.metadata['Name']} is installed without files; install it again")
+    yield from ((name, path) for name, path in listed if path.is_file())
+
+
+def _key(distributions: Mapping[str, Distribution], files: Mapping[str, tuple[Located, ...]]) -> str:
+    """Return what changes when the code that reads does, or a file that is read."""
+    digest = hashlib.sha256(f"{SCHEMA_VERSION} {code_digest()}".encode())
+    for package, distribution in distributions.items():
+        digest.update(f"{package} {distribution.version} {distribution.requires}".encode())
+        for name, path in files[package]:
+            stat = path.stat()
+            digest.update(f"{name} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _release(distribution: Distribution, files: Sequence[Located]) -> ReleaseSources:
+    metadata = distribution.metadata
+    row = ReleaseRow(
+        version=distribution.version,
+        wheel="",
+        sha256="",
+        uploaded=None,
+        requires_python=metadata["Requires-Python"] if "Requires-Python" in metadata else None,  # noqa: SIM401 -- it has no get
+        requires_dist=tuple(distribution.requires or ()),
+    )
+    return ReleaseSources(
+        row=row,
+        sources={name: path.read_bytes() for name, path in files if path.suffix == ".py"},
+        extensions=tuple(name for name, path in files if path.suffix == ".so"),
+    )
+
+
+def _cache_folder() -> Path:
+    """Return the folder that `compat.wheels` caches in; the base install lacks the library to ask for it."""
+    named = os.environ.get("COMPAT_CACHE_DIR")
+    users = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(named) if named else Path(users) / "sglang-vllm-compat"

@@ -1,0 +1,301 @@
+"""`compat matrix list|plan|run|report|gate`."""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from compat import errors
+from compat._cli import console
+from compat.errors import UsageError
+from compat.matrix import scheduler
+from compat.matrix.cell import LIMIT
+from compat.matrix.config import Matrix, read_matrix
+from compat.matrix.install.existing import Given, open_given
+from compat.matrix.judge.inputs import Shipped
+from compat.matrix.outcome import Cell, Level
+from compat.matrix.plan import Plan
+from compat.matrix.report import files, gate
+from compat.model.releases import Pair
+
+NODE_ENVS = Path(tempfile.gettempdir()) / "compat-matrix"
+"""Where the nodes of a cluster make their environments, unless told otherwise."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code of one subcommand.
+
+    Raises:
+        UsageError: the arguments or `matrix.toml` cannot be understood.
+    """
+    arguments = _parser().parse_args(argv)
+    matrix_path: Path = arguments.matrix
+    reports = arguments.reports or matrix_path.parent / "reports"
+    code: int = arguments.call(arguments, read_matrix(matrix_path), reports)
+    return code
+
+
+def _list(arguments: argparse.Namespace, matrix: Matrix, _reports: Path) -> int:
+    pairs, levels = matrix.select(arguments.pairs or ["*"]), _levels(arguments.level)
+    if arguments.format == "json":
+        print(console.document("matrix list", pairs=[_pair_document(pair) for pair in pairs]))
+    elif arguments.format == "github":
+        cells = [(pair, Cell(pair_id=pair.id, level=level)) for pair in pairs for level in levels]
+        print(files.as_github([_job_document(pair, cell) for pair, cell in cells]))
+    else:
+        width = max(map(len, matrix.ids))
+        for pair in pairs:
+            print(f"{pair.id:<{width}}  Python {pair.python}  {pair.describe()}")
+    return errors.CLEAN
+
+
+def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
+    pairs = matrix.select(arguments.ids or ["*"])
+    jobs = scheduler.plan_pairs(
+        pairs, Shipped(arguments.matrix.parent / "locks"), _options(arguments, reports)
+    )
+    plans = [job.plan for job in jobs]
+    if arguments.format == "json":
+        print(console.document("matrix plan", pairs=[_plan_document(plan) for plan in plans]))
+    else:
+        print("\n".join(plan.line() for plan in plans))
+    return errors.CLEAN
+
+
+def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
+    pairs = matrix.select(arguments.ids)
+    beside = (
+        tuple(pair for pair in matrix.select(arguments.beside) if pair not in pairs)
+        if arguments.beside
+        else ()
+    )
+    options = replace(_options(arguments, reports), given=_given(arguments, pairs), beside=beside)
+    if arguments.engine == "ray":
+        from compat.matrix import ray_scheduler
+
+        root = arguments.matrix.parent.resolve()
+        there = Shipped(Path("locks"))  # a task runs in the project that was sent
+        engine = ray_scheduler.Engine(address=arguments.address, root=root, sources=there)
+        options = replace(options, envs=arguments.envs or NODE_ENVS)
+        outcomes = ray_scheduler.run_on_ray(pairs, Shipped(root / "locks"), options, engine)
+    elif arguments.address:
+        raise UsageError("--address is for --engine ray")
+    else:
+        outcomes = scheduler.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
+    print(files.as_json(outcomes) if arguments.format == "json" else files.as_text(outcomes))
+    return scheduler.exit_code(outcomes)
+
+
+def _given(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> Given | None:
+    """Return the environment to look into, when there is one.
+
+    Raises:
+        UsageError: it is none, or not for what is to be run.
+    """
+    if not arguments.environment:
+        if arguments.python:
+            raise UsageError("--python is for --environment; an installed pair has the Python of its lock")
+        return None
+    if arguments.engine != "local" or len(pairs) != 1:
+        raise UsageError(
+            f"--environment is for one pair on this machine, not for {', '.join(pair.id for pair in pairs)}"
+            f"{' on a cluster' if arguments.engine != 'local' else ''}"
+        )
+    place = open_given(arguments.environment, arguments.python or Path(sys.executable))
+    if place.bundle is not None and place.bundle.pair != pairs[0].id:
+        raise UsageError(f"--environment: a bundle of {place.bundle.pair}, not of {pairs[0].id}")
+    if place.bundle is None and arguments.python:
+        raise UsageError("--python is for bundles; a virtual environment has its own")
+    return place
+
+
+def _report(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
+    outcomes = files.read_outcomes(reports, _cells(matrix))
+    files.write_reports(outcomes, reports)
+    print(files.as_json(outcomes) if arguments.format == "json" else files.as_text(outcomes))
+    console.say(f"written to {reports}: {', '.join(files.NAMES)}")
+    return errors.CLEAN
+
+
+def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
+    pairs = matrix.select(arguments.pairs or ["*"])
+    sources = Shipped(arguments.matrix.parent / "locks")
+    result = gate.read_gate(pairs, Level(arguments.require), reports, sources)
+    if arguments.format == "junit":
+        print(files.as_junit(result.required))
+    elif arguments.format == "markdown":
+        print(files.as_gate(result.required, open_=result.open))
+    elif arguments.format == "json":
+        cells = [outcome.document() for outcome in result.required]
+        print(console.document("matrix gate", open=result.open, required=cells))
+    else:
+        for outcome in result.failures:
+            print(f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}")
+        print(
+            f"{len(result.required) - len(result.failures)} of {len(result.required)} required cells passed"
+        )
+    return errors.CLEAN if result.open else errors.FINDINGS
+
+
+def _options(arguments: argparse.Namespace, reports: Path) -> scheduler.Options:
+    root = arguments.matrix.parent.resolve()
+    return scheduler.Options(
+        reports=reports,
+        envs=(arguments.envs or root / ".matrix").resolve(),
+        timeout=getattr(arguments, "timeout", scheduler.TIMEOUT),
+        limit=getattr(arguments, "limit", LIMIT),
+        levels=_levels(arguments.level),
+        max_disk=getattr(arguments, "max_disk", None),
+        keep=getattr(arguments, "keep", False),
+        rerun=arguments.rerun,
+    )
+
+
+def _pair_document(pair: Pair) -> dict[str, object]:
+    return {
+        "id": pair.id,
+        "python": pair.python,
+        "sglang": str(pair.sglang) if pair.sglang else None,
+        "sglang_extras": list(pair.sglang_extras),
+        "vllm": str(pair.vllm) if pair.vllm else None,
+        "overrides": dict(pair.overrides),
+        "cells": [{"id": Cell(pair_id=pair.id, level=level).id, "level": level.value} for level in Level],
+        "expect": [
+            {"location": entry.location, "reason": entry.reason, "link": entry.link, "when": entry.when}
+            for entry in pair.expect
+        ],
+    }
+
+
+def _job_document(pair: Pair, cell: Cell) -> dict[str, object]:
+    return {"pair": pair.id, "python": pair.python, "cell": cell.id, "level": cell.level.value}
+
+
+def _levels(text: str) -> tuple[Level, ...]:
+    return tuple(Level) if text == "all" else (Level(text),)
+
+
+def _cells(matrix: Matrix) -> list[Cell]:
+    return [Cell(pair_id=pair.id, level=level) for pair in matrix.pairs for level in Level]
+
+
+def _plan_document(plan: Plan) -> dict[str, object]:
+    return {
+        "id": plan.pair_id,
+        "cell": plan.cell_id or Cell(pair_id=plan.pair_id).id,
+        "modules": plan.modules,
+        "download_bytes": 0 if plan.cached else plan.download_bytes,
+        "disk_bytes": plan.disk_bytes + plan.cache_bytes,
+        "seconds": round(plan.seconds),
+        "finished": plan.finished or None,
+    }
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size (write one such as 60GB)")
+    return int(float(found[1]) * 10 ** (3 * " kMGT".index(found[2] or " ")))
+
+
+def _parser() -> console.Parser:
+    parser = console.Parser("compat matrix", "Install pairs for real and compare the index with them.")
+    commands = parser.add_subparsers(title="commands", metavar="NAME", required=True)
+
+    def command(
+        name: str, call: object, help_text: str, formats: tuple[str, ...] = ("text", "json")
+    ) -> console.Parser:
+        added = commands.add_parser(name, help=help_text, description=help_text)
+        added.prog = f"{parser.prog} {name}"
+        added.set_defaults(call=call)
+        added.add_argument(
+            "--matrix", type=Path, default=Path("matrix.toml"), metavar="FILE", help="the matrix"
+        )
+        added.add_argument("--reports", type=Path, metavar="DIR", help="reports (default: beside the matrix)")
+        added.add_argument("--format", choices=formats, default="text")
+        return added
+
+    added = command("list", _list, "List the pairs.", ("text", "json", "github"))
+    _add_level(added)
+    _add_pairs(added)
+    _add_cells(command("plan", _plan, "Tell what a run would take; install nothing."), nargs="*")
+    added = command(
+        "run", _run, "Install each pair, import every listed name, compare. Reports go to reports/CELL/."
+    )
+    _add_cells(added, nargs="+")
+    _add_run(added)
+    command("report", _report, "Write matrix.json, .md, .html and junit.xml from the outcome files alone.")
+    added = command(
+        "gate", _gate, "Exit 1 unless every required cell passed.", ("text", "json", "junit", "markdown")
+    )
+    added.add_argument("--require", choices=[level.value for level in Level], required=True)
+    _add_pairs(added)
+    return parser
+
+
+def _add_pairs(parser: console.Parser) -> None:
+    parser.add_argument("--pairs", nargs="+", metavar="ID", help="ids or globs (default: all)")
+
+
+def _add_cells(parser: console.Parser, *, nargs: str) -> None:
+    """Add what chooses cells that are to be run, and where."""
+    add = parser.add_argument
+    add("ids", nargs=nargs, metavar="ID", help="a pair's id, or a glob")
+    add("--envs", type=Path, metavar="DIR", help="where environments are made (default: .matrix)")
+    _add_level(parser)
+    add("--rerun", action="store_true", help="run cells again that are finished")
+
+
+def _add_run(parser: console.Parser) -> None:
+    """Add what tells how cells are run."""
+    add = parser.add_argument
+    add("--keep", action="store_true", help="leave the environments; a later run uses them")
+    add(
+        "--timeout", type=_seconds, default=scheduler.TIMEOUT, metavar="S",
+        help="seconds without progress after which a module hangs (default: %(default)g)",
+    )  # fmt: skip
+    add(
+        "--engine", choices=("local", "ray"), default="local",
+        help="where the cells run: one after another here, or as tasks of a Ray cluster",
+    )  # fmt: skip
+    add("--address", help="of the Ray cluster (default: the environment's, else a local one)")
+    add(
+        "--environment", type=Path, action="append", metavar="DIR",
+        help="install nothing: a virtual environment, or an unpacked bundle (again: one below it)",
+    )  # fmt: skip
+    add(
+        "--python", type=Path, metavar="FILE",
+        help="the interpreter for an unpacked bundle (default: the one that runs this)",
+    )  # fmt: skip
+    add(
+        "--max-disk", type=_bytes, metavar="SIZE",
+        help="what uv's cache and the environments may take together, such as 60GB (default: all)",
+    )  # fmt: skip
+    add(
+        "--beside", nargs="+", metavar="ID",
+        help="other pairs of the same run, in processes of their own: they share --max-disk",
+    )  # fmt: skip
+    add(
+        "--limit", type=_seconds, default=LIMIT, metavar="S",
+        help="seconds for a whole cell; then all that it started is ended (default: %(default)g)",
+    )  # fmt: skip
+
+
+def _add_level(parser: console.Parser) -> None:
+    parser.add_argument(
+        "--level", choices=[*(level.value for level in Level), "all"], default=Level.IMPORT.value,
+        help="how deep: the imports, or the tests on the GPU (default: %(default)s)",
+    )  # fmt: skip

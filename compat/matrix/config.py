@@ -1,0 +1,227 @@
+"""`matrix.toml`: read once, checked to the last key, then a value.
+
+The noxfile reads it in nox's own environment: this module needs `packaging`, and `tomli` on Python 3.10.
+"""
+
+import difflib
+import fnmatch
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from compat.errors import NothingSelectedError, UsageError
+from compat.model.releases import KnownFailure, Pair, parse_python, parse_version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TOP_KEYS = ("defaults", "pair")
+DEFAULT_KEYS = ("python",)
+PAIR_KEYS = ("id", "python", "sglang", "sglang-extras", "vllm", "overrides", "expect")
+EXPECT_KEYS = ("location", "reason", "link", "when", "spreads")
+WHEN = ("always", "no-cuda", "cuda")
+
+_ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """The pairs of one `matrix.toml`, in its order."""
+
+    pairs: tuple[Pair, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the pairs."""
+        return tuple(pair.id for pair in self.pairs)
+
+    def select(self, patterns: Sequence[str]) -> tuple[Pair, ...]:
+        """Return the pairs that an id or a glob among `patterns` names, in the matrix's order.
+
+        Raises:
+            UsageError: a pattern matches no pair.
+            NothingSelectedError: there is no pattern.
+        """
+        if not patterns:
+            raise NothingSelectedError(f"no pair was named; there are {', '.join(self.ids)}")
+        for pattern in patterns:
+            if not fnmatch.filter(self.ids, pattern):
+                raise UsageError(f"{pattern!r} matches no pair of the matrix{_nearest(pattern, self.ids)}")
+        return tuple(
+            pair for pair in self.pairs if any(fnmatch.fnmatchcase(pair.id, pattern) for pattern in patterns)
+        )
+
+
+def read_matrix(path: Path) -> Matrix:
+    """Return the matrix that `path` describes.
+
+    Raises:
+        UsageError: the file is missing, is no TOML or says something that cannot be understood; the message
+            names the key's path.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: there is no such file (go to the project's folder, or give --matrix FILE)"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}; give --matrix a file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path.name}: not valid TOML: {error}") from None
+    return _Reader(path.name).matrix(content)
+
+
+def folded(pair_id: str) -> str:
+    """Return the id as nox names its environment folder: ids that fold alike would share one."""
+    return re.sub(r"[^a-z0-9]+", "-", pair_id.lower()).strip("-")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    known = tuple(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    return f' (did you mean "{close[0]}"?)' if close else f" (known: {', '.join(known)})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Checks the tables of one file; `where` arguments are key paths such as `pair[2].vllm`."""
+
+    file: str
+
+    def fail(self, where: str, problem: str) -> UsageError:
+        return UsageError(f"{self.file}: {where}: {problem}")
+
+    def table(self, value: Any, where: str, known: Sequence[str]) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.fail(where, "must be a table")
+        for key in value:
+            if key not in known:
+                full = f"{where}.{key}" if where else key
+                raise self.fail(full, f"unknown key{_nearest(key, known)}")
+        return value
+
+    def text(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise self.fail(where, "must be text in quotes, and not empty")
+        return value
+
+    def array(self, value: Any, where: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.fail(where, "must be an array")
+        return value
+
+    def matrix(self, content: dict[str, Any]) -> Matrix:
+        self.table(content, "", TOP_KEYS)
+        defaults = self.table(content.get("defaults", {}), "defaults", DEFAULT_KEYS)
+        python = self.python(defaults["python"], "defaults.python") if "python" in defaults else None
+        entries = self.array(content.get("pair", []), "pair")
+        if not entries:
+            raise self.fail("pair", "the matrix is empty (add at least one [[pair]])")
+        pairs = tuple(self.pair(entry, f"pair[{at}]", python) for at, entry in enumerate(entries))
+        self.distinct(pairs)
+        return Matrix(pairs=pairs)
+
+    def distinct(self, pairs: Sequence[Pair]) -> None:
+        seen: dict[str, tuple[int, str]] = {}
+        for at, pair in enumerate(pairs):
+            first, other = seen.setdefault(folded(pair.id), (at, pair.id))
+            if first != at:
+                problem = (
+                    "is taken" if other == pair.id else f"differs from {other!r} in punctuation or case only"
+                )
+                raise self.fail(f"pair[{at}].id", f"{pair.id!r} {problem}, see pair[{first}].id")
+
+    def pair(self, value: Any, where: str, python: str | None) -> Pair:
+        entry = self.table(value, where, PAIR_KEYS)
+        if "id" not in entry:
+            raise self.fail(f"{where}.id", "is missing")
+        pair_id = self.text(entry["id"], f"{where}.id")
+        if not _ID.fullmatch(pair_id):
+            raise self.fail(f"{where}.id", f"{pair_id!r} may hold letters, digits, dots and hyphens only")
+        own = self.python(entry["python"], f"{where}.python") if "python" in entry else python
+        if own is None:
+            raise self.fail(
+                f"{where}.python", 'is missing, and [defaults] has none (write one such as "3.11")'
+            )
+        if "sglang" not in entry and "vllm" not in entry:
+            raise self.fail(where, "names no release (give sglang, vllm or both)")
+        if "sglang-extras" in entry and "sglang" not in entry:
+            raise self.fail(f"{where}.sglang-extras", "there is no sglang in this pair")
+        return Pair(
+            id=pair_id,
+            python=own,
+            sglang=self.version(entry, "sglang", where),
+            sglang_extras=self.extras(entry.get("sglang-extras", []), f"{where}.sglang-extras"),
+            vllm=self.version(entry, "vllm", where),
+            overrides=self.overrides(entry.get("overrides", {}), f"{where}.overrides"),
+            expect=self.expect(entry.get("expect", []), f"{where}.expect"),
+        )
+
+    def python(self, value: Any, where: str) -> str:
+        return parse_python(self.text(value, where), f"{self.file}: {where}")
+
+    def version(self, entry: dict[str, Any], key: str, where: str) -> Version | None:
+        if key not in entry:
+            return None
+        full = f"{where}.{key}"
+        return parse_version(self.text(entry[key], full), f"{self.file}: {full}")
+
+    def extras(self, value: Any, where: str) -> tuple[str, ...]:
+        names = [self.text(item, f"{where}[{at}]") for at, item in enumerate(self.array(value, where))]
+        return tuple(self.name(name, where) for name in names)
+
+    def name(self, text: str, where: str) -> str:
+        if not _NAME.fullmatch(text):
+            raise self.fail(where, f"{text!r} is no package name")
+        return canonicalize_name(text)
+
+    def overrides(self, value: Any, where: str) -> MappingProxyType[str, str]:
+        if not isinstance(value, dict):
+            raise self.fail(where, "must be a table of package names and specifiers")
+        read: dict[str, str] = {}
+        for package, specifier in value.items():
+            full = f"{where}.{package}"
+            text = self.text(specifier, full)
+            name = self.name(package, full)
+            try:
+                Requirement(f"{name} {text}")  # a specifier, a marker or both
+            except InvalidRequirement:
+                raise self.fail(
+                    full, f'{text!r} is no version specifier (write one such as "==2.7.1")'
+                ) from None
+            if name in read:
+                raise self.fail(full, f"{name} is overridden twice")
+            read[name] = text
+        return MappingProxyType(read)
+
+    def expect(self, value: Any, where: str) -> tuple[KnownFailure, ...]:
+        return tuple(self.failure(item, f"{where}[{at}]") for at, item in enumerate(self.array(value, where)))
+
+    def failure(self, value: Any, where: str) -> KnownFailure:
+        entry = self.table(value, where, EXPECT_KEYS)
+        for key in ("location", "reason"):
+            if key not in entry:
+                raise self.fail(f"{where}.{key}", "is missing")
+        spreads = entry.pop("spreads", False)
+        if not isinstance(spreads, bool):
+            raise self.fail(f"{where}.spreads", "must be true or false")
+        read = {key: self.text(item, f"{where}.{key}") for key, item in entry.items()}
+        if spreads and not all(part.isidentifier() for part in read["location"].split(".")):
+            raise self.fail(
+                f"{where}.location", f"{read['location']!r} is no module, so nothing can spread from it"
+            )
+        if read.get("when", WHEN[0]) not in WHEN:
+            raise self.fail(f"{where}.when", f"{read['when']!r} is unknown{_nearest(read['when'], WHEN)}")
+        return KnownFailure(**read, spreads=spreads)

@@ -1,0 +1,1 @@
+"""Environments of cells, and the disk that they take."""

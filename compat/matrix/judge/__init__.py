@@ -1,0 +1,1 @@
+"""What the index says against what was met at run time."""

@@ -1,0 +1,114 @@
+"""Where a run gets its left side from: locks, and what the shipped index expects of a pair."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from compat.locks.lockfile import Lock, read_current
+from compat.matrix.install import existing
+from compat.matrix.judge import compare, expected_failures, gpu_tests
+from compat.matrix.outcome import Digests, Level
+from compat.model.releases import Pair
+from compat.probe import probe, records, runner
+from compat.probe.expectation import ModuleExpectation
+
+
+class Sources(Protocol):
+    """What a run must know before it imports anything."""
+
+    def lock(self, pair: Pair) -> Lock:
+        """Return the lock of a pair."""
+
+    def index_digest(self) -> str:
+        """Return the digest of the index."""
+
+    def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
+        """Return what the index says of every module that is to be checked."""
+
+    def gpu_tests(self) -> Path:
+        """Return the folder of the tests that a cell of the level `gpu` runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The locks of a folder, and the index that this installation ships."""
+
+    locks: Path
+
+    def lock(self, pair: Pair) -> Lock:
+        """Return the lock of a pair.
+
+        Raises:
+            UsageError: it is missing, broken, or was made from something else than the matrix now says; or
+                the index does not know a release of the pair.
+        """
+        _check_releases(pair)
+        return read_current(pair, self.locks)
+
+    def index_digest(self) -> str:
+        """Return the digest of the shipped index, and of the code that turns it into answers."""
+        from compat.index import reader
+        from compat.index.extract import device_predicates
+        from compat.index.query import expected_modules, name_resolution
+        from compat.index.writer import data_digest
+        from compat.model import guards
+
+        return _digest(data_digest(), guards, expected_modules, device_predicates, reader, name_resolution)
+
+    def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
+        """Return what the shipped index says of every quantization module of the pair."""
+        from compat.index.query.expected_modules import expectations
+
+        return expectations(pair, lock, cuda=cuda)
+
+    def gpu_tests(self) -> Path:
+        """Return the folder of the GPU tests, in the project to which the locks belong."""
+        return self.locks.resolve().parent / "tests" / "gpu"
+
+
+def _check_releases(pair: Pair) -> None:
+    from compat.index.reader import Index
+
+    index = Index()
+    for release in pair.releases:
+        index.position(
+            release.package, str(release.version), f"matrix.toml: pair {pair.id}.{release.package}"
+        )
+
+
+def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPORT) -> Digests:
+    """Return all that an outcome of `pair` depends on, the machine aside."""
+    judging = probe_digest() if level is Level.IMPORT else tests_digest(sources.gpu_tests())
+    return Digests(pair=pair_digest(pair), lock=lock.digest, index=sources.index_digest(), probe=judging)
+
+
+def pair_digest(pair: Pair) -> str:
+    """Return the digest of what `matrix.toml` says of a pair."""
+    expect = [[entry.location, entry.reason, entry.link, entry.when, entry.spreads] for entry in pair.expect]
+    content = [pair.python, [str(requirement) for requirement in pair.requirements], expect]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def tests_digest(folder: Path) -> str:
+    """Return the digest of the GPU tests, and of the code that they test and that runs them."""
+    tested = Path(gpu_tests.__file__).parents[2] / "quant"
+    digest = hashlib.sha256()
+    judging = [Path(gpu_tests.__file__), Path(existing.__file__)]
+    for path in [*judging, *sorted(folder.rglob("*.py")), *sorted(tested.rglob("*.py"))]:
+        digest.update(f"{path.name} ".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def probe_digest() -> str:
+    """Return the digest of the code that looks and judges."""
+    return _digest("", probe, runner, records, existing, compare, expected_failures)
+
+
+def _digest(start: str, *modules: ModuleType) -> str:
+    digest = hashlib.sha256(start.encode())
+    for module in modules:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Documents about finished cells."""

@@ -1,0 +1,59 @@
+"""The gate: did every required cell pass? Anything else than a fresh outcome that says so is a no."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from compat.errors import UsageError
+from compat.matrix.judge.inputs import Sources, digests
+from compat.matrix.outcome import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
+from compat.model.releases import Pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What the required cells say."""
+
+    required: tuple[Outcome, ...]
+
+    @property
+    def failures(self) -> tuple[Outcome, ...]:
+        """The required cells that did not pass."""
+        return tuple(outcome for outcome in self.required if not outcome.passed)
+
+    @property
+    def open(self) -> bool:
+        """Whether everything passed; an empty matrix proves nothing and stays closed."""
+        return bool(self.required) and not self.failures
+
+
+def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sources) -> Gate:
+    """Return the gate over one level of some pairs; a level `gpu` requires `import` as well.
+
+    An outcome counts only when it was made from what is here now: the same entry in the matrix, lock, index
+    and judging code. One that is older has failed, whatever it says.
+    """
+    levels = (Level.IMPORT,) if level is Level.IMPORT else (Level.IMPORT, Level.GPU)
+    return Gate(required=tuple(_fresh(pair, each, reports, sources) for pair in pairs for each in levels))
+
+
+def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> Outcome:
+    cell = Cell(pair_id=pair.id, level=level)
+    outcome = read_outcome(outcome_path(cell, reports), cell)
+    if not outcome.passed:
+        return outcome
+    try:
+        now = digests(pair, sources.lock(pair), sources, level)
+    except UsageError as error:
+        return replace(outcome, state=State.FAILED, reason=str(error))
+    if stale := differences(outcome.digests, now):
+        reason = f"the outcome is stale: it was made with another {' and another '.join(stale)}; run it again"
+        return replace(outcome, state=State.FAILED, reason=reason)
+    return outcome
+
+
+def differences(then: Digests, now: Digests) -> list[str]:
+    """Return what has changed since, in words."""
+    words = {"pair": "entry in the matrix", "lock": "lock", "index": "index", "probe": "probe"}
+    old, new = asdict(then), asdict(now)
+    return [word for key, word in words.items() if old[key] != new[key]]

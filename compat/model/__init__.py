@@ -1,0 +1,1 @@
+"""The nouns of the project, without input or output."""

@@ -1,0 +1,162 @@
+"""`compat pairs`: which releases go together, what clashes, and the locks."""
+
+import argparse
+import re
+from collections.abc import Sequence
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from compat import errors
+from compat._cli import console
+from compat.errors import UsageError
+from compat.index.reader import Index
+from compat.model.releases import SGLANG, VLLM, newest, parse_python, parse_version
+from compat.pairs import json_output, text_output
+from compat.pairs.ranking import rank, users_of
+from compat.requirements.release_requirements import PYTHON, Needs, needs_of
+
+SHOWN = 10
+"""Partners in the text output, unless all are asked for."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code of what `argv` asks for.
+
+    Raises:
+        UsageError: the arguments cannot be understood, or name a release that the index does not have.
+    """
+    if argv and argv[0] == "lock":
+        from compat.pairs import lock_cli
+
+        return lock_cli.main(argv[1:])
+    options = _parser().parse_args(argv)
+    parse_python(options.python, "--python")
+    _refuse_idle(options)
+    if options.partner_of:
+        if options.releases:
+            raise UsageError("give --for or the two releases of a pair, not both (see `compat pairs --help`)")
+        return _for(options)
+    if len(options.releases) != 2:
+        raise UsageError("name two releases, sglang's first, or one with --for (see `compat pairs --help`)")
+    return _pair(options)
+
+
+def _refuse_idle(options: argparse.Namespace) -> None:
+    """Refuse options that would change nothing: they belong to another question.
+
+    Raises:
+        UsageError: one is given.
+    """
+    pair_only = {
+        "--offline": options.offline,
+        "--probe": options.probe,
+        "--format toml": options.format == "toml",
+    }
+    for option, given in pair_only.items():
+        if given and options.partner_of:
+            raise UsageError(f"{option} is for the two releases of a pair, not for --for")
+        if given and options.offline and option != "--offline":
+            raise UsageError(f"{option} takes a resolution, which --offline does without; give one of them")
+    if options.all and not options.partner_of:
+        raise UsageError("--all is for --for: a pair has one answer")
+    if options.envs and not options.probe:
+        raise UsageError("--envs is for --probe, which installs the pair there")
+
+
+def _for(options: argparse.Namespace) -> int:
+    """Rank the partners of one release; of another package tell which releases go with it."""
+    package, version = _release(options.partner_of, "--for")
+    index = Index()
+    if package not in (SGLANG, VLLM):
+        users = users_of(index, package, parse_version(version, "--for"), options.python)
+        if options.format == "json":
+            print(json_output.of_users(package, version, users, options.python))
+        else:
+            print(text_output.users(package, version, users))
+        return errors.CLEAN if users else errors.FINDINGS
+    if version == "latest":
+        version = index.versions(package)[newest(index.versions(package))]
+    mine, partners = rank(index, package, version, options.python)
+    if options.format == "json":
+        print(json_output.of_ranking(mine, partners, options.python))
+    else:
+        print(text_output.ranking(mine, partners, None if options.all else SHOWN))
+    return errors.CLEAN if any(not partner.problem for partner in partners) else errors.FINDINGS
+
+
+def _pair(options: argparse.Namespace) -> int:
+    """Tell what clashes between two releases, and the overrides under which they install."""
+    index = Index()
+    sglang, vllm = (
+        _needs(index, package, text, options.python)
+        for package, text in zip((SGLANG, VLLM), options.releases, strict=True)
+    )
+    if options.offline:
+        from compat.pairs.clashes import direct_clashes
+
+        clashes = direct_clashes(sglang, vllm)
+        if options.format == "json":
+            print(json_output.of_clashes(sglang, vllm, clashes, options.python))
+        else:
+            print(text_output.clashes(sglang, vllm, clashes))
+        return errors.CLEAN if not clashes else errors.FINDINGS
+    from compat._cli.progress import Lines
+    from compat.pairs.solve import solve
+    from compat.uv.client import find_uv
+
+    console.say(f"resolving {sglang} + {vllm}, Python {options.python}")
+    uv = str(find_uv())
+    solution = solve(sglang, vllm, options.python, uv, Lines())
+    record: list[json_output.Attempt] = []
+    if options.probe and not solution.blocked:
+        from compat.pairs.probe_overrides import probe
+
+        solution, record = probe(solution, uv, options.envs, Lines())
+    if options.format == "json":
+        print(json_output.of_solution(solution, record))
+    elif options.format == "toml":
+        print(text_output.as_toml(solution))
+    else:
+        print(text_output.solution(solution, record))
+    failed = solution.blocked or (record and not record[-1].imported)
+    return errors.FINDINGS if failed else errors.CLEAN
+
+
+def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Needs:
+    name, version = _release(text, package) if "==" in text else (package, text)
+    if name != package:
+        raise UsageError(f"{text!r}: a pair is named as sglang first, then vllm")
+    versions = index.versions(package)
+    place = newest(versions) if version == "latest" else index.position(package, version, package)
+    return needs_of(package, index.releases(package)[place], python)
+
+
+def _release(text: str, where: str) -> tuple[NormalizedName, str]:
+    """Return package and version of `sglang==0.5.14`; the version may be `latest`."""
+    name, equal, version = text.partition("==")
+    if not equal or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name.strip()):
+        raise UsageError(f"{where}: {text!r} is no release (write one such as sglang==0.5.14)")
+    if version != "latest":
+        parse_version(version, where)
+    return canonicalize_name(name.strip()), version
+
+
+def _parser() -> console.Parser:
+    parser = console.Parser(
+        "compat pairs",
+        "Which sglang goes with which vllm: ranked (--for), or what clashes between two and the overrides "
+        "under which they install. `compat pairs lock ID…` writes the locks of the matrix.",
+    )
+    parser.add_argument("releases", nargs="*", metavar="RELEASE", help="SGLANG VLLM: two versions")
+    parser.add_argument(
+        "--for", dest="partner_of", metavar="PACKAGE==VERSION",
+        help="rank the partners of a release of sglang or vllm; or which of them go with a kernel package "
+        "(sgl-kernel, sglang-kernel, flashinfer-python, torch)",
+    )  # fmt: skip
+    parser.add_argument("--python", default=PYTHON, metavar="X.Y", help="default: %(default)s")
+    parser.add_argument("--all", action="store_true", help="with --for: every partner, not the ten best")
+    parser.add_argument("--offline", action="store_true", help="only direct clashes, from the index alone")
+    parser.add_argument("--probe", action="store_true", help="install the pair and let the imports decide")
+    parser.add_argument("--envs", metavar="DIR", help="where --probe installs (default: a temporary folder)")
+    parser.add_argument("--format", choices=("text", "json", "toml"), default="text")
+    return parser

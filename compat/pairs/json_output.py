@@ -1,0 +1,140 @@
+"""What `compat pairs` tells programs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.utils import NormalizedName
+
+from compat._cli import console
+from compat.model.releases import SGLANG
+from compat.pairs.clashes import Clash
+from compat.pairs.overrides import Override, choose
+from compat.pairs.ranking import Partner, kernels_of
+from compat.pairs.solve import Solution
+from compat.requirements.release_requirements import Needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One installation that `--probe` has tried."""
+
+    overrides: tuple[str, ...]
+    imported: bool
+    """Whether every module imported that the index expects to import, but for those that want a GPU here."""
+    problem: str = ""
+    """Why not."""
+    flipped: str = ""
+    """The override that takes its other side in the next attempt."""
+    modules: int = 0
+    checked: int = 0
+    disagreements: int = 0
+    """Answers of the index that the run time contradicts, modules that do not import included."""
+    without_gpu: int = 0
+    """Modules that this machine cannot import for want of a GPU or its driver; not among these."""
+    without_gpu_why: str = ""
+    seconds: float = 0.0
+
+
+def of_ranking(mine: Needs, partners: Sequence[Partner], python: str) -> str:
+    """Return the whole ranking."""
+    return console.document(
+        "pairs for",
+        release=_release(mine),
+        python=python,
+        partners=[
+            {
+                **_release(partner.candidate),
+                "same_torch": partner.same_torch.name.lower(),
+                "days": partner.days,
+                "overrides": len(partner.clashes),
+                "clashes": [_clash(clash) for clash in partner.clashes],
+                "problem": partner.problem or None,
+            }
+            for partner in partners
+        ],
+    )
+
+
+def of_users(package: NormalizedName, version: str, users: Sequence[Needs], python: str) -> str:
+    """Return which releases ask for a distribution in a version."""
+    releases = [{**_release(user), "asks": str(user.wants[package])} for user in users]
+    return console.document("pairs for", package=package, version=version, python=python, releases=releases)
+
+
+def of_clashes(sglang: Needs, vllm: Needs, clashes: Sequence[Clash], python: str) -> str:
+    """Return the direct clashes of two releases."""
+    overrides = [_override(choose(clash)) for clash in clashes]
+    return console.document(
+        "pairs",
+        sglang=_release(sglang),
+        vllm=_release(vllm),
+        python=python,
+        clashes=[_clash(clash) for clash in clashes],
+        overrides=overrides,
+        resolved=None,
+    )
+
+
+def of_solution(solution: Solution, record: Sequence[Attempt]) -> str:
+    """Return how two releases install together."""
+    return console.document(
+        "pairs",
+        sglang=_release(solution.sglang),
+        vllm=_release(solution.vllm),
+        python=solution.python,
+        clashes=[_clash(clash) for clash in solution.clashes],
+        overrides=[_override(override) for override in solution.overrides],
+        resolved=not solution.blocked,
+        blocked=solution.blocked or None,
+        packages={name: str(version) for name, version in solution.packages.items()},
+        rounds=solution.rounds,
+        seconds=round(solution.seconds, 1),
+        probe=[
+            {
+                "overrides": list(attempt.overrides),
+                "imported": attempt.imported,
+                "problem": attempt.problem or None,
+                "flipped": attempt.flipped or None,
+                "modules": attempt.modules,
+                "checked": attempt.checked,
+                "disagreements": attempt.disagreements,
+                "without_gpu": attempt.without_gpu,
+                "without_gpu_why": attempt.without_gpu_why or None,
+                "seconds": attempt.seconds,
+            }
+            for attempt in record
+        ],
+    )
+
+
+def _release(needs: Needs) -> dict[str, Any]:
+    release = needs.release
+    return {
+        "package": release.package,
+        "version": str(release.version),
+        "extras": list(needs.extras) if release.package == SGLANG else [],
+        "requires_python": str(needs.python),
+        "uploaded": needs.uploaded.isoformat() if needs.uploaded else None,
+        "torch": str(needs.torch) if needs.torch else None,
+        "kernels": kernels_of(needs),
+    }
+
+
+def _clash(clash: Clash) -> dict[str, Any]:
+    return {
+        "package": clash.package,
+        "direct": clash.direct,
+        "abi_bound": clash.bound,
+        "asks": [{"by": ask.by, "side": ask.side, "specifiers": str(ask.specifiers)} for ask in clash.asks],
+    }
+
+
+def _override(override: Override) -> dict[str, Any]:
+    return {
+        "package": override.package,
+        "specifier": override.specifier,
+        "side": override.side,
+        "abi_bound": override.bound,
+        "reason": override.reason,
+    }

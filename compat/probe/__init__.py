@@ -1,0 +1,1 @@
+"""Code that runs in another interpreter, and code that drives it."""

@@ -1,0 +1,1 @@
+"""The packages' own layers, and the reference in plain torch."""

@@ -1,0 +1,185 @@
+"""A rehearsal without a GPU: set a package up and build a layer of every scheme on a stand-in for the device.
+
+`python -m compat.quant.backends.rehearsal PACKAGE RESULTS` writes one JSON object per layer, a line each, to
+the file RESULTS. Nothing is computed: it shows whether what this project asks of a release is there and takes
+the arguments that it is given. The packages' compiled parts load only if `libcuda.so.1` can be found; a
+library whose functions all fail is enough.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+from unittest import mock
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from compat.errors import CompatError
+from compat.quant.backends import package_layer, process_setup
+from compat.quant.backends.adapters import Adapter, Package, candidates
+from compat.quant.backends.package_layer import Wanted
+from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
+
+State = Literal["built", "refused", "broken"]
+"""`refused`: the release says that it does not run this. `broken`: it does not take what is asked of it."""
+
+SCHEMES: tuple[Scheme, ...] = (
+    Unquantized(),
+    Fp8(granularity="tensor"),
+    Fp8(granularity="tensor", activation="static"),
+    Fp8(granularity="channel"),
+    Fp8(granularity="channel", activation="static"),
+    Fp8(granularity="block"),
+    Gptq(),
+    Gptq(bits=8),
+    Gptq(sym=False),
+    Gptq(desc_act=True),
+    Gptq(group_size=-1),
+    Awq(),
+    Awq(zero_point=False),
+    BlockInt8(),
+    W8A8Int8(),
+)
+CAPABILITY = (9, 0)
+"""The compute capability that the stand-in has: Hopper, for which every release here has kernels."""
+SHAPE = (768, 1024)
+"""`[N, K]`, whole numbers of all groups and blocks."""
+
+REFUSALS = (ValueError, NotImplementedError)
+"""What the packages raise where they do not run something. In the set-up they mean that it is broken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """How one layer came out."""
+
+    package: Package
+    scheme: str
+    way: str
+    dtype: str
+    state: State
+    method: str
+    """Module and class that would run; empty when nothing was built."""
+    says: str
+    """What was raised, and where; empty when the layer was built."""
+
+
+class _OnCpu(TorchFunctionMode):
+    """Makes on the CPU what a package asks to have on the GPU."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call `func` with every CUDA device among its arguments replaced by the CPU."""
+        named = {name: _cpu(value) if name == "device" else value for name, value in (kwargs or {}).items()}
+        name = getattr(func, "__name__", "")
+        if name == "cuda":
+            return args[0]
+        if name == "to":
+            args = tuple(map(_cpu, args))
+        return func(*args, **named)
+
+
+def _cpu(value: Any) -> Any:
+    if isinstance(value, torch.device) and value.type == package_layer.GPU:
+        return torch.device("cpu")
+    if isinstance(value, str) and value.partition(":")[0] == package_layer.GPU:
+        return "cpu"
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Properties:
+    """What the packages read of `torch.cuda.get_device_properties`."""
+
+    name: str = "stand-in"
+    major: int = CAPABILITY[0]
+    minor: int = CAPABILITY[1]
+    multi_processor_count: int = 132
+    total_memory: int = 2**37
+    warp_size: int = 32
+
+
+@contextmanager
+def stand_in() -> Iterator[None]:
+    """Have torch, and vllm if it is there, say that there is one GPU, while tensors stay on the CPU."""
+    answers: dict[str, Callable[..., Any]] = {
+        "is_available": lambda: True,
+        "device_count": lambda: 1,
+        "current_device": lambda: 0,
+        "set_device": lambda *_: None,
+        "get_device_capability": lambda *_, **__: CAPABILITY,
+        "get_device_properties": lambda *_, **__: _Properties(),
+        "get_device_name": lambda *_, **__: _Properties().name,
+    }
+    with mock.patch.multiple(torch.cuda, **cast("Any", answers)), _OnCpu():
+        if process_setup.installed("vllm") is not None:
+            _stand_in_of_vllm()
+        yield
+
+
+def _stand_in_of_vllm() -> None:
+    """Make vllm take the platform that it takes on a GPU whose driver library cannot be asked."""
+    platform = process_setup.needed("vllm", "platform without NVML")
+    vars(sys.modules["vllm.platforms"])["_current_platform"] = platform()
+
+
+def rehearse(package: Package) -> Iterator[Rehearsed]:
+    """Yield how each scheme came out that the tables say the installed release runs, in both dtypes."""
+    version = process_setup.installed(package) or ""
+    for scheme in SCHEMES:
+        for way in candidates(package, version, scheme):
+            for dtype in (torch.bfloat16, torch.float16):
+                yield _one(package, scheme, way, dtype)
+
+
+def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> Rehearsed:
+    wanted = Wanted(
+        package=package,
+        scheme=scheme,
+        out_features=SHAPE[0],
+        in_features=SHAPE[1],
+        bias=True,
+        dtype=dtype,
+        device=torch.device("cpu"),
+        prefix="model.layers.0.x",
+        parallel=None,
+        way=way.name,
+    )
+    state: State = "built"
+    method, said, ready = "", [], False
+    try:
+        with process_setup.building(package, dtype, wanted.device):
+            ready = True
+            layer = package_layer.made(wanted, way)
+        kind = type(layer.quant_method)
+        method = f"{kind.__module__}:{kind.__qualname__}"
+        if kind.__name__ not in way.methods:
+            state, said = "broken", [f"{way.config} gave {kind.__name__}, not {' or '.join(way.methods)}"]
+    except Exception as error:  # noqa: BLE001 -- a foreign class may raise anything; what it says is the result
+        refused = ready and isinstance(error, REFUSALS) and not isinstance(error, CompatError)
+        state, said = ("refused" if refused else "broken"), package_layer.said(error, package)
+    return Rehearsed(
+        package=package,
+        scheme=scheme.label,
+        way=way.name,
+        dtype=str(dtype).removeprefix("torch."),
+        state=state,
+        method=method,
+        says="; ".join(said),
+    )
+
+
+def main(package: str, results: str) -> None:
+    """Rehearse one package in this process, and write the results."""
+    with Path(results).open("w", encoding="utf-8") as file, stand_in():
+        for each in rehearse(cast("Package", package)):
+            print(json.dumps(asdict(each), sort_keys=True), file=file, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

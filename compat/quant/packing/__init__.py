@@ -1,0 +1,1 @@
+"""Packing and sharding of quantized tensors."""

@@ -1,0 +1,1 @@
+"""Requirements of distributions: specifiers, and what is installed."""

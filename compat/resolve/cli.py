@@ -1,0 +1,154 @@
+"""`compat resolve` in full: where each name lives in each release."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from compat import errors
+from compat._cli import console
+from compat.errors import UsageError
+from compat.index.query.single_release import stretches
+from compat.index.reader import Index
+from compat.index.writer import SHIPPED
+from compat.model.releases import IMPORT_NAMES
+from compat.resolve import output
+from compat.resolve.output import Result
+from compat.resolve.query import Query, parse_query
+from compat.resolve.release_selection import MATRIX, Request, Subject, subjects
+from compat.resolve.search import Found, find
+
+VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
+
+
+def main(argv: Sequence[str], path: Path = SHIPPED) -> int:
+    """Run `compat resolve` on an index and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    queries = [query for text in arguments.query for query in parse_query(text)]
+    index = Index(path)
+    request = Request(
+        sglang=tuple(arguments.sglang),
+        vllm=tuple(arguments.vllm),
+        pairs=tuple(arguments.pair),
+        everything=arguments.all,
+        without=frozenset(_import_name(text) for text in arguments.without),
+        cuda=arguments.cuda,
+        matrix=arguments.matrix,
+    )
+    asked, note = subjects(request, index)
+    if note:
+        console.say(note)
+    results = [
+        result for query in queries for result in answer(query, asked, index, signed=arguments.signature)
+    ]
+    _tell_misspelt(results, path)
+    if arguments.format == "json":
+        print(output.as_json(results, _histories(results) if arguments.all else {}))
+    else:
+        text = output.as_imports(results) if arguments.format == "import" else output.as_text(results)
+        print(text, end="\n" if text else "")
+    return errors.FINDINGS if any(result.failed for result in results) else errors.CLEAN
+
+
+def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool = False) -> list[Result]:
+    """Return the answers to one query, one for each release that it concerns.
+
+    A path concerns the package it leads into. A bare name concerns every release that the user named, and of
+    the others those of packages that have ever had the name.
+
+    Raises:
+        UsageError: the path leads into a package that is not indexed.
+        NothingSelectedError: no release of its package was selected.
+    """
+    if query.top is None:
+        known = [s for s in asked if s.asked or s.world.index.binds_ever(query.name, s.package)]
+        concerned = known or list(asked)
+    else:
+        owners = index.owners.get(query.top)
+        if owners is None:
+            raise UsageError(
+                f"{query.text!r}: {query.top} is not indexed; "
+                f"a path begins with one of {', '.join(index.owners)}"
+            )
+        concerned = [subject for subject in asked if subject.package in owners]
+        if not concerned:
+            raise errors.NothingSelectedError(
+                f"{query.text!r}: no release of {' or '.join(owners)} is selected; name one"
+            )
+    found: dict[Subject, Found] = {}
+    for package in dict.fromkeys(subject.package for subject in concerned):
+        subjects = [subject for subject in concerned if subject.package == package]
+        found |= dict(_found(query, package, subjects))
+    return [
+        Result(query=query, subject=subject, found=found[subject], signed=signed) for subject in concerned
+    ]
+
+
+def _tell_misspelt(results: Sequence[Result], path: Path) -> None:
+    """Tell of names that were found nowhere what they may have been meant to be."""
+    for query, group in groupby(results, key=lambda result: result.query):
+        if all(each.found.status == "missing" and each.found.replacement is None for each in group):
+            from compat.resolve.suggestions import hint
+
+            name = query.name.rpartition(".")[2]
+            meant = hint(name, path) if name else ""
+            if meant:
+                console.say(f"no release has the name {name}; {meant}")
+
+
+def _found(query: Query, package: str, subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Found]]:
+    worlds = [subject.world for subject in subjects]
+    for place, found in stretches(
+        worlds[0].index, package, worlds, lambda world: find(world, package, query)
+    ):
+        yield subjects[place], found
+
+
+def _histories(results: Sequence[Result]) -> dict[tuple[Query, str], list[dict[str, Any]]]:
+    grouped: dict[tuple[Query, str], list[Result]] = {}
+    for result in results:
+        grouped.setdefault((result.query, result.subject.package), []).append(result)
+    return {key: output.history(group) for key, group in grouped.items()}
+
+
+def _import_name(text: str) -> str:
+    """Return the import name of a package given by either of its names: of most it follows from the other."""
+    name = canonicalize_name(text)
+    plain = text if text.isidentifier() and not name.endswith("-python") else name.removesuffix("-python")
+    return IMPORT_NAMES.get(name, plain.replace("-", "_"))
+
+
+def _parser() -> console.Parser:
+    parser = console.Parser(
+        "compat resolve",
+        "Tell where a symbol of sglang or vllm lives. Without a version: in the releases installed here, "
+        "else in the pairs of matrix.toml, else in the latest releases.",
+    )
+    parser.add_argument(
+        "query",
+        nargs="+",
+        metavar="QUERY",
+        help="a name (Fp8LinearMethod), a path (vllm.x.Name), module:Name, or a quoted import statement",
+    )
+    parser.add_argument("--sglang", action="append", default=[], metavar="VERSION", help=VERSION_HELP)
+    parser.add_argument("--vllm", action="append", default=[], metavar="VERSION", help="likewise")
+    parser.add_argument(
+        "--pair", action="append", default=[], metavar="ID", help="a pair of matrix.toml; may be repeated"
+    )
+    parser.add_argument("--all", action="store_true", help="the whole indexed history")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="PACKAGE", help="a package that is not installed"
+    )
+    parser.add_argument(
+        "--cuda",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether there is a CUDA device (default: not known)",
+    )
+    parser.add_argument("--signature", action="store_true", help="tell how it is called, too")
+    parser.add_argument("--format", choices=("text", "json", "import"), default="text")
+    parser.add_argument("--matrix", type=Path, help=f"the pairs (default: {MATRIX})")
+    return parser

@@ -1,0 +1,246 @@
+"""Which releases a query is asked of, and in which world each of them stands."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from compat.errors import NothingSelectedError, UsageError
+from compat.index.query.name_resolution import Environment, World
+from compat.index.query.single_release import alone, companions
+from compat.index.reader import Index
+from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
+
+MATRIX = "matrix.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line says about releases and their surroundings."""
+
+    sglang: tuple[str, ...] = ()
+    vllm: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    everything: bool = False
+    """Whether the whole history is asked for."""
+    without: frozenset[str] = frozenset()
+    """Import names that are not installed."""
+    cuda: bool | None = None
+    matrix: Path | None = None
+    """The file of the pairs; the one of the current folder, where there is one, unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One release, in the world it is asked about in."""
+
+    package: str
+    version: str
+    position: int
+    world: World
+    asked: bool
+    """Whether the user named it; else it came from a default."""
+    pair: str | None = None
+    source: str = "index"
+    """Where its rows are from: the `index`, or the `installed` files."""
+
+
+def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
+    """Return the releases to answer for, oldest first, and a note when they are not just those asked for.
+
+    Raises:
+        UsageError: a version, specifier or pair that does not exist, or a release of what is not installed.
+        NothingSelectedError: a specifier that matches no indexed release, or nothing is taken as installed.
+    """
+    found, note = _subjects(request, index)
+    if not found:
+        listed = " ".join(f"--without {name}" for name in sorted(request.without))
+        raise NothingSelectedError(f"{listed} leaves no release to be asked about; leave one out")
+    return found, note
+
+
+def _subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
+    if request.pairs:
+        others = {**_versions(request), "--all": request.everything}
+        return _of_pairs(request, index, request.pairs, asked=True), _left_aside("--pair", others)
+    if request.everything:
+        note = _left_aside("--all", _versions(request))
+        request = Request(sglang=("all",), vllm=("all",), without=request.without, cuda=request.cuda)
+        return _of_versions(request, index, asked=False, kernels=True), note
+    if request.sglang or request.vllm:
+        _contradiction(request)
+        return _of_versions(request, index, asked=True), None
+    return _by_default(request, index)
+
+
+def _versions(request: Request) -> dict[str, tuple[str, ...]]:
+    return {"--sglang": request.sglang, "--vllm": request.vllm}
+
+
+def _left_aside(option: str, others: Mapping[str, object]) -> str | None:
+    """Return what is to be said when an option names the releases, and others name some as well."""
+    given = [name for name, value in others.items() if value]
+    return f"{option} tells the releases; {' and '.join(given)} left aside" if given else None
+
+
+def _contradiction(request: Request) -> None:
+    """Refuse a release of a package that is said not to be installed."""
+    for package, texts in ((SGLANG, request.sglang), (VLLM, request.vllm)):
+        if texts and IMPORT_NAMES[package] in request.without:
+            raise UsageError(
+                f"--without {package}: --{package} {texts[0]} asks for a release of it; leave out one of them"
+            )
+
+
+def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], str]:
+    from compat.index.query.installed_releases import installed_versions
+    from compat.matrix.config import read_matrix
+
+    present = installed_versions()
+    installed = {package: present.get(package) for package in (SGLANG, VLLM)}
+    if any(installed.values()):
+        unknown = [package for package, version in present.items() if not index.knows(package, version)]
+        if unknown:
+            return _of_installed(request, present), (
+                f"no release given: reading what is installed ({_listed(present)}); "
+                f"the index does not know {_listed({name: present[name] for name in unknown})}"
+            )
+        versions = {package: (version,) if version else () for package, version in installed.items()}
+        found = Request(
+            sglang=versions[SGLANG], vllm=versions[VLLM], cuda=request.cuda,
+            without=request.without | {IMPORT_NAMES[package] for package, v in installed.items() if not v},
+        )  # fmt: skip
+        listed = _listed({package: version for package, version in installed.items() if version})
+        return _of_versions(
+            found, index, asked=False
+        ), f"no release given: taking what is installed ({listed})"
+    path = _matrix(request)
+    if request.matrix is not None or path.is_file():
+        ids = tuple(pair.id for pair in read_matrix(path).pairs)
+        note = f"no release given and none installed: taking the pairs of {path}"
+        return _of_pairs(request, index, ids, asked=False), note
+    latest = Request(sglang=("latest",), vllm=("latest",), without=request.without, cuda=request.cuda)
+    return _of_versions(latest, index, asked=False), "no release given and none installed: taking the latest"
+
+
+def _matrix(request: Request) -> Path:
+    return request.matrix or Path(MATRIX)
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{package} {version}" for package, version in versions.items())
+
+
+def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject, ...]:
+    """Return what is installed, all of it read from the files: a pair belongs into one index."""
+    from compat.index.query.installed_releases import installed_index
+
+    known = [package for package in present if IMPORT_NAMES[package] not in request.without]
+    lacking = {IMPORT_NAMES[package] for package in (SGLANG, VLLM) if package not in present}
+    index = installed_index(known)
+    facts = Environment(
+        positions=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda
+    )
+    world = World(index, facts)
+    return tuple(replace(_subject(world, package, asked=False), source="installed") for package in known)
+
+
+def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool) -> tuple[Subject, ...]:
+    from compat.index.query.expected_modules import environment
+    from compat.locks.lockfile import read_lock
+    from compat.matrix.config import read_matrix
+
+    path = _matrix(request)
+    matrix = read_matrix(path)
+    found: list[Subject] = []
+    for pair in matrix.select(ids):
+        lock = read_lock(pair.id, path.parent / "locks")
+        facts = environment(pair, lock, index, cuda=request.cuda, without=request.without)
+        world = World(index, facts)
+        found.extend(
+            Subject(
+                package=package,
+                version=index.versions(package)[position],
+                position=position,
+                world=world,
+                asked=asked and package in (SGLANG, VLLM),
+                pair=pair.id,
+            )
+            for package, position in facts.positions.items()
+        )
+    return tuple(found)
+
+
+def _of_versions(
+    request: Request, index: Index, *, asked: bool, kernels: bool = False
+) -> tuple[Subject, ...]:
+    chosen: dict[str, tuple[int, ...]] = {
+        package: _positions(index, package, texts, f"--{package}")
+        for package, texts in ((SGLANG, request.sglang), (VLLM, request.vllm))
+        if IMPORT_NAMES[package] not in request.without
+    }
+    paired = len(chosen) == 2 and all(len(positions) == 1 for positions in chosen.values())
+    found: list[Subject] = []
+    for package, positions in chosen.items():
+        for position in positions:
+            together = {name: p[0] for name, p in chosen.items()} if paired else {package: position}
+            facts = _environment(index, together, request)
+            world = World(index, facts)
+            mine = [package]
+            if package == SGLANG and not kernels:
+                mine += [kernel for kernel in KERNELS if kernel in facts.positions]
+            found.extend(_subject(world, name, asked=asked and name == package) for name in mine)
+    if kernels:
+        for kernel in (each for each in KERNELS if IMPORT_NAMES[each] not in request.without):
+            for position in range(len(index.versions(kernel)) if kernel in index.packages else 0):
+                world = World(index, _environment(index, {kernel: position}, request))
+                found.append(_subject(world, kernel, asked=False))
+    return tuple(found)
+
+
+def _subject(world: World, package: str, *, asked: bool) -> Subject:
+    position = world.environment.positions[package]
+    version = world.index.versions(package)[position]
+    return Subject(package=package, version=version, position=position, world=world, asked=asked)
+
+
+def _environment(index: Index, positions: dict[str, int], request: Request) -> Environment:
+    absent = request.without
+    if len(positions) == 1 and not absent and request.cuda is None:
+        return alone(index, *next(iter(positions.items())))
+    known = positions | (companions(index, SGLANG, positions[SGLANG]) if SGLANG in positions else {})
+    known = {package: at for package, at in known.items() if IMPORT_NAMES[package] not in absent}
+    return Environment(positions=known, absent=absent, cuda=request.cuda)
+
+
+def _positions(index: Index, package: str, texts: Iterable[str], option: str) -> tuple[int, ...]:
+    """Return the positions that versions, specifiers, `latest` and `all` name, without repeats, in order."""
+    found: set[int] = set()
+    for text in texts:
+        found.update(_named(index, package, text.strip(), option))
+    return tuple(sorted(found))
+
+
+def _named(index: Index, package: str, text: str, option: str) -> list[int]:
+    versions = [Version(version) for version in index.versions(package)]
+    if text == "all":
+        return list(range(len(versions)))
+    if text == "latest":
+        return [newest(index.versions(package))]
+    if not text or text[0] not in "<>=!~":
+        return [index.position(package, text, option)]
+    try:
+        specifier = SpecifierSet(text)
+    except InvalidSpecifier:
+        raise UsageError(
+            f"{option}: {text!r} is not a specifier (write one such as '>=0.20,<0.24')"
+        ) from None
+    matching = [at for at, version in enumerate(versions) if specifier.contains(version, prereleases=True)]
+    if not matching:
+        raise NothingSelectedError(
+            f"{option}: no indexed release of {package} matches {text!r}; "
+            f"there are {versions[0]} to {versions[-1]}"
+        )
+    return matching

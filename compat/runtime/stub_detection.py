@@ -1,0 +1,72 @@
+"""Telling the real object from a stand-in: by the object, and by what the index says of its home."""
+
+import sys
+import types
+
+from compat.index.query.name_resolution import World
+from compat.index.query.stubs import branches_of, is_at_home
+from compat.model.guards import All, Guard, Imports, Not
+from compat.model.releases import IMPORT_NAMES
+from compat.model.symbols import split_location
+from compat.probe import probe
+
+WORDS = {
+    "none": "None",
+    "any": "typing.Any",
+    "hollow class": "an empty class",
+    "hollow function": "a function that does nothing",
+}
+"""What the probe calls a stub, for people."""
+
+
+def stand_in(world: World, module: str, name: str, value: object) -> str | None:
+    """Return what `value` is when it only stands in for `module:name`, or None when it is the real thing.
+
+    None, `typing.Any` and `object` always do. A class or function without behaviour may be real (a base
+    class, a marker): it is when the place that it calls its home is where the index has this name, and no
+    stub.
+    """
+    if not name:
+        return (
+            None if isinstance(value, types.ModuleType) else f"{_described(value)} in the place of a module"
+        )
+    if value is object:
+        return "object"
+    stub = probe.stub_of(value)
+    if stub is None:
+        return _described(value) if _bound_instead(world, module, name, value) else None
+    home, qualname = probe.text_of(value, "__module__"), probe.text_of(value, "__qualname__")
+    real = stub.startswith("hollow") and is_at_home(world, module, name, home, qualname)
+    return None if real else WORDS[stub]
+
+
+def _bound_instead(world: World, module: str, name: str, value: object) -> bool:
+    """Return whether a dummy instance is bound where an import that failed would have brought the real thing.
+
+    Both packages do so: the exception itself, or an object of a class of their own that complains when used.
+    """
+    top = type(value).__module__.partition(".")[0]
+    if probe.kind_of(value) != "value" or not (
+        isinstance(value, BaseException) or top in IMPORT_NAMES.values()
+    ):
+        return False
+    branches = branches_of(world, module, name)
+    imported = [branch.target for branch in branches if branch.status == "reexported" and branch.target]
+    made = any(branch.status == "defined" and _after_failed_import(branch.guard) for branch in branches)
+    return made and bool(imported) and not any(_loaded(target) is value for target in imported)
+
+
+def _loaded(target: str) -> object:
+    """Return what a location holds now; nothing is imported for it."""
+    module, name = split_location(target)
+    found = sys.modules.get(module, probe.ABSENT)
+    return getattr(found, name, probe.ABSENT) if name else found
+
+
+def _after_failed_import(guard: Guard) -> bool:
+    parts = guard.guards if isinstance(guard, All) else (guard,)
+    return any(isinstance(part, Not) and isinstance(part.guard, Imports) for part in parts)
+
+
+def _described(value: object) -> str:
+    return f"an instance of {type(value).__module__}.{type(value).__qualname__}"

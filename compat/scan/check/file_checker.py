@@ -1,0 +1,280 @@
+"""From files to findings: each is parsed once, its references judged, and what silences them heeded."""
+
+import ast
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from compat.index.reader import Index
+from compat.model.symbols import import_statement
+from compat.scan.check.reference_checker import Judge, Trouble, faked
+from compat.scan.check.replacements import runs
+from compat.scan.findings import Finding, Run
+from compat.scan.fix.plan import refusal
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.prefilter.all_names_resolve import clean
+from compat.scan.prefilter.conditional_imports import asks
+from compat.scan.prefilter.mentions import TOPS
+from compat.scan.project.callers import Calls
+from compat.scan.project.importers import Loads
+from compat.scan.project.module_names import module_name
+from compat.scan.project.patched_names import Own
+from compat.scan.releases.index_lookup import Lookup, Span
+from compat.scan.releases.index_lookup import runs as rows_of
+from compat.scan.sources.discovery import Files, Skipped, Unreadable
+from compat.scan.sources.source_file import Source, parse
+from compat.scan.syntax.references import Reference, references
+
+AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
+"""Import name to the package whose releases are gone through: kernels come with sglang."""
+
+_BRANCH = re.compile(rb"^if (?!__name__\b)", re.MULTILINE)
+
+
+class Examined(NamedTuple):
+    """One file, looked into."""
+
+    findings: list[Finding]
+    skipped: Skipped | None = None
+    """Why it could not be."""
+    broken: tuple[tuple[str, int], ...] = ()
+    """Packages, each with the releases in which the file cannot be imported itself."""
+    lacking: bool = False
+    """Whether it may leave a top-level name unbound."""
+
+
+class Analysis:
+    """Finds what breaks in files.
+
+    Args:
+        index: where names are looked up.
+        spans: the releases, package by package.
+        files: all files of the scan: functions are called from other files, too.
+        store: reads them.
+    """
+
+    def __init__(
+        self, index: Index, spans: Mapping[str, Span], files: Iterable[str], store: Files | None = None
+    ) -> None:
+        self.store = store or Files()
+        self.tree = Tree(self._load)
+        self.parsed = lru_cache(maxsize=256)(self._parse)
+        every = list(files)
+        calls = Calls(self.tree, self.store.read, every)
+        loads = Loads(self.tree, self.store, every, calls)
+        own = Own(index, self.tree, self.store, every)
+        self.judges = {
+            package: Judge(Lookup(index, span), self.tree, calls, loads, own)
+            for package, span in spans.items()
+        }
+        self._copies: dict[str, bool] = {}
+        self.broken: dict[tuple[str, str], int] = {}
+        """File and package to the releases in which the file itself cannot be imported."""
+
+    def check(self, path: str, data: bytes) -> list[Finding]:
+        """Return the findings in what could become of a file.
+
+        Raises:
+            Unreadable: it is no Python.
+        """
+        return self._of(parse(path, data))
+
+    def examined(self, path: str) -> Examined:
+        """Return what is found in a file."""
+        try:
+            if path.endswith(".py") and clean(self.store.read(path), self._works):
+                return Examined([], lacking=self._branches(path) and self._lacking(path))
+            found = self._of(self.parsed(path))
+            broken = tuple((name, mask) for name in self.judges if (mask := self.broken.get((path, name))))
+            return Examined(found, broken=broken, lacking=self._lacking(path))
+        except Unreadable as error:
+            reason = str(error)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        except RecursionError:
+            reason = "nested too deeply to be read"
+        return Examined([], Skipped(path, reason))
+
+    def _lacking(self, path: str) -> bool:
+        """Return whether a file may leave a top-level name unbound."""
+        module = self.tree.module(path) if path.endswith(".py") else None
+        return module is not None and bool(module.lacking)
+
+    def _branches(self, path: str) -> bool:
+        """Return whether it may do so by a test of a release, as far as its bytes tell."""
+        data = self.store.read(path)
+        return asks(data) and _BRANCH.search(data) is not None
+
+    def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
+        judge = self.judges.get(AXES[module.partition(".")[0]])
+        return judge is None or judge.works(module, name, parts)
+
+    def references(self, path: str) -> list[Reference]:
+        """Return the references of one file.
+
+        Raises:
+            Unreadable: it cannot be parsed.
+            OSError: it cannot be read.
+        """
+        return references(self.parsed(path), module_name(path))
+
+    def _of(self, source: Source) -> list[Finding]:
+        name = module_name(source.path)
+        if name.partition(".")[0] in TOPS and self._is_copy(source.path, name):
+            return []  # the package itself: its imports of itself are of this very tree
+        module = Module(source.path, source.tree)
+        own = faked(source.tree, source.data)
+        found: list[Trouble] = []
+        for reference in references(source, name):
+            judge = self.judges.get(AXES[reference.top])
+            if judge is not None and not (own and _is_faked(reference, own)):
+                found += judge.troubles(reference, module)
+        if not found:
+            return []
+        self.note_broken(source.path, found)
+        lines = source.lines()
+        silenced = Silenced(lines)
+        return [
+            self.finding(source, trouble, lines, runs(self.judges[trouble.package].lookup, trouble))
+            for trouble in found
+            if not silenced(trouble.rule, trouble.reference)
+        ]
+
+    def _is_copy(self, path: str, name: str) -> bool:
+        """Return whether a folder called like a package is one: half of what it holds is in some release."""
+        folder = path
+        for _ in name.split("."):
+            folder = os.path.dirname(folder)  # noqa: PTH120 -- pathlib costs more
+        folder = os.path.join(folder, name.partition(".")[0])  # noqa: PTH118
+        if folder not in self._copies:
+            top = name.partition(".")[0]
+            judge = self.judges.get(AXES[top])
+            held = {each.partition(".")[0] for each in os.listdir(folder)}  # noqa: PTH208
+            held -= {"__init__", "__main__", "__pycache__", ""}
+            known = {
+                module.split(".")[1]
+                for module in (judge.lookup.index.modules_ever(AXES[top]) if judge else ())
+                if module.startswith(f"{top}.")
+            }
+            self._copies[folder] = top == "sgl_kernel" or not held or 2 * len(held & known) >= len(held)
+        return self._copies[folder]
+
+    def note_broken(self, path: str, found: Iterable[Trouble]) -> None:
+        """Note what makes a file as a whole fail."""
+        for trouble in found:
+            if trouble.rule == "CPT001" and trouble.reference.place.function is None:
+                key = (path, trouble.package)
+                self.broken[key] = self.broken.get(key, 0) | trouble.mask
+
+    def finding(self, source: Source, trouble: Trouble, lines: list[str], told: tuple[Run, ...]) -> Finding:
+        """Return what is said of a trouble.
+
+        Args:
+            source: where it is.
+            trouble: what is wrong.
+            lines: of the source.
+            told: the runs of releases.
+        """
+        reference = trouble.reference
+        node: ast.expr = reference.node  # type: ignore[assignment]
+        function = reference.place.function
+        versions = self.judges[trouble.package].lookup.span.versions
+        rows = [] if trouble.rule == "CPT004" else rows_of(trouble.mask)
+        broken = tuple((versions[first], versions[last]) for first, last in rows)
+        end = node.end_lineno or node.lineno
+        cell = source.cells[node.lineno - 1] if source.cells else None
+        found = Finding(
+            path=source.path,
+            line=node.lineno,
+            column=_characters(lines[node.lineno - 1], node.col_offset) + 1,
+            end_line=end,
+            end_column=_characters(lines[end - 1], node.end_col_offset or 0) + 1,
+            rule=trouble.rule,
+            package=trouble.package,
+            statement=statement_of(reference),
+            status=trouble.outcome.answer.status,
+            broken_in=broken,
+            broken=trouble.mask.bit_count(),
+            runs=told,
+            form=reference.form,
+            function=function.name if function else None,
+            code=lines[node.lineno - 1],
+            cell=None if cell is None else (cell.number, cell.line),
+        )
+        return found._replace(fixable=trouble.rule != "CPT004" and not refusal(found))
+
+    def _parse(self, path: str) -> Source:
+        return parse(path, self.store.read(path))
+
+    def _load(self, path: str) -> ast.Module | None:
+        try:
+            return self.parsed(path).tree
+        except (Unreadable, OSError):
+            return None
+
+
+class Silenced:
+    """What `# compat: ignore` and `# compat: ignore[CPT001]` silence.
+
+    Args:
+        lines: of the source.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __call__(self, rule: str, reference: Reference) -> bool:
+        """Return whether a rule is silenced at a reference: on a line of it, or of the whole import."""
+        node: ast.expr = reference.node  # type: ignore[assignment]
+        statement = reference.place.statement
+        numbers = {node.lineno, node.end_lineno or node.lineno}
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            numbers |= {statement.lineno, statement.end_lineno or statement.lineno}
+        return any(self._silences(self._lines[number - 1], rule) for number in numbers)
+
+    def _silences(self, line: str, rule: str) -> bool:
+        _, mark, rest = line.partition("# compat: ignore")
+        if not mark:
+            return False
+        if not rest.lstrip().startswith("["):
+            return True
+        codes = rest.lstrip()[1:].partition("]")[0]
+        return rule in [code.strip() for code in codes.split(",")]
+
+
+def _is_faked(reference: Reference, own: frozenset[str]) -> bool:
+    path = reference.path
+    return any(path == name or path.startswith(f"{name}.") for name in own)
+
+
+def statement_of(reference: Reference) -> str:
+    """Return what a reference asks for as an import statement, or as a dotted path."""
+    if reference.form == "from" or (reference.form == "reexport" and isinstance(reference.node, ast.alias)):
+        return import_statement(reference.module, reference.parts[-1])
+    if reference.form == "star":
+        return import_statement(reference.module, "*")
+    return f"import {reference.module}" if reference.form == "import" else reference.path
+
+
+def _characters(line: str, offset: int) -> int:
+    """Return the characters before an offset in bytes."""
+    return offset if line.isascii() else len(line.encode()[:offset].decode("utf-8", "ignore"))
+
+
+def located(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings in the order of files and lines, each place once for a rule."""
+    seen: set[tuple[object, ...]] = set()
+    for finding in findings:
+        key = (
+            finding.path,
+            finding.line,
+            finding.column,
+            finding.end_column,
+            finding.rule,
+            finding.statement,
+        )
+        if key not in seen:
+            seen.add(key)
+            yield finding

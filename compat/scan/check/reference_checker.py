@@ -1,0 +1,219 @@
+"""References held against the releases: what is wrong in which of them, and is reached there."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from compat.scan.interpreter.expressions import Evaluation
+from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.project.callers import Calls
+from compat.scan.project.importers import Loads
+from compat.scan.project.patched_names import Own
+from compat.scan.releases.index_lookup import Lookup, Outcome, Outcomes
+from compat.scan.syntax.positions import Place, within
+from compat.scan.syntax.references import Reference
+
+Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004"]
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a reference in some releases."""
+
+    reference: Reference
+    package: str
+    """Whose releases."""
+    rule: Rule
+    mask: int
+    """The releases, as `compat.scan.releases.index_lookup` counts them."""
+    outcome: Outcome
+    """Of the first of these releases that comes to it; others may differ in detail."""
+
+
+class Judge:
+    """Judges the references to one package.
+
+    Args:
+        lookup: the package.
+        tree: the modules of the scanned tree.
+        calls: finds where functions are called.
+        loads: finds where modules are imported.
+        own: what the tree adds to the package.
+    """
+
+    def __init__(self, lookup: Lookup, tree: Tree, calls: Calls, loads: Loads, own: Own) -> None:
+        self.lookup = lookup
+        self._calls = calls
+        self._loads = loads
+        self._own = own
+        self._evaluations = [
+            Evaluation(lookup, place, tree, own) for place in range(len(lookup.span.positions))
+        ]
+
+    def troubles(self, reference: Reference, module: Module) -> Iterator[Trouble]:
+        """Yield what is wrong with one reference, rule by rule, in releases that get to it."""
+        suspects: dict[Rule, dict[str, list[tuple[int, Outcome]]]] = {}
+        for mask, outcome in self._outcomes(reference):
+            rule = _rule(reference, outcome)
+            if rule is not None:
+                suspects.setdefault(rule, {}).setdefault(_kind(reference, outcome), []).append(
+                    (mask, outcome)
+                )
+        for rule, kinds in suspects.items():
+            reached = 0
+            for kind, found in kinds.items():
+                mask = sum(mask for mask, _ in found)
+                reached |= self.reached(reference, module, mask, kind) if rule != "CPT004" else mask
+            if reached:
+                outcome = next(o for found in kinds.values() for mask, o in found if mask & reached)
+                if rule == "CPT001" and outcome.failing == "name" and self._gives(outcome):
+                    continue
+                yield Trouble(reference, self.lookup.span.package, rule, reached, outcome)
+
+    def _gives(self, outcome: Outcome) -> bool:
+        """Return whether the tree itself gives a module what is missing there."""
+        return self._own.gives(self.lookup.span.package, outcome.module, outcome.name)
+
+    def unbound(self, module: Module, name: str) -> int:
+        """Return the releases in which a module of the tree surely works and leaves a name unbound."""
+        end = Place(None, module.tree, "body", module.tree.body, len(module.tree.body))
+        return sum(
+            1 << place
+            for place, evaluation in enumerate(self._evaluations)
+            if evaluation.unbound(module, name) and Reach(evaluation, module).reached(end)
+        )
+
+    def rules(self, reference: Reference) -> frozenset[Rule]:
+        """Return what is wrong with a reference in some release, guards left aside."""
+        if any(not self._works(base, self.lookup.span.everything) for base in reference.bases):
+            return frozenset({"CPT001"})
+        found = (_rule(reference, outcome) for _, outcome in self._outcomes(reference))
+        return frozenset(rule for rule in found if rule is not None)
+
+    def works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
+        """Return whether a name of a module, and attributes of a path, have nothing to be told of them."""
+        if not parts:
+            outcomes = self.lookup.imported(module, name)
+        elif "." in module:
+            outcomes = self.lookup.path(module, parts, importing=False)
+        else:
+            outcomes = self.lookup.path("", (module, *parts), importing=True)
+        private = any(map(_private_part, (*module.split("."), name, *parts)))
+        return not private and all(_status(outcome) is None for _, outcome in outcomes)
+
+    def _outcomes(self, reference: Reference) -> Outcomes:
+        if reference.form in ("import", "star", "import_module"):
+            return self.lookup.imported(reference.module, "")
+        if reference.form == "from":
+            return self.lookup.imported(reference.module, reference.parts[-1])
+        if not reference.bases:
+            return self.lookup.path("", reference.parts, importing=True)
+        found = [self.lookup.path(base, reference.parts, importing=False) for base in reference.bases]
+        return found[0] if len(found) == 1 else self._best(reference, found)
+
+    def _best(self, reference: Reference, found: Sequence[Outcomes]) -> Outcomes:
+        """Return the outcomes of a name that several imports bind: of those that work, the best."""
+        outcomes: dict[int, tuple[int, Outcome]] = {}
+        for place in range(len(self.lookup.span.positions)):
+            bit = 1 << place
+            working = [
+                next(outcome for mask, outcome in each if mask & bit)
+                for base, each in zip(reference.bases, found, strict=True)
+                if self._works(base, bit)
+            ]
+            best = min(working, key=lambda outcome: bool(outcome.failing), default=None)
+            if best is not None:
+                mask, _ = outcomes.get(id(best), (0, best))
+                outcomes[id(best)] = (mask | bit, best)
+        return tuple(outcomes.values())
+
+    def _works(self, base: str, bits: int) -> bool:
+        """Return whether a base is there in all of some releases."""
+        module, _, name = base.rpartition(".")
+        outcomes = self.lookup.imported(module, name) if module else self.lookup.imported(base, "")
+        return not any(mask & bits and outcome.failing for mask, outcome in outcomes)
+
+    def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
+        """Return in which of some releases the code gets to a reference and fails there uncaught."""
+        found = 0
+        function = reference.place.function
+        for place, evaluation in enumerate(self._evaluations):
+            if not mask >> place & 1:
+                continue
+            reach = Reach(evaluation, module)
+            if not reach.reached(reference.place) or reach.protected(reference.place, kind):
+                continue
+            if function is not None and not self._calls.called(function, reach):
+                continue
+            if not self._loads.loaded(module, reach):
+                continue
+            found |= 1 << place
+        return found
+
+
+def _rule(reference: Reference, outcome: Outcome) -> Rule | None:
+    return _status(outcome) or ("CPT004" if any(map(_private_part, reference.parts)) else None)
+
+
+def _status(outcome: Outcome) -> Rule | None:
+    if outcome.failing:
+        return "CPT001"
+    status = outcome.answer.status
+    if status == "placeholder":
+        return "CPT002"
+    if status == "conditional" and _on_package(outcome):
+        return "CPT003"
+    return "CPT004" if status == "dynamic" else None
+
+
+def _on_package(outcome: Outcome) -> bool:
+    """Return whether there is nothing, or a stub, without another package; a device is another matter."""
+    guard = outcome.answer.guard or ""
+    return outcome.needy and guard.startswith(("try: import of", "except after import of"))
+
+
+def _private_part(part: str) -> bool:
+    return part.startswith("_") and not part.startswith("__")
+
+
+def _kind(reference: Reference, outcome: Outcome) -> str:
+    """Return the exception that Python raises."""
+    if outcome.failing == "name" and reference.form in ("attribute", "string"):
+        return "AttributeError"
+    return "ModuleNotFoundError" if outcome.failing == "module" else "ImportError"
+
+
+def faked(tree: ast.Module, data: bytes) -> frozenset[str]:
+    """Return the modules that a file puts into `sys.modules` itself: what it imports of them is its own."""
+    if b"sys.modules" not in data:
+        return frozenset()
+    found: set[str] = set()
+    for node in within(tree):
+        match node:
+            case ast.Subscript(value=modules, slice=ast.Constant(value=str() as name), ctx=ast.Store()) if (
+                _modules(modules)
+            ):
+                found.add(name)
+            case ast.Call(
+                func=ast.Attribute(value=modules, attr="setdefault"),
+                args=[ast.Constant(value=str() as name), *_],
+            ) if _modules(modules):
+                found.add(name)
+            case ast.Call(func=ast.Attribute(attr="setitem" | "dict" | "update"), args=arguments):
+                if any(map(_modules, [*arguments, node.func.value])):  # type: ignore[attr-defined]
+                    found.update(_strings(arguments))
+    return frozenset(found)
+
+
+def _modules(node: ast.expr) -> bool:
+    match node:
+        case ast.Attribute(value=ast.Name(id="sys"), attr="modules") | ast.Constant(value="sys.modules"):
+            return True
+    return False
+
+
+def _strings(arguments: Sequence[ast.expr]) -> Iterator[str]:
+    for argument in arguments:
+        for node in ast.walk(argument):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value

@@ -1,0 +1,109 @@
+"""`compat scan` in full: files, releases, findings, and the document about them."""
+
+import os
+from collections.abc import Sequence
+from importlib import import_module
+
+from compat import errors
+from compat._cli import console
+from compat.errors import NothingSelectedError, UsageError
+from compat.scan import config as command_line
+from compat.scan.config import Options
+from compat.scan.findings import Report
+from compat.scan.prefilter.mentions import mentioned
+from compat.scan.sources.discovery import Files, Skipped, Walk
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `compat scan` and return its exit code."""
+    with console.no_cycle_search():  # it would take a quarter of the time
+        return _run(argv)
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = command_line.parse(argv)
+    for path in options.paths:
+        if not os.path.lexists(path):
+            raise UsageError(f"{path}: there is no such file or folder")
+    report = scan(options)
+    for skipped in report.skipped:
+        console.say(f"{skipped.path}: {skipped.reason}")
+    for span in report.spans:
+        console.say(
+            f"{span.package} {span.versions[0]}..{span.versions[-1]} ({len(span.versions)}): {span.source}"
+        )
+    if options.write_baseline:
+        from compat.scan import baseline
+
+        baseline.write(options.write_baseline, report.findings)
+        return errors.CLEAN
+    if options.fix or options.diff:
+        from compat.scan.fix.cli import run
+
+        return run(report, options)
+    told = [finding for finding in report.findings if finding.level != "note"]
+    document: str = import_module(f"compat.scan.formats.{options.format}_").render(report, options)
+    _write(document, options.output)
+    return errors.FINDINGS if told else errors.CLEAN
+
+
+def scan(options: Options) -> Report:
+    """Return what a scan finds.
+
+    Raises:
+        NothingSelectedError: there is no source file, or no release matches.
+        UsageError: a release that does not exist.
+    """
+    walk = Walk(options.exclude)
+    skipped: list[Skipped] = []
+    files = list(walk.files(options.paths))
+    if not files:
+        passed = "; ".join(f"{each.path}: {each.reason}" for each in walk.skipped)
+        raise NothingSelectedError(
+            f"nothing to scan: {passed}" if passed else f"{' '.join(options.paths)}: no Python file there"
+        )
+    store = Files()
+    candidates = _candidates(files, store, skipped)
+    skipped = [*walk.skipped, *skipped]
+    if not candidates:
+        _check_specifiers(options)
+        return Report((), tuple(skipped), (), len(files), 0)
+    from compat.scan.runner import examine
+
+    found = examine(options, files, candidates, store)
+    return found._replace(skipped=(*skipped, *found.skipped), files=len(files))
+
+
+def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> list[str]:
+    found = []
+    for path in files:
+        try:
+            if store.naming(path) and mentioned(path, store.read(path)):
+                found.append(path)
+        except OSError as error:  # noqa: PERF203 -- one file does not stop the rest
+            skipped.append(Skipped(path, error.strerror or str(error)))
+    return found
+
+
+def _check_specifiers(options: Options) -> None:
+    """Refuse what cannot be understood, although no file needs it."""
+    if options.sglang or options.vllm:
+        from compat.index.reader import Index
+        from compat.scan.releases.selection import asked
+
+        index = Index()
+        for package in ("sglang", "vllm"):
+            texts: tuple[str, ...] = getattr(options, package)
+            if texts:
+                asked(index, package, texts, f"--{package}")
+
+
+def _write(text: str, output: str | None) -> None:
+    if output:
+        from pathlib import Path
+
+        from compat._util.atomic_write import write_text
+
+        write_text(Path(output), f"{text}\n" if text else "")
+    elif text:
+        print(text, flush=True)

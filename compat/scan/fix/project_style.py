@@ -1,0 +1,79 @@
+"""Which style a project has: that of the file, else the one that most files of the tree have."""
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from compat.scan.fix.plan import Edit
+from compat.scan.fix.version_test_style import Style, attempts, carried, styles, usable
+from compat.scan.sources.parse import tree_of
+from compat.scan.sources.source_file import decoded
+
+
+class Habits:
+    """Tells by which tests the files of a tree choose among imports.
+
+    Args:
+        files: all files of the scan.
+        read: returns the bytes of a file.
+    """
+
+    def __init__(self, files: Sequence[str], read: Callable[[str], bytes]) -> None:
+        self._files = [path for path in files if path.endswith(".py")]
+        self._read = read
+        self._usual: dict[str, tuple[Style, ast.Module] | None] = {}
+
+    def of(self, data: bytes) -> Callable[[Edit], Style | None]:
+        """Return what gives the style for an edit of a file, None where imports are tried in turn."""
+        text = decoded(data).replace("\r\n", "\n")
+        tree = _parsed(data)
+
+        def style(edit: Edit) -> Style | None:
+            if tree is None:
+                return None
+            own = list(styles(text, tree, edit.package))
+            if own:
+                return next((each for each in own if usable(each, tree, edit.line, inside=edit.inside)), None)
+            if attempts(tree, edit.package):
+                return None
+            if edit.package not in self._usual:
+                self._usual[edit.package] = self._most(edit.package)
+            usual = self._usual[edit.package]
+            if usual is None:
+                return None
+            if usable(usual[0], tree, edit.line, inside=edit.inside):
+                return usual[0]
+            return carried(usual[0], usual[1], tree)
+
+        return style
+
+    def _most(self, package: str) -> tuple[Style, ast.Module] | None:
+        """Return the style that most files have, and one of them; None when more files try imports."""
+        found: dict[str, tuple[Style, ast.Module]] = {}
+        counts: Counter[str] = Counter()
+        tried = 0
+        for path in self._files:
+            try:
+                data = self._read(path)
+            except OSError:
+                continue
+            if package.encode() not in data or not (b"ersion" in data or b"try:" in data):
+                continue
+            tree = _parsed(data)
+            if tree is None:
+                continue
+            tried += bool(attempts(tree, package))
+            for style in styles(decoded(data).replace("\r\n", "\n"), tree, package):
+                counts[style.before] += 1
+                found.setdefault(style.before, (style, tree))
+                break
+        if not counts or counts.total() <= tried:
+            return None
+        return found[counts.most_common(1)[0][0]]
+
+
+def _parsed(data: bytes) -> ast.Module | None:
+    try:
+        return tree_of(data)
+    except (SyntaxError, ValueError, RecursionError):
+        return None

@@ -1,0 +1,1 @@
+"""Abstract interpretation of code for one release."""

@@ -1,0 +1,369 @@
+"""What an expression comes to in one release, as far as that can be told without running anything.
+
+The release's version, and what it has, are known; of all else only what the source says plainly is. The
+vocabulary is that of version tests: comparisons, `packaging`, `importlib.metadata`, `hasattr`, `find_spec`,
+and functions of the scanned tree made of these.
+"""
+
+import ast
+import operator
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from compat.scan.interpreter import builtins
+from compat.scan.interpreter.objects import Objects
+from compat.scan.interpreter.scopes import Frame, Module, Tree
+from compat.scan.interpreter.statements import Execution, agreed
+from compat.scan.interpreter.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
+from compat.scan.project.module_names import absolute
+from compat.scan.project.patched_names import Own
+from compat.scan.releases.index_lookup import Lookup, Outcome
+
+_COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+_OPAQUE = (Path, Function, Class, Instance)
+_DEEPEST = 12
+"""Calls in calls that are followed."""
+VERSION_MODULES = ("", ".version", "._version")
+"""Where a package keeps `__version__`."""
+VERSIONS = frozenset({"__version__", "__version_tuple__"})
+
+
+class Evaluation:
+    """Evaluates expressions as they would come out in one release of a package.
+
+    Args:
+        lookup: the package.
+        place: which of its releases.
+        tree: the modules of the scanned tree.
+        own: what it adds to the package.
+    """
+
+    def __init__(self, lookup: Lookup, place: int, tree: Tree, own: Own) -> None:
+        self.version = lookup.span.versions[place]
+        self.package = lookup.span.package
+        self.tops: tuple[str, ...] = ("vllm",) if self.package == "vllm" else ("sglang", "sgl_kernel")
+        self.tree = tree
+        self._own = own
+        self._lookup = lookup
+        self._bit = 1 << place
+        self._given: dict[tuple[str, str], Any] = {}
+        self._unbound: dict[tuple[str, str], bool] = {}
+        self.execution = Execution(self)
+        self._objects = Objects(self.execution)
+
+    def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
+        """Return the value of an expression, `UNKNOWN` when it cannot be told.
+
+        Raises:
+            Failure: it surely raises.
+        """
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.Name(id=name):
+                return self.name(name, frame)
+            case ast.Attribute(value=inner, attr=attribute):
+                return self._read(inner, attribute, frame)
+            case ast.Call():
+                return self._call(node, frame)
+            case ast.Compare():
+                return self._compare(node, frame)
+            case ast.BoolOp():
+                return self._joined(node, frame)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                answer = truth(self.value(operand, frame))
+                return UNKNOWN if answer is None else not answer
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                answer = truth(self.value(test, frame))
+                if answer is None:
+                    return merged(self.value(body, frame), self.value(orelse, frame))
+                return self.value(body if answer else orelse, frame)
+            case ast.NamedExpr(target=ast.Name(id=name), value=inner):
+                frame.names[name] = self.value(inner, frame)
+                return frame.names[name]
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                values = [self.value(element, frame) for element in elements]
+                return UNKNOWN if any(value is UNKNOWN for value in values) else tuple(values)
+            case ast.Dict(keys=keys, values=values):
+                return self._table(keys, values, frame)
+            case ast.Subscript(value=inner, slice=index):
+                return self._item(self.value(inner, frame), index, frame)
+            case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element):
+                return self._comprehended(node.generators, element, frame)
+            case ast.DictComp(key=key, value=value):
+                pair = ast.Tuple([key, value], ast.Load())
+                pairs = self._comprehended(node.generators, pair, frame)
+                return UNKNOWN if pairs is UNKNOWN else dict(pairs)
+            case ast.Lambda():
+                return Function(node, frame)
+        return UNKNOWN
+
+    def _read(self, node: ast.expr, attribute: str, frame: Frame) -> Any:
+        if (
+            isinstance(node, ast.Attribute)
+            and attribute not in builtins.ATTRIBUTES
+            and self._of_object(node, frame)
+        ):
+            return UNKNOWN  # `self.config.new` is set elsewhere, and to look for it takes long
+        value = self.value(node, frame)
+        if isinstance(node, ast.Name) and (value is UNKNOWN or isinstance(value, Class | Instance)):
+            stored = self._objects.of_module(frame.module, node.id, attribute)
+            if stored is not UNKNOWN:
+                return stored
+        return self.attribute(value, attribute, frame)
+
+    def _of_object(self, node: ast.Attribute, frame: Frame) -> bool:
+        return isinstance(node.value, ast.Name) and isinstance(self.value(node.value, frame), Instance)
+
+    def truth(self, node: ast.expr, frame: Frame) -> bool | None:
+        """Return the truth of a test; what is behind a test that fails is not reached."""
+        try:
+            return truth(self.value(node, frame))
+        except Failure:
+            return False
+        except RecursionError:
+            return None
+
+    def quiet(self, node: ast.expr, frame: Frame) -> Any:
+        """Return the value of an expression, unknown too when it fails."""
+        try:
+            return self.value(node, frame)
+        except (Failure, RecursionError):
+            return UNKNOWN
+
+    def excluded(self, specifier: str) -> bool:
+        """Return whether a specifier is for other releases of the package than this one."""
+        versions = self._lookup.index.versions(self.package)
+        return builtins.admits(specifier, versions) and not builtins.admits(specifier, (self.version,))
+
+    def name(self, name: str, frame: Frame) -> Any:
+        """Return what a name is bound to, in the frame or around it."""
+        inner: Frame | None = frame
+        while inner is not None:
+            if name in inner.names:
+                return inner.names[name]
+            if inner.outer is None:
+                break
+            inner = inner.outer
+        assert inner is not None  # noqa: S101 -- the outermost frame is the module's
+        return self._of_module(name, inner)
+
+    def _of_module(self, name: str, frame: Frame) -> Any:
+        statements = frame.module.binders(name)
+        if not statements:
+            return Path(f"builtins.{name}") if name in builtins.BUILTINS else UNKNOWN
+        frame.names[name] = UNKNOWN  # while it is looked for: what leads back here is not known
+        value = self.execution.binding(name, statements, frame)
+        frame.names[name] = agreed([value, UNKNOWN]) if name in frame.module.rebound else value
+        return frame.names[name]
+
+    def attribute(self, value: Any, name: str, frame: Frame) -> Any:
+        """Return an attribute of a value.
+
+        Raises:
+            Failure: a module of the release has none of that name.
+        """
+        if isinstance(value, Class | Instance):
+            return self._objects.attribute(value, name)
+        if not isinstance(value, Path):
+            return builtins.attribute(value, name)
+        top, _, rest = value.text.partition(".")
+        if top in self.tops:
+            if name == "__version__" and f".{rest}".rstrip(".") in VERSION_MODULES:
+                return self.version
+            if name == "__version_tuple__":
+                return builtins.release(self.version)
+            if self.attribute_outcome(value.text, name).failing:
+                raise Failure("AttributeError")
+        elif (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
+            return inside
+        elif self._computes(value.text, name, frame):
+            return UNKNOWN
+        return Path(f"{value.text}.{name}")
+
+    def attribute_outcome(self, base: str, name: str) -> Outcome:
+        """Return what `base.name` comes to in this release."""
+        return self._here(self._lookup.path(base, (name,), importing=False))
+
+    def import_outcome(self, module: str, name: str) -> Outcome:
+        """Return what an import comes to in this release."""
+        return self._here(self._lookup.imported(module, name))
+
+    def _here(self, outcomes: tuple[tuple[int, Outcome], ...]) -> Outcome:
+        outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
+        if outcome.failing == "name" and self._own.gives(self.package, outcome.module, outcome.name):
+            return outcome._replace(failing="", answer=outcome.answer._replace(status="dynamic"))
+        return outcome
+
+    def imported(self, module: str, name: str, frame: Frame) -> Any:
+        """Return what an import binds: a path, or the value that a module of the scanned tree gives the name.
+
+        Raises:
+            Failure: the import surely fails.
+        """
+        if module.partition(".")[0] in self.tops:
+            outcome = self.import_outcome(module, name)
+            if outcome.failing:
+                raise Failure("ModuleNotFoundError" if outcome.failing == "module" else "ImportError")
+            if name in VERSIONS and module in {
+                f"{top}{each}" for top in self.tops for each in VERSION_MODULES
+            }:
+                return self.version if name == "__version__" else builtins.release(self.version)
+        elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
+            return inside
+        elif self._computes(module, name, frame):
+            return UNKNOWN
+        return Path(f"{module}.{name}" if name else module)
+
+    def certain(self, module: str, frame: Frame) -> bool:
+        """Return whether it is known if a module can be imported."""
+        top = module.partition(".")[0]
+        known_top = top in self.tops or top in sys.stdlib_module_names or not top
+        return known_top or self.tree.find(frame.module.path.rpartition("/")[0], module) is not None
+
+    def _computes(self, module: str, name: str, frame: Frame) -> bool:
+        """Return whether a module of the tree works out a flag when asked: it may well be None."""
+        found = self.tree.imported(frame.module.path, module) if name.isupper() else None
+        return found is not None and bool(found.binders("__getattr__"))
+
+    def _tree_name(self, module: str, name: str, frame: Frame, failing: str) -> Any:
+        found = self.tree.imported(frame.module.path, module)
+        if found is None or frame.depth > _DEEPEST:
+            return UNKNOWN
+        if self.unbound(found, name):
+            raise Failure(failing)
+        key = (found.path, name)
+        if key not in self._given:
+            self._given[key] = UNKNOWN  # while it is looked for: what leads back here is not known
+            if found.binders(name):
+                self._given[key] = self.name(name, Frame(found, depth=frame.depth + 1))
+        return self._given[key]
+
+    def unbound(self, module: Module, name: str) -> bool:
+        """Return whether a module of the tree surely works, and does not bind a name that it may bind."""
+        if name not in module.lacking and not module.stars:
+            return False
+        key = (module.path, name)
+        if key not in self._unbound:
+            self._unbound[key] = False  # while it is looked for: what leads back here is not known
+            self._unbound[key] = self._leaves_unbound(module, name)
+        return self._unbound[key]
+
+    def _leaves_unbound(self, module: Module, name: str) -> bool:
+        binders = module.binders(name)
+        lacking = bool(binders)
+        if binders and (
+            name not in module.lacking or not self.execution.leaves_unbound(name, binders, Frame(module))
+        ):
+            return False
+        for star in module.stars:
+            inner = self.tree.imported(module.path, absolute(star, module.name))
+            if inner is None:
+                return False
+            if inner.binders(name) or inner.stars:
+                lacking = True
+                if not self.unbound(inner, name):
+                    return False
+        return lacking and not module.elusive and not self.tree.has_submodule(module, name)
+
+    def _call(self, node: ast.Call, frame: Frame) -> Any:
+        function = self.value(node.func, frame)
+        if isinstance(function, Function):
+            return self.execution.called(function, node, frame) if frame.depth < _DEEPEST else UNKNOWN
+        if isinstance(function, Class):
+            return Instance(function, plain=not (node.args or node.keywords))
+        if function is UNKNOWN or any(isinstance(each, ast.Starred) for each in node.args):
+            return UNKNOWN
+        arguments = [self.value(each, frame) for each in node.args]
+        keywords = {each.arg: self.value(each.value, frame) for each in node.keywords if each.arg}
+        if isinstance(function, Path):
+            if not node.args and builtins.available(function.text.rpartition(".")[2], self.tops):
+                return True
+            return builtins.call(self, function.text, arguments, keywords)
+        return builtins.method(function, arguments, keywords)
+
+    def _compare(self, node: ast.Compare, frame: Frame) -> Any:
+        left = self.value(node.left, frame)
+        for op, comparator in zip(node.ops, node.comparators, strict=True):
+            right = self.value(comparator, frame)
+            answer = _compared(op, left, right)
+            if answer is UNKNOWN or not answer:
+                return answer
+            left = right
+        return True
+
+    def _joined(self, node: ast.BoolOp, frame: Frame) -> Any:
+        ends = isinstance(node.op, ast.Or)
+        unknown = False
+        value: Any = UNKNOWN
+        for each in node.values:
+            value = self.value(each, frame)
+            answer = truth(value)
+            if answer is ends:
+                return value
+            unknown = unknown or answer is None
+        return UNKNOWN if unknown else value
+
+    def _table(self, keys: list[ast.expr | None], values: list[ast.expr], frame: Frame) -> Any:
+        table = {}
+        for key, value in zip(keys, values, strict=True):
+            if not isinstance(key, ast.Constant):
+                return UNKNOWN
+            table[key.value] = self.value(value, frame)
+        return table
+
+    def _item(self, value: Any, index: ast.expr, frame: Frame) -> Any:
+        if value is UNKNOWN or isinstance(value, Path | Function | Class | Instance):
+            return UNKNOWN
+        try:
+            if isinstance(index, ast.Slice):
+                bounds = [
+                    None if each is None else self.value(each, frame)
+                    for each in (index.lower, index.upper, index.step)
+                ]
+                return UNKNOWN if any(each is UNKNOWN for each in bounds) else value[slice(*bounds)]
+            place = self.value(index, frame)
+            return UNKNOWN if place is UNKNOWN else value[place]
+        except (TypeError, KeyError, IndexError, ValueError):
+            return UNKNOWN
+
+    def _comprehended(self, generators: list[ast.comprehension], element: ast.expr, frame: Frame) -> Any:
+        """Return the values of `f(x) for x in values`, the usual way to take a version apart."""
+        match generators:
+            case [ast.comprehension(target=ast.Name(id=name), iter=iterable, ifs=[], is_async=0)]:
+                values = self.value(iterable, frame)
+                if not isinstance(values, tuple):
+                    return UNKNOWN
+                found = []
+                for value in values:
+                    inner = Frame(frame.module, frame, frame.depth)
+                    inner.names[name] = value
+                    found.append(self.value(element, inner))
+                return UNKNOWN if any(value is UNKNOWN for value in found) else tuple(found)
+        return UNKNOWN
+
+
+def _compared(op: ast.cmpop, left: Any, right: Any) -> Any:
+    if left is UNKNOWN or right is UNKNOWN:
+        return UNKNOWN
+    if isinstance(op, ast.Is | ast.IsNot):
+        if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
+            return (left is right) == isinstance(op, ast.Is)
+        return UNKNOWN
+    if isinstance(left, _OPAQUE) or isinstance(right, _OPAQUE):
+        return UNKNOWN
+    try:
+        if isinstance(op, ast.In | ast.NotIn):
+            return (left in right) == isinstance(op, ast.In)
+        compare = _COMPARE.get(type(op))
+        return UNKNOWN if compare is None else bool(compare(left, right))
+    except Exception:  # noqa: BLE001 -- a comparison of other types is not known
+        return UNKNOWN

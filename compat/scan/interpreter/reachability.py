@@ -1,0 +1,338 @@
+"""Whether a place in the code is reached in a release, and whether what fails there is caught."""
+
+import ast
+from functools import lru_cache
+from typing import NamedTuple
+
+from compat.scan.interpreter.expressions import Evaluation
+from compat.scan.interpreter.objects import method_frame
+from compat.scan.interpreter.scopes import Frame, Module
+from compat.scan.interpreter.statements import handling, suppresses
+from compat.scan.interpreter.values import Class, Failure, Path, catches
+from compat.scan.project.module_names import absolute
+from compat.scan.syntax.bindings import needed
+from compat.scan.syntax.positions import Branch, Place, TryNode
+
+_SKIPS = frozenset({"skipif", "skipIf"})
+_LEFT_OUT = frozenset({"skip", "skipif", "not", "no", "except", "unless", "without", "deprecated", "xfail"})
+"""Words for releases that something is not for."""
+_ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
+
+_LEAVING = (ast.If, ast.Assert, ast.Expr, ast.Return, ast.Continue, ast.Break, ast.Assign, *TryNode)
+"""Statements after which the rest of a block may not be reached; `raise` is told where it stands."""
+
+
+class Reach(NamedTuple):
+    """Tells for one release which places of a module are reached.
+
+    Tests that cannot be decided are taken to come out either way: what they guard is reached.
+    """
+
+    evaluation: Evaluation
+    module: Module
+
+    def reached(self, place: Place) -> bool:
+        """Return whether the release gets to a place, function calls left aside."""
+        return all(self._entered(each) and not self._left_before(each) for each in place.outwards())
+
+    def protected(self, place: Place, kind: str) -> bool:
+        """Return whether an exception raised at a place is caught, and the code goes on."""
+        for each in place.outwards():
+            owner = each.owner
+            if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef):
+                return False
+            if (
+                isinstance(owner, ast.With | ast.AsyncWith)
+                and each.branch == "body"
+                and suppresses(owner, kind)
+            ):
+                return True
+            if isinstance(owner, TryNode) and each.branch == "body":
+                handler = handling(owner, kind)  # type: ignore[arg-type]
+                if handler is not None and not _raises(handler.body[-1]):
+                    return True
+        return False
+
+    def _frame(self, place: Place) -> Frame:
+        """Return the names that a test at a place can see: those of the functions around it are not known."""
+        frame = Frame(self.module)
+        for each in reversed(list(place.outwards())):
+            if isinstance(each.owner, ast.FunctionDef | ast.AsyncFunctionDef):
+                within = each.outer.owner if each.outer else None
+                owner = Class(within, Frame(self.module)) if isinstance(within, ast.ClassDef) else None
+                frame = method_frame(frame, each.owner, owner)
+        return frame
+
+    def _locals(self, place: Place, *nodes: ast.AST) -> Frame:
+        """Return the frame of a place, with what statements before it bind that some nodes are made of."""
+        frame = self._frame(place)
+        if place.function is None:
+            return frame
+        around = reversed([each for each in place.outwards() if each.function is place.function])
+        before = [statement for each in around for statement in each.block[: each.index]]
+        for statement in needed(before, nodes):
+            self.evaluation.execution.bind(statement, frame)
+        return frame
+
+    def _entered(self, place: Place) -> bool:
+        for test in place.tests:
+            frame = self._locals(place, test.expression)
+            if self.evaluation.truth(test.expression, frame) is (not test.wanted):
+                return False
+        owner, branch = place.owner, place.branch
+        if isinstance(owner, ast.If | ast.While) and place.outer is not None:
+            answer = self.evaluation.truth(owner.test, self._locals(place.outer, owner.test))
+            return (
+                answer is not (branch == "orelse")
+                if isinstance(owner, ast.If)
+                else answer is not False or branch != "body"
+            )
+        if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and branch == "body":
+            return not any(self._skipped(decorator, place) for decorator in owner.decorator_list)
+        if isinstance(owner, TryNode) and place.outer is not None:
+            return self._entered_try(owner, place)  # type: ignore[arg-type]
+        return True
+
+    def _entered_try(self, owner: ast.Try, place: Place) -> bool:
+        if place.branch == "orelse":
+            return self._failing(owner.body, place) is None
+        if place.branch != "handler" or place.handler is None:
+            return True
+        kind = self._failing(owner.body, place)
+        if kind is not None:
+            return handling(owner, kind) is place.handler
+        # An alternative: without a failure of what it stands in for it is not needed.
+        alternative = any(
+            catches(place.handler.type, failing)
+            for failing in ("ModuleNotFoundError", "ImportError", "AttributeError")
+        )
+        return not (alternative and self._asks(owner.body, place))
+
+    def _failing(self, body: list[ast.stmt], place: Place) -> str | None:
+        """Return the exception that a block surely ends with, None when it may run to its end."""
+        frame = self._locals(place.outer, *body) if place.outer else self._frame(place)
+        try:
+            self.evaluation.execution.block(body, frame)
+        except Failure as failure:
+            return failure.kind or None
+        except RecursionError:
+            return None
+        for statement in body:
+            kind = self._attribute_fails(statement, frame)
+            if kind:
+                return kind
+        return None
+
+    def _attribute_fails(self, statement: ast.stmt, frame: Frame) -> str | None:
+        """Return the exception of an attribute that a statement surely reads and that is not there."""
+        if not isinstance(statement, ast.Expr | ast.Assign | ast.Return | ast.AugAssign):
+            return None
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Lambda | ast.IfExp | ast.BoolOp | ast.comprehension):
+                return None
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                try:
+                    self.evaluation.value(node, frame)
+                except Failure as failure:
+                    return failure.kind
+        return None
+
+    def _asks(self, body: list[ast.stmt], place: Place) -> bool:
+        """Return whether a block imports, or reads, something of the package, or of the tree."""
+        frame = self._frame(place)
+        for statement in body:
+            for node in ast.walk(statement):
+                match node:
+                    case ast.Import(names=names) if any(
+                        alias.name.partition(".")[0] in self.evaluation.tops for alias in names
+                    ):
+                        return True
+                    case ast.ImportFrom():
+                        if absolute(node, self.module.name).partition(".")[0] in self.evaluation.tops:
+                            return True
+                    case ast.Attribute(value=ast.Name(id=name)):
+                        try:
+                            value = self.evaluation.name(name, frame)
+                        except (Failure, RecursionError):
+                            continue
+                        if isinstance(value, Path) and value.text.partition(".")[0] in self.evaluation.tops:
+                            return True
+                    case ast.Constant(value=str() as text) if text.partition(".")[0] in self.evaluation.tops:
+                        return True
+        return False
+
+    def _skipped(self, decorator: ast.expr, place: Place) -> bool:
+        match decorator:
+            case ast.Call(func=ast.Attribute(attr=name), args=[test, *_]) if name in _SKIPS:
+                outer = place.outer or place
+                return self.evaluation.truth(test, self._frame(outer)) is True
+            case ast.Call(func=function, args=[wanted], keywords=[]) if _ranges(_last_name(function)):
+                text = self.evaluation.quiet(wanted, self._frame(place.outer or place))
+                return isinstance(text, str) and self.evaluation.excluded(text)
+            case ast.Name(id=name):  # `needs_new = pytest.mark.skipif(…)`
+                for statement in self.module.binders(name):
+                    match statement:
+                        case ast.Assign(value=ast.Call() as call):
+                            return self._skipped(call, place)
+        return False
+
+    def _left_before(self, place: Place) -> bool:
+        """Return whether the block is surely left before the statement."""
+        return any(self._leaves(at.statement, at) for at in _leavers(place))
+
+    def _leaves(self, statement: ast.stmt, place: Place) -> bool:
+        match statement:
+            case ast.Return() | ast.Continue() | ast.Break():
+                return True
+            case ast.Raise():
+                return not isinstance(place.owner, TryNode)
+            case ast.Assert(test=test):
+                return self.evaluation.truth(test, self._locals(place, test)) is False
+            case ast.Expr(value=ast.Call() as call) | ast.Assign(value=ast.Call() as call):
+                return self._call_leaves(call)
+            case ast.If(test=test, body=body, orelse=orelse):
+                if not (_ends(body) or _ends(orelse)):
+                    return False
+                answer = self.evaluation.truth(test, self._locals(place, test))
+                chosen = [body, orelse] if answer is None else [body if answer else orelse]
+                return all(self._block_leaves(block, place) for block in chosen)
+            case ast.With(body=body) | ast.AsyncWith(body=body):
+                return not suppresses(statement, "ImportError") and self._block_leaves(body, place)
+            case ast.Import() | ast.ImportFrom() if place.branch == "body" and isinstance(
+                place.owner, TryNode
+            ):
+                return self._fails_caught(statement, place)
+            case ast.Try():
+                return self._attempt_leaves(statement, place)
+        return False
+
+    def _attempt_leaves(self, statement: ast.Try, place: Place) -> bool:
+        """Return whether a `try` surely leaves the block around it: by a handler, or by having worked."""
+        handlers = [
+            handler for handler in statement.handlers if _ends(handler.body) and not _raises(handler.body[-1])
+        ]
+        last = (statement.orelse or statement.body)[-1]
+        worked = isinstance(last, ast.Return | ast.Continue | ast.Break) and self._asks(statement.body, place)
+        if not (handlers or worked):
+            return False
+        kind = self._failing(statement.body, Place(place, statement, "body", statement.body, 0))
+        if kind is None:
+            return worked and self._sure(statement.body, place)
+        handler = handling(statement, kind)
+        return handler in handlers and self._block_leaves(handler.body, place, "handler")
+
+    def _sure(self, body: list[ast.stmt], place: Place) -> bool:
+        """Return whether it is known of all that a block imports if it is there."""
+        return all(
+            self.evaluation.certain(
+                absolute(node, self.module.name) if isinstance(node, ast.ImportFrom) else node.names[0].name,
+                self._frame(place),
+            )
+            for statement in body
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        )
+
+    def _fails_caught(self, statement: ast.stmt, place: Place) -> bool:
+        """Return whether an import surely fails and the `try` around it goes on elsewhere: it is not told."""
+        try:
+            self.evaluation.execution.statement(statement, self._frame(place))
+        except Failure as failure:
+            handler = handling(place.owner, failure.kind)  # type: ignore[arg-type]
+            return handler is not None and not _raises(handler.body[-1])
+        except RecursionError:
+            return False
+        return False
+
+    def _block_leaves(self, block: list[ast.stmt], place: Place, branch: Branch = "body") -> bool:
+        return any(
+            self._leaves(statement, Place(place, place.statement, branch, block, number))
+            if not isinstance(statement, ast.Raise)
+            else True
+            for number, statement in enumerate(block)
+        )
+
+    def _call_leaves(self, call: ast.Call) -> bool:
+        name = (
+            call.func.attr
+            if isinstance(call.func, ast.Attribute)
+            else call.func.id
+            if isinstance(call.func, ast.Name)
+            else ""
+        )
+        if name not in _ENDS:
+            return False
+        if name != "importorskip":
+            return True
+        match call.args:
+            case [ast.Constant(value=str() as module), *_] if (
+                module.partition(".")[0] in self.evaluation.tops
+            ):
+                if self.evaluation.import_outcome(module, "").failing:
+                    return True
+                return any(
+                    keyword.arg == "minversion" and self._older(keyword.value) for keyword in call.keywords
+                )
+        return False
+
+    def _older(self, minimum: ast.expr) -> bool:
+        from packaging.version import InvalidVersion, Version
+
+        if not (isinstance(minimum, ast.Constant) and isinstance(minimum.value, str)):
+            return False
+        try:
+            return Version(self.evaluation.version) < Version(minimum.value)
+        except InvalidVersion:
+            return False
+
+
+@lru_cache(maxsize=10_000)
+def _leavers(place: Place) -> tuple[Place, ...]:
+    """Return the statements before a place in its block that may leave the block."""
+    attempt = place.branch == "body" and isinstance(place.owner, TryNode)
+    return tuple(
+        Place(place.outer, place.owner, place.branch, place.block, number, place.handler)
+        for number, statement in enumerate(place.block[: place.index])
+        if (
+            isinstance(statement, _LEAVING)
+            and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))
+        )
+        or (attempt and isinstance(statement, ast.Import | ast.ImportFrom))
+    )
+
+
+def _ends(block: list[ast.stmt]) -> bool:
+    """Return whether a block has what may leave it, functions in it left aside: worth a closer look."""
+    ahead: list[ast.AST] = list(block)
+    while ahead:
+        node = ahead.pop()
+        match node:
+            case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
+                return True
+            case ast.Call(func=function) if _last_name(function) in _ENDS:
+                return True
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+                continue
+        ahead += ast.iter_child_nodes(node)
+    return False
+
+
+def _ranges(name: str) -> bool:
+    """Return whether a decorator tells, by its name, which releases a function is for."""
+    words = set(name.lower().split("_"))
+    return not words.isdisjoint({"version", "versions"}) and words.isdisjoint(_LEFT_OUT)
+
+
+def _raises(statement: ast.stmt) -> bool:
+    """Return whether a handler ends by failing all the same."""
+    match statement:
+        case ast.Raise():
+            return True
+        case ast.Expr(value=ast.Call(func=function)):
+            return _last_name(function) in ("exit", "_exit", "quit")
+    return False
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""

@@ -1,0 +1,120 @@
+"""What expressions come to in a release: constants, names of imported things, functions, or unknown."""
+
+import ast
+from typing import Any, NamedTuple
+
+from compat.scan.interpreter.scopes import Frame
+
+
+class _Unknown:
+    """The one value of which nothing is known; its truth is never asked."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = _Unknown()
+
+
+class Path(NamedTuple):
+    """Something imported, by its full dotted path: a module, or a name in one."""
+
+    text: str
+
+
+class Function(NamedTuple):
+    """A function of the scanned tree."""
+
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    frame: Frame
+    """Where it was defined."""
+    bound: Any = None
+    """Of a method that is read from an object: the object."""
+
+
+class Class(NamedTuple):
+    """A class of the scanned tree."""
+
+    node: ast.ClassDef
+    frame: Frame
+    """Where it was defined."""
+
+
+class Instance(NamedTuple):
+    """An object of such a class."""
+
+    of: Class
+    plain: bool
+    """Whether it was made without arguments, so that the defaults of its class hold."""
+
+
+class Failure(Exception):  # noqa: N818 -- what the scanned code would raise, passed on as Python does
+    """An exception that the code surely raises, by the name of its class; empty when that is not known."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+def truth(value: Any) -> bool | None:
+    """Return the truth of a value, None when unknown."""
+    if value is UNKNOWN:
+        return None
+    if isinstance(value, Function | Class):
+        return True
+    if isinstance(value, Instance):
+        return None
+    if isinstance(value, Path):
+        if value.text.endswith(".TYPE_CHECKING"):
+            return False
+        # A class is true, a flag is not known to be.
+        last = value.text.rpartition(".")[2]
+        return (
+            True if value.text.startswith("spec of ") or (last[:1].isupper() and not last.isupper()) else None
+        )
+    try:
+        return bool(value)
+    except Exception:  # noqa: BLE001 -- whatever a library's value does
+        return None
+
+
+def merged(left: Any, right: Any) -> Any:
+    """Return what two branches, one of which is taken, leave behind."""
+    if left is right:
+        return left
+    try:
+        return left if type(left) is type(right) and left == right else UNKNOWN
+    except Exception:  # noqa: BLE001 -- whatever a library's value does
+        return UNKNOWN
+
+
+_IMPORT = ("ModuleNotFoundError", "ImportError", "Exception", "BaseException")
+_FAMILIES = {
+    "ModuleNotFoundError": _IMPORT,
+    "ImportError": _IMPORT[1:],
+    "AttributeError": ("AttributeError", "Exception", "BaseException"),
+}
+
+
+def catches(handler: ast.expr | None, kind: str) -> bool | None:
+    """Return whether `except handler` catches an exception; None when that cannot be told."""
+    if handler is None:
+        return True
+    if isinstance(handler, ast.Tuple):
+        answers = [catches(each, kind) for each in handler.elts]
+        return True if True in answers else None if None in answers else False
+    name = (
+        handler.attr
+        if isinstance(handler, ast.Attribute)
+        else handler.id
+        if isinstance(handler, ast.Name)
+        else ""
+    )
+    if name in ("Exception", "BaseException"):
+        return True if kind not in ("SystemExit", "Skipped") else name == "BaseException"
+    if kind in _FAMILIES:
+        known = name.endswith(("Error", "Warning", "Exception", "Interrupt", "Exit", "Iteration"))
+        return name in _FAMILIES[kind] if known else None
+    return name == kind if kind else None

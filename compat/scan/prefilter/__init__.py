@@ -1,0 +1,1 @@
+"""Looks at bytes that tell whether a file must be parsed."""

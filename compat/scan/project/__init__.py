@@ -1,0 +1,1 @@
+"""Facts across the files of a project."""

@@ -1,0 +1,141 @@
+"""Where functions are called from: an import in a function that only other releases call breaks nothing."""
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.prefilter.mentions import lines_of, occurrences
+from compat.scan.syntax.positions import FunctionNode, Lines, Place, expressions, headers, statements
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Searches(Generic[K, T]):
+    """What has been found so far, by key; each reader goes on where another one has seen enough."""
+
+    def __init__(self) -> None:
+        self._found: dict[K, list[T]] = {}
+        self._ahead: dict[K, Iterator[T]] = {}
+
+    def of(self, key: K, search: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Yield what a search finds.
+
+        Args:
+            key: which search it is.
+            search: begins it; called once for a key.
+        """
+        found = self._found.setdefault(key, [])
+        if key not in self._ahead:
+            self._ahead[key] = search()
+        at = 0
+        while True:
+            while at < len(found):
+                yield found[at]
+                at += 1
+            following = next(self._ahead[key], None)
+            if following is None:
+                return
+            found.append(following)
+
+
+_DEEPEST = 3
+"""Functions that call functions that are followed."""
+_MOST = 4
+"""Other files that are looked at; what more of them mention is taken to be called."""
+
+Mention = tuple[Module, list[Place]]
+
+
+class Calls:
+    """Finds the places that mention a function.
+
+    Args:
+        tree: the modules of the scanned tree.
+        read: returns the bytes of a file.
+        files: all files of the scan.
+    """
+
+    def __init__(self, tree: Tree, read: Callable[[str], bytes], files: Iterable[str]) -> None:
+        self._tree = tree
+        self._read = read
+        self._files = files
+        self._searches: Searches[FunctionNode, Mention] = Searches()
+
+    def called(self, function: FunctionNode, reach: Reach, depth: int = 0) -> bool:
+        """Return whether some release's run may get to a function that fails when it is called.
+
+        A function that nothing mentions is called from outside.
+        """
+        name = function.name
+        if name.startswith(("__", "test")):
+            return True
+        mentioned = False
+        for module, places in self._mentions(function, reach.module):
+            there = reach if module is reach.module else reach._replace(module=module)
+            for place in places:
+                mentioned = True
+                if self._runs(place, there, depth):
+                    return True
+        return not mentioned
+
+    def _runs(self, place: Place, reach: Reach, depth: int) -> bool:
+        if not reach.reached(place) or reach.protected(place, "ImportError"):
+            return False
+        outer = place.function
+        return outer is None or depth >= _DEEPEST or self.called(outer, reach, depth + 1)
+
+    def _mentions(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
+        """Return what mentions a function, its own file first; whoever has seen enough has no more parsed."""
+        return self._searches.of(function, lambda: self._search(function, module))
+
+    def _search(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
+        yield module, _mentions_in(module, self._read(module.path), function)
+        others = self._others(function, module)
+        if len(others) > _MOST:
+            yield module, [Place(None, module.tree, "body", module.tree.body, 0)]  # it is called
+            return
+        for path, data in sorted(others, key=lambda other: len(other[1])):
+            other = self._tree.module(path)
+            if other is not None:
+                yield other, _mentions_in(other, data, function)
+
+    def _others(self, function: FunctionNode, module: Module) -> list[tuple[str, bytes]]:
+        name = function.name.encode()
+        found = []
+        for path in self._files:
+            if path == module.path or not path.endswith(".py"):
+                continue
+            try:
+                data = self._read(path)
+            except OSError:
+                continue
+            if any(True for _ in occurrences(data, name)):
+                found.append((path, data))
+                if len(found) > _MOST:
+                    break
+        return found
+
+
+def _mentions_in(module: Module, data: bytes, function: FunctionNode) -> list[Place]:
+    name = function.name
+    lines = Lines(lines_of(data, list(occurrences(data, name.encode()))))
+    found: list[Place] = []
+    for place in statements(module.tree, lines):
+        if place.statement is function or any(each.owner is function for each in place.outwards()):
+            continue
+        for header in headers(place.statement, annotations=False):
+            for node, tests in expressions(header):
+                if _names(node, name):
+                    found.append(place.within(tests))
+    return found
+
+
+def _names(node: ast.AST, name: str) -> bool:
+    while isinstance(node, ast.Attribute):
+        if node.attr == name:
+            return True
+        node = node.value
+    return isinstance(node, ast.Name) and node.id == name

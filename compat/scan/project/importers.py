@@ -1,0 +1,237 @@
+"""Which modules of the tree a release imports: one that only other releases import breaks nothing in it."""
+
+import ast
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.prefilter.conditional_imports import asks, chosen
+from compat.scan.prefilter.imported_names import known_as
+from compat.scan.prefilter.mentions import lines_of, occurrences
+from compat.scan.project.callers import Calls, Searches
+from compat.scan.project.module_names import absolute
+from compat.scan.sources.discovery import Files
+from compat.scan.syntax.positions import Lines, Place, expressions, headers, statements
+
+_MOST = 6
+"""Files that are looked at; what more of them name is taken to be imported."""
+_FARTHEST = 50
+"""Modules that import modules that are followed; one with more is taken to be imported."""
+_ENTRIES = ("test", "conftest", "setup", "__main__")
+
+_AFTER = re.compile(rb"[ \t]+(?:import|as)\b|[.\"',)\s]|$")
+
+Importer = tuple[Module, list[Place]]
+
+
+class Loads:
+    """Finds the places that import a module.
+
+    Args:
+        tree: the modules of the scanned tree.
+        store: reads files.
+        files: all files of the scan.
+        calls: finds where functions are called.
+    """
+
+    def __init__(self, tree: Tree, store: Files, files: Sequence[str], calls: Calls) -> None:
+        self._tree = tree
+        self._store = store
+        self._files = files
+        self._calls = calls
+        self._chosen: frozenset[str] | None = None
+        self._searches: Searches[str, Importer] = Searches()
+        self._loaded: dict[tuple[str, int], bool] = {}
+        self._refusing: dict[tuple[str, int], bool] = {}
+
+    def loaded(self, module: Module, reach: Reach) -> bool:
+        """Return whether a release may import a module; one that nothing imports is run by itself."""
+        known = self._loaded.get((module.path, id(reach.evaluation)))
+        if known is None:
+            seen = {module.path}
+            known = self._begins(module, reach, seen)
+            if not known:  # all that leads to it is not imported either
+                self._loaded.update(dict.fromkeys(((path, id(reach.evaluation)) for path in seen), False))
+        return known
+
+    def _begins(self, module: Module, reach: Reach, seen: set[str]) -> bool:
+        """Return whether a module is imported, by others than those that have been seen."""
+        found = not self._refused(module, reach) and (
+            len(seen) > _FARTHEST
+            or not self._may_be_chosen(module.path)
+            or self._any_imports(module, reach, seen)
+        )
+        if found:
+            self._loaded[module.path, id(reach.evaluation)] = True
+        return found
+
+    def _any_imports(self, module: Module, reach: Reach, seen: set[str]) -> bool:
+        imported = False
+        for other, places in self._imported(module):
+            imported = True
+            if other.path == module.path:
+                return True
+            known = self._loaded.get((other.path, id(reach.evaluation)))
+            if known is False or other.path in seen:
+                continue
+            there = reach._replace(module=other)
+            if any(self._runs(place, there) for place in places):
+                seen.add(other.path)
+                if known or self._begins(other, there, seen):
+                    return True
+        return not imported
+
+    def _runs(self, place: Place, reach: Reach) -> bool:
+        function = place.function
+        return reach.reached(place) and (function is None or self._calls.called(function, reach))
+
+    def _refused(self, module: Module, reach: Reach) -> bool:
+        """Return whether a package that a module lies in surely refuses a release when it is imported."""
+        folder = os.path.dirname(module.path)  # noqa: PTH120 -- called for many files
+        while folder and os.path.exists(init := f"{folder}/__init__.py"):  # noqa: PTH110
+            if init != module.path and self._refuses(init, reach):
+                return True
+            folder = os.path.dirname(folder)  # noqa: PTH120
+        return False
+
+    def _refuses(self, path: str, reach: Reach) -> bool:
+        key = (path, id(reach.evaluation))
+        if key not in self._refusing:
+            self._refusing[key] = False
+            data = self._data(path)
+            init = self._tree.module(path) if b"raise" in data and asks(data) else None
+            if init is not None:
+                end = Place(None, init.tree, "body", init.tree.body, len(init.tree.body))
+                self._refusing[key] = not reach._replace(module=init).reached(end)
+        return self._refusing[key]
+
+    def _may_be_chosen(self, path: str) -> bool:
+        """Return whether a file that asks for the release names a module, or its folder, in a block."""
+        if self._chosen is None:
+            self._chosen = frozenset(
+                name
+                for path in self._files
+                if self._names_package(path) and asks(self._data(path))
+                for name in chosen(self._data(path))
+            )
+        folder, stem = known_as(path)
+        return not self._chosen.isdisjoint(
+            [*path.split("/")[:-1], stem] if not folder else path.split("/")[:-1]
+        )
+
+    def _names_package(self, path: str) -> bool:
+        try:
+            return path.endswith(".py") and self._store.naming(path)
+        except OSError:
+            return False
+
+    def _data(self, path: str) -> bytes:
+        try:
+            return self._store.read(path) if path.endswith(".py") else b""
+        except OSError:
+            return b""
+
+    def _imported(self, module: Module) -> Iterator[Importer]:
+        """Return what imports a module; whoever has seen enough has no more parsed."""
+        return self._searches.of(module.path, lambda: self._search(module))
+
+    def _search(self, module: Module) -> Iterator[Importer]:
+        itself = [Place(None, module.tree, "body", module.tree.body, 0)]
+        _, stem = known_as(module.path)
+        if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
+            yield module, itself
+            return
+        others = [path for path in self._files if path != module.path and self._names(path, module.path)]
+        if len(others) > _MOST:
+            yield module, itself  # it is imported
+            return
+        for path in sorted(others, key=lambda other: len(self._data(other))):
+            other = self._tree.module(path)
+            places = list(self._places(other, module)) if other else []
+            if other and places:
+                yield other, places
+
+    def _names(self, path: str, module: str) -> bool:
+        """Return whether a file names a module where it imports, or in a text, as far as bytes tell."""
+        data = self._data(path)
+        folder, stem = known_as(module)
+        if stem.encode() not in data:
+            return False
+        above = module.split("/")[: -2 if folder else -1]
+        parent = above[-1].encode() if above else b""
+        near = path.split("/")[: len(above)] == above
+        return any(_leads(data, at, stem, parent, near=near) for at in _words(data, stem))
+
+    def _places(self, other: Module, module: Module) -> Iterator[Place]:
+        data = self._data(other.path)
+        lines = Lines(lines_of(data, list(_words(data, known_as(module.path)[1]))))
+        for place in statements(other.tree, lines):
+            for dotted, here in _named(place, other):
+                if self._leads(other, dotted, module):
+                    yield here
+
+    def _leads(self, other: Module, dotted: str, module: Module) -> bool:
+        """Return whether importing a path imports a module on its way."""
+        parts = dotted.split(".")
+        folder = other.path.rpartition("/")[0]
+        return any(
+            self._tree.find(folder, ".".join(parts[:end])) == module.path for end in range(len(parts), 0, -1)
+        )
+
+
+def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
+    """Yield the dotted paths that a statement imports, or may import: a text in the form of a path."""
+    match place.statement:
+        case ast.Import(names=names):
+            yield from ((alias.name, place) for alias in names)
+        case ast.ImportFrom(names=names) as statement:
+            origin = absolute(statement, module.name)
+            if origin:
+                yield from ((f"{origin}.{alias.name}", place) for alias in names)
+        case statement:
+            for header in headers(statement, annotations=False):
+                for node, tests in expressions(header):
+                    match node:
+                        case ast.Constant(value=str() as text) if "." in text and len(text) < 200:
+                            if all(map(str.isidentifier, text.split("."))):
+                                yield text, place.within(tests)
+
+
+def _words(data: bytes, stem: str) -> Iterator[int]:
+    """Yield where the name of a module stands as it does in an import, or in a text."""
+    for at in occurrences(data, stem.encode()):
+        if _AFTER.match(data, at + len(stem)):
+            yield at
+
+
+def _leads(data: bytes, at: int, stem: str, parent: bytes, *, near: bool) -> bool:
+    """Return whether a word may be the module of a package, by what stands around it.
+
+    Args:
+        data: the file.
+        at: where the word begins.
+        stem: the word.
+        parent: the name of the package.
+        near: whether the file lies in it, so that relative imports may lead there.
+    """
+    before = data[data.rfind(b"\n", 0, at) + 1 : at]
+    if before.endswith(b"."):
+        relative = before.rstrip(b".")[-1:] in (b" ", b"\t")
+        return near if relative else before.endswith(parent + b".")
+    if before[-1:] in (b'"', b"'"):
+        return data[at + len(stem) : at + len(stem) + 1] == b"."
+    start = before.split()
+    if start[:1] == [b"from"] and len(start) > 1:
+        return near if start[1].endswith(b".") else start[1].endswith(parent)
+    if start[:1] == [b"import"]:
+        return True
+    return not start and _listed(data, at)
+
+
+def _listed(data: bytes, at: int) -> bool:
+    """Return whether a word that begins a line is one of the names that an import lists on several lines."""
+    above = data[: data.rfind(b"\n", 0, at) + 1].rstrip()
+    opened = data.rfind(b"(", max(0, at - 4_000), at)
+    return above.endswith(b"\\") or (opened >= 0 and data[:opened].rstrip().endswith(b"import"))

@@ -1,0 +1,93 @@
+"""What a tree adds to the packages itself: names that no release has, which it gives to their modules."""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from compat.index.reader import Index
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.project.module_names import absolute
+from compat.scan.sources.discovery import Files
+from compat.scan.syntax.positions import dotted, within
+
+
+class Own:
+    """Looks for places that give a name to a module.
+
+    Args:
+        index: knows what the releases have.
+        tree: the modules of the scanned tree.
+        store: reads files.
+        files: all files of the scan.
+    """
+
+    def __init__(self, index: Index, tree: Tree, store: Files, files: Sequence[str]) -> None:
+        self._index = index
+        self._tree = tree
+        self._store = store
+        self._files = files
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def gives(self, package: str, module: str, name: str) -> bool:
+        """Return whether no release of a package has `module:name` and some file of the tree gives it.
+
+        What some release had, and a file replaces, has to be there for that file to have read it before.
+        """
+        key = (module, name)
+        if key not in self._known:
+            self._known[key] = name not in self._index.names_ever(module, package) and any(
+                _gives(file, module, name) for file in self._mentioning(module, name)
+            )
+        return self._known[key]
+
+    def _mentioning(self, module: str, name: str) -> Iterator[Module]:
+        """Yield the files that may assign to that attribute of the module, as far as their bytes tell."""
+        called = module.rpartition(".")[2].encode()
+        quoted = (f'"{name}"'.encode(), f"'{name}'".encode())
+        assigned = re.compile(rb"\." + name.encode() + rb"[ \t]*[:=,)\]]")
+        for path in self._files:
+            try:
+                wanted = path.endswith(".py") and self._store.naming(path)
+                data = self._store.read(path) if wanted else b""
+            except OSError:
+                continue
+            if name.encode() not in data or called not in data:
+                continue
+            named = b"setattr" in data and any(text in data for text in quoted)
+            file = self._tree.module(path) if named or assigned.search(data) else None
+            if file is not None:
+                yield file
+
+
+def _gives(file: Module, module: str, name: str) -> bool:
+    """Return whether a file assigns `module.name`, or calls `setattr` with the module and the name."""
+    aliases = dict(_aliases(file))
+    texts = any(isinstance(node, ast.Constant) and node.value == name for node in within(file.tree))
+    for node in within(file.tree):
+        match node:
+            case ast.Attribute(attr=attribute, value=base, ctx=ast.Store()) if attribute == name:
+                pass
+            case ast.Call(func=ast.Name(id="setattr"), args=[base, ast.Constant(value=given), _]):
+                if given != name:
+                    continue
+            case ast.Call(func=ast.Name(id="setattr"), args=[base, _, _]) if texts:
+                pass  # one of several: `for name in …: setattr(module, name, …)`
+            case _:
+                continue
+        first, *rest = dotted(base) or ("",)
+        if first in aliases and ".".join((aliases[first], *rest)) == module:
+            return True
+    return False
+
+
+def _aliases(file: Module) -> Iterator[tuple[str, str]]:
+    """Yield the names that imports bind anywhere in a file, and what each stands for."""
+    for node in within(file.tree):
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    top = alias.name.partition(".")[0]
+                    yield alias.asname or top, alias.name if alias.asname else top
+            case ast.ImportFrom(names=names):
+                origin = absolute(node, file.name)
+                yield from ((alias.asname or alias.name, f"{origin}.{alias.name}") for alias in names)

@@ -1,0 +1,1 @@
+"""Which releases a scan is about, and what they have."""

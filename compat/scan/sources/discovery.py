@@ -1,0 +1,178 @@
+"""Which files a scan reads. Everything else that is met is told, and stops nothing."""
+
+import os
+from collections.abc import Iterator
+from stat import S_ISDIR, S_ISREG
+from typing import NamedTuple
+
+from compat.scan.prefilter.mentions import named
+
+SUFFIXES = (".py", ".pyi", ".ipynb")
+LARGEST = 10_000_000
+"""Bytes of a file from which it is no source that a person wrote; such a file is told and left out."""
+_USUAL = 1 << 17
+"""Bytes that hold most files whole: room for more takes longer to get than the file."""
+SKIPPED = frozenset(
+    {
+        "__pycache__", "__pypackages__", "node_modules", "site-packages", "venv", "env", "build", "dist",
+        "buck-out", "_build",
+    }
+)  # fmt: skip
+"""Folders that hold what others wrote or what was generated; hidden folders are skipped as well."""
+
+
+class Skipped(NamedTuple):
+    """A file or folder that was not read, and why."""
+
+    path: str
+    reason: str
+
+
+class Unreadable(Exception):  # noqa: N818 -- control flow inside the scan: it becomes a `Skipped`
+    """A file is no Python; the text says why."""
+
+
+class Walk:
+    """Finds the source files below some paths, each once, in a fixed order.
+
+    Args:
+        excluded: names of folders, or paths below the given ones, that are left out.
+    """
+
+    def __init__(self, excluded: tuple[str, ...] = ()) -> None:
+        self._excluded = frozenset(excluded)
+        self._seen: set[tuple[int, int]] = set()
+        self.skipped: list[Skipped] = []
+        """What was left out although it looked like source."""
+
+    def files(self, paths: tuple[str, ...]) -> Iterator[str]:
+        """Yield the source files; a path that is given itself is read whatever it is called."""
+        for path in paths:
+            try:
+                status = os.stat(path)  # noqa: PTH116 -- pathlib costs more than all of this
+            except OSError as error:
+                self._skip(path, error.strerror or str(error))
+                continue
+            if S_ISDIR(status.st_mode):
+                yield from self._below(path)
+            elif self._wanted(path, status):
+                yield path
+
+    def _below(self, top: str) -> Iterator[str]:
+        folders = [top]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+                status = os.stat(folder)  # noqa: PTH116
+            except OSError as error:
+                self._skip(folder, error.strerror or str(error))
+                continue
+            if not self._new(status):
+                continue
+            deeper = []
+            for entry in listed:
+                name = entry.name
+                if name.endswith(SUFFIXES):
+                    yield from self._file(entry)
+                elif name[0] != "." and name not in SKIPPED and self._is_folder(entry, top):
+                    deeper.append(entry.path)
+            folders.extend(reversed(deeper))
+
+    def _is_folder(self, entry: "os.DirEntry[str]", top: str) -> bool:
+        if self._excluded and (entry.name in self._excluded or entry.path[len(top) + 1 :] in self._excluded):
+            return False
+        try:
+            # An environment of Python has this file whatever its folder is called.
+            return entry.is_dir() and not (
+                "env" in entry.name and os.path.exists(f"{entry.path}/pyvenv.cfg")  # noqa: PTH110
+            )
+        except OSError:
+            return False
+
+    def _file(self, entry: "os.DirEntry[str]") -> Iterator[str]:
+        if self._excluded and entry.name in self._excluded:
+            return
+        try:
+            status = entry.stat()
+        except OSError as error:
+            self._skip(entry.path, error.strerror or str(error))
+            return
+        if S_ISDIR(status.st_mode):
+            yield from self._below(entry.path)
+        elif self._wanted(entry.path, status):
+            yield entry.path
+
+    def _wanted(self, path: str, status: os.stat_result) -> bool:
+        if not S_ISREG(status.st_mode):
+            self._skip(path, "no regular file")
+        elif status.st_size > LARGEST:
+            self._skip(path, f"larger than {LARGEST // 1_000_000} MB")
+        else:
+            return self._new(status)
+        return False
+
+    def _new(self, status: os.stat_result) -> bool:
+        """Return whether a file or folder is met for the first time: links may lead around in a circle."""
+        key = (status.st_dev, status.st_ino)
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def _skip(self, path: str, reason: str) -> None:
+        self.skipped.append(Skipped(path, reason))
+
+
+class Files:
+    """Reads files; what is read is kept while it is little, for functions are looked for in all of them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+        self._room = 1 << 26
+        self._naming: dict[str, bool] = {}
+
+    def naming(self, path: str) -> bool:
+        """Return whether the name of a package stands in a file: it is looked for once.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if path not in self._naming:
+            self._naming[path] = named(self.read(path))
+        return self._naming[path]
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        data = self._kept.get(path)
+        if data is None:
+            data = read(path)
+            if len(data) <= self._room:
+                self._room -= len(data)
+                self._kept[path] = data
+        return data
+
+
+def read(path: str) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    # Not to wait for a writer, should the file have become a FIFO since.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        data = os.read(handle, _USUAL)
+        if len(data) < _USUAL:
+            return data  # of a regular file that is all
+        parts = [data]
+        while part := os.read(handle, 1 << 22):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(handle)

@@ -1,0 +1,75 @@
+"""One source file: its bytes, its tree, and the lines that people see."""
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+from compat.scan.sources.discovery import Unreadable
+from compat.scan.sources.parse import tree_of
+from compat.scan.syntax.positions import Lines
+
+if TYPE_CHECKING:  # few files are notebooks
+    from compat.scan.sources.notebook import Cell
+
+
+class Source(NamedTuple):
+    """A file that could be parsed."""
+
+    path: str
+    tree: ast.Module
+    data: bytes
+    """Python source with `\\n` at the end of lines; that of a notebook is put together from its cells."""
+    cells: "tuple[Cell, ...]" = ()
+    """Of a notebook: where each line is from."""
+
+    def lines(self) -> list[str]:
+        """Return the text, line by line."""
+        return decoded(self.data).split("\n")
+
+
+def parse(path: str, data: bytes) -> Source:
+    """Return a file as a tree.
+
+    Raises:
+        Unreadable: it cannot be parsed.
+    """
+    cells: tuple[Cell, ...] = ()
+    if path.endswith(".ipynb"):
+        from compat.scan.sources.notebook import code_of
+
+        data, cells = code_of(data)
+    elif b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    try:
+        tree = tree_of(data)
+    except SyntaxError as error:
+        where = f"line {error.lineno}: " if error.lineno else ""
+        raise Unreadable(f"{where}{error.msg}") from None
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
+    except RecursionError:
+        raise Unreadable("nested too deeply to be parsed") from None
+    return Source(path, tree, data, cells)
+
+
+def decoded(data: bytes) -> str:
+    """Return the text of a file that Python could parse."""
+    if b"coding" not in b"".join(data.split(b"\n", 2)[:2]):  # PEP 263: where else a declaration stands
+        return data.decode("utf-8-sig", "replace")
+    import tokenize
+    from io import BytesIO
+
+    try:
+        encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+        return data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        return data.decode("utf-8", "replace")
+
+
+def everything() -> Lines:
+    """Return the lines that make a walk go everywhere."""
+    return _Everything(())
+
+
+class _Everything(Lines):
+    def within(self, node: ast.stmt) -> bool:  # noqa: ARG002 -- the answer is yes
+        return True

@@ -1,0 +1,1 @@
+"""Facts of one file, without regard to any release."""

@@ -1,0 +1,89 @@
+"""Which local names stand for something of a package, and where they do."""
+
+import ast
+import re
+
+from compat.scan.syntax.positions import FunctionNode, Place, within
+
+Scope = FunctionNode | ast.ClassDef | None
+
+
+class Aliases:
+    """The names that imports bind in one file, scope by scope.
+
+    Args:
+        tree: the file.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._tree = tree
+        self._bound: dict[Scope, dict[str, dict[str, None]]] = {}
+        self._locals: dict[FunctionNode, frozenset[str]] = {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names that stand for something somewhere."""
+        return frozenset(name for scope in self._bound.values() for name in scope)
+
+    def add(self, place: Place, name: str, path: str) -> None:
+        """Note that an import at a place binds a name to a dotted path."""
+        self._bound.setdefault(_scope(place), {}).setdefault(name, {})[path] = None
+
+    def paths(self, name: str, place: Place) -> tuple[str, ...]:
+        """Return what a name may stand for at a place; nothing when it is something else there."""
+        inner: Place | None = place
+        innermost = True
+        while inner is not None:
+            owner = inner.owner
+            if (
+                isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                and inner.branch != "header"
+            ):
+                function = not isinstance(owner, ast.ClassDef)
+                if function or innermost:
+                    known = self._bound.get(owner, {}).get(name)
+                    if known:
+                        return tuple(known)
+                if function:
+                    if name in self._names_of(owner):  # type: ignore[arg-type]
+                        return ()
+                    innermost = False
+            inner = inner.outer
+        return tuple(self._bound.get(None, {}).get(name, ()))
+
+    def uses(self, data: bytes) -> list[int]:
+        """Return the offsets at which one of the names is used as more than a word, in order."""
+        words = b"|".join(re.escape(name.encode()) for name in sorted(self.names))
+        pattern = re.compile(rb"(?<![\w.])(?:" + words + rb")(?=(?:\s|\\\n)*\.|[ \t]*,\s*[\"'])")
+        return [match.start() for match in pattern.finditer(data)]
+
+    def _names_of(self, function: FunctionNode) -> frozenset[str]:
+        """Return the names that are local to a function by being parameters or assigned to."""
+        if function not in self._locals:
+            arguments = function.args
+            names = {
+                each.arg
+                for each in (
+                    *arguments.posonlyargs,
+                    *arguments.args,
+                    *arguments.kwonlyargs,
+                    arguments.vararg,
+                    arguments.kwarg,
+                )
+                if each is not None
+            }
+            outside: set[str] = set()
+            for node in within(function):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    names.add(node.id)
+                elif isinstance(node, ast.Global | ast.Nonlocal):
+                    outside.update(node.names)
+            self._locals[function] = frozenset(names - outside)
+        return self._locals[function]
+
+
+def _scope(place: Place) -> Scope:
+    for each in place.outwards():
+        if isinstance(each.owner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return each.owner
+    return None

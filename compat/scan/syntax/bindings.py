@@ -1,0 +1,183 @@
+"""Which names statements bind, and which of them the top level of a module may leave unbound."""
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+from compat.scan.syntax.positions import FunctionNode, TryNode, within
+
+_COMPOUND = (ast.If, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, *TryNode)
+SIMPLE = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
+"""Statements that are gone through for what they bind; others if they are made of these."""
+_ASIDE = (ast.Pass, ast.Expr, ast.Return, ast.Raise, ast.Continue, ast.Break)
+"""What binds nothing, and may stand in an `if` or a `try` that is gone through."""
+_BRANCHING = (ast.If, ast.With, *TryNode)
+
+
+def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one case for each form
+    """Return the names that a statement binds at its own level, the blocks in it included."""
+    found: list[str] = []
+    match statement:
+        case ast.Import(names=names):
+            found = [alias.asname or alias.name.partition(".")[0] for alias in names]
+        case ast.ImportFrom(names=names):
+            found = [alias.asname or alias.name for alias in names]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            found = [name]
+        case ast.Assign(targets=targets):
+            found = [name for target in targets for name in target_names(target)]
+        case ast.AnnAssign(target=target, value=value) if value is not None:
+            found = target_names(target)
+        case ast.AugAssign(target=target):
+            found = target_names(target)
+        case _ if isinstance(statement, _COMPOUND):
+            for field in ("body", "orelse", "finalbody"):
+                for inner in getattr(statement, field, ()):
+                    found += bound_names(inner)
+            for handler in getattr(statement, "handlers", ()):
+                for inner in handler.body:
+                    found += bound_names(inner)
+            if isinstance(statement, ast.For | ast.AsyncFor):
+                found += target_names(statement.target)
+            for item in getattr(statement, "items", ()):
+                if item.optional_vars is not None:
+                    found += target_names(item.optional_vars)
+    return found
+
+
+@lru_cache(maxsize=10_000)
+def only_binds(statement: ast.stmt) -> bool:
+    """Return whether a statement binds names and does no more: an `if` or a `try` of simple ones does."""
+    if isinstance(statement, SIMPLE):
+        return True
+    blocks: list[ast.stmt] = []
+    if isinstance(statement, ast.If):
+        blocks = [*statement.body, *statement.orelse]
+    elif isinstance(statement, ast.Try):
+        handled = [each for handler in statement.handlers for each in handler.body]
+        blocks = [*statement.body, *handled, *statement.orelse]
+    return bool(blocks) and all(isinstance(each, _ASIDE) or only_binds(each) for each in blocks)
+
+
+def needed(statements: Sequence[ast.stmt], nodes: Iterable[ast.AST]) -> list[ast.stmt]:
+    """Return those statements that bind what some nodes are made of, and what these are made of, in order."""
+    names = {name for node in nodes for name in _named(node)}
+    found: list[ast.stmt] = []
+    for statement in reversed(statements):
+        if not names.isdisjoint(_binds(statement)):
+            found.append(statement)
+            names |= _named(statement)
+    return found[::-1]
+
+
+@lru_cache(maxsize=10_000)
+def _named(node: ast.AST) -> frozenset[str]:
+    return frozenset(each.id for each in within(node) if isinstance(each, ast.Name))
+
+
+@lru_cache(maxsize=10_000)
+def _binds(statement: ast.stmt) -> frozenset[str]:
+    return frozenset(bound_names(statement))
+
+
+def target_names(target: ast.expr) -> list[str]:
+    """Return the names that an assignment to `target` binds."""
+    if isinstance(target, ast.Name):
+        return [target.id]
+    return [
+        node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+
+
+@lru_cache(maxsize=1_000)
+def local_names(function: FunctionNode) -> tuple[str, ...]:
+    """Return the parameters of a function and the names that it binds, but for `import vllm.x`.
+
+    That binds what an `import vllm` before it does.
+    """
+    arguments = function.args
+    every = (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.vararg,
+        arguments.kwarg,
+    )
+    names = [argument.arg for argument in every if argument is not None]
+    for statement in function.body:
+        if not isinstance(statement, ast.Import):
+            names += bound_names(statement)
+    outside = set(declared_global(function.body, inner=False))
+    return tuple(dict.fromkeys(name for name in names if name not in outside))
+
+
+def declared_global(block: Sequence[ast.stmt], *, inner: bool) -> Iterator[str]:
+    """Yield the names that statements declare `global`.
+
+    Args:
+        block: the statements; expressions are not gone through.
+        inner: whether the functions in it count.
+    """
+    ahead: list[ast.AST] = list(block)
+    while ahead:
+        statement = ahead.pop()
+        if isinstance(statement, ast.Global):
+            yield from statement.names
+        elif inner or not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                ahead += getattr(statement, field, ())
+
+
+def maybe_unbound(body: Sequence[ast.stmt]) -> frozenset[str]:
+    """Return the names that some way through a block binds, and another does not."""
+    branching = [each for each in body if isinstance(each, _BRANCHING) and not _never_run(each)]
+    if not branching:
+        return frozenset()
+    bound = {name for statement in branching for name in bound_names(statement)}
+    return frozenset(bound - (_surely_bound(body) or set())) if bound else frozenset()
+
+
+def _surely_bound(block: Sequence[ast.stmt]) -> set[str] | None:
+    """Return the names that every way to the end of a block binds; None when none gets there."""
+    found: set[str] = set()
+    for statement in block:
+        bound = _by(statement)
+        if bound is None:
+            return None
+        found |= bound
+    return found
+
+
+def _by(statement: ast.stmt) -> set[str] | None:
+    match statement:
+        case ast.Raise() | ast.Return() | ast.Continue() | ast.Break():
+            return None
+        case ast.If(body=body, orelse=orelse) if not _never_run(statement):
+            return _common([_surely_bound(body), _surely_bound(orelse)])
+        case ast.With():
+            return set()  # it may swallow what its block raises
+        case _ if isinstance(statement, TryNode):
+            main = _surely_bound([*statement.body, *statement.orelse])  # type: ignore[attr-defined]
+            handlers = [_surely_bound(each.body) for each in statement.handlers]  # type: ignore[attr-defined]
+            ways = _common([main, *handlers])
+            last = _surely_bound(statement.finalbody)  # type: ignore[attr-defined]
+            return None if ways is None or last is None else ways | last
+        case ast.For() | ast.AsyncFor() | ast.While():
+            return set()
+    return set(bound_names(statement))
+
+
+def _common(ways: Sequence[set[str] | None]) -> set[str] | None:
+    ended = [way for way in ways if way is not None]
+    return set.intersection(*ended) if ended else None
+
+
+def _never_run(statement: ast.stmt) -> bool:
+    """Return whether a branch is for type checkers, scripts or no one: what it binds is not for importers."""
+    if not isinstance(statement, ast.If):
+        return False
+    return isinstance(statement.test, ast.Constant) or any(
+        (isinstance(node, ast.Name) and node.id in ("TYPE_CHECKING", "__name__"))
+        or (isinstance(node, ast.Attribute) and node.attr == "TYPE_CHECKING")
+        for node in ast.walk(statement.test)
+    )

@@ -1,0 +1,231 @@
+"""Every way in which Python code refers to the packages: what it names, and where that is written."""
+
+import ast
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from compat.scan.prefilter.mentions import TOPS, lines_of, positions
+from compat.scan.project.module_names import absolute
+from compat.scan.sources.source_file import Source
+from compat.scan.syntax.aliases import Aliases
+from compat.scan.syntax.positions import Lines, Place, dotted, expressions, headers, statements
+
+Form = Literal["import", "from", "star", "attribute", "string", "import_module", "table", "reexport"]
+
+_TOPS = frozenset(TOPS)
+_DYNAMIC = frozenset({"import_module", "__import__"})
+_PATCHES = frozenset({"patch", "patch.object", "patch.multiple", "patch.dict"})
+
+
+class Reference(NamedTuple):
+    """One thing that the code expects of a package."""
+
+    form: Form
+    bases: tuple[str, ...]
+    """Dotted paths of what it starts from, several when the name was imported in several ways. They are
+    judged where they are imported, not here."""
+    parts: tuple[str, ...]
+    """What has to exist below a base. Without a base, the whole path."""
+    node: ast.AST
+    """What to point at: it has a position."""
+    place: Place
+    module: str = ""
+    """Of an import: the module that is named."""
+
+    @property
+    def top(self) -> str:
+        """The import name of the package."""
+        return (self.bases[0] if self.bases else ".".join(self.parts)).partition(".")[0]
+
+    @property
+    def path(self) -> str:
+        """The whole path as one would write it."""
+        return ".".join((*self.bases[:1], *self.parts))
+
+
+def references(source: Source, module: str = "", *, lines: Lines | None = None) -> list[Reference]:
+    """Return the references of a file in source order.
+
+    Args:
+        source: the file.
+        module: its dotted name, for imports relative to it; empty when it has none.
+        lines: where to look; where the packages are named when left out.
+    """
+    marked = lines_of(source.data, positions(source.data, words=True)) if lines is None else []
+    chosen = lines or Lines(marked)
+    found: list[Reference] = []
+    aliases = Aliases(source.tree)
+    for place in statements(source.tree, chosen):
+        if isinstance(place.statement, ast.Import | ast.ImportFrom):
+            found += _imports(place, aliases, module)
+    if lines is None and aliases.names:
+        chosen = Lines([*marked, *lines_of(source.data, aliases.uses(source.data))])
+    annotations = not _postponed(source.tree)
+    tables = any(
+        isinstance(each, ast.FunctionDef) and each.name == "__getattr__" for each in source.tree.body
+    )
+    for place in statements(source.tree, chosen):
+        if isinstance(place.statement, ast.Import | ast.ImportFrom):
+            continue
+        for header in headers(place.statement, annotations=annotations and _evaluated(place)):
+            for node, tests in expressions(header):
+                found += _expression(node, place.within(tests), aliases, tables=tables)
+    return sorted(found, key=lambda each: (each.node.lineno, each.node.col_offset))  # type: ignore[attr-defined]
+
+
+def _postponed(tree: ast.Module) -> bool:
+    return any(
+        isinstance(statement, ast.ImportFrom)
+        and statement.module == "__future__"
+        and any(alias.name == "annotations" for alias in statement.names)
+        for statement in tree.body[:5]
+    )
+
+
+def _evaluated(place: Place) -> bool:
+    """Return whether the annotations of a statement are: those of variables of a function are not."""
+    return not isinstance(place.statement, ast.AnnAssign) or place.function is None
+
+
+def _imports(place: Place, aliases: Aliases, module: str) -> Iterator[Reference]:
+    statement = place.statement
+    if isinstance(statement, ast.Import):
+        for alias in statement.names:
+            parts = tuple(alias.name.split("."))
+            if parts[0] in _TOPS:
+                aliases.add(place, alias.asname or parts[0], alias.name if alias.asname else parts[0])
+                yield Reference("import", (), parts, alias, place, alias.name)
+    elif isinstance(statement, ast.ImportFrom):
+        origin = absolute(statement, module)
+        if origin.partition(".")[0] not in _TOPS:
+            return
+        parts = tuple(origin.split("."))
+        for alias in statement.names:
+            if alias.name == "*":
+                yield Reference("star", (), parts, alias, place, origin)
+                continue
+            aliases.add(place, alias.asname or alias.name, f"{origin}.{alias.name}")
+            yield Reference("from", (), (*parts, alias.name), alias, place, origin)
+
+
+def _expression(node: ast.AST, place: Place, aliases: Aliases, *, tables: bool) -> Iterator[Reference]:
+    match node:
+        case ast.Attribute(ctx=ctx):
+            parts = dotted(node)
+            # What is assigned to need not have been there.
+            parts = parts if isinstance(ctx, ast.Load) else parts[:-1]
+            bases = aliases.paths(parts[0], place) if len(parts) > 1 else ()
+            if bases:
+                yield Reference("attribute", bases, parts[1:], node, place)
+        case ast.Call():
+            yield from _call(node, place, aliases)
+        case ast.Dict() if tables and place.function is None:
+            yield from _table(node, place)
+
+
+def _call(node: ast.Call, place: Place, aliases: Aliases) -> Iterator[Reference]:
+    function = dotted(node.func)
+    if not function:
+        return
+    last = function[-1]
+    if last in _DYNAMIC and node.args:
+        yield from _dynamic(node, place)
+    elif ".".join(function[-2:]) in _PATCHES or last in _PATCHES:
+        yield from _patch(node, "patch" if last == "patch" else f"patch.{last}", place, aliases)
+    elif last in ("setattr", "delattr") and len(function) > 1:
+        yield from _set_attribute(node, place, aliases, sure=last == "setattr")
+    elif last in ("getattr", "attrgetter") and len(node.args) == 2:
+        yield from _named_attribute(node, place, aliases)
+
+
+def _dynamic(node: ast.Call, place: Place) -> Iterator[Reference]:
+    match node.args[0], node.args[1:], node.keywords:
+        case ast.Constant(value=str() as name), [ast.Constant(value=str() as anchor)], _:
+            pass
+        case ast.Constant(value=str() as name), _, [
+            ast.keyword(arg="package", value=ast.Constant(value=str() as anchor))
+        ]:
+            pass
+        case ast.Constant(value=str() as name), _, _:
+            anchor = ""
+        case _:
+            return
+    if name.startswith("."):
+        level = len(name) - len(name.lstrip("."))
+        base = anchor.split(".")
+        name = ".".join([*base[: len(base) - level + 1], name.lstrip(".")])
+    parts = tuple(name.split("."))
+    if parts[0] in _TOPS:
+        yield Reference("import_module", (), parts, node.args[0], place, name)
+
+
+def _patch(node: ast.Call, function: str, place: Place, aliases: Aliases) -> Iterator[Reference]:
+    if _true(node, "create") or not node.args:
+        return
+    if function == "patch.object":
+        yield from _named_attribute(node, place, aliases)
+        return
+    match node.args[0]:
+        case ast.Constant(value=str() as target) as constant:
+            parts = tuple(target.split("."))
+            if parts[0] in _TOPS and all(map(str.isidentifier, parts)):
+                yield Reference("string", (), parts, constant, place)
+                if function == "patch.multiple":
+                    for keyword in node.keywords:
+                        if keyword.arg and keyword.arg not in (
+                            "spec",
+                            "spec_set",
+                            "autospec",
+                            "new_callable",
+                        ):
+                            yield Reference("string", (), (*parts, keyword.arg), keyword, place)
+
+
+def _set_attribute(node: ast.Call, place: Place, aliases: Aliases, *, sure: bool) -> Iterator[Reference]:
+    """Yield what `monkeypatch.setattr` needs: by default what is replaced must exist."""
+    if any(
+        keyword.arg == "raising" and isinstance(keyword.value, ast.Constant) and not keyword.value.value
+        for keyword in node.keywords
+    ):
+        return
+    match node.args:
+        case [ast.Constant(value=str() as target) as constant, *others] if len(others) == int(sure):
+            parts = tuple(target.split("."))
+            if parts[0] in _TOPS and all(map(str.isidentifier, parts)):
+                yield Reference("string", (), parts, constant, place)
+        case [_, ast.Constant(value=str()), *_]:
+            yield from _named_attribute(node, place, aliases)
+
+
+def _named_attribute(node: ast.Call, place: Place, aliases: Aliases) -> Iterator[Reference]:
+    match node.args:
+        case [target, ast.Constant(value=str() as name) as constant, *_] if name.isidentifier():
+            parts = dotted(target)
+            bases = aliases.paths(parts[0], place) if parts else ()
+            if bases:
+                yield Reference("attribute", bases, (*parts[1:], name), constant, place)
+
+
+def _true(node: ast.Call, keyword: str) -> bool:
+    return any(
+        each.arg == keyword and isinstance(each.value, ast.Constant) and bool(each.value.value)
+        for each in node.keywords
+    )
+
+
+def _table(node: ast.Dict, place: Place) -> Iterator[Reference]:
+    """Yield what a module's `__getattr__` looks up: `"vllm.x"`, `"vllm.x:Name"`, `("vllm.x", "Name")`."""
+    for key, value in zip(node.keys, node.values, strict=True):
+        match value:
+            case ast.Constant(value=str() as text):
+                module, _, name = text.partition(":")
+                if not name and isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    last = module.rpartition(".")[2]
+                    name = key.value if key.value != last else ""
+            case ast.Tuple(elts=[ast.Constant(value=str() as module), ast.Constant(value=str() as name)]):
+                pass
+            case _:
+                continue
+        parts = tuple(module.split("."))
+        if parts[0] in _TOPS and all(map(str.isidentifier, parts)) and (not name or name.isidentifier()):
+            yield Reference("table", (), (*parts, *([name] if name else [])), value, place, module)

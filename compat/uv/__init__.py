@@ -1,0 +1,1 @@
+"""uv: finding it, running it, and what it makes."""

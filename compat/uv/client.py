@@ -1,0 +1,89 @@
+"""Finding uv, and running it to make environments."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from compat._cli.progress import Progress
+from compat._util.subprocesses import run_logged
+from compat.errors import MissingToolError, PreparationError
+from compat.matrix import plan
+
+LONGEST_ANSWER = 600.0
+"""Seconds: it waits for others that hold the cache, and dropping much of that takes minutes."""
+
+
+def find_uv() -> Path:
+    """Return the uv that came with this project's extra `matrix`, else the one on the PATH.
+
+    Raises:
+        MissingToolError: there is none.
+    """
+    try:
+        from uv import find_uv_bin
+
+        return Path(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv")
+    if found is None:
+        raise MissingToolError("uv is not installed (run `pip install uv`)")
+    return Path(found)
+
+
+def cache_folder(uv: Path) -> Path:
+    """Return where uv keeps what it has downloaded.
+
+    Raises:
+        PreparationError: uv does not tell.
+    """
+    code, output = ask([str(uv), "cache", "dir"])
+    if code:
+        raise PreparationError(plan.reason_of(output, code))
+    return Path(output.strip())
+
+
+def ask(command: Sequence[str]) -> tuple[int, str]:
+    """Return exit code and output of a short command.
+
+    Raises:
+        PreparationError: it does not end.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LONGEST_ANSWER,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        asked = " ".join(command[1:3])
+        raise PreparationError(
+            f"`uv {asked}` did not end in {LONGEST_ANSWER:g} s; see whether another uv holds its cache"
+        ) from None
+    return done.returncode, done.stdout
+
+
+def run(command: Sequence[str], log: BinaryIO, progress: Progress, *, until: float = float("inf")) -> None:
+    """Run a long command, its output in the log; `progress` advances once a second.
+
+    Args:
+        command: program and arguments.
+        log: an unbuffered file, open for reading and appending.
+        progress: told of every second.
+        until: the value of `time.monotonic()` at which it is ended.
+
+    Raises:
+        PreparationError: the command failed; the message is its own shortest explanation.
+        OutOfTimeError: it was not done by then.
+    """
+    begin = log.seek(0, os.SEEK_END)
+    code = run_logged(command, log, progress, until=until)
+    if code:
+        log.seek(begin)
+        raise PreparationError(plan.reason_of(log.read().decode(errors="replace"), code))

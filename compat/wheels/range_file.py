@@ -1,0 +1,246 @@
+"""A wheel on a server as a seekable file, of which only the bytes that are read travel."""
+
+import hashlib
+import io
+import re
+import tempfile
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
+
+import requests
+
+from compat._cli.progress import Progress, Silent
+from compat.errors import IntegrityError, NetworkError
+from compat.wheels.http_session import ADVICE, network_errors
+from compat.wheels.package_index import WheelFile
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+TAIL = 96 * 1024
+"""Bytes asked for first. A zip's end record lies in the last 66 kB, and most wheels have their whole central
+directory here, so that one request is enough for them."""
+
+GAP = 128 * 1024
+"""Bytes between two wanted ranges that are fetched rather than skipped: a request costs about a tenth of a
+second, in which an ordinary line brings at least this much."""
+
+ATTEMPTS = 3
+"""How often an answer is asked for that breaks off in the middle."""
+
+_CHUNK = 1 << 20
+
+Range = tuple[int, int]
+"""First byte and the byte after the last."""
+
+
+class RemoteFile(io.RawIOBase):
+    """A read-only file over HTTP byte ranges, good enough for `zipfile`.
+
+    A server without range support gives the whole file once, into a temporary file.
+    """
+
+    def __init__(self, wheel: WheelFile, session: requests.Session, progress: Progress | None = None) -> None:
+        """Fetch the end of the file.
+
+        Args:
+            wheel: what to read.
+            session: what to ask with.
+            progress: told when the whole file must be fetched.
+
+        Raises:
+            NetworkError: the server cannot be reached, or does not answer as it should.
+            IntegrityError: the file is not the one that the index promises.
+        """
+        super().__init__()
+        self.fetched = 0
+        """Bytes of answers that have come over the wire so far."""
+        self._wheel = wheel
+        self._session = session
+        self._progress = progress or Silent()
+        self._size = wheel.size
+        self._position = 0
+        self._spans: list[tuple[int, bytes]] = []
+        self._whole: IO[bytes] | None = None
+        self._ask(None if self._size is None else _tail(self._size))
+
+    @property
+    def size(self) -> int:
+        """Length of the file in bytes."""
+        assert self._size is not None  # noqa: S101 - the first answer has told it
+        return self._size
+
+    def prefetch(self, ranges: Iterable[Range]) -> None:
+        """Fetch `ranges` in few requests, so that reading them later causes none."""
+        missing = sorted(gap for wanted in ranges for gap in self._missing(*wanted))
+        joined: list[Range] = []
+        for start, stop in missing:
+            if joined and start - joined[-1][1] <= GAP:
+                joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+            else:
+                joined.append((start, stop))
+        for start, stop in joined:
+            if self._whole is None:
+                self._ask((start, stop))
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position of the next byte that is read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to `offset` bytes from the start, the position or the end."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if base + offset < 0:
+            raise OSError(f"{self._wheel}: seek before the start of the file")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """Fill `buffer` as far as the file goes; what is not here yet is fetched."""
+        view = memoryview(buffer).cast("B")
+        stop = min(self._position + len(view), self.size)
+        count = max(0, stop - self._position)
+        self.prefetch([(self._position, stop)])
+        if self._whole is not None:
+            self._whole.seek(self._position)
+            view[:count] = self._whole.read(count)
+        else:
+            self._copy(view[:count])
+        self._position += count
+        return count
+
+    def readall(self) -> bytes:
+        """Return the rest of the file, fetched at once; the inherited method asks for it piece by piece."""
+        rest = bytearray(max(0, self.size - self._position))
+        self.readinto(rest)
+        return bytes(rest)
+
+    def close(self) -> None:
+        """Drop what was fetched."""
+        if self._whole is not None:
+            self._whole.close()
+        self._spans.clear()
+        super().close()
+
+    def _missing(self, start: int, stop: int) -> list[Range]:
+        """Return the parts of a range that are not here."""
+        if self._whole is not None:
+            return []
+        gaps = []
+        for first, content in sorted(self._spans, key=lambda span: span[0]):
+            if first + len(content) <= start or first >= stop:
+                continue
+            if first > start:
+                gaps.append((start, first))
+            start = first + len(content)
+        return [*gaps, (start, stop)] if start < stop else gaps
+
+    def _copy(self, view: memoryview) -> None:
+        at, end = self._position, self._position + len(view)
+        while at < end:
+            first, content = next(span for span in self._spans if span[0] <= at < span[0] + len(span[1]))
+            piece = memoryview(content)[at - first : end - first]
+            view[at - self._position :][: len(piece)] = piece
+            at += len(piece)
+
+    def _ask(self, wanted: Range | None) -> None:
+        """Fetch one range, or the tail of a file of unknown size; without ranges the whole file."""
+        what, url = f"cannot read {self._wheel}", self._wheel.url
+        header = f"bytes={wanted[0]}-{wanted[1] - 1}" if wanted else f"bytes=-{TAIL}"
+        headers = {"Range": header, "Accept-Encoding": "identity"}
+        for _ in range(ATTEMPTS):
+            with network_errors(what, url), self._session.get(url, headers=headers, stream=True) as response:
+                if response.status_code in {416, 501}:
+                    headers.pop("Range", None)
+                    continue
+                response.raise_for_status()
+                partial = response.status_code == 206
+                complete = self._keep(response, wanted) if partial else self._download(response)
+            if complete:
+                return
+        raise NetworkError(f"{what}: the answer broke off {ATTEMPTS} times; {ADVICE}")
+
+    def _keep(self, response: requests.Response, wanted: Range | None) -> bool:
+        """Store one range; return whether it arrived completely."""
+        told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
+        if told is None:
+            raise NetworkError(f"cannot read {self._wheel}: the server sends a part and does not say which")
+        first, last, size = map(int, told.groups())
+        self._agree_on(size)
+        if (first, last + 1) != (wanted or _tail(size)):
+            raise NetworkError(f"cannot read {self._wheel}: the server sends another part than was asked for")
+        content = io.BytesIO()
+        if not self._receive(response, content, last + 1 - first):
+            return False
+        self._spans.append((first, content.getvalue()))
+        return True
+
+    def _download(self, response: requests.Response) -> bool:
+        """Store the whole file on disk, not in memory: wheels are 300 MB and more."""
+        length = response.headers.get("Content-Length")
+        if length is not None:
+            self._agree_on(int(length))
+        self._progress.note(
+            f"{self._wheel}: the server gives no parts of files; fetching the whole wheel"
+            + (f" ({self._size / 1e6:.1f} MB)" if self._size else "")
+        )
+        whole = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
+        try:
+            if not self._receive(response, whole, self._size):
+                whole.close()
+                return False
+            self._agree_on(whole.tell())
+            self._check_digest(whole)
+        except BaseException:
+            whole.close()
+            raise
+        self._spans.clear()
+        self._whole = whole
+        return True
+
+    def _receive(self, response: requests.Response, target: IO[bytes], expected: int | None) -> bool:
+        """Copy the body to `target`; return whether it has the expected length."""
+        received = 0
+        try:
+            for chunk in response.iter_content(_CHUNK):
+                received += len(chunk)
+                target.write(chunk)
+        except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError):
+            return False
+        finally:
+            self.fetched += received
+        if expected is not None and received > expected:
+            raise NetworkError(
+                f"cannot read {self._wheel}: {received} bytes came instead of {expected}; {ADVICE}"
+            )
+        return expected is None or received == expected
+
+    def _agree_on(self, size: int) -> None:
+        if self._size is not None and size != self._size:
+            raise IntegrityError(
+                f"{self._wheel}: it has {size} bytes now, {self._size} were promised; run the command again, "
+                "and if it stays so tell those who keep the index"
+            )
+        self._size = size
+
+    def _check_digest(self, whole: IO[bytes]) -> None:
+        digest = hashlib.sha256()
+        whole.seek(0)
+        while chunk := whole.read(_CHUNK):
+            digest.update(chunk)
+        if digest.hexdigest() != self._wheel.sha256:
+            raise IntegrityError(
+                f"{self._wheel}: its sha256 is {digest.hexdigest()}, the index promises {self._wheel.sha256}"
+            )
+
+
+def _tail(size: int) -> Range:
+    return max(0, size - TAIL), size

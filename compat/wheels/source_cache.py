@@ -1,0 +1,102 @@
+"""Sources of wheels that were read before, in the user's cache directory."""
+
+import hashlib
+import json
+import os
+import zlib
+from itertools import accumulate, pairwise
+from pathlib import Path
+from types import MappingProxyType
+
+import platformdirs
+import requests
+
+from compat._cli.progress import Progress, Silent
+from compat._util import atomic_write
+from compat.errors import IntegrityError
+from compat.wheels.package_index import WheelFile
+from compat.wheels.wheel_sources import WheelSources, read_sources
+
+FORMAT = b"compat wheel sources 1"
+"""First line of an entry; another number is another format, which is fetched again."""
+
+
+def default_folder() -> Path:
+    """Return the cache directory: `COMPAT_CACHE_DIR`, else a folder in the user's cache directory."""
+    named = os.environ.get("COMPAT_CACHE_DIR")
+    return Path(named) if named else platformdirs.user_cache_path("sglang-vllm-compat")
+
+
+class SourceCache:
+    """One file per wheel, named by the wheel's sha256, with a digest of its own.
+
+    Entries are replaced in one step, so that any number of processes can share the folder.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Use `folder`, by default that of `default_folder`; it is made when first needed."""
+        self.folder = (folder or default_folder()) / "sources"
+
+    def path(self, wheel: WheelFile) -> Path:
+        """Return the file that holds, or will hold, the entry of `wheel`."""
+        return self.folder / f"{wheel.sha256}.z"
+
+    def get(
+        self, wheel: WheelFile, session: requests.Session, progress: Progress | None = None
+    ) -> WheelSources:
+        """Return the sources of `wheel`, from the cache when it has them undamaged, else from the index.
+
+        Raises:
+            NetworkError: the index cannot be reached, or does not answer as it should.
+            IntegrityError: what the index gives differs from its digests.
+        """
+        progress = progress or Silent()
+        path = self.path(wheel)
+        try:
+            return _unpack(wheel, path.read_bytes())
+        except FileNotFoundError:
+            pass
+        except (IntegrityError, OSError) as error:
+            progress.note(f"{wheel}: its cache entry is unusable ({error}); fetching it again")
+            path.unlink(missing_ok=True)
+        sources = read_sources(wheel, session, progress)
+        try:
+            atomic_write.write_bytes(path, _pack(sources))
+        except OSError as error:
+            # The answer is here and right; only the next run is slower.
+            progress.note(f"{wheel}: cannot be kept in {self.folder} ({error.strerror or error})")
+        return sources
+
+
+def _pack(sources: WheelSources) -> bytes:
+    head = {
+        "extensions": sources.extensions,
+        "metadata": sources.metadata,
+        "sizes": {path: len(content) for path, content in sources.sources.items()},
+        "wheel": sources.wheel.sha256,
+    }
+    raw = json.dumps(head).encode() + b"\n" + b"".join(sources.sources.values())
+    body = zlib.compress(raw)
+    return b"\n".join((FORMAT, hashlib.sha256(body).hexdigest().encode(), body))
+
+
+def _unpack(wheel: WheelFile, entry: bytes) -> WheelSources:
+    form, _, rest = entry.partition(b"\n")
+    digest, _, body = rest.partition(b"\n")
+    if form != FORMAT:
+        raise IntegrityError("another format")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        raise IntegrityError("damaged")
+    line, _, contents = zlib.decompress(body).partition(b"\n")
+    head = json.loads(line)
+    if head["wheel"] != wheel.sha256:
+        raise IntegrityError("of another wheel")
+    bounds = pairwise(accumulate(head["sizes"].values(), initial=0))
+    pieces = (contents[start:stop] for start, stop in bounds)
+    return WheelSources(
+        wheel=wheel,
+        metadata=head["metadata"],
+        sources=MappingProxyType(dict(zip(head["sizes"], pieces, strict=True))),
+        extensions=tuple(head["extensions"]),
+        fetched=0,
+    )

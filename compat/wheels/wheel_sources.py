@@ -1,0 +1,146 @@
+"""Wheels as zip archives: their Python sources, and what they provide, without fetching the rest."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import requests
+from packaging.utils import canonicalize_name
+
+from compat._cli.progress import Progress
+from compat.errors import IntegrityError
+from compat.wheels.install_paths import added_roots, extension_module, importable, installed_path
+from compat.wheels.package_index import WheelFile
+from compat.wheels.range_file import Range, RemoteFile
+from compat.wheels.record import read_record, verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelSources:
+    """The readable part of one wheel, each file verified against the wheel's RECORD."""
+
+    wheel: WheelFile
+    metadata: str
+    """The text of METADATA."""
+    sources: Mapping[str, bytes]
+    """Path below site-packages to content, for every `.py` file, sorted by path."""
+    extensions: tuple[str, ...]
+    """Paths below site-packages of the compiled modules, sorted; they are listed and not read."""
+    fetched: int
+    """Bytes that came over the wire for this; 0 from the cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelManifest:
+    """What the central directory of a wheel tells."""
+
+    wheel: WheelFile
+    download_bytes: int
+    installed_bytes: int
+    imports: tuple[str, ...]
+    """Top-level names that it lets a program import, sorted."""
+
+
+def read_sources(
+    wheel: WheelFile, session: requests.Session, progress: Progress | None = None
+) -> WheelSources:
+    """Return METADATA and every `.py` file of `wheel`, fetched through a few byte ranges.
+
+    Args:
+        wheel: what to read.
+        session: what to ask with.
+        progress: told when the server makes the whole wheel travel; it is not advanced.
+
+    Raises:
+        NetworkError: the server cannot be reached, or does not answer as it should.
+        IntegrityError: a file differs from its digest, or the wheel is broken.
+    """
+    with RemoteFile(wheel, session, progress) as remote, _opened(wheel, remote) as archive:
+        info = _dist_info(wheel, archive)
+        members = {member.filename: member for member in archive.infolist() if not member.is_dir()}
+        placed = {path: installed_path(path) for path in members}
+        python = [path for path, place in placed.items() if place is not None and path.endswith(".py")]
+        wanted = [f"{info}/RECORD", f"{info}/METADATA", *python]
+        remote.prefetch(_ranges(archive, {members[path].header_offset for path in wanted if path in members}))
+        record = read_record(wheel.filename, _text(wheel, archive, f"{info}/RECORD"))
+        metadata = _text(wheel, archive, f"{info}/METADATA", record)
+        contents = {placed[path] or path: _content(wheel, archive, path, record) for path in python}
+        extensions = (place for place in placed.values() if place is not None and extension_module(place))
+        return WheelSources(
+            wheel=wheel,
+            metadata=metadata,
+            sources=MappingProxyType(dict(sorted(contents.items()))),
+            extensions=tuple(sorted(extensions)),
+            fetched=remote.fetched,
+        )
+
+
+def read_manifest(wheel: WheelFile, session: requests.Session) -> WheelManifest:
+    """Return what the central directory of `wheel` tells; the errors are those of `read_sources`."""
+    with RemoteFile(wheel, session) as remote, _opened(wheel, remote) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        paths = [member.filename for member in members]
+        added = [path for path in paths if path.endswith(".pth") and "/" not in path]
+        roots = [root for path in added for root in added_roots(_text(wheel, archive, path))]
+        return WheelManifest(
+            wheel=wheel,
+            download_bytes=remote.size,
+            installed_bytes=sum(member.file_size for member in members),
+            imports=importable(paths, roots),
+        )
+
+
+@contextmanager
+def _opened(wheel: WheelFile, remote: RemoteFile) -> Iterator[zipfile.ZipFile]:
+    try:
+        archive = zipfile.ZipFile(remote)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise IntegrityError(f"{wheel}: it is no readable zip file ({error})") from error
+    with archive:
+        yield archive
+
+
+def _dist_info(wheel: WheelFile, archive: zipfile.ZipFile) -> str:
+    """Return the folder of the wheel's own metadata: wheels may carry that of others too."""
+    for path in archive.namelist():
+        folder, _, rest = path.partition("/")
+        name = folder.removesuffix(".dist-info").partition("-")[0]
+        if rest == "RECORD" and folder.endswith(".dist-info") and canonicalize_name(name) == wheel.package:
+            return folder
+    raise IntegrityError(f"{wheel}: it has no RECORD, so nothing in it can be verified")
+
+
+def _ranges(archive: zipfile.ZipFile, wanted: set[int]) -> list[Range]:
+    """Return the bytes of the members that begin at the `wanted` offsets: each ends where the next begins."""
+    # `start_dir` is where zipfile found the central directory, which follows the last member.
+    starts = sorted({member.header_offset for member in archive.infolist()})
+    ends = [*starts[1:], archive.start_dir]
+    return [(start, end) for start, end in zip(starts, ends, strict=True) if start in wanted]
+
+
+def _content(wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str]) -> bytes:
+    content = _unpacked(wheel, archive, path)
+    verify(wheel.filename, path, content, record)
+    return content
+
+
+def _text(
+    wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str] | None = None
+) -> str:
+    content = _unpacked(wheel, archive, path) if record is None else _content(wheel, archive, path, record)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise IntegrityError(f"{wheel}: {path} is not UTF-8 text") from None
+
+
+def _unpacked(wheel: WheelFile, archive: zipfile.ZipFile, path: str) -> bytes:
+    try:
+        return archive.read(path)
+    except KeyError:
+        raise IntegrityError(f"{wheel}: {path} is missing from it") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise IntegrityError(f"{wheel}: {path} cannot be unpacked ({error})") from error

@@ -1,0 +1,387 @@
+"""Moves and renames: found from two releases' sources, kept in the index, and told by `resolve`."""
+
+from pathlib import Path
+
+import pytest
+
+import review_renames
+from compat.index.build.read_back import read_content
+from compat.index.history.features import read_features
+from compat.index.history.release_diff import SuccessionFinder, by_step
+from compat.index.history.similarity import Words, parts
+from compat.index.query.name_resolution import Environment, World
+from compat.index.records import Succession
+from compat.resolve.search import Found, find_location, find_name, find_path
+from sources import Files, content, index, release
+
+LINEAR = '''
+class {name}(LinearMethodBase):
+    """Linear method for quantized weights."""
+
+    def __init__(self, quant_config):
+        self.quant_config = quant_config
+        self.kernel = choose_kernel(quant_config.weight_bits, quant_config.group_size)
+
+    def create_weights(self, layer, input_size, output_size, params_dtype):
+        qweight = PackedParameter(torch.empty(input_size // 8, output_size, dtype=torch.int32))
+        scales = GroupParameter(torch.empty(input_size // 128, output_size, dtype=params_dtype))
+        layer.register_parameter("qweight", qweight)
+        layer.register_parameter("scales", scales)
+
+    def apply(self, layer, x, bias=None):
+        return self.kernel.matmul(x, layer.qweight, layer.scales, bias)
+'''
+EMBEDDING = """
+class {name}(nn.Module):
+    def __init__(self, vocabulary, hidden):
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, hidden)
+        self.rows = list(range(vocabulary))
+
+    def forward(self, tokens):
+        for token in tokens:
+            yield self.table(token) if token in self.rows else None
+"""
+ROUND = '''
+def {name}(value, multiple):
+    """Round up."""
+    if multiple <= 0:
+        raise ValueError(f"multiple must be positive, not {{multiple}}")
+    remainder = value % multiple
+    return value if remainder == 0 else value + multiple - remainder
+'''
+LOAD = """
+def {name}(path, device):
+    with open(path, "rb") as file:
+        tensors = pickle.load(file)
+    return [tensor.to(device) for tensor in tensors.values() if tensor is not None]
+"""
+
+
+def linear(name: str) -> str:
+    return LINEAR.format(name=name)
+
+
+def steps(*releases: Files) -> list[tuple[str, str, str]]:
+    """Return what is claimed from release to release: from, to, and whether it is a move or a rename."""
+    found = content("vllm", "vllm", *(release(str(n), files) for n, files in enumerate(releases))).successions
+    return [(f"{s.module}:{s.name}", f"{s.to_module}:{s.to_name}", s.change) for s in found]
+
+
+def test_renamed_in_place() -> None:
+    assert steps({"vllm/a.py": linear("GPTQMethod")}, {"vllm/a.py": linear("AutoGPTQMethod")}) == [
+        ("vllm.a:GPTQMethod", "vllm.a:AutoGPTQMethod", "rename")
+    ]
+
+
+def test_of_twins_the_one_that_is_where_the_rest_of_its_module_went() -> None:
+    rest = EMBEDDING.format(name="Table") + LOAD.format(name="load")
+    before = {"vllm/old/temp/experts.py": linear("Method") + rest, "vllm/old/experts.py": linear("Method")}
+    changed = linear("Method").replace("dtype=torch.int32", "dtype=torch.uint8")
+    after = {"vllm/ops/temp/experts.py": changed + rest, "vllm/ops/experts.py": linear("Method")}
+    assert steps(before, after) == [
+        ("vllm.old.experts:Method", "vllm.ops.experts:Method", "move"),
+        ("vllm.old.temp.experts:Method", "vllm.ops.temp.experts:Method", "move"),
+        ("vllm.old.temp.experts:Table", "vllm.ops.temp.experts:Table", "move"),
+        ("vllm.old.temp.experts:load", "vllm.ops.temp.experts:load", "move"),
+    ]
+
+
+def test_renamed_into_another_module() -> None:
+    before = {"vllm/gptq.py": linear("GPTQMethod") + EMBEDDING.format(name="Table")}
+    after = {
+        "vllm/auto.py": EMBEDDING.format(name="Other") + linear("AutoMethod"),
+        "vllm/b.py": "class C: pass",
+    }
+    assert ("vllm.gptq:GPTQMethod", "vllm.auto:AutoMethod", "rename") in steps(before, after)
+
+
+def test_moved() -> None:
+    kept = {"vllm/b.py": ROUND.format(name="round_up")}
+    assert steps({"vllm/a.py": linear("Method"), **kept}, {**kept, "vllm/c.py": linear("Method")}) == [
+        ("vllm.a:Method", "vllm.c:Method", "move")
+    ]
+
+
+def test_of_two_copies_the_one_in_the_nearer_module_of_that_name_is_taken() -> None:
+    after = {f"vllm/{path}.py": linear("Method") for path in ("ops/a/tmp/moe", "ops/moe", "ops/b/awq")}
+    assert steps({"vllm/moe.py": linear("Method")}, after) == [
+        ("vllm.moe:Method", "vllm.ops.moe:Method", "move")
+    ]
+
+
+def test_a_module_split_into_a_package_moves_what_it_no_longer_binds() -> None:
+    before = {"vllm/q.py": linear("Method") + EMBEDDING.format(name="Table")}
+    after = {
+        "vllm/q/__init__.py": "from .linear import Method",
+        "vllm/q/linear.py": linear("Method"),
+        "vllm/q/table.py": EMBEDDING.format(name="Table"),
+    }
+    assert steps(before, after) == [("vllm.q:Table", "vllm.q.table:Table", "move")]
+
+
+def test_what_was_deleted_has_no_successor() -> None:
+    before = {"vllm/a.py": linear("Method") + ROUND.format(name="round_up")}
+    after = {"vllm/a.py": EMBEDDING.format(name="Table") + LOAD.format(name="load_tensors")}
+    assert steps(before, after) == []
+
+
+def test_a_homonym_that_does_something_else_is_no_move() -> None:
+    before = {"vllm/a.py": ROUND.format(name="main")}
+    assert steps(before, {"vllm/b.py": LOAD.format(name="main")}) == []
+
+
+def test_a_class_is_not_succeeded_by_a_function() -> None:
+    assert (
+        steps({"vllm/a.py": linear("method")}, {"vllm/b.py": "def method(layer, x): return layer(x)"}) == []
+    )
+
+
+def test_of_two_copies_the_one_with_the_likelier_name_is_taken() -> None:
+    before = {"vllm/awq.py": linear("AWQLinearMethod")}
+    after = {"vllm/auto.py": linear("ZebraLinearMethod") + linear("AutoAWQLinearMethod")}
+    assert steps(before, after) == [("vllm.awq:AWQLinearMethod", "vllm.auto:AutoAWQLinearMethod", "rename")]
+
+
+def test_two_candidates_that_cannot_be_told_apart_cost_confidence() -> None:
+    def confidence(*names: str) -> float:
+        after = {"vllm/b.py": "".join(map(linear, names))}
+        made = content("vllm", "vllm", release("0", {"vllm/a.py": linear("Method")}), release("1", after))
+        return made.successions[0].confidence
+
+    assert confidence("OneMethod") > confidence("OneMethod", "TwoMethod")
+
+
+def test_a_copy_of_something_that_stays_is_no_rename() -> None:
+    gone = linear("GoneMethod").replace("bias", "zeros").replace("scales", "factors")
+    kept, copy = linear("KeptMethod"), linear("CopyMethod")
+    assert steps({"vllm/a.py": gone}, {"vllm/a.py": copy}) == [
+        ("vllm.a:GoneMethod", "vllm.a:CopyMethod", "rename")
+    ]
+    assert steps({"vllm/a.py": kept + gone}, {"vllm/a.py": kept + copy}) == []
+
+
+def test_what_moved_is_no_new_name_of_something_else() -> None:
+    gone = linear("ExactMethod").replace("bias", "zeros")
+    before = {"vllm/a.py": gone + linear("AutoMethod")}
+    assert steps(before, {"vllm/b.py": linear("AutoMethod")}) == [
+        ("vllm.a:AutoMethod", "vllm.b:AutoMethod", "move")
+    ]
+
+
+def test_what_only_shares_its_sort_is_no_rename() -> None:
+    yi, intern = linear("YiModel"), linear("InternModel")
+    for word in ("choose_kernel", "scales", "qweight"):
+        intern = intern.replace(word, f"intern_{word}")
+    other = {"vllm/grok.py": linear("GrokModel") + EMBEDDING.format(name="Table")}
+    before = {"vllm/yi.py": yi, **other}
+    assert steps(before, {"vllm/intern.py": intern, **other}) == []
+    assert steps(before, {"vllm/yi.py": intern, **other}) == [
+        ("vllm.yi:YiModel", "vllm.yi:InternModel", "rename")
+    ]
+
+
+def test_a_class_split_into_base_and_rest_is_still_the_whole() -> None:
+    base, rest = linear("BaseGPTQMethod").split("    def apply")
+    split = f"{base}\nclass AutoGPTQMethod(BaseGPTQMethod):\n    def apply{rest}"
+    assert steps({"vllm/a.py": linear("GPTQMethod")}, {"vllm/b.py": split}) == [
+        ("vllm.a:GPTQMethod", "vllm.b:AutoGPTQMethod", "rename")
+    ]
+
+
+def test_a_large_base_beside_it_neither_hides_nor_feigns_a_move() -> None:
+    base = linear("Base")
+    small = "class Usage(Base):\n    tokens: int = 0\n    cached_tokens: int = 0\n"
+    other = "class Failure(Base):\n    message: str\n    code: int = 400\n"
+    before = {"vllm/a.py": base + small}
+    after = {"vllm/base.py": base, "vllm/usage.py": f"from .base import Base\n{small}"}
+    assert ("vllm.a:Usage", "vllm.usage:Usage", "move") in steps(before, after)
+    assert steps({"vllm/a.py": base + small}, {"vllm/a.py": base + other}) == []
+
+
+def test_a_renamed_function() -> None:
+    before, after = ROUND.format(name="round_up"), ROUND.format(name="round_up_to_multiple")
+    assert steps({"vllm/a.py": before}, {"vllm/a.py": after}) == [
+        ("vllm.a:round_up", "vllm.a:round_up_to_multiple", "rename")
+    ]
+
+
+def test_what_can_still_be_imported_has_not_vanished() -> None:
+    after = {"vllm/a.py": "from .b import Method", "vllm/b.py": linear("Method")}
+    assert steps({"vllm/a.py": linear("Method")}, after) == []
+
+
+CHAIN = (
+    {"vllm/__init__.py": "", "vllm/gptq.py": linear("GPTQMethod"), "vllm/x.py": ROUND.format(name="up")},
+    {"vllm/__init__.py": "", "vllm/marlin.py": linear("GPTQMethod"), "vllm/x.py": ROUND.format(name="up")},
+    {"vllm/__init__.py": "", "vllm/auto.py": linear("AutoGPTQMethod")},
+)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> list[World]:
+    """The worlds of three releases: one name moves, and is renamed."""
+    made = index(
+        tmp_path / "i", content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(CHAIN)))
+    )
+    return [World(made, Environment(positions={"vllm": position})) for position in range(3)]
+
+
+def replaced(found: Found) -> tuple[str, str, str] | None:
+    assert found.status == "missing"
+    if found.replacement is None:
+        return None
+    return found.replacement.module, found.replacement.name, found.replacement.evidence
+
+
+def test_a_chain_is_followed_to_the_release_asked_for(history: list[World]) -> None:
+    old = find_location(history[2], "vllm", "vllm.gptq", "GPTQMethod")
+    assert old.replacement
+    assert (old.replacement.module, old.replacement.name) == ("vllm.auto", "AutoGPTQMethod")
+    first, second = old.replacement.evidence.split("; then ")
+    assert first.startswith("moved in 0.1: body 1.00, same bases, 3 of 3 methods")
+    assert second.startswith("renamed in 0.2: body")
+    assert old.statement == "from vllm.auto import AutoGPTQMethod"
+    steps = history[2].index.successions("vllm")
+    assert old.replacement.confidence == round(steps[0].confidence * steps[1].confidence, 2)
+
+
+def test_a_name_that_comes_later_is_followed_back(history: list[World]) -> None:
+    found = find_location(history[0], "vllm", "vllm.auto", "AutoGPTQMethod")
+    assert found.replacement
+    assert (found.replacement.module, found.replacement.name) == ("vllm.gptq", "GPTQMethod")
+    first, second = found.replacement.evidence.split("; then ")
+    assert first.startswith("renamed only in 0.2")
+    assert second.startswith("moved only in 0.1")
+
+
+def test_a_bare_name_is_followed_both_ways(history: list[World]) -> None:
+    later = replaced(find_name(history[2], "vllm", "GPTQMethod"))
+    assert later
+    assert later[:2] == ("vllm.auto", "AutoGPTQMethod")
+    earlier = replaced(find_name(history[1], "vllm", "AutoGPTQMethod"))
+    assert earlier
+    assert earlier[:2] == ("vllm.marlin", "GPTQMethod")
+    assert replaced(find_name(history[2], "vllm", "up")) is None
+
+
+def test_the_same_name_elsewhere_comes_before_a_rename(history: list[World]) -> None:
+    found = replaced(find_location(history[1], "vllm", "vllm.gptq", "GPTQMethod"))
+    assert found
+    assert found[:2] == ("vllm.marlin", "GPTQMethod")
+    assert found[2].startswith("moved in 0.1")
+
+
+def test_a_module_is_followed_by_what_it_defined(history: list[World]) -> None:
+    found = replaced(find_location(history[2], "vllm", "vllm.gptq", ""))
+    assert found == ("vllm.auto", "", "1 of 1 definitions that can be followed are there")
+    assert replaced(find_path(history[2], "vllm", "vllm.gptq")) == found
+    assert replaced(find_location(history[2], "vllm", "vllm.x", "")) is None
+
+
+def test_the_index_gives_back_what_was_found(tmp_path: Path) -> None:
+    made = content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(CHAIN)))
+    assert [each.last for each in made.successions] == [0, 1]
+    read = index(tmp_path / "i", made)
+    assert read_content(read, "vllm").successions == made.successions
+    assert [s.to_module for s in read.successors("GPTQMethod", "vllm", 1)] == ["vllm.marlin"]
+    assert [s.last for s in read.predecessors("AutoGPTQMethod", "vllm", 1)] == [1]
+    assert read.predecessors("AutoGPTQMethod", "vllm", 2) == ()
+    assert read.names_followed("vllm.gptq", "vllm") == ("GPTQMethod",)
+    assert read.names_followed("vllm.auto", "vllm") == ("AutoGPTQMethod",)
+    assert read.names_followed("vllm.x", "vllm") == ()
+
+
+def test_the_list_for_review(history: list[World]) -> None:
+    made = history[0].index
+    (found,) = review_renames.renames(made, 40)
+    assert (found.package, found.version, found.step.to_name) == ("vllm", "0.2", "AutoGPTQMethod")
+    assert review_renames.renames(made, 0) == ()
+    line = f"{found.step.confidence:.2f}  vllm 0.2  vllm.marlin:GPTQMethod -> vllm.auto:AutoGPTQMethod"
+    assert review_renames.as_text([found]).startswith(line)
+    assert (
+        "| vllm 0.2 | `vllm.marlin:GPTQMethod` | `vllm.auto:AutoGPTQMethod` |"
+        in review_renames.as_markdown([found])
+    )
+
+
+def test_a_draw_of_what_vanished(history: list[World]) -> None:
+    drawn = review_renames.sample(history[0].index, 40, 1)
+    assert drawn["none"] == ("vllm 0.2 vllm.x:up",)
+    assert [line.split()[:5] for line in drawn["move"]] == [
+        ["vllm", "0.1", "vllm.gptq:GPTQMethod", "->", "vllm.marlin:GPTQMethod"]
+    ]
+    assert len(drawn["rename"]) == 1
+    assert review_renames.sample(history[0].index, 0, 1) == {"move": (), "rename": (), "none": ()}
+
+
+def test_what_is_known_of_a_step_is_not_found_again() -> None:
+    known = Succession("vllm.a", "Old", 0, "vllm.b", "New", 0.9, "known")
+
+    def sources() -> dict[str, bytes]:
+        raise AssertionError("sources of a known step were asked for")
+
+    finder = SuccessionFinder(known=by_step(["1", "2"], [known]))
+    finder.add("0", {}, dict)
+    finder.add("1", {}, dict)
+    finder.add("2", {}, sources)
+    assert finder.close() == (known._replace(last=1),)
+
+
+def test_remembered_steps_are_the_same(tmp_path: Path) -> None:
+    def found() -> tuple[Succession, ...]:
+        finder = SuccessionFinder(folder=tmp_path)
+        return content(
+            "vllm", "vllm", *(release(f"0.{n}", f) for n, f in enumerate(CHAIN)), finder=finder
+        ).successions
+
+    first = found()
+    (kept,) = tmp_path.iterdir()
+    written = kept.stat().st_mtime_ns
+    assert found() == first
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_features_of_what_a_module_defines() -> None:
+    found = read_features(b"""
+if X:
+    class A(b.Base[int], Mixin):
+        def f(self): ...
+        async def g(self): ...
+else:
+    try:
+        def A(a, /, b, *, c): ...
+    finally:
+        def h(): ...
+""")
+    assert found["A"].kind == "function"
+    assert found["A"].own.members == {"a", "b", "c"}
+    assert set(found) == {"A", "h"}
+    assert read_features(b"class C(b.Base[int], Mixin): pass")["C"].own.bases == {"Base", "Mixin"}
+    assert read_features(b"class (") == {}
+
+
+def test_the_own_name_and_layout_do_not_count() -> None:
+    one = read_features(b"def alpha(a, b):\n    return alpha_impl(a,\n        b)")["alpha"]
+    other = read_features(b"def beta(\n    a,\n    b,\n):\n    return beta_impl(a, b)")["beta"]
+    assert one.own.phrases == other.own.phrases
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("AutoGPTQLinearMethod", {"auto", "gptq", "linear", "method"}),
+        ("_fused_moe_v2", {"fused", "moe", "v", "2"}),
+        ("_", {"_"}),
+    ],
+)
+def test_names_are_made_of_words(name: str, words: set[str]) -> None:
+    assert parts(name) == words
+
+
+def test_rare_words_count_more() -> None:
+    words = Words(["GPTQLinearMethod", "AWQLinearMethod", "FP8LinearMethod", "MarlinLinearMethod"])
+    assert words.alike("GPTQLinearMethod", "AutoGPTQConfig") > words.alike(
+        "GPTQLinearMethod", "AWQConfigMethod"
+    )
+    assert words.alike("A", "A") == 1.0

@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from compat.matrix.outcome import (
+    Cell,
+    Counts,
+    Digests,
+    Disagreement,
+    ExpectedFailure,
+    Level,
+    Outcome,
+    State,
+    read_any_outcome,
+    read_outcome,
+)
+
+CELL = Cell(pair_id="torch-2.8")
+DISAGREEMENT = Disagreement(location="m:f", expected="defined function", observed="None")
+FAILED = Outcome(
+    cell=CELL,
+    state=State.FAILED,
+    reason="1 disagreements",
+    pair="sglang 0.5.5.post3 + vllm 0.11.0",
+    counts=Counts(modules=2, listed=9, imported=8, checked=7, conditional=2, disagreements=1, expected=1),
+    disagreements=(DISAGREEMENT,),
+    expected=(ExpectedFailure(disagreement=DISAGREEMENT, reason="why", link="somewhere"),),
+    digests=Digests(pair="a", lock="b", index="c", probe="d"),
+    machine={"python": "3.11.7", "driver": ""},
+    seconds=12.5,
+    peak_bytes=9_100_000_000,
+    started="2026-11-23T06:00:00+00:00",
+)
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_folder_without_a_known_cell_tells_by_its_file(level: Level, tmp_path: Path) -> None:
+    """No level is ever read out of an id: `x-gpu` may be a pair too."""
+    cell = Cell(pair_id="x-gpu", level=level)
+    outcome = Outcome(cell=cell, state=State.PASSED)
+    outcome.write(tmp_path / cell.id / "outcome.json")
+    assert read_any_outcome(tmp_path / cell.id) == outcome
+    outcome.write(tmp_path / "other" / "outcome.json")
+    moved = read_any_outcome(tmp_path / "other")
+    assert (moved.state, moved.reason) == (State.FAILED, f"other holds the outcome of {cell.id}")
+
+
+@pytest.mark.parametrize("content", ["{", pytest.param("[" * 100_000, id="nested")])
+def test_a_broken_file_of_an_unknown_cell_has_failed(tmp_path: Path, content: str) -> None:
+    (tmp_path / "outcome.json").write_text(content)
+    broken = read_any_outcome(tmp_path)
+    assert (broken.state, broken.cell.pair_id) == (State.FAILED, tmp_path.name)
+    assert broken.reason.startswith("outcome.json cannot be read")
+
+
+@pytest.mark.parametrize("outcome", [FAILED, Outcome(cell=CELL, state=State.PASSED)])
+def test_an_outcome_survives_its_file(outcome: Outcome, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "outcome.json"
+    outcome.write(path)
+    assert read_outcome(path, CELL) == outcome
+    assert json.loads(path.read_text())["schema"] == 1
+    again = tmp_path / "again.json"
+    read_outcome(path, CELL).write(again)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_only_a_passed_outcome_may_lack_a_reason() -> None:
+    for state in set(State) - {State.PASSED}:
+        with pytest.raises(ValueError, match="reason"):
+            Outcome(cell=CELL, state=state)
+    with pytest.raises(ValueError, match="reason"):
+        Outcome(cell=CELL, state=State.PASSED, reason="because")
+
+
+def test_a_missing_file_did_not_pass(tmp_path: Path) -> None:
+    outcome = read_outcome(tmp_path / "outcome.json", CELL)
+    assert outcome.state is State.FAILED
+    assert "was not run" in outcome.reason
+
+
+def test_a_file_cut_short_anywhere_did_not_pass(tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    Outcome(cell=CELL, state=State.PASSED).write(path)
+    whole = path.read_bytes()
+    for length in range(len(whole) - 2):  # the last two are the closing brace and the end of the line
+        path.write_bytes(whole[:length])
+        assert not read_outcome(path, CELL).passed, length
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"state": "skipped"}, "skipped"),
+        ({"state": "passed"}, "reason"),
+        ({"counts": {"modules": "many"}}, "whole numbers"),
+        ({"counts": {"surprise": 1}}, "surprise"),
+        ({"digests": {"lock": 1}}, "text"),
+        ({"disagreements": [{"location": "m"}]}, "cannot be read"),
+        ({"pair_id": "seed"}, "is about seed-import"),
+        ({"extra": 1}, "extra"),
+    ],
+)
+def test_a_wrong_document_did_not_pass(change: dict[str, object], word: str, tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    path.write_text(json.dumps({**FAILED.document(), **change}))
+    outcome = read_outcome(path, CELL)
+    assert outcome.state is State.FAILED
+    assert word in outcome.reason
+    assert "\n" not in outcome.reason

@@ -1,0 +1,324 @@
+"""The probe and its watcher, against real packages in real child processes."""
+
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compat.errors import PreparationError
+from compat.matrix.judge.compare import judge
+from compat.probe.expectation import ModuleExpectation, NameExpectation
+from compat.probe.records import ModuleFact, NameFact
+from compat.probe.runner import Watcher, _Task, child_variables
+
+GOOD = """
+import functools
+import os
+from typing import Any
+from tiny.home import Thing, helper
+from tiny import home as renamed
+
+limit = 3
+nothing = None
+Fallback = Any
+
+class Dummy:
+    level = 1
+    def method(self, *args): raise NotImplementedError("not here")
+
+AlsoDummy = Dummy
+hollow = lambda *args: None
+
+def plain(x):
+    return x
+
+@functools.lru_cache
+def cached(x):
+    return x
+
+class Kernel:
+    def __init__(self, fn): self.fn = fn
+
+@Kernel
+def jitted(x):
+    return x
+
+class Real(Thing):
+    pass
+
+def __getattr__(name):
+    if name == "late":
+        return renamed.helper
+    if name == "fatal":
+        os._exit(7)
+    raise AttributeError(name)
+"""
+
+FILES = {
+    "tiny/__init__.py": "",
+    "tiny/home.py": "class Thing:\n    def f(self, x): return x\ndef helper(x): return x\n",
+    "tiny/good.py": GOOD,
+    "tiny/loud.py": "import sys\nprint('out', flush=True)\nprint('err', file=sys.stderr)\nx = 1\n",
+    "tiny/segfault.py": "import ctypes\nctypes.string_at(0)\n",
+    "tiny/hangs.py": "import threading\nthreading.Event().wait()\n",
+    "tiny/leaves.py": "import os\nos._exit(3)\n",
+    "tiny/exits.py": "raise SystemExit(5)\n",
+    "tiny/lines.py": "raise RuntimeError('first\\n\\n  second')\n",
+    "tiny/broken.py": "x = 1\nimport tiny.gone\n",
+    "tiny/typo.py": "x = = 1\n",
+    "tiny/ring_a.py": "from tiny.ring_b import b\na = 1\n",
+    "tiny/ring_b.py": "import tiny.ring_a\nfrom tiny.ring_a import a\nb = 1\n",
+    "tiny/ring_c.py": "import sys\nif 'tiny.ring_e' not in sys.modules:\n    import tiny.ring_e\nc = 1\n",
+    "tiny/ring_e.py": "from tiny.ring_c import c\ne = 1\n",
+    "tiny/half/__init__.py": "import tiny.half.whole\nimport tiny.gone\n",
+    "tiny/half/whole.py": "x = 1\n",
+    "tiny/spoiler.py": "import sys\nsys.modules['tiny.spoilt_mark'] = sys\n",
+    "tiny/spoilt.py": "import sys\nassert 'tiny.spoilt_mark' not in sys.modules\n",
+}
+
+Probe = Callable[..., dict[str, ModuleFact]]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of a real environment that has the tiny package."""
+    folder = tmp_path_factory.mktemp("env")
+    venv.create(folder, symlinks=True)
+    site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    for name, content in FILES.items():
+        path = site / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture
+def probe(python: Path, tmp_path: Path) -> Probe:
+    def look(*expected: ModuleExpectation, timeout: float = 60) -> dict[str, ModuleFact]:
+        with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+            watcher = Watcher(python=python, folder=tmp_path, log=log, timeout=timeout)
+            facts = list(watcher.facts(expected))
+        assert len(facts) == len(expected), "one fact for each module"
+        return {fact.module: fact for fact in facts}
+
+    return look
+
+
+def name(
+    text: str, status: Any = "defined", kind: Any = "value", origin: str | None = None
+) -> NameExpectation:
+    return NameExpectation(name=text, status=status, kind=kind, origin=origin)
+
+
+def name_of(facts: dict[str, ModuleFact], module: str, name: str) -> NameFact:
+    names = facts[module].names
+    assert names is not None
+    return names[name]
+
+
+def module(text: str, *names: NameExpectation, **more: Any) -> ModuleExpectation:
+    return ModuleExpectation(module=text, exists=True, names=names, **more)
+
+
+GOOD_NAMES = (
+    name("functools", "reexported", "module", "functools"),
+    name("os", "reexported", "module", "os"),
+    name("Any", "reexported", "value", "typing:Any"),
+    name("Thing", "reexported", "class", "tiny.home:Thing"),
+    name("helper", "reexported", "function", "tiny.home:helper"),
+    name("renamed", "reexported", "module", "tiny.home"),
+    name("limit"),
+    name("nothing"),
+    name("Fallback", "placeholder"),
+    name("Dummy", "defined", "class"),
+    name("AlsoDummy", "placeholder", "class"),
+    name("hollow", "placeholder"),
+    name("plain", "defined", "function"),
+    name("cached", "defined", "function"),
+    name("Kernel", "defined", "class"),
+    name("jitted", "defined", "function"),
+    name("Real", "defined", "class"),
+    name("late", "lazy", "function", "tiny.home:helper"),
+    name("gone", "missing"),
+)
+
+
+def test_a_true_index_meets_no_disagreement(probe: Probe) -> None:
+    expected = (module("tiny", open=False), module("tiny.good", *GOOD_NAMES))
+    verdict = judge(expected, probe(*expected))
+    assert verdict.disagreements == ()
+    assert (verdict.counts.checked, verdict.counts.imported) == (len(GOOD_NAMES), len(GOOD_NAMES) - 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "observed"),
+    [
+        (name("Thing", "defined", "class"), "class tiny.home:Thing"),
+        (
+            name("Thing", "reexported", "class", "tiny.home:helper"),
+            "class tiny.home:Thing, not the origin's object",
+        ),
+        (
+            name("Thing", "reexported", "class", "tiny.nowhere:Thing"),
+            "class tiny.home:Thing, origin: ModuleNotFoundError: No module named 'tiny.nowhere'",
+        ),
+        (name("plain", "defined", "class"), "function tiny.good:plain"),
+        (name("plain", "placeholder"), "function tiny.good:plain"),
+        (name("plain", "missing"), "function tiny.good:plain"),
+        (name("Fallback", "defined", "class"), "typing.Any"),
+        (name("nothing", "defined", "function"), "None"),
+        (name("AlsoDummy", "defined", "class"), "hollow class tiny.good:Dummy"),
+        (name("Real", "placeholder", "class"), "class tiny.good:Real"),
+        (name("Thing", "submodule", "module"), "class tiny.home:Thing"),
+        (name("gone"), "not bound (ImportError: cannot import name 'gone' from 'tiny.good')"),
+    ],
+)
+def test_a_false_index_is_caught(wrong: NameExpectation, observed: str, probe: Probe) -> None:
+    expected = (module("tiny.good", wrong, open=True),)
+    (found,) = judge(expected, probe(*expected)).disagreements
+    assert (found.location, found.observed) == (f"tiny.good:{wrong.name}", observed)
+
+
+def test_names_that_the_index_lacks_are_told_and_submodules_are_not(probe: Probe) -> None:
+    facts = probe(module("tiny.home"), module("tiny", name("home", "submodule", "module")))
+    assert facts["tiny.home"].unlisted == {"Thing": "class of tiny.home", "helper": "function of tiny.home"}
+    assert facts["tiny"].unlisted == {}
+    assert name_of(facts, "tiny", "home").kind == "module"
+
+
+def test_each_death_costs_one_module_only(probe: Probe) -> None:
+    deadly = ("tiny.segfault", "tiny.leaves", "tiny.exits", "tiny.lines", "tiny.broken", "tiny.typo")
+    expected = [
+        module("tiny.home", open=True),
+        *map(module, deadly),
+        module("tiny.loud", name("x"), open=True),
+    ]
+    facts = probe(*expected)
+    assert facts["tiny.home"].imported
+    assert facts["tiny.segfault"].error == "crashed: signal 11 (SIGSEGV)"
+    assert facts["tiny.leaves"].error == "exited with code 3"
+    assert facts["tiny.exits"].error == "SystemExit: 5"
+    assert facts["tiny.lines"].error == "RuntimeError: first second"
+    assert facts["tiny.broken"].error == "ModuleNotFoundError: No module named 'tiny.gone'"
+    assert facts["tiny.broken"].where == "tiny/broken.py:2"
+    assert facts["tiny.typo"].error.startswith("SyntaxError: ")
+    assert facts["tiny.typo"].where == "tiny/typo.py:1"
+    assert name_of(facts, "tiny.loud", "x").bound
+    assert {entry.location for entry in judge(expected, facts).disagreements} == set(deadly)
+
+
+def test_a_hang_ends_with_its_time_and_the_next_module_is_reached(probe: Probe) -> None:
+    facts = probe(module("tiny.hangs"), module("tiny.home", open=True), timeout=1.5)
+    assert facts["tiny.hangs"].error == "hung after 1.5 s"
+    assert facts["tiny.home"].imported
+
+
+def test_a_name_whose_look_up_kills_the_process_costs_that_name_only(probe: Probe) -> None:
+    facts = probe(
+        module("tiny.good", name("fatal"), name("plain"), open=True), module("tiny.home", open=True)
+    )
+    assert name_of(facts, "tiny.good", "fatal").error == "exited with code 7"
+    assert name_of(facts, "tiny.good", "plain").bound
+    assert facts["tiny.home"].imported
+
+
+@pytest.mark.parametrize("origin", ["tiny.segfault:x", "tiny.leaves", "tiny.exits:x"])
+def test_an_origin_cannot_take_the_probe_down(origin: str, probe: Probe) -> None:
+    facts = probe(
+        module("tiny.good", name("plain", "reexported", "function", origin), name("limit"), open=True)
+    )
+    assert name_of(facts, "tiny.good", "plain").same is not True
+    assert name_of(facts, "tiny.good", "limit").bound
+
+
+def test_a_module_that_an_earlier_one_has_spoilt_is_judged_alone(probe: Probe) -> None:
+    facts = probe(module("tiny.spoiler", open=True), module("tiny.spoilt", open=True))
+    assert facts["tiny.spoilt"].imported
+
+
+def test_what_a_failed_import_leaves_behind_does_not_count_as_imported(probe: Probe) -> None:
+    """Python keeps `tiny.half.whole` when its package fails after it: a second import then seems to work."""
+    reason = "tiny.half imports tiny.gone, which is missing"
+    expected = tuple(module(text, problem=reason) for text in ("tiny.half", "tiny.half.whole"))
+    verdict = judge(expected, probe(*expected))
+    assert (verdict.counts.refused, verdict.disagreements) == (2, ())
+
+
+def test_copies_of_a_clean_process_know_nothing_of_each_other(python: Path, tmp_path: Path) -> None:
+    tasks = [_Task(f"tiny.{name}") for name in ("half", "half.whole", "segfault", "home")]
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        watcher = Watcher(python=python, folder=tmp_path, log=log, timeout=60)
+        apart = [seen.fact for seen in watcher._shared(tasks, ["json"])]
+        together = [seen.fact for seen in watcher._shared(tasks[:2])]
+    assert [fact.imported for fact in apart] == [False, False, False, True]
+    assert apart[2].error == "crashed: signal 11 (SIGSEGV)"
+    assert [fact.imported for fact in together] == [False, True], "which is why they are kept apart"
+
+
+def test_a_module_that_imports_only_after_others_fails_and_its_names_are_judged(probe: Probe) -> None:
+    # `import tiny.ring_c` comes back to itself through ring_e; after ring_e it works.
+    expected = (module("tiny.ring_c", name("c"), name("d")), module("tiny.ring_e", name("e"), open=True))
+    facts = probe(*expected)
+    assert "circular import" in facts["tiny.ring_c"].error
+    assert facts["tiny.ring_e"].imported
+    verdict = judge(expected, facts)
+    assert verdict.counts.unchecked == 0
+    assert [entry.location for entry in verdict.disagreements] == [
+        "tiny.ring_c",
+        "tiny.ring_c:d",
+        "tiny.ring_c:sys",
+    ]
+
+
+def test_a_circle_without_a_way_in_leaves_its_names_unchecked(probe: Probe) -> None:
+    expected = (
+        module("tiny.home", open=True),
+        module("tiny.ring_a", name("a")),
+        module("tiny.ring_b", name("b")),
+    )
+    verdict = judge(expected, probe(*expected))
+    assert verdict.counts.unchecked == 2
+    assert [entry.location for entry in verdict.disagreements] == ["tiny.ring_a", "tiny.ring_b"]
+
+
+def test_what_packages_print_goes_to_the_log(probe: Probe, tmp_path: Path) -> None:
+    assert probe(module("tiny.loud", open=True))["tiny.loud"].imported
+    assert set((tmp_path / "log.txt").read_text().split("\n")) >= {"out", "err"}
+
+
+def test_the_first_child_tells_about_the_machine(python: Path, tmp_path: Path) -> None:
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        facts = Watcher(python=python, folder=tmp_path, log=log, timeout=60).machine()
+    assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert "torch" not in facts, "the tiny environment has none"
+
+
+def test_an_environment_whose_python_does_not_start_is_no_verdict(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 9\n")
+    broken.chmod(0o755)
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        watcher = Watcher(python=broken, folder=tmp_path, log=log, timeout=60)
+        with pytest.raises(PreparationError, match="exited with code 9"):
+            watcher.machine()
+        with pytest.raises(PreparationError, match="exited with code 9 before its first module"):
+            list(watcher.facts([module("tiny.home")]))
+
+
+def test_a_child_inherits_no_switch_of_the_packages() -> None:
+    given = {
+        "CUDA_VISIBLE_DEVICES": "0",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_USE_V1": "0",
+        "SGLANG_IS_IN_CI": "1",
+        "PYTHONPATH": "/elsewhere",
+    }
+    variables = child_variables(given)
+    assert (
+        variables.items()
+        >= {"CUDA_VISIBLE_DEVICES": "0", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}.items()
+    )
+    assert not variables.keys() & {"VLLM_USE_V1", "SGLANG_IS_IN_CI", "PYTHONPATH"}

@@ -1,0 +1,127 @@
+"""The trial that every layer of a package passes when it is loaded."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+import torch
+
+from compat.errors import SchemeUnavailable
+from compat.quant.backends import reference, self_test
+from compat.quant.backends.package_layer import Wanted
+from compat.quant.backends.self_test import slices, try_out
+from compat.quant.packing.packers import pack
+from compat.quant.packing.sharding import Shard, cut
+from compat.quant.schemes import Fp8, Gptq, Scheme
+from quant_cases import SCHEMES
+
+IDS = [scheme.label for scheme in SCHEMES]
+
+
+def wanted(scheme: Scheme) -> Wanted:
+    return Wanted(
+        package="vllm",
+        scheme=scheme,
+        out_features=64,
+        in_features=256,
+        bias=False,
+        dtype=torch.float16,
+        device=torch.device("cpu"),
+        prefix="layer",
+        parallel=None,
+        way=None,
+    )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
+def test_a_kernel_that_computes_the_scheme_passes_its_trial(scheme: Scheme) -> None:
+    tensors = pack(scheme, torch.randn(64, 256))
+    try_out(lambda x: reference.forward(scheme, tensors, x).half(), tensors, wanted(scheme))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda right: right * 1.2, "off by 0.2"),
+        (lambda right: torch.full_like(right, torch.nan), "off by nan"),
+        (lambda right: right.flip(-1), "off by 1"),
+        (lambda right: right if len(right) == 1 else torch.zeros_like(right), "with 64 rows it is off by 1"),
+    ],
+    ids=["scale", "unwritten", "order", "many-rows"],
+)
+def test_a_kernel_that_computes_something_else_is_refused(
+    spoil: Callable[[torch.Tensor], torch.Tensor], told: str
+) -> None:
+    tensors = pack(Gptq(), torch.randn(64, 256))
+    with pytest.raises(SchemeUnavailable, match=told) as caught:
+        try_out(lambda x: spoil(reference.forward(Gptq(), tensors, x)), tensors, wanted(Gptq()))
+    assert "computes something else" in caught.value.diagnosis.evidence[0]
+
+
+def test_a_kernel_that_refuses_is_quoted() -> None:
+    def refuses(_x: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("K must be a multiple of 128\nand more")
+
+    with pytest.raises(SchemeUnavailable, match=r"AssertionError: K must be a multiple of 128$") as caught:
+        try_out(refuses, pack(Gptq(), torch.randn(64, 256)), wanted(Gptq()))
+    assert caught.value.diagnosis.package == "vllm"
+
+
+@pytest.mark.parametrize("kind", ["column", "row"])
+def test_a_part_is_tried_by_itself(kind: Literal["column", "row"]) -> None:
+    """Reordered inputs that are divided over ranks: each rank needs the scales of all groups."""
+    scheme = Gptq(group_size=32, desc_act=True)
+    weight = torch.randn(64, 256) * torch.exp(torch.randn(8)).repeat_interleave(32)
+    tensors = {**pack(scheme, weight), "bias": torch.ones(64)}
+    shard = Shard(kind=kind, rank=1, size=2)
+    part = cut(scheme, tensors, (64, 256), shard)
+    bias = part.pop("bias") if kind == "column" else part.pop("bias") * 0
+    try_out(lambda x: reference.forward(scheme, part, x, bias).half(), tensors, wanted(scheme), shard)
+    confused = {**part, "scales": part["scales"].roll(1, 0)}
+    with pytest.raises(SchemeUnavailable, match=f"part 2 of 2, {kind} parallel"):
+        try_out(lambda x: reference.forward(scheme, confused, x, bias), tensors, wanted(scheme), shard)
+
+
+def test_scales_of_groups_that_are_confused_are_seen() -> None:
+    """Random weights of one size have nearly the same scales, and a wrong one is off by a few hundredths."""
+    tensors = pack(Gptq(group_size=32), torch.randn(64, 256))
+    scales = tensors["scales"].clone()
+    scales[:, :3] = scales[:, :3].roll(1, 0)  # 0.03 to 0.08: too little for the bound of rounded activations
+    confused = {**tensors, "scales": scales}
+    with pytest.raises(SchemeUnavailable, match=r"off by 0\.\d+$"):
+        try_out(
+            lambda x: reference.forward(Gptq(group_size=32), confused, x),
+            tensors,
+            wanted(Gptq(group_size=32)),
+        )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
+def test_a_large_layer_is_tried_some_outputs_at_a_time(
+    scheme: Scheme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_test, "WEIGHTS", 16 * 256)
+    tensors = {**pack(scheme, torch.randn(512, 256)), "bias": torch.randn(512)}
+    parts = list(slices(scheme, tensors, (512, 256)))
+    assert len(parts) == (4 if scheme.label.endswith("block-dynamic") or scheme.kind == "block_int8" else 32)
+    assert torch.equal(torch.cat([part["bias"] for part in parts]), tensors["bias"])
+    asked = replace(wanted(scheme), out_features=512, bias=True)
+    bias = tensors["bias"]
+    given = {name: tensor for name, tensor in tensors.items() if name != "bias"}
+    try_out(lambda x: reference.forward(scheme, given, x, bias).half(), tensors, asked)
+
+    def last_is_wrong(x: torch.Tensor) -> torch.Tensor:
+        out = reference.forward(scheme, given, x, bias)
+        out[:, -16:] = 0
+        return out
+
+    with pytest.raises(SchemeUnavailable, match="computes something else"):
+        try_out(last_is_wrong, tensors, asked)
+
+
+def test_a_layer_that_cannot_be_cut_is_tried_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_test, "WEIGHTS", 1)
+    scheme = Fp8(granularity="block")  # blocks of 128, and 200 outputs
+    tensors = pack(scheme, torch.randn(200, 256))
+    assert [part["weight"].shape for part in slices(scheme, tensors, (200, 256))] == [(200, 256)]

@@ -1,0 +1,115 @@
+"""Answers for programs, and what is taken over from release to release."""
+
+from pathlib import Path
+
+import pytest
+
+from compat.errors import UsageError
+from compat.index.build.precompute_answers import finish
+from compat.index.query.name_resolution import Environment, World
+from compat.index.query.single_release import alone, stretches
+from compat.index.reader import Index
+from compat.index.writer import write_index
+from compat.resolve.api import Resolver, resolve
+from compat.resolve.search import Found, find_name
+from sources import Files, content, release
+
+VLLM: list[Files] = [
+    {"vllm/__init__.py": "", "vllm/a.py": "class A: pass", "vllm/b.py": "from vllm.a import A\nB = 1"},
+    {"vllm/__init__.py": "", "vllm/a.py": "class A: pass\nX = 1", "vllm/b.py": "from vllm.a import A\nB = 1"},
+    {"vllm/__init__.py": "", "vllm/a.py": "X = 1", "vllm/b.py": "from vllm.a import A\nB = 1"},
+    {"vllm/__init__.py": "", "vllm/a.py": "import vllm.b", "vllm/b.py": "B = 2", "vllm/A.py": ""},
+]
+SGLANG: Files = {
+    "sglang/__init__.py": "",
+    "sglang/k.py": "try:\n    from sgl_kernel import K\nexcept ImportError:\n    K = None",
+}
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["finished", "plain"])
+def path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    path = tmp_path_factory.mktemp("lookup") / "index.sqlite"
+    kernels = [
+        release("0.1", {"sgl_kernel/__init__.py": "J = 1"}),
+        release("0.2", {"sgl_kernel/__init__.py": "K = 1"}),
+    ]
+    pins = ["sgl-kernel==0.1", "sgl-kernel==0.2", "sgl-kernel==0.2", "torch"]
+    contents = [
+        content("vllm", "vllm", *(release(str(at), files) for at, files in enumerate(VLLM))),
+        content("sgl-kernel", "sgl_kernel", *kernels),
+        content("sglang", "sglang", *(release(str(at), SGLANG, [pin]) for at, pin in enumerate(pins))),
+    ]
+    write_index(path, contents, finish if request.param else None)
+    return path
+
+
+def test_what_is_taken_over_is_what_would_be_found(path: Path) -> None:
+    index = Index(path)
+    compared = 0
+    for package in index.packages:
+        worlds = [World(index, alone(index, package, at)) for at in range(len(index.versions(package)))]
+        plain = [Environment(positions=world.environment.positions) for world in worlds]
+        for name in sorted({span.name for span in index.name_spans(package) if span.name}):
+
+            def ask(world: World, name: str = name, package: str = package) -> Found:
+                return find_name(world, package, name)
+
+            found = [each for _, each in stretches(index, package, worlds, ask)]
+            assert found == [ask(World(index, facts)) for facts in plain], name
+            compared += len(found)
+    assert compared > 20
+
+
+def test_little_is_searched_anew(path: Path) -> None:
+    index = Index(path)
+    worlds = [World(index, alone(index, "sglang", at)) for at in range(4)]
+    found = [
+        each for _, each in stretches(index, "sglang", worlds, lambda world: find_name(world, "sglang", "K"))
+    ]
+    assert [each.status for each in found] == ["placeholder", "reexported", "reexported", "conditional"]
+    assert found[1] == found[2]
+    assert (found[1] is found[2]) == index.concluded
+
+
+def test_surroundings_are_not_taken_over(path: Path) -> None:
+    index = Index(path)
+    facts = Environment(positions={"sglang": 3})
+    without = Environment(positions={"sglang": 3}, absent=frozenset({"sgl_kernel"}))
+    worlds = [World(index, each) for each in (facts, without, facts)]
+    found = [
+        each for _, each in stretches(index, "sglang", worlds, lambda world: find_name(world, "sglang", "K"))
+    ]
+    assert [each.status for each in found] == ["conditional", "placeholder", "conditional"]
+
+
+def test_a_resolver_answers_for_one_release(path: Path) -> None:
+    resolver = Resolver(path)
+    assert [resolver.resolve("A", "vllm", str(at)).statement for at in range(4)] == [
+        "from vllm.a import A",
+        "from vllm.a import A",
+        None,
+        "import vllm.A",
+    ]
+    assert resolver.resolve("vllm.b.B", "vllm", "3").statement == "from vllm.b import B"
+    assert resolver.resolve("A", "vllm", "0") is resolver.resolve("A", "vllm", "0")
+
+
+@pytest.mark.parametrize(
+    ("query", "package", "version", "message"),
+    [
+        ("A", "torch", "1", "'torch' is not indexed"),
+        ("sglang.k.K", "vllm", "1", "leads into sglang, not into vllm"),
+        ("torch.nn", "vllm", "1", "leads into torch, not into vllm"),
+        ("A", "vllm", "9", "the index has no vllm 9"),
+        ("a b", "vllm", "1", "is no query"),
+        ("from vllm.a import A, B", "vllm", "1", "asks for 2 names"),
+    ],
+)
+def test_what_cannot_be_answered(path: Path, query: str, package: str, version: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Resolver(path).resolve(query, package, version)
+
+
+def test_the_shipped_index_by_default() -> None:
+    found = resolve("Fp8LinearMethod", "vllm", "0.9.0.1")
+    assert found.statement == "from vllm.model_executor.layers.quantization.fp8 import Fp8LinearMethod"

@@ -1,0 +1,77 @@
+"""The first choice of vllm for every release of sglang: the table that `docs/pairs.md` holds."""
+
+import sys
+from collections.abc import Sequence
+
+from packaging.version import Version
+
+from compat import errors
+from compat._cli import console
+from compat.errors import NothingSelectedError
+from compat.index.reader import Index
+from compat.model.releases import SGLANG, parse_python, parse_version
+from compat.pairs.ranking import Partner, SameTorch, kernels_of, rank
+from compat.requirements.release_requirements import PYTHON
+
+HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch", "direct clashes")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code of `python tools/pairs_table.py ARGS…`.
+
+    Raises:
+        NothingSelectedError: no final release is that late.
+        UsageError: `--since` or `--python` is no version.
+    """
+    parser = console.Parser(
+        "python tools/pairs_table.py", "The first choice of vllm for every final release of sglang."
+    )
+    parser.add_argument("--since", default="0.4.7", metavar="VERSION", help="default: %(default)s")
+    parser.add_argument("--python", default=PYTHON, metavar="X.Y", help="default: %(default)s")
+    parser.add_argument("--format", choices=("markdown", "json"), default="markdown")
+    options = parser.parse_args(argv)
+    parse_python(options.python, "--python")
+    choices = first_choices(Index(), parse_version(options.since, "--since"), options.python)
+    if not choices:
+        raise NothingSelectedError(f"--since: no final release of sglang is as late as {options.since}")
+    if options.format == "json":
+        pairs = [
+            {"sglang": str(each.sglang.release.version), "vllm": str(each.vllm.release.version)}
+            for each in choices
+        ]
+        print(console.document("pairs table", python=options.python, pairs=pairs))
+    else:
+        print(as_markdown(choices))
+    return errors.CLEAN
+
+
+def first_choices(index: Index, since: Version, python: str) -> list[Partner]:
+    """Return the best partner of every final release of sglang from `since` on, in order."""
+    versions = (version for version in index.versions(SGLANG) if not Version(version).is_prerelease)
+    return [rank(index, SGLANG, text, python)[1][0] for text in versions if Version(text) >= since]
+
+
+def as_markdown(choices: Sequence[Partner]) -> str:
+    """Return the table."""
+    lines = [HEAD, ["---"] * len(HEAD), *map(_row, choices)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _row(choice: Partner) -> tuple[str, ...]:
+    needs = choice.sglang
+    pins = kernels_of(needs)
+    kernels = ", ".join(f"{name} {text}" for name, text in pins.items() if name.endswith("-kernel"))
+    torch = "the same" if choice.same_torch is SameTorch.EXACT else str(choice.vllm.torch or "not pinned")
+    return (
+        f"{needs.release.version}{'[' + ','.join(needs.extras) + ']' if needs.extras else ''}",
+        str(needs.torch or "-"),
+        kernels or "-",
+        next((text for name, text in pins.items() if name == "flashinfer-python"), "-"),
+        choice.problem or str(choice.vllm.release.version),
+        torch,
+        ", ".join(clash.package for clash in choice.clashes) or "none",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(console.run(main))

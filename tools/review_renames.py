@@ -1,0 +1,153 @@
+"""What the index tells of renames, for people to look over: the most confident, and some drawn at random."""
+
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from compat import errors
+from compat._cli import console
+from compat.index.build.read_back import read_content, replayed
+from compat.index.history import release_diff
+from compat.index.reader import Index
+from compat.index.records import Succession
+from compat.model.symbols import location
+
+
+class Renamed(NamedTuple):
+    """One rename, with the releases it lies between."""
+
+    package: str
+    version: str
+    """The first release with the new name."""
+    step: Succession
+
+
+def main(argv: Sequence[str]) -> int:
+    """Return the exit code of `python tools/review_renames.py ARGS…`."""
+    parser = console.Parser(
+        "python tools/review_renames.py", "List the most confident renames of the history."
+    )
+    parser.add_argument("--top", type=int, default=40, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--sample",
+        type=int,
+        metavar="SEED",
+        help="instead, draw N vanished definitions of each sort: moved, renamed, no successor known",
+    )
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    arguments = parser.parse_args(argv)
+    if arguments.sample is not None:
+        drawn = sample(Index(), arguments.top, arguments.sample)
+        if arguments.format == "json":
+            print(console.document("index renames", seed=arguments.sample, sample=drawn))
+        else:
+            print("\n".join(f"{sort}: {line}" for sort, lines in drawn.items() for line in lines))
+        return errors.CLEAN
+    found = renames(Index(), arguments.top)
+    if arguments.format == "json":
+        print(console.document("index renames", renames=as_rows(found)))
+    else:
+        print(as_markdown(found) if arguments.format == "markdown" else as_text(found))
+    return errors.CLEAN
+
+
+def renames(index: Index, top: int) -> tuple[Renamed, ...]:
+    """Return the `top` most confident renames of the history; of equals, public and newer ones first."""
+    found = [
+        Renamed(package, index.versions(package)[step.last + 1], step)
+        for package in index.packages
+        for step in index.successions(package)
+        if step.change == "rename"
+    ]
+    return tuple(sorted(found, key=_order)[:top])
+
+
+def sample(index: Index, size: int, seed: int) -> dict[str, tuple[str, ...]]:
+    """Return `size` vanished definitions of each sort, drawn by seed: moved, renamed, no successor known.
+
+    Another definition more or less in the index leaves the draw of the others as it is.
+    """
+    sorts: dict[str, list[str]] = {"move": [], "rename": [], "none": []}
+    for package in index.packages:
+        known = {(step.last, step.module, step.name): step for step in index.successions(package)}
+        for key in _vanished(index, package):
+            step = known.get(key)
+            told = f"{package} {index.versions(package)[key[0] + 1]} {location(*key[1:])}"
+            if step is not None:
+                told += (
+                    f" -> {location(step.to_module, step.to_name)} {step.confidence:.2f} ({step.evidence})"
+                )
+            sorts["none" if step is None else step.change].append(told)
+    return {
+        sort: tuple(sorted(sorted(lines, key=lambda line: _lot(line, seed))[:size]))
+        for sort, lines in sorts.items()
+    }
+
+
+def _vanished(index: Index, package: str) -> Iterator[tuple[int, str, str]]:
+    before: release_diff.Modules = {}
+    for position, modules in enumerate(replayed(read_content(index, package))):
+        after = {module.name: module.names for module in modules}
+        for module, names in release_diff.vanished(before, after).items():
+            yield from ((position - 1, module, name) for name in names)
+        before = after
+
+
+def _lot(line: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed}:{' '.join(line.split()[:3])}".encode()).digest()
+
+
+def as_markdown(found: Iterable[Renamed]) -> str:
+    """Return a table for a document."""
+    lines = [
+        "| Release | Was | Is | Confidence | Evidence |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {each.package} {each.version} | `{_was(each)}` | `{_is(each)}` "
+            f"| {each.step.confidence:.2f} | {each.step.evidence} |"
+            for each in found
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def as_text(found: Iterable[Renamed]) -> str:
+    """Return one line for each."""
+    return "\n".join(
+        f"{each.step.confidence:.2f}  {each.package} {each.version}  {_was(each)} -> {_is(each)}"
+        f"  ({each.step.evidence})"
+        for each in found
+    )
+
+
+def as_rows(found: Iterable[Renamed]) -> Sequence[dict[str, object]]:
+    """Return what a JSON document says of each."""
+    return [
+        {
+            "package": each.package,
+            "version": each.version,
+            "from": _was(each),
+            "to": _is(each),
+            "confidence": each.step.confidence,
+            "evidence": each.step.evidence,
+        }
+        for each in found
+    ]
+
+
+def _order(each: Renamed) -> tuple[float, bool, int, str, str, str]:
+    step = each.step
+    return -step.confidence, step.name.startswith("_"), -step.last, each.package, step.module, step.name
+
+
+def _was(each: Renamed) -> str:
+    return location(each.step.module, each.step.name)
+
+
+def _is(each: Renamed) -> str:
+    return location(each.step.to_module, each.step.to_name)
+
+
+if __name__ == "__main__":
+    sys.exit(console.run(main))
