@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
         print(console.document(**manifest.document()))
     else:
         print(_text(manifest, arguments.output))
-    return errors.FINDINGS if any(one.found is None for one in manifest.unmet) else errors.CLEAN
+    return errors.FINDINGS if any(one.installed is None for one in manifest.unmet) else errors.CLEAN
 
 
 def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
@@ -89,8 +89,8 @@ def _tell(manifest: "Manifest") -> None:
             f"{taken} of {owners[0]} {verb} taken"
         )
     for unmet in manifest.unmet:
-        has = "nobody has it" if unmet.found is None else f"the runner has {unmet.found}"
-        console.say(f"{unmet.package} asks for {unmet.requirement}; {has}")
+        has = "nobody has it" if unmet.installed is None else f"the runner has {unmet.installed}"
+        console.say(f"{unmet.edge.by} asks for {unmet.edge.requirement}; {has}")
 
 
 def _text(manifest: "Manifest", output: Path) -> str:

@@ -9,11 +9,12 @@ from packaging.utils import canonicalize_name
 from compat._cli.text import listed
 from compat.doctor.environment import Examined
 from compat.doctor.imports import Looked, Stub
-from compat.doctor.unmet_requirements import Violation
+from compat.doctor.unmet_requirements import diagnosis as unmet_diagnosis
 from compat.explain.engine import explain
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
 from compat.probe.records import ModuleFact
+from compat.requirements.graph import UnmetRequirement
 from compat.runtime.diagnoses import of_absence
 
 WHOLE: frozenset[Cause] = frozenset(
@@ -44,7 +45,7 @@ class Root:
         return replace(self.diagnosis, evidence=tuple(told))
 
 
-def roots(examined: Examined, looked: Looked, violations: Sequence[Violation]) -> tuple[Root, ...]:
+def roots(examined: Examined, looked: Looked, violations: Sequence[UnmetRequirement]) -> tuple[Root, ...]:
     """Return the causes of all failures and stubs, those that break most first.
 
     Args:
@@ -91,7 +92,7 @@ def _key(diagnosis: Diagnosis) -> tuple[object, ...]:
     return (diagnosis.cause, diagnosis.package, diagnosis.module, diagnosis.symbol)
 
 
-def _cause(examined: Examined, fact: ModuleFact, violations: Sequence[Violation]) -> Diagnosis:
+def _cause(examined: Examined, fact: ModuleFact, violations: Sequence[UnmetRequirement]) -> Diagnosis:
     """Return why one module cannot be imported."""
     if not fact.traceback:
         return _died(examined, fact)
@@ -103,14 +104,14 @@ def _cause(examined: Examined, fact: ModuleFact, violations: Sequence[Violation]
         environment=examined.packages,
     )
     culprit = next((each for each in violations if _stumbled(examined, fact, each)), None)
-    if culprit is not None and first.package != culprit.name:
-        return culprit.diagnosis(f"{fact.error} ({fact.where})")
+    if culprit is not None and first.package != culprit.edge.name:
+        return unmet_diagnosis(culprit, f"{fact.error} ({fact.where})")
     return first
 
 
-def _stumbled(examined: Examined, fact: ModuleFact, violation: Violation) -> bool:
+def _stumbled(examined: Examined, fact: ModuleFact, unmet: UnmetRequirement) -> bool:
     """Return whether an exception was raised in a distribution, or names it as what it could not import."""
-    tops = import_names(examined, violation.name)
+    tops = import_names(examined, unmet.edge.name)
     inside = fact.where.partition("/")[0].removesuffix(".py") in tops
     named = {name.partition(".")[0] for name in re.findall(r"'([\w.]+)'", fact.error)}
     return inside or bool(named & tops)

@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from compat.requirements.release_requirements import TORCH, Needs
+from compat.requirements.release_requirements import TORCH, ReleaseRequirements
 from compat.requirements.specifiers import disjoint, named_version
 
 ABI_BOUND = (TORCH, *map(canonicalize_name, ("torchvision", "torchaudio", "triton")))
@@ -77,12 +77,12 @@ class Clash:
         return f"{self.package}: {'; '.join(map(str, self.asks))}"
 
 
-def direct_clashes(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
+def direct_clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Clash, ...]:
     """Return the clashes between what two releases ask for themselves, those about each other first."""
     return (*_about_each_other(sglang, vllm), *_between(sglang, vllm))
 
 
-def _about_each_other(sglang: Needs, vllm: Needs) -> Iterator[Clash]:
+def _about_each_other(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> Iterator[Clash]:
     """Yield a clash for a release that asks for another version of the other one: sglang did, up to 0.4."""
     for asking, other in ((sglang, vllm), (vllm, sglang)):
         name = other.release.package
@@ -92,7 +92,7 @@ def _about_each_other(sglang: Needs, vllm: Needs) -> Iterator[Clash]:
             yield Clash(package=name, asks=(_ask(asking, name), given), extras=frozenset(other.extras))
 
 
-def _between(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
+def _between(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Clash, ...]:
     return tuple(
         Clash(
             package=name,
@@ -104,7 +104,7 @@ def _between(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
     )
 
 
-def _ask(needs: Needs, name: NormalizedName) -> Ask:
+def _ask(needs: ReleaseRequirements, name: NormalizedName) -> Ask:
     package = needs.release.package
     return Ask(by=str(needs.release), side=package, specifiers=needs.wants[name])
 

@@ -18,7 +18,7 @@ from compat.pairs import unbuildable_sdists
 from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
 from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
 from compat.pairs.uv_clashes import clashes_in, reason_in
-from compat.requirements.release_requirements import TORCH, Needs
+from compat.requirements.release_requirements import TORCH, ReleaseRequirements
 from compat.uv.compile import Attempt, resolve
 from compat.uv.pylock import LockedFile, read_pylock
 
@@ -27,8 +27,8 @@ from compat.uv.pylock import LockedFile, read_pylock
 class Solution:
     """How two releases install together, or why they do not."""
 
-    sglang: Needs
-    vllm: Needs
+    sglang: ReleaseRequirements
+    vllm: ReleaseRequirements
     python: str
     clashes: tuple[Clash, ...] = ()
     """Direct ones first, then those that only the resolver saw."""
@@ -46,7 +46,13 @@ class Solution:
         return pair_of(self.sglang, self.vllm, self.python, self.overrides, pair_id)
 
 
-def pair_of(sglang: Needs, vllm: Needs, python: str, overrides: Iterable[Override], pair_id: str) -> Pair:
+def pair_of(
+    sglang: ReleaseRequirements,
+    vllm: ReleaseRequirements,
+    python: str,
+    overrides: Iterable[Override],
+    pair_id: str,
+) -> Pair:
     """Return two releases with their overrides as a pair of the matrix."""
     releases = {needs.release.package: needs for needs in (sglang, vllm)}
     return Pair(
@@ -64,8 +70,8 @@ MOST_ROUNDS = 40
 
 
 def solve(
-    sglang: Needs,
-    vllm: Needs,
+    sglang: ReleaseRequirements,
+    vllm: ReleaseRequirements,
     python: str,
     uv: str,
     progress: Progress | None = None,
@@ -126,7 +132,9 @@ def as_of(solution: Solution, day: date, uv: str) -> dict[NormalizedName, Versio
 class _Search:
     """The state of one search."""
 
-    def __init__(self, sglang: Needs, vllm: Needs, python: str, uv: str, progress: Progress) -> None:
+    def __init__(
+        self, sglang: ReleaseRequirements, vllm: ReleaseRequirements, python: str, uv: str, progress: Progress
+    ) -> None:
         self.sglang, self.vllm, self.python, self.uv, self.progress = sglang, vllm, python, uv, progress
         self.clashes: dict[NormalizedName, Clash] = {}
         self.overrides: dict[NormalizedName, Override] = {}

@@ -11,13 +11,13 @@ from compat.pairs.json_output import Attempt
 from compat.pairs.overrides import choose
 from compat.pairs.ranking import Partner, SameTorch, kernels_of
 from compat.pairs.solve import Solution
-from compat.requirements.release_requirements import Needs
+from compat.requirements.release_requirements import ReleaseRequirements
 
 HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "what clashes")
 _SAME = {SameTorch.EXACT: "yes", SameTorch.PATCH: "but for the patch", SameTorch.OTHER: "no"}
 
 
-def ranking(mine: Needs, partners: Sequence[Partner], shown: int | None) -> str:
+def ranking(mine: ReleaseRequirements, partners: Sequence[Partner], shown: int | None) -> str:
     """Return a release, and its partners as a table, the best first."""
     lines = [about(mine)]
     usable = [partner for partner in partners if not partner.problem]
@@ -44,7 +44,7 @@ def ranking(mine: Needs, partners: Sequence[Partner], shown: int | None) -> str:
     return "\n".join(lines)
 
 
-def users(package: NormalizedName, version: str, found: Sequence[Needs]) -> str:
+def users(package: NormalizedName, version: str, found: Sequence[ReleaseRequirements]) -> str:
     """Return which releases ask for a distribution in a version."""
     if not found:
         return f"no release of sglang or vllm asks for {package} {version}"
@@ -52,14 +52,14 @@ def users(package: NormalizedName, version: str, found: Sequence[Needs]) -> str:
     return "\n".join(console.aligned([("release", f"asks {package}", "torch", "kernels"), *rows]))
 
 
-def about(needs: Needs) -> str:
+def about(needs: ReleaseRequirements) -> str:
     """Return a release with its kernel packages in one line."""
     parts = [f"{name} {text}" for name, text in kernels_of(needs).items()]
     day = f" of {needs.uploaded}" if needs.uploaded else ""
     return f"{needs}{day}, Python {needs.python or 'any'}: {', '.join(parts) or 'no kernel packages'}"
 
 
-def clashes(sglang: Needs, vllm: Needs, found: Sequence[Clash]) -> str:
+def clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Sequence[Clash]) -> str:
     """Return the direct clashes of two releases with the side to take."""
     lines = [about(sglang), about(vllm)]
     rows = [(clash.package, *map(str, clash.asks), f"take {choose(clash)}") for clash in found]
@@ -113,6 +113,6 @@ def as_toml(found: Solution) -> str:
     return "\n".join(lines)
 
 
-def _kernels(needs: Needs) -> str:
+def _kernels(needs: ReleaseRequirements) -> str:
     named = {name: text for name, text in kernels_of(needs).items() if "torch" not in name}
     return ", ".join(f"{name.removesuffix('-python')} {text}" for name, text in named.items()) or "-"

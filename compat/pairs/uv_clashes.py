@@ -10,7 +10,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from compat.model.releases import SGLANG, VLLM
 from compat.pairs.clashes import Ask, Clash
-from compat.requirements.release_requirements import Needs
+from compat.requirements.release_requirements import ReleaseRequirements
 from compat.requirements.specifiers import disjoint
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -45,7 +45,9 @@ def edges_of(explanation: str) -> tuple[Edge, ...]:
     return tuple(edge for match in _DEPENDS.finditer(text) if (edge := _edge(match)))
 
 
-def clashes_in(explanation: str, sglang: Needs | None, vllm: Needs | None) -> tuple[Clash, ...]:
+def clashes_in(
+    explanation: str, sglang: ReleaseRequirements | None, vllm: ReleaseRequirements | None
+) -> tuple[Clash, ...]:
     """Return the requirements of an explanation that exclude each other; empty when there are none.
 
     Args:
@@ -97,7 +99,9 @@ def _edge(match: "re.Match[str]") -> Edge | None:
     )
 
 
-def _sides(edges: tuple[Edge, ...], releases: Mapping[str, Needs]) -> dict[NormalizedName, frozenset[str]]:
+def _sides(
+    edges: tuple[Edge, ...], releases: Mapping[str, ReleaseRequirements]
+) -> dict[NormalizedName, frozenset[str]]:
     """Return on whose behalf each distribution is there: by the releases' own requirements, then by edges."""
     sides: dict[NormalizedName, frozenset[str]] = {name: frozenset({name}) for name in (SGLANG, VLLM)}
     for name, needs in releases.items():
@@ -110,7 +114,7 @@ def _sides(edges: tuple[Edge, ...], releases: Mapping[str, Needs]) -> dict[Norma
     return sides
 
 
-def _extras(package: NormalizedName, *sides: Needs | None) -> Iterator[frozenset[str]]:
+def _extras(package: NormalizedName, *sides: ReleaseRequirements | None) -> Iterator[frozenset[str]]:
     yield from (needs.extras_of.get(package, frozenset()) for needs in sides if needs)
 
 

@@ -18,7 +18,7 @@ from compat.pairs.clashes import Ask, Clash
 from compat.pairs.overrides import choose
 from compat.pairs.solve import Solution, solve
 from compat.pairs.unbuildable_sdists import unbuildable
-from compat.requirements.release_requirements import Needs, needs_of
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.uv.client import find_uv
 from compat.uv.pylock import LockedFile
 from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
@@ -80,11 +80,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         yield index
 
 
-def needs(package: str, version: str, *requires: str, python: str | None = None) -> Needs:
+def needs(package: str, version: str, *requires: str, python: str | None = None) -> ReleaseRequirements:
     row = ReleaseRow(
         version=version, wheel="", sha256="", uploaded=None, requires_python=python, requires_dist=requires
     )
-    return needs_of(canonicalize_name(package), row, "3.11")
+    return requirements_of(canonicalize_name(package), row, "3.11")
 
 
 def solved(

@@ -7,7 +7,7 @@ from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM
 from compat.pairs.clashes import Clash
 from compat.pairs.uv_clashes import clashes_in, edges_of, reason_in
-from compat.requirements.release_requirements import Needs, needs_of
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 
 DIRECT = """error: No solution found when resolving dependencies
   cause: Because vllm==0.31.0 depends on humming-kernels[cu13]==0.1.16 and sglang==0.5.21 depends on
@@ -36,9 +36,9 @@ ABSENT = """  x No solution found when resolving dependencies:
 """
 
 
-def needs(package: str, version: str) -> Needs:
+def needs(package: str, version: str) -> ReleaseRequirements:
     index, name = Index(), canonicalize_name(package)
-    return needs_of(name, index.releases(name)[index.position(name, version, "")], "3.11")
+    return requirements_of(name, index.releases(name)[index.position(name, version, "")], "3.11")
 
 
 def told(explanation: str, sglang: str, vllm: str) -> Clash:

@@ -36,7 +36,7 @@ def kernels(examined: Examined) -> Kernels:
         return Kernels()
     needed = {"torch", *examined.releases, *filter(None, [kernel(examined)])}
     for name in dict.fromkeys(["torch", *closure(examined)]):
-        if name not in needed and not any(each.name == "torch" for each in examined.requires(name)):
+        if name not in needed and not examined.names(name, "torch"):
             continue
         compiled, unread = _read(examined.files(name))
         notes += unread

@@ -6,11 +6,12 @@ from compat.explain.context import Case
 from compat.explain.log.import_messages import Wanted, wanted
 from compat.explain.log.model import Raised
 from compat.explain.lookup.module_paths import distribution_of, is_standard
-from compat.explain.lookup.violated_requirements import Demand, of_release, requirement_named
-from compat.explain.rules.violated_requirements import bounded_by, dated_by, of_demand
+from compat.explain.lookup.violated_requirements import of_release, requirement_named
+from compat.explain.rules.violated_requirements import bounded_by, dated_by, of_unmet
 from compat.model.diagnosis import Diagnosis, Fix
-from compat.model.releases import SGLANG, VLLM
+from compat.model.releases import SGLANG, VLLM, allows
 from compat.model.symbols import location
+from compat.requirements.graph import RequirementEdge, UnmetRequirement
 
 _WHILE = re.compile(r"\b(?:loading|importing) ((?:vllm|sglang)(?:\.\w+)+): ")
 
@@ -47,8 +48,8 @@ def asked_by_a_release(raised: Raised, case: Case) -> Diagnosis | None:
     elif need.requirement.specifier and (known or same):
         if there is None:
             return bounded_by(need, dated, lines, asked)
-        if need.violated_by(there.version):
-            return of_demand(need, there.version, tuple(lines), asked)
+        if not allows(need.requirement.specifier, there.version):
+            return of_unmet(UnmetRequirement(edge=need, installed=there.version), tuple(lines), asked)
         lines.append(f"{need}, which lets it in")
         if dated:
             text = f"Nothing keeps out this {distribution}; take one of the time of {dated[0]} ({dated[1]})."
@@ -64,7 +65,7 @@ def asked_by_a_release(raised: Raised, case: Case) -> Diagnosis | None:
     )
 
 
-def _imported_by(case: Case, found: tuple[str, list[int], str], needs: list[Demand]) -> list[str]:
+def _imported_by(case: Case, found: tuple[str, list[int], str], needs: list[RequirementEdge]) -> list[str]:
     """Return which release asks, or which releases do and what the first and the last of them require."""
     package, places, module = found
     known, versions = case.known(package), case.index.versions(package)

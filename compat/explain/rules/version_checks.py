@@ -8,7 +8,7 @@ from compat.explain.context import Case
 from compat.explain.log.model import Raised
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.violated_requirements import violated
-from compat.explain.rules.violated_requirements import of_demand, violation
+from compat.explain.rules.violated_requirements import of_unmet, violation
 from compat.model.diagnosis import Diagnosis, Fix
 
 _CLASH = re.compile(
@@ -46,7 +46,7 @@ def said(raised: Raised, case: Case) -> Diagnosis | None:
         checker = top_of(raised.frames[-1].path) if raised.frames else None
         broken = violated(case, distribution_of(checker)) if checker else None
         if broken:
-            return of_demand(broken[0], broken[1], (raised.line,), None)
+            return of_unmet(broken, (raised.line,), None)
         return violation(found[1], found[4], f"{found[1]}{found[2]}", (raised.line,))
     found = _CORE.search(raised.text)
     if found:
@@ -78,7 +78,7 @@ def numpy(raised: Raised, case: Case) -> Diagnosis | None:
         return None
     broken = violated(case, "numpy")
     if broken:
-        return of_demand(broken[0], broken[1], (raised.line,), None)
+        return of_unmet(broken, (raised.line,), None)
     sizes = _SIZES.search(raised.text)
     built, here = (group for group in sizes.groups() if group) if sizes else ("0", "0")
     newer = int(built, 16) > int(here, 16)
