@@ -11,7 +11,7 @@ from compat._cli.progress import Progress
 from compat._cli.text import listed
 from compat.doctor import duplicates, gpu_driver, unmet_requirements
 from compat.doctor.environment import Examined, examine
-from compat.doctor.imports import Looked, look, world_of
+from compat.doctor.imports import Looked, look, resolver_of
 from compat.doctor.native import gpu_code
 from compat.doctor.native.linkage import Native, native
 from compat.doctor.root_causes import Root, is_optional, roots
@@ -79,7 +79,7 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
     found: tuple[Root, ...] = ()
     if orders.imports:
         try:
-            looked = look(examined, world_of(examined, scratch), scratch, orders.timeout, progress)
+            looked = look(examined, resolver_of(examined, scratch), scratch, orders.timeout, progress)
         except (errors.IntegrityError, errors.PreparationError) as error:
             notes.append(f"nothing was imported: {error}")
         else:

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from compat.doctor.survey_runner import Asker
 from compat.errors import PreparationError
 from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES
-from compat.requirements.installed import Environment, metadata_folders, read_environment
+from compat.requirements.installed import InstalledEnvironment, metadata_folders, read_environment
 
 TOPS = (*dict.fromkeys(IMPORT_NAMES.values()), "torch")
 """Top-level names of which it is told where they would be imported from."""
@@ -49,7 +49,7 @@ class Examined:
     markers: Mapping[str, str]
     path: tuple[str, ...]
     """Its import path, without the current folder."""
-    packages: Environment
+    packages: InstalledEnvironment
     """The distributions that count: the first of each name on the path."""
     metadata: Mapping[str, tuple[Path, ...]]
     """Canonical distribution name to every metadata folder of it."""

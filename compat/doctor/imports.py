@@ -10,7 +10,7 @@ from compat.doctor.environment import Examined
 from compat.doctor.survey_runner import variables
 from compat.index.query.expected_modules import expected_in
 from compat.index.query.installed_releases import installed_index
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.stubs import is_at_home, lacking, wanted
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
@@ -60,7 +60,7 @@ class Looked:
     """Names that were looked up and are the real thing."""
 
 
-def world_of(examined: Examined, folder: Path) -> World:
+def resolver_of(examined: Examined, folder: Path) -> NameResolver:
     """Return the examined environment as a world.
 
     Args:
@@ -82,9 +82,9 @@ def world_of(examined: Examined, folder: Path) -> World:
         positions = dict.fromkeys(known, 0)
     tops = {IMPORT_NAMES[package] for package in releases}
     absent = {top for top in IMPORT_NAMES.values() if top not in tops and not examined.installed.get(top)}
-    return World(
+    return NameResolver(
         index,
-        Environment(
+        Facts(
             positions=positions,
             absent=frozenset(absent),
             provided=frozenset(_provided(examined)),
@@ -93,12 +93,14 @@ def world_of(examined: Examined, folder: Path) -> World:
     )
 
 
-def look(examined: Examined, world: World, folder: Path, timeout: float, progress: Progress) -> Looked:
+def look(
+    examined: Examined, resolver: NameResolver, folder: Path, timeout: float, progress: Progress
+) -> Looked:
     """Import every quantization module and look up every name of it.
 
     Args:
         examined: the environment.
-        world: the same, as the index sees it.
+        resolver: the same, as the index sees it.
         folder: an existing, private folder.
         timeout: seconds without progress after which a module hangs.
         progress: told of every module.
@@ -106,9 +108,9 @@ def look(examined: Examined, world: World, folder: Path, timeout: float, progres
     Raises:
         PreparationError: a child died before its first module.
     """
-    expected = tuple(module for module in expected_in(world) if module.exists)
+    expected = tuple(module for module in expected_in(resolver) if module.exists)
     facts = dict(_facts(examined, expected, folder, timeout, progress))
-    stubs = [stub for module in expected for stub in _stubs(world, module, facts[module.module])]
+    stubs = [stub for module in expected for stub in _stubs(resolver, module, facts[module.module])]
     bound = sum(fact.bound for module in facts.values() for fact in (module.names or {}).values())
     failed = [fact for fact in facts.values() if not fact.imported and fact.names is None]
     return Looked(
@@ -152,26 +154,26 @@ def _facts(
                     yield fact.module, fact
 
 
-def _stubs(world: World, module: ModuleExpectation, fact: ModuleFact) -> Iterator[Stub]:
+def _stubs(resolver: NameResolver, module: ModuleExpectation, fact: ModuleFact) -> Iterator[Stub]:
     names: Mapping[str, NameFact] = fact.names or {}
     for expected in module.names:
         seen = names.get(expected.name)
-        if seen is None or not _is_stub(world, module.module, expected, seen):
+        if seen is None or not _is_stub(resolver, module.module, expected, seen):
             continue
         yield Stub(
             module=module.module,
             name=expected.name,
             what=seen.stub,
-            guard=world.answer(module.module, expected.name).guard or "",
-            lacking=lacking(world, module.module, expected.name),
-            wanted=wanted(world, module.module, expected.name),
+            guard=resolver.answer(module.module, expected.name).guard or "",
+            lacking=lacking(resolver, module.module, expected.name),
+            wanted=wanted(resolver, module.module, expected.name),
         )
 
 
-def _is_stub(world: World, module: str, expected: NameExpectation, seen: NameFact) -> bool:
+def _is_stub(resolver: NameResolver, module: str, expected: NameExpectation, seen: NameFact) -> bool:
     """Return whether what was seen is a stub, and not what the index has there: None, an empty base class."""
     if seen.stub.startswith("hollow"):
-        return not is_at_home(world, module, expected.name, seen.module, seen.qualname)
+        return not is_at_home(resolver, module, expected.name, seen.module, seen.qualname)
     if seen.stub == "none":
         return expected.status not in REAL or expected.kind != "value"
     # A name that is `Any` at run time whatever happens is there for annotations.

@@ -10,12 +10,11 @@ from compat.explain.log.model import Frame
 from compat.explain.log.reader import Report
 from compat.explain.lookup.module_paths import below_site, distribution_of, indexed_module, top_of
 from compat.explain.lookup.symbol_history import History
-from compat.index.query.name_resolution import Environment as Facts
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import companions
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
-from compat.requirements.installed import Environment
+from compat.requirements.installed import InstalledEnvironment
 
 MOST_MODULES = 200
 """Modules of tracebacks by which a release is looked for."""
@@ -44,7 +43,11 @@ class Case:
     """
 
     def __init__(
-        self, report: Report, history: History, given: dict[str, str], environment: Environment | None
+        self,
+        report: Report,
+        history: History,
+        given: dict[str, str],
+        environment: InstalledEnvironment | None,
     ) -> None:
         self.report = report
         self.index = history.index
@@ -109,10 +112,10 @@ class Case:
         return known
 
     @cached_property
-    def world(self) -> World:
+    def resolver(self) -> NameResolver:
         """The world of the known releases."""
         absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.absent(name))
-        return World(self.index, Facts(positions=self.positions, absent=absent))
+        return NameResolver(self.index, Facts(positions=self.positions, absent=absent))
 
     def candidates(self, package: str) -> list[int]:
         """Return the releases of a package that have every module in which a traceback has been."""
@@ -152,10 +155,10 @@ class Case:
         return newest(self.index.versions(package))
 
     @cached_property
-    def worlds_by_cuda(self) -> dict[bool, World]:
+    def resolvers_by_cuda(self) -> dict[bool, NameResolver]:
         """The world of the known releases, without and with a CUDA device."""
-        facts = self.world.environment
-        return {cuda: World(self.index, facts._replace(cuda=cuda)) for cuda in (False, True)}
+        facts = self.resolver.environment
+        return {cuda: NameResolver(self.index, facts._replace(cuda=cuda)) for cuda in (False, True)}
 
     def module(self, frame: Frame) -> str | None:
         """Return the indexed module of a frame."""

@@ -27,7 +27,7 @@ from compat.explain.rules import (
 from compat.index.reader import Index
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM, parse_version
-from compat.requirements.installed import Environment
+from compat.requirements.installed import InstalledEnvironment
 
 Rule = Callable[[Raised, Case], Diagnosis | None]
 
@@ -76,7 +76,7 @@ def explain(
     *,
     sglang: str | None = None,
     vllm: str | None = None,
-    environment: Environment | None = None,
+    environment: InstalledEnvironment | None = None,
 ) -> tuple[Diagnosis, ...]:
     """Return the causes of the failures in a traceback or log, the root cause of the first failure first.
 

@@ -8,14 +8,14 @@ from packaging.version import Version
 
 from compat.errors import SymbolUnavailable
 from compat.explain.engine import explain
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.stubs import lacking
 from compat.index.reader import Index
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES
 from compat.model.symbols import import_statement, location
 from compat.probe import probe
-from compat.requirements.installed import Environment, read_environment
+from compat.requirements.installed import InstalledEnvironment, read_environment
 from compat.resolve.canonical import nearness
 from compat.resolve.query import Query
 from compat.resolve.search import Found, Replacement
@@ -29,13 +29,13 @@ Location = tuple[str, str]
 class Subject:
     """The installed distribution that was asked."""
 
-    world: World
+    resolver: NameResolver
     package: str
 
     @property
     def version(self) -> str:
         """Its version."""
-        return self.world.index.versions(self.package)[self.world.environment.positions[self.package]]
+        return self.resolver.index.versions(self.package)[self.resolver.environment.positions[self.package]]
 
     def __str__(self) -> str:
         return f"{self.package} {self.version}"
@@ -87,7 +87,7 @@ def not_found(shipped: Index, subject: Subject, query: Query, found: Found) -> D
 
 def stood_in(subject: Subject, place: Location, what: str, guard: str | None = None) -> Diagnosis:
     """Return the diagnosis for a symbol that is `what` instead of the real thing."""
-    absent = lacking(subject.world, *place)
+    absent = lacking(subject.resolver, *place)
     listed = " and ".join(absent)
     fix = Fix(kind="none", text="find out why the import that it stands in for fails")
     if absent:
@@ -146,10 +146,10 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
     before = [version for version in having if Version(version) < Version(installed)]
     after = [version for version in having if Version(version) > Version(installed)]
     evidence = [f"{subject} has no {query.text}"]
-    elsewhere = subject.world.index.binders(name, package, subject.world.environment.positions[package])
+    elsewhere = subject.resolver.index.binders(name, package, subject.resolver.environment.positions[package])
     if elsewhere:  # the search has passed over it, since nothing is to be had from there as things are
         nearest = min(elsewhere, key=nearness)
-        problem = subject.world.problem(nearest)
+        problem = subject.resolver.problem(nearest)
         evidence += [f"{location(nearest, name)} cannot be imported here: {problem}"] if problem else []
         statement = import_statement(nearest, name)
         fix = Fix(kind="edit", text=f"it is elsewhere: {statement}", statement=statement)
@@ -169,19 +169,19 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> InstalledEnvironment:
     """Return what is installed here."""
     return read_environment()
 
 
-def of_error(error: BaseException, environment: Environment) -> Diagnosis | None:
+def of_error(error: BaseException, environment: InstalledEnvironment) -> Diagnosis | None:
     """Return the root cause of an exception, or None when nothing is known of it."""
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     found = explain("".join(lines), environment=environment)
     return next((each for each in found if each.cause != "unknown"), None)
 
 
-def of_absence(top: str, environment: Environment) -> Diagnosis:
+def of_absence(top: str, environment: InstalledEnvironment) -> Diagnosis:
     """Return what is to be said when a top-level name cannot be imported, and above all what to install."""
     (found, *_) = explain(f"ModuleNotFoundError: No module named {top!r}", environment=environment)
     return found

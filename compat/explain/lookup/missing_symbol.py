@@ -7,7 +7,7 @@ from packaging.version import Version
 
 from compat.explain.context import Case
 from compat.explain.lookup.symbol_history import Flags
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG, VLLM
 from compat.model.symbols import UNUSABLE, import_statement, location, split_location
@@ -106,13 +106,15 @@ def _missing(
         at = _assumed(case, package, lacking, certain=certain)
         if at is None:
             return None
-    world = case.history.world(package, at)
-    if world.answer(module, name).status != "missing":
+    resolver = case.history.resolver(package, at)
+    if resolver.answer(module, name).status != "missing":
         return None
     query = Query(text=location(module, name), module=module, name=name)
     replacement = None
     if name or not case.compiled(module, package, None):  # nothing of Python's takes an extension's place
-        replacement = _by_origin(case, package, query, at, world) or find(world, package, query).replacement
+        replacement = (
+            _by_origin(case, package, query, at, resolver) or find(resolver, package, query).replacement
+        )
         replacement = replacement or _elsewhere(case, package, module, name)
     return Missing(
         case=case,
@@ -134,7 +136,7 @@ def _assumed(case: Case, package: str, lacking: Flags, *, certain: bool) -> int 
     return max(finals or missing, default=None)
 
 
-def _by_origin(case: Case, package: str, query: Query, at: int, world: World) -> Replacement | None:
+def _by_origin(case: Case, package: str, query: Query, at: int, resolver: NameResolver) -> Replacement | None:
     """Return where the object now is that the location stood for in the nearest release that has it."""
     had = case.history.flags(package, query.module or "", query.name)
     nearest = min(
@@ -142,16 +144,16 @@ def _by_origin(case: Case, package: str, query: Query, at: int, world: World) ->
     )
     if nearest is None or not query.name:
         return None
-    origin = case.history.world(package, nearest).answer(query.module or "", query.name).origin
+    origin = case.history.resolver(package, nearest).answer(query.module or "", query.name).origin
     module, name = split_location(origin or "")
     if not name or case.owner(module) != package:
         return None
     version = case.index.versions(package)[nearest]
-    if world.answer(module, name).status not in UNUSABLE:
+    if resolver.answer(module, name).status not in UNUSABLE:
         return Replacement(
             module=module, name=name, confidence=1.0, evidence=f"in {version} it was imported from there"
         )
-    moved = find(world, package, Query(text=origin or "", module=module, name=name)).replacement
+    moved = find(resolver, package, Query(text=origin or "", module=module, name=name)).replacement
     if moved is None:
         return None
     return moved._replace(evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
@@ -171,11 +173,11 @@ def _elsewhere(case: Case, package: str, module: str, name: str) -> Replacement 
     if at is None:
         had = (place for place in range(case.newest(other), -1, -1) if case.index.binders(name, other, place))
         at = next(had, case.newest(other))
-    world = case.history.world(other, at)
-    place = find_name(world, other, name).place
+    resolver = case.history.resolver(other, at)
+    place = find_name(resolver, other, name).place
     if place is None or place.answer.status != "defined":
         return None
-    what = f"{other} {case.index.versions(other)[world.environment.positions[other]]} defines it"
+    what = f"{other} {case.index.versions(other)[resolver.environment.positions[other]]} defines it"
     return Replacement(module=place.module, name=place.name, confidence=0.9, evidence=what)
 
 

@@ -126,8 +126,8 @@ def _really_lacks(asked: Wanted, case: Case) -> bool:
 
 def _answer(asked: Wanted, case: Case, package: str) -> str:
     at = case.position(package)
-    world = case.history.world(package, case.newest(package) if at is None else at)
-    return world.answer(asked.module, asked.names[0] if asked.names else "").status
+    resolver = case.history.resolver(package, case.newest(package) if at is None else at)
+    return resolver.answer(asked.module, asked.names[0] if asked.names else "").status
 
 
 def _shadow(top: str, what: str, raised: Raised, asked: Wanted | None) -> Diagnosis:

@@ -166,10 +166,10 @@ def _stub(case: Case, module: str, name: str, raised: Raised, frame: Frame | Non
 
 def _behind(case: Case, module: str, name: str, raised: Raised) -> Diagnosis | None:
     """Return the cause that lies behind a guarded name: the first import of its guard that fails."""
-    world = case.world
+    resolver = case.resolver
     for branch in _branches(case, module, name):
         for target in _targets(branch.guard):
-            if world.present(target) is not False:
+            if resolver.present(target) is not False:
                 continue
             module_asked, name_asked = split_location(target)
             top = module_asked.partition(".")[0]
@@ -180,7 +180,7 @@ def _behind(case: Case, module: str, name: str, raised: Raised) -> Diagnosis | N
                 found = locate(case, package, module_asked, name_asked, evidence=told, foreign=foreign(frame))
                 if found is not None:
                     return found
-            if top in world.environment.absent:
+            if top in resolver.environment.absent:
                 names = (name_asked,) if name_asked else ()
                 return lacking(top, Wanted(module=module_asked, names=names, absent=top), raised, case)
         if _needs_cuda(case, branch):
@@ -190,7 +190,7 @@ def _behind(case: Case, module: str, name: str, raised: Raised) -> Diagnosis | N
 
 def _needs_cuda(case: Case, branch: Branch) -> bool:
     """Return whether a branch runs with a CUDA device only."""
-    without, with_ = case.worlds_by_cuda[False], case.worlds_by_cuda[True]
+    without, with_ = case.resolvers_by_cuda[False], case.resolvers_by_cuda[True]
     return (
         evaluate(branch.guard, without._leaf) is False  # noqa: SLF001 -- the one evaluator of guards
         and evaluate(branch.guard, with_._leaf) is not False  # noqa: SLF001

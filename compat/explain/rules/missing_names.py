@@ -65,7 +65,7 @@ def unloaded(raised: Raised, case: Case) -> Diagnosis | None:
     if package is None or case.index.number("modules", inner) is None:
         return None
     at = case.likely.get(package, case.newest(package))
-    if case.history.world(package, at).answer(inner, "").status != "submodule":
+    if case.history.resolver(package, at).answer(inner, "").status != "submodule":
         return None
     version = case.index.versions(package)[at]
     return Diagnosis(

@@ -71,12 +71,12 @@ class _Case(NamedTuple):
         if package not in lookup.index.owners.get(self.module.partition(".")[0], ()):
             yield from ((place, None) for place in places)  # kernels: their history is another package's
             return
-        worlds = [lookup.world(place) for place in places]
+        resolvers = [lookup.resolver(place) for place in places]
         for at, found in stretches(
             lookup.index,
             package,
-            worlds,
-            lambda world: find_location(world, package, self.module, self.name),
+            resolvers,
+            lambda resolver: find_location(resolver, package, self.module, self.name),
         ):
             yield places[at], found
 
@@ -96,7 +96,7 @@ class _Case(NamedTuple):
             return None  # a module of the same name is not yet the same module
         new = self._at_home(place, new)
         before = self._signature(place)
-        now = self.lookup.world(place).answer(new.module, new.name).signature
+        now = self.lookup.resolver(place).answer(new.module, new.name).signature
         followed = new.evidence.startswith(_FOLLOWED) or not self.name
         return Successor(
             new.module,
@@ -109,7 +109,7 @@ class _Case(NamedTuple):
 
     def _at_home(self, place: int, new: Replacement) -> Replacement:
         """Return where what some module only has from another one is at home, under whatever name."""
-        answer = self.lookup.world(place).answer(new.module, new.name)
+        answer = self.lookup.resolver(place).answer(new.module, new.name)
         origin = answer.origin if answer.status == "reexported" and new.name else None
         if origin is None or new.evidence.startswith(_FOLLOWED):
             return new
@@ -131,8 +131,10 @@ class _Case(NamedTuple):
             if branches:
                 version = self.lookup.index.versions(package)[at]
                 known = self.lookup.span.versions
-                world = self.lookup.world(known.index(version)) if version in known else None
-                return world.answer(self.module, self.name).signature if world else branches[-1].signature
+                resolver = self.lookup.resolver(known.index(version)) if version in known else None
+                return (
+                    resolver.answer(self.module, self.name).signature if resolver else branches[-1].signature
+                )
         return None
 
     def _alike(self, place: int, module: str) -> bool:
