@@ -85,7 +85,7 @@ class _Here:
         """Names that became another one, or come from one, as seen from this release."""
 
     def has(self, module: str, name: str) -> bool:
-        """Return whether a name is something real, as `NameResolver.answer` says: that is asked when in doubt."""
+        """Return whether a name is something real, as `NameResolver.answer` says, asked when in doubt."""
         if name not in self._rows.get(module, {}) and not self.modules[module].open:
             return f"{module}.{name}" in self.modules
         return self._defined(module, name) or self._resolver.answer(module, name).status not in UNUSABLE

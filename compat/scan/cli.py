@@ -28,9 +28,9 @@ def _run(argv: Sequence[str]) -> int:
     report = scan(options)
     for skipped in report.skipped:
         console.say(f"{skipped.path}: {skipped.reason}")
-    for span in report.spans:
+    for each in report.release_sets:
         console.say(
-            f"{span.package} {span.versions[0]}..{span.versions[-1]} ({len(span.versions)}): {span.source}"
+            f"{each.package} {each.versions[0]}..{each.versions[-1]} ({len(each.versions)}): {each.source}"
         )
     if options.write_baseline:
         from compat.scan import baseline

@@ -40,7 +40,7 @@ def run(report: Report, options: Options) -> int:
         raise MissingToolError(
             "--fix: libcst is not installed; run `pip install 'sglang-vllm-compat[fix]'`"
         ) from None
-    edits, refused = planned(report.findings, report.spans)
+    edits, refused = planned(report.findings, report.release_sets)
     _bound(edits, report)
     store = Files()
     files = list(Walk(options.exclude).files(options.paths))
@@ -72,7 +72,7 @@ def run(report: Report, options: Options) -> int:
 def _bound(edits: dict[str, list[Edit]], report: Report) -> None:
     """Set the releases of edits to the very ones, whatever was asked about."""
     index = Index()
-    versions = {span.package: span.versions for span in report.spans}
+    versions = {each.package: each.versions for each in report.release_sets}
     for each in edits.values():
         each[:] = [exact(index, edit, versions[edit.package]) for edit in each]
 

@@ -13,7 +13,7 @@ def render(report: Report, _options: Options) -> str:
         skipped=[{"path": each.path, "reason": each.reason} for each in report.skipped],
         releases=[
             {"package": each.package, "versions": list(each.versions), "source": each.source}
-            for each in report.spans
+            for each in report.release_sets
         ],
         files=report.files,
         parsed=report.parsed,

@@ -51,7 +51,7 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
         return f"\033[{_COLOURS[colour]}m{text}\033[0m" if coloured else text
 
     cell = f" cell {finding.cell[0]}, line {finding.cell[1]}:" if finding.cell else ""
-    message = finding._replace(runs=()).message()
+    message = finding._replace(broken_ranges=()).message()
     where = paint(f"{finding.path}:{finding.line}:{finding.column}:", "bold")
     yield f"{where}{cell} {paint(finding.rule, finding.level)} {message}"
     number = str(finding.line)
@@ -61,12 +61,12 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     gap = " " * len(number)
     yield f"  {paint(f'{number} |', 'dim')} {line}"
     yield f"  {paint(f'{gap} |', 'dim')} {paint(marks, finding.level)}"
-    for run in finding.runs:
-        what = CAUSES.get(run.cause, run.cause)
-        if run.replacement:
-            new = run.replacement
+    for each in finding.broken_ranges:
+        what = CAUSES.get(each.cause, each.cause)
+        if each.replacement:
+            new = each.replacement
             what = f"{what}: {paint(new.statement, 'green')} ({new.evidence}){new.doubt}"
         else:
-            what = f"{what}: {run.reason}"
-        yield f"  {paint(f'{gap} =', 'dim')} {run.text} {what}"
+            what = f"{what}: {each.reason}"
+        yield f"  {paint(f'{gap} =', 'dim')} {each.text} {what}"
     yield ""

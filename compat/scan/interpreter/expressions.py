@@ -17,7 +17,7 @@ from compat.scan.interpreter.scopes import Frame, Module, Tree
 from compat.scan.interpreter.statements import Execution, agreed
 from compat.scan.interpreter.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
 from compat.scan.project.module_names import absolute
-from compat.scan.project.patched_names import Own
+from compat.scan.project.patched_names import PatchedNames
 from compat.scan.releases.index_lookup import Lookup, Outcome
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -41,19 +41,19 @@ class Evaluation:
 
     Args:
         lookup: the package.
-        place: which of its releases.
+        slot: which of its releases.
         tree: the modules of the scanned tree.
-        own: what it adds to the package.
+        patched_names: what it adds to the package.
     """
 
-    def __init__(self, lookup: Lookup, place: int, tree: Tree, own: Own) -> None:
-        self.version = lookup.span.versions[place]
-        self.package = lookup.span.package
+    def __init__(self, lookup: Lookup, slot: int, tree: Tree, patched_names: PatchedNames) -> None:
+        self.version = lookup.release_set.versions[slot]
+        self.package = lookup.release_set.package
         self.tops: tuple[str, ...] = ("vllm",) if self.package == "vllm" else ("sglang", "sgl_kernel")
         self.tree = tree
-        self._own = own
+        self._patched_names = patched_names
         self._lookup = lookup
-        self._bit = 1 << place
+        self._bit = 1 << slot
         self._given: dict[tuple[str, str], Any] = {}
         self._unbound: dict[tuple[str, str], bool] = {}
         self.execution = Execution(self)
@@ -199,7 +199,9 @@ class Evaluation:
 
     def _here(self, outcomes: tuple[tuple[int, Outcome], ...]) -> Outcome:
         outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
-        if outcome.failing == "name" and self._own.gives(self.package, outcome.module, outcome.name):
+        if outcome.failing == "name" and self._patched_names.gives(
+            self.package, outcome.module, outcome.name
+        ):
             return outcome._replace(failing="", answer=outcome.answer._replace(status="dynamic"))
         return outcome
 
@@ -330,8 +332,8 @@ class Evaluation:
                     for each in (index.lower, index.upper, index.step)
                 ]
                 return UNKNOWN if any(each is UNKNOWN for each in bounds) else value[slice(*bounds)]
-            place = self.value(index, frame)
-            return UNKNOWN if place is UNKNOWN else value[place]
+            key = self.value(index, frame)
+            return UNKNOWN if key is UNKNOWN else value[key]
         except (TypeError, KeyError, IndexError, ValueError):
             return UNKNOWN
 

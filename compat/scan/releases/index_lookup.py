@@ -1,6 +1,6 @@
 """What the packages have, asked for many releases at once: answers hold over sets of releases.
 
-A set of releases is an integer: bit `i` stands for the `i`-th release of a `Span`.
+A set of releases is an integer: bit `i` stands for the `i`-th release of a `ReleaseSet`.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ IMPLICIT = frozenset(
 """What every module has, whatever its source says (Python's data model, “Modules”)."""
 
 
-class Span(NamedTuple):
+class ReleaseSet(NamedTuple):
     """The releases of a package that are asked about."""
 
     package: str
@@ -64,27 +64,29 @@ class Outcome(NamedTuple):
 
 
 Outcomes = tuple[tuple[int, Outcome], ...]
-"""Disjoint sets of releases that together are all of a span, each with its outcome."""
+"""Disjoint sets of releases that together are all of a release set, each with its outcome."""
 
 
 class Lookup:
-    """Follows paths through one package in the releases of a span.
+    """Follows paths through one package in the releases of a release set.
 
     Args:
         index: where they are looked up.
-        span: the releases.
+        release_set: the releases.
     """
 
-    def __init__(self, index: Index, span: Span) -> None:
+    def __init__(self, index: Index, release_set: ReleaseSet) -> None:
         self.index = index
-        self.span = span
-        self._resolvers = [NameResolver(index, alone(index, span.package, at)) for at in span.positions]
+        self.release_set = release_set
+        self._resolvers = [
+            NameResolver(index, alone(index, release_set.package, at)) for at in release_set.positions
+        ]
         self.imported = lru_cache(maxsize=None)(self._imported)
         self.path = lru_cache(maxsize=None)(self._path)
 
-    def resolver(self, place: int) -> NameResolver:
+    def resolver(self, slot: int) -> NameResolver:
         """Return the world of the release that a bit stands for."""
-        return self._resolvers[place]
+        return self._resolvers[slot]
 
     def _imported(self, module: str, name: str) -> Outcomes:
         """Return what `from module import name`, or `import module` when the name is empty, comes to."""
@@ -102,23 +104,23 @@ class Lookup:
 
     def _asked(self, ask: Callable[[NameResolver], Outcome]) -> Outcomes:
         found: dict[int, tuple[int, Outcome]] = {}
-        for place, outcome in stretches(self.index, self.span.package, self._resolvers, ask):
+        for slot, outcome in stretches(self.index, self.release_set.package, self._resolvers, ask):
             mask, _ = found.get(id(outcome), (0, outcome))
-            found[id(outcome)] = (mask | 1 << place, outcome)
+            found[id(outcome)] = (mask | 1 << slot, outcome)
         return tuple(found.values())
 
 
-def runs(mask: int) -> list[tuple[int, int]]:
-    """Return the first and last place of each run of releases in a set, in order."""
+def ranges(mask: int) -> list[tuple[int, int]]:
+    """Return the first and last slot of each range of releases in a set, in order."""
     found: list[tuple[int, int]] = []
-    place = 0
-    while mask >> place:
-        if mask >> place & 1:
-            first = place
-            while mask >> place & 1:
-                place += 1
-            found.append((first, place - 1))
-        place += 1
+    slot = 0
+    while mask >> slot:
+        if mask >> slot & 1:
+            first = slot
+            while mask >> slot & 1:
+                slot += 1
+            found.append((first, slot - 1))
+        slot += 1
     return found
 
 
@@ -157,10 +159,10 @@ def _needy(resolver: NameResolver, module: str, name: str) -> bool:
 
 
 def _walked(resolver: NameResolver, base: str, parts: Sequence[str], *, importing: bool) -> Outcome:
-    place = _located(resolver, base) if base else ("", "")
-    if place is None:
+    located = _located(resolver, base) if base else ("", "")
+    if located is None:
         return _nothing(base)  # whether the base is there is judged where it is imported
-    module, name = place
+    module, name = located
     if name:
         return _nothing(base)
     for number, part in enumerate(parts):
