@@ -9,7 +9,7 @@ import pytest
 
 from compat._cli import console
 from compat.explain.cli import main
-from compat.explain.context import Case
+from compat.explain.context import RuleContext
 from compat.explain.engine import _history, explain
 from compat.explain.log import reader
 from compat.explain.log.reader import read
@@ -141,7 +141,7 @@ def test_metadata_of_another_age_is_read_and_of_no_known_version_nothing_is_conc
 def test_an_environment_with_neither_package_is_not_that_of_the_log() -> None:
     report = read("ModuleNotFoundError: No module named 'vllm'")
     for versions, fits in (({"torch": "2.7.0"}, False), ({"torch": "2.7.0", "vllm": "0.9.0"}, True)):
-        case = Case(report, _history(), {}, InstalledEnvironment(versions=versions))
+        case = RuleContext(report, _history(), {}, InstalledEnvironment(versions=versions))
         assert case.fits is fits
         assert (case.known("torch") is not None) is fits
 
