@@ -42,7 +42,7 @@ class Driver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class InspectedEnvironment:
     """One Python with all that it can import."""
 
     python: Path
@@ -93,7 +93,7 @@ class Examined:
         return tuple(Path(str(distribution.locate_file(file))) for file in listed or distribution.files or ())
 
 
-def examine(asker: Asker, folder: Path) -> Examined:
+def examine(asker: Asker, folder: Path) -> InspectedEnvironment:
     """Return what an interpreter is; nothing of a package is run.
 
     Args:
@@ -105,7 +105,7 @@ def examine(asker: Asker, folder: Path) -> Examined:
     """
     told = asker.ask("interpreter", folder=str(folder), tops=TOPS)
     driver = _driver(asker)
-    return Examined(
+    return InspectedEnvironment(
         python=asker.python,
         markers=told["markers"],
         path=tuple(told["path"]),
@@ -119,9 +119,9 @@ def examine(asker: Asker, folder: Path) -> Examined:
     )
 
 
-def kernel(examined: Examined) -> str | None:
+def kernel(environment: InspectedEnvironment) -> str | None:
     """Return the distribution that provides `sgl_kernel`."""
-    return next((str(name) for name in KERNELS if examined.packages.version(name)), None)
+    return next((str(name) for name in KERNELS if environment.packages.version(name)), None)
 
 
 def _driver(asker: Asker) -> Driver:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat._cli.progress import Progress
-from compat.doctor.environment import Examined
+from compat.doctor.environment import InspectedEnvironment
 from compat.doctor.survey_runner import variables
 from compat.index.query.expected_modules import expected_in
 from compat.index.query.installed_releases import installed_index
@@ -46,7 +46,7 @@ class Stub:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class ImportResults:
     """What importing gave."""
 
     failed: tuple[ModuleFact, ...]
@@ -60,46 +60,50 @@ class Looked:
     """Names that were looked up and are the real thing."""
 
 
-def resolver_of(examined: Examined, folder: Path) -> NameResolver:
-    """Return the examined environment as a world.
+def resolver_of(environment: InspectedEnvironment, folder: Path) -> NameResolver:
+    """Return a resolver for the examined environment.
 
     Args:
-        examined: the environment.
+        environment: the environment.
         folder: where what is read of releases that the index lacks may be kept.
 
     Raises:
         IntegrityError: a release that the index lacks is installed without files.
     """
-    releases, index = examined.releases, Index()
+    releases, index = environment.releases, Index()
     if all(index.knows(package, version) for package, version in releases.items()):
         positions = {
             package: index.position(package, version, package) for package, version in releases.items()
         }
     else:
-        found = {package: examined.packages.distribution(package) for package in releases}
+        found = {package: environment.packages.distribution(package) for package in releases}
         known = {package: each for package, each in found.items() if each is not None}
         index = installed_index(tuple(known), folder, known)
         positions = dict.fromkeys(known, 0)
     tops = {IMPORT_NAMES[package] for package in releases}
-    absent = {top for top in IMPORT_NAMES.values() if top not in tops and not examined.installed.get(top)}
+    absent = {top for top in IMPORT_NAMES.values() if top not in tops and not environment.installed.get(top)}
     return NameResolver(
         index,
         Facts(
             positions=positions,
             absent=frozenset(absent),
-            provided=frozenset(_provided(examined)),
-            cuda=examined.cuda,
+            provided=frozenset(_provided(environment)),
+            cuda=environment.cuda,
         ),
     )
 
 
 def look(
-    examined: Examined, resolver: NameResolver, folder: Path, timeout: float, progress: Progress
-) -> Looked:
+    environment: InspectedEnvironment,
+    resolver: NameResolver,
+    folder: Path,
+    timeout: float,
+    progress: Progress,
+) -> ImportResults:
     """Import every quantization module and look up every name of it.
 
     Args:
-        examined: the environment.
+        environment: the environment.
         resolver: the same, as the index sees it.
         folder: an existing, private folder.
         timeout: seconds without progress after which a module hangs.
@@ -109,11 +113,11 @@ def look(
         PreparationError: a child died before its first module.
     """
     expected = tuple(module for module in expected_in(resolver) if module.exists)
-    facts = dict(_facts(examined, expected, folder, timeout, progress))
+    facts = dict(_facts(environment, expected, folder, timeout, progress))
     stubs = [stub for module in expected for stub in _stubs(resolver, module, facts[module.module])]
     bound = sum(fact.bound for module in facts.values() for fact in (module.names or {}).values())
     failed = [fact for fact in facts.values() if not fact.imported and fact.names is None]
-    return Looked(
+    return ImportResults(
         failed=tuple(fact for fact in failed if fact.confirmed),
         unsure=tuple(fact for fact in failed if not fact.confirmed),
         late=tuple(fact for fact in facts.values() if not fact.imported and fact.names is not None),
@@ -124,7 +128,7 @@ def look(
 
 
 def _facts(
-    examined: Examined,
+    environment: InspectedEnvironment,
     expected: tuple[ModuleExpectation, ...],
     folder: Path,
     timeout: float,
@@ -136,11 +140,11 @@ def _facts(
     probe.write_bytes(PROBE.read_bytes())
     with (folder / "imports.log").open("ab", buffering=0) as log:
         watcher = Watcher(
-            python=examined.python,
+            python=environment.python,
             folder=folder,
             log=log,
             timeout=timeout,
-            variables={**variables(), "PYTHONUSERBASE": examined.user_base},
+            variables={**variables(), "PYTHONUSERBASE": environment.user_base},
             probe=(probe,),
             retries=RETRIES,
             room=LOG_ROOM,
@@ -180,9 +184,9 @@ def _is_stub(resolver: NameResolver, module: str, expected: NameExpectation, see
     return seen.stub == "any" and (expected.status not in REAL or expected.guarded)
 
 
-def _provided(examined: Examined) -> Iterator[str]:
+def _provided(environment: InspectedEnvironment) -> Iterator[str]:
     """Yield the top-level names that are in the folders of the import path."""
-    for entry in examined.path:
+    for entry in environment.path:
         folder = Path(entry)
         if folder.is_dir():
             yield from (path.name.partition(".")[0] for path in folder.iterdir())

@@ -124,7 +124,8 @@ def unknown(contents: LogContents) -> Diagnosis:
     failures = contents.failures or contents.mentions
     lines = [exception.line for failure in failures[-3:] for exception in failure.chain[:2] if exception.line]
     evidence = lines or ([contents.last] if contents.last else [])
-    said = f"{contents.lines} lines, {len(contents.failures)} tracebacks, {len(contents.mentions)} other error lines"
+    tracebacks, others = len(contents.failures), len(contents.mentions)
+    said = f"{contents.lines} lines, {tracebacks} tracebacks, {others} other error lines"
     return Diagnosis(
         cause="unknown",
         evidence=(*evidence, f"read: {said}"),
