@@ -17,7 +17,7 @@ from compat.model.releases import IMPORT_NAMES
 from compat.model.symbols import Status
 from compat.probe.expectation import ModuleExpectation, NameExpectation
 from compat.probe.records import ModuleFact, NameFact
-from compat.probe.runner import PROBE, Watcher
+from compat.probe.runner import PROBE, ProbeRunner
 
 REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
 """What a name is of which the index says that it is no stub, though it may look like one."""
@@ -139,7 +139,7 @@ def _facts(
     probe = folder / "compat_probe.py"
     probe.write_bytes(PROBE.read_bytes())
     with (folder / "imports.log").open("ab", buffering=0) as log:
-        watcher = Watcher(
+        runner = ProbeRunner(
             python=environment.python,
             folder=folder,
             log=log,
@@ -152,7 +152,7 @@ def _facts(
         # One package after the other, for a failed import leaves things behind that spoil the process.
         for top in dict.fromkeys(module.module.partition(".")[0] for module in expected):
             mine = [module for module in expected if module.module.partition(".")[0] == top]
-            with closing(watcher.facts(mine)) as facts:
+            with closing(runner.facts(mine)) as facts:
                 for fact in facts:
                     progress.advance()
                     yield fact.module, fact

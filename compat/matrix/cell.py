@@ -16,7 +16,7 @@ from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationEr
 from compat.locks.lockfile import Lock
 from compat.matrix.install import prepare
 from compat.matrix.install.disk_usage import used_bytes
-from compat.matrix.install.existing import Given
+from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.prepare import Prepared
 from compat.matrix.install.workspace import Workspace, claimed
 from compat.matrix.judge import expected_failures, gpu_tests
@@ -27,7 +27,7 @@ from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.probe.expectation import ModuleExpectation
 from compat.probe.records import ModuleFact
-from compat.probe.runner import Watcher
+from compat.probe.runner import ProbeRunner
 from compat.uv import client
 
 FULL = 50_000_000
@@ -57,11 +57,11 @@ class Job:
     limit: float = LIMIT
     """Seconds for the whole cell, after which all that it has started is ended."""
     retries: int | None = None
-    """See `Watcher.retries`."""
+    """See `ProbeRunner.retries`."""
     keep: bool = False
     max_disk: int | None = None
     """Bytes that uv's cache and all environments may take together."""
-    given: Given | None = None
+    existing: ExistingEnvironment | None = None
     """The environment to look into, which stays as it is; None: one is installed for the cell."""
 
     @property
@@ -84,7 +84,7 @@ def run_cell(job: Job) -> Outcome:
     begun = time.monotonic()
     outcome = _begun(job)
     # An environment that was kept for another run is not to be mixed up with what a given one writes.
-    name = job.pair.id if job.given is None else f"{job.pair.id}+given"
+    name = job.pair.id if job.existing is None else f"{job.pair.id}+given"
     with claimed(job.envs, name, job.lock.digest) as space:
         # An old outcome must not be taken for the new one if this run is interrupted.
         outcome_path(job.cell, job.reports).unlink(missing_ok=True)
@@ -152,7 +152,7 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
     if ready.wrong:
         reason = f"the environment is not what the lock says: {_first(outcome, ready.wrong)}"
         return replace(outcome, state=State.FAILED, reason=reason, disagreements=ready.wrong)
-    watcher = Watcher(
+    runner = ProbeRunner(
         python=ready.python,
         folder=space.folder,
         log=space.log,
@@ -162,13 +162,13 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
         probe=ready.probe,
         retries=job.retries,
     )
-    machine = watcher.machine()
+    machine = runner.machine()
     cuda = bool(machine.get("cuda"))
     outcome = replace(outcome, machine=_machine(outcome, machine))
     if job.level is Level.GPU:
         return _tested(job, ready, space, outcome, until, cuda=cuda)
     expected = job.sources.expectations(job.pair, ready.lock, cuda=cuda)
-    facts = _look(job, watcher, expected)
+    facts = _look(job, runner, expected)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
             f"{job.pair.id}: the disk of {space.folder} is full; free some space and run it again"
@@ -178,11 +178,13 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
 
 def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
     tests = job.level is Level.GPU
-    if job.given is not None:
-        ready = prepare.taken(job.pair, job.lock, job.given, space, tests=tests)
+    if job.existing is not None:
+        ready = prepare.prepare_existing(job.pair, job.lock, job.existing, space, tests=tests)
     else:
         tool = job.uv or client.find_uv()
-        ready = prepare.installed(job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests)
+        ready = prepare.prepare_installed(
+            job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests
+        )
     if job.keep:
         space.keep()
     return ready
@@ -214,11 +216,11 @@ def _tested(
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
 
 
-def _look(job: Job, watcher: Watcher, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:
+def _look(job: Job, runner: ProbeRunner, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:
     facts: dict[str, ModuleFact] = {}
     with (
         on_terminal(f"{job.pair.id}: importing", len(expected)) as progress,
-        contextlib.closing(watcher.facts(expected)) as seen,
+        contextlib.closing(runner.facts(expected)) as seen,
     ):
         for fact in seen:
             facts[fact.module] = fact

@@ -12,9 +12,9 @@ from compat._cli.console import disk_message, say
 from compat._cli.progress import Lines
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
-from compat.matrix.disk_check import Room, existing
+from compat.matrix.disk_check import DiskCheck, nearest_existing
 from compat.matrix.install import disk_budget, workspace
-from compat.matrix.install.existing import Given
+from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.inputs import Sources, digests
 from compat.matrix.outcome import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
 from compat.matrix.plan import Plan, cache_query, duration, nothing_to_download, venv_command
@@ -69,7 +69,7 @@ class Options:
     rerun: bool = False
     beside: tuple[Pair, ...] = ()
     """Other pairs of the same run, in processes of their own: they share the disk."""
-    given: Given | None = None
+    existing: ExistingEnvironment | None = None
     """An environment that is there already, for one pair; it is looked into whatever was found earlier."""
 
 
@@ -99,8 +99,8 @@ def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[O
     for place, job in enumerate(jobs):
         shared = any(_will_run(other) for other in jobs[place + 1 : place + 2] if other.pair == job.pair)
         try:
-            room = _room(jobs[:place], jobs[place:], sources, options)
-            outcomes.append(_outcome(replace(job, keep=job.keep or shared), room, clock))
+            disk_check = _disk_check(jobs[:place], jobs[place:], sources, options)
+            outcomes.append(_outcome(replace(job, keep=job.keep or shared), disk_check, clock))
         except (CompatError, OSError) as error:
             told = error if isinstance(error, CompatError) else DiskError(disk_message(error))
             where = "" if isinstance(error, UsageError) else f"{job.cell.id}: "  # that one names its pair
@@ -119,7 +119,7 @@ def _will_run(job: Job) -> bool:
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
     """Yield what running each pair would take; nothing is downloaded and nothing is installed."""
     workspace.make_root(options.envs)
-    tool = None if options.given else client.find_uv()
+    tool = None if options.existing else client.find_uv()
     linked = tool is None or _share_a_disk(options.envs, client.cache_folder(tool))
     for pair, level in ((pair, level) for pair in pairs for level in options.levels):
         lock = sources.lock(pair)
@@ -135,7 +135,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             installed_bytes=lock.installed_bytes if tool else 0,
             cached=tool is None or _is_cached(tool, pair, lock.requirements, options.envs),
             linked=linked,
-            finished="" if options.rerun or options.given else finished(earlier, now),
+            finished="" if options.rerun or options.existing else finished(earlier, now),
         )
         yield Job(
             pair=pair,
@@ -151,7 +151,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             limit=options.limit,
             keep=options.keep,
             max_disk=options.max_disk,
-            given=options.given,
+            existing=options.existing,
         )
 
 
@@ -190,7 +190,7 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _room(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: Options) -> Room:
+def _disk_check(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: Options) -> DiskCheck:
     """Return what decides whether there is room: the cells of this process, and those beside it."""
     finished_, others = [job.lock for job in done], [job.lock for job in left]
     for pair, level in ((pair, level) for pair in options.beside for level in options.levels):
@@ -202,10 +202,10 @@ def _room(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: O
             continue  # its own process says so
         ended = read_outcome(outcome_path(cell, options.reports), cell).digests == now
         (finished_ if ended else others).append(lock)
-    return Room(limit=options.max_disk, done=finished_, left=others)
+    return DiskCheck(limit=options.max_disk, done=finished_, left=others)
 
 
-def _outcome(job: Job, room: Room, clock: Estimate) -> Outcome:
+def _outcome(job: Job, disk_check: DiskCheck, clock: Estimate) -> Outcome:
     name = job.plan.cell_id or job.pair.id
     if job.plan.finished:
         return read_outcome(outcome_path(job.cell, job.reports), job.cell)
@@ -214,7 +214,7 @@ def _outcome(job: Job, room: Room, clock: Estimate) -> Outcome:
         return not_begun(job, reason, State.NOT_RUN)
     with disk_budget.promised(job.envs, job.pair.id, job.plan.disk_bytes) as promised:
         try:
-            room.check(job, promised)
+            disk_check.check(job, promised)
         except DiskError as error:
             say(f"error: {error}")
             return not_begun(job, str(error))
@@ -236,4 +236,4 @@ def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
 
 
 def _share_a_disk(envs: Path, cache: Path) -> bool:
-    return os.stat(envs).st_dev == os.stat(existing(cache)).st_dev  # noqa: PTH116
+    return os.stat(envs).st_dev == os.stat(nearest_existing(cache)).st_dev  # noqa: PTH116
