@@ -22,7 +22,7 @@ from compat.matrix.install.workspace import Workspace, claimed
 from compat.matrix.judge import expected_failures, gpu_tests
 from compat.matrix.judge.compare import judge
 from compat.matrix.judge.inputs import Sources
-from compat.matrix.outcome import Cell, Digests, Disagreement, Level, Outcome, State, outcome_path
+from compat.matrix.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
 from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.probe.expectation import ModuleExpectation
@@ -75,7 +75,7 @@ class Job:
         return self.reports / self.cell.id
 
 
-def run_cell(job: Job) -> Outcome:
+def run_cell(job: Job) -> CellOutcome:
     """Install the pair, look at every module, write log and outcome, remove the environment.
 
     Raises:
@@ -109,7 +109,7 @@ def run_cell(job: Job) -> Outcome:
     return outcome
 
 
-def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> Outcome:
+def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> CellOutcome:
     """Return and write the outcome of a cell that cannot even be begun."""
     outcome = replace(_begun(job), state=state, reason=reason)
     (job.folder / "log.txt").unlink(missing_ok=True)
@@ -126,8 +126,8 @@ def host() -> dict[str, str]:
     return {"driver": version.splitlines()[0].strip()}
 
 
-def _begun(job: Job) -> Outcome:
-    return Outcome(
+def _begun(job: Job) -> CellOutcome:
+    return CellOutcome(
         cell=job.cell,
         state=State.NOT_RUN,
         reason="not finished",
@@ -145,7 +145,7 @@ def why_not_here(job: Job) -> str:
     return ""
 
 
-def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outcome:
+def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> CellOutcome:
     ready = _prepared(job, space, until)
     machine = {"environment": ready.what} if ready.what else {}
     outcome = replace(outcome, machine={**outcome.machine, **machine}, declared=ready.declared)
@@ -190,19 +190,19 @@ def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
     return ready
 
 
-def _first(outcome: Outcome, wrong: tuple[Disagreement, ...]) -> str:
+def _first(outcome: CellOutcome, wrong: tuple[Disagreement, ...]) -> str:
     """Return the first difference, and how many more there are."""
     more = len(wrong) - 1
     return f"{outcome.complaint(wrong[0])}{f', and {more} more' if more else ''}"
 
 
 def _tested(
-    job: Job, ready: Prepared, space: Workspace, outcome: Outcome, until: float, *, cuda: bool
-) -> Outcome:
+    job: Job, ready: Prepared, space: Workspace, outcome: CellOutcome, until: float, *, cuda: bool
+) -> CellOutcome:
     """Run the GPU tests, when there is a GPU."""
     if not cuda:
         return replace(outcome, state=State.NOT_RUN, reason="no GPU: the pair's torch finds none")
-    bench = gpu_tests.Bench(
+    bench = gpu_tests.GpuTestSetup(
         python=ready.python,
         path=ready.path,
         tests=job.sources.gpu_tests(),
@@ -228,18 +228,18 @@ def _look(job: Job, runner: ProbeRunner, expected: tuple[ModuleExpectation, ...]
     return facts
 
 
-def _machine(outcome: Outcome, found: Mapping[str, Any]) -> dict[str, str]:
+def _machine(outcome: CellOutcome, found: Mapping[str, Any]) -> dict[str, str]:
     return {**outcome.machine, **{key: str(value) for key, value in found.items()}}
 
 
 def _judged(
     job: Job,
-    outcome: Outcome,
+    outcome: CellOutcome,
     expected: tuple[ModuleExpectation, ...],
     facts: Mapping[str, ModuleFact],
     *,
     cuda: bool,
-) -> Outcome:
+) -> CellOutcome:
     verdict = judge(expected, facts)
     left, met, idle = expected_failures.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))

@@ -140,9 +140,9 @@ def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     return errors.CLEAN if result.open else errors.FINDINGS
 
 
-def _options(arguments: argparse.Namespace, reports: Path) -> scheduler.Options:
+def _options(arguments: argparse.Namespace, reports: Path) -> scheduler.RunOptions:
     root = arguments.matrix.parent.resolve()
-    return scheduler.Options(
+    return scheduler.RunOptions(
         reports=reports,
         envs=(arguments.envs or root / ".matrix").resolve(),
         timeout=getattr(arguments, "timeout", scheduler.TIMEOUT),

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compat._cli.console import disk_message, say
-from compat._cli.progress import Lines
+from compat._cli.progress import NoteLines
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.disk_check import DiskCheck, nearest_existing
 from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
+from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
 from compat.matrix.plan import Plan, cache_query, duration, nothing_to_download, venv_command
 from compat.model.releases import Pair
 from compat.uv import client
@@ -53,7 +53,7 @@ TIMEOUT = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class RunOptions:
     """How a run goes about it."""
 
     reports: Path
@@ -73,7 +73,7 @@ class Options:
     """An environment that is there already, for one pair; it is looked into whatever was found earlier."""
 
 
-def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tuple[Outcome, ...]:
+def run_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> tuple[CellOutcome, ...]:
     """Return one outcome for each pair, from a run or from the report of an earlier one that still holds.
 
     The plan of all of them is told before the first download.
@@ -85,14 +85,14 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tupl
         MissingToolError: uv is missing.
     """
     with stoppable():
-        workspace.sweep(options.envs, Lines())
+        workspace.sweep(options.envs, NoteLines())
         jobs = list(plan_pairs(pairs, sources, options))
         for job in jobs:
             say(job.plan.line())
         return _run_all(jobs, sources, options)
 
 
-def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[Outcome, ...]:
+def _run_all(jobs: Sequence[Job], sources: Sources, options: RunOptions) -> tuple[CellOutcome, ...]:
     """Run the jobs one after another; one that is refused is told when the others are done."""
     outcomes, refused = [], list[CompatError]()
     clock = Estimate([job.plan.seconds for job in jobs if not job.plan.finished])
@@ -116,7 +116,7 @@ def _will_run(job: Job) -> bool:
     return not job.plan.finished and not why_not_here(job)
 
 
-def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
+def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> Iterator[Job]:
     """Yield what running each pair would take; nothing is downloaded and nothing is installed."""
     workspace.make_root(options.envs)
     tool = None if options.existing else client.find_uv()
@@ -155,7 +155,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
         )
 
 
-def finished(earlier: Outcome, now: Digests) -> str:
+def finished(earlier: CellOutcome, now: Digests) -> str:
     """Return why an earlier outcome still holds; empty when the cell has to be run."""
     if earlier.state not in {State.PASSED, State.FAILED} or earlier.digests != now:
         return ""
@@ -167,7 +167,7 @@ def finished(earlier: Outcome, now: Digests) -> str:
     )
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> int:
+def exit_code(outcomes: Sequence[CellOutcome]) -> int:
     """Return the exit code of a run: a failed cell weighs more than one that could not be prepared."""
     states = {outcome.state for outcome in outcomes}
     if State.FAILED in states:
@@ -190,7 +190,7 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _disk_check(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: Options) -> DiskCheck:
+def _disk_check(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: RunOptions) -> DiskCheck:
     """Return what decides whether there is room: the cells of this process, and those beside it."""
     finished_, others = [job.lock for job in done], [job.lock for job in left]
     for pair, level in ((pair, level) for pair in options.beside for level in options.levels):
@@ -205,7 +205,7 @@ def _disk_check(done: Sequence[Job], left: Sequence[Job], sources: Sources, opti
     return DiskCheck(limit=options.max_disk, done=finished_, left=others)
 
 
-def _outcome(job: Job, disk_check: DiskCheck, clock: Estimate) -> Outcome:
+def _outcome(job: Job, disk_check: DiskCheck, clock: Estimate) -> CellOutcome:
     name = job.plan.cell_id or job.pair.id
     if job.plan.finished:
         return read_outcome(outcome_path(job.cell, job.reports), job.cell)

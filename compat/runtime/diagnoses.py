@@ -26,7 +26,7 @@ Location = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class AskedDistribution:
     """The installed distribution that was asked."""
 
     resolver: NameResolver
@@ -68,7 +68,7 @@ def not_installed(package: str, text: str) -> Diagnosis:
     )
 
 
-def not_found(shipped: Index, subject: Subject, query: Query, found: Found) -> Diagnosis:
+def not_found(shipped: Index, subject: AskedDistribution, query: Query, found: Found) -> Diagnosis:
     """Return the diagnosis for a name of which the installed release has no real object.
 
     Args:
@@ -85,7 +85,7 @@ def not_found(shipped: Index, subject: Subject, query: Query, found: Found) -> D
     return _absent(shipped, subject, query)
 
 
-def stood_in(subject: Subject, place: Location, what: str, guard: str | None = None) -> Diagnosis:
+def stood_in(subject: AskedDistribution, place: Location, what: str, guard: str | None = None) -> Diagnosis:
     """Return the diagnosis for a symbol that is `what` instead of the real thing."""
     absent = lacking(subject.resolver, *place)
     listed = " and ".join(absent)
@@ -98,7 +98,7 @@ def stood_in(subject: Subject, place: Location, what: str, guard: str | None = N
     return subject.diagnosis("placeholder", place, evidence, fix)
 
 
-def failed(subject: Subject, place: Location, error: BaseException) -> Diagnosis:
+def failed(subject: AskedDistribution, place: Location, error: BaseException) -> Diagnosis:
     """Return the diagnosis for an import that raised: its root cause where that is known, else `unknown`."""
     told = probe.described(error)
     where = f" ({told['where']})" if told["where"] and not told["where"].startswith("compat/") else ""
@@ -122,7 +122,7 @@ def left_behind(top: str, error: BaseException) -> bool:
     return isinstance(error, KeyError) and error.args == (top,)
 
 
-def _succeeded(subject: Subject, query: Query, successor: Replacement) -> Diagnosis:
+def _succeeded(subject: AskedDistribution, query: Query, successor: Replacement) -> Diagnosis:
     statement = import_statement(successor.module, successor.name)
     asked = query.name.rpartition(".")[2] or query.text
     if not successor.name:
@@ -137,7 +137,7 @@ def _succeeded(subject: Subject, query: Query, successor: Replacement) -> Diagno
     return subject.diagnosis(cause, (successor.module, successor.name), evidence, fix)
 
 
-def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
+def _absent(shipped: Index, subject: AskedDistribution, query: Query) -> Diagnosis:
     """Return the diagnosis for a name without successor: it was removed, is still to come, or never was."""
     module, _, name = (query.name if query.dotted else f"{query.module or ''}.{query.name}").rpartition(".")
     versions = shipped.versions(subject.package)

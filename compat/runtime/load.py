@@ -18,7 +18,7 @@ from compat.requirements.check import unmet
 from compat.resolve.query import Query, parse_query
 from compat.resolve.search import Found, Place, find
 from compat.runtime import diagnoses
-from compat.runtime.diagnoses import Subject
+from compat.runtime.diagnoses import AskedDistribution
 from compat.runtime.stub_detection import stand_in
 
 CONFIDENCE = 0.75
@@ -88,7 +88,7 @@ def _load(text: str, package: str | None, confidence: float) -> Any:
     with _searching:
         resolver = _resolver()
         owner, found = _found(resolver, query, package)
-        subject = Subject(resolver=resolver, package=owner)
+        subject = AskedDistribution(resolver=resolver, package=owner)
         places = _places(found, confidence)
         if not places:
             raise diagnoses.refused(diagnoses.not_found(_shipped(), subject, query, found))
@@ -101,7 +101,7 @@ def _load(text: str, package: str | None, confidence: float) -> Any:
     raise problems[0]
 
 
-def _imported(subject: Subject, place: tuple[str, str]) -> Any:
+def _imported(subject: AskedDistribution, place: tuple[str, str]) -> Any:
     try:
         value = probe.at_origin(location(*place))
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- a foreign module may raise anything

@@ -8,7 +8,7 @@ from compat import errors
 from compat._cli import console
 from compat.errors import NothingSelectedError, UsageError
 from compat.scan import config as command_line
-from compat.scan.config import Options
+from compat.scan.config import ScanOptions
 from compat.scan.findings import Report
 from compat.scan.prefilter.mentions import mentioned
 from compat.scan.sources.discovery import Files, Skipped, Walk
@@ -47,7 +47,7 @@ def _run(argv: Sequence[str]) -> int:
     return errors.FINDINGS if told else errors.CLEAN
 
 
-def scan(options: Options) -> Report:
+def scan(options: ScanOptions) -> Report:
     """Return what a scan finds.
 
     Raises:
@@ -85,7 +85,7 @@ def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> l
     return found
 
 
-def _check_specifiers(options: Options) -> None:
+def _check_specifiers(options: ScanOptions) -> None:
     """Refuse what cannot be understood, although no file needs it."""
     if options.sglang or options.vllm:
         from compat.index.reader import Index

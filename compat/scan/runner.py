@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
 from compat.scan.check.file_checker import Analysis, Examined, located
-from compat.scan.config import Options
+from compat.scan.config import ScanOptions
 from compat.scan.findings import Finding, Releases, Report
 from compat.scan.releases import selection
 from compat.scan.releases.index_lookup import ReleaseSet
@@ -15,7 +15,7 @@ from compat.scan.sources.discovery import Files
 from compat.scan.workers import shared
 
 
-def examine(options: Options, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
+def examine(options: ScanOptions, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
     """Return what is wrong in files that name the packages.
 
     Args:
@@ -59,14 +59,14 @@ def _handed_on(
     yield from Reexports(analysis, files).findings([module for module in modules if module is not None])
 
 
-def prepared(options: Options, files: Sequence[str], store: Files) -> Analysis:
+def prepared(options: ScanOptions, files: Sequence[str], store: Files) -> Analysis:
     """Return what analyses files for the releases that are asked about."""
     index = Index()
     chosen = {each.package: each for each in releases(options, index, files, store)}
     return Analysis(index, chosen, files, store)
 
 
-def releases(options: Options, index: Index, files: Sequence[str], store: Files) -> Iterator[ReleaseSet]:
+def releases(options: ScanOptions, index: Index, files: Sequence[str], store: Files) -> Iterator[ReleaseSet]:
     """Yield the releases to ask about: what is asked for, else what the project pins, else the newest.
 
     A project that pins none may be made of projects that do: those with files that name a package are asked.
@@ -108,7 +108,7 @@ def _pinned(index: Index, package: str, pins: dict[str, str]) -> ReleaseSet:
     return newest._replace(source=f"{newest.source}; {source} is none that is known") if pins else newest
 
 
-def _known(options: Options) -> Callable[[Finding], bool]:
+def _known(options: ScanOptions) -> Callable[[Finding], bool]:
     """Return what tells the findings that the baseline has."""
     if options.baseline is None:
         return lambda _: False

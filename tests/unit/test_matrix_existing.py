@@ -21,7 +21,7 @@ from compat.matrix import cli as matrix
 from compat.matrix import scheduler
 from compat.matrix.install import existing
 from compat.matrix.install.existing import open_existing
-from compat.matrix.outcome import Cell, Level, Outcome, State, read_outcome
+from compat.matrix.outcome import Cell, CellOutcome, Level, State, read_outcome
 from compat.matrix.report import files as report
 from compat.matrix.report import gate
 from compat.model.releases import Pair
@@ -55,7 +55,7 @@ def unpacked(house: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return house / "env"
 
 
-def look(house: Path, *folders: Path, level: Level = Level.IMPORT, keep: bool = False) -> Outcome:
+def look(house: Path, *folders: Path, level: Level = Level.IMPORT, keep: bool = False) -> CellOutcome:
     existing = open_existing(folders, HERE)
     how = replace(options(house, keep=keep), existing=existing, levels=(level,))
     (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), how)
@@ -135,7 +135,7 @@ class WithTorch(Tiny):
         return replace(lock, packages={**lock.packages, torch: Version("2.7.1")})
 
 
-def with_torch(house: Path, unpacked: Path, **declared: Any) -> Outcome:
+def with_torch(house: Path, unpacked: Path, **declared: Any) -> CellOutcome:
     told(unpacked, **declared)
     how = replace(options(house), existing=open_existing([unpacked], HERE))
     (outcome,) = scheduler.run_pairs([pair()], WithTorch(house / "locks"), how)

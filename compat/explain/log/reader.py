@@ -15,7 +15,7 @@ from compat.explain.log.cleaning import LONGEST, LogLine, clean
 from compat.explain.log.error_lines import loose
 from compat.explain.log.model import Failure
 from compat.explain.log.traceback_parser import TracebackParser
-from compat.explain.log.versions import Facts
+from compat.explain.log.versions import LogFacts
 
 BLOCK = 1 << 15
 """Bytes that are searched at a time."""
@@ -64,7 +64,7 @@ class LogContents:
     """Tracebacks, in the order in which they end; each distinct one once."""
     mentions: list[Failure] = field(default_factory=list)
     """Lines that tell of an error without a traceback; each distinct one once."""
-    facts: Facts = field(default_factory=Facts)
+    facts: LogFacts = field(default_factory=LogFacts)
     lines: int = 0
     """Lines of the log."""
     last: str = ""

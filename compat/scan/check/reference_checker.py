@@ -10,7 +10,7 @@ from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.project.callers import CallGraph
 from compat.scan.project.importers import ImportGraph
 from compat.scan.project.patched_names import PatchedNames
-from compat.scan.releases.index_lookup import Lookup, Outcome, Outcomes
+from compat.scan.releases.index_lookup import Lookup, LookupOutcome, LookupOutcomes
 from compat.scan.syntax.positions import NodePosition, within
 from compat.scan.syntax.references import Reference
 
@@ -26,7 +26,7 @@ class Issue(NamedTuple):
     rule: Rule
     mask: int
     """The releases, as `compat.scan.releases.index_lookup` counts them."""
-    outcome: Outcome
+    outcome: LookupOutcome
     """Of the first of these releases that comes to it; others may differ in detail."""
 
 
@@ -59,7 +59,7 @@ class ReferenceChecker:
 
     def issues(self, reference: Reference, module: Module) -> Iterator[Issue]:
         """Yield what is wrong with one reference, rule by rule, in releases that get to it."""
-        suspects: dict[Rule, dict[str, list[tuple[int, Outcome]]]] = {}
+        suspects: dict[Rule, dict[str, list[tuple[int, LookupOutcome]]]] = {}
         for mask, outcome in self._outcomes(reference):
             rule = _rule(reference, outcome)
             if rule is not None:
@@ -77,7 +77,7 @@ class ReferenceChecker:
                     continue
                 yield Issue(reference, self.lookup.release_set.package, rule, reached, outcome)
 
-    def _gives(self, outcome: Outcome) -> bool:
+    def _gives(self, outcome: LookupOutcome) -> bool:
         """Return whether the tree itself gives a module what is missing there."""
         return self._patched_names.gives(self.lookup.release_set.package, outcome.module, outcome.name)
 
@@ -108,7 +108,7 @@ class ReferenceChecker:
         private = any(map(_private_part, (*module.split("."), name, *parts)))
         return not private and all(_status(outcome) is None for _, outcome in outcomes)
 
-    def _outcomes(self, reference: Reference) -> Outcomes:
+    def _outcomes(self, reference: Reference) -> LookupOutcomes:
         if reference.form in ("import", "star", "import_module"):
             return self.lookup.imported(reference.module, "")
         if reference.form == "from":
@@ -118,9 +118,9 @@ class ReferenceChecker:
         found = [self.lookup.path(base, reference.parts, importing=False) for base in reference.bases]
         return found[0] if len(found) == 1 else self._best(reference, found)
 
-    def _best(self, reference: Reference, found: Sequence[Outcomes]) -> Outcomes:
+    def _best(self, reference: Reference, found: Sequence[LookupOutcomes]) -> LookupOutcomes:
         """Return the outcomes of a name that several imports bind: of those that work, the best."""
-        outcomes: dict[int, tuple[int, Outcome]] = {}
+        outcomes: dict[int, tuple[int, LookupOutcome]] = {}
         for slot in range(len(self.lookup.release_set.positions)):
             bit = 1 << slot
             working = [
@@ -160,11 +160,11 @@ class ReferenceChecker:
         return found
 
 
-def _rule(reference: Reference, outcome: Outcome) -> Rule | None:
+def _rule(reference: Reference, outcome: LookupOutcome) -> Rule | None:
     return _status(outcome) or ("CPT004" if any(map(_private_part, reference.parts)) else None)
 
 
-def _status(outcome: Outcome) -> Rule | None:
+def _status(outcome: LookupOutcome) -> Rule | None:
     if outcome.failing:
         return "CPT001"
     status = outcome.answer.status
@@ -175,7 +175,7 @@ def _status(outcome: Outcome) -> Rule | None:
     return "CPT004" if status == "dynamic" else None
 
 
-def _on_package(outcome: Outcome) -> bool:
+def _on_package(outcome: LookupOutcome) -> bool:
     """Return whether there is nothing, or a stub, without another package; a device is another matter."""
     guard = outcome.answer.guard or ""
     return outcome.needy and guard.startswith(("try: import of", "except after import of"))
@@ -185,7 +185,7 @@ def _private_part(part: str) -> bool:
     return part.startswith("_") and not part.startswith("__")
 
 
-def _kind(reference: Reference, outcome: Outcome) -> str:
+def _kind(reference: Reference, outcome: LookupOutcome) -> str:
     """Return the exception that Python raises."""
     if outcome.failing == "name" and reference.form in ("attribute", "string"):
         return "AttributeError"

@@ -12,7 +12,7 @@ from compat._cli import console
 from compat._util.atomic_write import replacing
 from compat.errors import MissingToolError
 from compat.index.reader import Index
-from compat.scan.config import Options
+from compat.scan.config import ScanOptions
 from compat.scan.findings import Finding, Report
 from compat.scan.fix.first_release import exact
 from compat.scan.fix.plan import Edit, Refusal, planned
@@ -28,7 +28,7 @@ Check = Callable[[str, bytes], Sequence[Finding]]
 Guard = Callable[[Edit], Style | None]
 
 
-def run(report: Report, options: Options) -> int:
+def run(report: Report, options: ScanOptions) -> int:
     """Change the files, or show what would be changed; return the exit code.
 
     Raises:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from compat.scan.config import Options
+from compat.scan.config import ScanOptions
 from compat.scan.findings import Finding, Releases, Report
 from compat.scan.formats.text_ import CAUSES
 
@@ -53,7 +53,7 @@ _KEY = (
 )
 
 
-def render(report: Report, _options: Options) -> str:
+def render(report: Report, _options: ScanOptions) -> str:
     """Return the report as one HTML page that loads nothing."""
     told = [finding for finding in report.findings if finding.level != "note"]
     folder = _folder([finding.path for finding in told])

@@ -1,11 +1,11 @@
 """The document of the contract."""
 
 from compat._cli import console
-from compat.scan.config import Options
+from compat.scan.config import ScanOptions
 from compat.scan.findings import Report
 
 
-def render(report: Report, _options: Options) -> str:
+def render(report: Report, _options: ScanOptions) -> str:
     """Return the report as JSON with sorted keys."""
     return console.document(
         "scan",

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from compat.scan.config import Options
+from compat.scan.config import ScanOptions
 from compat.scan.findings import Finding, Report
 
 _COLOURS = {"error": "31", "warning": "33", "note": "36", "bold": "1", "dim": "2", "green": "32"}
@@ -21,7 +21,7 @@ CAUSES = {
 }
 
 
-def render(report: Report, options: Options) -> str:
+def render(report: Report, options: ScanOptions) -> str:
     """Return the report as text; colours only on a terminal."""
     coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
     parts: list[str] = []

@@ -8,7 +8,7 @@ from compat.scan.interpreter.expressions import Evaluation
 from compat.scan.interpreter.objects import method_frame
 from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import handling, suppresses
-from compat.scan.interpreter.values import Class, Failure, Path, catches
+from compat.scan.interpreter.values import Class, Path, ScannedCodeError, catches
 from compat.scan.project.module_names import absolute
 from compat.scan.syntax.bindings import needed
 from compat.scan.syntax.positions import Branch, NodePosition, TryNode
@@ -113,7 +113,7 @@ class Reachability(NamedTuple):
         frame = self._locals(position.outer, *body) if position.outer else self._frame(position)
         try:
             self.evaluation.execution.block(body, frame)
-        except Failure as failure:
+        except ScannedCodeError as failure:
             return failure.kind or None
         except RecursionError:
             return None
@@ -134,7 +134,7 @@ class Reachability(NamedTuple):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 try:
                     self.evaluation.value(node, frame)
-                except Failure as failure:
+                except ScannedCodeError as failure:
                     return failure.kind
         return None
 
@@ -154,7 +154,7 @@ class Reachability(NamedTuple):
                     case ast.Attribute(value=ast.Name(id=name)):
                         try:
                             value = self.evaluation.name(name, frame)
-                        except (Failure, RecursionError):
+                        except (ScannedCodeError, RecursionError):
                             continue
                         if isinstance(value, Path) and value.text.partition(".")[0] in self.evaluation.tops:
                             return True
@@ -240,7 +240,7 @@ class Reachability(NamedTuple):
         """Return whether an import surely fails and the `try` around it goes on elsewhere: it is not told."""
         try:
             self.evaluation.execution.statement(statement, self._frame(position))
-        except Failure as failure:
+        except ScannedCodeError as failure:
             handler = handling(position.owner, failure.kind)  # type: ignore[arg-type]
             return handler is not None and not _raises(handler.body[-1])
         except RecursionError:

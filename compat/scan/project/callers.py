@@ -7,7 +7,14 @@ from typing import Generic, TypeVar
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.mentions import lines_of, occurrences
-from compat.scan.syntax.positions import FunctionNode, Lines, NodePosition, expressions, headers, statements
+from compat.scan.syntax.positions import (
+    FunctionNode,
+    LineNumbers,
+    NodePosition,
+    expressions,
+    headers,
+    statements,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -121,7 +128,7 @@ class CallGraph:
 
 def _mentions_in(module: Module, data: bytes, function: FunctionNode) -> list[NodePosition]:
     name = function.name
-    lines = Lines(lines_of(data, list(occurrences(data, name.encode()))))
+    lines = LineNumbers(lines_of(data, list(occurrences(data, name.encode()))))
     found: list[NodePosition] = []
     for position in statements(module.tree, lines):
         if position.statement is function or any(each.owner is function for each in position.outwards()):

@@ -13,7 +13,7 @@ from compat.scan.prefilter.mentions import lines_of, occurrences
 from compat.scan.project.callers import CallGraph, Searches
 from compat.scan.project.module_names import absolute
 from compat.scan.sources.discovery import Files
-from compat.scan.syntax.positions import Lines, NodePosition, expressions, headers, statements
+from compat.scan.syntax.positions import LineNumbers, NodePosition, expressions, headers, statements
 
 _MOST = 6
 """Files that are looked at; what more of them name is taken to be imported."""
@@ -170,7 +170,7 @@ class ImportGraph:
 
     def _positions(self, other: Module, module: Module) -> Iterator[NodePosition]:
         data = self._data(other.path)
-        lines = Lines(lines_of(data, list(_words(data, known_as(module.path)[1]))))
+        lines = LineNumbers(lines_of(data, list(_words(data, known_as(module.path)[1]))))
         for position in statements(other.tree, lines):
             for dotted, here in _named(position, other):
                 if self._leads(other, dotted, module):

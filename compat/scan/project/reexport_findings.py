@@ -10,7 +10,7 @@ from compat.scan.interpreter.scopes import Module
 from compat.scan.prefilter.imported_names import Takes
 from compat.scan.project.unbound_imports import UnboundByName, unbound_imports
 from compat.scan.project.unbound_names import UnboundNames
-from compat.scan.releases.index_lookup import Outcome
+from compat.scan.releases.index_lookup import LookupOutcome
 
 
 class Reexports:
@@ -73,7 +73,7 @@ class Reexports:
             mask = self._analysis.checkers[unbound.package].reached(reference, file, unbound.mask, kind)
             if not mask:
                 continue
-            outcome = Outcome("name", reference.module, unbound.name, MISSING)
+            outcome = LookupOutcome("name", reference.module, unbound.name, MISSING)
             issue = Issue(reference, unbound.package, "CPT001", mask, outcome)
             self._analysis.note_broken(file.path, [issue])
             if not silenced(issue.rule, reference):

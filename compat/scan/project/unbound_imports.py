@@ -15,7 +15,7 @@ from compat.scan.project.module_names import absolute
 from compat.scan.project.unbound_names import UnboundName
 from compat.scan.sources.source_file import Source
 from compat.scan.syntax.aliases import Aliases
-from compat.scan.syntax.positions import Lines, NodePosition, dotted, expressions, headers, statements
+from compat.scan.syntax.positions import LineNumbers, NodePosition, dotted, expressions, headers, statements
 from compat.scan.syntax.references import Reference
 
 UnboundByName = Mapping[str, Sequence[UnboundName]]
@@ -56,7 +56,7 @@ class _Finder(NamedTuple):
     def found(self) -> list[UnboundImport]:
         _, stem = known_as(self.module.path)
         words = b"|".join(re.escape(word.encode()) for word in (stem, *self.names))
-        lines = Lines(
+        lines = LineNumbers(
             lines_of(
                 self.source.data,
                 [match.start() for match in re.finditer(rb"\b(?:" + words + rb")\b", self.source.data)],

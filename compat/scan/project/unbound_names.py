@@ -11,7 +11,7 @@ from compat.scan.check.replacements import broken_ranges
 from compat.scan.findings import BrokenRange
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.project.module_names import absolute
-from compat.scan.releases.index_lookup import Outcome, ranges
+from compat.scan.releases.index_lookup import LookupOutcome, ranges
 from compat.scan.syntax.positions import NodePosition, within
 from compat.scan.syntax.references import Reference
 
@@ -126,4 +126,4 @@ def _issue(binder: ast.ImportFrom, package: str, wanted: tuple[str, str], mask: 
     module, name = wanted
     position = NodePosition(None, binder, "body", [binder], 0)
     reference = Reference("from", (), (*module.split("."), name), binder, position, module)
-    return Issue(reference, package, "CPT001", mask, Outcome("name", module, name, MISSING))
+    return Issue(reference, package, "CPT001", mask, LookupOutcome("name", module, name, MISSING))

@@ -51,7 +51,7 @@ class ReleaseSet(NamedTuple):
         return (1 << len(self.positions)) - 1
 
 
-class Outcome(NamedTuple):
+class LookupOutcome(NamedTuple):
     """What following a path comes to in one release."""
 
     failing: Failing
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
     """Of what is conditional: whether nothing usable is there when other packages are not."""
 
 
-Outcomes = tuple[tuple[int, Outcome], ...]
+LookupOutcomes = tuple[tuple[int, LookupOutcome], ...]
 """Disjoint sets of releases that together are all of a release set, each with its outcome."""
 
 
@@ -88,11 +88,11 @@ class Lookup:
         """Return the world of the release that a bit stands for."""
         return self._resolvers[slot]
 
-    def _imported(self, module: str, name: str) -> Outcomes:
+    def _imported(self, module: str, name: str) -> LookupOutcomes:
         """Return what `from module import name`, or `import module` when the name is empty, comes to."""
         return self._asked(lambda resolver: imported(resolver, module, name))
 
-    def _path(self, base: str, parts: tuple[str, ...], *, importing: bool) -> Outcomes:
+    def _path(self, base: str, parts: tuple[str, ...], *, importing: bool) -> LookupOutcomes:
         """Return what the attributes `parts` of `base` come to.
 
         Args:
@@ -102,8 +102,8 @@ class Lookup:
         """
         return self._asked(lambda resolver: _walked(resolver, base, parts, importing=importing))
 
-    def _asked(self, ask: Callable[[NameResolver], Outcome]) -> Outcomes:
-        found: dict[int, tuple[int, Outcome]] = {}
+    def _asked(self, ask: Callable[[NameResolver], LookupOutcome]) -> LookupOutcomes:
+        found: dict[int, tuple[int, LookupOutcome]] = {}
         for slot, outcome in stretches(self.index, self.release_set.package, self._resolvers, ask):
             mask, _ = found.get(id(outcome), (0, outcome))
             found[id(outcome)] = (mask | 1 << slot, outcome)
@@ -124,16 +124,18 @@ def ranges(mask: int) -> list[tuple[int, int]]:
     return found
 
 
-def imported(resolver: NameResolver, module: str, name: str) -> Outcome:
+def imported(resolver: NameResolver, module: str, name: str) -> LookupOutcome:
     """Return what an import comes to in one release."""
     there = resolver.answer(module, "")
     if there.status == "missing":
-        return Outcome("module", module, "", there)
+        return LookupOutcome("module", module, "", there)
     problem = resolver.problem(module)
     if problem:
-        return Outcome("import", module, "", Answer(status="missing", reason=problem, always_bound=False))
+        return LookupOutcome(
+            "import", module, "", Answer(status="missing", reason=problem, always_bound=False)
+        )
     if not name:
-        return Outcome("", module, "", there)
+        return LookupOutcome("", module, "", there)
     if name in IMPLICIT:
         return _nothing(module)
     answer = resolver.answer(module, name)
@@ -141,9 +143,9 @@ def imported(resolver: NameResolver, module: str, name: str) -> Outcome:
         problem = resolver.problem(f"{module}.{name}")
         if problem:
             reason = Answer(status="missing", reason=problem, always_bound=False)
-            return Outcome("import", f"{module}.{name}", "", reason)
+            return LookupOutcome("import", f"{module}.{name}", "", reason)
     needy = answer.status == "conditional" and _needy(resolver, module, name)
-    return Outcome("name" if answer.status == "missing" else "", module, name, answer, needy)
+    return LookupOutcome("name" if answer.status == "missing" else "", module, name, answer, needy)
 
 
 def _needy(resolver: NameResolver, module: str, name: str) -> bool:
@@ -158,7 +160,7 @@ def _needy(resolver: NameResolver, module: str, name: str) -> bool:
     return bare.status in UNUSABLE or (bare.status == "conditional" and not bare.always_bound)
 
 
-def _walked(resolver: NameResolver, base: str, parts: Sequence[str], *, importing: bool) -> Outcome:
+def _walked(resolver: NameResolver, base: str, parts: Sequence[str], *, importing: bool) -> LookupOutcome:
     located = _located(resolver, base) if base else ("", "")
     if located is None:
         return _nothing(base)  # whether the base is there is judged where it is imported
@@ -192,11 +194,11 @@ def _located(resolver: NameResolver, path: str) -> tuple[str, str] | None:
     return module, ""
 
 
-def _attribute(resolver: NameResolver, module: str, name: str) -> Outcome:
+def _attribute(resolver: NameResolver, module: str, name: str) -> LookupOutcome:
     if name in IMPLICIT:
         return _nothing(module)
     answer = resolver.answer(module, name)
-    return Outcome("name" if answer.status == "missing" else "", module, name, answer)
+    return LookupOutcome("name" if answer.status == "missing" else "", module, name, answer)
 
 
 def _followed(resolver: NameResolver, module: str, name: str, answer: Answer) -> str | None:
@@ -209,5 +211,5 @@ def _followed(resolver: NameResolver, module: str, name: str, answer: Answer) ->
     return None
 
 
-def _nothing(module: str) -> Outcome:
-    return Outcome("", module, "", Answer(status="defined"))
+def _nothing(module: str) -> LookupOutcome:
+    return LookupOutcome("", module, "", Answer(status="defined"))

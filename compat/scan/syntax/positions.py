@@ -75,7 +75,7 @@ class NodePosition:
         return None
 
 
-class Lines:
+class LineNumbers:
     """Line numbers that matter; the rest of a tree is not walked."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
@@ -90,7 +90,7 @@ class Lines:
         return at < len(self._numbers) and self._numbers[at] <= (node.end_lineno or first)
 
 
-def statements(tree: ast.Module, lines: Lines) -> Iterator[NodePosition]:
+def statements(tree: ast.Module, lines: LineNumbers) -> Iterator[NodePosition]:
     """Yield the position of every statement that has one of the lines, outer ones first, in source order."""
     yield from _block(None, tree, "body", tree.body, lines)
 
@@ -100,7 +100,7 @@ def _block(  # noqa: PLR0917 -- as `NodePosition`
     owner: ast.AST,
     branch: Branch,
     block: Sequence[ast.stmt],
-    lines: Lines,
+    lines: LineNumbers,
     handler: ast.ExceptHandler | None = None,
 ) -> Iterator[NodePosition]:
     for index, statement in enumerate(block):
@@ -111,7 +111,7 @@ def _block(  # noqa: PLR0917 -- as `NodePosition`
         yield from _inside(position, statement, lines)
 
 
-def _inside(position: NodePosition, statement: ast.stmt, lines: Lines) -> Iterator[NodePosition]:
+def _inside(position: NodePosition, statement: ast.stmt, lines: LineNumbers) -> Iterator[NodePosition]:
     branch: Branch
     for branch in ("body", "orelse", "finalbody"):
         inner = getattr(statement, branch, None)

@@ -8,7 +8,7 @@ from compat.scan.prefilter.mentions import TOPS, lines_of, positions
 from compat.scan.project.module_names import absolute
 from compat.scan.sources.source_file import Source
 from compat.scan.syntax.aliases import Aliases
-from compat.scan.syntax.positions import Lines, NodePosition, dotted, expressions, headers, statements
+from compat.scan.syntax.positions import LineNumbers, NodePosition, dotted, expressions, headers, statements
 
 Form = Literal["import", "from", "star", "attribute", "string", "import_module", "table", "reexport"]
 
@@ -43,7 +43,7 @@ class Reference(NamedTuple):
         return ".".join((*self.bases[:1], *self.parts))
 
 
-def references(source: Source, module: str = "", *, lines: Lines | None = None) -> list[Reference]:
+def references(source: Source, module: str = "", *, lines: LineNumbers | None = None) -> list[Reference]:
     """Return the references of a file in source order.
 
     Args:
@@ -52,14 +52,14 @@ def references(source: Source, module: str = "", *, lines: Lines | None = None) 
         lines: where to look; where the packages are named when left out.
     """
     marked = lines_of(source.data, positions(source.data, words=True)) if lines is None else []
-    chosen = lines or Lines(marked)
+    chosen = lines or LineNumbers(marked)
     found: list[Reference] = []
     aliases = Aliases(source.tree)
     for position in statements(source.tree, chosen):
         if isinstance(position.statement, ast.Import | ast.ImportFrom):
             found += _imports(position, aliases, module)
     if lines is None and aliases.names:
-        chosen = Lines([*marked, *lines_of(source.data, aliases.uses(source.data))])
+        chosen = LineNumbers([*marked, *lines_of(source.data, aliases.uses(source.data))])
     annotations = not _postponed(source.tree)
     tables = any(
         isinstance(each, ast.FunctionDef) and each.name == "__getattr__" for each in source.tree.body
