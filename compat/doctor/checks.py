@@ -10,8 +10,8 @@ from compat import errors
 from compat._cli.progress import Progress
 from compat._cli.text import listed
 from compat.doctor import duplicates, gpu_driver, unmet_requirements
-from compat.doctor.environment import InspectedEnvironment, examine
 from compat.doctor.imports import ImportResults, look, resolver_of
+from compat.doctor.inspected_environment import InspectedEnvironment, examine
 from compat.doctor.native import gpu_code
 from compat.doctor.native.linkage import Native, native
 from compat.doctor.root_causes import Root, is_optional, roots

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from compat.doctor.environment import InspectedEnvironment
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.unmet_requirements import closure
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, KERNELS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from compat.doctor.environment import InspectedEnvironment
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.model.diagnosis import Diagnosis, Fix
 
 _BUILT_FOR = re.compile(r"^cuda(?:: [^=]+)? = '([\d.]+)'", re.MULTILINE)

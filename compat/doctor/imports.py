@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat._cli.progress import Progress
-from compat.doctor.environment import InspectedEnvironment
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.survey_runner import variables
 from compat.index.query.expected_modules import expected_in
 from compat.index.query.installed_releases import installed_index
@@ -16,8 +16,8 @@ from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 from compat.model.symbols import Status
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.probe.records import ModuleFact, NameFact
-from compat.probe.runner import PROBE, ProbeRunner
+from compat.probe.probe_records import ModuleFact, NameFact
+from compat.probe.probe_runner import PROBE, ProbeRunner
 
 REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
 """What a name is of which the index says that it is no stub, though it may look like one."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from packaging.utils import canonicalize_name
 
 from compat._cli.text import listed
-from compat.doctor.environment import InspectedEnvironment
 from compat.doctor.imports import ImportResults, Stub
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.unmet_requirements import Violation
 from compat.explain.engine import explain
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
-from compat.probe.records import ModuleFact
+from compat.probe.probe_records import ModuleFact
 from compat.runtime.diagnoses import of_absence
 
 WHOLE: frozenset[Cause] = frozenset(

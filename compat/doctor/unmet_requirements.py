@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from compat.doctor.environment import InspectedEnvironment
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG, allows
 

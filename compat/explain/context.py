@@ -6,8 +6,8 @@ from functools import cached_property
 
 from packaging.version import InvalidVersion, Version
 
+from compat.explain.log.log_reader import LogContents
 from compat.explain.log.model import TracebackFrame
-from compat.explain.log.reader import LogContents
 from compat.explain.lookup.module_paths import below_site, distribution_of, indexed_module, top_of
 from compat.explain.lookup.symbol_history import History
 from compat.index.query.name_resolution import Facts, NameResolver

@@ -7,8 +7,8 @@ from functools import lru_cache
 from compat.errors import UsageError
 from compat.explain.context import RuleContext, foreign
 from compat.explain.log.import_messages import imported
+from compat.explain.log.log_reader import LogContents, read
 from compat.explain.log.model import ExceptionInfo, Failure
-from compat.explain.log.reader import LogContents, read
 from compat.explain.lookup.missing_symbol import locate
 from compat.explain.lookup.symbol_history import History
 from compat.explain.rules import (

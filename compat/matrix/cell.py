@@ -26,8 +26,8 @@ from compat.matrix.outcome import Cell, CellOutcome, Digests, Disagreement, Leve
 from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.probe.expectation import ModuleExpectation
-from compat.probe.records import ModuleFact
-from compat.probe.runner import ProbeRunner
+from compat.probe.probe_records import ModuleFact
+from compat.probe.probe_runner import ProbeRunner
 from compat.uv import client
 
 FULL = 50_000_000

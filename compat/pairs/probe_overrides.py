@@ -26,7 +26,7 @@ from compat.pairs.clashes import ABI_BOUND
 from compat.pairs.json_output import ProbeAttempt
 from compat.pairs.overrides import Override, flipped, of_its_time
 from compat.pairs.solve import Solution, as_of, solve
-from compat.probe.runner import CIRCULAR
+from compat.probe.probe_runner import CIRCULAR
 from compat.uv.compile import WheelReader, compile_requirements
 from compat.wheels.package_index import Registry
 

@@ -7,9 +7,9 @@ from importlib import import_module
 from compat import errors
 from compat._cli import console
 from compat.errors import NothingSelectedError, UsageError
-from compat.scan import config as command_line
-from compat.scan.config import ScanOptions
+from compat.scan import options as command_line
 from compat.scan.findings import Report
+from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentioned
 from compat.scan.sources.discovery import Files, Skipped, Walk
 

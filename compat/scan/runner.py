@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
 from compat.scan.check.file_checker import Analysis, Examined, located
-from compat.scan.config import ScanOptions
 from compat.scan.findings import Finding, Releases, Report
+from compat.scan.options import ScanOptions
 from compat.scan.releases import selection
 from compat.scan.releases.index_lookup import ReleaseSet
 from compat.scan.releases.project_pins import pinned, pinned_inside, project_root

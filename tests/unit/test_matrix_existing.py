@@ -269,7 +269,7 @@ def test_the_tests_on_a_gpu_run_in_it(
     """Real pytest of this interpreter, on the packages of the bundle; only the GPU is claimed."""
     write_tests(house, source)
     monkeypatch.setattr("compat.matrix.scheduler.why_not_here", lambda _: "")
-    monkeypatch.setattr("compat.probe.runner.ProbeRunner.machine", lambda _: {"cuda": True})
+    monkeypatch.setattr("compat.probe.probe_runner.ProbeRunner.machine", lambda _: {"cuda": True})
     monkeypatch.setattr("compat.uv.client.find_uv", lambda: pytest.fail("nothing is to be installed"))
     for name in list(os.environ):
         if name.startswith("PYTEST"):

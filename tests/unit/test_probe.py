@@ -11,8 +11,8 @@ import pytest
 from compat.errors import PreparationError
 from compat.matrix.judge.compare import judge
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.probe.records import ModuleFact, NameFact
-from compat.probe.runner import ProbeRunner, _Task, child_variables
+from compat.probe.probe_records import ModuleFact, NameFact
+from compat.probe.probe_runner import ProbeRunner, _Task, child_variables
 
 GOOD = """
 import functools

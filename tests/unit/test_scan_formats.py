@@ -10,9 +10,9 @@ import pytest
 import sarif_pydantic
 
 from compat.scan.cli import main
-from compat.scan.config import ScanOptions
 from compat.scan.findings import RULES, BrokenRange, Finding, Releases, Report, Successor
 from compat.scan.formats import github_, html_, json_, junit_, sarif_, text_
+from compat.scan.options import ScanOptions
 from compat.scan.sources.discovery import Skipped
 
 OPTIONS = ScanOptions(

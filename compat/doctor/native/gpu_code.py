@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat._cli.text import FILES, listed
-from compat.doctor.environment import Device, InspectedEnvironment, kernel
+from compat.doctor.inspected_environment import Device, InspectedEnvironment, kernel
 from compat.doctor.native.fatbin import Code, code
 from compat.doctor.unmet_requirements import closure
 from compat.errors import IntegrityError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat._cli.text import FILES, listed
-from compat.doctor.environment import InspectedEnvironment, kernel
+from compat.doctor.inspected_environment import InspectedEnvironment, kernel
 from compat.doctor.native.elf import Exports, Library, read
 from compat.doctor.survey_runner import Asker
 from compat.doctor.unmet_requirements import Violation, closure, demands

@@ -20,7 +20,7 @@ from compat.errors import PreparationError, UsageError
 from compat.locks.lockfile import Lock
 from compat.matrix.outcome import Disagreement
 from compat.model.releases import PACKAGES, Pair
-from compat.probe.runner import child_variables
+from compat.probe.probe_runner import child_variables
 
 MANIFEST, SITE = "manifest.json", "site"
 """What a bundle unpacks to."""

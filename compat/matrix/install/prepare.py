@@ -17,7 +17,7 @@ from compat.matrix.install.workspace import Workspace
 from compat.matrix.outcome import Disagreement
 from compat.matrix.plan import Plan, install_command, interpreter, venv_command
 from compat.model.releases import KERNELS, Pair
-from compat.probe.runner import PROBE, child_variables
+from compat.probe.probe_runner import PROBE, child_variables
 from compat.uv import client
 
 PYTEST = "pytest>=8.3,<10"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from compat.matrix.outcome import Counts, Disagreement
 from compat.model.symbols import location
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.probe.records import ModuleFact, NameFact
+from compat.probe.probe_records import ModuleFact, NameFact
 
 IMPORTS = "a module that imports"
 """What is expected of a module that does not import."""

@@ -12,7 +12,7 @@ from compat.model.symbols import import_statement
 from compat.scan.check.reference_checker import Issue, ReferenceChecker, faked
 from compat.scan.check.replacements import broken_ranges
 from compat.scan.findings import BrokenRange, Finding
-from compat.scan.fix.plan import refusal
+from compat.scan.fix.edits import refusal
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.all_names_resolve import clean
 from compat.scan.prefilter.conditional_imports import asks

@@ -12,12 +12,12 @@ from compat._cli import console
 from compat._util.atomic_write import replacing
 from compat.errors import MissingToolError
 from compat.index.reader import Index
-from compat.scan.config import ScanOptions
 from compat.scan.findings import Finding, Report
+from compat.scan.fix.edits import Edit, Refusal, planned
 from compat.scan.fix.first_release import exact
-from compat.scan.fix.plan import Edit, Refusal, planned
 from compat.scan.fix.project_style import Habits
 from compat.scan.fix.version_test_style import Style
+from compat.scan.options import ScanOptions
 from compat.scan.runner import prepared
 from compat.scan.sources.discovery import Files, Walk
 from compat.scan.sources.parse import tree_of

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from compat.index.reader import Index
-from compat.scan.fix.plan import Edit, Target
+from compat.scan.fix.edits import Edit, Target
 from compat.scan.releases.index_lookup import Lookup, ReleaseSet
 
 

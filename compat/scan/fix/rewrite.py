@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider, Scope, ScopeProvider
 
-from compat.scan.fix.plan import Edit
+from compat.scan.fix.edits import Edit
 from compat.scan.fix.version_test_style import Style
 
 Exported = Callable[[str], bool]

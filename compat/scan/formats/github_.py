@@ -1,7 +1,7 @@
 """Annotations of GitHub Actions: workflow commands, with everything in them escaped."""
 
-from compat.scan.config import ScanOptions
 from compat.scan.findings import Report
+from compat.scan.options import ScanOptions
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from compat.scan.config import ScanOptions
 from compat.scan.findings import Finding, Releases, Report
 from compat.scan.formats.text_ import CAUSES
+from compat.scan.options import ScanOptions
 
 _STYLE = """
 :root { color-scheme: light dark; --fg: #1c2024; --bg: #fff; --soft: #60646c; --line: #e0e3e8;

@@ -1,8 +1,8 @@
 """The document of the contract."""
 
 from compat._cli import console
-from compat.scan.config import ScanOptions
 from compat.scan.findings import Report
+from compat.scan.options import ScanOptions
 
 
 def render(report: Report, _options: ScanOptions) -> str:

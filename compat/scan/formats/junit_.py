@@ -3,8 +3,8 @@
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
-from compat.scan.config import ScanOptions
 from compat.scan.findings import Report
+from compat.scan.options import ScanOptions
 
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32)), "�")
 

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from compat import __version__
-from compat.scan.config import ScanOptions
 from compat.scan.findings import LEVELS, RULES, Finding, Report
+from compat.scan.options import ScanOptions
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

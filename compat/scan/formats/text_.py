@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Iterator
 
-from compat.scan.config import ScanOptions
 from compat.scan.findings import Finding, Report
+from compat.scan.options import ScanOptions
 
 _COLOURS = {"error": "31", "warning": "33", "note": "36", "bold": "1", "dim": "2", "green": "32"}
 CAUSES = {

@@ -7,7 +7,7 @@ from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import Execution
 from compat.scan.interpreter.values import UNKNOWN, Class, Function, Instance, ScannedCodeError
 from compat.scan.syntax.attribute_assignments import Store
-from compat.scan.syntax.bindings import local_names, needed
+from compat.scan.syntax.bound_names import local_names, needed
 from compat.scan.syntax.positions import FunctionNode, dotted
 
 _DEEPEST = 5

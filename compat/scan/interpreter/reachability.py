@@ -10,7 +10,7 @@ from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import handling, suppresses
 from compat.scan.interpreter.values import Class, Path, ScannedCodeError, catches
 from compat.scan.project.module_names import absolute
-from compat.scan.syntax.bindings import needed
+from compat.scan.syntax.bound_names import needed
 from compat.scan.syntax.positions import Branch, NodePosition, TryNode
 
 _SKIPS = frozenset({"skipif", "skipIf"})

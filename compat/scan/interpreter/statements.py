@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from compat.scan.interpreter.scopes import Frame
 from compat.scan.interpreter.values import UNKNOWN, Class, Function, Path, ScannedCodeError, catches, merged
 from compat.scan.project.module_names import absolute
-from compat.scan.syntax.bindings import bound_names, only_binds, target_names
+from compat.scan.syntax.bound_names import bound_names, only_binds, target_names
 from compat.scan.syntax.positions import TryNode, dotted
 
 _ALIKE = 6

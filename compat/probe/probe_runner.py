@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from compat._util.subprocesses import how_ended, kill_group
 from compat.errors import OutOfTimeError, PreparationError
 from compat.probe.expectation import ModuleExpectation
-from compat.probe.records import ModuleFact
+from compat.probe.probe_records import ModuleFact
 
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
