@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from compat.doctor.environment import Examined
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG
 from compat.requirements.graph import Node, RequirementEdge, UnmetRequirement, required_name
@@ -29,41 +29,41 @@ def diagnosis(unmet: UnmetRequirement, *evidence: str) -> Diagnosis:
     )
 
 
-def violations(examined: Examined) -> tuple[UnmetRequirement, ...]:
+def violations(environment: InspectedEnvironment) -> tuple[UnmetRequirement, ...]:
     """Return the requirements that are not met, of the covered packages and of all that they bring along.
 
     What nobody asks for is not looked at, and neither are extras that nobody asks for. Whether a distribution
     is the one of an address cannot be seen in metadata.
     """
-    unmet = examined.graph.unmet(_with_extras(examined.releases))
+    unmet = environment.graph.unmet(_with_extras(environment.releases))
     return tuple(each for each in unmet if not each.edge.requirement.url)
 
 
-def closure(examined: Examined) -> tuple[str, ...]:
+def closure(environment: InspectedEnvironment) -> tuple[str, ...]:
     """Return the covered packages and all installed distributions that they ask for, the nearest first."""
-    found = dict.fromkeys(examined.releases)
+    found = dict.fromkeys(environment.releases)
     queue = list(found)
     while queue:
-        for line in examined.packages.requires(queue.pop(0)):
+        for line in environment.packages.requires(queue.pop(0)):
             name = str(required_name(line))
-            if name not in found and examined.packages.version(name) is not None:
+            if name not in found and environment.packages.version(name) is not None:
                 found[name] = None
                 queue.append(name)
     return tuple(found)
 
 
-def required(examined: Examined, by: Iterable[str]) -> Iterator[RequirementEdge]:
+def required(environment: InspectedEnvironment, by: Iterable[str]) -> Iterator[RequirementEdge]:
     """Yield what distributions require here, met or not."""
     for node in _with_extras(by):
-        yield from examined.graph.edges(*node)
+        yield from environment.graph.edges(*node)
 
 
-def matters(unmet: UnmetRequirement, examined: Examined) -> bool:
+def matters(unmet: UnmetRequirement, environment: InspectedEnvironment) -> bool:
     """Return whether it matters by itself; other unmet requirements do when an import stumbles over them.
 
     Kernels are made for one release of sglang: another build imports well, and fails when it is called.
     """
-    return unmet.edge.name in KERNELS and unmet.edge.by in examined.releases
+    return unmet.edge.name in KERNELS and unmet.edge.by in environment.releases
 
 
 def _with_extras(distributions: Iterable[str]) -> Iterator[Node]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from compat.explain.context import Case
+from compat.explain.context import RuleContext
 from compat.model.releases import allows
 from compat.requirements.graph import RequirementEdge, UnmetRequirement, edges_to, required_name
 
@@ -13,38 +13,38 @@ USUAL = ("", "srt", "runtime-common", "all", "openai")
 """The extras that people install, the most usual first; empty for what is always required."""
 
 
-def demands(case: Case, distribution: str) -> Iterator[RequirementEdge]:
+def demands(context: RuleContext, distribution: str) -> Iterator[RequirementEdge]:
     """Yield what is required of a distribution: by the known releases, then by what else is installed."""
     wanted = canonicalize_name(distribution)
-    for package, at in case.positions.items():
-        yield from of_release(case, package, at, wanted)
-    if case.environment is not None and case.fits:
-        for name, version in case.environment.versions.items():
-            if name not in case.positions and name in case.involved:
-                yield from edges_to(wanted, name, version, case.environment.requires(name))
+    for package, at in context.positions.items():
+        yield from of_release(context, package, at, wanted)
+    if context.environment is not None and context.fits:
+        for name, version in context.environment.versions.items():
+            if name not in context.positions and name in context.involved:
+                yield from edges_to(wanted, name, version, context.environment.requires(name))
 
 
-def of_release(case: Case, package: str, at: int, distribution: str) -> Iterator[RequirementEdge]:
+def of_release(context: RuleContext, package: str, at: int, distribution: str) -> Iterator[RequirementEdge]:
     """Yield what one release requires of a distribution."""
-    lines = case.index.requires_dist(package, at)
-    return edges_to(canonicalize_name(distribution), package, case.index.versions(package)[at], lines)
+    lines = context.index.requires_dist(package, at)
+    return edges_to(canonicalize_name(distribution), package, context.index.versions(package)[at], lines)
 
 
-def violated(case: Case, distribution: str) -> UnmetRequirement | None:
+def violated(context: RuleContext, distribution: str) -> UnmetRequirement | None:
     """Return the first requirement that the known version of a distribution violates."""
-    known = case.known(distribution)
+    known = context.known(distribution)
     if known is None:
         return None
-    for edge in ordered(demands(case, distribution)):
+    for edge in ordered(demands(context, distribution)):
         if not allows(edge.requirement.specifier, known.version) and not _nearly(edge, known.version):
             return UnmetRequirement(edge=edge, installed=known.version)
     return None
 
 
-def own_needs(case: Case, distribution: str) -> UnmetRequirement | None:
+def own_needs(context: RuleContext, distribution: str) -> UnmetRequirement | None:
     """Return what an installed distribution requires in another version than the one that is there."""
-    environment = case.environment
-    version = environment.version(distribution) if environment is not None and case.fits else None
+    environment = context.environment
+    version = environment.version(distribution) if environment is not None and context.fits else None
     if environment is None or version is None:
         return None
     lines = environment.requires(distribution)
@@ -63,11 +63,11 @@ def ordered(found: Iterable[RequirementEdge]) -> list[RequirementEdge]:
     return sorted(found, key=lambda each: USUAL.index(each.extra) if each.extra in USUAL else len(USUAL))
 
 
-def requirement_named(case: Case, top: str, default: str) -> str:
+def requirement_named(context: RuleContext, top: str, default: str) -> str:
     """Return the distribution that provides an import name, by the names that the releases require."""
     plain = canonicalize_name(top)
-    for package, at in case.positions.items():
-        names = [required_name(line) for line in case.index.requires_dist(package, at)]
+    for package, at in context.positions.items():
+        names = [required_name(line) for line in context.index.requires_dist(package, at)]
         if default in names:
             return default
         close = [
