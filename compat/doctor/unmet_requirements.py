@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG
-from compat.requirements.graph import Node, RequirementEdge, UnmetRequirement, required_name
+from compat.requirements.graph import Node, RequirementEdge, UnmetRequirement
 
 RUNTIME_EXTRAS = {str(SGLANG): ("srt",)}
 """Extras without which a package has no run time: sglang's, up to 0.5.3; later ones have no such extra."""
@@ -41,15 +41,7 @@ def violations(environment: InspectedEnvironment) -> tuple[UnmetRequirement, ...
 
 def closure(environment: InspectedEnvironment) -> tuple[str, ...]:
     """Return the covered packages and all installed distributions that they ask for, the nearest first."""
-    found = dict.fromkeys(environment.releases)
-    queue = list(found)
-    while queue:
-        for line in environment.packages.requires(queue.pop(0)):
-            name = str(required_name(line))
-            if name not in found and environment.packages.version(name) is not None:
-                found[name] = None
-                queue.append(name)
-    return tuple(found)
+    return environment.graph.closure(environment.releases)
 
 
 def required(environment: InspectedEnvironment, by: Iterable[str]) -> Iterator[RequirementEdge]:

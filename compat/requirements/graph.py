@@ -84,9 +84,7 @@ class RequirementGraph:
 
     def edges(self, by: str, extra: str = "") -> Iterator[RequirementEdge]:
         """Yield what a distribution requires by itself, or what one of its extras requires beyond that."""
-        if by not in self._lines:
-            self._lines[by] = tuple(self._requires(by))
-        for line in self._lines[by]:
+        for line in self._of(by):
             requirement = self._read(line, extra)
             if requirement is not None and not (extra and self._read(line, "")):
                 yield RequirementEdge(by=by, version=self._versions[by], requirement=requirement, extra=extra)
@@ -118,6 +116,22 @@ class RequirementGraph:
             installed = self._versions.get(edge.name)
             if installed is None or not allows(edge.requirement.specifier, installed):
                 yield UnmetRequirement(edge=edge, installed=installed)
+
+    def closure(self, start: Iterable[str]) -> tuple[str, ...]:
+        """Return distributions and the installed ones below them, the nearest first, whatever markers say."""
+        found = dict.fromkeys(start)
+        queue = deque(found)
+        while queue:
+            names = map(required_name, self._of(queue.popleft()))
+            fresh = [name for name in dict.fromkeys(names) if name in self._versions and name not in found]
+            found |= dict.fromkeys(fresh)
+            queue += fresh
+        return tuple(found)
+
+    def _of(self, name: str) -> tuple[str, ...]:
+        if name not in self._lines:
+            self._lines[name] = tuple(self._requires(name))
+        return self._lines[name]
 
 
 def edges_to(name: str, by: str, version: str, lines: Iterable[str]) -> Iterator[RequirementEdge]:

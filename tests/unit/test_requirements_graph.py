@@ -43,6 +43,12 @@ def test_markers_are_those_of_the_environment() -> None:
     assert walked(found, ("a", "")) == ["a : b"]
 
 
+def test_the_closure_passes_over_markers_and_what_is_not_there() -> None:
+    found = graph(a="1 | B.C; python_version < '3' | gone", b_c="1 | d; extra == 'x'", d="1 | a", e="1")
+    assert found.closure(["a"]) == ("a", "b-c", "d")
+    assert found.closure(["e", "d"]) == ("e", "d", "a", "b-c")
+
+
 def test_what_is_not_met() -> None:
     found = graph(a="1 | b>=2 | c | d<3 | e", b="1.9", d="2.0a1", e="0")
     assert [(each.edge.wanted, each.installed) for each in found.unmet([("a", "")])] == [
