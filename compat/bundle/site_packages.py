@@ -16,7 +16,8 @@ from compat._cli.progress import Progress
 from compat.errors import IntegrityError, PreparationError, UsageError
 from compat.requirements.graph import RequirementGraph
 from compat.requirements.installed import read_environment
-from compat.uv import client
+from compat.requirements.specifiers import pinned
+from compat.uv import client, messages
 
 OWN = re.compile(r"(^|/)__pycache__/|^\.lock$|^\.gitignore$")
 """What uv or Python puts there for itself."""
@@ -107,11 +108,11 @@ def _run_uv(lines: Iterable[str], target: Path, python: str, platform: str, prog
 
 
 def _explain(output: str, python: str, platform: str) -> None:
-    text = " ".join(output.split())
-    found = re.search(r"Because (\S+?)==(\S+) has no (?:usable )?wheels", text)
+    found = messages.no_wheel(output)
     if found:
+        version = pinned(found.specifier) or found.specifier
         raise UsageError(
-            f"{found[1]} {found[2]} has no wheel for Python {python} on {platform}; choose another --python "
+            f"{found.name} {version} has no wheel for Python {python} on {platform}; choose another --python "
             "or --platform, or name it in --provided when the runner has it"
         )
 

@@ -10,7 +10,8 @@ from packaging.version import Version
 from compat.index.reader import Index
 from compat.model.releases import KERNELS, SGLANG, VLLM
 from compat.pairs.clashes import Clash, direct_clashes
-from compat.requirements.release_requirements import ReleaseRequirements, pinned, requirements_of
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
+from compat.requirements.specifiers import pinned
 
 KERNEL_PACKAGES = (
     *KERNELS,

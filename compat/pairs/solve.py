@@ -17,9 +17,10 @@ from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
 from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
 from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
-from compat.pairs.uv_clashes import clashes_in, reason_in
+from compat.pairs.uv_clashes import clashes_in
 from compat.requirements.release_requirements import TORCH, ReleaseRequirements
 from compat.uv.compile import Attempt, resolve
+from compat.uv.messages import conflict_reason
 from compat.uv.pylock import LockedFile, read_pylock
 
 
@@ -170,7 +171,7 @@ class _Search:
                 self.add(fresh)
                 self.progress.note(f"clash: {'; '.join(map(str, fresh))}")
             elif not self._turn(attempt.stderr):
-                return reason_in(attempt.stderr)
+                return conflict_reason(attempt.stderr)
         else:
             return f"no solution after {MOST_ROUNDS} rounds"
         self.found = read_pylock(attempt.stdout)
@@ -186,7 +187,7 @@ class _Search:
 
     def _turn(self, explanation: str) -> bool:
         """Take the other side of an override whose version does not exist; return whether there was one."""
-        reason = reason_in(explanation)
+        reason = conflict_reason(explanation)
         for name, override in self.overrides.items():
             other = flipped(override, f"{override} cannot be had")
             if other is not None and name not in self.settled and _names(reason, name):

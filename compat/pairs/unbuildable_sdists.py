@@ -5,7 +5,6 @@ only building tells.
 """
 
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from packaging.utils import NormalizedName
 from compat._cli.progress import Progress
 from compat._util.subprocesses import kill_group
 from compat.errors import PreparationError
-from compat.matrix.plan import reason_of
+from compat.uv.messages import failure_reason, fetches_elsewhere
 from compat.uv.pylock import LockedFile
 
 LONGEST_BUILD = 300.0
@@ -38,7 +37,9 @@ def unbuildable(
         made = [uv, "venv", "--quiet", "--no-project", "--python", python, str(environment)]
         code, output = _run(made, folder)
         if code:
-            raise PreparationError(f"nothing can be built for Python {python}: {reason_of(output, code)}")
+            raise PreparationError(
+                f"nothing can be built for Python {python}: {failure_reason(output, code)}"
+            )
         reasons = {}
         for file in sources:
             progress.note(f"{file} has no wheel for Python {python}: building it")
@@ -72,6 +73,6 @@ def _run(command: Sequence[str], folder: str) -> tuple[int, str]:
 
 def _why(output: str, code: int) -> str:
     """Return why a build failed: that it wanted to download something, else uv's reason."""
-    if re.search(r"urlopen|URLError|ConnectionError|download_|HTTPError", output):
+    if fetches_elsewhere(output):
         return "fetches the real package from elsewhere, which does not work here"
-    return f"cannot be built: {reason_of(output, code)}"
+    return f"cannot be built: {failure_reason(output, code)}"

@@ -45,11 +45,20 @@ class RequirementEdge:
         """The requirement without extras: `torch==2.9.1`."""
         return f"{self.requirement.name}{self.requirement.specifier}"
 
+    @property
+    def exact_version(self) -> str | None:
+        """Its version; None when it is not known or may be one of several."""
+        return None if self.version.startswith(("<", ">", "=", "!", "~")) else self.version or None
+
+    @property
+    def release(self) -> str:
+        """Who requires it: `sglang 0.5.2`, `vllm<0.9` or, of an unknown version, `vllm`."""
+        return f"{self.by} {self.exact_version}" if self.exact_version else self.by + self.version
+
     def __str__(self) -> str:
         extra = f"[{self.extra}]" if self.extra else ""
-        return f"{self.by}{extra} {self.version} requires {self.wanted}" + (
-            "" if self.requirement.specifier else ", any version"
-        )
+        any_version = "" if self.requirement.specifier else ", any version"
+        return f"{self.by}{extra}{self.release.removeprefix(self.by)} requires {self.wanted}{any_version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

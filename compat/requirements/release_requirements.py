@@ -12,7 +12,7 @@ from packaging.version import Version
 from compat.index.writer import ReleaseRow
 from compat.model.releases import SGLANG, Release, marker_variables
 from compat.requirements.graph import RequirementGraph
-from compat.requirements.specifiers import python_specifier
+from compat.requirements.specifiers import pinned, python_specifier
 
 TORCH = canonicalize_name("torch")
 PYTHON = "3.11"
@@ -80,9 +80,3 @@ def _needs_extra(graph: RequirementGraph, package: str) -> bool:
     """Return whether the serving extra requires torch, and the release by itself does not."""
     plain, serving = ({edge.name for edge in graph.edges(package, extra)} for extra in ("", SERVING))
     return TORCH in serving - plain
-
-
-def pinned(specifiers: SpecifierSet | None) -> Version | None:
-    """Return the one version that a requirement allows when it is an exact pin."""
-    pins = [each for each in specifiers or () if each.operator == "==" and not each.version.endswith("*")]
-    return Version(pins[0].version) if pins else None

@@ -38,6 +38,12 @@ def named_version(specifier: Specifier) -> Version:
     return Version(specifier.version.removesuffix(".*"))
 
 
+def pinned(specifiers: SpecifierSet | None) -> Version | None:
+    """Return the one version that a requirement allows when it is an exact pin."""
+    pins = [each for each in specifiers or () if each.operator == "==" and not each.version.endswith("*")]
+    return Version(pins[0].version) if pins else None
+
+
 def python_specifier(requires_python: str | None) -> SpecifierSet:
     """Return a Requires-Python; any Python when there is none or, as for installers, when it is not valid."""
     try:

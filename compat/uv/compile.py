@@ -1,7 +1,6 @@
 """Makes locks: uv resolves a pair's requirements, the chosen wheels tell what they provide."""
 
 import os
-import re
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from compat._cli.progress import Progress, Silent
 from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.model.releases import Pair
+from compat.uv import messages
 from compat.wheels.http_session import ADVICE
 from compat.wheels.index_url import index_url
 from compat.wheels.package_index import Registry, WheelFile
@@ -28,10 +28,6 @@ THREADS = 8
 
 LONGEST_RESOLUTION = 900
 """Seconds; with a cold cache and a slow line it takes a few minutes at most."""
-
-_NETWORK = re.compile(
-    r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
-)
 
 
 def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
@@ -97,7 +93,7 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
             )
         except subprocess.TimeoutExpired:
             raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}") from None
-    if done.returncode and _NETWORK.search(done.stderr):
+    if done.returncode and messages.is_unreachable(done.stderr):
         raise NetworkError(f"{', '.join(inputs.requirements)}: uv cannot reach the package index; {ADVICE}")
     seconds = time.monotonic() - begun
     return Attempt(code=done.returncode, stdout=done.stdout, stderr=done.stderr, seconds=seconds)
@@ -167,12 +163,9 @@ def _environment() -> dict[str, str]:
 
 
 def _fail(pair: Pair, stderr: str) -> NoReturn:
-    text = " ".join(stderr.split())
-    # uv derives its verdict step by step; the first step names the requirements that clash.
-    clash = re.search(r"Because (.+?), we can conclude that", text)
+    clash = messages.first_step(stderr)
     if clash:
         raise UsageError(
-            f"pair {pair.id} cannot be resolved: {clash[1]}; add or change an override in matrix.toml"
+            f"pair {pair.id} cannot be resolved: {clash}; add or change an override in matrix.toml"
         )
-    reason = re.sub(r"\w+://\S+", "(address)", text.removeprefix("error: "))
-    raise UsageError(f"pair {pair.id}: uv failed: {reason or 'it gave no reason'}")
+    raise UsageError(f"pair {pair.id}: uv failed: {messages.complaint(stderr) or 'it gave no reason'}")

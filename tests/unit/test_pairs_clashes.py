@@ -9,10 +9,10 @@ from packaging.version import Version
 
 from compat.index.writer import ReleaseRow
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import Ask, Clash, direct_clashes
+from compat.pairs.clashes import Clash, ClashSide, direct_clashes
 from compat.pairs.overrides import as_mapping, choose, dropped, flipped
-from compat.requirements.release_requirements import pinned, requirements_of
-from compat.requirements.specifiers import disjoint
+from compat.requirements.release_requirements import requirements_of
+from compat.requirements.specifiers import disjoint, pinned
 
 TORCH = canonicalize_name("torch")
 
@@ -129,8 +129,8 @@ def clash(one: str, other: str, package: str = "openai") -> Clash:
     return Clash(
         package=canonicalize_name(package),
         asks=(
-            Ask(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
-            Ask(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
+            ClashSide(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
+            ClashSide(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
         ),
     )
 
@@ -152,7 +152,7 @@ def test_the_newer_side_is_taken_and_can_be_turned() -> None:
 def test_a_requirement_lies_around_its_highest_lower_bound_else_its_lowest_upper_one(
     specifiers: str, reach: str
 ) -> None:
-    assert Ask(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
+    assert ClashSide(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
 
 
 @pytest.mark.parametrize(("one", "other"), [("==1.0", ">1.0"), (">1.0", "==1.0")])

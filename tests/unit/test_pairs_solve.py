@@ -14,7 +14,7 @@ from packaging.version import Version
 from compat.errors import PreparationError
 from compat.index.writer import ReleaseRow
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import Ask, Clash
+from compat.pairs.clashes import Clash, ClashSide
 from compat.pairs.overrides import choose
 from compat.pairs.solve import Solution, solve
 from compat.pairs.unbuildable_sdists import unbuildable
@@ -151,8 +151,8 @@ def alone(index: Index, package: str, version: str, *requires: str) -> None:
 def test_what_is_settled_stays_though_nothing_needs_it(index: Index) -> None:
     alone(index, "sglang", "0.5.21", "openai")
     alone(index, "vllm", "0.31.0", "openai")
-    asks = (Ask(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
-            Ask(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
+    asks = (ClashSide(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
+            ClashSide(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
     settled = choose(Clash(package=canonicalize_name("openai"), asks=asks, direct=False))
     one, other = needs(SGLANG, "0.5.21", "openai"), needs(VLLM, "0.31.0", "openai")
     found = solve(one, other, "3.11", str(find_uv()), Notes(), start=[settled])

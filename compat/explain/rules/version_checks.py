@@ -10,12 +10,8 @@ from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.violated_requirements import violated
 from compat.explain.rules.violated_requirements import of_unmet, violation
 from compat.model.diagnosis import Diagnosis, Fix
+from compat.uv.messages import INCOMPATIBLE
 
-_CLASH = re.compile(
-    r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"
-    r"([^,]\S{0,80}(?:,\S{1,80}){0,4}), "
-    r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
-)
 _NORMAL = re.compile(
     r"\b([\w.-]{1,80}?)([<>=!~]\S{1,80}) is required for a normal functioning of this module, "
     r"but found ([\w.-]{1,80}?)==(\d[\w.+!-]{0,40}\w)"
@@ -55,14 +51,14 @@ def said(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     found = _MINIMUM.search(exception.text)
     if found:
         return violation(found[1], found[2], f"{found[1]}>={found[3]}", (exception.line,))
-    found = _CLASH.search(exception.text) if "but you have" in exception.text else None
+    found = INCOMPATIBLE.search(exception.text) if "but you have" in exception.text else None
     return _clash(found, context) if found else None
 
 
 def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis:
     """Return the complaint of pip: of several about one distribution, what an indexed release requires."""
     lines = (exception.text for failure in context.contents.mentions for exception in failure.chain)
-    every = (_CLASH.search(text) for text in lines if "but you have" in text)
+    every = (INCOMPATIBLE.search(text) for text in lines if "but you have" in text)
     name = canonicalize_name(found[3])
     same = [each for each in every if each and canonicalize_name(each[3]) == name] or [found]
     said = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
