@@ -5,7 +5,6 @@ only building tells.
 """
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress
-from compat._util.subprocesses import kill_group
+from compat._util.subprocesses import run
 from compat.errors import PreparationError
 from compat.uv.messages import failure_reason, fetches_elsewhere
 from compat.uv.pylock import LockedFile
@@ -53,22 +52,11 @@ def unbuildable(
 
 def _run(command: Sequence[str], folder: str) -> tuple[int, str]:
     """Return exit code and output; a build that takes too long is ended with all that it started."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "NO_COLOR": "1"},
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=LONGEST_BUILD)
-    except subprocess.TimeoutExpired:
+    variables = {**os.environ, "NO_COLOR": "1"}
+    done = run(command, seconds=LONGEST_BUILD, merged=True, variables=variables, folder=folder)
+    if done.code is None:
         return 1, f"error: not built within {LONGEST_BUILD:.0f} s"
-    finally:
-        kill_group(process)
-    return process.returncode, output.decode(errors="replace")
+    return done.code, done.stdout
 
 
 def _why(output: str, code: int) -> str:

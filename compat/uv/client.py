@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from compat._cli.progress import Progress
+from compat._util import subprocesses
 from compat._util.subprocesses import run_logged
 from compat.errors import MissingToolError, PreparationError
 from compat.uv.messages import failure_reason
@@ -73,22 +73,13 @@ def ask(command: Sequence[str]) -> tuple[int, str]:
     Raises:
         PreparationError: it does not end.
     """
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LONGEST_ANSWER,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    done = subprocesses.run(command, seconds=LONGEST_ANSWER, merged=True)
+    if done.code is None:
         asked = " ".join(command[1:3])
         raise PreparationError(
             f"`uv {asked}` did not end in {LONGEST_ANSWER:g} s; see whether another uv holds its cache"
-        ) from None
-    return done.returncode, done.stdout
+        )
+    return done.code, done.stdout
 
 
 def run(command: Sequence[str], log: BinaryIO, progress: Progress, *, until: float = float("inf")) -> None:

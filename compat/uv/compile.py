@@ -1,7 +1,6 @@
 """Makes locks: uv resolves a pair's requirements, the chosen wheels tell what they provide."""
 
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import NoReturn
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress, Silent
+from compat._util.subprocesses import run
 from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.model.releases import Pair
@@ -80,23 +80,14 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
             *("--python-version", inputs.python, "--python-platform", PLATFORM),
             *("--quiet", "--color", "never", *options),
         ]
-        try:
-            # In the empty folder no project's settings take part.
-            done = subprocess.run(
-                arguments,
-                cwd=folder,
-                env=_environment(),
-                capture_output=True,
-                text=True,
-                timeout=LONGEST_RESOLUTION,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}") from None
-    if done.returncode and messages.is_unreachable(done.stderr):
+        # In the empty folder no project's settings take part.
+        done = run(arguments, seconds=LONGEST_RESOLUTION, variables=_environment(), folder=folder)
+    if done.code is None:
+        raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}")
+    if done.code and messages.is_unreachable(done.stderr):
         raise NetworkError(f"{', '.join(inputs.requirements)}: uv cannot reach the package index; {ADVICE}")
     seconds = time.monotonic() - begun
-    return Attempt(code=done.returncode, stdout=done.stdout, stderr=done.stderr, seconds=seconds)
+    return Attempt(code=done.code, stdout=done.stdout, stderr=done.stderr, seconds=seconds)
 
 
 class WheelReader:
