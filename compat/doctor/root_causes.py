@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
 
-from compat._cli.text import listed
+from compat._cli.text import counted, listed
 from compat.doctor.imports import ImportResults, Stub
 from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.unmet_requirements import diagnosis as unmet_diagnosis
@@ -37,8 +37,8 @@ class Root:
         """Return the diagnosis with all that it breaks as evidence."""
         told = list(self.diagnosis.evidence)
         if self.modules:
-            plural = "" if len(self.modules) == 1 else "s"
-            told.append(f"{len(self.modules)} module{plural} cannot be imported: {listed(self.modules)}")
+            modules = counted(len(self.modules), "module")
+            told.append(f"{modules} cannot be imported: {listed(self.modules)}")
         if self.stubs:
             plural = "s are stubs" if len(self.stubs) > 1 else " is a stub"
             told.append(f"{len(self.stubs)} symbol{plural}: {listed(self.stubs)}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from compat._cli.text import duration, size
 from compat.errors import DiskError
 
 INSTALLED_BYTES_PER_SECOND = 110e6
@@ -74,17 +75,3 @@ def check_room(needed: int, free: int, folder: Path, pair_id: str) -> None:
             f"{pair_id}: needs {size(needed)} of disk, {folder} has {size(free)} free; "
             f"free {size(needed - free)}, or give --envs a folder on a larger disk"
         )
-
-
-def size(count: float) -> str:
-    """Return a number of bytes for people: `9.1 GB`."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count:.0f} B"
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people: `1 min 35 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compat._cli.console import disk_message, say
 from compat._cli.progress import NoteLines
+from compat._cli.text import duration
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.disk_check import DiskCheck, nearest_existing
@@ -17,7 +18,7 @@ from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.inputs import Sources, digests
 from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
-from compat.matrix.plan import Plan, duration
+from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.uv import client
 from compat.uv.messages import nothing_to_download

@@ -7,8 +7,6 @@ from compat.matrix.plan import (
     BYTECODE_BYTES,
     Plan,
     check_room,
-    duration,
-    size,
 )
 
 
@@ -52,15 +50,3 @@ def test_a_disk_that_is_too_small_is_told_with_what_is_missing() -> None:
     check_room(10, 10, Path("envs"), "seed")
     with pytest.raises(DiskError, match=r"seed: needs 9\.2 GB of disk, envs has 1\.2 GB free; free 8\.0 GB"):
         check_room(9_200_000_000, 1_200_000_000, Path("envs"), "seed")
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (9.1e9, "9.1 GB")])
-def test_sizes(count: float, text: str) -> None:
-    assert size(count) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (95, "1 min 35 s")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
