@@ -198,9 +198,9 @@ class RuleContext:
         """The last parts of the names of extensions, with the import names below which they lie."""
         found: dict[str, set[str]] = {}
         for package in self.index.packages:
-            for span in self.index.spans(package):
-                if span.form == "extension":
-                    top, _, rest = span.module.partition(".")
+            for entry in self.index.module_ranges(package):
+                if entry.form == "extension":
+                    top, _, rest = entry.module.partition(".")
                     found.setdefault(rest.rpartition(".")[2], set()).add(top)
         return found
 

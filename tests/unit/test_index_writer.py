@@ -33,8 +33,8 @@ def test_names_and_modules_are_intervals() -> None:
     history = content(
         "vllm", "vllm", release("1", OLD), release("2", OLD), release("3", NEW), release("4", OLD)
     )
-    spans = {(s.module, s.first, s.last) for s in history.spans}
-    assert spans == {
+    module_ranges = {(s.module, s.first, s.last) for s in history.module_ranges}
+    assert module_ranges == {
         ("vllm", 0, 3),
         ("vllm.a", 0, 3),
         ("vllm.old", 0, 1),

@@ -51,7 +51,7 @@ def test_what_is_taken_over_is_what_would_be_found(path: Path) -> None:
             NameResolver(index, alone(index, package, at)) for at in range(len(index.versions(package)))
         ]
         plain = [Facts(positions=resolver.environment.positions) for resolver in resolvers]
-        for name in sorted({span.name for span in index.name_spans(package) if span.name}):
+        for name in sorted({entry.name for entry in index.name_ranges(package) if entry.name}):
 
             def ask(resolver: NameResolver, name: str = name, package: str = package) -> Found:
                 return find_name(resolver, package, name)
