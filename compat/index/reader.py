@@ -66,7 +66,7 @@ class Index(Tables):
         query = "SELECT version FROM releases WHERE package = ? ORDER BY position"
         return tuple(version for (version,) in self._rows(query, self.packages[package]))
 
-    def position(self, package: str, version: str, where: str) -> int:
+    def release_index(self, package: str, version: str, where: str) -> int:
         """Return the position of a version in its package's list.
 
         Raises:

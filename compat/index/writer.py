@@ -211,7 +211,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
         package = packages[content.package]
         database.executemany(
             "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (_release(package, position, row) for position, row in enumerate(content.releases)),
+            (_release(package, release_index, row) for release_index, row in enumerate(content.releases)),
         )
         database.executemany(
             "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?)",
@@ -267,9 +267,9 @@ def _fill_successions(
     )
 
 
-def _release(package: int, position: int, row: ReleaseRow) -> tuple[Any, ...]:
+def _release(package: int, release_index: int, row: ReleaseRow) -> tuple[Any, ...]:
     texts = (row.version, row.wheel, row.sha256, row.uploaded, row.requires_python)
-    return (package, position, *texts, packed(json.dumps(row.requires_dist)), row.torch)
+    return (package, release_index, *texts, packed(json.dumps(row.requires_dist)), row.torch)
 
 
 def _target(

@@ -95,8 +95,8 @@ def merge(
     """
     merger = _Merger()
     rows: list[ReleaseRow] = []
-    for position, release in enumerate(releases):
-        merger.add(position, release.modules)
+    for release_index, release in enumerate(releases):
+        merger.add(release_index, release.modules)
         bound = {module.name: module.names for module in release.modules}
         finder.add(release.row.version, bound, release.sources)
         rows.append(release.row)
@@ -223,21 +223,21 @@ class _Merger:
         self._closed_modules: list[ModuleRange] = []
         self._names: list[NameRange] = []
 
-    def add(self, position: int, release: Iterable[MergedModule]) -> None:
+    def add(self, release_index: int, release: Iterable[MergedModule]) -> None:
         """Add one release: its modules, each with its form, its names and whether it is open."""
         seen: set[str] = set()
         for module, form, names, is_open in release:
             seen.add(module)
             before = self._open_modules.get(module)
             if before is None or (before.form, before.open) != (form, is_open):
-                self._close_module(module, position)
+                self._close_module(module, release_index)
                 self._open_modules[module] = ModuleRange(
-                    module=module, first=position, last=position, form=form, open=is_open
+                    module=module, first=release_index, last=release_index, form=form, open=is_open
                 )
-            self._merge_names(module, position, names)
+            self._merge_names(module, release_index, names)
         for module in self._open_modules.keys() - seen:
-            self._close_module(module, position)
-            self._merge_names(module, position, {})
+            self._close_module(module, release_index)
+            self._merge_names(module, release_index, {})
 
     def close(self, last: int) -> tuple[tuple[ModuleRange, ...], tuple[NameRange, ...]]:
         """Return all intervals, ordered."""
@@ -248,20 +248,20 @@ class _Merger:
         names = sorted(self._names, key=lambda entry: (entry.module, entry.name, entry.first))
         return tuple(module_ranges), tuple(names)
 
-    def _close_module(self, module: str, position: int) -> None:
+    def _close_module(self, module: str, release_index: int) -> None:
         entry = self._open_modules.pop(module, None)
         if entry is not None:
-            self._closed_modules.append(replace(entry, last=position - 1))
+            self._closed_modules.append(replace(entry, last=release_index - 1))
 
-    def _merge_names(self, module: str, position: int, names: Names) -> None:
+    def _merge_names(self, module: str, release_index: int, names: Names) -> None:
         if self._last_names.get(module) is names:
             return  # the very same reading: most modules of most releases
         self._last_names[module] = names
         opened = self._open_names.setdefault(module, {})
         for name in [name for name, entry in opened.items() if names.get(name) != entry.branches]:
-            self._names.append(replace(opened.pop(name), last=position - 1))
+            self._names.append(replace(opened.pop(name), last=release_index - 1))
         for name, branches in names.items():
             if name not in opened:
                 opened[name] = NameRange(
-                    module=module, name=name, first=position, last=position, branches=branches
+                    module=module, name=name, first=release_index, last=release_index, branches=branches
                 )

@@ -47,7 +47,7 @@ class Task(NamedTuple):
 
     name: str
     package: str
-    positions: tuple[int, ...]
+    release_indexes: tuple[int, ...]
 
 
 Share = tuple[str, Sequence[Task]]
@@ -100,9 +100,9 @@ def _tasks(index: Index) -> tuple[list[Task], list[str]]:
                 continue
             bound = {at for entry in found for at in range(entry.first, entry.last + 1)}
             plain = name not in modules_named and _plain(found, bound, broken, set(index.owners))
-            positions = releases if not plain else [at for at in releases if at not in bound]
-            if not plain or (positions and name in followed):
-                tasks.append(Task(name, package, tuple(positions)))
+            release_indexes = releases if not plain else [at for at in releases if at not in bound]
+            if not plain or (release_indexes and name in followed):
+                tasks.append(Task(name, package, tuple(release_indexes)))
     return tasks, sorted(common)
 
 
@@ -139,7 +139,7 @@ def _lines(share: Share) -> list[Line]:
     return [
         line
         for task in tasks
-        for line in _of_task(index, [resolvers[task.package][at] for at in task.positions], task)
+        for line in _of_task(index, [resolvers[task.package][at] for at in task.release_indexes], task)
     ]
 
 
@@ -152,16 +152,16 @@ def _of_task(index: Index, resolvers: Sequence[NameResolver], task: Task) -> Ite
     opened: Line | None = None
     known: tuple[Found, Summary] | None = None
     for place, found in stretches(index, task.package, resolvers, ask):
-        position = task.positions[place]
+        release_index = task.release_indexes[place]
         if known is None or known[0] is not found:
             known = (found, summary(found))
-        if opened is not None and opened[4:] == known[1] and opened.last == position - 1:
-            opened = opened._replace(last=position)
+        if opened is not None and opened[4:] == known[1] and opened.last == release_index - 1:
+            opened = opened._replace(last=release_index)
             continue
         if opened is not None:
             yield opened
         told = found.place is not None or found.replacement is not None
-        opened = Line(task.name, task.package, position, position, *known[1]) if told else None
+        opened = Line(task.name, task.package, release_index, release_index, *known[1]) if told else None
     if opened is not None:
         yield opened
 

@@ -19,15 +19,15 @@ def replayed(content: PackageContent) -> Iterator[tuple[MergedModule, ...]]:
         ending[entry.last + 1].append(entry)
     module_ranges: dict[str, ModuleRange] = {}
     names: dict[str, Names] = {}
-    for position in range(len(content.releases)):
-        changed = {entry.module for entry in (*starting[position], *ending[position])}
+    for release_index in range(len(content.releases)):
+        changed = {entry.module for entry in (*starting[release_index], *ending[release_index])}
         names.update({module: dict(names.get(module, {})) for module in changed})
-        for entry in ending[position]:
+        for entry in ending[release_index]:
             if isinstance(entry, NameRange):
                 del names[entry.module][entry.name]
             else:
                 del module_ranges[entry.module]
-        for entry in starting[position]:
+        for entry in starting[release_index]:
             if isinstance(entry, NameRange):
                 names[entry.module][entry.name] = entry.branches
             else:
@@ -50,10 +50,10 @@ def read_content(index: Index, package: str) -> PackageContent:
     )
 
 
-def merged(index: Index, package: str, position: int) -> tuple[MergedModule, ...]:
+def merged(index: Index, package: str, release_index: int) -> tuple[MergedModule, ...]:
     """Return the modules of one release, as `replayed` yields them."""
-    names = index.release_names(package, position)
+    names = index.release_names(package, release_index)
     return tuple(
         MergedModule(module, row.form, names.get(module, {}), row.open)
-        for module, row in index.modules(package, position).items()
+        for module, row in index.modules(package, release_index).items()
     )
