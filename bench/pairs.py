@@ -22,7 +22,7 @@ def measure(index: Index, pair: str, python: str) -> dict[str, Any]:
 
     def needs(package: Any, version: str) -> ReleaseRequirements:
         return requirements_of(
-            package, index.releases(package)[index.position(package, version, pair)], python
+            package, index.releases(package)[index.release_index(package, version, pair)], python
         )
 
     sides = needs(SGLANG, sglang), needs(VLLM, vllm)

@@ -66,8 +66,8 @@ def rank(
     Raises:
         UsageError: the index has no such release.
     """
-    position = index.position(package, version, "--for")
-    mine = requirements_of(package, index.releases(package)[position], python)
+    release_index = index.release_index(package, version, "--for")
+    mine = requirements_of(package, index.releases(package)[release_index], python)
     other = VLLM if package == SGLANG else SGLANG
     ranked = [
         _partner(mine, requirements_of(other, row, python), python)

@@ -36,7 +36,7 @@ class Resolver:
     def __init__(self, path: Path = SHIPPED) -> None:
         self._index = Index(path)
         self._worlds = lru_cache(maxsize=None)(self._make_worlds)
-        self._position = lru_cache(maxsize=None)(self._index.position)
+        self._position = lru_cache(maxsize=None)(self._index.release_index)
         self._history = lru_cache(maxsize=100_000)(self._search)
 
     def resolve(self, query: str, package: str, version: str) -> Found:

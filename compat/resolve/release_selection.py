@@ -140,7 +140,9 @@ def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject
     known = [package for package in present if IMPORT_NAMES[package] not in request.without]
     lacking = {IMPORT_NAMES[package] for package in (SGLANG, VLLM) if package not in present}
     index = installed_index(known)
-    facts = Facts(positions=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda)
+    facts = Facts(
+        release_indexes=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda
+    )
     world = NameResolver(index, facts)
     return tuple(replace(_subject(world, package, asked=False), source="installed") for package in known)
 
@@ -166,7 +168,7 @@ def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool
                 asked=asked and package in (SGLANG, VLLM),
                 pair=pair.id,
             )
-            for package, position in facts.positions.items()
+            for package, position in facts.release_indexes.items()
         )
     return tuple(found)
 
@@ -188,7 +190,7 @@ def _of_versions(
             world = NameResolver(index, facts)
             mine = [package]
             if package == SGLANG and not kernels:
-                mine += [kernel for kernel in KERNELS if kernel in facts.positions]
+                mine += [kernel for kernel in KERNELS if kernel in facts.release_indexes]
             found.extend(_subject(world, name, asked=asked and name == package) for name in mine)
     if kernels:
         for kernel in (each for each in KERNELS if IMPORT_NAMES[each] not in request.without):
@@ -199,7 +201,7 @@ def _of_versions(
 
 
 def _subject(world: NameResolver, package: str, *, asked: bool) -> Subject:
-    position = world.environment.positions[package]
+    position = world.environment.release_indexes[package]
     version = world.index.versions(package)[position]
     return Subject(package=package, version=version, position=position, world=world, asked=asked)
 
@@ -210,7 +212,7 @@ def _environment(index: Index, positions: dict[str, int], request: Request) -> F
         return alone(index, *next(iter(positions.items())))
     known = positions | (companions(index, SGLANG, positions[SGLANG]) if SGLANG in positions else {})
     known = {package: at for package, at in known.items() if IMPORT_NAMES[package] not in absent}
-    return Facts(positions=known, absent=absent, cuda=request.cuda)
+    return Facts(release_indexes=known, absent=absent, cuda=request.cuda)
 
 
 def _positions(index: Index, package: str, texts: Iterable[str], option: str) -> tuple[int, ...]:
@@ -228,7 +230,7 @@ def _named(index: Index, package: str, text: str, option: str) -> list[int]:
     if text == "latest":
         return [newest(index.versions(package))]
     if not text or text[0] not in "<>=!~":
-        return [index.position(package, text, option)]
+        return [index.release_index(package, text, option)]
     try:
         specifier = SpecifierSet(text)
     except InvalidSpecifier:

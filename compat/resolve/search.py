@@ -73,7 +73,7 @@ def find_name(world: NameResolver, package: str, name: str) -> Found:
     """
     places = candidates(world, package, name)
     if not places:
-        position = world.environment.positions[package]
+        position = world.environment.release_indexes[package]
         broken = [_place(world, module, name) for module in world.index.binders(name, package, position)]
         place = min(broken, key=_rank, default=None)
         return Found(place=place, replacement=None if place else _relative(world, package, name))
@@ -128,7 +128,7 @@ def _holder(world: NameResolver, package: str, path: str, attribute: str) -> Rep
 
 def candidates(world: NameResolver, package: str, name: str) -> tuple[Place, ...]:
     """Return the places that bind `name` in this world, canonical first; stubs are among them."""
-    position = world.environment.positions[package]
+    position = world.environment.release_indexes[package]
     modules = world.index.binders(name, package, position)
     places = [_place(world, module, name) for module in modules]
     bound = [place for place in places if place.answer.status != "missing"]

@@ -36,7 +36,7 @@ def relatives(
         name: the name that was asked for.
         module: the module it was asked for in; None for any that ever had it.
     """
-    position = world.environment.positions[package]
+    position = world.environment.release_indexes[package]
     became = world.index.successors(name, package, position)
     comes_from = world.index.predecessors(name, package, position)
     ends = [
@@ -84,7 +84,7 @@ class _Chain(NamedTuple):
 
     def _next(self) -> Sequence[Succession]:
         module, name = self.place
-        position = self.world.environment.positions[self.package]
+        position = self.world.environment.release_indexes[self.package]
         last = self.steps[-1].last
         if self.forward:
             later = self.world.index.successors(name, self.package, position)

@@ -29,7 +29,7 @@ EXTRA = """  x No solution found when resolving dependencies:
 
 def needs(package: str, version: str) -> ReleaseRequirements:
     index, name = Index(), canonicalize_name(package)
-    return requirements_of(name, index.releases(name)[index.position(name, version, "")], "3.11")
+    return requirements_of(name, index.releases(name)[index.release_index(name, version, "")], "3.11")
 
 
 def told(explanation: str, sglang: str, vllm: str) -> Clash:

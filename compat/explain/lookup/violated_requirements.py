@@ -16,11 +16,11 @@ USUAL = ("", "srt", "runtime-common", "all", "openai")
 def demands(context: RuleContext, distribution: str) -> Iterator[RequirementEdge]:
     """Yield what is required of a distribution: by the known releases, then by what else is installed."""
     wanted = canonicalize_name(distribution)
-    for package, at in context.positions.items():
+    for package, at in context.release_indexes.items():
         yield from of_release(context, package, at, wanted)
     if context.environment is not None and context.fits:
         for name, version in context.environment.versions.items():
-            if name not in context.positions and name in context.involved:
+            if name not in context.release_indexes and name in context.involved:
                 yield from edges_to(wanted, name, version, context.environment.requires(name))
 
 
@@ -66,7 +66,7 @@ def ordered(found: Iterable[RequirementEdge]) -> list[RequirementEdge]:
 def requirement_named(context: RuleContext, top: str, default: str) -> str:
     """Return the distribution that provides an import name, by the names that the releases require."""
     plain = canonicalize_name(top)
-    for package, at in context.positions.items():
+    for package, at in context.release_indexes.items():
         names = [required_name(line) for line in context.index.requires_dist(package, at)]
         if default in names:
             return default
