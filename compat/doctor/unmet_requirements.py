@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from compat.doctor.inspected_environment import InspectedEnvironment
-from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.diagnosis import Diagnosis
 from compat.model.releases import KERNELS, SGLANG
+from compat.requirements import check
 from compat.requirements.graph import Node, RequirementEdge, UnmetRequirement
 
 RUNTIME_EXTRAS = {str(SGLANG): ("srt",)}
@@ -19,14 +20,7 @@ def described(unmet: UnmetRequirement) -> str:
 
 def diagnosis(unmet: UnmetRequirement, *evidence: str) -> Diagnosis:
     """Return a requirement that is not met as a finding."""
-    wanted = unmet.edge.wanted
-    return Diagnosis(
-        cause="requirement_violated" if unmet.installed else "package_missing",
-        package=unmet.edge.name,
-        version=unmet.installed,
-        evidence=(described(unmet), *evidence),
-        fix=Fix(kind="install", text=f"install {wanted}", command=f"pip install '{wanted}'"),
-    )
+    return check.diagnosis(unmet.edge.requirement, unmet.installed, described(unmet), *evidence)
 
 
 def violations(environment: InspectedEnvironment) -> tuple[UnmetRequirement, ...]:

@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
+from compat._util.subprocesses import Result
 from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
@@ -19,7 +20,7 @@ from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
 from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
 from compat.pairs.uv_clashes import clashes_in
 from compat.requirements.release_requirements import TORCH, ReleaseRequirements
-from compat.uv.compile import Attempt, resolve
+from compat.uv.compile import resolve
 from compat.uv.messages import conflict_reason
 from compat.uv.pylock import LockedFile, read_pylock
 
@@ -179,7 +180,7 @@ class _Search:
         self._shrink()
         return ""
 
-    def ask(self, overrides: Iterable[Override]) -> Attempt:
+    def ask(self, overrides: Iterable[Override]) -> Result:
         """Ask uv for a resolution with these overrides."""
         self.rounds += 1
         inputs = Inputs.of(pair_of(self.sglang, self.vllm, self.python, overrides, "pair"))

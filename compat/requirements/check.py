@@ -29,23 +29,29 @@ def unmet(text: str) -> Diagnosis | None:
     name = canonicalize_name(requirement.name)
     version = environment.version(name)
     if version is None or not allows(requirement.specifier, version):
-        return _diagnosis(requirement, text, version)
+        return _unmet(requirement, text, version)
     graph = RequirementGraph(environment.versions, environment.requires)
     extras = [(name, str(canonicalize_name(extra))) for extra in sorted(requirement.extras)]
     found = next(graph.unmet(extras, extras_only=True), None)
-    return None if found is None else _diagnosis(found.edge.requirement, text, found.installed)
+    return None if found is None else _unmet(found.edge.requirement, text, found.installed)
 
 
-def _diagnosis(requirement: Requirement, asked: str, version: str | None) -> Diagnosis:
+def diagnosis(requirement: Requirement, installed: str | None, *evidence: str) -> Diagnosis:
+    """Return the diagnosis of a requirement that is not met: of an installed version, or of nothing."""
+    wanted = f"{requirement.name}{requirement.specifier}"
+    return Diagnosis(
+        cause="requirement_violated" if installed else "package_missing",
+        package=canonicalize_name(requirement.name),
+        version=installed,
+        evidence=evidence,
+        fix=Fix(kind="install", text=f"install {wanted}", command=f"pip install '{wanted}'"),
+    )
+
+
+def _unmet(requirement: Requirement, asked: str, version: str | None) -> Diagnosis:
     wanted = f"{requirement.name}{requirement.specifier}"
     by = f", which {asked} asks for" if wanted != asked.replace(" ", "") else ""
     there = (
         f"{requirement.name} {version} is installed" if version else f"{requirement.name} is not installed"
     )
-    return Diagnosis(
-        cause="requirement_violated" if version else "package_missing",
-        package=canonicalize_name(requirement.name),
-        version=version,
-        evidence=(f"{there}, required is {wanted}{by}",),
-        fix=Fix(kind="install", text=f"install {wanted}", command=f"pip install '{wanted}'"),
-    )
+    return diagnosis(requirement, version, f"{there}, required is {wanted}{by}")

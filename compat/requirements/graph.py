@@ -50,15 +50,10 @@ class RequirementEdge:
         """Its version; None when it is not known or may be one of several."""
         return None if self.version.startswith(("<", ">", "=", "!", "~")) else self.version or None
 
-    @property
-    def release(self) -> str:
-        """Who requires it: `sglang 0.5.2`, `vllm<0.9` or, of an unknown version, `vllm`."""
-        return f"{self.by} {self.exact_version}" if self.exact_version else self.by + self.version
-
     def __str__(self) -> str:
-        extra = f"[{self.extra}]" if self.extra else ""
-        any_version = "" if self.requirement.specifier else ", any version"
-        return f"{self.by}{extra}{self.release.removeprefix(self.by)} requires {self.wanted}{any_version}"
+        by = f"{self.by}[{self.extra}]" if self.extra else self.by
+        version = f" {self.exact_version}" if self.exact_version else self.version
+        return f"{by}{version} requires {self.wanted}{'' if self.requirement.specifier else ', any version'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +167,7 @@ def _reader(variables: tuple[tuple[str, str], ...] = ()) -> Callable[[str, str],
             requirement = Requirement(line)
             marker, requirement.marker = requirement.marker, None
             applies = marker is None or marker.evaluate({**dict(variables), "extra": extra})
-        except (KeyError, ValueError):  # no requirement, or a marker that compares what cannot be compared
+        except (KeyError, ValueError, RecursionError):  # no requirement, or a marker that nothing evaluates
             return None
         return requirement if applies else None
 

@@ -2,17 +2,16 @@
 
 import os
 import tempfile
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress, Silent
-from compat._util.subprocesses import run
+from compat._util.subprocesses import Result, run
 from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.model.releases import Pair
@@ -49,17 +48,7 @@ def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
     return parse_requirements("".join(line for line in lines if not line.startswith("-")), f"pair {pair.id}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What uv answered."""
-
-    code: int
-    stdout: str
-    stderr: str
-    seconds: float
-
-
-def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
+def resolve(inputs: Inputs, uv: str, *options: str) -> Result:
     """Return what `uv pip compile` answers for some inputs on the platform of all locks.
 
     Args:
@@ -70,7 +59,6 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
     Raises:
         NetworkError: uv takes too long, or cannot reach the package index.
     """
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="compat-lock-") as folder:
         asked, overridden = Path(folder, "requirements.in"), Path(folder, "overrides.in")
         asked.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
@@ -86,8 +74,7 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
         raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}")
     if done.code and messages.is_unreachable(done.stderr):
         raise NetworkError(f"{', '.join(inputs.requirements)}: uv cannot reach the package index; {ADVICE}")
-    seconds = time.monotonic() - begun
-    return Attempt(code=done.code, stdout=done.stdout, stderr=done.stderr, seconds=seconds)
+    return done
 
 
 class WheelReader:

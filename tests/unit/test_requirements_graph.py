@@ -67,6 +67,7 @@ def test_what_is_not_met() -> None:
         "b; sys_platform ~= 'lin'",
         "b @",
         "b[",
+        "b; " + "(" * 9999,
         "\ufffd",
     ],
 )

@@ -8,6 +8,7 @@ from packaging.version import InvalidVersion, Version
 from compat.explain.context import RuleContext
 from compat.model.releases import allows
 from compat.requirements.graph import RequirementEdge, UnmetRequirement, edges_to, required_name
+from compat.requirements.specifiers import pinned
 
 USUAL = ("", "srt", "runtime-common", "all", "openai")
 """The extras that people install, the most usual first; empty for what is always required."""
@@ -80,13 +81,8 @@ def requirement_named(context: RuleContext, top: str, default: str) -> str:
 
 def _nearly(edge: RequirementEdge, version: str) -> bool:
     """Return whether a pin is missed by no more than a patch release, in which no name comes or goes."""
-    pins = [
-        Version(each.version)
-        for each in edge.requirement.specifier
-        if each.operator == "==" and "*" not in each.version
-    ]
+    pin = pinned(edge.requirement.specifier)
     try:
-        there = Version(version)
+        return pin is not None and pin.major > 0 and pin.release[:2] == Version(version).release[:2]
     except InvalidVersion:
         return False
-    return bool(pins) and all(pin.release[:2] == there.release[:2] and pin.major > 0 for pin in pins)

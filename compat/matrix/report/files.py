@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 from compat._cli import console
 from compat._cli.html_page import page
-from compat._cli.junit import JUnitCase, JUnitProblem, junit_suite
+from compat._cli.junit import JUnitCase, junit_suite
 from compat._cli.printable import html, printable
 from compat._util import atomic_write
 from compat.errors import NothingSelectedError
@@ -79,12 +80,8 @@ def as_markdown(outcomes: Sequence[CellOutcome]) -> str:
                 for entry, text in zip(outcome.disagreements, told, strict=True)
             ]
         if remarks := table.remarks(outcome):
-            lines += [
-                "",
-                f"{printable(remarks[0])}",
-                "",
-                *(f"- {printable(line.strip())}" for line in remarks[1:]),
-            ]
+            lines += ["", printable(remarks[0]), ""]
+            lines += [f"- {printable(line.strip())}" for line in remarks[1:]]
     if line := table.disk_line(outcomes):
         lines += ["", line.strip()]
     return "\n".join(lines)
@@ -111,22 +108,18 @@ def as_html(outcomes: Sequence[CellOutcome]) -> str:
 
 def as_junit(outcomes: Sequence[CellOutcome]) -> str:
     """Return the outcomes as JUnit test cases; a cell that did not run is an error, never a skip."""
-    cases = [
-        JUnitCase(
-            suite="matrix",
-            name=outcome.cell.id,
-            seconds=f"{outcome.seconds:.1f}",
-            problem=None if outcome.passed else _problem(outcome),
-        )
-        for outcome in outcomes
-    ]
     seconds = f"{sum(outcome.seconds for outcome in outcomes):.1f}"
-    return ET.tostring(junit_suite("matrix", cases, time=seconds), encoding="unicode", xml_declaration=True)
+    suite = junit_suite("matrix", [_junit_case(outcome) for outcome in outcomes], time=seconds)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def _problem(outcome: CellOutcome) -> JUnitProblem:
-    return JUnitProblem(
-        kind="failure" if outcome.state is State.FAILED else "error",
+def _junit_case(outcome: CellOutcome) -> JUnitCase:
+    problem: Literal["failure", "error"] = "failure" if outcome.state is State.FAILED else "error"
+    return JUnitCase(
+        suite="matrix",
+        name=outcome.cell.id,
+        seconds=f"{outcome.seconds:.1f}",
+        problem="" if outcome.passed else problem,
         message=outcome.reason,
         lines=[outcome.complaint(entry) for entry in outcome.disagreements],
     )

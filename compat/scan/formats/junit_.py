@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree as ET
 
-from compat._cli.junit import JUnitCase, JUnitProblem, junit_suite
+from compat._cli.junit import JUnitCase, junit_suite
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
 
@@ -23,7 +23,8 @@ def _case(finding: Finding) -> JUnitCase:
     return JUnitCase(
         suite=finding.path,
         name=f"{place} {finding.rule} {finding.statement}",
-        problem=JUnitProblem(
-            kind="failure", rule=finding.rule, message=message, lines=[f"{finding.path}:{place}: {message}"]
-        ),
+        problem="failure",
+        rule=finding.rule,
+        message=message,
+        lines=[f"{finding.path}:{place}: {message}"],
     )
