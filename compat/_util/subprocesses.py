@@ -17,6 +17,8 @@ from compat.errors import OutOfTimeError
 
 LOOK_EVERY = 0.2
 """Seconds."""
+LONGEST_DYING = 1.0
+"""Seconds; where nobody reaps orphans, a zombie would stay for ever."""
 MOST_OUTPUT = 64_000_000
 """Bytes that are kept of one stream, the last ones."""
 
@@ -72,9 +74,19 @@ def running(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _wait_for_group(process.pid)
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _wait_for_group(group: int) -> None:
+    """Wait until a killed group is gone, which takes a moment on a busy machine; not for a zombie in it."""
+    until = time.monotonic() + LONGEST_DYING
+    with suppress(ProcessLookupError):
+        while time.monotonic() < until:
+            os.killpg(group, 0)
+            time.sleep(0.01)
 
 
 def run(
