@@ -1,4 +1,4 @@
-"""The tables of docs/quant.md, from what was measured: `python bench/gpu_table.py`.
+"""Print the tables of docs/accuracy/quant.md from the measured data: `python bench/gpu_table.py`.
 
 `--merge FILE… --output docs/results/quant-h200.json` makes one file of what the tests on a GPU have written,
 of several processes and pairs; all have to be of the same card.

@@ -1,4 +1,4 @@
-"""The tables of docs/quant.md are those of the data."""
+"""The tables of docs/accuracy/quant.md agree with the data in docs/results."""
 
 import sys
 from collections import Counter
@@ -13,7 +13,7 @@ from gpu_table import EXACT, OTHERS, read, tables  # noqa: E402 -- a script's fo
 
 
 def test_the_page_says_what_was_measured() -> None:
-    page = (ROOT / "docs" / "quant.md").read_text(encoding="utf-8").splitlines()
+    page = (ROOT / "docs" / "accuracy" / "quant.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in tables() if line and line not in page] == []
 
 
