@@ -19,7 +19,7 @@ REASONS = {
     "takes activations in float16 only": 1,
     "c10::Half": 1,
     "mutable_data_ptr<c10": 1,
-    "no class of it reads": 2,
+    "reads this format": 2,
     "size of scales_a is not matched": 3,
 }
 """What a refusal says, and the note below the table that tells more."""

@@ -22,8 +22,9 @@ from compat.runtime.diagnoses import AskedDistribution
 from compat.runtime.stub_detection import stand_in
 
 CONFIDENCE = 0.75
-"""How sure a successor must be to be followed unasked. Of the renames judged by hand (docs/accuracy/resolve.md) the
-wrong ones had at most 0.72, and 0.70 is what a namesake gets when several modules define the name."""
+"""How sure a successor must be to be followed unasked. Of the renames judged by hand
+(docs/accuracy/resolve.md) the wrong ones had at most 0.72, and 0.70 is what a namesake gets when several
+modules define the name."""
 
 PLACES = 3
 """Modules that are tried for one thing: where one stumbles over a circular import the next may not."""
