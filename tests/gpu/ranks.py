@@ -85,10 +85,10 @@ def main(back_end: Any) -> list[dict[str, Any]]:
 
 
 def that_runs_divided(back_end: Any) -> dict[str, Scheme]:
-    """Return the schemes of the small Llama; on vllm no reordered inputs are divided over ranks."""
+    """Return the small Llama's schemes for two ranks; vllm cannot divide reordered GPTQ inputs over ranks."""
     found = that_runs(MIXED, back_end, str(process_setup.installed(back_end)))
-    for name, held in found.items():
-        if back_end == "vllm" and "self_attn.o_proj" in name and isinstance(held, Gptq) and held.desc_act:
+    for name, scheme in found.items():
+        if back_end == "vllm" and "self_attn.o_proj" in name and isinstance(scheme, Gptq) and scheme.desc_act:
             found[name] = Gptq()
     return found
 

@@ -22,7 +22,7 @@ print("made", flush=True)
 
 
 def test_a_process_with_a_layer_ends(back_end: Package, record: dict[str, Any]) -> None:
-    """A process takes half a minute; one whose process groups were left alive never exited."""
+    """The process takes half a minute; without destroying its process groups it would never exit."""
     record.update(back_end=back_end)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, back_end], capture_output=True, text=True, timeout=300, check=False

@@ -60,7 +60,7 @@ class Adapter:
     methods: tuple[str, ...]
     """The method classes that may run the layer; any other means that the package fell back silently."""
     fits: Callable[[Scheme], bool]
-    """Whether the entry is for a scheme."""
+    """Whether the adapter runs a scheme."""
     settings: Callable[[Any, str], Settings] = lambda _scheme, _prefix: {}
     """From the scheme and the layer's name to what the configuration class reads."""
     step: int = 1
@@ -69,7 +69,7 @@ class Adapter:
     """Why torch.compile must not trace the layer; empty where it may."""
 
     def covers(self, version: str) -> bool:
-        """Return whether the entry is for the release `version`."""
+        """Return whether this adapter is for the release `version`."""
         return Version(version) in SpecifierSet(self.releases, prereleases=True)
 
 

@@ -129,7 +129,7 @@ def _stand_in_of_vllm() -> None:
 
 
 def rehearse(package: Package) -> Iterator[Rehearsed]:
-    """Yield the result of each scheme that the installed release runs by `TABLE`, in both dtypes."""
+    """Yield the result of building each scheme that the installed release supports, in both dtypes."""
     version = process_setup.installed(package) or ""
     for scheme in SCHEMES:
         for way in candidates(package, version, scheme):
