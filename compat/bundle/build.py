@@ -14,15 +14,15 @@ from packaging.version import Version
 
 from compat._cli.progress import Progress
 from compat.bundle import completeness, pinned_requirements
+from compat.bundle.archive.output_folder import check_output, replacing_folder
+from compat.bundle.archive.parts import Compressor, PartWriter
+from compat.bundle.archive.tar import Entries, write_archive
+from compat.bundle.archive.unpack import MANIFEST
 from compat.bundle.manifest import Manifest, Packed
-from compat.bundle.output_folder import check_output, replacing_folder
-from compat.bundle.parts import Compressor, PartWriter
 from compat.bundle.provided import Package, split
 from compat.bundle.site_packages import SCRIPTS, Installed, install
-from compat.bundle.tar import Entries, write_archive
-from compat.bundle.trim import Dropped, Trim
-from compat.bundle.trim_rules import TrimList
-from compat.bundle.unpack import MANIFEST
+from compat.bundle.trim.trim_files import Dropped, Trim
+from compat.bundle.trim.trim_lists import TrimList
 from compat.errors import NothingSelectedError
 from compat.locks.lockfile import Lock
 from compat.model.releases import Pair
@@ -160,7 +160,7 @@ def _dropped(installed: Installed, options: BundleOptions) -> tuple[Dropped, ...
 
 
 def _finish(folder: Path, manifest: Manifest) -> None:
-    source = (resources.files("compat.bundle") / "unpack.py").read_text(encoding="utf-8")
+    source = (resources.files("compat.bundle.archive") / "unpack.py").read_text(encoding="utf-8")
     (folder / "unpack.py").write_text(source, encoding="utf-8")
     (folder / "unpack.sh").write_text(UNPACK, encoding="utf-8")
     (folder / "unpack.sh").chmod(0o755)

@@ -52,7 +52,7 @@ def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
 def _options(arguments: argparse.Namespace, pair: "Pair") -> "BundleOptions":
     from compat.bundle.build import BundleOptions
     from compat.bundle.provided import read_provided
-    from compat.bundle.trim_rules import TrimList, read_trim_list
+    from compat.bundle.trim.trim_lists import TrimList, read_trim_list
     from compat.model.releases import parse_python
     from compat.wheels.platform_tags import PLATFORM
 
@@ -125,7 +125,7 @@ def _part_size(text: str) -> int:
 
 
 def _arch(text: str) -> int:
-    from compat.bundle.trim import parse_arch
+    from compat.bundle.trim.trim_files import parse_arch
 
     try:
         return parse_arch(text)

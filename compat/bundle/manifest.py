@@ -8,10 +8,10 @@ from typing import Any
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from compat.bundle.archive.parts import Part
 from compat.bundle.completeness import Unmet
-from compat.bundle.parts import Part
 from compat.bundle.provided import Left
-from compat.bundle.trim import Dropped
+from compat.bundle.trim.trim_files import Dropped
 
 SCHEMA = 1
 

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from compat import errors
 from compat._cli import console
 from compat.bundle import cli as bundle
-from compat.bundle import parts
+from compat.bundle.archive import parts
 from compat.pairs import cli as pairs
 from compat.wheels.http_session import open_session
 from wheelhouse import Index, build_wheel, noise, serving, uv_sees_only

@@ -12,8 +12,8 @@ from packaging.version import Version
 from compat.bundle.build import _skipped
 from compat.bundle.completeness import unmet
 from compat.bundle.provided import Package, read_provided, split
-from compat.bundle.trim import Drop, Trim, parse_arch
-from compat.bundle.trim_rules import PackageDrop, TrimList, read_trim_list, shipped
+from compat.bundle.trim.trim_files import Drop, Trim, parse_arch
+from compat.bundle.trim.trim_lists import PackageDrop, TrimList, read_trim_list, shipped
 from compat.errors import UsageError
 from wheelhouse import metadata
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from compat._cli.progress import Silent
-from compat.bundle import unpack as script
+from compat.bundle.archive import unpack as script
+from compat.bundle.archive.parts import Compressor, PartWriter
+from compat.bundle.archive.tar import EPOCH, write_archive
 from compat.bundle.build import UNPACK
-from compat.bundle.parts import Compressor, PartWriter
-from compat.bundle.tar import EPOCH, write_archive
 from wheelhouse import noise
 
 FILES = {
@@ -36,7 +36,7 @@ def made(tmp_path: Path) -> Path:
     folder.mkdir()
     parts = PartWriter(folder, 30_000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("compat.bundle.parts.BLOCK", 20_000)
+        patch.setattr("compat.bundle.archive.parts.BLOCK", 20_000)
         with Compressor(parts, 0, 2, Silent()) as target:
             write_archive(FILES, target)
     describe(folder, parts, target.blocks, FILES)

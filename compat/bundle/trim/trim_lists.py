@@ -9,7 +9,7 @@ from typing import Any
 
 from packaging.utils import NormalizedName
 
-from compat.bundle.trim import Drop, parse_arch
+from compat.bundle.trim.trim_files import Drop, parse_arch
 from compat.errors import UsageError
 
 if sys.version_info >= (3, 11):
@@ -42,7 +42,7 @@ class TrimList:
 
 def shipped() -> tuple[str, ...]:
     """Return the names of the lists that come with this project."""
-    folder = resources.files("compat.bundle") / "trims"
+    folder = resources.files("compat.bundle.trim") / "lists"
     return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
@@ -56,9 +56,8 @@ def read_trim_list(name: str, arch: int | None) -> TrimList:
     Raises:
         UsageError: there is no such list, or it says something that cannot be understood.
     """
-    source = (
-        Path(name) if name.endswith(".toml") else resources.files("compat.bundle") / "trims" / f"{name}.toml"
-    )
+    shipped_lists = resources.files("compat.bundle.trim") / "lists"
+    source = Path(name) if name.endswith(".toml") else shipped_lists / f"{name}.toml"
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError:

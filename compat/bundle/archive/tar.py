@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from compat.bundle.parts import Compressor
+from compat.bundle.archive.parts import Compressor
 
 EPOCH = 315532800
 """1980-01-01, the earliest time that zip files know: what reproducible wheels carry."""

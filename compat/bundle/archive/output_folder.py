@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from compat.bundle.unpack import MANIFEST, exchange
+from compat.bundle.archive.unpack import MANIFEST, exchange
 from compat.errors import UsageError
 
 
