@@ -149,7 +149,7 @@ def test_a_clash_names_both_sides_and_writes_nothing(
 def test_a_release_that_does_not_exist_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "matrix.toml").write_text(MATRIX.replace("0.9.0.1", "0.9.0.9"))
     assert run("lock", "alone") == errors.USAGE
-    message = "compat: error: the package index has no wheel of vllm 0.9.0.9; the nearest are 0.9.0.1\n"
+    message = "compat: error: the package index has no wheel of vllm 0.9.0.9 (nearest: 0.9.0.1)\n"
     assert capsys.readouterr().err == message
 
 
