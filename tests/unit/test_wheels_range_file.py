@@ -203,7 +203,7 @@ def test_a_whole_file_with_another_digest_is_refused(
         ({"Content-Range": "nonsense"}, "a byte range without a valid Content-Range"),
         (
             {"Content-Range": f"bytes 0-{TAIL - 1}/{len(BODY)}"},
-            "sends another byte range than the one requested",
+            "sends another byte range than requested",
         ),
         (
             {"Content-Range": f"bytes {len(BODY) - TAIL}-{len(BODY) - 2}/{len(BODY)}"},

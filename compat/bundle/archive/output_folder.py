@@ -1,4 +1,4 @@
-"""The folder of a bundle: made beside its place, and put there whole."""
+"""Replace the output folder of a bundle in one step, and never anything but a bundle."""
 
 import shutil
 import tempfile
@@ -11,25 +11,25 @@ from compat.errors import UsageError
 
 
 def check_output(target: Path) -> None:
-    """Do nothing when a bundle may take the place of `target`.
+    """Check that `target` does not exist, is an empty folder, or is a bundle.
 
     Raises:
-        UsageError: something else is there.
+        UsageError: `target` is something else, which a new bundle must not replace.
     """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise UsageError(f"--output {target}: is there and no folder; name another place")
+        raise UsageError(f"--output {target}: exists and is not a folder; choose another path")
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise UsageError(f"--output {target}: holds something that is no bundle; name another folder")
+        raise UsageError(f"--output {target}: the folder is neither empty nor a bundle; choose another one")
 
 
 @contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
-    """Yield a new folder that takes the place of `target` when the block ends well, and is removed else."""
+    """Yield a new folder that replaces `target` when the block succeeds, and is removed when it fails."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    created = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
-        yield made
-        made.chmod(0o755)
-        exchange(made, target)
+        yield created
+        created.chmod(0o755)
+        exchange(created, target)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(created, ignore_errors=True)
