@@ -77,7 +77,7 @@ def _print_notes(manifest: "Manifest") -> None:
         console.say(f"left to the runner in whatever version it has: {_some(trusted)}")
     for one in manifest.differing:
         console.say(
-            f"{one.name}: the runner has {one.provided}, the lock {one.locked}; the bundle carries it"
+            f"{one.name}: the runner has {one.provided}, the lock pins {one.locked}, which the bundle carries"
         )
     contested: dict[tuple[str, ...], list[str]] = {}
     for path, names in manifest.contested.items():
