@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from compat import errors
 from compat._cli import console
+from compat._cli.printable import printable
 from compat._cli.progress import on_terminal
+from compat._cli.text import counted, listed, size
 from compat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 SMALLEST_PART = 1000
-TOLD = 5
-"""Names in a note before it only counts."""
+NAMES_SHOWN = 5
+"""Names in a note; further ones are only counted."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         print(console.document(**manifest.document()))
     else:
         print(_text(manifest, arguments.output))
-    return errors.FINDINGS if any(one.found is None for one in manifest.unmet) else errors.CLEAN
+    return errors.FINDINGS if any(one.installed is None for one in manifest.unmet) else errors.CLEAN
 
 
 def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
@@ -74,7 +76,7 @@ def _print_notes(manifest: "Manifest") -> None:
     """Print to stderr which packages differ from the lock, are contested or lack a requirement."""
     trusted = [one.name for one in manifest.left if one.provided is None]
     if trusted:
-        console.say(f"left to the runner in whatever version it has: {_some(trusted)}")
+        console.say(f"left to the runner in whatever version it has: {listed(trusted, NAMES_SHOWN)}")
     for one in manifest.differing:
         console.say(
             f"{one.name}: the runner has {one.provided}, the lock pins {one.locked}, which the bundle carries"
@@ -83,42 +85,30 @@ def _print_notes(manifest: "Manifest") -> None:
     for path, names in manifest.contested.items():
         contested.setdefault(tuple(names), []).append(path)
     for owners, paths in contested.items():
-        more = f" and {len(paths) - 1} more" if paths[1:] else ""
         which = "the files" if paths[1:] else "the file"
         console.say(
-            f"{paths[0]}{more}: {', '.join(owners)} provide different contents; "
+            f"{listed(paths, 1)}: {', '.join(owners)} provide different contents; "
             f"the bundle has {which} of {owners[0]}"
         )
     for unmet in manifest.unmet:
-        has = (
-            "neither the bundle nor the runner has it"
-            if unmet.found is None
-            else f"the runner has {unmet.found}"
-        )
-        console.say(f"{unmet.package} requires {unmet.requirement}; {has}")
+        runner = f"the runner has {unmet.installed}"
+        found = "neither the bundle nor the runner has it" if unmet.installed is None else runner
+        console.say(f"{unmet.edge.by} requires {unmet.edge.requirement}; {found}")
 
 
 def _text(manifest: "Manifest", output: Path) -> str:
-    from compat.matrix.plan import size
-
     packed = manifest.packed
     dropped = size(sum(one.bytes for one in manifest.dropped))
     left = len(manifest.left) + len(manifest.skipped)
-    parts = "1 part" if len(packed.parts) == 1 else f"{len(packed.parts)} parts"
-    return "\n".join(
-        [
-            f"{output}: {manifest.describe} for Python {manifest.python}, {manifest.platform}",
-            f"carried: {len(manifest.packages)} packages, {packed.files} files, {size(packed.bytes)}",
-            f"left out: {left} packages, and files of {dropped}",
-            f"packed: {size(packed.part_bytes)} in {parts}",
-            'on the runner: eval "$(sh unpack.sh DEST)"',
-        ]
-    )
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = len(names) - TOLD
-    return ", ".join(names[:TOLD]) + (f" and {rest} more" if rest > 0 else "")
+    parts = counted(len(packed.parts), "part")
+    lines = [
+        f"{output}: {manifest.describe} for Python {manifest.python}, {manifest.platform}",
+        f"carried: {len(manifest.packages)} packages, {packed.files} files, {size(packed.bytes)}",
+        f"left out: {left} packages, and files of {dropped}",
+        f"packed: {size(packed.part_bytes)} in {parts}",
+        'on the runner: eval "$(sh unpack.sh DEST)"',
+    ]
+    return "\n".join(map(printable, lines))
 
 
 def _part_size(text: str) -> int:

@@ -9,9 +9,9 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat.bundle.archive.parts import Part
-from compat.bundle.completeness import Unmet
 from compat.bundle.provided import Left
 from compat.bundle.trim.trim_files import Dropped
+from compat.requirements.graph import UnmetRequirement
 
 SCHEMA = 1
 
@@ -53,7 +53,7 @@ class Manifest:
     contested: Mapping[str, Sequence[NormalizedName]]
     """Files that several packages provide with different contents, with those packages; the bundle has the
     first package's file."""
-    unmet: Sequence[Unmet]
+    unmet: Sequence[UnmetRequirement]
     level: int
     packed: Packed
 
@@ -78,9 +78,9 @@ class Manifest:
             "contested": {path: list(names) for path, names in self.contested.items()},
             "unmet": [
                 {
-                    "package": one.package,
-                    "requirement": one.requirement,
-                    "provided": None if one.found is None else str(one.found),
+                    "package": one.edge.by,
+                    "requirement": str(one.edge.requirement),
+                    "provided": one.installed,
                 }
                 for one in self.unmet
             ],
