@@ -11,7 +11,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.console import say
-from compat._cli.text import size
+from compat._cli.text import counted, size
 from compat.errors import DiskError, UsageError
 from compat.locks.lockfile import Lock
 from compat.matrix.install.disk_usage import used_bytes
@@ -69,8 +69,7 @@ class Budget:
         for stage in stages:
             while stage and used + needed > self.limit:
                 names = enough(stage, used + needed - self.limit)
-                noun = "package" if len(names) == 1 else "packages"
-                say(f"the disk budget is used up: removing {len(names)} {noun} from uv's cache")
+                say(f"the disk budget is used up: removing {counted(len(names), 'package')} from uv's cache")
                 client.ask([str(self.uv), "cache", "clean", *names])
                 stage = {name: count for name, count in stage.items() if name not in names}  # noqa: PLW2901
                 used = used_bytes(self.cache, self.envs)
