@@ -1,4 +1,4 @@
-"""JUnit XML: one suite, a test case for each file with findings, or one that passed."""
+"""Write a report as JUnit XML: one failed test case per finding, or one passed test case."""
 
 from itertools import groupby
 from xml.etree import ElementTree as ET
@@ -10,22 +10,22 @@ _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32)), "�")
 
 
 def render(report: Report, _options: ScanOptions) -> str:
-    """Return the report as XML."""
-    told = [finding for finding in report.findings if finding.level != "note"]
-    cases = max(1, len(told))
+    """Return the report as JUnit XML."""
+    failed = [finding for finding in report.findings if finding.level != "note"]
+    cases = max(1, len(failed))
     root = ET.Element("testsuites")
     suite = ET.SubElement(
         root,
         "testsuite",
         name="compat scan",
         tests=str(cases),
-        failures=str(len(told)),
+        failures=str(len(failed)),
         errors="0",
         skipped="0",
     )
-    if not told:
+    if not failed:
         ET.SubElement(suite, "testcase", classname="compat.scan", name="no findings", time="0")
-    for path, findings in groupby(told, key=lambda finding: finding.path):
+    for path, findings in groupby(failed, key=lambda finding: finding.path):
         for finding in findings:
             case = ET.SubElement(
                 suite,
@@ -41,5 +41,5 @@ def render(report: Report, _options: ScanOptions) -> str:
 
 
 def _clean(text: str) -> str:
-    """Return a text without the characters that XML cannot hold."""
+    """Return text without the characters that XML cannot contain."""
     return text.translate(_CONTROL).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""For people at a terminal: each finding with its line of code, and what to write instead."""
+"""Write a report as text for a terminal: each finding with its line of code and what to write instead."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ CAUSES = {
     "symbol_moved": "moved",
     "symbol_renamed": "renamed",
     "symbol_removed": "removed",
-    "not_yet_added": "not there yet",
+    "not_yet_added": "not yet added",
     "module_moved": "module moved",
     "module_removed": "module removed",
     "placeholder": "a stub",
@@ -22,24 +22,24 @@ CAUSES = {
 
 
 def render(report: Report, options: ScanOptions) -> str:
-    """Return the report as text; colours only on a terminal."""
+    """Return the report as text, with colours only on a terminal."""
     coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
     parts: list[str] = []
-    told = [finding for finding in report.findings if options.notes or finding.level != "note"]
-    for finding in told:
+    shown = [finding for finding in report.findings if options.notes or finding.level != "note"]
+    for finding in shown:
         parts += _finding(finding, coloured=coloured)
-    return "\n".join([*parts, _summary(report, told)])
+    return "\n".join([*parts, _summary(report, shown)])
 
 
-def _summary(report: Report, told: list[Finding]) -> str:
+def _summary(report: Report, shown: list[Finding]) -> str:
     notes = sum(finding.level == "note" for finding in report.findings)
     hidden = (
-        f", {notes} notes (--notes tells them)"
-        if notes and notes > sum(each.level == "note" for each in told)
+        f", {notes} note{'' if notes == 1 else 's'} (shown with --notes)"
+        if notes and notes > sum(each.level == "note" for each in shown)
         else ""
     )
-    count = len(told)
-    files = len({finding.path for finding in told})
+    count = len(shown)
+    files = len({finding.path for finding in shown})
     return (
         f"{count} finding{'' if count == 1 else 's'} in {files} of {report.files} file"
         f"{'' if report.files == 1 else 's'}{hidden}"
