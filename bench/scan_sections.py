@@ -3,7 +3,9 @@
 This script needs only the standard library. Input: JSON, a list of `[folder, path, line, function]`. The
 script executes the module's code, statement by statement; for an import in a function, also the statements
 before it. Stand-ins replace packages other than vllm and sglang that are not installed; a result that depends
-on the truth of a stand-in is unknown. Output: `uncaught ERROR`, `caught`, `unreached`, `fine`, or `unknown WHY`.
+on the truth of a stand-in is unknown.
+
+Output: `uncaught ERROR`, `caught`, `unreached`, `fine`, or `unknown WHY`.
 """
 
 import ast

@@ -38,7 +38,7 @@ def run(report: Report, options: ScanOptions) -> int:
         import libcst  # noqa: F401 -- fails before anything is changed
     except ModuleNotFoundError:
         raise MissingToolError(
-            "--fix: libcst is not installed; run `pip install 'sglang-vllm-compat[fix]'`"
+            "--fix: libcst is not installed; run \"pip install 'sglang-vllm-compat[fix]'\""
         ) from None
     edits, refused = plan_edits(report.findings, report.release_sets)
     _bound(edits, report)

@@ -36,7 +36,7 @@ def rewritten(data: bytes, edits: Sequence[Edit], exported: Exported, guard: Gua
         rewriter = _Rewriter(edits, exported, guard)
         changed = wrapper.visit(rewriter)
     except (cst.ParserSyntaxError, RecursionError, UnicodeDecodeError, LookupError):
-        raise NotChanged("libcst cannot parse it") from None
+        raise NotChanged("libcst cannot parse the file") from None
     missed = [edit.line for edit in edits if edit not in rewriter.done]
     if missed:
         raise NotChanged(f"line {missed[0]}: this form of import is not rewritten")
