@@ -6,6 +6,7 @@ from importlib import import_module
 
 from compat import errors
 from compat._cli import console
+from compat._cli.text import counted
 from compat.errors import NothingSelectedError, UsageError
 from compat.scan import options as command_line
 from compat.scan.findings import Report, range_text
@@ -31,7 +32,7 @@ def _run(argv: Sequence[str]) -> int:
     for each in report.release_sets:
         console.say(
             f"{each.package} {range_text((each.versions[0], each.versions[-1]))} "
-            f"({len(each.versions)} release{'' if len(each.versions) == 1 else 's'}): {each.source}"
+            f"({counted(len(each.versions), 'release')}): {each.source}"
         )
     if options.write_baseline:
         from compat.scan import baseline
