@@ -1,4 +1,4 @@
-"""What a log says of releases: versions in start-up lines, lists of packages, pip's complaints, paths."""
+"""Collect versions from a log: from start-up lines, package lists, pip's messages and paths."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 MOST = 5_000
-"""Distributions that are remembered."""
+"""Most distributions that are kept."""
 
 _NUMBER = rb"(\d{1,6}(?:\.\d{1,8}){1,4}(?:(?:[.+_-]|post|dev|rc|a|b)[0-9a-z.+_-]{0,40})?)"
 _TABLE = re.compile(
@@ -74,22 +74,22 @@ _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
     ((b"Name: ",), (_SHOWN,)),
     ((b"-info", b"-py3"), (_FOLDER,)),
 )
-"""What a block must contain for a pattern to be worth a search."""
+"""Byte strings, one of which a block must contain, and the patterns to search it for."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LogFacts:
-    """What has been found so far; later statements replace earlier ones, claims count least."""
+    """The versions that a log contains; a later line replaces an earlier one."""
 
     told: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Canonical name to the version that the log proves and the words that say so."""
+    """Canonical name to the version that a program printed, and the text that contains it."""
     claims: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Likewise for what a person says."""
+    """Canonical name to the version that a person mentions in prose, and the text that contains it."""
     python: str | None = None
-    """`X.Y`."""
+    """The version of Python in the paths, `X.Y`."""
 
     def read(self, block: bytes) -> None:
-        """Take in a block of whole lines."""
+        """Collect the versions in a block of complete lines."""
         if self.python is None and (found := _PYTHON.search(block)):
             self.python = found[1].decode()
         lower = block.lower()
@@ -140,7 +140,7 @@ class LogFacts:
             target[key] = (text, " ".join(words.decode("utf-8", "replace").split())[:200])
 
     def versions(self) -> Mapping[str, str]:
-        """Return canonical name to version, of all that the log proves."""
+        """Return canonical name to version, for all versions that a program printed."""
         return {name: version for name, (version, _) in self.told.items()}
 
 
@@ -153,6 +153,6 @@ def _is_version(text: str) -> bool:
 
 
 def _line_around(block: bytes, found: re.Match[bytes]) -> bytes:
-    """Return the line up to where a match ends; no more of it than matters."""
+    """Return the line of a match from its start to the end of the match, at most 300 bytes before it."""
     start = block.rfind(b"\n", max(0, found.start() - 300), found.start()) + 1
     return block[max(start, found.start() - 300) : found.end()]

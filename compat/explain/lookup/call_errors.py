@@ -1,4 +1,4 @@
-"""Calls that Python refused: what it says, and what may have been called, in every release."""
+"""Parse a TypeError about a call's arguments, and find the signatures of the called function by release."""
 
 import ast
 import json
@@ -28,38 +28,39 @@ _CALLED = re.compile(r"\b(\w{1,80})\(")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What a definition takes in one release."""
+    """The parameters of a function or method in one release."""
 
     names: tuple[str, ...]
     required: frozenset[str]
     open: bool
-    """Whether it takes any keyword."""
+    """Whether it accepts arbitrary keyword arguments."""
     positional: int | None
-    """How many arguments it takes by position, `self` too; None for any number."""
+    """The number of positional arguments that it accepts, `self` included; None for any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """What Python says of a call."""
+    """What a TypeError says about the arguments of a call."""
 
     owner: str
-    """The class of the method, as far as the message has it; else empty."""
+    """The class of the method, if the message names it, else empty."""
     function: str
     wrong: Literal["unexpected", "missing", "many"]
     names: tuple[str, ...] = ()
     option: str = ""
-    """How a command line has it."""
+    """The command-line option that stands for the argument, if any."""
     most: int = 0
-    """How many arguments it takes by position."""
+    """The number of positional arguments that the function accepts."""
     given: int = 0
+    """The number of positional arguments that the call passed."""
 
     @property
     def asked(self) -> str:
-        """The arguments, for people."""
-        return self.option or " and ".join(self.names) or f"{self.given} arguments by position"
+        """The arguments, as text for people."""
+        return self.option or " and ".join(self.names) or f"{self.given} positional arguments"
 
     def fits(self, takes: Parameters | None) -> bool:
-        """Return whether a definition would have taken the call."""
+        """Return whether a signature accepts the call."""
         if takes is None:
             return False
         if self.wrong == "unexpected":
@@ -69,7 +70,7 @@ class Complaint:
         return not set(self.names) & takes.required
 
     def comes_from(self, takes: Parameters | None) -> bool:
-        """Return whether a definition makes this complaint."""
+        """Return whether calling a function of this signature raises the TypeError."""
         if takes is None or self.fits(takes):
             return False
         if self.wrong == "many":
@@ -79,20 +80,20 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callee:
-    """What was called, over all releases of its package."""
+    """A function, method or class that may have been called, with its parameters in all releases."""
 
     package: str
     at: int
-    """The release in use: its position in the index."""
+    """The release_index of the release in use."""
     module: str
     called: str
-    """For people: `EngineArgs` or `Fp8Config.from_config`."""
+    """Its name, as text for people: `EngineArgs` or `Fp8Config.from_config`."""
     takes: tuple[Parameters | None, ...]
-    """In each release, oldest first; None where it is not there, or nothing tells."""
+    """The parameters in each release, oldest first; None where it is missing or its signature unknown."""
 
 
 def complaint_of(exception: ExceptionInfo) -> Complaint | None:
-    """Return what an exception says of a call; None when it is about something else."""
+    """Return what an exception says about the arguments of a call, or None if it is another error."""
     for pattern in (_UNEXPECTED, _MISSING, _MANY):
         found = pattern.search(exception.message)
         if found:
@@ -108,11 +109,11 @@ def complaint_of(exception: ExceptionInfo) -> Complaint | None:
 
 
 def callees(exception: ExceptionInfo, context: RuleContext, complaint: Complaint) -> Iterator[Callee]:
-    """Yield the definitions that may have been called: by the message, else by the line that calls."""
+    """Yield the definitions that the message, or else the source line, may have called."""
     method = complaint.function
     if complaint.owner:
         wanted = [complaint.owner]
-    elif method == "__init__":  # so before Python 3.10
+    elif method == "__init__":  # Python before 3.10 does not name the class
         wanted = _CALLED.findall(exception.frames[-1].source) if exception.frames else []
     else:
         wanted, method = [complaint.function], ""
@@ -130,7 +131,7 @@ def callees(exception: ExceptionInfo, context: RuleContext, complaint: Complaint
 
 
 def _callee(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Callee | None:
-    """Return a definition over all releases; None where the one in use is not there. What: see `_takes`."""
+    """Return the definition `what` (see `_takes`) in all releases, or None if the one in use lacks it."""
     if _takes(index, package, at, what) is None:
         return None
     module, name, method = what
@@ -144,23 +145,23 @@ def _callee(index: Index, package: str, at: int, what: tuple[str, str, str]) -> 
 
 
 def _ends(name: str) -> list[str]:
-    """Return what a class of the same module may be derived from: `EngineArgs` for `AsyncEngineArgs`.
+    """Return names of possible base classes in the same module: `EngineArgs` for `AsyncEngineArgs`.
 
-    The index holds no bases, and of a dataclass its own fields only.
+    The index does not record bases, and records only the fields that a dataclass defines itself.
     """
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]+", name)
     return ["".join(words[start:]) for start in range(1, len(words) - 1)]
 
 
 def _takes(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Parameters | None:
-    """Return what a function, or a method of a class, takes in a release; what: module, name, method."""
+    """Return the parameters of a function or method in a release; `what` is module, name and method."""
     module, name, method = what
     branches = [each for each in index.branches(module, name, package, at) if each.status == "defined"]
     signatures = {each.signature for each in branches if each.signature}
-    if len(signatures) != 1:  # another one in each branch of an `if`: nothing tells which
+    if len(signatures) != 1:  # the branches of an `if` differ, and the one that ran is unknown
         return None
     text = signatures.pop()
-    if text.startswith("{"):  # a class: the parameters of its methods, by their names
+    if text.startswith("{"):  # a class: method name to signature
         text = json.loads(text).get(method, "")
     elif method:
         return None
