@@ -28,7 +28,7 @@ class CompatError(Exception):
 
 
 class UsageError(CompatError):
-    """The command line or a configuration is not valid: an unknown version, a misspelt key, a missing file."""
+    """The command line or a configuration is not valid: an unknown version, a wrong key, a missing file."""
 
     exit_code = USAGE
 

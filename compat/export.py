@@ -107,7 +107,7 @@ class _Here:
         return target is not None and self._defined(*split_location(target), steps + 1)
 
     def message(self, module: str, name: str) -> str:
-        """Return the message for a missing name or module: in which release it is missing, and its successor."""
+        """Return the message for a missing name or module: the release that lacks it, and its successor."""
         new = None
         if not name or name in self._followed:
             new = find_location(self._resolver, self._package, module, name).replacement

@@ -13,3 +13,8 @@ def listed(names: Iterable[str], shown: int = SHOWN) -> str:
     unique = list(dict.fromkeys(names))
     rest = f" and {len(unique) - shown} more" if len(unique) > shown else ""
     return ", ".join(unique[:shown]) + rest
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 file`, `2 files`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

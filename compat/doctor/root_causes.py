@@ -1,4 +1,4 @@
-"""From many failed imports to few causes: one library that breaks forty modules is one finding."""
+"""Group failed imports and stubs by root cause: one library that breaks forty modules is one finding."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -19,21 +19,21 @@ from compat.runtime.diagnoses import of_absence
 WHOLE: frozenset[Cause] = frozenset(
     {"package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated"}
 )
-"""Causes that concern a distribution as a whole: which symbol met them first does not matter."""
+"""Causes that concern a whole distribution, whichever symbol failed first."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Root:
-    """One cause, and all that it breaks."""
+    """One root cause, with the modules and symbols that it breaks."""
 
     diagnosis: Diagnosis
     modules: list[str] = field(default_factory=list)
     stubs: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    """The last lines of the exceptions, with the places that raised them."""
+    """The last line of each exception, with the file that raised it."""
 
     def finding(self) -> Diagnosis:
-        """Return the diagnosis with all that it breaks as evidence."""
+        """Return the diagnosis, with the broken modules and symbols as further evidence."""
         told = list(self.diagnosis.evidence)
         if self.modules:
             plural = "" if len(self.modules) == 1 else "s"
@@ -47,12 +47,12 @@ class Root:
 def roots(
     environment: InspectedEnvironment, results: ImportResults, violations: Sequence[Violation]
 ) -> tuple[Root, ...]:
-    """Return the causes of all failures and stubs, those that break most first.
+    """Return the root causes of all failures and stubs, those that break most first.
 
     Args:
         environment: the environment.
-        results: what importing gave.
-        violations: requirements that are not met: one that an import stumbles over is its cause.
+        results: the results of importing the modules.
+        violations: the unmet requirements; one is the cause of an import that fails in its distribution.
     """
     found: dict[tuple[object, ...], Root] = {}
     told: dict[str, Diagnosis] = {}
@@ -73,13 +73,13 @@ def roots(
 
 
 def is_optional(root: Root, asked: Iterable[str]) -> bool:
-    """Return whether all that is missing is a package that nothing installed asks for.
+    """Return whether a cause is a missing package that no installed package requires.
 
-    Both packages have modules for other devices and other libraries, which fail without them by design.
+    sglang and vllm have modules for other devices and libraries, which fail without these by design.
 
     Args:
-        root: a cause.
-        asked: canonical names of all distributions that are asked for.
+        root: the cause.
+        asked: canonical names of all required distributions.
     """
     name = root.diagnosis.package or ""
     return root.diagnosis.cause == "package_missing" and name not in PACKAGES and name not in asked
@@ -111,7 +111,7 @@ def _cause(environment: InspectedEnvironment, fact: ModuleFact, violations: Sequ
 
 
 def _stumbled(environment: InspectedEnvironment, fact: ModuleFact, violation: Violation) -> bool:
-    """Return whether an exception was raised in a distribution, or names it as what it could not import."""
+    """Return whether an exception was raised in a distribution, or is about importing from it."""
     tops = import_names(environment, violation.name)
     inside = fact.where.partition("/")[0].removesuffix(".py") in tops
     named = {name.partition(".")[0] for name in re.findall(r"'([\w.]+)'", fact.error)}
@@ -119,7 +119,7 @@ def _stumbled(environment: InspectedEnvironment, fact: ModuleFact, violation: Vi
 
 
 def import_names(environment: InspectedEnvironment, name: str) -> set[str]:
-    """Return the top-level names that a distribution brings; a guess from its name when it is not there."""
+    """Return the top-level names that a distribution provides; a guess if it is not installed."""
     if name in IMPORT_NAMES:
         return {IMPORT_NAMES[name]}
     distribution = environment.packages.distribution(name)
@@ -129,36 +129,36 @@ def import_names(environment: InspectedEnvironment, name: str) -> set[str]:
 
 
 def _died(environment: InspectedEnvironment, fact: ModuleFact) -> Diagnosis:
-    """Return the finding that a module took its process along, or never came to an end."""
+    """Return the diagnosis of a module whose import crashed its process or hung."""
     package = _package(environment, fact.module)
     return Diagnosis(
         cause="unknown",
         package=package,
         version=environment.packages.version(package) if package else None,
         module=fact.module,
-        evidence=(f"importing {fact.module} ended its process, or did not end: {fact.error}",),
+        evidence=(f"importing {fact.module} crashed the process or hung: {fact.error}",),
         fix=Fix(
             kind="none",
-            text="see where it stops",
+            text="Find the line at which it stops with the command below.",
             command=f"{environment.python} -X faulthandler -c 'import {fact.module}'",
         ),
     )
 
 
 def _of_stub(environment: InspectedEnvironment, stub: Stub) -> Diagnosis:
-    """Return why a name is a stub: something is missing, or its import fails for another reason."""
+    """Return why a name is a stub: a package is missing, or its import fails for another reason."""
     package = _package(environment, stub.module)
     version = environment.packages.version(package) if package else None
     if stub.lacking:
         found = of_absence(stub.lacking[0], environment.packages)
-        # `explain` leaves the package open where no distribution of that name is known.
+        # `explain` names no package if it knows no distribution of that name.
         return found if found.package else replace(found, package=stub.lacking[0].replace("_", "-"))
     return Diagnosis(
         cause="placeholder",
         package=package,
         version=version,
-        evidence=(f"bound {stub.guard}" if stub.guard else "bound to a stub",),
-        fix=Fix(kind="none", text="see why the import fails that these stand in for"),
+        evidence=(f"bound under “{stub.guard}”" if stub.guard else "bound to a stub",),
+        fix=Fix(kind="none", text="Find out why the import of the real objects fails."),
     )
 
 

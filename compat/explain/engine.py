@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
+from compat._cli.text import counted
 from compat.errors import UsageError
 from compat.explain.context import RuleContext, foreign
 from compat.explain.log.import_messages import imported

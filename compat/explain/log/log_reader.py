@@ -213,7 +213,7 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _plain(chunk: bytes) -> bytes:
-    """Return the bytes with `\\n` as the only line end, and without the NULs of UTF-16 and UTF-32."""
+    """Return the bytes with LF as the only line end, and without the NULs of UTF-16 and UTF-32."""
     if b"\0" in chunk:
         chunk = chunk.replace(b"\0", b"").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
     if b"\r" in chunk:

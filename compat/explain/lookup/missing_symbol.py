@@ -128,7 +128,7 @@ def _missing(
 
 
 def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: bool) -> int | None:
-    """Return the newest release that lacks the location, preferably one with all modules of the tracebacks."""
+    """Return the newest release that lacks a location, preferably one with all modules of the tracebacks."""
     missing = [at for at in context.candidates(package) if lacking[at]]
     if not missing and certain:
         missing = [at for at, without in enumerate(lacking) if without]
@@ -269,4 +269,5 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
         where = "has no successor for it" if before else "does not have it yet"
         text = f"{package} {version} {where}; the {which} release that has it is {missing.versions[other]}."
         return Fix(kind="install", text=text, command=command)
-    return Fix(kind="none", text=f"No indexed release of {package} has this name.")
+    where = location(missing.module, missing.name)
+    return Fix(kind="none", text=f"No indexed release of {package} has {where}.")

@@ -52,7 +52,7 @@ class History:
         if before:
             return (
                 f"{line}; the last release that has it is {versions[before[-1]]}, "
-                f"and {versions[before[-1] + 1]} is the first without it"
+                f"and {versions[before[-1] + 1]} lacks it"
             )
         first = next((at for at in range(release_index, len(flags)) if flags[at]), None)
         return line if first is None else f"{line}; the first release that has it is {versions[first]}"

@@ -1,9 +1,10 @@
-"""Calls that a release does not take: an argument that it has no longer, not yet, or asks for."""
+"""Rules for arguments that a release does not accept or newly requires, in calls and on command lines."""
 
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from compat._cli.text import counted
 from compat.explain.context import RuleContext, foreign
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.call_errors import Callee, Complaint, callees, complaint_of
@@ -20,11 +21,11 @@ _SERVERS = {
     "vllm": ("vllm.engine.arg_utils:EngineArgs", "vllm.engine.arg_utils:AsyncEngineArgs"),
     "vllm serve": ("vllm.engine.arg_utils:EngineArgs", "vllm.engine.arg_utils:AsyncEngineArgs"),
 }
-"""What the servers call themselves, and the classes whose fields are their options."""
+"""Program name of a server to the classes whose fields are its options."""
 
 
 def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """An argument that the definition in use does not take, or that it asks for, unlike other releases."""
+    """Diagnose a call whose arguments fit the function's signature in another release only."""
     complaint = complaint_of(exception) if exception.kind in ("TypeError", "") else None
     if complaint is None:
         return None
@@ -43,7 +44,7 @@ def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
 
 
 def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """An option that the server of the release in use does not have, unlike that of other releases."""
+    """Diagnose a command-line option that the server has in another release only."""
     said = _OPTIONS.search(exception.message)
     given = _OPTION.search(said[2]) if said else None
     if not said or not given:
@@ -64,15 +65,16 @@ def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
 
 
 def _is_to_blame(callee: Callee, complaint: Complaint) -> bool:
-    """Return whether a definition makes the complaint, and did not or will not in another release.
+    """Return whether a definition rejects the call in the release in use and accepts it in another one.
 
-    Of a dataclass only its own fields are known, not those of its bases: without one such nothing tells.
+    The index knows only the fields that a dataclass defines itself, so the other release must confirm that
+    the argument belongs to this class.
     """
     return complaint.comes_from(callee.takes[callee.at]) and any(map(complaint.fits, callee.takes))
 
 
 def _is_another(callee: Callee, complaint: Complaint, context: RuleContext) -> bool:
-    """Return whether the release that is said to be in use takes the call, as others do not."""
+    """Return whether the stated release accepts the call and another release rejects it."""
     if context.known(callee.package) is None or not complaint.fits(callee.takes[callee.at]):
         return False
     return any(map(complaint.comes_from, callee.takes))
@@ -81,7 +83,7 @@ def _is_another(callee: Callee, complaint: Complaint, context: RuleContext) -> b
 def _another(
     exception: ExceptionInfo, context: RuleContext, callee: Callee, complaint: Complaint
 ) -> Diagnosis:
-    """Return that what was imported is no copy of the release that is said to be in use."""
+    """Return the diagnosis that Python imported another copy than the stated release."""
     package, versions = callee.package, context.index.versions(callee.package)
     known = context.known(package)
     fits = _told([complaint.fits(takes) for takes in callee.takes], versions)
@@ -94,11 +96,12 @@ def _another(
         evidence=(
             exception.line,
             f"{package} {versions[callee.at]}: {known.source}" if known else "",
-            f"{callee.module}:{callee.called} is right with {complaint.asked} in {fits}",
+            f"{callee.module}:{callee.called} accepts {complaint.asked} in {fits}",
         ),
         fix=Fix(
             kind="environment",
-            text=f"{package} {versions[callee.at]} takes this: it is another one that was imported.",
+            text=f"{package} {versions[callee.at]} accepts this call, so Python imported another version: "
+            "check which one the command below prints.",
             command=f'python -c "import {top}; print({top}.__version__, {top}.__file__)"',
         ),
     )
@@ -107,15 +110,15 @@ def _another(
 def _diagnosis(
     exception: ExceptionInfo, context: RuleContext, callee: Callee, complaint: Complaint
 ) -> Diagnosis:
-    """Return where the call would have been right, and what to do here."""
+    """Return the diagnosis: the releases whose signature accepts the call, and the fix for this one."""
     package, versions = callee.package, context.index.versions(callee.package)
     fits = [complaint.fits(takes) for takes in callee.takes]
     known, asked = context.known(package), " and ".join(complaint.names) or complaint.asked
-    does = "does without" if complaint.wrong == "missing" else "takes"
+    does = "does not require" if complaint.wrong == "missing" else "accepts"
     source = (
         f"{package} {known.version}: {known.source}"
         if known
-        else f"nothing tells the release of {package}; taken: {versions[callee.at]}, the newest"
+        else f"the release of {package} is unknown; assuming {versions[callee.at]}, the newest"
     )
     return Diagnosis(
         cause="symbol_removed" if any(fits[: callee.at]) else "not_yet_added",
@@ -133,7 +136,7 @@ def _diagnosis(
 
 
 def _caller(exception: ExceptionInfo, context: RuleContext, package: str) -> str | None:
-    """Return the distribution that calls, as far as it is not the package itself; None when the user does."""
+    """Return the distribution whose code calls the package, or None if the user's code does."""
     outside = (
         each for each in reversed(exception.frames) if context.owner(context.module(each) or "") != package
     )
@@ -147,30 +150,31 @@ def _fix(caller: str | None, callee: Callee, complaint: Complaint, versions: Seq
     fits = [complaint.fits(takes) for takes in callee.takes]
     if caller is not None:
         text = (
-            f"{caller} is made for another {package}: install one that goes with {package} {release}, "
-            f"or {package} {_told(fits, versions)}."
+            f"{caller} was written for another release of {package}: install a release of {caller} that "
+            f"supports {package} {release}, or install {package} {_told(fits, versions)}."
         )
         return Fix(kind="install", text=text)
     if complaint.wrong == "missing":
-        return Fix(kind="edit", text=f"Give {asked}: {package} {release} asks for it.")
+        return Fix(kind="edit", text=f"Pass {asked}: {package} {release} requires it.")
     if complaint.wrong == "many":
         takes = complaint.most
         return Fix(
-            kind="edit", text=f"Call it as {package} {release} has it, with {takes} by position at the most."
+            kind="edit",
+            text=f"Pass at most {counted(takes, 'positional argument')} for {package} {release}.",
         )
     near = _near(complaint.names[0], callee)
     near = f"--{near.replace('_', '-')}" if near and complaint.option else near
-    nearest = f" The nearest that it takes is {near}." if near else ""
+    nearest = f" The nearest name that it accepts is {near}." if near else ""
     later = [at for at in range(callee.at, len(fits)) if fits[at]]
     if later and not any(fits[: callee.at]):
         first = versions[later[0]]
-        text = f"Leave {asked} out, or install {package} {first}, the first that takes it.{nearest}"
+        text = f"Leave {asked} out, or install {package} {first}, the first release that accepts it.{nearest}"
         return Fix(kind="install", text=text, command=f'pip install "{package}>={first}"')
-    return Fix(kind="edit", text=f"Leave {asked} out: {package} {release} does not take it.{nearest}")
+    return Fix(kind="edit", text=f"Leave {asked} out: {package} {release} does not accept it.{nearest}")
 
 
 def _near(asked: str, callee: Callee) -> str | None:
-    """Return what may have taken its place: a name of some of its words, else one spelt much alike."""
+    """Return the accepted argument that may replace one: it shares some of its words, or is spelt alike."""
     here = callee.takes[callee.at]
     names = here.names if here else ()
     words = set(asked.split("_"))
@@ -180,7 +184,7 @@ def _near(asked: str, callee: Callee) -> str | None:
 
 
 def _told(fits: Sequence[bool], versions: Sequence[str]) -> str:
-    """Return releases for people: `0.5.5 to 0.10.0, 0.12.0 and later`."""
+    """Return the releases with a true flag as text: `0.5.5 to 0.10.0, 0.12.0 and later`."""
     told = []
     for first, last in runs(fits):
         end = " and later" if last == len(fits) - 1 and first != last else f" to {versions[last]}"

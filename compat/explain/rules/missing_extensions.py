@@ -1,4 +1,4 @@
-"""Compiled modules that are not there, or did not load: source trees, and builds for other platforms."""
+"""Rules for compiled modules that are missing or did not load: source trees, builds for other platforms."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ _OPS = re.compile(
     r"|operator (\w+)::(\w+) does not exist"
 )
 _MADE = re.compile(r"_\w*C|common_ops|_version")
-"""What is made when a package is built, by the last part of its name."""
+"""Matches the last component of modules that exist only after a build."""
 _EXTENSION_OF: dict[str, str] = {
     "_C": "vllm",
     "_moe_C": "vllm",
@@ -27,10 +27,10 @@ _EXTENSION_OF: dict[str, str] = {
 
 
 def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A compiled module that Python does not find where the release has it.
+    """Diagnose a compiled module that Python does not find although the release has it.
 
-    No name can have moved there: the package that was imported is another than the release's, or it holds
-    the extension and could not load it, which another line tells.
+    Either Python imported another copy of the package, such as a source tree, or the extension exists and
+    did not load, for a reason that another line of the log states.
     """
     asked = wanted(exception)
     package = context.owner(asked.module) if asked is not None and not asked.attribute else None
@@ -57,32 +57,32 @@ def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
             module=module,
             evidence=(
                 exception.line,
-                f"{module} is compiled, and the installed {package} is built without it",
+                f"{module} is a compiled module, and the installed {package} does not contain it",
             ),
             fix=Fix(
                 kind="install",
-                text=f"Install a build of {package} for this platform; this one has no compiled code for it.",
+                text=f"Install a build of {package} for this platform: this one has no compiled code for it.",
             ),
         )
     what = trees[-1] if trees else f"a source tree of {package}"
     lines = [exception.line]
     if compiled:
-        lines.append(f"{module} is compiled, and is not there before {package} is built")
+        lines.append(f"{module} is a compiled module, which does not exist before {package} is built")
     return Diagnosis(
         cause="shadowed_module",
         package=package,
         module=top,
-        evidence=(*lines, f"{what} is imported in place of the installed {top}"),
+        evidence=(*lines, f"Python imports {what} instead of the installed {top}"),
         fix=Fix(
             kind="environment",
-            text="Start Python outside the source tree, or build it. If it is the installed package that "
-            f"lacks {module}, install a wheel for this platform.",
+            text="Start Python outside the source tree, or build it. If the installed package itself lacks "
+            f"{module}, install a wheel for this platform.",
         ),
     )
 
 
 def missing_operator(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """An operator that torch does not know: the extension that registers it has not been loaded."""
+    """Diagnose an unknown torch operator: the extension that registers it was not loaded."""
     found = _OPS.search(exception.text)
     if not found:
         return None
@@ -106,6 +106,6 @@ def missing_operator(exception: ExceptionInfo, context: RuleContext) -> Diagnosi
 
 
 def _unbuilt_too(context: RuleContext) -> Diagnosis | None:
-    """Return that the extension is not there at all, where a line tells so."""
+    """Return the diagnosis of a missing extension that another line of the log reports, or None."""
     mentions = (exception for failure in context.contents.mentions for exception in failure.chain)
     return next((found for exception in mentions if (found := unbuilt(exception, context)) is not None), None)
