@@ -169,14 +169,17 @@ def quantization_method(exception: ExceptionInfo, context: RuleContext) -> Diagn
     if had[place] or not (before or after):
         return None
     other = before[-1] if before else after[0]
-    told = "last in" if before else "first in"
+    boundary = "last" if before else "first"
     return Diagnosis(
         cause="module_removed" if before else "not_yet_added",
         package=package,
         version=versions[place] if at is not None else None,
         module=had[other][0],
         symbol=method,
-        evidence=(exception.line, f"{had[other][0]} is {told} {package} {versions[other]}"),
+        evidence=(
+            exception.line,
+            f"the {boundary} release that has {had[other][0]} is {package} {versions[other]}",
+        ),
         fix=Fix(
             kind="install",
             text=f"Install {package} {versions[other]}, which has the method {method}.",

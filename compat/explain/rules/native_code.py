@@ -97,8 +97,8 @@ def _older_library(
     if library == "libcuda":
         evidence = f"{symbol} is a function of libcuda.so.1, which comes with the NVIDIA driver"
         text = (
-            f"The NVIDIA driver is older than the CUDA that {name} is built for: update the driver, or "
-            f"install a build of {name} for the CUDA of the driver."
+            f"The driver is older than the CUDA that {name} is built for: update the NVIDIA driver, or "
+            f"install a build of {name} for the CUDA of this driver."
         )
         fix = Fix(kind="environment", text=text)
     else:
