@@ -143,7 +143,7 @@ def test_a_removed_option_of_the_server_is_reported(program: str) -> None:
 
 
 def test_an_option_of_sglang_is_looked_up_in_its_own_server() -> None:
-    """sglang has a second class `ServerArgs`, for image models."""
+    """There is a second class `ServerArgs` in sglang, for image models."""
     found = first(unrecognized("launch_server.py", "--disable-flashinfer"), vllm="0.11.0", sglang="0.5.14")
     assert (found.module, found.symbol) == ("sglang.srt.server_args", "ServerArgs(disable_flashinfer=)")
 
