@@ -63,7 +63,7 @@ def test_a_newly_required_argument_is_reported() -> None:
     assert (found.cause, found.symbol) == ("symbol_removed", "GPTQMarlinConfig")
     assert "does not require dynamic and full_config in" in found.evidence[-1]
     assert "to 0.7.2" in found.evidence[-1]
-    assert found.fix.text == "Give dynamic and full_config: vllm 0.9.0.1 asks for it."
+    assert found.fix.text == "Pass dynamic and full_config: vllm 0.9.0.1 requires it."
 
 
 def test_a_package_that_passes_arguments_on_is_not_to_blame() -> None:
