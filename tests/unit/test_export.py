@@ -74,7 +74,7 @@ def test_a_ban_names_the_present_location(configuration: Path) -> None:
     text = configuration.read_text()
     assert (
         '"vllm.utils.FlexibleArgumentParser".msg = "not in vllm 0.23.0; '
-        'there: from vllm.utils.argparse_utils import FlexibleArgumentParser"\n'
+        'use: from vllm.utils.argparse_utils import FlexibleArgumentParser"\n'
     ) in text
     assert "sglang.srt" not in text
 
