@@ -10,11 +10,11 @@ from compat import errors
 from compat._cli.progress import Progress
 from compat._cli.text import counted, listed
 from compat.doctor import duplicates, gpu_driver, unmet_requirements
-from compat.doctor.imports import ImportResults, look, resolver_of
+from compat.doctor.imports import ImportResults, import_modules, resolver_of
 from compat.doctor.inspected_environment import InspectedEnvironment, examine
 from compat.doctor.native import gpu_code
-from compat.doctor.native.linkage import Native, native
-from compat.doctor.root_causes import Root, is_optional, roots
+from compat.doctor.native.linkage import LinkageReport, check_linkage
+from compat.doctor.root_causes import RootCause, find_root_causes, is_optional
 from compat.doctor.survey_runner import Asker
 from compat.doctor.unmet_requirements import Violation
 from compat.model.diagnosis import Diagnosis, Fix
@@ -43,7 +43,7 @@ class DoctorReport:
     environment: InspectedEnvironment
     findings: tuple[Diagnosis, ...]
     notes: tuple[str, ...]
-    native: Native
+    native: LinkageReport
     import_results: ImportResults | None
 
 
@@ -65,31 +65,33 @@ def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorRe
         raise errors.NothingSelectedError(
             f"{options.python}: neither sglang nor vllm is installed; pass another Python with --python"
         )
-    compiled = native(environment, asker)
+    linkage = check_linkage(environment, asker)
     unmet = unmet_requirements.violations(environment)
     findings = [
-        *duplicates.leftovers(environment),
+        *duplicates.check_duplicates(environment),
         *_python(environment),
-        *gpu_driver.gpu(environment, wanted=options.gpu),
+        *gpu_driver.check_driver(environment, wanted=options.gpu),
     ]
-    runs = gpu_code.kernels(environment)
-    findings += [*compiled.findings, *runs.findings]
-    notes = [*compiled.notes, *runs.notes, *duplicates.hidden_versions(environment)]
+    runs = gpu_code.check_gpu_code(environment)
+    findings += [*linkage.findings, *runs.findings]
+    notes = [*linkage.notes, *runs.notes, *duplicates.hidden_versions(environment)]
     results: ImportResults | None = None
-    found: tuple[Root, ...] = ()
+    found: tuple[RootCause, ...] = ()
     if options.imports:
         try:
-            results = look(environment, resolver_of(environment, scratch), scratch, options.timeout, progress)
+            results = import_modules(
+                environment, resolver_of(environment, scratch), scratch, options.timeout, progress
+            )
         except (errors.IntegrityError, errors.PreparationError) as error:
             notes.append(f"no module was imported: {error}")
         else:
-            found = roots(environment, results, unmet)
+            found = find_root_causes(environment, results, unmet)
             asked = unmet_requirements.asked(environment)
             findings += [root.finding() for root in found if not is_optional(root, asked)]
             notes += [_optional(root) for root in found if is_optional(root, asked)]
-            notes += _remarks(results)
-    weighed = _weighed(environment, unmet, compiled, found, _unweighed(results))
-    for violation, why in weighed:
+            notes += _import_notes(results)
+    judged = _judged(environment, unmet, linkage, found, _no_effect(results))
+    for violation, why in judged:
         if why is None:
             findings.append(violation.diagnosis())
         else:
@@ -98,12 +100,12 @@ def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorRe
         environment=environment,
         findings=_distinct(findings),
         notes=tuple(dict.fromkeys(notes)),
-        native=compiled,
+        native=linkage,
         import_results=results,
     )
 
 
-def _remarks(results: ImportResults) -> Iterator[str]:
+def _import_notes(results: ImportResults) -> Iterator[str]:
     """Yield notes on modules that could not be imported first, but did not fail for certain."""
     if results.unsure:
         names = [fact.module for fact in results.unsure]
@@ -113,7 +115,7 @@ def _remarks(results: ImportResults) -> Iterator[str]:
         yield f"{fact.module} can be imported only after other modules: {fact.error}"
 
 
-def _unweighed(results: ImportResults | None) -> str:
+def _no_effect(results: ImportResults | None) -> str:
     """Return the remark on an unmet requirement that explains no failed import."""
     if results is None:
         return "no module was imported, so its effect is unknown"
@@ -122,22 +124,22 @@ def _unweighed(results: ImportResults | None) -> str:
     return "no import fails because of it"
 
 
-def _weighed(
+def _judged(
     environment: InspectedEnvironment,
     unmet: tuple[Violation, ...],
-    compiled: Native,
-    found: tuple[Root, ...],
+    linkage: LinkageReport,
+    found: tuple[RootCause, ...],
     otherwise: str,
 ) -> Iterator[tuple[Violation, str | None]]:
     """Yield each unmet requirement that no finding covers, with why it is harmless, or None if it is not."""
     causes = ("requirement_violated", "package_missing")
-    told = {root.diagnosis.package for root in found if root.diagnosis.cause in causes}
+    reported = {root.diagnosis.package for root in found if root.diagnosis.cause in causes}
     for violation in unmet:
-        if violation.name in told or (violation.name == "torch" and compiled.mismatched):
+        if violation.name in reported or (violation.name == "torch" and linkage.mismatched):
             continue
         if unmet_requirements.matters(violation, environment):
             yield violation, None
-        elif violation.name == "torch" and violation.installed and compiled.checked:
+        elif violation.name == "torch" and violation.installed and linkage.checked:
             yield violation, "the installed torch defines all symbols that compiled code needs"
         else:
             yield violation, otherwise
@@ -151,8 +153,8 @@ def _python(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
     for package, version in environment.releases.items():
         distribution = environment.packages.distribution(package)
         metadata = distribution.metadata if distribution else None
-        told = metadata is not None and "Requires-Python" in metadata
-        wanted = str(metadata["Requires-Python"]) if metadata is not None and told else ""
+        has_python = metadata is not None and "Requires-Python" in metadata
+        wanted = str(metadata["Requires-Python"]) if metadata is not None and has_python else ""
         try:
             supported = allows(SpecifierSet(wanted), python)
         except InvalidSpecifier:
@@ -165,7 +167,7 @@ def _python(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
             )
 
 
-def _optional(root: Root) -> str:
+def _optional(root: RootCause) -> str:
     broken = [*root.modules, *root.stubs]
     return (
         f"{root.diagnosis.package} is not installed, and no package requires it; "

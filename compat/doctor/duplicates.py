@@ -15,7 +15,7 @@ MISSING_FILES = 3
 """Most missing files whose names are reported."""
 
 
-def leftovers(environment: InspectedEnvironment) -> tuple[Diagnosis, ...]:
+def check_duplicates(environment: InspectedEnvironment) -> tuple[Diagnosis, ...]:
     """Return the findings about duplicate, incomplete and shadowed packages."""
     return (*_twice(environment), *_both_kernels(environment), *_half(environment), *_hidden(environment))
 

@@ -32,7 +32,7 @@ def describe(environment: InspectedEnvironment) -> str:
     return f"none: {driver.problem}"
 
 
-def gpu(environment: InspectedEnvironment, *, wanted: bool) -> tuple[Diagnosis, ...]:
+def check_driver(environment: InspectedEnvironment, *, wanted: bool) -> tuple[Diagnosis, ...]:
     """Return the findings about GPU and driver; a missing GPU is a finding only if `wanted`."""
     driver, cuda = environment.driver, built_for(environment)
     torch = environment.packages.version("torch")

@@ -94,7 +94,7 @@ def resolver_of(environment: InspectedEnvironment, folder: Path) -> NameResolver
     )
 
 
-def look(
+def import_modules(
     environment: InspectedEnvironment,
     resolver: NameResolver,
     folder: Path,

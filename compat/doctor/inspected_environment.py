@@ -103,17 +103,17 @@ def examine(asker: Asker, folder: Path) -> InspectedEnvironment:
     Raises:
         PreparationError: the interpreter does not start or does not answer.
     """
-    told = asker.ask("interpreter", folder=str(folder), tops=TOPS)
+    answer = asker.ask("interpreter", folder=str(folder), tops=TOPS)
     driver = _driver(asker)
     return InspectedEnvironment(
         python=asker.python,
-        markers=told["markers"],
-        path=tuple(told["path"]),
-        packages=read_environment(told["path"], cuda=bool(driver.devices)),
-        metadata=_metadata(told["path"]),
-        local=told["local"],
-        installed=told["installed"],
-        user_base=told["user_base"],
+        markers=answer["markers"],
+        path=tuple(answer["path"]),
+        packages=read_environment(answer["path"], cuda=bool(driver.devices)),
+        metadata=_metadata(answer["path"]),
+        local=answer["local"],
+        installed=answer["installed"],
+        user_base=answer["user_base"],
         driver=driver,
         folder=folder,
     )
@@ -126,15 +126,15 @@ def kernel(environment: InspectedEnvironment) -> str | None:
 
 def _driver(asker: Asker) -> Driver:
     try:
-        told: Mapping[str, Any] = asker.ask("driver")
+        answer: Mapping[str, Any] = asker.ask("driver")
     except PreparationError as error:
         return Driver(problem=str(error))
-    if "error" in told:
-        return Driver(problem=told["error"])
+    if "error" in answer:
+        return Driver(problem=answer["error"])
     devices = tuple(
-        Device(name=each["name"], capability=(each["major"], each["minor"])) for each in told["devices"]
+        Device(name=each["name"], capability=(each["major"], each["minor"])) for each in answer["devices"]
     )
-    return Driver(version=told["version"], devices=devices, problem="" if devices else "it lists no device")
+    return Driver(version=answer["version"], devices=devices, problem="" if devices else "it lists no device")
 
 
 def _metadata(path: list[str]) -> dict[str, tuple[Path, ...]]:

@@ -14,7 +14,7 @@ from compat.explain.engine import explain
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
 from compat.probe.probe_records import ModuleFact
-from compat.runtime.diagnoses import of_absence
+from compat.runtime.diagnoses import of_missing_package
 
 WHOLE: frozenset[Cause] = frozenset(
     {"package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated"}
@@ -23,7 +23,7 @@ WHOLE: frozenset[Cause] = frozenset(
 
 
 @dataclass(slots=True, kw_only=True)
-class Root:
+class RootCause:
     """One root cause, with the modules and symbols that it breaks."""
 
     diagnosis: Diagnosis
@@ -34,19 +34,19 @@ class Root:
 
     def finding(self) -> Diagnosis:
         """Return the diagnosis, with the broken modules and symbols as further evidence."""
-        told = list(self.diagnosis.evidence)
+        evidence = list(self.diagnosis.evidence)
         if self.modules:
             plural = "" if len(self.modules) == 1 else "s"
-            told.append(f"{len(self.modules)} module{plural} cannot be imported: {listed(self.modules)}")
+            evidence.append(f"{len(self.modules)} module{plural} cannot be imported: {listed(self.modules)}")
         if self.stubs:
             plural = "s are stubs" if len(self.stubs) > 1 else " is a stub"
-            told.append(f"{len(self.stubs)} symbol{plural}: {listed(self.stubs)}")
-        return replace(self.diagnosis, evidence=tuple(told))
+            evidence.append(f"{len(self.stubs)} symbol{plural}: {listed(self.stubs)}")
+        return replace(self.diagnosis, evidence=tuple(evidence))
 
 
-def roots(
+def find_root_causes(
     environment: InspectedEnvironment, results: ImportResults, violations: Sequence[Violation]
-) -> tuple[Root, ...]:
+) -> tuple[RootCause, ...]:
     """Return the root causes of all failures and stubs, those that break most first.
 
     Args:
@@ -54,25 +54,25 @@ def roots(
         results: the results of importing the modules.
         violations: the unmet requirements; one is the cause of an import that fails in its distribution.
     """
-    found: dict[tuple[object, ...], Root] = {}
-    told: dict[str, Diagnosis] = {}
+    found: dict[tuple[object, ...], RootCause] = {}
+    diagnoses: dict[str, Diagnosis] = {}
     for fact in results.failed:
         text = f"{fact.error} ({fact.where})"
-        if text not in told:
-            told[text] = _cause(environment, fact, violations)
-        root = found.setdefault(_key(told[text]), Root(diagnosis=told[text]))
+        if text not in diagnoses:
+            diagnoses[text] = _cause(environment, fact, violations)
+        root = found.setdefault(_key(diagnoses[text]), RootCause(diagnosis=diagnoses[text]))
         root.modules.append(fact.module)
         root.texts.append(text)
     broken = {module: root for root in found.values() for module in root.modules}
     for stub in results.stubs:
         cause = next((broken[module] for module in stub.wanted if module in broken), None)
         diagnosis = cause.diagnosis if cause and not stub.lacking else _of_stub(environment, stub)
-        root = found.setdefault(_key(diagnosis), Root(diagnosis=diagnosis))
+        root = found.setdefault(_key(diagnosis), RootCause(diagnosis=diagnosis))
         root.stubs.append(f"{stub.module}:{stub.name}")
     return tuple(sorted(found.values(), key=lambda root: -len(root.modules) - len(root.stubs)))
 
 
-def is_optional(root: Root, asked: Iterable[str]) -> bool:
+def is_optional(root: RootCause, asked: Iterable[str]) -> bool:
     """Return whether a cause is a missing package that no installed package requires.
 
     sglang and vllm have modules for other devices and libraries, which fail without these by design.
@@ -150,14 +150,14 @@ def _of_stub(environment: InspectedEnvironment, stub: Stub) -> Diagnosis:
     package = _package(environment, stub.module)
     version = environment.packages.version(package) if package else None
     if stub.lacking:
-        found = of_absence(stub.lacking[0], environment.packages)
+        found = of_missing_package(stub.lacking[0], environment.packages)
         # `explain` names no package if it knows no distribution of that name.
         return found if found.package else replace(found, package=stub.lacking[0].replace("_", "-"))
     return Diagnosis(
         cause="placeholder",
         package=package,
         version=version,
-        evidence=(f"bound under “{stub.guard}”" if stub.guard else "bound to a stub",),
+        evidence=(f"bound in the branch “{stub.guard}”" if stub.guard else "bound to a stub",),
         fix=Fix(kind="none", text="Find out why the import of the real objects fails."),
     )
 

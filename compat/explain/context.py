@@ -29,7 +29,7 @@ class Known:
 
     version: str
     source: str
-    """For people: `given`, `the log says “…”`, `installed here`."""
+    """For people: `given by the user`, `the log says “…”`, `installed here`."""
 
 
 class RuleContext:
@@ -58,36 +58,40 @@ class RuleContext:
     def known(self, distribution: str) -> Known | None:
         """Return the version of a distribution: given, in the log, installed, or mentioned in prose."""
         if distribution in self.given:
-            return Known(version=self.given[distribution], source="given")
-        told = self.contents.facts.told.get(distribution)
-        if told:
-            return Known(version=told[0], source=f"the log says “{told[1]}”")
-        version = self.environment.version(distribution) if self.environment and self.fits else None
+            return Known(version=self.given[distribution], source="given by the user")
+        printed = self.contents.facts.printed.get(distribution)
+        if printed:
+            return Known(version=printed[0], source=f"the log says “{printed[1]}”")
+        version = (
+            self.environment.version(distribution) if self.environment and self.environment_matches else None
+        )
         if version:
             return Known(version=version, source="installed here")
         claim = self.contents.facts.claims.get(distribution)
         return Known(version=claim[0], source=f"{_CLAIMED} “{claim[1]}”") if claim else None
 
-    def claimed(self, package: str) -> bool:
+    def is_only_claimed(self, package: str) -> bool:
         """Return whether the only source for a release is prose in the log."""
         known = self.known(package)
         return known is not None and known.source.startswith(_CLAIMED)
 
     @cached_property
-    def fits(self) -> bool:
+    def environment_matches(self) -> bool:
         """Whether the environment may have written the log: no version in the log contradicts it."""
         if self.environment is None:
             return False
-        told, here = {**self.contents.facts.versions(), **self.given}, self.environment.versions
+        logged, installed = {**self.contents.facts.versions(), **self.given}, self.environment.versions
         pair = (SGLANG, VLLM)
-        agree = all(name in here and _equal(told[name], here[name]) for name in pair if name in told)
-        return agree and any(name in here for name in pair)
+        agree = all(
+            name in installed and _equal(logged[name], installed[name]) for name in pair if name in logged
+        )
+        return agree and any(name in installed for name in pair)
 
-    def absent(self, distribution: str) -> bool:
+    def is_absent(self, distribution: str) -> bool:
         """Return whether a distribution is known to be missing in the environment that wrote the log."""
-        if distribution in self.given or self.contents.facts.told.get(distribution):
+        if distribution in self.given or self.contents.facts.printed.get(distribution):
             return False
-        if self.environment is not None and self.fits:
+        if self.environment is not None and self.environment_matches:
             return self.environment.version(distribution) is None
         top = IMPORT_NAMES.get(distribution, distribution)
         lacking = re.compile(rf"No module named '?{re.escape(top)}'?(?![\w.])")
@@ -97,7 +101,7 @@ class RuleContext:
     def release_index(self, package: str) -> int | None:
         """Return the release_index of a package's known release, or None if unknown or not indexed."""
         known = self.known(package)
-        return None if known is None else position_of(self.index, package, known.version)
+        return None if known is None else release_index_of(self.index, package, known.version)
 
     @cached_property
     def release_indexes(self) -> dict[str, int]:
@@ -114,10 +118,10 @@ class RuleContext:
     @cached_property
     def resolver(self) -> NameResolver:
         """A resolver for the known releases."""
-        absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.absent(name))
+        absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.is_absent(name))
         return NameResolver(self.index, Facts(release_indexes=self.release_indexes, absent=absent))
 
-    def candidates(self, package: str) -> list[int]:
+    def candidate_releases(self, package: str) -> list[int]:
         """Return the releases of a package that contain every module in the tracebacks."""
         found = list(range(len(self.index.versions(package))))
         for module in self._modules:
@@ -134,23 +138,23 @@ class RuleContext:
         return tuple(dict.fromkeys(module for module in modules if module))[:MOST_MODULES]
 
     @property
-    def inside(self) -> bool:
+    def in_indexed_package(self) -> bool:
         """Whether a traceback has a frame in an indexed package."""
         return bool(self._modules)
 
     @cached_property
-    def involved(self) -> frozenset[str]:
+    def distributions_in_tracebacks(self) -> frozenset[str]:
         """The distributions that own a frame of a traceback."""
         chains = (failure.chain for failure in self.contents.failures)
         frames = (frame for chain in chains for exception in chain for frame in exception.frames)
         return frozenset(distribution_of(top) for frame in frames if (top := top_of(frame.path)))
 
     @cached_property
-    def likely(self) -> dict[str, int]:
+    def likely_releases(self) -> dict[str, int]:
         """The known releases, or the newest releases of both packages if none is known."""
-        return self.release_indexes or {package: self.newest(package) for package in (SGLANG, VLLM)}
+        return self.release_indexes or {package: self.newest_release(package) for package in (SGLANG, VLLM)}
 
-    def newest(self, package: str) -> int:
+    def newest_release(self, package: str) -> int:
         """Return the release_index of the newest final release."""
         return newest(self.index.versions(package))
 
@@ -173,11 +177,11 @@ class RuleContext:
                     return found
         return None
 
-    def top(self, distribution: str) -> str:
+    def import_name(self, distribution: str) -> str:
         """Return the import name of a distribution, a guess for distributions that are not indexed."""
         return IMPORT_NAMES.get(distribution, distribution.removesuffix("-python").replace("-", "_"))
 
-    def seen(self, top: str) -> bool:
+    def is_in_tracebacks(self, top: str) -> bool:
         """Return whether a traceback contains the path of an installed file of a top-level name."""
         installed = re.compile(rf"(?:site|dist)-packages/{re.escape(top)}[/.]")
         return any(
@@ -187,7 +191,7 @@ class RuleContext:
             for exception in failure.chain
         )
 
-    def compiled(self, module: str, package: str, at: int | None) -> bool:
+    def is_extension(self, module: str, package: str, at: int | None) -> bool:
         """Return whether a module is an extension in a release, or in any release if `at` is None."""
         places = range(len(self.index.versions(package))) if at is None else (at,)
         rows = (self.index.module(module, package, place) for place in places)
@@ -204,7 +208,7 @@ class RuleContext:
                     found.setdefault(rest.rpartition(".")[2], set()).add(top)
         return found
 
-    def top_with_extension(self, stem: str) -> str | None:
+    def package_of_extension(self, stem: str) -> str | None:
         """Return the top-level name that contains an extension of this name, if it is unique."""
         tops = self._extensions.get(stem, set())
         return next(iter(tops)) if len(tops) == 1 else None
@@ -218,12 +222,12 @@ class RuleContext:
         return next(iter([*likely, *owners]), None)
 
 
-def foreign(frame: TracebackFrame | None) -> bool:
+def in_installed_package(frame: TracebackFrame | None) -> bool:
     """Return whether a frame lies in an installed package, which the user cannot edit."""
     return frame is not None and below_site(frame.path) is not None
 
 
-def position_of(index: Index, package: str, version: str) -> int | None:
+def release_index_of(index: Index, package: str, version: str) -> int | None:
     """Return the release_index of a version, or of the last release before it; None if there is none.
 
     An installed package may have a version that does not follow PEP 440, such as `unknown`: also None.

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from compat._cli.text import counted
 from compat.errors import UsageError
-from compat.explain.context import RuleContext, foreign
+from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import imported
 from compat.explain.log.log_reader import LogContents, read
 from compat.explain.log.model import ExceptionInfo, Failure
@@ -34,37 +34,41 @@ Rule = Callable[[ExceptionInfo, RuleContext], Diagnosis | None]
 
 RULES: tuple[Rule, ...] = (
     environment.shadowed,
-    missing_extensions.unbuilt,
+    missing_extensions.missing_extension,
     environment.circular,
-    version_checks.said,
+    version_checks.stated_requirement,
     resolver_conflicts.unsolvable,
-    missing_packages.told,
+    missing_packages.stated_package,
     version_checks.numpy,
     missing_names.missing_in_kernels,
     missing_names.missing_name,
-    missing_names.unloaded,
+    missing_names.unimported_submodule,
     call_arguments.call,
     call_arguments.option,
     native_code.undefined_symbol,
     native_code.missing_library,
     native_code.device_code,
     missing_extensions.missing_operator,
-    guarded_imports.conditional,
-    guarded_imports.undefined,
+    guarded_imports.unbound_name,
+    guarded_imports.name_error,
     guarded_imports.placeholder,
-    guarded_imports.by_name,
-    guarded_imports.lying_advice,
+    guarded_imports.removed_name,
+    guarded_imports.wrong_advice,
     missing_packages.quantization_method,
     environment.no_gpu,
-    violated_requirements.importer,
+    violated_requirements.importing_package,
     missing_packages.package_missing,
-    violated_requirements.python,
-    violated_requirements.third_party,
-    third_party_names.asked_by_a_release,
+    violated_requirements.python_too_old,
+    violated_requirements.third_party_package,
+    third_party_names.imported_by_a_release,
     missing_packages.advised,
 )
 """All rules in the order of their application: the first that returns a diagnosis ends the search."""
-LAST: tuple[Rule, ...] = (missing_names.broken_off, environment.left_behind, missing_names.misspelt)
+LAST: tuple[Rule, ...] = (
+    missing_names.truncated_traceback,
+    environment.earlier_import_failed,
+    missing_names.misspelt,
+)
 """Rules that are applied when `RULES` find no cause in the whole log."""
 MOST = 60
 """Most failures of one log that are diagnosed."""
@@ -151,7 +155,11 @@ def _of_failure(failure: Failure, context: RuleContext, rules: tuple[Rule, ...])
 
 def _asked_first(exception: ExceptionInfo, found: Diagnosis, context: RuleContext) -> Iterator[Diagnosis]:
     """Yield what is also wrong with the user's import, which failed too early to report it."""
-    users = (frame for frame in exception.frames if not foreign(frame) and context.module(frame) is None)
+    users = (
+        frame
+        for frame in exception.frames
+        if not in_installed_package(frame) and context.module(frame) is None
+    )
     own = next((frame for frame in users if imported(frame.source)), None)
     asked = imported(own.source) if own is not None else None
     if asked is None or own is exception.frames[-1] or found.cause not in PRELIMINARY:

@@ -55,7 +55,7 @@ class AskedDistribution:
         )
 
 
-def refused(diagnosis: Diagnosis) -> SymbolUnavailable:
+def as_error(diagnosis: Diagnosis) -> SymbolUnavailable:
     """Return the error for a diagnosis; its message is the first line of evidence and the fix."""
     return SymbolUnavailable(f"{diagnosis.evidence[0]}. {diagnosis.fix.text}", diagnosis)
 
@@ -66,7 +66,7 @@ def not_installed(package: str, text: str) -> Diagnosis:
         cause="package_missing",
         package=package,
         evidence=(f"{text}: {package} is not installed in this interpreter",),
-        fix=of_absence(IMPORT_NAMES[package], _environment()).fix,
+        fix=of_missing_package(IMPORT_NAMES[package], _environment()).fix,
     )
 
 
@@ -81,42 +81,46 @@ def not_found(shipped: Index, subject: AskedDistribution, query: Query, found: F
     """
     place = found.place
     if place is not None and place.answer.status == "placeholder":
-        return stood_in(subject, (place.module, place.name), "a stub", place.answer.guard)
+        return is_stub(subject, (place.module, place.name), "a stub", place.answer.guard)
     if found.replacement is not None:
-        return _succeeded(subject, query, found.replacement)
+        return _has_successor(subject, query, found.replacement)
     return _absent(shipped, subject, query)
 
 
-def stood_in(subject: AskedDistribution, place: Location, what: str, guard: str | None = None) -> Diagnosis:
+def is_stub(subject: AskedDistribution, place: Location, what: str, guard: str | None = None) -> Diagnosis:
     """Return the diagnosis for a symbol that is bound to a stub, described by `what`."""
     absent = lacking(subject.resolver, *place)
     listed = " and ".join(absent)
     fix = Fix(kind="none", text="Find out why the import of the real object fails.")
     if absent:
-        fix = of_absence(absent[0], _environment()).fix
+        fix = of_missing_package(absent[0], _environment()).fix
     evidence = [f"{location(*place)} is {what} in {subject}, not the real object"]
-    evidence += [f"bound under “{guard}”"] if guard else []
+    evidence += [f"bound in the branch “{guard}”"] if guard else []
     evidence += [f"{listed} cannot be imported here"] if absent else []
     return subject.diagnosis("placeholder", place, evidence, fix)
 
 
-def failed(subject: AskedDistribution, place: Location, error: BaseException) -> Diagnosis:
+def import_failed(subject: AskedDistribution, place: Location, error: BaseException) -> Diagnosis:
     """Return the diagnosis for an import that raised an exception: its root cause, or `unknown`."""
-    told = probe.described(error)
-    where = f" ({told['where']})" if told["where"] and not told["where"].startswith("compat/") else ""
-    seen = f"{import_statement(*place)} failed: {told['text']}{where}"
+    description = probe.described(error)
+    where = (
+        f" ({description['where']})"
+        if description["where"] and not description["where"].startswith("compat/")
+        else ""
+    )
+    seen = f"{import_statement(*place)} failed: {description['text']}{where}"
     cause = of_error(error, _environment())
     if cause is not None:
         return replace(cause, evidence=(seen, *cause.evidence))
     text = "See the exception that caused this one."
     top = place[0].partition(".")[0]
-    if left_behind(top, error):
+    if follows_failed_import(top, error):
         text = f"An earlier import of {top} in this process failed: find out why."
     fix = Fix(kind="none", text=text)
     return subject.diagnosis("unknown", place, [seen], fix)
 
 
-def left_behind(top: str, error: BaseException) -> bool:
+def follows_failed_import(top: str, error: BaseException) -> bool:
     """Return whether an import failed because an earlier import of its package failed in this process.
 
     Python removes only the package itself from `sys.modules` and keeps its submodules; namespace packages
@@ -125,7 +129,7 @@ def left_behind(top: str, error: BaseException) -> bool:
     return isinstance(error, KeyError) and error.args == (top,)
 
 
-def _succeeded(subject: AskedDistribution, query: Query, successor: Replacement) -> Diagnosis:
+def _has_successor(subject: AskedDistribution, query: Query, successor: Replacement) -> Diagnosis:
     statement = import_statement(successor.module, successor.name)
     asked = query.name.rpartition(".")[2] or query.text
     if not successor.name:
@@ -186,7 +190,7 @@ def of_error(error: BaseException, environment: InstalledEnvironment) -> Diagnos
     return next((each for each in found if each.cause != "unknown"), None)
 
 
-def of_absence(top: str, environment: InstalledEnvironment) -> Diagnosis:
+def of_missing_package(top: str, environment: InstalledEnvironment) -> Diagnosis:
     """Return the diagnosis for a top-level name that cannot be imported, with the package to install."""
     (found, *_) = explain(f"ModuleNotFoundError: No module named {top!r}", environment=environment)
     return found

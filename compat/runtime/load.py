@@ -19,7 +19,7 @@ from compat.resolve.query import Query, parse_query
 from compat.resolve.search import Found, Place, find
 from compat.runtime import diagnoses
 from compat.runtime.diagnoses import AskedDistribution
-from compat.runtime.stub_detection import stand_in
+from compat.runtime.stub_detection import describe_stub
 
 CONFIDENCE = 0.75
 """Least confidence of a successor that `load` returns by default. Of the renames reviewed by hand
@@ -29,7 +29,7 @@ PLACES = 3
 """Most modules that are tried for one object: if one fails with a circular import, the next may not."""
 
 _loaded: dict[tuple[str, str | None, float], Any] = {}
-_ended: dict[str, BaseException] = {}
+_first_errors: dict[str, BaseException] = {}
 """Top-level package to the exception of its first failed import; later errors would hide that cause."""
 _searching = threading.RLock()
 """Held during queries of the index, never during an import."""
@@ -80,7 +80,7 @@ def require(*requirements: str) -> None:
     for requirement in requirements:
         diagnosis = unmet(requirement)
         if diagnosis is not None:
-            raise diagnoses.refused(diagnosis)
+            raise diagnoses.as_error(diagnosis)
 
 
 def _load(text: str, package: str | None, confidence: float) -> Any:
@@ -91,7 +91,7 @@ def _load(text: str, package: str | None, confidence: float) -> Any:
         subject = AskedDistribution(resolver=resolver, package=owner)
         places = _places(found, confidence)
         if not places:
-            raise diagnoses.refused(diagnoses.not_found(_shipped(), subject, query, found))
+            raise diagnoses.as_error(diagnoses.not_found(_shipped(), subject, query, found))
     problems: list[SymbolUnavailable] = []
     for place in places:
         try:
@@ -106,11 +106,11 @@ def _imported(subject: AskedDistribution, place: tuple[str, str]) -> Any:
         value = probe.at_origin(location(*place))
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- a third-party module may raise anything
         cause = _first(place[0].partition(".")[0], error)
-        raise diagnoses.refused(diagnoses.failed(subject, place, cause)) from cause
+        raise diagnoses.as_error(diagnoses.import_failed(subject, place, cause)) from cause
     with _searching:
-        what = stand_in(subject.resolver, *place, value)
+        what = describe_stub(subject.resolver, *place, value)
         if what is not None:
-            raise diagnoses.refused(diagnoses.stood_in(subject, place, what))
+            raise diagnoses.as_error(diagnoses.is_stub(subject, place, what))
     return value
 
 
@@ -118,8 +118,8 @@ def _first(top: str, error: BaseException) -> BaseException:
     """Return the exception of the package's first failed import if `error` merely follows from it."""
     if top in sys.modules:
         return error
-    first = _ended.setdefault(top, error)
-    return first if diagnoses.left_behind(top, error) else error
+    first = _first_errors.setdefault(top, error)
+    return first if diagnoses.follows_failed_import(top, error) else error
 
 
 def _parsed(text: str) -> Query:
@@ -164,7 +164,7 @@ def _asked(resolver: NameResolver, query: Query, package: str | None) -> list[st
     present = [name for name in known if name in resolver.environment.release_indexes]
     if not present:
         had = [name for name in known if _shipped().binds_ever(query.name, name)]
-        raise diagnoses.refused(diagnoses.not_installed((had or known)[0], query.text))
+        raise diagnoses.as_error(diagnoses.not_installed((had or known)[0], query.text))
     # If no installed release has the name, a distribution that once had it gives the better diagnosis.
     return (
         sorted(present, key=lambda name: not _shipped().binds_ever(query.name, name)) if not tops else present

@@ -19,7 +19,7 @@ WORDS = {
 """The probe's kinds of stub, as text for people."""
 
 
-def stand_in(resolver: NameResolver, module: str, name: str, value: object) -> str | None:
+def describe_stub(resolver: NameResolver, module: str, name: str, value: object) -> str | None:
     """Return a description of `value` if it is a stub for `module:name`, or None if it is the real object.
 
     None, `typing.Any` and `object` are always stubs. A class or function without behaviour may be real, such

@@ -142,7 +142,7 @@ def test_an_environment_with_neither_package_is_not_that_of_the_log() -> None:
     report = read("ModuleNotFoundError: No module named 'vllm'")
     for versions, fits in (({"torch": "2.7.0"}, False), ({"torch": "2.7.0", "vllm": "0.9.0"}, True)):
         case = RuleContext(report, _history(), {}, InstalledEnvironment(versions=versions))
-        assert case.fits is fits
+        assert case.environment_matches is fits
         assert (case.known("torch") is not None) is fits
 
 

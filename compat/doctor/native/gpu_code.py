@@ -17,14 +17,14 @@ Compiled = Mapping[Path, frozenset[Code]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kernels:
+class GpuCodeReport:
     """The findings and notes about GPU code."""
 
     findings: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def kernels(environment: InspectedEnvironment) -> Kernels:
+def check_gpu_code(environment: InspectedEnvironment) -> GpuCodeReport:
     """Check the GPU code of torch, the covered packages and their dependencies that are built on torch.
 
     It is a finding if a GPU can run no file of torch, a covered package or sglang's kernels. A single file
@@ -33,7 +33,7 @@ def kernels(environment: InspectedEnvironment) -> Kernels:
     findings: list[Diagnosis] = []
     notes: list[str] = []
     if not environment.driver.devices:
-        return Kernels()
+        return GpuCodeReport()
     needed = {"torch", *environment.releases, *filter(None, [kernel(environment)])}
     for name in dict.fromkeys(["torch", *closure(environment)]):
         if name not in needed and not any(each.name == "torch" for each in environment.requires(name)):
@@ -45,9 +45,9 @@ def kernels(environment: InspectedEnvironment) -> Kernels:
             if idle and len(idle) == len(compiled) and name in needed:
                 findings.append(_nothing(environment, name, compiled, gpu))
             elif idle:
-                told = listed(sorted(path.name for path in idle), FILES)
-                notes.append(f"{told} of {name}: no code for {gpu}, only for other GPUs")
-    return Kernels(findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
+                files = listed(sorted(path.name for path in idle), FILES)
+                notes.append(f"{files} of {name}: no code for {gpu}, only for other GPUs")
+    return GpuCodeReport(findings=tuple(findings), notes=tuple(dict.fromkeys(notes)))
 
 
 def _read(files: Iterable[Path]) -> tuple[Compiled, list[str]]:
@@ -60,17 +60,17 @@ def _read(files: Iterable[Path]) -> tuple[Compiled, list[str]]:
                 found[path] = code(path)
             except IntegrityError as error:
                 notes.append(str(error))
-    return {path: held for path, held in found.items() if held}, notes
+    return {path: architectures for path, architectures in found.items() if architectures}, notes
 
 
-def _runs(held: frozenset[Code], gpu: Device) -> bool:
-    return any(each.runs_on(gpu.capability) for each in held)
+def _runs(architectures: frozenset[Code], gpu: Device) -> bool:
+    return any(each.runs_on(gpu.capability) for each in architectures)
 
 
 def _nothing(environment: InspectedEnvironment, name: str, compiled: Compiled, gpu: Device) -> Diagnosis:
     """Return the finding that a distribution has no code for a GPU."""
     version = environment.packages.version(name)
-    held = map(str, sorted(frozenset[Code]().union(*compiled.values())))
+    architectures = map(str, sorted(frozenset[Code]().union(*compiled.values())))
     files = listed(sorted(path.name for path in compiled), FILES)
     verb = "has" if len(compiled) == 1 else "have"
     wanted = ".".join(map(str, gpu.capability))
@@ -80,7 +80,7 @@ def _nothing(environment: InspectedEnvironment, name: str, compiled: Compiled, g
         version=version,
         module=IMPORT_NAMES.get(name, name),  # distinct from another finding of this cause
         evidence=(
-            f"{files} of {name} {version} {verb} code for {', '.join(held)}; the GPU is {gpu}",
+            f"{files} of {name} {version} {verb} code for {', '.join(architectures)}; the GPU is {gpu}",
             "its kernels fail with “no kernel image is available for execution on the device”",
         ),
         fix=Fix(

@@ -40,7 +40,7 @@ Missing = dict[Path, list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Native:
+class LinkageReport:
     """The findings and notes about compiled modules."""
 
     findings: tuple[Diagnosis, ...] = ()
@@ -51,7 +51,7 @@ class Native:
     """The distributions that are built for another torch."""
 
 
-def native(environment: InspectedEnvironment, asker: Asker) -> Native:
+def check_linkage(environment: InspectedEnvironment, asker: Asker) -> LinkageReport:
     """Check the compiled modules of the covered packages and of dependencies that are built on torch."""
     libraries, notes = _read(environment)
     torch = _torch_folder(environment)
@@ -77,7 +77,7 @@ def native(environment: InspectedEnvironment, asker: Asker) -> Native:
     own = {name: group for name, group in libraries.items() if name in environment.releases}
     absent, driver = _absent_libraries(environment, own, asker, torch)
     findings += absent
-    return Native(
+    return LinkageReport(
         findings=tuple(findings), notes=(*notes, *driver), checked=checked, mismatched=tuple(mismatched)
     )
 

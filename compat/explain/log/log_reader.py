@@ -93,7 +93,7 @@ def read(source: str | Iterable[bytes]) -> LogContents:
     reader = _LogReader()
     block = b""
     for block in _blocks(chunks):
-        reader.take(block)
+        reader.read_block(block)
     return reader.end(block)
 
 
@@ -104,41 +104,41 @@ class _LogReader:
         self.contents = LogContents()
         self._parsers: OrderedDict[str, TracebackParser] = OrderedDict({"": TracebackParser()})
         self._busy: set[str] = set()
-        self._general, self._strong = LINES, LINES
-        self._telling = FACT_BLOCKS
-        self._refusals = MOST_REFUSALS
-        self._passed: deque[bytes] = deque(maxlen=TAIL)
-        self._told: deque[bytes] = deque(maxlen=TAIL)
+        self._lines_left, self._strong_lines_left = LINES, LINES
+        self._fact_blocks_left = FACT_BLOCKS
+        self._refusals_left = MOST_REFUSALS
+        self._skipped: deque[bytes] = deque(maxlen=TAIL)
+        self._last_fact_blocks: deque[bytes] = deque(maxlen=TAIL)
 
-    def take(self, block: bytes) -> None:
+    def read_block(self, block: bytes) -> None:
         """Process the next block; it ends with a complete line."""
         self.contents.lines += block.count(b"\n")
         if any(sign in block for sign in FACTS):
-            if self._telling > 0:
-                self._telling -= 1
+            if self._fact_blocks_left > 0:
+                self._fact_blocks_left -= 1
                 self.contents.facts.read(block)
             else:
-                self._told.append(block)
+                self._last_fact_blocks.append(block)
         if not self._busy and not any(sign in block for sign in SIGNS):
             return
-        if self._general > 0:
-            self._general -= block.count(b"\n")
+        if self._lines_left > 0:
+            self._lines_left -= block.count(b"\n")
             self._read(block)
-        elif self._strong > 0 and any(sign in block for sign in STRONG):
-            self._strong -= block.count(b"\n")
-            if self._passed:
-                self._read(self._passed.pop())  # the head of the traceback may be in it
-            self._passed.clear()
+        elif self._strong_lines_left > 0 and any(sign in block for sign in STRONG):
+            self._strong_lines_left -= block.count(b"\n")
+            if self._skipped:
+                self._read(self._skipped.pop())  # the head of the traceback may be in it
+            self._skipped.clear()
             self._read(block)
         else:
             self._close()
-            self._passed.append(block)
+            self._skipped.append(block)
 
     def end(self, last: bytes) -> LogContents:
         """Return the contents of the log; `last` is its last block."""
-        for block in self._told:
+        for block in self._last_fact_blocks:
             self.contents.facts.read(block)
-        for block in self._passed:
+        for block in self._skipped:
             self._read(block)
         self._close()
         _remember_last(self.contents, last)
@@ -147,9 +147,9 @@ class _LogReader:
     def _read(self, block: bytes) -> None:
         if b"cannot import name" in block:
             block = _CUT.sub(rb"\1 from", block)
-        if self._refusals > 0 and any(sign in block for sign in installer_output.SIGNS):
-            refused = list(islice(installer_output.told(block), self._refusals))
-            self._refusals -= len(refused)
+        if self._refusals_left > 0 and any(sign in block for sign in installer_output.SIGNS):
+            refused = list(islice(installer_output.told(block), self._refusals_left))
+            self._refusals_left -= len(refused)
             self._keep(refused)
         for raw in block.split(b"\n"):
             if self._busy or any(sign in raw for sign in SIGNS):

@@ -51,7 +51,9 @@ _CLAIM = re.compile(
 )
 _EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
 _PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
-_NOT_HERE = re.compile(rb"(?i)uninstall|existing installation|requires|require |attempting|downgrad|>=|<=")
+_NOT_INSTALLED = re.compile(
+    rb"(?i)uninstall|existing installation|requires|require |attempting|downgrad|>=|<="
+)
 _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
     ((b"==", b"Package ", b"[pip", b"[conda]"), (_TABLE, _FREEZE)),
     ((b"  0.", b"  1.", b"  2.", b"  3.", b"  4.", b"  5."), (_COLUMNS,)),
@@ -81,7 +83,7 @@ _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
 class LogFacts:
     """The versions that a log contains; a later line replaces an earlier one."""
 
-    told: dict[str, tuple[str, str]] = field(default_factory=dict)
+    printed: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Canonical name to the version that a program printed, and the text that contains it."""
     claims: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Canonical name to the version that a person mentions in prose, and the text that contains it."""
@@ -103,32 +105,32 @@ class LogFacts:
             self._pairs(_ITEM, found[1])
         if b"which is incompatible" in block:
             for found in _CLASH.finditer(block):
-                self._tell(found[1], found[2], found[0])
-                self._tell(found[4], found[5], found[0])
+                self._add(found[1], found[2], found[0])
+                self._add(found[4], found[5], found[0])
 
     def _statements(self, block: bytes) -> None:
         for pattern in (_CLAIM, _EQUALS):
             for found in pattern.finditer(block):
-                self._tell(found[1], found[2], found[0], self.claims)
+                self._add(found[1], found[2], found[0], self.claims)
         for found in _BESIDE.finditer(block):
             name = b"vllm" if found[1].lower() == b"vllm-openai" else found[1]
             line = _line_around(block, found)
-            if not _NOT_HERE.search(line) and b"Requirement" not in line:
-                self._tell(name, found[2], found[0])
+            if not _NOT_INSTALLED.search(line) and b"Requirement" not in line:
+                self._add(name, found[2], found[0])
         for found in _STARTED.finditer(block):
-            self._tell(found[1], found[2], found[0])
+            self._add(found[1], found[2], found[0])
         for found in _ENGINE.finditer(block):
-            self._tell(b"vllm", found[1], found[0])
+            self._add(b"vllm", found[1], found[0])
 
     def _pairs(self, pattern: re.Pattern[bytes], block: bytes) -> None:
         for found in pattern.finditer(block):
-            if not _NOT_HERE.search(_line_around(block, found)):
-                self._tell(found[1], found[2], found[0])
+            if not _NOT_INSTALLED.search(_line_around(block, found)):
+                self._add(found[1], found[2], found[0])
 
-    def _tell(
+    def _add(
         self, name: bytes, version: bytes, words: bytes, into: dict[str, tuple[str, str]] | None = None
     ) -> None:
-        target = self.told if into is None else into
+        target = self.printed if into is None else into
         key: str = canonicalize_name(name.decode("ascii", "replace"))
         key = "torch" if key == "pytorch" else key
         text = version.decode("ascii", "replace").rstrip(".-_")
@@ -141,7 +143,7 @@ class LogFacts:
 
     def versions(self) -> Mapping[str, str]:
         """Return canonical name to version, for all versions that a program printed."""
-        return {name: version for name, (version, _) in self.told.items()}
+        return {name: version for name, (version, _) in self.printed.items()}
 
 
 def _is_version(text: str) -> bool:

@@ -39,13 +39,13 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
+class CallError:
     """What a TypeError says about the arguments of a call."""
 
     owner: str
     """The class of the method, if the message names it, else empty."""
     function: str
-    wrong: Literal["unexpected", "missing", "many"]
+    kind: Literal["unexpected", "missing", "many"]
     names: tuple[str, ...] = ()
     option: str = ""
     """The command-line option that stands for the argument, if any."""
@@ -55,27 +55,27 @@ class Complaint:
     """The number of positional arguments that the call passed."""
 
     @property
-    def asked(self) -> str:
+    def described(self) -> str:
         """The arguments, as text for people."""
         return self.option or " and ".join(self.names) or f"{self.given} positional arguments"
 
-    def fits(self, takes: Parameters | None) -> bool:
+    def accepted_by(self, parameters: Parameters | None) -> bool:
         """Return whether a signature accepts the call."""
-        if takes is None:
+        if parameters is None:
             return False
-        if self.wrong == "unexpected":
-            return takes.open or self.names[0] in takes.names
-        if self.wrong == "many":
-            return takes.positional is None or takes.positional >= self.given
-        return not set(self.names) & takes.required
+        if self.kind == "unexpected":
+            return parameters.open or self.names[0] in parameters.names
+        if self.kind == "many":
+            return parameters.positional is None or parameters.positional >= self.given
+        return not set(self.names) & parameters.required
 
-    def comes_from(self, takes: Parameters | None) -> bool:
+    def raised_by(self, parameters: Parameters | None) -> bool:
         """Return whether calling a function of this signature raises the TypeError."""
-        if takes is None or self.fits(takes):
+        if parameters is None or self.accepted_by(parameters):
             return False
-        if self.wrong == "many":
-            return takes.positional == self.most
-        return self.wrong == "unexpected" or set(self.names) <= takes.required
+        if self.kind == "many":
+            return parameters.positional == self.most
+        return self.kind == "unexpected" or set(self.names) <= parameters.required
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,68 +83,72 @@ class Callee:
     """A function, method or class that may have been called, with its parameters in all releases."""
 
     package: str
-    at: int
+    release_index: int
     """The release_index of the release in use."""
     module: str
-    called: str
+    name: str
     """Its name, as text for people: `EngineArgs` or `Fp8Config.from_config`."""
-    takes: tuple[Parameters | None, ...]
+    parameters: tuple[Parameters | None, ...]
     """The parameters in each release, oldest first; None where it is missing or its signature unknown."""
 
 
-def complaint_of(exception: ExceptionInfo) -> Complaint | None:
+def parse_call_error(exception: ExceptionInfo) -> CallError | None:
     """Return what an exception says about the arguments of a call, or None if it is another error."""
     for pattern in (_UNEXPECTED, _MISSING, _MANY):
         found = pattern.search(exception.message)
         if found:
             owner, function = found[1].rstrip(".").rpartition(".")[2], found[2]
             if pattern is _UNEXPECTED:
-                return Complaint(owner=owner, function=function, wrong="unexpected", names=(found[3],))
+                return CallError(owner=owner, function=function, kind="unexpected", names=(found[3],))
             if pattern is _MANY:
                 most, given = int(found[3]), int(found[4])
-                return Complaint(owner=owner, function=function, wrong="many", most=most, given=given)
+                return CallError(owner=owner, function=function, kind="many", most=most, given=given)
             names = tuple(re.findall(r"'(\w{1,80})'", found[3]))
-            return Complaint(owner=owner, function=function, wrong="missing", names=names) if names else None
+            return CallError(owner=owner, function=function, kind="missing", names=names) if names else None
     return None
 
 
-def callees(exception: ExceptionInfo, context: RuleContext, complaint: Complaint) -> Iterator[Callee]:
+def possible_callees(
+    exception: ExceptionInfo, context: RuleContext, call_error: CallError
+) -> Iterator[Callee]:
     """Yield the definitions that the message, or else the source line, may have called."""
-    method = complaint.function
-    if complaint.owner:
-        wanted = [complaint.owner]
+    method = call_error.function
+    if call_error.owner:
+        wanted = [call_error.owner]
     elif method == "__init__":  # Python before 3.10 does not name the class
         wanted = _CALLED.findall(exception.frames[-1].source) if exception.frames else []
     else:
-        wanted, method = [complaint.function], ""
+        wanted, method = [call_error.function], ""
     for name in dict.fromkeys(wanted):
         for package in context.index.packages:
             known = context.release_index(package)
             if known is None and context.known(package) is not None:
                 continue
-            at = context.newest(package) if known is None else known
+            at = context.newest_release(package) if known is None else known
             for module in context.index.binders(name, package, at):
-                for each in (name, *_ends(name)):
+                for each in (name, *_possible_bases(name)):
                     callee = _callee(context.index, package, at, (module, each, method))
                     if callee is not None:
                         yield callee
 
 
 def _callee(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Callee | None:
-    """Return the definition `what` (see `_takes`) in all releases, or None if the one in use lacks it."""
-    if _takes(index, package, at, what) is None:
+    """Return a definition in all releases, or None if the one in use lacks it; `what`: see `_parameters_in`."""
+    if _parameters_in(index, package, at, what) is None:
         return None
     module, name, method = what
     return Callee(
         package=package,
-        at=at,
+        release_index=at,
         module=module,
-        called=name if method in ("", "__init__") else f"{name}.{method}",
-        takes=tuple(_takes(index, package, place, what) for place in range(len(index.versions(package)))),
+        name=name if method in ("", "__init__") else f"{name}.{method}",
+        parameters=tuple(
+            _parameters_in(index, package, place, what) for place in range(len(index.versions(package)))
+        ),
     )
 
 
-def _ends(name: str) -> list[str]:
+def _possible_bases(name: str) -> list[str]:
     """Return names of possible base classes in the same module: `EngineArgs` for `AsyncEngineArgs`.
 
     The index does not record bases, and records only the fields that a dataclass defines itself.
@@ -153,7 +157,7 @@ def _ends(name: str) -> list[str]:
     return ["".join(words[start:]) for start in range(1, len(words) - 1)]
 
 
-def _takes(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Parameters | None:
+def _parameters_in(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Parameters | None:
     """Return the parameters of a function or method in a release; `what` is module, name and method."""
     module, name, method = what
     branches = [each for each in index.branches(module, name, package, at) if each.status == "defined"]
@@ -176,14 +180,16 @@ def _parameters(text: str) -> Parameters | None:
         return None
     if not isinstance(function, ast.FunctionDef):
         return None
-    given = function.args
-    positional = [each.arg for each in (*given.posonlyargs, *given.args)]
-    keyword = [each.arg for each in given.kwonlyargs]
-    required = positional[: len(positional) - len(given.defaults)]
-    required += [name for name, default in zip(keyword, given.kw_defaults, strict=True) if default is None]
+    arguments = function.args
+    positional = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
+    keyword = [each.arg for each in arguments.kwonlyargs]
+    required = positional[: len(positional) - len(arguments.defaults)]
+    required += [
+        name for name, default in zip(keyword, arguments.kw_defaults, strict=True) if default is None
+    ]
     return Parameters(
         names=(*positional, *keyword),
         required=frozenset(required) - {"self", "cls"},
-        open=given.kwarg is not None,
-        positional=None if given.vararg else len(positional),
+        open=arguments.kwarg is not None,
+        positional=None if arguments.vararg else len(positional),
     )

@@ -27,7 +27,7 @@ class Missing:
     module: str
     name: str
     """Empty for the module itself."""
-    at: int
+    release_index: int
     """The release_index of the release."""
     assumed: bool
     """Whether the release is unknown, and the newest that is consistent with the log is assumed."""
@@ -80,7 +80,7 @@ def locate(
     return Diagnosis(
         cause=cause,
         package=package,
-        version=None if missing.assumed else missing.versions[missing.at],
+        version=None if missing.assumed else missing.versions[missing.release_index],
         module=module,
         symbol=name or None,
         evidence=(*evidence, *_evidence(missing)),
@@ -92,7 +92,11 @@ def _missing(
     context: RuleContext, package: str, module: str, name: str, *, within: str, certain: bool
 ) -> Missing | None:
     at = context.release_index(package)
-    if at is not None and context.claimed(package) and context.history.flags(package, module, name)[at]:
+    if (
+        at is not None
+        and context.is_only_claimed(package)
+        and context.history.flags(package, module, name)[at]
+    ):
         at = None  # that release has the location, so the prose is about another one
     if at is None and package in KERNELS and not context.known(package):
         pinned = context.release_indexes.get(package)  # the kernels that the sglang release pins
@@ -111,7 +115,7 @@ def _missing(
         return None
     query = Query(text=location(module, name), module=module, name=name)
     replacement = None
-    if name or not context.compiled(module, package, None):  # no Python module replaces an extension
+    if name or not context.is_extension(module, package, None):  # no Python module replaces an extension
         replacement = (
             _by_origin(context, package, query, at, resolver) or find(resolver, package, query).replacement
         )
@@ -121,7 +125,7 @@ def _missing(
         package=package,
         module=module,
         name=name,
-        at=at,
+        release_index=at,
         assumed=assumed,
         replacement=replacement,
     )
@@ -129,7 +133,7 @@ def _missing(
 
 def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: bool) -> int | None:
     """Return the newest release that lacks a location, preferably one with all modules of the tracebacks."""
-    missing = [at for at in context.candidates(package) if lacking[at]]
+    missing = [at for at in context.candidate_releases(package) if lacking[at]]
     if not missing and certain:
         missing = [at for at, without in enumerate(lacking) if without]
     finals = [at for at in missing if not Version(context.index.versions(package)[at]).is_prerelease]
@@ -167,7 +171,7 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
     if (
         not name
         or name.startswith("_")
-        or context.absent(other)
+        or context.is_absent(other)
         or any(context.history.flags(package, module, name))
     ):
         return None
@@ -175,10 +179,10 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
     if at is None:
         had = (
             place
-            for place in range(context.newest(other), -1, -1)
+            for place in range(context.newest_release(other), -1, -1)
             if context.index.binders(name, other, place)
         )
-        at = next(had, context.newest(other))
+        at = next(had, context.newest_release(other))
     resolver = context.history.resolver(other, at)
     place = find_name(resolver, other, name).place
     if place is None or place.answer.status != "defined":
@@ -188,8 +192,11 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
 
 
 def _cause(missing: Missing) -> Cause | None:
-    before, after = any(missing.flags[: missing.at]), any(missing.flags[missing.at + 1 :])
-    gone = not missing.module_flags[missing.at]
+    before, after = (
+        any(missing.flags[: missing.release_index]),
+        any(missing.flags[missing.release_index + 1 :]),
+    )
+    gone = not missing.module_flags[missing.release_index]
     if not before and after:
         return "not_yet_added"
     if missing.replacement is not None:
@@ -205,13 +212,13 @@ def _cause(missing: Missing) -> Cause | None:
     # The module never had the name: look at the releases in which another module has it.
     binders = missing.context.index.binders
     had = [bool(binders(missing.name, missing.package, at)) for at in range(len(missing.versions))]
-    if any(had[: missing.at]):
+    if any(had[: missing.release_index]):
         return "symbol_removed"
-    return "not_yet_added" if any(had[missing.at :]) else None
+    return "not_yet_added" if any(had[missing.release_index :]) else None
 
 
 def _evidence(missing: Missing) -> Sequence[str]:
-    version, package = missing.versions[missing.at], missing.package
+    version, package = missing.versions[missing.release_index], missing.package
     known = missing.context.known(package)
     lines = []
     if missing.assumed and known:
@@ -232,7 +239,9 @@ def _evidence(missing: Missing) -> Sequence[str]:
     elif package in KERNELS:
         sglang = missing.context.known(SGLANG)
         lines.append(f"sglang {sglang.version if sglang else ''} requires {package} {version}")
-    lines.append(missing.context.history.boundary(package, missing.module, missing.name, missing.at))
+    lines.append(
+        missing.context.history.boundary(package, missing.module, missing.name, missing.release_index)
+    )
     if missing.replacement:
         target = location(missing.replacement.module, missing.replacement.name)
         lines.append(f"{target}: {missing.replacement.evidence}")
@@ -240,10 +249,10 @@ def _evidence(missing: Missing) -> Sequence[str]:
 
 
 def _fix(missing: Missing, *, foreign: bool) -> Fix:
-    before = [at for at in range(missing.at) if missing.flags[at]]
-    after = [at for at in range(missing.at + 1, len(missing.flags)) if missing.flags[at]]
+    before = [at for at in range(missing.release_index) if missing.flags[at]]
+    after = [at for at in range(missing.release_index + 1, len(missing.flags)) if missing.flags[at]]
     other = before[-1] if before else after[0] if after else None
-    package, version = missing.package, missing.versions[missing.at]
+    package, version = missing.package, missing.versions[missing.release_index]
     statement, command = None, None
     if missing.replacement is not None:
         statement = import_statement(missing.replacement.module, missing.replacement.name)

@@ -32,23 +32,23 @@ class History:
     def intervals(self, package: str, module: str, name: str) -> str:
         """Return the releases that have a location as text, `0.2.6 to 0.21.0`; empty if none has it."""
         versions, flags = self.index.versions(package), self.flags(package, module, name)
-        told = []
+        ranges = []
         for first, last in runs(flags):
             if last == len(flags) - 1:
-                told.append(f"{versions[first]} and later" if first != last else versions[first])
+                ranges.append(f"{versions[first]} and later" if first != last else versions[first])
             else:
-                told.append(versions[first] if first == last else f"{versions[first]} to {versions[last]}")
-        return ", ".join(told)
+                ranges.append(versions[first] if first == last else f"{versions[first]} to {versions[last]}")
+        return ", ".join(ranges)
 
     def boundary(self, package: str, module: str, name: str, release_index: int) -> str:
         """Return one line about which releases have a location, as seen from a release that lacks it."""
         where = location(module, name)
         versions, flags = self.index.versions(package), self.flags(package, module, name)
-        told = self.intervals(package, module, name)
-        if not told:
+        ranges = self.intervals(package, module, name)
+        if not ranges:
             return f"no indexed release of {package} has {where}"
         before = [at for at, there in enumerate(flags[:release_index]) if there]
-        line = f"{where} exists in {package} {told}"
+        line = f"{where} exists in {package} {ranges}"
         if before:
             return (
                 f"{line}; the last release that has it is {versions[before[-1]]}, "

@@ -60,9 +60,9 @@ def demands(case: RuleContext, distribution: str) -> Iterator[Demand]:
     wanted = canonicalize_name(distribution)
     for package, at in case.release_indexes.items():
         yield from of_release(case, package, at, wanted)
-    if case.environment is not None and case.fits:
+    if case.environment is not None and case.environment_matches:
         for name, version in case.environment.versions.items():
-            if name not in case.release_indexes and name in case.involved:
+            if name not in case.release_indexes and name in case.distributions_in_tracebacks:
                 yield from _matching(name, version, case.environment.requires(name), wanted)
 
 
@@ -85,7 +85,9 @@ def violated(case: RuleContext, distribution: str) -> tuple[Demand, str] | None:
 def own_needs(case: RuleContext, distribution: str) -> tuple[Demand, str] | None:
     """Return what an installed distribution requires and does not have, with the version that is there."""
     environment = case.environment
-    version = environment.version(distribution) if environment is not None and case.fits else None
+    version = (
+        environment.version(distribution) if environment is not None and case.environment_matches else None
+    )
     if environment is None or version is None:
         return None
     lines = environment.requires(distribution)

@@ -69,7 +69,7 @@ def _lacking_what_it_has(
 def _as_released(asked: FailedImport, context: RuleContext) -> bool:
     """Return whether every release has the name, while the failing module is known only by its name."""
     package = context.owner(asked.module)
-    if package not in (SGLANG, VLLM) or asked.path or not asked.names or context.inside:
+    if package not in (SGLANG, VLLM) or asked.path or not asked.names or context.in_indexed_package:
         return False
     return all(context.history.flags(package, asked.module, asked.names[0]))
 
@@ -128,7 +128,7 @@ def _really_lacks(asked: FailedImport, context: RuleContext) -> bool:
 
 def _answer(asked: FailedImport, context: RuleContext, package: str) -> str:
     at = context.release_index(package)
-    resolver = context.history.resolver(package, context.newest(package) if at is None else at)
+    resolver = context.history.resolver(package, context.newest_release(package) if at is None else at)
     return resolver.answer(asked.module, asked.names[0] if asked.names else "").status
 
 
@@ -147,7 +147,7 @@ def _shadow(top: str, what: str, exception: ExceptionInfo, asked: FailedImport |
     )
 
 
-def left_behind(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def earlier_import_failed(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose an import that fails because an earlier import of the same package failed in this process.
 
     The cause is `unknown`: the log does not show why the first import failed.

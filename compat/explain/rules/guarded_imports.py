@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from compat.explain.context import RuleContext, foreign
+from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import UNDEFINED, FailedImport, identifiers, wanted
 from compat.explain.log.model import ExceptionInfo, TracebackFrame
 from compat.explain.lookup.missing_symbol import locate
-from compat.explain.rules.missing_packages import lacking, vllm_for
+from compat.explain.rules.missing_packages import not_installed, vllm_for
 from compat.index.records import Branch
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.guards import All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
@@ -30,7 +30,7 @@ _FRAMES = 4
 """Innermost frames whose source lines are searched for the name of a stub."""
 
 
-def conditional(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def unbound_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a name that cannot be imported because a guarded import in its module failed."""
     asked = wanted(exception)
     if asked is None or asked.partial or context.owner(asked.module) is None:
@@ -39,7 +39,7 @@ def conditional(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
     return next((each for each in found if each is not None), None)
 
 
-def undefined(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def name_error(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a NameError for a name that a failed guarded import did not bind."""
     found = UNDEFINED.search(exception.message)
     module = _module(exception, context)
@@ -48,10 +48,10 @@ def undefined(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
     return _behind(context, module, found[1], exception)
 
 
-def by_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def removed_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a name in the user's code that a guarded import did not bind: the release removed it."""
     frame = exception.frames[-1] if exception.frames else None
-    if frame is None or foreign(frame):
+    if frame is None or in_installed_package(frame):
         return None
     found = UNDEFINED.search(exception.message)
     if found:
@@ -61,14 +61,14 @@ def by_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     else:
         return None
     for name in names:
-        for package, at in context.likely.items():
+        for package, at in context.likely_releases.items():
             module = _last_home(context, package, name, at)
             if module:
-                told = (
+                evidence = (
                     exception.line,
                     f"{package} {context.index.versions(package)[at]} has no name {name}",
                 )
-                return locate(context, package, module, name, evidence=told)
+                return locate(context, package, module, name, evidence=evidence)
     return None
 
 
@@ -84,13 +84,13 @@ def _last_home(context: RuleContext, package: str, name: str, at: int) -> str | 
     return None
 
 
-def lying_advice(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def wrong_advice(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a wrong “vllm is not installed”: vllm is installed and lacks a name that the guard imports."""
     found = _ADVICE.search(exception.text)
     if not found:
         return None
-    said = next(group for group in found.groups() if group).lower().replace("-", "_")
-    package = context.owner(said)
+    top = next(group for group in found.groups() if group).lower().replace("-", "_")
+    package = context.owner(top)
     if package is None:
         return None
     for frame in reversed(exception.frames):
@@ -98,15 +98,15 @@ def lying_advice(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
         if module is None:
             continue
         names = [name for name in identifiers([frame]) if _branches(context, module, name)]
-        for name in names or _guarded_names(context, module, said):
+        for name in names or _guarded_names(context, module, top):
             cause = _behind(context, module, name, exception)
             if cause is not None and (cause.package == package or cause.cause != "package_missing"):
                 return cause
         if context.known(package) is None:
             break
-    if context.known(package) is not None and not context.absent(package):
+    if context.known(package) is not None and not context.is_absent(package):
         return None
-    return lacking(said, FailedImport(module=said, absent=said), exception, context)
+    return not_installed(top, FailedImport(module=top, absent=top), exception, context)
 
 
 def placeholder(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -123,7 +123,7 @@ def placeholder(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
     dummy = found[1]
     if dummy:
         for package in context.release_indexes or context.index.packages:
-            at = context.release_indexes.get(package, context.newest(package))
+            at = context.release_indexes.get(package, context.newest_release(package))
             homes = context.index.binders(dummy, package, at)
             if homes:
                 return _stub(context, homes[0], dummy, exception, None)
@@ -140,7 +140,7 @@ def _stub(
     guard = next((b.guard for b in _branches(context, module, name) if b.status == "placeholder"), None)
     lines = [exception.line, f"{where} is a stub"]
     if guard is not None:
-        lines[-1] += f", {describe(guard)}"
+        lines[-1] += f", bound in the branch “{describe(guard)}”"
     if frame is not None and frame.source:
         lines.append(f"the stub is used in `{frame.source}`")
     if cause is not None and cause.cause not in ("package_missing", "no_gpu"):
@@ -186,18 +186,23 @@ def _behind(context: RuleContext, module: str, name: str, exception: ExceptionIn
                 continue
             module_asked, name_asked = split_location(target)
             top = module_asked.partition(".")[0]
-            told = (exception.line, f"{location(module, name)} depends on a guarded import of {target}")
+            evidence = (exception.line, f"{location(module, name)} depends on a guarded import of {target}")
             package = context.owner(module_asked)
             if package is not None and package in context.release_indexes:
                 frame = exception.frames[-1] if exception.frames else None
                 found = locate(
-                    context, package, module_asked, name_asked, evidence=told, foreign=foreign(frame)
+                    context,
+                    package,
+                    module_asked,
+                    name_asked,
+                    evidence=evidence,
+                    foreign=in_installed_package(frame),
                 )
                 if found is not None:
                     return found
             if top in resolver.environment.absent:
                 names = (name_asked,) if name_asked else ()
-                return lacking(
+                return not_installed(
                     top, FailedImport(module=module_asked, names=names, absent=top), exception, context
                 )
         if _needs_cuda(context, branch):
@@ -227,7 +232,7 @@ def _without_gpu(
         symbol=name,
         evidence=(
             exception.line,
-            f"{location(module, name)} is bound only under “{describe(branch.guard)}”, which is false here",
+            f"{location(module, name)} is bound only in the branch “{describe(branch.guard)}”, which does not run here",
         ),
         fix=Fix(
             kind="environment", text="Run it on a machine with a GPU: the name is not bound without one."
@@ -243,7 +248,7 @@ def _branches(context: RuleContext, module: str, name: str) -> tuple[Branch, ...
     at = context.release_indexes.get(package)
     if at is not None:
         return context.index.branches(module, name, package, at)
-    for place in reversed(context.candidates(package)):
+    for place in reversed(context.candidate_releases(package)):
         found = context.index.branches(module, name, package, place)
         if len(found) > 1:
             return found
@@ -269,7 +274,7 @@ def _homes_of_stub(context: RuleContext, name: str) -> list[str]:
     found: list[str] = []
     for package in context.release_indexes or context.index.packages:
         known = context.release_indexes.get(package)
-        places = range(context.newest(package), -1, -1) if known is None else (known,)
+        places = range(context.newest_release(package), -1, -1) if known is None else (known,)
         for at in places:
             homes = [
                 module

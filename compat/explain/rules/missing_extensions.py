@@ -26,7 +26,7 @@ _EXTENSION_OF: dict[str, str] = {
 }
 
 
-def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def missing_extension(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a compiled module that Python does not find although the release has it.
 
     Either Python imported another copy of the package, such as a source tree, or the extension exists and
@@ -41,7 +41,7 @@ def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     if asked.path and below_site(asked.path) is None and "unknown location" not in asked.path:
         trees.append(asked.path)
     at = context.release_index(package)
-    compiled = context.compiled(module, package, at)
+    compiled = context.is_extension(module, package, at)
     if not compiled and not (trees and _MADE.fullmatch(module.rpartition(".")[2])):
         return None
     why = why_not_loaded(context)
@@ -91,21 +91,24 @@ def missing_operator(exception: ExceptionInfo, context: RuleContext) -> Diagnosi
         return None
     space, operator = groups[0], groups[1] if len(groups) > 1 else ""
     name = f"torch.ops.{space}.{operator}".rstrip(".")
-    told = f"{name} is registered by an extension that did not load"
-    top = None if space in _EXTENSION_OF or found[5] else context.top_with_extension(space)
+    reason = f"{name} is registered by an extension that did not load"
+    top = None if space in _EXTENSION_OF or found[5] else context.package_of_extension(space)
     owner = context.owner(top) if top else _EXTENSION_OF.get(space)
-    why = why_not_loaded(context) or _unbuilt_too(context)
+    why = why_not_loaded(context) or _mentioned_missing_extension(context)
     if why is not None:
         return replace(
             why,
             package=why.package or owner,
-            evidence=(exception.line, told, *why.evidence),
+            evidence=(exception.line, reason, *why.evidence),
         )
     package = space if found[5] else owner
-    return mismatch(exception, context, None, (exception.line, told), torch=True, package=package)
+    return mismatch(exception, context, None, (exception.line, reason), torch=True, package=package)
 
 
-def _unbuilt_too(context: RuleContext) -> Diagnosis | None:
+def _mentioned_missing_extension(context: RuleContext) -> Diagnosis | None:
     """Return the diagnosis of a missing extension that another line of the log reports, or None."""
     mentions = (exception for failure in context.contents.mentions for exception in failure.chain)
-    return next((found for exception in mentions if (found := unbuilt(exception, context)) is not None), None)
+    return next(
+        (found for exception in mentions if (found := missing_extension(exception, context)) is not None),
+        None,
+    )

@@ -2,7 +2,7 @@
 
 from packaging.version import Version
 
-from compat.explain.context import RuleContext, foreign
+from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import FailedImport, imported, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.missing_symbol import locate
@@ -53,7 +53,7 @@ def missing_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
     return _located(asked, exception, context, f"{exception.line}")
 
 
-def unloaded(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def unimported_submodule(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose access to a submodule as an attribute of its package before anything imported the submodule.
 
     No cause of the closed set fits, so the cause is `unknown`; the fix is the import to add.
@@ -64,7 +64,7 @@ def unloaded(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     package, inner = context.owner(asked.module), f"{asked.module}.{asked.names[0]}"
     if package is None or context.index.number("modules", inner) is None:
         return None
-    at = context.likely.get(package, context.newest(package))
+    at = context.likely_releases.get(package, context.newest_release(package))
     if context.history.resolver(package, at).answer(inner, "").status != "submodule":
         return None
     version = context.index.versions(package)[at]
@@ -105,7 +105,7 @@ def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     )
 
 
-def broken_off(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def truncated_traceback(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a truncated traceback by the import at which it ends, if the release lacks its target.
 
     The full traceback may have continued beyond that import, so this rule is among the last.
@@ -115,18 +115,26 @@ def broken_off(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
     asked = imported(exception.frames[-1].source)
     if asked is None:
         return None
-    said = f"the traceback is truncated after `{exception.frames[-1].source}`"
-    return _located(asked, exception, context, said, certain=False)
+    first_line = f"the traceback is truncated after `{exception.frames[-1].source}`"
+    return _located(asked, exception, context, first_line, certain=False)
 
 
 def _located(
-    asked: FailedImport, exception: ExceptionInfo, context: RuleContext, said: str, *, certain: bool = True
+    asked: FailedImport,
+    exception: ExceptionInfo,
+    context: RuleContext,
+    first_line: str,
+    *,
+    certain: bool = True,
 ) -> Diagnosis | None:
     package = context.owner(asked.module)
     if package is None:
         return None
     frame = exception.frames[-1] if exception.frames else None
-    evidence = (said, *((f"imported in {frame.path}:{frame.line}",) if frame and foreign(frame) else ()))
+    evidence = (
+        first_line,
+        *((f"imported in {frame.path}:{frame.line}",) if frame and in_installed_package(frame) else ()),
+    )
     within = asked.module if certain and not asked.absent else ""
     for wanted_name in asked.names or ("",):
         module, name = asked.module, wanted_name
@@ -139,7 +147,7 @@ def _located(
             module,
             name,
             evidence=evidence,
-            foreign=foreign(frame),
+            foreign=in_installed_package(frame),
             within=within,
             certain=certain,
         )

@@ -36,7 +36,7 @@ _METHOD = re.compile(
 )
 
 
-def told(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def stated_package(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a message about package metadata that names the missing distribution."""
     found = _NEEDED.search(exception.text) or _METADATA.search(exception.text)
     if not found and exception.kind == "PackageNotFoundError":
@@ -49,7 +49,7 @@ def told(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     return Diagnosis(
         cause="package_missing",
         package=package,
-        module=context.top(package),
+        module=context.import_name(package),
         evidence=(exception.line,),
         fix=Fix(kind="install", text=f"Install {name}.", command=f'pip install "{name}"'),
     )
@@ -63,9 +63,9 @@ def package_missing(exception: ExceptionInfo, context: RuleContext) -> Diagnosis
     top = asked.absent.partition(".")[0]
     if is_standard(top) or (asked.absent != top and top not in NAMESPACES):
         return None  # Python found all but the last component of a dotted name
-    if not exception.frames and context.top_with_extension(top):
+    if not exception.frames and context.package_of_extension(top):
         return None  # packages try an extension under its bare name when importing it from the package fails
-    return lacking(top, asked, exception, context)
+    return not_installed(top, asked, exception, context)
 
 
 def advised(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -82,14 +82,14 @@ def advised(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     asked_for = any(True for _ in demands(context, distribution)) or top in context.index.owners
     if not asked_for and exception.kind not in ("ImportError", "ModuleNotFoundError"):
         return None
-    if context.known(distribution) and not context.absent(distribution):
+    if context.known(distribution) and not context.is_absent(distribution):
         return None
-    if context.seen(top):
+    if context.is_in_tracebacks(top):
         return None
-    return lacking(top, FailedImport(module=top, absent=top), exception, context)
+    return not_installed(top, FailedImport(module=top, absent=top), exception, context)
 
 
-def lacking(top: str, asked: FailedImport, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
+def not_installed(top: str, asked: FailedImport, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
     """Return the diagnosis of a distribution that is not installed."""
     distribution = requirement_named(context, top, distribution_of(top))
     importer = top_of(exception.frames[-1].path) if exception.frames else None

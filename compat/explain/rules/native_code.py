@@ -224,20 +224,20 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
     toolkit = major[1] if major and library.startswith(_OF_TOOLKIT) else ""
     suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
     pin, torch = _torch_pin(context, package), context.known("torch")
-    told, command = "", f"pip install {name}{suffix}"
+    hint, command = "", f"pip install {name}{suffix}"
     if torch and toolkit and f"+cu{toolkit}" in torch.version:
         folder = f"nvidia/{name.removeprefix('nvidia-').replace('-', '_')}/lib"
-        told = f" torch {torch.version} installs it: if the file exists, add its folder ({folder} in "
-        told += "site-packages) to LD_LIBRARY_PATH, because the loader does not search it."
+        hint = f" torch {torch.version} installs it: if the file exists, add its folder ({folder} in "
+        hint += "site-packages) to LD_LIBRARY_PATH, because the loader does not search it."
     elif pin and torch and _has_it(context, pin):
-        told = f" {pin[0]} requires torch {torch.version}, which installs another version of the library:"
-        told += " the extension comes from another build."
+        hint = f" {pin[0]} requires torch {torch.version}, which installs another version of the library:"
+        hint += " the extension comes from another build."
     elif pin:
-        told = f" {pin[0]} is built for torch{pin[1]}, whose wheel installs it."
+        hint = f" {pin[0]} is built for torch{pin[1]}, whose wheel installs it."
         command = f'pip install "torch{pin[1]}"'
     return Fix(
         kind="install",
-        text=f"Install the CUDA runtime that {library} belongs to ({name}{suffix}).{told}",
+        text=f"Install the CUDA runtime that {library} belongs to ({name}{suffix}).{hint}",
         command=command,
     )
 
@@ -335,7 +335,7 @@ def _package(exception: ExceptionInfo, context: RuleContext, path: str | None) -
         return None  # an extension outside any package, whose distribution is unknown
     if top is None and path:
         parts = [part for part in path.split("/") if part in context.index.owners]
-        top = parts[0] if parts else context.top_with_extension(path.partition(".")[0])
+        top = parts[0] if parts else context.package_of_extension(path.partition(".")[0])
     if top is None and exception.frames:
         asked = imported(exception.frames[-1].source)
         top = asked.module.partition(".")[0] if asked else None

@@ -15,7 +15,7 @@ from compat.model.symbols import location
 _WHILE = re.compile(r"\b(?:loading|importing) ((?:vllm|sglang)(?:\.\w+)+): ")
 
 
-def asked_by_a_release(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def imported_by_a_release(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a missing name of another package that the known release, or some release, imports."""
     asked = wanted(exception)
     if asked is None or asked.partial or exception.frames:
@@ -89,7 +89,9 @@ def _loading(context: RuleContext, exception: ExceptionInfo) -> tuple[str, list[
         return None
     at = context.release_index(package)
     there = context.history.flags(package, found[1], "")
-    places = [place for place in (context.candidates(package) if at is None else [at]) if there[place]]
+    places = [
+        place for place in (context.candidate_releases(package) if at is None else [at]) if there[place]
+    ]
     return (package, places, found[1]) if places else None
 
 
@@ -98,7 +100,7 @@ def _asking(context: RuleContext, asked: FailedImport) -> tuple[str, list[int], 
     for package in sorted(context.index.packages, key=lambda name: name not in context.release_indexes):
         at = context.release_index(package)
         places, module = [], ""
-        for place in context.candidates(package) if at is None else [at]:
+        for place in context.candidate_releases(package) if at is None else [at]:
             homes = context.index.binders(asked.names[0], package, place)
             home = next((each for each in homes if _imports(context, (package, place), each, asked)), None)
             if home is not None:

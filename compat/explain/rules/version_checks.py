@@ -39,7 +39,7 @@ _NUMPY = re.compile(
 )
 
 
-def said(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+def stated_requirement(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a message that states the requirement: from pip, or from a package's own version check."""
     found = _NORMAL.search(exception.text) if "for a normal functioning" in exception.text else None
     if found:
@@ -65,10 +65,10 @@ def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis:
     every = (_CLASH.search(text) for text in lines if "but you have" in text)
     name = canonicalize_name(found[3])
     same = [each for each in every if each and canonicalize_name(each[3]) == name] or [found]
-    said = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
+    requirements = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
     indexed = (each for each in same if canonicalize_name(each[1]) in context.index.packages)
     best = next(indexed, found)
-    return violation(best[3], best[6], f"{best[3]}{best[4].strip()}", tuple(dict.fromkeys(said)))
+    return violation(best[3], best[6], f"{best[3]}{best[4].strip()}", tuple(dict.fromkeys(requirements)))
 
 
 def numpy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:

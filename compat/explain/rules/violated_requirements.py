@@ -21,7 +21,7 @@ from compat.model.diagnosis import Diagnosis, Fix
 _PYTHON_SYNTAX = ("SyntaxError", "IndentationError")
 
 
-def python(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
+def python_too_old(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     """Syntax that is too new for the Python that runs it."""
     if raised.kind not in _PYTHON_SYNTAX and "unsupported operand type(s) for |" not in raised.message:
         return None
@@ -46,7 +46,7 @@ def python(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     )
 
 
-def importer(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
+def importing_package(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     """A package that lacks something of its own needs, and is itself not the version that is required."""
     asked = wanted(raised)
     top = top_of(raised.frames[-1].path) if raised.frames else None
@@ -56,7 +56,7 @@ def importer(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     return of_demand(broken[0], broken[1], _evidence(raised, case), asked) if broken else None
 
 
-def third_party(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
+def third_party_package(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     """A failure in a package that is not indexed, when its version is not what a release requires."""
     asked = wanted(raised)
     for distribution in _suspects(raised, case, asked):
