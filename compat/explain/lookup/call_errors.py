@@ -133,7 +133,7 @@ def possible_callees(
 
 
 def _callee(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Callee | None:
-    """Return a definition in all releases, or None if the one in use lacks it; `what`: see `_parameters_in`."""
+    """Return a definition in all releases, or None if the release in use lacks it."""
     if _parameters_in(index, package, at, what) is None:
         return None
     module, name, method = what
