@@ -232,8 +232,7 @@ def _without_gpu(
         symbol=name,
         evidence=(
             exception.line,
-            f"{location(module, name)} is bound only in the branch “{describe(branch.guard)}”, which does not "
-            "run here",
+            f"{location(module, name)} needs a CUDA device: {describe(branch.guard)}",
         ),
         fix=Fix(
             kind="environment", text="Run it on a machine with a GPU: the name is not bound without one."
