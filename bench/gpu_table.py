@@ -50,11 +50,11 @@ def exactness(*documents: dict[str, Any]) -> list[str]:
     columns = [
         (package, release)
         for package in PACKAGES
-        for release in sorted({each[package] for each in records}, key=_version)
+        for release in sorted({each[package] for each in records}, key=version_key)
     ]
     lines = [_row(["Scheme", "dtype", *(f"{package} {release}" for package, release in columns)])]
     lines.append("|" + "---|" * (2 + len(columns)))
-    for scheme in dict.fromkeys(_order(records)):
+    for scheme in in_order(records):
         for dtype, short in SHORT.items():
             cells = []
             for package, release in columns:
@@ -69,7 +69,8 @@ def exactness(*documents: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _order(records: Records) -> list[str]:
+def in_order(records: Records) -> list[str]:
+    """Return the labels of the schemes, those of one format together."""
     kinds = ("unquantized", "fp8", "gptq", "awq", "block-int8", "w8a8")
     return sorted(
         {str(each["scheme"]) for each in records},
@@ -193,7 +194,8 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version_key(text: str) -> tuple[int, ...]:
+    """Return what sorts final releases."""
     return tuple(map(int, text.split(".")))
 
 
@@ -216,7 +218,7 @@ def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
     records: list[dict[str, Any]] = [
         {**_tidy(record), **each["releases"]} for each in documents for record in each["records"]
     ]
-    records.sort(key=lambda each: (_version(each["sglang"]), each["test"], each["case"]))
+    records.sort(key=lambda each: (version_key(each["sglang"]), each["test"], each["case"]))
     return {**{field: documents[0][field] for field in fields}, "date": date, "records": records}
 
 

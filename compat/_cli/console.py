@@ -7,11 +7,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from compat import errors
+from compat._cli.printable import printable
 
 Main = Callable[[Sequence[str]], int]
 
@@ -124,20 +125,7 @@ def disk_message(error: OSError) -> str:
 
 def say(message: str) -> None:
     """Print one line to stderr, prefixed with "compat: "."""
-    print(f"compat: {message}", file=sys.stderr, flush=True)
-
-
-def printable(text: str) -> str:
-    """Return text from outside with its control characters escaped, safe to print on a terminal."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
-def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the rows of a table as lines with aligned columns; all rows have the same length."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table)
-    return ["  ".join(cells).rstrip() for cells in padded]
+    print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
 
 
 def document(command: str, **content: Any) -> str:

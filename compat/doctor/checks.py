@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from compat import errors
 from compat._cli.progress import Progress
 from compat._cli.text import counted, listed
@@ -16,9 +14,10 @@ from compat.doctor.native import gpu_code
 from compat.doctor.native.linkage import LinkageReport, check_linkage
 from compat.doctor.root_causes import RootCause, find_root_causes, is_optional
 from compat.doctor.survey_runner import Asker
-from compat.doctor.unmet_requirements import Violation
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import allows
+from compat.requirements.graph import UnmetRequirement
+from compat.requirements.specifiers import python_specifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +85,17 @@ def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorRe
             notes.append(f"no module was imported: {error}")
         else:
             found = find_root_causes(environment, results, unmet)
-            asked = unmet_requirements.asked(environment)
+            required = unmet_requirements.required(environment, unmet_requirements.closure(environment))
+            asked = frozenset(edge.name for edge in required)
             findings += [root.finding() for root in found if not is_optional(root, asked)]
             notes += [_optional(root) for root in found if is_optional(root, asked)]
             notes += _import_notes(results)
     judged = _judged(environment, unmet, linkage, found, _no_effect(results))
-    for violation, why in judged:
+    for each, why in judged:
         if why is None:
-            findings.append(violation.diagnosis())
+            findings.append(unmet_requirements.diagnosis(each))
         else:
-            notes.append(f"{violation}; {why}")
+            notes.append(f"{unmet_requirements.described(each)}; {why}")
     return DoctorReport(
         environment=environment,
         findings=_distinct(findings),
@@ -126,23 +126,24 @@ def _no_effect(results: ImportResults | None) -> str:
 
 def _judged(
     environment: InspectedEnvironment,
-    unmet: tuple[Violation, ...],
+    unmet: tuple[UnmetRequirement, ...],
     linkage: LinkageReport,
     found: tuple[RootCause, ...],
     otherwise: str,
-) -> Iterator[tuple[Violation, str | None]]:
+) -> Iterator[tuple[UnmetRequirement, str | None]]:
     """Yield each unmet requirement that no finding covers, with why it is harmless, or None if it is not."""
     causes = ("requirement_violated", "package_missing")
     reported = {root.diagnosis.package for root in found if root.diagnosis.cause in causes}
-    for violation in unmet:
-        if violation.name in reported or (violation.name == "torch" and linkage.mismatched):
+    for each in unmet:
+        name = each.edge.name
+        if name in reported or (name == "torch" and linkage.mismatched):
             continue
-        if unmet_requirements.matters(violation, environment):
-            yield violation, None
-        elif violation.name == "torch" and violation.installed and linkage.checked:
-            yield violation, "the installed torch defines all symbols that compiled code needs"
+        if unmet_requirements.matters(each, environment):
+            yield each, None
+        elif name == "torch" and each.installed and linkage.checked:
+            yield each, "all symbols of torch that compiled code needs are there"
         else:
-            yield violation, otherwise
+            yield each, otherwise
 
 
 def _python(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
@@ -155,11 +156,7 @@ def _python(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
         metadata = distribution.metadata if distribution else None
         has_python = metadata is not None and "Requires-Python" in metadata
         wanted = str(metadata["Requires-Python"]) if metadata is not None and has_python else ""
-        try:
-            supported = allows(SpecifierSet(wanted), python)
-        except InvalidSpecifier:
-            continue
-        if not supported:
+        if not allows(python_specifier(wanted), python):
             evidence = (f"{package} {version} requires Python {wanted}, and this is Python {python}",)
             fix = Fix(kind="environment", text=f"Create an environment with Python {wanted}.")
             yield Diagnosis(

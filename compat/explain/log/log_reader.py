@@ -148,7 +148,7 @@ class _LogReader:
         if b"cannot import name" in block:
             block = _CUT.sub(rb"\1 from", block)
         if self._refusals_left > 0 and any(sign in block for sign in installer_output.SIGNS):
-            refused = list(islice(installer_output.told(block), self._refusals_left))
+            refused = list(islice(installer_output.installer_failures(block), self._refusals_left))
             self._refusals_left -= len(refused)
             self._keep(refused)
         for raw in block.split(b"\n"):
