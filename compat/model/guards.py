@@ -36,7 +36,7 @@ class Flag(NamedTuple):
     """The truth value of a top-level name of another module."""
 
     target: str
-    """A location, `vllm.triton_utils:HAS_TRITON`; the colon tells it from an expression."""
+    """A location, `vllm.triton_utils:HAS_TRITON`; the colon distinguishes it from an expression."""
 
 
 class Not(NamedTuple):

@@ -111,7 +111,7 @@ def parse_call_error(exception: ExceptionInfo) -> CallError | None:
 def possible_callees(
     exception: ExceptionInfo, context: RuleContext, call_error: CallError
 ) -> Iterator[Callee]:
-    """Yield the definitions that the message, or else the source line, may have called."""
+    """Yield the definitions that a failed call may refer to, by its message or else its source line."""
     method = call_error.function
     if call_error.owner:
         wanted = [call_error.owner]

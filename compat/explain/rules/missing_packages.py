@@ -107,7 +107,7 @@ def not_installed(top: str, asked: FailedImport, exception: ExceptionInfo, conte
     extra = found[0] if found and found[0].extra in USUAL[1:] and not wheel else None
     text = f"Install {distribution}{spec}."
     if extra:
-        text = f"Install {distribution}{spec}, which {extra.by}[{extra.extra}] brings along."
+        text = f"Install {distribution}{spec}, which {extra.by}[{extra.extra}] includes."
     return Diagnosis(
         cause="package_missing",
         package=distribution,
