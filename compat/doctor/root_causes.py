@@ -48,7 +48,7 @@ class RootCause:
 def find_root_causes(
     environment: InspectedEnvironment, results: ImportResults, violations: Sequence[UnmetRequirement]
 ) -> tuple[RootCause, ...]:
-    """Return the causes of all failures and stubs, those that break most first.
+    """Return the root causes of all failures and stubs, those that break most first.
 
     Args:
         environment: the environment.
