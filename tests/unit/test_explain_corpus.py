@@ -1,4 +1,4 @@
-"""Real failures, with what was installed: the cause, what it lies in, and the import to write."""
+"""Diagnoses of real failures in known environments: cause, package, symbol and import statement."""
 
 from collections import Counter
 from typing import get_args
@@ -30,7 +30,7 @@ def test_the_answer_is_the_same_however_the_log_was_collected(mess: str) -> None
         log = MESSES[mess](sample.log)
         pieces = (log[start : start + 1000] for start in range(0, len(log), 1000))
         first = explain(pieces, environment=sample.environment)[0]
-        asked = 2 if mess == "beheaded" else 4  # a frame that is gone may have told what was asked for
+        asked = 2 if mess == "beheaded" else 4  # the missing frame may have contained the requested symbol
         if (first.cause, first.package, first.module, first.symbol)[:asked] != sample.found[:asked]:
             wrong.append((sample.id, first.cause, first.package, first.module, first.symbol))
     assert not wrong
