@@ -43,7 +43,7 @@ def parse_version(text: str, where: str) -> Version:
     try:
         return Version(text)
     except InvalidVersion:
-        raise UsageError(f"{where}: {text!r} is not a version (write one such as 0.9.0.1)") from None
+        raise UsageError(f"{where}: {text!r} is not a version (example: 0.9.0.1)") from None
 
 
 def parse_python(text: str, where: str) -> str:
@@ -57,7 +57,7 @@ def parse_python(text: str, where: str) -> str:
         UsageError: `text` has another form.
     """
     if not re.fullmatch(r"3\.\d{1,2}", text):
-        raise UsageError(f"{where}: {text!r} is not a Python version (write one such as 3.11)")
+        raise UsageError(f"{where}: {text!r} is not a Python version (example: 3.11)")
     return text
 
 

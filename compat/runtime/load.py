@@ -23,7 +23,8 @@ from compat.runtime.stub_detection import describe_stub
 
 CONFIDENCE = 0.75
 """Least confidence of a successor that `load` returns by default. Of the renames reviewed by hand
-(docs/renames.md), the wrong ones had at most 0.72; a namesake that several modules define has 0.70."""
+(docs/accuracy/resolve.md), the wrong ones had at most 0.72; a namesake that several modules define has
+0.70."""
 
 PLACES = 3
 """Most modules that are tried for one object: if one fails with a circular import, the next may not."""

@@ -47,4 +47,4 @@ def test_the_documentation_has_the_table_of_this_corpus() -> None:
     wrong = Counter(sample.cause for sample in SAMPLES if sample.missed)
     rows = [f"| `{cause}` | {causes[cause]} | {causes[cause] - wrong[cause]} |" for cause in get_args(Cause)]
     rows.append(f"| all | {len(SAMPLES)} | {len(SAMPLES) - wrong.total()} |")
-    assert "\n".join(rows) in (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
+    assert "\n".join(rows) in (ROOT / "docs" / "accuracy" / "explain.md").read_text(encoding="utf-8")
