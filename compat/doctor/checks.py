@@ -141,7 +141,7 @@ def _judged(
         if unmet_requirements.matters(each, environment):
             yield each, None
         elif name == "torch" and each.installed and linkage.checked:
-            yield each, "all symbols of torch that compiled code needs are there"
+            yield each, "the installed torch defines all symbols that compiled code needs"
         else:
             yield each, otherwise
 

@@ -385,7 +385,7 @@ def test_the_shipped_list_is_understood() -> None:
         (["--part-size", "12"], "'12' is not a size of at least 1K"),
         (["--part-size", "58X"], "'58X' is not a size"),
         (["--arch", "hopper"], "'hopper' is not a GPU architecture (example: sm_90)"),
-        (["--python", "3"], "'3' is no Python version"),
+        (["--python", "3"], "'3' is not a Python version"),
         (["--platform", "aarch64-manylinux_2_28"], "locks contain wheels up to x86_64-manylinux_2_39"),
         (["--threads", "0"], "'0' is not a number from 1 to 64"),
         (["--provided", "absent.txt"], "--provided absent.txt: cannot be read"),
@@ -442,7 +442,7 @@ def test_a_uv_that_never_ends_is_one_line(
     monkeypatch.setattr("compat.uv.client.find_uv", lambda: waits)
     monkeypatch.setattr("compat.bundle.site_packages.LONGEST_INSTALLATION", 0.1)
     assert run() == errors.ENVIRONMENT
-    assert "waits was not done in time" in said(capsys)
+    assert "waits did not end in time" in said(capsys)
     assert sorted(path.name for path in project.iterdir()) == ["locks", "matrix.toml"]
 
 

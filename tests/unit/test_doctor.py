@@ -137,7 +137,7 @@ def test_a_package_that_fails_to_import_is_one_finding_with_all_its_modules(env:
     assert (finding["cause"], finding["package"]) == ("package_missing", "kernels-of-old")
     assert any(line.startswith("22 modules cannot be imported") for line in finding["evidence"])
     (note,) = document["notes"]
-    assert "idle>=3, it is not installed; all imports fail earlier" in note
+    assert "idle>=3, but it is not installed; all imports fail earlier" in note
 
 
 def test_an_unmet_requirement_matters_if_an_import_fails_because_of_it(env: Env, doctor: Doctor) -> None:
@@ -156,7 +156,7 @@ def test_an_unmet_requirement_matters_if_an_import_fails_because_of_it(env: Env,
     assert any("uses" in line for line in finding["evidence"])
     assert "openai" in finding["fix"]["command"]
     assert document["notes"] == [
-        "vllm 99.0 requires idle>=3, 2.0 is installed; no import fails because of it"
+        "vllm 99.0 requires idle>=3, but 2.0 is installed; no import fails because of it"
     ]
 
 
@@ -255,7 +255,7 @@ def test_metadata_of_old_installers_is_examined(env: Env, doctor: Doctor) -> Non
     code, document = doctor()
     assert code == 0
     assert document["notes"] == [
-        "vllm 99.0 requires odd>=1, from-source is installed; no import fails because of it"
+        "vllm 99.0 requires odd>=1, but from-source is installed; no import fails because of it"
     ]
 
 
@@ -399,7 +399,7 @@ def test_the_text_has_the_same_findings(env: Env, capsys: pytest.CaptureFixture[
     ("argv", "code", "told"),
     [
         (["--python", "/nowhere/python"], 2, "'/nowhere/python' is not a program"),
-        (["--python", "/bin/true"], 4, "asked about its interpreter, it exited with code 0"),
+        (["--python", "/bin/true"], 4, "the survey of its interpreter exited with code 0"),
         (["--timeout", "0"], 2, "0 is not a positive number of seconds"),
         (["more"], 2, "unrecognized arguments: more"),
     ],
@@ -421,7 +421,7 @@ def test_an_interpreter_that_never_answers_is_an_error(
     slow.write_text("#!/bin/sh\nsleep 60\n")
     slow.chmod(0o755)
     assert console.run(main, ["--python", str(slow), "--timeout", "1"]) == 4
-    assert "gave no answer in 1 s" in capsys.readouterr().err
+    assert "did not answer within 1 s" in capsys.readouterr().err
 
 
 def test_an_environment_without_the_packages_is_nothing_to_examine(

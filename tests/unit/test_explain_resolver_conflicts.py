@@ -15,13 +15,16 @@ FOUND = {
     "tf": ("requirement_violated", 'pip install "transformers==5.8.1"'),
     "xf": ("requirement_violated", 'pip install "xformers==0.0.30"'),
     "three": ("requirement_violated", 'pip install "openai==2.6.1"'),
-    "none": ("unknown", "Ask for a release that exists: "),
-    "py": ("requirement_violated", "Use a Python that is <3.13,>=3.9."),
-    "py38": ("requirement_violated", "Use a Python that is <3.13,>=3.9."),
-    "pip-py313": ("requirement_violated", "Use a Python that is <3.13,>=3.9."),
-    "uv-py313": ("requirement_violated", "If xformers==0.0.30 exists as source only"),
-    "mac": ("requirement_violated", "Install it on a platform and with a Python that it has wheels for"),
-    "source": ("requirement_violated", "If flashinfer-python==0.2.6.post1 exists as source only"),
+    "none": ("unknown", "Request a release that exists: "),
+    "py": ("requirement_violated", "Use Python <3.13,>=3.9."),
+    "py38": ("requirement_violated", "Use Python <3.13,>=3.9."),
+    "pip-py313": ("requirement_violated", "Use Python <3.13,>=3.9."),
+    "uv-py313": ("requirement_violated", "If xformers==0.0.30 exists only as a source distribution"),
+    "mac": ("requirement_violated", "Use a platform and a Python for which it has wheels"),
+    "source": (
+        "requirement_violated",
+        "If flashinfer-python==0.2.6.post1 exists only as a source distribution",
+    ),
 }
 """The cause, and how the command of the fix begins, or its text where there is none."""
 LOGS = sorted(CORPUS.glob("*.log"))

@@ -74,7 +74,7 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
         ("[default]\n", 'default: unknown key (did you mean "defaults"?)'),
         ('[defaults]\npythn = "3.11"', 'defaults.pythn: unknown key (did you mean "python"?)'),
         ("[defaults]\npython = 3.11", "defaults.python: must be a string"),
-        ('[defaults]\npython = "three"', "defaults.python: 'three' is no Python version"),
+        ('[defaults]\npython = "three"', "defaults.python: 'three' is not a Python version"),
         ('[[pair]]\nvllm = "1"', "pair[0].id: is missing"),
         ('[[pair]]\nid = ""\n', "pair[0].id: must be a string"),
         ('[[pair]]\nid = "../a"\n', "pair[0].id: '../a' must consist of"),

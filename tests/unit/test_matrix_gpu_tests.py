@@ -95,7 +95,7 @@ def test_a_test_that_hangs_is_ended_with_the_cell(bench: GpuTestSetup) -> None:
     from dataclasses import replace
     from time import monotonic
 
-    with pytest.raises(OutOfTimeError, match="was not done in time"):
+    with pytest.raises(OutOfTimeError, match="did not end in time"):
         ran(replace(bench, until=monotonic() + 1), GOOD + HANGS)
 
 

@@ -141,8 +141,8 @@ def test_offline_clashes_of_two_releases(capsys: pytest.CaptureFixture[str]) -> 
         (["--for", "sglang==0.5.14", "0.5.14"], "not both"),
         (["0.5.14"], "give two releases"),
         (["vllm==0.23.0", "sglang==0.5.14"], "sglang first, then vllm"),
-        (["0.5.14", "0.23.0", "--python", "4"], "'4' is no Python version"),
-        (["table", "--python", "three"], "--python: 'three' is no Python version"),
+        (["0.5.14", "0.23.0", "--python", "4"], "'4' is not a Python version"),
+        (["table", "--python", "three"], "--python: 'three' is not a Python version"),
         (
             ["--for", "sglang==0.5.14", "--format", "toml"],
             "--format toml: only valid for the two releases of a pair",
