@@ -170,6 +170,8 @@ class _IssueCause(NamedTuple):
 
     def _gone(self, slot: int) -> "Cause":
         """Return the cause if there is no successor: removed, not yet added, or unknown."""
+        if self.lookup.index.number("modules", self.module) is None:
+            return "unknown"  # no release of any package has the module
         here = self.lookup.release_set.release_indexes[slot]
         if any(map(self._there, range(here))):
             return "symbol_removed" if self.name else "module_removed"
@@ -189,6 +191,7 @@ def _key(release_range: BrokenRange) -> tuple[object, ...]:
 
 
 def _is_module(index: Index, package: str, module: str) -> bool:
-    if package not in index.owners.get(module.partition(".")[0], ()):
+    owned = package in index.owners.get(module.partition(".")[0], ())
+    if not owned or index.number("modules", module) is None:
         return False
     return any(index.module(module, package, at) for at in range(len(index.versions(package))))
