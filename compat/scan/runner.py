@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
+from compat.scan.baseline import known_findings
 from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
@@ -39,7 +40,7 @@ def check_candidates(
         found += _reexport_findings(analysis, files, dict(zip(candidates, examined, strict=True)))
         order = {path: number for number, path in enumerate(files)}
         found.sort(key=lambda each: (order[each.path], each.line, each.column))
-    known = _known(options)
+    known = known_findings(options.baseline)
     findings = tuple(
         finding
         for finding in without_duplicates(found)
@@ -114,12 +115,3 @@ def _pinned(index: Index, package: str, pins: dict[str, str]) -> ReleaseSet:
         return selection.release_set(index, package, at, source)
     newest = selection.newest_releases(index, package)
     return newest._replace(source=f"{newest.source}; no indexed release matches {source}") if pins else newest
-
-
-def _known(options: ScanOptions) -> Callable[[Finding], bool]:
-    """Return a function that returns whether the baseline of the options lists a finding."""
-    if options.baseline is None:
-        return lambda _: False
-    from compat.scan.baseline import Baseline
-
-    return Baseline(options.baseline)

@@ -63,7 +63,8 @@ MATCHES = {
 def test_both_branches_of_a_version_test_are_decided(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    source = f"{HEAD}if {TESTS[name]}:\n    import vllm.worker.worker\nelse:\n    import vllm.worker.model_runner\n"
+    first, second = "vllm.worker.worker", "vllm.worker.model_runner"
+    source = f"{HEAD}if {TESTS[name]}:\n    import {first}\nelse:\n    import {second}\n"
     assert broken(tmp_path, capsys, source) == {source.count("\n"): BROKEN}
 
 
