@@ -80,6 +80,7 @@ def select_releases(
     """
     pins: dict[str, dict[str, str]] | None = None
     inside: dict[str, dict[str, str]] | None = None
+    refused: list[str] = []
     root = ""
     for package in ("sglang", "vllm"):
         texts: tuple[str, ...] = getattr(options, package)
@@ -88,11 +89,12 @@ def select_releases(
             continue
         if pins is None:
             root = project_root(options.paths[0]) or os.path.abspath(options.paths[0])  # noqa: PTH100
-            pins = pinned_specifiers(root)
+            pins = pinned_specifiers(root, refused)
         own = pins.get(package, {})
         if not own and inside is None:
             inside = nested_pins(root, _files_with_package_names(files, store))
-        yield _pinned(index, package, own or (inside or {}).get(package, {}))
+        chosen = _pinned(index, package, own or (inside or {}).get(package, {}))
+        yield chosen._replace(source="; ".join([chosen.source, *refused]))
 
 
 def _files_with_package_names(files: Sequence[str], store: Files) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 import json
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +172,14 @@ def test_a_long_line_of_a_cell_takes_linear_work(line: str, monkeypatch: pytest.
     monkeypatch.setattr(notebook, "_TOKEN", Counted())
     list(notebook._without_magics([line, "!ls"]))
     assert searches <= len(line) + 5
+
+
+def test_findings_are_not_lost_when_the_reader_leaves(tmp_path: Path) -> None:
+    """With pipefail, a gate sees 1, or 141 if the report did not fit into the pipe; never 0."""
+    codes = []
+    for count in (1, 3_000):
+        (tmp_path / "a.py").write_text(f"{BROKEN}\n" * count)
+        command = shlex.join([sys.executable, "-m", "compat.scan", str(tmp_path), "--vllm", "0.23.0"])
+        line = f"set -o pipefail; {command} | head -c1 >/dev/null"
+        codes.append(subprocess.run(["bash", "-c", line], check=False, timeout=120).returncode)
+    assert codes == [errors.FINDINGS, errors.READER_LEFT]
