@@ -227,14 +227,16 @@ class Evaluation:
 
     def attribute_outcome(self, base: str, name: str) -> LookupOutcome:
         """Return the outcome of reading `base.name` in this release."""
-        return self._here(self._lookup.path(base, (name,), importing=False))
+        return self._here(self._lookup.path(base, (name,), importing=False), f"{base}.{name}")
 
     def import_outcome(self, module: str, name: str) -> LookupOutcome:
         """Return the outcome of an import in this release."""
-        return self._here(self._lookup.imported(module, name))
+        return self._here(self._lookup.imported(module, name), f"{module}.{name}" if name else module)
 
-    def _here(self, outcomes: tuple[tuple[int, LookupOutcome], ...]) -> LookupOutcome:
+    def _here(self, outcomes: tuple[tuple[int, LookupOutcome], ...], path: str) -> LookupOutcome:
         outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
+        if outcome.failing and self._patched_names.own_copies.has(path):
+            return outcome._replace(failing="", answer=outcome.answer._replace(status="defined"))
         if outcome.failing == "name" and self._patched_names.adds(self.package, outcome.module, outcome.name):
             return outcome._replace(failing="", answer=outcome.answer._replace(status="dynamic"))
         return outcome
