@@ -2,12 +2,16 @@
 
 import builtins
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from compat.index.reader import Index
+from compat.scan.interpreter import reachability
 from compat.scan.interpreter.builtins import BUILTINS
 from compat.scan.interpreter.patterns import matched
 from compat.scan.interpreter.values import LARGEST, UNKNOWN, bounded, size
+from compat.scan.syntax.positions import NodePosition
 from scan_guard_cases import BROKEN, broken
 
 FUNCTIONS = sorted(
@@ -124,3 +128,41 @@ def test_a_simple_pattern_is_applied_to_a_short_text() -> None:
     assert found.groups() == ("0", "9", "1")
     assert matched("re.fullmatch", r"\d+", "0.9") is None
     assert matched("re.match", r"\d+", "1" * 1_000) is UNKNOWN
+
+
+MISSING = "import vllm.missing{0}\n"
+FORMS = {
+    "a module": MISSING,
+    "a name": "from vllm.missing{0} import name{0}\n",
+    "in an attempt": "try:\n    import vllm.missing{0}\nexcept ValueError:\n    pass\n",
+    "after a test that may leave": "if settings.old{0}:\n    raise SystemExit\n" + MISSING,
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_work_grows_with_the_number_of_missing_modules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Twice as many imports take twice as many queries and twice as many looks at statements."""
+    work = 0
+    rows, leaves = Index._rows, reachability._may_leave
+
+    def counted_rows(self: Index, *query: Any) -> Any:
+        nonlocal work
+        work += 1
+        return rows(self, *query)
+
+    def counted_leaves(position: NodePosition) -> bool:
+        nonlocal work
+        work += 1
+        return leaves(position)
+
+    monkeypatch.setattr(Index, "_rows", counted_rows)
+    monkeypatch.setattr(reachability, "_may_leave", counted_leaves)
+    counts = []
+    for count in (50, 100, 200):
+        work = 0
+        source = "import settings\n" + "".join(FORMS[name].format(number) for number in range(count))
+        assert len(broken(tmp_path, capsys, source)) == count
+        counts.append(work)
+    assert counts[2] - counts[1] <= 2.2 * (counts[1] - counts[0])
