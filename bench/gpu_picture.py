@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/quant.md from the measured results: `python bench/gpu_picture.py`.
+"""Draw the pictures of docs/accuracy/quant.md from the measured results: `python bench/gpu_picture.py`.
 
 They are SVG files that follow the light or dark theme of the reader and are narrow enough for a phone. No
 library draws them, since files of matplotlib cannot follow a theme and are ten times as large.

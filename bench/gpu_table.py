@@ -1,4 +1,4 @@
-"""Print the tables of docs/quant.md from the measured results: `python bench/gpu_table.py`.
+"""Print the tables of docs/accuracy/quant.md from the measured results: `python bench/gpu_table.py`.
 
 `--merge FILE… --output docs/results/quant-h200.json` merges the results of the GPU tests from several
 processes and pairs into one file; all must be from the same GPU model.
@@ -19,7 +19,7 @@ REASONS = {
     "takes activations in float16 only": 1,
     "c10::Half": 1,
     "mutable_data_ptr<c10": 1,
-    "no class of it reads": 2,
+    "reads this format": 2,
     "size of scales_a is not matched": 3,
 }
 """Texts in the reasons of refusals, with the number of the note below the table that explains each."""

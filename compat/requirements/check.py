@@ -44,7 +44,7 @@ def diagnosis(requirement: Requirement, installed: str | None, *evidence: str) -
         package=canonicalize_name(requirement.name),
         version=installed,
         evidence=evidence,
-        fix=Fix(kind="install", text=f"install {wanted}", command=f"pip install '{wanted}'"),
+        fix=Fix(kind="install", text=f"Install {wanted}.", command=f"pip install '{wanted}'"),
     )
 
 

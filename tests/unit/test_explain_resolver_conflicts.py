@@ -1,4 +1,4 @@
-"""Installations that pip and uv refused, as they said it."""
+"""Diagnoses of installations that pip and uv refused, from their recorded output."""
 
 from pathlib import Path
 
@@ -33,12 +33,12 @@ def expected(log: Path) -> tuple[str, str]:
 
 
 def docker(text: str) -> str:
-    """What `docker build` makes of it."""
+    """Return the output with the prefixes of `docker build`."""
     return "".join(f"#9 {12.5 + number:.3f} {line}\n" for number, line in enumerate(text.splitlines()))
 
 
 def logged(text: str) -> str:
-    """What a runner of jobs makes of it."""
+    """Return the output with the prefixes of a CI runner."""
     return "".join(
         f"2026-03-01T10:00:0{number % 10}.1234567Z {line}\n" for number, line in enumerate(text.splitlines())
     )
@@ -46,7 +46,7 @@ def logged(text: str) -> str:
 
 @pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
 @pytest.mark.parametrize("collected", [str, docker, logged])
-def test_what_excludes_what_is_told(log: Path, collected: object) -> None:
+def test_conflicting_requirements_are_reported(log: Path, collected: object) -> None:
     text = log.read_text(encoding="utf-8")
     assert callable(collected)
     (only,) = explain(collected(text))
@@ -57,7 +57,7 @@ def test_what_excludes_what_is_told(log: Path, collected: object) -> None:
 
 
 def test_a_traceback_before_it_does_not_hide_it() -> None:
-    """What failed is told first, and not what somebody then tried to install."""
+    """The failed import comes first, not the installation that someone then attempted."""
     first = explain(
         'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    import vllm\n'
         "ModuleNotFoundError: No module named 'vllm'\n" + (LOGS[-1].read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def test_what_is_not_indexed_and_asked_by_nobody_known_stays_unknown() -> None:
     assert (only.cause, only.fix.kind) == ("unknown", "none")
 
 
-def test_two_others_that_exclude_each_other_are_told_without_a_command() -> None:
+def test_a_conflict_of_other_packages_is_reported_without_a_command() -> None:
     text = (
         "  \xd7 No solution found when resolving dependencies:\n"
         "  ╰─▶ Because vllm==0.9.1 depends on xformers==0.0.30 and diffusers-ext==1.0 depends on\n"
@@ -86,7 +86,7 @@ def test_two_others_that_exclude_each_other_are_told_without_a_command() -> None
     )
 
 
-def test_a_range_without_a_wheel_is_told_by_a_release_in_it() -> None:
+def test_a_range_without_a_wheel_is_reported_with_a_release_in_it() -> None:
     text = (
         "error: No solution found when resolving dependencies\n"
         "  cause: Because vllm>=0.20,<0.21 has no usable wheels and you require vllm>=0.20,<0.21, we can "

@@ -1,4 +1,4 @@
-"""Annotations of GitHub Actions: workflow commands, with everything in them escaped."""
+"""Write a report as annotations of GitHub Actions: workflow commands with escaped text."""
 
 from compat._cli.printable import github_message, github_property
 from compat.scan.findings import Report
@@ -8,7 +8,7 @@ _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render(report: Report, _options: ScanOptions) -> str:
-    """Return one line for each finding."""
+    """Return the report as one workflow command per finding."""
     return "\n".join(
         f"::{_COMMANDS[finding.level]} file={github_property(finding.path)},line={finding.line},"
         f"endLine={finding.end_line},col={finding.column},endColumn={finding.end_column},"

@@ -1,4 +1,4 @@
-"""JUnit XML: one suite, a test case for each finding, or one that passed."""
+"""Write a report as JUnit XML: one failed test case per finding, or one passed test case."""
 
 from xml.etree import ElementTree as ET
 
@@ -8,7 +8,7 @@ from compat.scan.options import ScanOptions
 
 
 def render(report: Report, _options: ScanOptions) -> str:
-    """Return the report as XML."""
+    """Return the report as JUnit XML."""
     cases = [_case(finding) for finding in report.findings if finding.level != "note"]
     none = JUnitCase(suite="compat.scan", name="no findings")
     root = ET.Element("testsuites")

@@ -1,4 +1,4 @@
-"""For people at a terminal: each finding with its line of code, and what to write instead."""
+"""Write a report as text for a terminal: each finding with its line of code and what to write instead."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ CAUSES = {
     "symbol_moved": "moved",
     "symbol_renamed": "renamed",
     "symbol_removed": "removed",
-    "not_yet_added": "not there yet",
+    "not_yet_added": "not yet added",
     "module_moved": "module moved",
     "module_removed": "module removed",
     "placeholder": "a stub",
@@ -24,24 +24,24 @@ CAUSES = {
 
 
 def render(report: Report, options: ScanOptions) -> str:
-    """Return the report as text; colours only on a terminal."""
+    """Return the report as text, with colours only on a terminal."""
     coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
     parts: list[str] = []
-    told = [finding for finding in report.findings if options.notes or finding.level != "note"]
-    for finding in told:
+    shown = [finding for finding in report.findings if options.notes or finding.level != "note"]
+    for finding in shown:
         parts += _finding(finding, coloured=coloured)
-    return "\n".join([*parts, _summary(report, told)])
+    return "\n".join([*parts, _summary(report, shown)])
 
 
-def _summary(report: Report, told: list[Finding]) -> str:
+def _summary(report: Report, shown: list[Finding]) -> str:
     notes = sum(finding.level == "note" for finding in report.findings)
     hidden = (
-        f", {notes} notes (--notes tells them)"
-        if notes and notes > sum(each.level == "note" for each in told)
+        f", {counted(notes, 'note')} (shown with --notes)"
+        if notes and notes > sum(each.level == "note" for each in shown)
         else ""
     )
-    files = len({finding.path for finding in told})
-    return f"{counted(len(told), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
+    files = len({finding.path for finding in shown})
+    return f"{counted(len(shown), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
 
 
 def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
