@@ -1,8 +1,8 @@
-"""What the layers of one package compute on a GPU, by the number of rows: `python bench/report_pair.py`.
+"""Measure the errors of one package's layers on a GPU by number of rows: `python bench/report_pair.py`.
 
-For the pair of the report that started this project: which class of which package runs FP8, GPTQ and AWQ,
-which kernel computes, and how far the result is from float64, for M = 1 to 4096 at N = K = 4096. Run it in
-the pair's environment; `bench/gpu_table.py` draws its table from the file that `--output` names.
+For the pair `seed`, this records which class and kernel runs FP8, GPTQ and AWQ, and the error relative to
+float64, for M = 1 to 4096 at N = K = 4096. Run it in the environment of the pair; `bench/gpu_table.py` prints
+the table from the file that `--output` names.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("SGLANG_JIT_DEEPGEMM_PRECOMPILE", "0")  # for 16,384 sizes before the first product
+os.environ.setdefault("SGLANG_JIT_DEEPGEMM_PRECOMPILE", "0")  # it would compile 16,384 sizes first
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "gpu"), str(TESTS / "unit"), str(TESTS.parent)]
 
@@ -41,22 +41,28 @@ SCHEMES: tuple[Scheme, ...] = (
 
 
 def measured(package: Package) -> Iterator[dict[str, Any]]:
-    """Yield what each scheme does on the installed release, by every way that it has, in both dtypes."""
+    """Yield the result of each scheme on the installed release, by every method and in both dtypes."""
     release = str(process_setup.installed(package))
     for scheme in SCHEMES:
-        for way in candidates(package, release, scheme):
+        for adapter in candidates(package, release, scheme):
             for dtype in (torch.float16, torch.bfloat16):
-                yield {"package": package, "release": release, **_one(package, scheme, way, dtype)}
+                yield {"package": package, "release": release, **_one(package, scheme, adapter, dtype)}
 
 
-def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> dict[str, Any]:
+def _one(package: Package, scheme: Scheme, adapter: Adapter, dtype: torch.dtype) -> dict[str, Any]:
     name = str(dtype).removeprefix("torch.")
-    entry: dict[str, Any] = {"scheme": scheme.label, "way": way.name, "dtype": name, "n": SIZE, "k": SIZE}
+    entry: dict[str, Any] = {"scheme": scheme.label, "way": adapter.name, "dtype": name, "n": SIZE, "k": SIZE}
     torch.manual_seed(1234)
     tensors = pack(scheme, uneven(SIZE, SIZE), dtype=dtype, input_scale=INPUT_SCALE)
     try:
         layer = MixedPrecisionLinear(
-            scheme, SIZE, SIZE, backend=package, dtype=dtype, way=way.name, prefix="model.layers.0.x"
+            scheme,
+            SIZE,
+            SIZE,
+            backend=package,
+            dtype=dtype,
+            quantization=adapter.name,
+            prefix="model.layers.0.x",
         )
         layer.load(tensors)
     except CompatError as refused:
@@ -71,7 +77,7 @@ def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> 
 
 
 def main() -> None:
-    """Measure the packages that are named, and write the results."""
+    """Measure the packages that the arguments name, and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("package", nargs="+", choices=("sglang", "vllm"))
     parser.add_argument("--output", type=Path, required=True)

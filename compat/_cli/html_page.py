@@ -1,4 +1,4 @@
-"""HTML pages that load nothing."""
+"""Write self-contained HTML pages, which load nothing from elsewhere."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from compat._cli.printable import html
 
 
 def page(title: str, style: str, body: Sequence[str]) -> str:
-    """Return a page with a title, a style sheet and the lines of its body, which are HTML already."""
+    """Return a page with a title, a style sheet and a body, given as lines of HTML."""
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',

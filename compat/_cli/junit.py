@@ -1,4 +1,4 @@
-"""JUnit XML: suites of test cases, as CI services read them."""
+"""Write test suites as JUnit XML, which CI services read."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,29 +11,29 @@ from compat._cli.printable import printable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JUnitCase:
-    """One test case, and why it did not pass."""
+    """One test case with its result."""
 
     suite: str
-    """Where it belongs: a file, or a command."""
+    """The file or command that the case belongs to."""
     name: str
     seconds: str = "0"
     problem: Literal["failure", "error", ""] = ""
-    """Empty when it passed."""
+    """Empty if the case passed."""
     rule: str = ""
-    """What it violates, if that has a name."""
+    """The name of the violated rule, if any."""
     message: str = ""
     lines: Sequence[str] = ()
-    """The whole story."""
+    """The full text of the failure."""
 
 
 def junit_suite(name: str, cases: Sequence[JUnitCase], **more: str) -> ET.Element:
-    """Return a suite with the counts of its cases; `more` are further attributes of it."""
+    """Return the XML element of a suite, with the counts of its cases; `more` are further attributes."""
     counts = Counter(case.problem for case in cases)
     own = {"name": name, "tests": len(cases), "failures": counts["failure"], "errors": counts["error"]}
     suite = ET.Element("testsuite", {key: str(value) for key, value in own.items()} | more)
     for case in cases:
-        told = {"classname": printable(case.suite), "name": printable(case.name), "time": case.seconds}
-        element = ET.SubElement(suite, "testcase", told)
+        attributes = {"classname": printable(case.suite), "name": printable(case.name), "time": case.seconds}
+        element = ET.SubElement(suite, "testcase", attributes)
         if case.problem:
             rule = {"type": case.rule} if case.rule else {}
             found = ET.SubElement(element, case.problem, rule | {"message": printable(case.message)})

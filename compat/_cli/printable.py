@@ -1,32 +1,32 @@
-"""Text from outside made fit to be written: file names, logs and metadata may hold anything.
+"""Escape text from outside: file names, logs and metadata may contain any character.
 
-What could act on a terminal, break a line or spoil a document is spelt out as in Python source: control
-characters, line separators, marks that change the direction of writing, lone surrogates and noncharacters.
+Characters that could control a terminal, break a line or damage a document are escaped as in Python source:
+control characters, line separators, bidirectional marks, lone surrogates and noncharacters.
 """
 
 
 def printable(text: str) -> str:
-    r"""Return a text in which what does not print, or ends a line, is spelt out, such as `\x1b`."""
+    r"""Return a text with its control characters and line separators escaped, such as `\x1b`."""
     if text.isprintable():
         return text
     return "".join(ascii(letter)[1:-1] if _acts(ord(letter)) else letter for letter in text)
 
 
 def html(text: str) -> str:
-    """Return a text for an HTML page or an attribute in it."""
+    """Return a text escaped for an HTML page or an attribute in it."""
     from html import escape
 
     return escape(printable(text))
 
 
 def github_message(text: str) -> str:
-    """Return a text for the message of a workflow command of GitHub Actions."""
+    """Return a text escaped for the message of a workflow command of GitHub Actions."""
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return printable(escaped)
 
 
 def github_property(text: str) -> str:
-    """Return a text for a property of a workflow command of GitHub Actions, such as the name of a file."""
+    """Return a text escaped for a property of a workflow command of GitHub Actions, such as a file name."""
     return github_message(text).replace(":", "%3A").replace(",", "%2C")
 
 

@@ -1,4 +1,4 @@
-"""Child processes: each in a process group of its own, of which nothing is left when the caller goes on."""
+"""Run child processes; each has a process group of its own, and nothing in it outlives the call."""
 
 import os
 import selectors
@@ -16,22 +16,24 @@ from compat._cli.progress import Progress
 from compat.errors import OutOfTimeError
 
 LOOK_EVERY = 0.2
-"""Seconds."""
+"""Seconds between two checks of a running process."""
+LONGEST_DYING = 1.0
+"""Seconds; where nothing reaps orphans, a zombie would stay forever."""
 MOST_OUTPUT = 64_000_000
-"""Bytes that are kept of one stream, the last ones."""
+"""Most bytes that are kept of one stream, from its end."""
 
 Command = Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How a command ended, and what it printed."""
+    """The exit code and the output of a command."""
 
     code: int | None
-    """Its exit code; a negative one is the signal that ended it, None means that its time was over."""
+    """The exit code; negative for a signal that ended the process, None after a time-out."""
     stdout: str
     stderr: str = ""
-    """Empty where both streams are in `stdout`."""
+    """Empty if `stdout` contains both streams."""
 
 
 @contextmanager
@@ -44,18 +46,18 @@ def running(
     variables: Mapping[str, str] | None = None,
     folder: str | Path | None = None,
 ) -> "Iterator[subprocess.Popen[bytes]]":
-    """Yield a running command; it and all that it has started are gone when the block has ended.
+    """Yield a running command; at the end of the block, it and all processes that it started are ended.
 
     Args:
         command: program and arguments.
         stdout: as for `subprocess.Popen`.
         stderr: as for `subprocess.Popen`.
         stdin: as for `subprocess.Popen`.
-        variables: its environment; this process's own when None.
-        folder: where it runs.
+        variables: its environment variables; None for those of this process.
+        folder: its current folder.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the command cannot be started.
     """
     process = subprocess.Popen(
         command,
@@ -72,9 +74,19 @@ def running(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _wait_for_group(process.pid)
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _wait_for_group(group: int) -> None:
+    """Wait until a killed group is gone, which takes a moment on a busy machine; not for a zombie in it."""
+    until = time.monotonic() + LONGEST_DYING
+    with suppress(ProcessLookupError):
+        while time.monotonic() < until:
+            os.killpg(group, 0)
+            time.sleep(0.01)
 
 
 def run(
@@ -86,18 +98,18 @@ def run(
     variables: Mapping[str, str] | None = None,
     folder: str | Path | None = None,
 ) -> Result:
-    """Return how a command ended and what it printed; what it leaves running is ended with it.
+    """Run a command and return its exit code and output; all processes that it started are ended.
 
     Args:
         command: program and arguments.
-        seconds: after these it is ended.
-        merged: whether both streams are wanted as one, in the order in which they were written.
+        seconds: the time-out.
+        merged: whether to return both streams as one, in the order in which they were written.
         given: its standard input.
-        variables: its environment; this process's own when None.
-        folder: where it runs.
+        variables: its environment variables; None for those of this process.
+        folder: its current folder.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the command cannot be started.
     """
     until = time.monotonic() + seconds
     with tempfile.TemporaryFile() as stdin:
@@ -111,7 +123,7 @@ def run(
 
 
 def _read(process: "subprocess.Popen[bytes]", until: float) -> dict[str, bytearray]:
-    """Return what a process prints until it ends or its time is over; it has ended when it can be polled."""
+    """Return the output of a process until it ends or the time is over."""
     kept = {"stdout": bytearray(), "stderr": bytearray()}
     with selectors.DefaultSelector() as selector:
         for name, text in kept.items():
@@ -127,7 +139,7 @@ def _read(process: "subprocess.Popen[bytes]", until: float) -> dict[str, bytearr
                 if not data:
                     selector.unregister(key.fileobj)
             if ended and not ready:
-                break  # something that it has left behind holds the pipes open
+                break  # a process that it started keeps the pipes open
     with suppress(subprocess.TimeoutExpired):
         process.wait(max(0.0, until - time.monotonic()))
     return kept
@@ -142,37 +154,37 @@ def run_logged(
     variables: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> int:
-    """Return the exit code of a command; a negative one is the signal that ended it.
+    """Run a command with its output in a log, and return the exit code; negative for a signal.
 
-    The command and all that it starts are gone when this function ends, however that ends.
+    The command and all processes that it started are ended before this function returns or raises.
 
     Args:
         command: program and arguments.
         log: an unbuffered file, open for appending.
-        progress: advanced by one every second.
+        progress: advances by one every second.
         until: the value of `time.monotonic()` at which the command is ended.
-        variables: its environment; this process's own when None.
-        folder: where it runs.
+        variables: its environment variables; None for those of this process.
+        folder: its current folder.
 
     Raises:
-        OutOfTimeError: it was not done by then.
+        OutOfTimeError: the command did not end in time.
     """
     log.write(f"$ {' '.join(command)}\n".encode())
-    told, started = 0, time.monotonic()
+    reported, started = 0, time.monotonic()
     with running(command, stdout=log, variables=variables, folder=folder) as process:
         while True:
             try:
                 return process.wait(LOOK_EVERY)
             except subprocess.TimeoutExpired:
                 passed = int(time.monotonic() - started)
-                progress.advance(passed - told)
-                told = passed
+                progress.advance(passed - reported)
+                reported = passed
             if time.monotonic() > until:
-                raise OutOfTimeError(f"{os.path.basename(command[0])} was not done in time")  # noqa: PTH119
+                raise OutOfTimeError(f"{os.path.basename(command[0])} did not end in time")  # noqa: PTH119
 
 
 def how_ended(code: int) -> str:
-    """Return in words how a process ended that did not reach its end: `crashed: signal 11 (SIGSEGV)`."""
+    """Return how a failed process ended, as text: `exited with code 1`, `crashed: signal 11 (SIGSEGV)`."""
     if code >= 0:
         return f"exited with code {code}"
     try:

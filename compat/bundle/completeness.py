@@ -1,4 +1,4 @@
-"""Whether a site is complete: every requirement of what it holds is in it, or is the runner's."""
+"""Check that every requirement of a bundle's packages is in the bundle or on the runner."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from compat.requirements.graph import Node, RequirementGraph, UnmetRequirement
 from compat.requirements.installed import read_environment
 
 LAST = 99
-"""The release of the runner's Python that is assumed: the last."""
+"""The micro version that is assumed for the runner's Python: higher than any that exists."""
 
 
 def unmet(
@@ -23,21 +23,21 @@ def unmet(
     python: str,
     excused: Collection[str] = (),
 ) -> list[UnmetRequirement]:
-    """Return what neither the site nor the runner has, sorted.
+    """Return the requirements that neither the bundle nor the runner meets, sorted.
 
     Args:
         site: the folder with the installed distributions.
-        roots: what the pair asks for, with extras.
+        roots: the requirements of the pair, with extras.
         provided: what the runner has.
         python: `X.Y` of the runner.
-        excused: names that the pair overrides, so that their absence is meant.
+        excused: names of packages that the pair overrides, so that they may be absent.
     """
     carried = read_environment([site])
     graph = RequirementGraph(carried.versions, carried.requires, marker_variables(python, LAST))
     found = {}
     for edge in graph.walk(_nodes(carried.versions, roots)):
         if edge.name in carried.versions or edge.name in excused:
-            continue  # the lock settled which version of it
+            continue  # the lock determines its version
         has = find(edge.name, provided)
         if has is None or (
             has.version and not edge.requirement.specifier.contains(has.version, prereleases=True)

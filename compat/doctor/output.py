@@ -1,4 +1,4 @@
-"""The forms of an examination: text for people, JSON for programs."""
+"""The output of `compat doctor`: a report as text for people, or as a JSON document."""
 
 from compat._cli import console
 from compat._cli.printable import printable
@@ -8,7 +8,7 @@ from compat.explain import output
 
 
 def as_text(report: DoctorReport) -> str:
-    """Return what was examined, the findings, and what was noted besides."""
+    """Return the report as text: a summary of the environment, the findings and the notes."""
     environment = report.environment
     releases = ", ".join(f"{package} {version}" for package, version in environment.releases.items())
     torch, cuda = environment.packages.version("torch"), built_for(environment)
@@ -34,7 +34,7 @@ def as_text(report: DoctorReport) -> str:
 
 
 def as_json(report: DoctorReport) -> str:
-    """Return the JSON document."""
+    """Return the report as the JSON document of `compat doctor`."""
     environment, results = report.environment, report.import_results
     imports = None
     if results is not None:

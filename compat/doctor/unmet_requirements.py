@@ -1,4 +1,4 @@
-"""Requirements that the environment does not meet: what is asked for, extras and markers evaluated for it."""
+"""Find the requirements of installed distributions that the environment does not meet."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,45 +9,46 @@ from compat.requirements import check
 from compat.requirements.graph import Node, RequirementEdge, UnmetRequirement
 
 RUNTIME_EXTRAS = {str(SGLANG): ("srt",)}
-"""Extras without which a package has no run time: sglang's, up to 0.5.3; later ones have no such extra."""
+"""Extras that are needed to run a package: sglang up to 0.5.3 has its run time in an extra."""
 
 
 def described(unmet: UnmetRequirement) -> str:
-    """Return a requirement that is not met in words."""
-    there = f"{unmet.installed} is installed" if unmet.installed else "it is not installed"
-    return f"{unmet.edge.by} {unmet.edge.version} requires {unmet.edge.wanted}, {there}"
+    """Return one line about an unmet requirement: who requires it, and what is installed."""
+    installed = f"{unmet.installed} is installed" if unmet.installed else "it is not installed"
+    return f"{unmet.edge.by} {unmet.edge.version} requires {unmet.edge.wanted}, but {installed}"
 
 
 def diagnosis(unmet: UnmetRequirement, *evidence: str) -> Diagnosis:
-    """Return a requirement that is not met as a finding."""
+    """Return the finding for an unmet requirement."""
     return check.diagnosis(unmet.edge.requirement, unmet.installed, described(unmet), *evidence)
 
 
 def violations(environment: InspectedEnvironment) -> tuple[UnmetRequirement, ...]:
-    """Return the requirements that are not met, of the covered packages and of all that they bring along.
+    """Return the unmet requirements of the covered packages and of their dependencies.
 
-    What nobody asks for is not looked at, and neither are extras that nobody asks for. Whether a distribution
-    is the one of an address cannot be seen in metadata.
+    Distributions and extras that nothing requires are not checked, and neither are requirements with a URL:
+    metadata does not show where a distribution came from.
     """
     unmet = environment.graph.unmet(_with_extras(environment.releases))
     return tuple(each for each in unmet if not each.edge.requirement.url)
 
 
 def closure(environment: InspectedEnvironment) -> tuple[str, ...]:
-    """Return the covered packages and all installed distributions that they ask for, the nearest first."""
+    """Return the covered packages and their installed dependencies, the nearest first."""
     return environment.graph.closure(environment.releases)
 
 
 def required(environment: InspectedEnvironment, by: Iterable[str]) -> Iterator[RequirementEdge]:
-    """Yield what distributions require here, met or not."""
+    """Yield the requirements of distributions in this environment, met or not."""
     for node in _with_extras(by):
         yield from environment.graph.edges(*node)
 
 
 def matters(unmet: UnmetRequirement, environment: InspectedEnvironment) -> bool:
-    """Return whether it matters by itself; other unmet requirements do when an import stumbles over them.
+    """Return whether an unmet requirement is a finding even if no import fails because of it.
 
-    Kernels are made for one release of sglang: another build imports well, and fails when it is called.
+    This holds for kernels, which are built for one release of sglang: another build can be imported, and
+    fails when it is called.
     """
     return unmet.edge.name in KERNELS and unmet.edge.by in environment.releases
 

@@ -1,4 +1,4 @@
-"""The forms of an explanation: short text for people, JSON of the contract."""
+"""The output of `compat explain`: diagnoses as text for people, or as a JSON document."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from compat.model.symbols import location
 
 
 def as_text(diagnoses: Sequence[Diagnosis]) -> str:
-    """Return the diagnoses for people: the cause, what shows it, what to do."""
+    """Return the diagnoses as text: the cause, its evidence and the fix."""
     return "\n\n".join(_text(each) for each in diagnoses)
 
 
 def as_json(diagnoses: Sequence[Diagnosis]) -> str:
-    """Return the JSON document of the contract."""
+    """Return the diagnoses as the JSON document of `compat explain`."""
     return console.document("explain", diagnoses=[each.as_document() for each in diagnoses])
 
 

@@ -1,7 +1,7 @@
-"""Packages that a resolver accepts and no installer can install: source archives that cannot be built.
+"""Find packages that resolve but cannot be installed, since their source archive cannot be built.
 
-Some releases on an index are stubs whose build fetches the real wheel from elsewhere. Whether that works here
-only building tells.
+Some releases on an index are stubs whose build downloads the real wheel from elsewhere. Only a build shows
+whether that works.
 """
 
 import os
@@ -24,10 +24,10 @@ LONGEST_BUILD = 300.0
 def unbuildable(
     sources: Sequence[LockedFile], python: str, uv: str, progress: Progress
 ) -> dict[NormalizedName, str]:
-    """Return those among some source archives that cannot be built here, each with the reason in one line.
+    """Return the packages whose source archive cannot be built, each with the reason in one line.
 
     Raises:
-        PreparationError: uv cannot make an environment of that Python to build them in.
+        PreparationError: uv cannot create an environment of this Python version.
     """
     if not sources:
         return {}
@@ -36,12 +36,10 @@ def unbuildable(
         made = [uv, "venv", "--quiet", "--no-project", "--python", python, str(environment)]
         code, output = _run(made, folder)
         if code:
-            raise PreparationError(
-                f"nothing can be built for Python {python}: {failure_reason(output, code)}"
-            )
+            raise PreparationError(f"cannot build for Python {python}: {failure_reason(output, code)}")
         reasons = {}
         for file in sources:
-            progress.note(f"{file} has no wheel for Python {python}: building it")
+            progress.note(f"{file} has no wheel for Python {python}; building it")
             options = ("--no-deps", "--color", "never", "--target", str(Path(folder, "target")))
             command = [uv, "pip", "install", "--python", str(environment), *options, str(file)]
             code, output = _run(command, folder)
@@ -51,16 +49,16 @@ def unbuildable(
 
 
 def _run(command: Sequence[str], folder: str) -> tuple[int, str]:
-    """Return exit code and output; a build that takes too long is ended with all that it started."""
+    """Return exit code and output of a command; one that takes too long is killed with its children."""
     variables = {**os.environ, "NO_COLOR": "1"}
     done = run(command, seconds=LONGEST_BUILD, merged=True, variables=variables, folder=folder)
     if done.code is None:
-        return 1, f"error: not built within {LONGEST_BUILD:.0f} s"
+        return 1, f"error: the build did not finish within {LONGEST_BUILD:.0f} s"
     return done.code, done.stdout
 
 
 def _why(output: str, code: int) -> str:
-    """Return why a build failed: that it wanted to download something, else uv's reason."""
+    """Return why a build failed: a download from elsewhere, or else the reason that uv prints."""
     if fetches_elsewhere(output):
-        return "fetches the real package from elsewhere, which does not work here"
+        return "downloads the real package from elsewhere, which does not work here"
     return f"cannot be built: {failure_reason(output, code)}"

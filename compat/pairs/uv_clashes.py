@@ -1,4 +1,4 @@
-"""What uv says when it finds no solution, as clashes: it names one at a time, step by step."""
+"""Find clashes in the explanation that uv prints when it finds no solution."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
@@ -16,12 +16,12 @@ from compat.uv import messages
 def clashes_in(
     explanation: str, sglang: ReleaseRequirements | None, vllm: ReleaseRequirements | None
 ) -> tuple[Clash, ...]:
-    """Return the requirements of an explanation that exclude each other; empty when there are none.
+    """Return the clashes between requirements in an explanation.
 
     Args:
-        explanation: what uv wrote to stderr.
-        sglang: what that release asks for itself, to tell on whose behalf something is asked for.
-        vllm: the same.
+        explanation: uv's output on stderr.
+        sglang: the requirements of that release, which determine the side of a requirement.
+        vllm: the requirements of that release.
     """
     edges = tuple(messages.edges(explanation))
     sides = _sides(edges, {needs.release.package: needs for needs in (sglang, vllm) if needs})
@@ -44,12 +44,12 @@ def clashes_in(
 def _sides(
     edges: tuple[RequirementEdge, ...], releases: Mapping[str, ReleaseRequirements]
 ) -> dict[str, frozenset[str]]:
-    """Return on whose behalf each distribution is there: by the releases' own requirements, then by edges."""
+    """Return the releases that need each package, by their own requirements and then by those of others."""
     sides: dict[str, frozenset[str]] = {name: frozenset({name}) for name in (SGLANG, VLLM)}
     for name, needs in releases.items():
         for package in needs.wants:
             sides[package] = sides.get(package, frozenset()) | {name}
-    for _ in edges:  # a chain is no longer than there are edges
+    for _ in edges:  # a chain of requirements has at most this many edges
         for edge in edges:
             if edge.name not in sides and edge.by in sides:
                 sides[edge.name] = sides[edge.by]

@@ -1,4 +1,4 @@
-"""Whether a requirement is met by what this interpreter has, read from metadata."""
+"""Check a requirement against the distributions of this interpreter, by their metadata."""
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -11,18 +11,20 @@ from compat.requirements.installed import read_environment
 
 
 def unmet(text: str) -> Diagnosis | None:
-    """Return the diagnosis of a requirement that is not met, or of one that an extra of it has; else None.
+    """Return the diagnosis of an unmet requirement, or of an unmet requirement of its extras; else None.
 
     Raises:
-        UsageError: `text` is no requirement, or one with an address.
+        UsageError: `text` is not a valid requirement, or has a URL.
     """
     try:
         requirement = Requirement(text)
         applies = requirement.marker is None or requirement.marker.evaluate()
-    except (KeyError, ValueError):  # no requirement, or a marker that compares what cannot be compared
-        raise UsageError(f"{text!r} is no requirement; write one such as 'vllm>=0.20'") from None
+    except (KeyError, ValueError):  # not a requirement, or a marker that cannot be evaluated
+        raise UsageError(f"{text!r} is not a valid requirement (example: vllm>=0.20)") from None
     if requirement.url:
-        raise UsageError(f"{text!r}: what came from an address cannot be told from metadata; give a version")
+        raise UsageError(
+            f"{text!r}: metadata does not show the URL of a distribution; pass a version instead"
+        )
     if not applies:
         return None
     environment = read_environment()
@@ -37,21 +39,21 @@ def unmet(text: str) -> Diagnosis | None:
 
 
 def diagnosis(requirement: Requirement, installed: str | None, *evidence: str) -> Diagnosis:
-    """Return the diagnosis of a requirement that is not met: of an installed version, or of nothing."""
+    """Return the diagnosis of an unmet requirement; `installed` is None if the distribution is missing."""
     wanted = f"{requirement.name}{requirement.specifier}"
     return Diagnosis(
         cause="requirement_violated" if installed else "package_missing",
         package=canonicalize_name(requirement.name),
         version=installed,
         evidence=evidence,
-        fix=Fix(kind="install", text=f"install {wanted}", command=f"pip install '{wanted}'"),
+        fix=Fix(kind="install", text=f"Install {wanted}.", command=f"pip install '{wanted}'"),
     )
 
 
 def _unmet(requirement: Requirement, asked: str, version: str | None) -> Diagnosis:
     wanted = f"{requirement.name}{requirement.specifier}"
-    by = f", which {asked} asks for" if wanted != asked.replace(" ", "") else ""
-    there = (
+    by = wanted if wanted == asked.replace(" ", "") else f"{wanted} (by {asked})"
+    installed = (
         f"{requirement.name} {version} is installed" if version else f"{requirement.name} is not installed"
     )
-    return diagnosis(requirement, version, f"{there}, required is {wanted}{by}")
+    return diagnosis(requirement, version, f"{installed}, but {by} is required")

@@ -1,6 +1,6 @@
-"""What uv and pip say when they refuse: one grammar for logs and for a uv that has just been run.
+"""Parse the error messages of uv and pip, from logs as well as from a uv that has just run.
 
-The sentences are those of pip 23 to 26 and of uv 0.4, 0.6, 0.8 and 0.13.
+The patterns match the messages of pip 23 to 26 and of uv 0.4, 0.6, 0.8 and 0.13.
 """
 
 import re
@@ -20,11 +20,11 @@ CONFLICT = "The conflict is caused by:"
 UNSOLVED = "No solution found when resolving dependencies"
 ABSENT = "Could not find a version that satisfies the requirement"
 REFUSALS = (CONFLICT, UNSOLVED, ABSENT)
-"""A text without any of these holds no refusal of a resolver."""
+"""Phrases of a failed resolution; a text without any of them contains none."""
 
 _CROSS = "\N{MULTIPLICATION SIGN}"
 _DRAWN = f" \t{_CROSS}╰─▶│├"
-"""What uv draws around its explanations."""
+"""The characters with which uv draws a frame around its explanations."""
 _FRAME = re.compile(rf"^(?:[\s{_DRAWN}]|cause:)+")
 
 _BOUND = r"[<>=!~]=?=? ?[\w.*+!-]{1,60}"
@@ -65,7 +65,8 @@ INCOMPATIBLE = re.compile(
     r"([^,]\S{0,80}(?:,\S{1,80}){0,4}), "
     r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
 )
-"""The complaint of pip after an installation: who, its version, what it requires, and what is there."""
+"""pip's warning after an installation: package, its version, name and specifier of the requirement, and name
+and version of the installed distribution."""
 _UNREACHABLE = re.compile(
     r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
 )
@@ -73,7 +74,7 @@ _FETCHES = re.compile(r"urlopen|URLError|ConnectionError|download_|HTTPError")
 
 
 def refusal(line: str, rest: Iterable[str], before: str) -> str:
-    """Return in one line what a tool says about versions that do not go together.
+    """Return the message of a failed resolution in one line.
 
     Args:
         line: a line with one of `REFUSALS`.
@@ -87,14 +88,14 @@ def refusal(line: str, rest: Iterable[str], before: str) -> str:
     found = _WANTED.search(line)
     if not found:
         return line[:400]
-    asked = found[1].strip()
-    message = f"{ABSENT} {asked}" + (f" (from {found[2]})" if found[2] else "")
+    wanted = found[1].strip()
+    message = f"{ABSENT} {wanted}" + (f" (from {found[2]})" if found[2] else "")
     try:
-        specifier = Requirement(asked).specifier
+        specifier = Requirement(wanted).specifier
     except InvalidRequirement:
         return message
     if "(from versions: none)" in line:
-        message += "; there is none at all"
+        message += "; the index has no version of it"
     every = _OTHER_PYTHON.findall(before.partition(_IGNORED)[2])
     fitting = [
         f"{version} Requires-Python {python.strip()}"
@@ -105,7 +106,7 @@ def refusal(line: str, rest: Iterable[str], before: str) -> str:
 
 
 def edges(text: str) -> Iterator[RequirementEdge]:
-    """Yield the requirements that an explanation mentions, in its order; those of a Python are left out."""
+    """Yield the requirements in an explanation, in order, except those on a Python version."""
     for found in _DEPENDS.finditer(_folded(text)):
         if found["name"] != "Python":
             at = f"=={found['version']}" if found["version"] else found["range"]
@@ -113,14 +114,14 @@ def edges(text: str) -> Iterator[RequirementEdge]:
 
 
 def requested(text: str) -> Iterator[Requirement]:
-    """Yield what the user has asked for, as an explanation says."""
+    """Yield the requirements in an explanation that the user has requested directly."""
     for found in _REQUESTED.finditer(text):
         for one in _ONE.finditer(found[1] or found[2]):
             yield _requirement(one["name"], one["spec"])
 
 
 def other_python(text: str) -> tuple[RequirementEdge, str | None] | None:
-    """Return the Python that a release requires when none fits, and the one that was asked for, if told."""
+    """Return the requirement of a release on another Python version, and the requested version if stated."""
     if found := _PYTHON.search(text):
         return _edge(found["name"], found["spec"], _requirement("python", found["wanted"])), found["python"]
     missing, found = absent(text), _OTHER_PYTHON.search(text)
@@ -130,31 +131,31 @@ def other_python(text: str) -> tuple[RequirementEdge, str | None] | None:
 
 
 def no_version(text: str) -> Requirement | None:
-    """Return what uv says that no version is."""
+    """Return the requirement of which uv reports that no version exists, or None."""
     found = _NO_VERSION.search(text)
     return _requirement(found["name"], found["spec"]) if found else None
 
 
 def no_wheel(text: str) -> Requirement | None:
-    """Return what uv says that it has no wheel of for this Python and platform."""
+    """Return the requirement of which uv finds no wheel for this Python version and platform, or None."""
     found = _NO_WHEEL.search(_folded(text))
     return _requirement(found["name"], found["spec"]) if found else None
 
 
 def absent(text: str) -> RequirementEdge | None:
-    """Return what pip says that it has found no version of; `by` is empty where nobody is named."""
+    """Return the requirement of which pip finds no version, or None; `by` may be empty."""
     found = _MISSING.match(text)
     return _edge(found["by"] or "", None, _requirement(found["name"], found["spec"])) if found else None
 
 
 def first_step(explanation: str) -> str | None:
-    """Return what uv begins its derivation with: the requirements that exclude each other."""
+    """Return the first step of uv's explanation, which names the conflicting requirements, or None."""
     found = _STEP.search(_folded(explanation))
     return found[1] if found else None
 
 
 def conflict_reason(explanation: str) -> str:
-    """Return the shortest true reason in an explanation: a version that is missing, else its first step."""
+    """Return the shortest reason in an explanation: a missing version or wheel, or else the first step."""
     text = _folded(explanation)
     for pattern in (_AVAILABLE, _WHEELS):
         if found := pattern.search(text):
@@ -164,18 +165,18 @@ def conflict_reason(explanation: str) -> str:
 
 
 def complaint(stderr: str) -> str:
-    """Return what uv complains of in one line, without addresses: where packages come from is private."""
+    """Return uv's error message in one line and without URLs, since those of an index may be private."""
     return re.sub(r"\w+://\S+", "(address)", _folded(stderr).removeprefix("error: "))
 
 
 def failure_reason(output: str, code: int) -> str:
-    """Return in one line why uv failed: its first complaint and, when there is another, the root cause."""
+    """Return the reason why uv failed, in one line: its first error message and, if any, the root cause."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", output)
     lines = [line.strip(_DRAWN) for line in text.splitlines()]
     marks = [at for at, line in enumerate(text.splitlines()) if line.startswith("error:") or _CROSS in line]
     if not marks:
         last = next((line for line in reversed(lines) if line), "no output")
-        return _file_names(f"uv ended with {code}: {last}")
+        return _file_names(f"uv exited with code {code}: {last}")
     head = lines[marks[0]].removeprefix("error:").strip()
     rest = [line for line in lines[marks[0] + 1 :] if line]
     causes = _causes(lines[marks[0] + 1 :]) or rest[:1]
@@ -188,17 +189,17 @@ def is_unreachable(stderr: str) -> bool:
 
 
 def fetches_elsewhere(output: str) -> bool:
-    """Return whether a build failed because it wanted to download something."""
+    """Return whether the output of a failed build shows that it tried to download something."""
     return _FETCHES.search(output) is not None
 
 
 def nothing_to_download(code: int, output: str) -> bool:
-    """Return whether uv's cache holds every package, given how a `cache_query` ended."""
+    """Return whether uv's cache holds every package, given exit code and output of `cache_query`."""
     return code == 0 and "Would download" not in output
 
 
 def _paragraph(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of the next paragraph, without what uv draws."""
+    """Yield the lines of the next paragraph, without uv's frame characters."""
     begun = False
     for line in lines:
         text = _FRAME.sub("", line).strip()
@@ -210,11 +211,11 @@ def _paragraph(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _causes(lines: Sequence[str]) -> list[str]:
-    """Return the causes below an error, each whole: uv breaks long lines."""
+    """Return the causes below an error, each joined to one line, since uv wraps long lines."""
     causes: list[str] = []
     inside = False
     for line in lines:
-        found = re.match(r"(?:Caused by|cause):\s*(.*)", line)  # as older and newer uv call it
+        found = re.match(r"(?:Caused by|cause):\s*(.*)", line)  # older and newer versions of uv
         if found:
             causes.append(found[1])
         elif inside and line:
@@ -224,7 +225,7 @@ def _causes(lines: Sequence[str]) -> list[str]:
 
 
 def _file_names(line: str) -> str:
-    """Return the line with the last part of each address only: where packages come from is private."""
+    """Return the line with URLs shortened to their last part, since those of an index may be private."""
     return re.sub(r"https?://[^\s`'\")]*?([^/\s`'\")]*)/?(?=[\s`'\")]|$)", r"\1", line)
 
 
@@ -248,7 +249,7 @@ def _requirement(name: str, spec: str | None, extras: str = "") -> Requirement:
 
 
 def _specifiers(text: str | None) -> SpecifierSet:
-    """Return a specifier; any version when it is not valid, or names no version (`===x`)."""
+    """Return a specifier set; an empty one if the text is not valid or names no version (`===x`)."""
     try:
         found = SpecifierSet((text or "").replace(" and ", ",").strip(" ,."))
         for each in found:

@@ -1,4 +1,4 @@
-"""`compat NAME …`: which command runs, and with what."""
+"""`compat NAME …`: which command runs, and with which arguments."""
 
 import importlib
 import subprocess
@@ -44,12 +44,15 @@ def test_the_entry_reads_the_command_line_of_the_process(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["resolv"], r"'resolv' is no command; did you mean 'resolve'\? \(see `compat --help`\)"),
+        (["resolv"], r"""'resolv' is not a command; did you mean 'resolve'\? \(see "compat --help"\)"""),
         (
             ["zzz"],
-            r"'zzz' is no command; there are resolve, explain, doctor, scan, export, index, matrix, pairs",
+            (
+                r"'zzz' is not a command; the commands are resolve, explain, doctor, scan, export, index, "
+                r"matrix, pairs, bundle"
+            ),
         ),
-        ([], "name a command"),
+        ([], "no command given"),
         (["--no-such"], "--no-such"),
         (["--no-such", "resolve"], "--no-such"),
     ],

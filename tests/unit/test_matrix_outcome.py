@@ -35,8 +35,8 @@ FAILED = CellOutcome(
 
 
 @pytest.mark.parametrize("level", Level)
-def test_a_folder_without_a_known_cell_tells_by_its_file(level: Level, tmp_path: Path) -> None:
-    """No level is ever read out of an id: `x-gpu` may be a pair too."""
+def test_the_file_names_the_cell_of_an_unknown_folder(level: Level, tmp_path: Path) -> None:
+    """The level does not come from the id, since a pair may be called `x-gpu`."""
     cell = Cell(pair_id="x-gpu", level=level)
     outcome = CellOutcome(cell=cell, state=State.PASSED)
     outcome.write(tmp_path / cell.id / "outcome.json")
@@ -96,7 +96,7 @@ def test_a_file_cut_short_anywhere_did_not_pass(tmp_path: Path) -> None:
         ({"state": "passed"}, "reason"),
         ({"counts": {"modules": "many"}}, "whole numbers"),
         ({"counts": {"surprise": 1}}, "surprise"),
-        ({"digests": {"lock": 1}}, "text"),
+        ({"digests": {"lock": 1}}, "digests must be strings"),
         ({"disagreements": [{"location": "m"}]}, "cannot be read"),
         ({"pair_id": "seed"}, "is about seed-import"),
         ({"extra": 1}, "extra"),

@@ -39,14 +39,16 @@ def test_a_file_counts_once_for_each_disk_it_is_written_to(
     assert (made.disk_bytes - BYTECODE_BYTES, made.cache_bytes) == (disk, cache)
 
 
-def test_the_line_of_a_plan_tells_download_disk_and_time() -> None:
+def test_the_line_of_a_plan_states_download_disk_and_time() -> None:
     line = plan(cached=False, linked=True).line()
-    assert "downloads up to 3.0 GB, needs up to 9.2 GB of disk and about " in line
+    assert "downloads up to 3.0 GB, needs up to 9.2 GB of disk space and about " in line
     assert "nothing to download" in plan(cached=True, linked=True).line()
     assert plan(cached=True, linked=True, finished="passed before").line() == "seed: passed before"
 
 
-def test_a_disk_that_is_too_small_is_told_with_what_is_missing() -> None:
+def test_the_error_of_a_disk_that_is_too_small_states_what_is_missing() -> None:
     check_room(10, 10, Path("envs"), "seed")
-    with pytest.raises(DiskError, match=r"seed: needs 9\.2 GB of disk, envs has 1\.2 GB free; free 8\.0 GB"):
+    with pytest.raises(
+        DiskError, match=r"seed: needs 9\.2 GB of disk space, envs has 1\.2 GB free; free 8\.0 GB"
+    ):
         check_room(9_200_000_000, 1_200_000_000, Path("envs"), "seed")

@@ -1,4 +1,4 @@
-"""Whole cells with real uv, real small wheels and real child processes; only the size is unreal."""
+"""Whole cells with real uv, small real wheels and real child processes."""
 
 import base64
 import hashlib
@@ -55,7 +55,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Tiny(Shipped):
-    """Real locks, and expectations of our own in the place of the shipped index."""
+    """A source with real locks, and with expectations of the test instead of the shipped index."""
 
     names: tuple[NameExpectation, ...] = NAMES
     digest: str = "index-1"
@@ -76,7 +76,7 @@ class Tiny(Shipped):
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a project folder with a lock, and set uv up to take the tiny wheel from a folder beside it."""
+    """Return a project folder with a lock, and configure uv to find the tiny wheel in a folder beside it."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     wheel = wheels / "sglang-0.4.7-py3-none-any.whl"
@@ -159,7 +159,7 @@ def test_a_false_index_fails_with_each_disagreement(house: Path) -> None:
     assert outcome.state is State.FAILED
     assert outcome.reason == "1 disagreement between index and run time"
     assert [str(entry) for entry in outcome.disagreements] == [
-        "sglang.quant:old: the index says defined class; really it is None"
+        "sglang.quant:old: index: defined class; run time: None"
     ]
     assert scheduler.exit_code([outcome]) == 1
 
@@ -191,7 +191,7 @@ def test_a_finished_cell_is_run_again_only_when_something_differs(
     again = run_one(house, Tiny(house / "locks"))
     assert again == first
     told = capfd.readouterr().err
-    assert "lock, index and probe are the same (--rerun runs it again)" in told
+    assert "lock, index and probe have not changed since (--rerun runs it again)" in told
     assert "running" not in told
     for sources, chosen, rerun in (
         (Tiny(house / "locks"), pair(), True),
@@ -256,7 +256,10 @@ def test_a_lock_of_other_inputs_is_refused(house: Path) -> None:
 
 
 def test_a_pair_that_another_run_is_at_is_refused(house: Path) -> None:
-    with claimed(house / "envs", "tiny", "digest"), pytest.raises(UsageError, match="another run is at work"):
+    with (
+        claimed(house / "envs", "tiny", "digest"),
+        pytest.raises(UsageError, match="another process is running it"),
+    ):
         run_one(house, Tiny(house / "locks"))
 
 
@@ -278,7 +281,7 @@ sys.exit(console.run(main))
 
 @dataclass
 class Running:
-    """A run that is in the middle of importing a module, and a stream that ends when that import is dead."""
+    """A run that is importing a module, and a stream that ends when the importing process is dead."""
 
     process: subprocess.Popen[str]
     stream: int
@@ -290,7 +293,7 @@ class Running:
 
 @pytest.fixture
 def running(house: Path) -> Iterator[Running]:
-    """Yield a run in a process of its own that has come to a module that never ends."""
+    """Yield a run in its own process that is importing a module that never ends."""
     fifo = house / "fifo"
     os.mkfifo(fifo)
     stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -331,7 +334,7 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(
     assert running.import_is_dead(), "a child does not outlive its run"
     assert (house / "envs" / "tiny" / "env").is_dir()
     assert run_one(house, Tiny(house / "locks")).passed
-    assert "removing what an interrupted run of tiny left" in capfd.readouterr().err
+    assert "which an interrupted run of tiny left behind" in capfd.readouterr().err
     assert not (house / "envs" / "tiny").exists()
 
 

@@ -1,4 +1,4 @@
-"""What two releases ask for, and where it excludes each other."""
+"""Clashes between the requirements of two releases, and the overrides for them."""
 
 import pytest
 from hypothesis import given
@@ -29,7 +29,7 @@ def row(*requires: str, version: str = "1.0", python: str | None = None) -> Rele
 
 
 def test_the_runtime_extra_is_found_and_followed() -> None:
-    """Up to 0.5.2 sglang asks for torch in `srt` alone, which asks for another of its own extras."""
+    """Up to 0.5.2, sglang requires torch only in `srt`, which requires another of its own extras."""
     needs = requirements_of(
         SGLANG,
         row(
@@ -108,7 +108,7 @@ specifiers = st.lists(
 
 @given(specifiers, specifiers, st.lists(versions, min_size=30, max_size=60))
 def test_no_version_satisfies_what_is_disjoint(one: str, other: str, seen: list[str]) -> None:
-    """The other direction is told by example: a witness is what makes two sets not disjoint."""
+    """The converse is tested by example: a common version proves that two sets are not disjoint."""
     if disjoint(SpecifierSet(one), SpecifierSet(other)):
         both = SpecifierSet(one) & SpecifierSet(other)
         assert not [version for version in seen if both.contains(version, prereleases=True)]
@@ -118,11 +118,11 @@ def test_direct_clashes_name_both_sides_and_keep_the_extras() -> None:
     sglang = requirements_of(SGLANG, row("torch==2.7.1", "humming[cu13]==0.1.12", "same==1"), "3.11")
     vllm = requirements_of(VLLM, row("torch==2.7.0", "humming==0.1.16", "same>=1"), "3.11")
     humming, torch = direct_clashes(sglang, vllm)
-    assert str(torch) == "torch: sglang 1.0 asks for ==2.7.1; vllm 1.0 asks for ==2.7.0"
+    assert str(torch) == "torch: sglang 1.0 requires ==2.7.1; vllm 1.0 requires ==2.7.0"
     assert (torch.bound, humming.bound) == (True, False)
     assert str(choose(humming)) == "humming[cu13]==0.1.16"
     assert str(choose(torch)) == "torch==2.7.1"
-    assert "run it on a GPU" in choose(torch).reason
+    assert "test them on a GPU" in choose(torch).reason
 
 
 def clash(one: str, other: str, package: str = "openai") -> Clash:
@@ -138,11 +138,11 @@ def clash(one: str, other: str, package: str = "openai") -> Clash:
 def test_the_newer_side_is_taken_and_can_be_turned() -> None:
     override = choose(clash("==2.6.1", ">=2.25.0"))
     assert (str(override), override.side) == ("openai>=2.25.0", "vllm")
-    assert override.reason == "the newer: vllm 1 asks for >=2.25.0, sglang 1 asks for ==2.6.1"
+    assert override.reason == "the newer side: vllm 1 requires >=2.25.0, sglang 1 requires ==2.6.1"
     other = flipped(override, "it fails")
     assert other is not None
     assert (str(other), other.side) == ("openai==2.6.1", "sglang")
-    assert other.reason == "it fails: sglang 1 asks for ==2.6.1"
+    assert other.reason == "it fails: sglang 1 requires ==2.6.1"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""uv's explanations, as uv really wrote them for real pairs."""
+"""Clashes in explanations that uv has printed for real pairs."""
 
 from packaging.utils import canonicalize_name
 
@@ -46,8 +46,8 @@ def test_a_direct_clash() -> None:
     ]
 
 
-def test_a_transitive_clash_is_told_with_the_side_it_comes_from() -> None:
-    """Of the two only sglang asks for outlines, so it is on sglang's behalf."""
+def test_a_transitive_clash_names_the_side_it_comes_from() -> None:
+    """Only sglang requires outlines, so the requirement of outlines is on sglang's side."""
     clash = told(TRANSITIVE, "0.5.17", "0.26.0")
     assert (clash.package, clash.direct) == ("outlines-core", False)
     assert [(ask.by, ask.side) for ask in clash.asks] == [
@@ -82,7 +82,7 @@ def test_versions_of_one_package_that_exclude_each_other_are_no_clash_but_a_choi
 
 
 def test_extras_that_a_release_asks_for_count_where_the_explanation_has_none() -> None:
-    """An override without them would lose them: sglang 0.5.21 asks for `humming-kernels[cu13]`."""
+    """An override must repeat the extras of a requirement: sglang 0.5.21 requires `humming-kernels[cu13]`."""
     text = """Because vllm==0.31.0 depends on humming-kernels==0.1.16 and sglang==0.5.21 depends on
         humming-kernels==0.1.12, we can conclude that these are incompatible."""
     assert told(text, "0.5.21", "0.31.0").extras == {"cu13"}

@@ -1,4 +1,4 @@
-"""Names and texts that would act on a terminal, break a line or spoil a document are spelt out."""
+"""Characters that would control a terminal, break a line or damage a document are escaped everywhere."""
 
 from xml.etree import ElementTree as ET
 
@@ -25,7 +25,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("text", "spelt"), HOSTILE.items())
-def test_what_acts_is_spelt_out_by_every_writer(text: str, spelt: str) -> None:
+def test_every_writer_escapes_control_characters(text: str, spelt: str) -> None:
     assert printable(f"a{text}b") == html(f"a{text}b") == f"a{spelt}b"
     printed = printable(text) + html(text) + github_message(text) + github_property(text)
     assert printed.isprintable()
@@ -33,7 +33,7 @@ def test_what_acts_is_spelt_out_by_every_writer(text: str, spelt: str) -> None:
     assert ET.fromstring(document).get("b") == spelt  # noqa: S314 -- our own text
 
 
-def test_what_does_not_stays() -> None:
+def test_other_text_is_unchanged() -> None:
     assert printable(ORDINARY) == html(ORDINARY) == github_message(ORDINARY) == ORDINARY
 
 

@@ -1,4 +1,4 @@
-"""The stand-in for a device: what it answers, and that nothing of it is left afterwards."""
+"""Test the stand-in for a GPU: what it reports, and that it is removed afterwards."""
 
 import torch
 

@@ -280,7 +280,7 @@ def test_releases_that_are_left_aside_are_told(
 
 def test_pairs_that_are_named_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert console.run(main, ["Fp8LinearMethod", "--matrix", str(tmp_path / "no.toml")]) == 2
-    assert "no.toml: there is no such file" in capsys.readouterr().err
+    assert "no.toml: no such file" in capsys.readouterr().err
 
 
 def test_a_package_is_the_package_and_no_name_for_it(capsys: pytest.CaptureFixture[str]) -> None:

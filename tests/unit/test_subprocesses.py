@@ -1,4 +1,4 @@
-"""Long commands: their group dies with them, and nothing outlives its time."""
+"""Child processes: output, exit codes and time-outs, and no process of their group is left running."""
 
 import os
 import select
@@ -39,14 +39,14 @@ def test_the_code_and_the_output_are_kept(log: BinaryIO, tmp_path: Path) -> None
     assert (tmp_path / "log").read_bytes().endswith(b"\n1\n")
 
 
-def test_a_signal_is_told_by_name(log: BinaryIO) -> None:
+def test_a_signal_is_reported_by_name(log: BinaryIO) -> None:
     code = run_logged([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], log, Silent())
     assert how_ended(code) == "crashed: signal 9 (SIGKILL)"
     assert how_ended(3) == "exited with code 3"
 
 
 def test_time_out_ends_the_whole_group(log: BinaryIO, tmp_path: Path) -> None:
-    """The grandchild holds a FIFO open: it reads as ended once nobody writes to it any more."""
+    """The grandchild keeps a FIFO open; reading it ends once the grandchild has ended."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -68,7 +68,7 @@ def test_both_streams_are_kept_apart_or_as_one(tmp_path: Path) -> None:
         run([tmp_path / "none"], seconds=60)
 
 
-def test_what_is_given_arrives_in_the_folder_with_the_variables(tmp_path: Path) -> None:
+def test_the_command_gets_its_input_folder_and_variables(tmp_path: Path) -> None:
     code = "import os, sys; print(os.getcwd(), os.environ['A'], len(sys.stdin.buffer.read()))"
     done = run(
         [sys.executable, "-c", code],
@@ -80,13 +80,13 @@ def test_what_is_given_arrives_in_the_folder_with_the_variables(tmp_path: Path) 
     assert done.stdout.split() == [str(tmp_path), "b", "1000000"]
 
 
-def test_of_a_flood_the_end_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_a_flood_of_output_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocesses, "MOST_OUTPUT", 1000)
     done = run([sys.executable, "-c", "print('x' * 1_000_000, end='end')"], seconds=60)
     assert (len(done.stdout), done.stdout[-5:]) == (1000, "xxend")
 
 
-def test_time_is_over_for_a_command_and_all_that_it_started(tmp_path: Path) -> None:
+def test_a_time_out_ends_a_command_and_all_that_it_started(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -97,8 +97,8 @@ def test_time_is_over_for_a_command_and_all_that_it_started(tmp_path: Path) -> N
     os.close(stream)
 
 
-def test_what_a_command_leaves_running_is_ended_and_not_waited_for(tmp_path: Path) -> None:
-    """The grandchild has its streams, so that whoever reads to their end would wait for it."""
+def test_processes_that_a_command_leaves_behind_are_ended(tmp_path: Path) -> None:
+    """The grandchild inherits the streams, so that reading these to their end would wait for it."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Numbers, lists and tables for people."""
+"""Formatting of sizes, durations, lists, counts and tables."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_lists_and_counts() -> None:
     assert [counted(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
 
 
-def test_columns_stand_below_one_another() -> None:
+def test_columns_are_aligned() -> None:
     assert aligned([("a", "bb"), ("ccc", "d")]) == ["a    bb", "ccc  d"]
     assert aligned([("a", "bb"), ("ccc", "d")], words=1) == ["a    bb", "ccc   d"]
     assert aligned([("\x1b[1m", "x"), ("a", "y")]) == ["\\x1b[1m  x", "a        y"]

@@ -173,8 +173,8 @@ BROKEN_LINE = """error: Failed to install: x
             "uv: Failed to install: x: failed to copy file from a to b: No space left on device",
         ),
         ("\x1b[1merror\x1b[0m: one line\n", "uv: one line"),
-        ("", "uv ended with 2: no output"),
-        ("something\nelse\n", "uv ended with 2: else"),
+        ("", "uv exited with code 2: no output"),
+        ("something\nelse\n", "uv exited with code 2: else"),
     ],
 )
 def test_the_reason_is_the_complaint_and_the_root_cause_without_addresses(output: str, reason: str) -> None:

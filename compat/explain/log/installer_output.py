@@ -1,4 +1,4 @@
-"""The blocks of a log in which pip or uv refuses, as failures: one thing, told in several lines."""
+"""Find the error messages of pip and uv in a log; each spans several lines and becomes one failure."""
 
 import re
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from compat.explain.log.model import ExceptionInfo, Failure
 from compat.uv.messages import REFUSALS, refusal
 
 SIGNS = tuple(sign.encode() for sign in REFUSALS)
-"""A block without any of these tells of none."""
+"""A block without any of these contains no such message."""
 _MOST_LINES = 80
 _BUILDKIT = re.compile(r"#\d{1,5} (?:\d{1,7}\.\d{1,4} )?")
-"""What `docker build` puts before a line."""
+"""The prefix of a line of `docker build`."""
 
 
-def told(block: bytes) -> Iterator[Failure]:
-    """Yield a failure for each time that pip or uv gives up in a block of a log."""
+def installer_failures(block: bytes) -> Iterator[Failure]:
+    """Yield a failure for each error message of pip or uv in a block of a log."""
     lines = block.split(b"\n")
     for at, raw in enumerate(lines):
         if any(sign in raw for sign in SIGNS):

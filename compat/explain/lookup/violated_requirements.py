@@ -1,4 +1,4 @@
-"""What the releases at hand require of other distributions, and which of it is violated."""
+"""Find the requirements of the known releases on a distribution, and those that its version violates."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,22 +11,22 @@ from compat.requirements.graph import RequirementEdge, UnmetRequirement, edges_t
 from compat.requirements.specifiers import pinned
 
 USUAL = ("", "srt", "runtime-common", "all", "openai")
-"""The extras that people install, the most usual first; empty for what is always required."""
+"""The extras that people install, the most common first; the empty one stands for no extra."""
 
 
 def demands(context: RuleContext, distribution: str) -> Iterator[RequirementEdge]:
-    """Yield what is required of a distribution: by the known releases, then by what else is installed."""
+    """Yield the requirements on a distribution: of known releases, then of distributions in tracebacks."""
     wanted = canonicalize_name(distribution)
     for package, at in context.release_indexes.items():
         yield from of_release(context, package, at, wanted)
-    if context.environment is not None and context.fits:
+    if context.environment is not None and context.environment_matches:
         for name, version in context.environment.versions.items():
-            if name not in context.release_indexes and name in context.involved:
+            if name not in context.release_indexes and name in context.distributions_in_tracebacks:
                 yield from edges_to(wanted, name, version, context.environment.requires(name))
 
 
 def of_release(context: RuleContext, package: str, at: int, distribution: str) -> Iterator[RequirementEdge]:
-    """Yield what one release requires of a distribution."""
+    """Yield the requirements of one release on a distribution."""
     lines = context.index.requires_dist(package, at)
     return edges_to(canonicalize_name(distribution), package, context.index.versions(package)[at], lines)
 
@@ -43,9 +43,11 @@ def violated(context: RuleContext, distribution: str) -> UnmetRequirement | None
 
 
 def own_needs(context: RuleContext, distribution: str) -> UnmetRequirement | None:
-    """Return what an installed distribution requires in another version than the one that is there."""
+    """Return the first requirement of an installed distribution that another installed version violates."""
     environment = context.environment
-    version = environment.version(distribution) if environment is not None and context.fits else None
+    version = (
+        environment.version(distribution) if environment is not None and context.environment_matches else None
+    )
     if environment is None or version is None:
         return None
     lines = environment.requires(distribution)
@@ -60,12 +62,12 @@ def own_needs(context: RuleContext, distribution: str) -> UnmetRequirement | Non
 
 
 def ordered(found: Iterable[RequirementEdge]) -> list[RequirementEdge]:
-    """Return requirements by how usual they are: always required, by the usual extras, by any other."""
+    """Return the requirements, those without an extra first, then those of common extras, then the others."""
     return sorted(found, key=lambda each: USUAL.index(each.extra) if each.extra in USUAL else len(USUAL))
 
 
 def requirement_named(context: RuleContext, top: str, default: str) -> str:
-    """Return the distribution that provides an import name, by the names that the releases require."""
+    """Return the distribution that provides an import name, preferring one that the releases require."""
     plain = canonicalize_name(top)
     for package, at in context.release_indexes.items():
         names = [required_name(line) for line in context.index.requires_dist(package, at)]
@@ -80,7 +82,7 @@ def requirement_named(context: RuleContext, top: str, default: str) -> str:
 
 
 def _nearly(edge: RequirementEdge, version: str) -> bool:
-    """Return whether a pin is missed by no more than a patch release, in which no name comes or goes."""
+    """Return whether a version differs from a pin only in its patch release, which keeps all names."""
     pin = pinned(edge.requirement.specifier)
     try:
         return pin is not None and pin.major > 0 and pin.release[:2] == Version(version).release[:2]

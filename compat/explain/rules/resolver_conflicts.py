@@ -1,4 +1,4 @@
-"""Installations that pip or uv refused: which requirements exclude each other, and what goes together."""
+"""A rule for installations that pip or uv refused: conflicting requirements and missing releases."""
 
 from itertools import combinations
 
@@ -18,7 +18,7 @@ from compat.uv.messages import ABSENT, CONFLICT, UNSOLVED
 
 
 def unsolvable(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Versions that pip or uv found not to go together, or not to be there."""
+    """Diagnose requirements that pip or uv cannot satisfy: they conflict, or no release matches."""
     text = exception.message
     if not exception.kind and text.startswith((UNSOLVED, CONFLICT)):
         return _other_python(text) or _conflict(text, context) or _no_release(text, context)
@@ -32,7 +32,7 @@ def _conflict(text: str, context: RuleContext) -> Diagnosis | None:
         other = asked.get(edge.name)
         if other is not None and disjoint(edge.requirement.specifier, other):
             exact = pinned(other)
-            evidence = (str(edge), f"{edge.name}{other} was asked for")
+            evidence = (str(edge), f"{edge.name}{other} was requested")
             return violation(edge.name, str(exact) if exact else None, edge.wanted, evidence)
     for first, second in combinations(edges, 2):
         both = (first.requirement.specifier, second.requirement.specifier)
@@ -46,15 +46,15 @@ def _constraints(text: str) -> list[RequirementEdge]:
 
 
 def _clash(first: RequirementEdge, second: RequirementEdge) -> Diagnosis:
-    """Return that two packages want different versions of a third; of a pair, what makes it installable."""
+    """Return the diagnosis of two packages that require different versions of a third one."""
     at = {each.by: each.exact_version for each in (first, second)}
     names = " and ".join(f"{name} {version}" if version else name for name, version in at.items())
     command = None
-    text = f"No {first.name} is what both {names} require: take another release of one of them."
+    text = f"No version of {first.name} satisfies both {names}: install another release of one of them."
     if {SGLANG, VLLM} == set(at):
         text = (
-            f"{names} exclude each other by what they require. `compat pairs` tells which go together, "
-            "and the overrides under which they install."
+            f'{names} have conflicting requirements. "compat pairs" lists the releases that go together, and '
+            "the overrides with which they can be installed."
         )
         sglang, vllm = at[SGLANG], at[VLLM]
         if sglang and vllm:
@@ -77,8 +77,8 @@ def _other_python(text: str) -> Diagnosis | None:
     return Diagnosis(
         cause="requirement_violated",
         package="python",
-        evidence=(str(edge), f"Python {asked} was asked for") if asked else (str(edge),),
-        fix=Fix(kind="environment", text=f"Use a Python that is {edge.requirement.specifier}."),
+        evidence=(str(edge), f"Python {asked} was requested") if asked else (str(edge),),
+        fix=Fix(kind="environment", text=f"Use Python {edge.requirement.specifier}."),
     )
 
 
@@ -108,7 +108,7 @@ def _absent(text: str, context: RuleContext) -> Diagnosis | None:
 
 
 def _unknown_release(asked: Requirement, context: RuleContext) -> Diagnosis | None:
-    """Return that no release is what was asked for, as far as the index knows; else None."""
+    """Return the diagnosis of a request that no indexed release matches, or None if one does."""
     name, spec = asked.name, asked.specifier
     if name not in context.index.packages:
         return None
@@ -118,13 +118,13 @@ def _unknown_release(asked: Requirement, context: RuleContext) -> Diagnosis | No
     return Diagnosis(
         cause="unknown",
         package=name,
-        evidence=(f"no release of {name} is {spec}; the index knows {versions[0]} to {versions[-1]}",),
-        fix=Fix(kind="edit", text=f"Ask for a release that exists: {_nearest(spec, versions)}."),
+        evidence=(f"no release of {name} matches {spec}; the index has {versions[0]} to {versions[-1]}",),
+        fix=Fix(kind="edit", text=f"Request a release that exists: {_nearest(spec, versions)}."),
     )
 
 
 def _nearest(spec: SpecifierSet, versions: tuple[str, ...]) -> str:
-    """Return the releases around a version that does not exist, or the newest of all."""
+    """Return the releases before and after a version that does not exist, or the newest release, as text."""
     asked = next((each.version for each in spec if each.operator == "=="), None)
     try:
         wanted = Version(asked or "")
@@ -136,7 +136,7 @@ def _nearest(spec: SpecifierSet, versions: tuple[str, ...]) -> str:
 
 
 def _no_file(asked: Requirement, context: RuleContext) -> Diagnosis | None:
-    """Return that a release of the index has no file for this Python and platform; else None."""
+    """Return the diagnosis of an indexed release without a file for this platform, or None if not indexed."""
     name, spec = asked.name, asked.specifier
     releases = context.index.releases(name) if name in context.index.packages else ()
     release = next((each for each in releases if spec.contains(each.version, prereleases=True)), None)
@@ -149,24 +149,27 @@ def _no_file(asked: Requirement, context: RuleContext) -> Diagnosis | None:
         version=release.version,
         evidence=(
             f"{name} {release.version} exists as {release.wheel}, for Python {python}",
-            "no file of it fits this Python and platform, or this package index does not have it",
+            "it has no file for this Python and platform, or the package index in use does not have it",
         ),
         fix=Fix(
             kind="environment",
-            text="Install it on a platform and with a Python that it has wheels for, or build it there.",
+            text="Use a platform and a Python for which it has wheels, or build it from source.",
         ),
     )
 
 
 def _needed(edge: RequirementEdge) -> Diagnosis:
-    """Return that there is no file of what a release requires for this Python and platform."""
+    """Return the diagnosis of a required distribution without a file for this Python and platform."""
     text = (
-        f"If {edge.wanted} exists as source only, let it be built (without --only-binary or "
-        "--no-build); else look where that project keeps its own wheels."
+        f"If {edge.wanted} exists only as a source distribution, allow building it (no --only-binary or "
+        "--no-build); else install it from the project's own package index."
     )
     return Diagnosis(
         cause="requirement_violated",
         package=edge.name,
-        evidence=(str(edge), "no file of it fits this Python and platform, or may be taken"),
+        evidence=(
+            str(edge),
+            "the installer found no file that fits this Python, this platform and its options",
+        ),
         fix=Fix(kind="environment", text=text),
     )

@@ -1,4 +1,4 @@
-"""Reports over all cells, from the outcome files alone."""
+"""Write reports about all cells, in several formats, from the outcome files alone."""
 
 import json
 from collections.abc import Sequence
@@ -31,14 +31,14 @@ NAMES = ("matrix.json", "matrix.md", "matrix.html", "junit.xml")
 
 
 def read_outcomes(reports: Path, cells: Sequence[Cell] = ()) -> tuple[CellOutcome, ...]:
-    """Return the outcome of every cell that has a folder.
+    """Return the outcome of every cell that has a report folder.
 
     Args:
         reports: the folder of all reports.
-        cells: those of the matrix, in the order in which to tell them; others follow by name.
+        cells: the cells of the matrix, which come first and in this order; others follow by name.
 
     Raises:
-        NothingSelectedError: there is none.
+        NothingSelectedError: the folder has no outcome.
     """
     folders = (
         {path.name: path for path in sorted(reports.iterdir()) if path.is_dir()} if reports.is_dir() else {}
@@ -49,19 +49,19 @@ def read_outcomes(reports: Path, cells: Sequence[Cell] = ()) -> tuple[CellOutcom
     outcomes = [read_outcome(outcome_path(cell, reports), cell) for cell in known]
     outcomes += [read_any_outcome(path) for path in folders.values() if (path / OUTCOME).exists()]
     if not outcomes:
-        raise NothingSelectedError(f"{reports} holds no cell (run `python -m compat.matrix run ID…` first)")
+        raise NothingSelectedError(f'{reports}: no outcome of a cell; run "compat matrix run ID…" first')
     return tuple(outcomes)
 
 
 def write_reports(outcomes: Sequence[CellOutcome], reports: Path) -> None:
-    """Write the JSON, Markdown, HTML and JUnit reports, each in one step."""
+    """Write the JSON, Markdown, HTML and JUnit reports, each atomically."""
     contents = (as_json(outcomes), as_markdown(outcomes), as_html(outcomes), as_junit(outcomes))
     for name, content in zip(NAMES, contents, strict=True):
         atomic_write.write_text(reports / name, content + "\n")
 
 
 def as_json(outcomes: Sequence[CellOutcome]) -> str:
-    """Return the canonical report."""
+    """Return the complete report as JSON."""
     cells = [outcome.document() for outcome in outcomes]
     budget, peak = table.disk(outcomes)
     disk = {"budget_bytes": budget, "peak_bytes": peak} if budget else None
@@ -69,7 +69,7 @@ def as_json(outcomes: Sequence[CellOutcome]) -> str:
 
 
 def as_markdown(outcomes: Sequence[CellOutcome]) -> str:
-    """Return the summary for people who read Markdown."""
+    """Return the summary as Markdown, with the reasons and disagreements of cells that did not pass."""
     lines = [_row(table.HEAD), _row(["---"] * len(table.HEAD)), *map(_row, table.rows(outcomes))]
     for outcome in outcomes:
         if not outcome.passed:
@@ -88,26 +88,26 @@ def as_markdown(outcomes: Sequence[CellOutcome]) -> str:
 
 
 def as_gate(outcomes: Sequence[CellOutcome], *, open_: bool) -> str:
-    """Return the verdict of a gate for a CI job's summary."""
+    """Return the result of a gate as Markdown, for the summary of a CI job."""
     passed = sum(outcome.passed for outcome in outcomes)
     head = f"**{'open' if open_ else 'shut'}**: {passed} of {len(outcomes)} required cells passed"
     return f"{head}\n\n{as_markdown(outcomes)}"
 
 
 def as_html(outcomes: Sequence[CellOutcome]) -> str:
-    """Return the summary as one page that needs nothing else."""
+    """Return the summary as one self-contained HTML page."""
     head = "".join(f"<th>{html(cell)}</th>" for cell in table.HEAD)
     rows = (
         f'<tr class="{outcome.state.value}">{"".join(f"<td>{html(cell)}</td>" for cell in row)}</tr>'
         for outcome, row in zip(outcomes, table.rows(outcomes), strict=True)
     )
     lines = [line for outcome in outcomes for line in (*table.complaints(outcome), *table.remarks(outcome))]
-    told = "\n".join(map(html, [*lines, table.disk_line(outcomes).strip()])).strip()
-    return page("Matrix", _STYLE, [f"<table><tr>{head}</tr>", *rows, "</table>", f"<pre>{told}</pre>"])
+    details = "\n".join(map(html, [*lines, table.disk_line(outcomes).strip()])).strip()
+    return page("Matrix", _STYLE, [f"<table><tr>{head}</tr>", *rows, "</table>", f"<pre>{details}</pre>"])
 
 
 def as_junit(outcomes: Sequence[CellOutcome]) -> str:
-    """Return the outcomes as JUnit test cases; a cell that did not run is an error, never a skip."""
+    """Return the outcomes as JUnit test cases; a cell that did not run is an error, not a skip."""
     seconds = f"{sum(outcome.seconds for outcome in outcomes):.1f}"
     suite = junit_suite("matrix", [_junit_case(outcome) for outcome in outcomes], time=seconds)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
@@ -131,7 +131,7 @@ def as_text(outcomes: Sequence[CellOutcome]) -> str:
 
 
 def as_github(pairs: Sequence[dict[str, object]]) -> str:
-    """Return the value of a CI job matrix, in one line."""
+    """Return the cells as a job matrix of GitHub Actions, in one line of JSON."""
     return json.dumps({"include": list(pairs)}, sort_keys=True)
 
 
