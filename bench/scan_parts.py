@@ -3,7 +3,8 @@
 A shortcut is code that exists for speed alone. The benchmark replaces each one by the general code that it
 spares. The findings stay the same, except that `prefilter.conditional_imports` also limits which modules
 count as conditional. Times differ from machine to machine, ratios less so, and other work on the machine
-disturbs the minimum least. `python bench/scan_parts.py FOLDER…` writes `bench/results/scan-parts-pythonX.Y.json`.
+disturbs the minimum least. `python bench/scan_parts.py FOLDER…` writes its results
+to `bench/results/scan-parts-pythonX.Y.json`.
 """
 
 import argparse
