@@ -23,8 +23,8 @@ from compat.matrix.install.workspace import Workspace, claimed
 from compat.matrix.judge import expected_failures, gpu_tests
 from compat.matrix.judge.compare import judge
 from compat.matrix.judge.inputs import Sources
-from compat.matrix.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
-from compat.matrix.plan import Plan
+from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
+from compat.matrix.model.plan import Plan
 from compat.model.releases import Pair
 from compat.probe.expectation import ModuleExpectation
 from compat.probe.probe_records import ModuleFact

@@ -10,7 +10,7 @@ from typing import Protocol
 from compat.locks.lockfile import Lock, read_current
 from compat.matrix.install import existing
 from compat.matrix.judge import compare, expected_failures, gpu_tests
-from compat.matrix.outcome import Digests, Level
+from compat.matrix.model.outcome import Digests, Level
 from compat.model.releases import Pair
 from compat.probe import probe, probe_records, probe_runner
 from compat.probe.expectation import ModuleExpectation
