@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from compat import __version__, errors
 from compat._cli import console
 from compat.errors import NothingSelectedError
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.package_names import IMPORT_NAMES, SGLANG, VLLM
@@ -76,7 +76,7 @@ class _Here:
     def __init__(self, index: Index, package: str, position: int) -> None:
         self.modules = index.modules(package, position)
         self._rows = index.release_names(package, position)
-        self._world = World(index, alone(index, package, position))
+        self._resolver = NameResolver(index, alone(index, package, position))
         self._package = package
         self._release = f"{package} {index.versions(package)[position]}"
         self._followed = {
@@ -85,10 +85,10 @@ class _Here:
         """Names that became another one, or come from one, as seen from this release."""
 
     def has(self, module: str, name: str) -> bool:
-        """Return whether a name is something real, as `World.answer` says, which is asked when in doubt."""
+        """Return whether a name is something real, as `NameResolver.answer` says, asked when in doubt."""
         if name not in self._rows.get(module, {}) and not self.modules[module].open:
             return f"{module}.{name}" in self.modules
-        return self._defined(module, name) or self._world.answer(module, name).status not in UNUSABLE
+        return self._defined(module, name) or self._resolver.answer(module, name).status not in UNUSABLE
 
     def _defined(self, module: str, name: str, steps: int = 0) -> bool:
         """Return whether a name surely leads to a definition, without a guard on the way."""
@@ -104,7 +104,7 @@ class _Here:
         """Return what to do about what is not there."""
         new = None
         if not name or name in self._followed:
-            new = find_location(self._world, self._package, module, name).replacement
+            new = find_location(self._resolver, self._package, module, name).replacement
         if new is None or (new.name and not name):
             return f"not in {self._release}"
         return f"not in {self._release}; there: {import_statement(new.module, new.name)}"

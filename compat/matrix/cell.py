@@ -16,18 +16,18 @@ from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationEr
 from compat.locks.lockfile import Lock
 from compat.matrix.install import prepare
 from compat.matrix.install.disk_usage import used_bytes
-from compat.matrix.install.existing import Given
+from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.prepare import Prepared
 from compat.matrix.install.workspace import Workspace, claimed
 from compat.matrix.judge import expected_failures, gpu_tests
 from compat.matrix.judge.compare import judge
 from compat.matrix.judge.inputs import Sources
-from compat.matrix.outcome import Cell, Digests, Disagreement, Level, Outcome, State, outcome_path
+from compat.matrix.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
 from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.probe.expectation import ModuleExpectation
-from compat.probe.records import ModuleFact
-from compat.probe.runner import Watcher
+from compat.probe.probe_records import ModuleFact
+from compat.probe.probe_runner import ProbeRunner
 from compat.uv import client
 
 FULL = 50_000_000
@@ -57,11 +57,11 @@ class Job:
     limit: float = LIMIT
     """Seconds for the whole cell, after which all that it has started is ended."""
     retries: int | None = None
-    """See `Watcher.retries`."""
+    """See `ProbeRunner.retries`."""
     keep: bool = False
     max_disk: int | None = None
     """Bytes that uv's cache and all environments may take together."""
-    given: Given | None = None
+    existing: ExistingEnvironment | None = None
     """The environment to look into, which stays as it is; None: one is installed for the cell."""
 
     @property
@@ -75,7 +75,7 @@ class Job:
         return self.reports / self.cell.id
 
 
-def run_cell(job: Job) -> Outcome:
+def run_cell(job: Job) -> CellOutcome:
     """Install the pair, look at every module, write log and outcome, remove the environment.
 
     Raises:
@@ -84,7 +84,7 @@ def run_cell(job: Job) -> Outcome:
     begun = time.monotonic()
     outcome = _begun(job)
     # An environment that was kept for another run is not to be mixed up with what a given one writes.
-    name = job.pair.id if job.given is None else f"{job.pair.id}+given"
+    name = job.pair.id if job.existing is None else f"{job.pair.id}+given"
     with claimed(job.envs, name, job.lock.digest) as space:
         # An old outcome must not be taken for the new one if this run is interrupted.
         outcome_path(job.cell, job.reports).unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def run_cell(job: Job) -> Outcome:
     return outcome
 
 
-def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> Outcome:
+def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> CellOutcome:
     """Return and write the outcome of a cell that cannot even be begun."""
     outcome = replace(_begun(job), state=state, reason=reason)
     (job.folder / "log.txt").unlink(missing_ok=True)
@@ -126,8 +126,8 @@ def host() -> dict[str, str]:
     return {"driver": version.splitlines()[0].strip()}
 
 
-def _begun(job: Job) -> Outcome:
-    return Outcome(
+def _begun(job: Job) -> CellOutcome:
+    return CellOutcome(
         cell=job.cell,
         state=State.NOT_RUN,
         reason="not finished",
@@ -145,14 +145,14 @@ def why_not_here(job: Job) -> str:
     return ""
 
 
-def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outcome:
+def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> CellOutcome:
     ready = _prepared(job, space, until)
     machine = {"environment": ready.what} if ready.what else {}
     outcome = replace(outcome, machine={**outcome.machine, **machine}, declared=ready.declared)
     if ready.wrong:
         reason = f"the environment is not what the lock says: {_first(outcome, ready.wrong)}"
         return replace(outcome, state=State.FAILED, reason=reason, disagreements=ready.wrong)
-    watcher = Watcher(
+    runner = ProbeRunner(
         python=ready.python,
         folder=space.folder,
         log=space.log,
@@ -162,13 +162,13 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
         probe=ready.probe,
         retries=job.retries,
     )
-    machine = watcher.machine()
+    machine = runner.machine()
     cuda = bool(machine.get("cuda"))
     outcome = replace(outcome, machine=_machine(outcome, machine))
     if job.level is Level.GPU:
         return _tested(job, ready, space, outcome, until, cuda=cuda)
     expected = job.sources.expectations(job.pair, ready.lock, cuda=cuda)
-    facts = _look(job, watcher, expected)
+    facts = _look(job, runner, expected)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
             f"{job.pair.id}: the disk of {space.folder} is full; free some space and run it again"
@@ -178,29 +178,31 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
 
 def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
     tests = job.level is Level.GPU
-    if job.given is not None:
-        ready = prepare.taken(job.pair, job.lock, job.given, space, tests=tests)
+    if job.existing is not None:
+        ready = prepare.prepare_existing(job.pair, job.lock, job.existing, space, tests=tests)
     else:
         tool = job.uv or client.find_uv()
-        ready = prepare.installed(job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests)
+        ready = prepare.prepare_installed(
+            job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests
+        )
     if job.keep:
         space.keep()
     return ready
 
 
-def _first(outcome: Outcome, wrong: tuple[Disagreement, ...]) -> str:
+def _first(outcome: CellOutcome, wrong: tuple[Disagreement, ...]) -> str:
     """Return the first difference, and how many more there are."""
     more = len(wrong) - 1
     return f"{outcome.complaint(wrong[0])}{f', and {more} more' if more else ''}"
 
 
 def _tested(
-    job: Job, ready: Prepared, space: Workspace, outcome: Outcome, until: float, *, cuda: bool
-) -> Outcome:
+    job: Job, ready: Prepared, space: Workspace, outcome: CellOutcome, until: float, *, cuda: bool
+) -> CellOutcome:
     """Run the GPU tests, when there is a GPU."""
     if not cuda:
         return replace(outcome, state=State.NOT_RUN, reason="no GPU: the pair's torch finds none")
-    bench = gpu_tests.Bench(
+    bench = gpu_tests.GpuTestSetup(
         python=ready.python,
         path=ready.path,
         tests=job.sources.gpu_tests(),
@@ -214,11 +216,11 @@ def _tested(
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
 
 
-def _look(job: Job, watcher: Watcher, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:
+def _look(job: Job, runner: ProbeRunner, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:
     facts: dict[str, ModuleFact] = {}
     with (
         on_terminal(f"{job.pair.id}: importing", len(expected)) as progress,
-        contextlib.closing(watcher.facts(expected)) as seen,
+        contextlib.closing(runner.facts(expected)) as seen,
     ):
         for fact in seen:
             facts[fact.module] = fact
@@ -226,18 +228,18 @@ def _look(job: Job, watcher: Watcher, expected: tuple[ModuleExpectation, ...]) -
     return facts
 
 
-def _machine(outcome: Outcome, found: Mapping[str, Any]) -> dict[str, str]:
+def _machine(outcome: CellOutcome, found: Mapping[str, Any]) -> dict[str, str]:
     return {**outcome.machine, **{key: str(value) for key, value in found.items()}}
 
 
 def _judged(
     job: Job,
-    outcome: Outcome,
+    outcome: CellOutcome,
     expected: tuple[ModuleExpectation, ...],
     facts: Mapping[str, ModuleFact],
     *,
     cuda: bool,
-) -> Outcome:
+) -> CellOutcome:
     verdict = judge(expected, facts)
     left, met, idle = expected_failures.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))

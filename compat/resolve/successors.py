@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.records import Succession
 from compat.model.symbols import UNUSABLE
 
@@ -23,7 +23,9 @@ class Relative(NamedTuple):
     """The module that has the name which was asked for, in that other release."""
 
 
-def relatives(world: World, package: str, name: str, module: str | None = None) -> tuple[Relative, ...]:
+def relatives(
+    world: NameResolver, package: str, name: str, module: str | None = None
+) -> tuple[Relative, ...]:
     """Return what a name that this release lacks has become by now, or what it will come from.
 
     Each exists in this world. The likeliest comes first; of equals, what the name has become.
@@ -48,7 +50,7 @@ def relatives(world: World, package: str, name: str, module: str | None = None) 
 class _Chain(NamedTuple):
     """Successions that follow on one another, in the order in which they are gone through."""
 
-    world: World
+    world: NameResolver
     package: str
     steps: tuple[Succession, ...]
     forward: bool

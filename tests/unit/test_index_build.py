@@ -7,7 +7,7 @@ import pytest
 
 import wheelhouse
 from compat.errors import IntegrityError
-from compat.index.build.build import BuildReport, build_index
+from compat.index.build.build_index import BuildReport, build_index
 from compat.index.build.read_back import merged, read_content, replayed
 from compat.index.build.update import update_index
 from compat.index.build.verify import check_releases, draw

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.symbols import location
@@ -17,15 +17,15 @@ class History:
 
     def __init__(self, index: Index) -> None:
         self.index = index
-        self.world = lru_cache(maxsize=None)(self._make_world)
+        self.resolver = lru_cache(maxsize=None)(self._make_resolver)
         self.flags = lru_cache(maxsize=None)(self._find_flags)
 
-    def _make_world(self, package: str, position: int) -> World:
-        return World(self.index, alone(self.index, package, position))
+    def _make_resolver(self, package: str, position: int) -> NameResolver:
+        return NameResolver(self.index, alone(self.index, package, position))
 
     def _find_flags(self, package: str, module: str, name: str) -> Flags:
         return [
-            self.world(package, at).answer(module, name).status != "missing"
+            self.resolver(package, at).answer(module, name).status != "missing"
             for at in range(len(self.index.versions(package)))
         ]
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from compat.index.build.parse_pool import COUNT, processes
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import pinned
 from compat.index.reader import Index
 
@@ -64,8 +64,10 @@ def _problems(task: tuple[str, str, range]) -> list[Problem]:
     index = _open(path)
     found: list[Problem] = []
     for position in positions:
-        world = World(index, Environment(positions={package: position, **pinned(index, package, position)}))
-        reasons = ((module, world.problem(module)) for module in index.modules(package, position))
+        resolver = NameResolver(
+            index, Facts(positions={package: position, **pinned(index, package, position)})
+        )
+        reasons = ((module, resolver.problem(module)) for module in index.modules(package, position))
         found.extend((package, module, position, reason) for module, reason in reasons if reason)
     return found
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from compat.index.build.parse_pool import COUNT, processes
 from compat.index.build.precompute import conclude
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
 from compat.index.writer import NameSpan
@@ -135,23 +135,23 @@ def _searched(shares: Sequence[Share]) -> Iterator[Line]:
 
 def _lines(share: Share) -> list[Line]:
     path, tasks = share
-    index, worlds = _opened(path)
+    index, resolvers = _opened(path)
     return [
         line
         for task in tasks
-        for line in _of_task(index, [worlds[task.package][at] for at in task.positions], task)
+        for line in _of_task(index, [resolvers[task.package][at] for at in task.positions], task)
     ]
 
 
-def _of_task(index: Index, worlds: Sequence[World], task: Task) -> Iterator[Line]:
+def _of_task(index: Index, resolvers: Sequence[NameResolver], task: Task) -> Iterator[Line]:
     """Yield the answers, from release to release; where there is nothing to be told there is none."""
 
-    def ask(world: World) -> Found:
-        return find_name(world, task.package, task.name)
+    def ask(resolver: NameResolver) -> Found:
+        return find_name(resolver, task.package, task.name)
 
     opened: Line | None = None
     known: tuple[Found, Summary] | None = None
-    for place, found in stretches(index, task.package, worlds, ask):
+    for place, found in stretches(index, task.package, resolvers, ask):
         position = task.positions[place]
         if known is None or known[0] is not found:
             known = (found, summary(found))
@@ -167,9 +167,11 @@ def _of_task(index: Index, worlds: Sequence[World], task: Task) -> Iterator[Line
 
 
 @lru_cache(maxsize=1)
-def _opened(path: str) -> tuple[Index, dict[str, list[World]]]:
+def _opened(path: str) -> tuple[Index, dict[str, list[NameResolver]]]:
     index = Index(Path(path))
     return index, {
-        package: [World(index, alone(index, package, at)) for at in range(len(index.versions(package)))]
+        package: [
+            NameResolver(index, alone(index, package, at)) for at in range(len(index.versions(package)))
+        ]
         for package in index.packages
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
-from compat.index.build.build import release_of
+from compat.index.build.build_index import release_of
 from compat.index.build.merge_releases import MergedModule, assemble
 from compat.index.build.parse_pool import ModuleReader
 from compat.index.build.read_back import merged, replayed

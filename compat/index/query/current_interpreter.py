@@ -6,12 +6,12 @@ from collections.abc import Container
 from functools import cache
 
 from compat.index.query.installed_releases import installed_index, installed_versions
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 
 
-def here(shipped: Index) -> World:
+def here(shipped: Index) -> NameResolver:
     """Return what is installed here as a world; nothing is imported.
 
     When the index lacks one of the releases, all of them are read from their files: a pair belongs into one
@@ -35,7 +35,7 @@ def here(shipped: Index) -> World:
     else:
         index = installed_index(tuple(present))
         positions = dict.fromkeys(present, 0)
-    return World(index, Environment(positions=positions, absent=absent, provided=Importable()))
+    return NameResolver(index, Facts(positions=positions, absent=absent, provided=Importable()))
 
 
 class Importable(Container[str]):

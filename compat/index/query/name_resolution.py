@@ -19,7 +19,7 @@ from compat.model.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, de
 from compat.model.symbols import Kind, Status, location, split_location
 
 
-class Environment(NamedTuple):
+class Facts(NamedTuple):
     """The facts by which guards are decided. What is not stated is unknown."""
 
     positions: Mapping[str, int] = MappingProxyType({})
@@ -35,7 +35,7 @@ class Environment(NamedTuple):
     alone: str | None = None
     """The package that stands here alone, nothing else being stated: then the index tells its problems."""
 
-    def at(self, positions: Mapping[str, int]) -> "Environment":
+    def at(self, positions: Mapping[str, int]) -> "Facts":
         """Return the same facts with other releases."""
         return self._replace(positions=positions)
 
@@ -60,10 +60,10 @@ class Answer(NamedTuple):
 MISSING = Answer(status="missing", always_bound=False)
 
 
-class World:
+class NameResolver:
     """Answers questions about locations in one environment; answers are remembered."""
 
-    def __init__(self, index: Index, environment: Environment) -> None:
+    def __init__(self, index: Index, environment: Facts) -> None:
         self.index = index
         self.environment = environment
         self._answers: dict[tuple[str, str], Answer] = {}
@@ -72,7 +72,7 @@ class World:
         self._owners: dict[str, str | None] = {}
 
     @cached_property
-    def facts(self) -> Environment:
+    def facts(self) -> Facts:
         """What the environment states beside its releases."""
         return self.environment.at({})
 

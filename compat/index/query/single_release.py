@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
 from compat.model.package_names import KERNELS, SGLANG
 
 T = TypeVar("T")
 
 
-def alone(index: Index, package: str, position: int) -> Environment:
+def alone(index: Index, package: str, position: int) -> Facts:
     """Return the environment of which nothing is known but one release, and the kernels it pins."""
-    return Environment(
+    return Facts(
         positions={package: position, **companions(index, package, position)},
         alone=package if index.concluded else None,
     )
@@ -43,7 +43,7 @@ def pinned(index: Index, package: str, position: int) -> dict[str, int]:
 
 
 def stretches(
-    index: Index, package: str, worlds: Sequence[World], ask: Callable[[World], T]
+    index: Index, package: str, resolvers: Sequence[NameResolver], ask: Callable[[NameResolver], T]
 ) -> Iterator[tuple[int, T]]:
     """Yield for each of some worlds its place in the sequence and what `ask` finds in it.
 
@@ -51,21 +51,21 @@ def stretches(
     world as long as nothing that it read differs there: then the same object is yielded again.
     """
     place = 0
-    while place < len(worlds):
-        world = worlds[place]
-        positions = _Watched(world.environment.positions)
-        here = world.environment.positions[package]
+    while place < len(resolvers):
+        resolver = resolvers[place]
+        positions = _Watched(resolver.environment.positions)
+        here = resolver.environment.positions[package]
         with index.watched() as until:
-            found = ask(World(index, world.environment.at(positions)))
+            found = ask(NameResolver(index, resolver.environment.at(positions)))
         last = until.get(package, len(index.versions(package)))
-        others = {name: world.environment.positions.get(name) for name in positions.seen - {package}}
+        others = {name: resolver.environment.positions.get(name) for name in positions.seen - {package}}
         while True:
             yield place, found
             place += 1
-            if place >= len(worlds):
+            if place >= len(resolvers):
                 return
-            there = worlds[place].environment.positions
-            same = here <= there[package] <= last and worlds[place].facts == world.facts
+            there = resolvers[place].environment.positions
+            same = here <= there[package] <= last and resolvers[place].facts == resolver.facts
             if not same or any(there.get(name) != at for name, at in others.items()):
                 break
 

@@ -12,7 +12,7 @@ from compat.matrix.install import existing
 from compat.matrix.judge import compare, expected_failures, gpu_tests
 from compat.matrix.outcome import Digests, Level
 from compat.model.releases import Pair
-from compat.probe import probe, records, runner
+from compat.probe import probe, probe_records, probe_runner
 from compat.probe.expectation import ModuleExpectation
 
 
@@ -104,7 +104,7 @@ def tests_digest(folder: Path) -> str:
 
 def probe_digest() -> str:
     """Return the digest of the code that looks and judges."""
-    return _digest("", probe, runner, records, existing, compare, expected_failures)
+    return _digest("", probe, probe_runner, probe_records, existing, compare, expected_failures)
 
 
 def _digest(start: str, *modules: ModuleType) -> str:

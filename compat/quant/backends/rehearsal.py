@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from compat.errors import CompatError
 from compat.quant.backends import package_layer, process_setup
 from compat.quant.backends.adapters import Adapter, Package, candidates
-from compat.quant.backends.package_layer import Wanted
+from compat.quant.backends.package_layer import LayerSpec
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
 State = Literal["built", "refused", "broken"]
@@ -138,7 +138,7 @@ def rehearse(package: Package) -> Iterator[Rehearsed]:
 
 
 def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> Rehearsed:
-    wanted = Wanted(
+    spec = LayerSpec(
         package=package,
         scheme=scheme,
         out_features=SHAPE[0],
@@ -153,9 +153,9 @@ def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> 
     state: State = "built"
     method, said, ready = "", [], False
     try:
-        with process_setup.building(package, dtype, wanted.device):
+        with process_setup.building(package, dtype, spec.device):
             ready = True
-            layer = package_layer.made(wanted, way)
+            layer = package_layer.made(spec, way)
         kind = type(layer.quant_method)
         method = f"{kind.__module__}:{kind.__qualname__}"
         if kind.__name__ not in way.methods:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from compat._util.subprocesses import how_ended, kill_group
 from compat.errors import OutOfTimeError, PreparationError
 from compat.probe.expectation import ModuleExpectation
-from compat.probe.records import ModuleFact
+from compat.probe.probe_records import ModuleFact
 
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
@@ -28,7 +28,7 @@ MAX_SKIPPED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watcher:
+class ProbeRunner:
     """Runs the probe with one environment's Python."""
 
     python: Path
@@ -186,38 +186,38 @@ class _Child:
 
     def __init__(
         self,
-        watcher: Watcher,
+        runner: ProbeRunner,
         tasks: Iterable[_Task],
         *,
         machine: bool = False,
         preload: Sequence[str] = (),
     ) -> None:
-        self.watcher = watcher
-        self.path = watcher.folder / "records.jsonl"
+        self.runner = runner
+        self.path = runner.folder / "records.jsonl"
         self.path.write_bytes(b"")
         document = {
             "records": str(self.path),
             "machine": machine,
-            "room": watcher.room,
+            "room": runner.room,
             "preload": list(preload),
             "modules": [task.document() for task in tasks],
         }
-        (watcher.folder / TASK).write_text(json.dumps(document), encoding="utf-8")
+        (runner.folder / TASK).write_text(json.dumps(document), encoding="utf-8")
         self.end = ""
         """How the process ended when it did not work its task off."""
 
     def __enter__(self) -> "_Child":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
-        work = self.watcher.folder / "work"
-        home = self.watcher.folder / "home"
+        work = self.runner.folder / "work"
+        home = self.runner.folder / "home"
         for folder in (work, home):
             folder.mkdir(exist_ok=True)
-        path = f"{self.watcher.python.parent}{os.pathsep}{self.watcher.variables.get('PATH', os.defpath)}"
+        path = f"{self.runner.python.parent}{os.pathsep}{self.runner.variables.get('PATH', os.defpath)}"
         self.process = subprocess.Popen(
-            [self.watcher.python, *self.watcher.probe, self.watcher.folder / TASK],
+            [self.runner.python, *self.runner.probe, self.runner.folder / TASK],
             cwd=work,
-            env={**self.watcher.variables, "HOME": str(home), "PATH": path},
+            env={**self.runner.variables, "HOME": str(home), "PATH": path},
             stdin=subprocess.DEVNULL,
-            stdout=self.watcher.log,
+            stdout=self.runner.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -228,12 +228,12 @@ class _Child:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the records as they appear; returns when the process is done, dead or out of time."""
-        deadline = time.monotonic() + self.watcher.timeout
+        deadline = time.monotonic() + self.runner.timeout
         with self.path.open("rb") as stream:
             while True:
                 over = self._over()
                 for line in _whole_lines(stream):
-                    deadline = time.monotonic() + self.watcher.timeout
+                    deadline = time.monotonic() + self.runner.timeout
                     record = json.loads(line)
                     if record["event"] == "done":
                         return
@@ -241,10 +241,10 @@ class _Child:
                 if over:
                     self.end = how_ended(self.process.returncode)
                     return
-                if time.monotonic() > self.watcher.until:
+                if time.monotonic() > self.runner.until:
                     raise OutOfTimeError("the modules were not all imported in time")
                 if time.monotonic() > deadline:
-                    self.end = f"{HUNG} after {self.watcher.timeout:g} s"
+                    self.end = f"{HUNG} after {self.runner.timeout:g} s"
                     return
 
     def _over(self) -> bool:
