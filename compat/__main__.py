@@ -21,7 +21,7 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
-        "resolve": Command(module="compat.resolve.__main__", help="where a symbol lives in each release"),
+        "resolve": Command(module="compat.resolve.cli", help="where a symbol lives in each release"),
         "explain": Command(module="compat.explain.cli", help="why an import failed, from its log"),
         "doctor": Command(module="compat.doctor.cli", help="whether an environment is sound"),
         "scan": Command(module="compat.scan.cli", help="what in your code breaks, and where"),

@@ -5,10 +5,16 @@ the facts at hand do not decide. The nodes are named tuples: Python defines thes
 dataclasses. No two kinds hold the same, so that nodes of two kinds are never equal.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from __future__ import annotations
+
+from compat._util.named_tuple import NamedTuple
 
 from compat.errors import IntegrityError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
 
 
 class Const(NamedTuple):
@@ -42,20 +48,20 @@ class Flag(NamedTuple):
 class Not(NamedTuple):
     """The other branch."""
 
-    guard: "Guard"
+    guard: Guard
 
 
 class All(NamedTuple):
     """All of them hold."""
 
-    guards: "tuple[Guard, ...]"
+    guards: tuple[Guard, ...]
     word: str = "and"
 
 
 class AnyOf(NamedTuple):
     """One of them holds."""
 
-    guards: "tuple[Guard, ...]"
+    guards: tuple[Guard, ...]
     word: str = "or"
 
 

@@ -1,17 +1,30 @@
 """Symbols, where they live, and what can be said of a location in one release."""
 
-from typing import Literal, get_args
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
-Status = Literal[
-    "defined", "reexported", "submodule", "lazy", "conditional", "placeholder", "dynamic", "missing"
-]
-"""What a location is in a release; the contract explains each word."""
+    Status = Literal[
+        "defined", "reexported", "submodule", "lazy", "conditional", "placeholder", "dynamic", "missing"
+    ]
+    """What a location is in a release."""
 
-Kind = Literal["class", "function", "module", "value"]
-"""What a name is bound to; `value` is everything that is no class, function or module."""
+    Kind = Literal["class", "function", "module", "value"]
+    """What a name is bound to; `value` is everything that is no class, function or module."""
+else:  # `typing` takes longer to load than most answers take to find
+    Status = Kind = str
 
-STATUSES: tuple[Status, ...] = get_args(Status)
-KINDS: tuple[Kind, ...] = get_args(Kind)
+STATUSES: tuple[Status, ...] = (
+    "defined",
+    "reexported",
+    "submodule",
+    "lazy",
+    "conditional",
+    "placeholder",
+    "dynamic",
+    "missing",
+)
+KINDS: tuple[Kind, ...] = ("class", "function", "module", "value")
 
 UNUSABLE: frozenset[Status] = frozenset({"missing", "placeholder"})
 """A location in one of these states gives no real object."""

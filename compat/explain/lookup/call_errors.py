@@ -159,7 +159,7 @@ def _takes(index: Index, package: str, at: int, what: tuple[str, str, str]) -> P
     signatures = {each.signature for each in branches if each.signature}
     if len(signatures) != 1:  # another one in each branch of an `if`: nothing tells which
         return None
-    text = signatures.pop()
+    text = index.signature(signatures.pop()) or ""
     if text.startswith("{"):  # a class: the parameters of its methods, by their names
         text = json.loads(text).get(method, "")
     elif method:

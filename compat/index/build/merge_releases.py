@@ -1,4 +1,4 @@
-"""From the sources of a package's releases to intervals: modules read, stars expanded, releases merged."""
+"""From the sources of a package's releases to ranges: modules read, stars expanded, releases merged."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,9 @@ from typing import NamedTuple
 from compat.index.build.parse_pool import Key, ModuleReader, key_of
 from compat.index.extract.bindings import Event
 from compat.index.extract.module_rows import ModuleRows, rows_of
-from compat.index.history.release_diff import Sources, SuccessionFinder
+from compat.index.history.release_diff import Sources, SuccessorFinder
 from compat.index.records import Names
-from compat.index.writer import NameSpan, PackageContent, ReleaseRow, Span
+from compat.index.writer import ModuleRange, NameRange, PackageContent, ReleaseRow
 from compat.model.guards import ALWAYS, Imports, both
 
 
@@ -62,7 +62,7 @@ def assemble(
     import_name: str,
     releases: Iterable[ReleaseSources],
     reader: ModuleReader,
-    finder: SuccessionFinder | None = None,
+    finder: SuccessorFinder | None = None,
 ) -> PackageContent:
     """Return all rows of one package.
 
@@ -77,7 +77,7 @@ def assemble(
         MergedRelease(each.row, tuple(expand(each, import_name, reader)), each.read_sources)
         for each in releases
     )
-    return merge(package, import_name, read, finder or SuccessionFinder())
+    return merge(package, import_name, read, finder or SuccessorFinder())
 
 
 def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> Iterable[MergedModule]:
@@ -87,27 +87,27 @@ def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> I
 
 
 def merge(
-    package: str, import_name: str, releases: Iterable[MergedRelease], finder: SuccessionFinder
+    package: str, import_name: str, releases: Iterable[MergedRelease], finder: SuccessorFinder
 ) -> PackageContent:
-    """Return the rows of releases, given in version order, as intervals over which nothing changes.
+    """Return the rows of releases, given in version order, as ranges over which nothing changes.
 
     A module whose names are the very same object as in the release before is taken to be unchanged.
     """
     merger = _Merger()
     rows: list[ReleaseRow] = []
-    for position, release in enumerate(releases):
-        merger.add(position, release.modules)
+    for release_index, release in enumerate(releases):
+        merger.add(release_index, release.modules)
         bound = {module.name: module.names for module in release.modules}
         finder.add(release.row.version, bound, release.sources)
         rows.append(release.row)
-    spans, names = merger.close(len(rows) - 1)
+    modules, names = merger.close(len(rows) - 1)
     return PackageContent(
         package=package,
         imports=(import_name,),
         releases=tuple(rows),
-        spans=spans,
+        modules=modules,
         names=names,
-        successions=finder.close(),
+        successors=finder.close(),
     )
 
 
@@ -214,54 +214,54 @@ class _Expanded:
 
 
 class _Merger:
-    """Merges releases, given in order, into intervals over which nothing changes."""
+    """Merges releases, given in order, into ranges over which nothing changes."""
 
     def __init__(self) -> None:
         self._last_names: dict[str, Names] = {}
-        self._open_spans: dict[str, Span] = {}
-        self._open_names: dict[str, dict[str, NameSpan]] = {}
-        self._spans: list[Span] = []
-        self._names: list[NameSpan] = []
+        self._open_modules: dict[str, ModuleRange] = {}
+        self._open_names: dict[str, dict[str, NameRange]] = {}
+        self._modules: list[ModuleRange] = []
+        self._names: list[NameRange] = []
 
-    def add(self, position: int, release: Iterable[MergedModule]) -> None:
+    def add(self, release_index: int, release: Iterable[MergedModule]) -> None:
         """Add one release: its modules, each with its form, its names and whether it is open."""
         seen: set[str] = set()
         for module, form, names, is_open in release:
             seen.add(module)
-            before = self._open_spans.get(module)
+            before = self._open_modules.get(module)
             if before is None or (before.form, before.open) != (form, is_open):
-                self._close_span(module, position)
-                self._open_spans[module] = Span(
-                    module=module, first=position, last=position, form=form, open=is_open
+                self._close_module(module, release_index)
+                self._open_modules[module] = ModuleRange(
+                    module=module, first=release_index, last=release_index, form=form, open=is_open
                 )
-            self._merge_names(module, position, names)
-        for module in self._open_spans.keys() - seen:
-            self._close_span(module, position)
-            self._merge_names(module, position, {})
+            self._merge_names(module, release_index, names)
+        for module in self._open_modules.keys() - seen:
+            self._close_module(module, release_index)
+            self._merge_names(module, release_index, {})
 
-    def close(self, last: int) -> tuple[tuple[Span, ...], tuple[NameSpan, ...]]:
-        """Return all intervals, ordered."""
-        for module in list(self._open_spans):
-            self._close_span(module, last + 1)
+    def close(self, last: int) -> tuple[tuple[ModuleRange, ...], tuple[NameRange, ...]]:
+        """Return all ranges, ordered."""
+        for module in list(self._open_modules):
+            self._close_module(module, last + 1)
             self._merge_names(module, last + 1, {})
-        spans = sorted(self._spans, key=lambda span: (span.module, span.first))
-        names = sorted(self._names, key=lambda span: (span.module, span.name, span.first))
-        return tuple(spans), tuple(names)
+        modules = sorted(self._modules, key=lambda each: (each.module, each.first))
+        names = sorted(self._names, key=lambda each: (each.module, each.name, each.first))
+        return tuple(modules), tuple(names)
 
-    def _close_span(self, module: str, position: int) -> None:
-        span = self._open_spans.pop(module, None)
-        if span is not None:
-            self._spans.append(replace(span, last=position - 1))
+    def _close_module(self, module: str, release_index: int) -> None:
+        opened = self._open_modules.pop(module, None)
+        if opened is not None:
+            self._modules.append(replace(opened, last=release_index - 1))
 
-    def _merge_names(self, module: str, position: int, names: Names) -> None:
+    def _merge_names(self, module: str, release_index: int, names: Names) -> None:
         if self._last_names.get(module) is names:
             return  # the very same reading: most modules of most releases
         self._last_names[module] = names
         opened = self._open_names.setdefault(module, {})
-        for name in [name for name, span in opened.items() if names.get(name) != span.branches]:
-            self._names.append(replace(opened.pop(name), last=position - 1))
+        for name in [name for name, each in opened.items() if names.get(name) != each.branches]:
+            self._names.append(replace(opened.pop(name), last=release_index - 1))
         for name, branches in names.items():
             if name not in opened:
-                opened[name] = NameSpan(
-                    module=module, name=name, first=position, last=position, branches=branches
+                opened[name] = NameRange(
+                    module=module, name=name, first=release_index, last=release_index, branches=branches
                 )
