@@ -127,7 +127,9 @@ def in_process() -> Rates:
     from compat.resolve.api import Resolver
 
     index = Index()
-    names = sorted({span.name for span in index.name_spans("vllm") if span.branches[0].status == "defined"})
+    names = sorted(
+        {entry.name for entry in index.name_ranges("vllm") if entry.branches[0].status == "defined"}
+    )
     drawn = random.Random(0).sample(names, SAMPLE)  # noqa: S311 -- a draw that can be repeated
     queries = [(name, version) for name in drawn for version in index.versions("vllm")]
     resolver = Resolver()

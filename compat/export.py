@@ -30,17 +30,23 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     wanted = {SGLANG: arguments.sglang, VLLM: arguments.vllm}
     index = Index()
-    positions = {
-        package: index.position(package, version, f"--{package}")
+    release_indexes = {
+        package: index.release_index(package, version, f"--{package}")
         for package, version in wanted.items()
         if version
     }
-    if not positions:
+    if not release_indexes:
         raise NothingSelectedError("name the release that is to be used: --sglang VERSION or --vllm VERSION")
-    releases = " and ".join(f"{package} {index.versions(package)[at]}" for package, at in positions.items())
-    bans = [ban for package, position in positions.items() for ban in banned(index, package, position)]
+    releases = " and ".join(
+        f"{package} {index.versions(package)[at]}" for package, at in release_indexes.items()
+    )
+    bans = [
+        ban
+        for package, release_index in release_indexes.items()
+        for ban in banned(index, package, release_index)
+    ]
     head = HEAD.format(
-        releases=releases, lacks="lacks" if len(positions) == 1 else "lack", version=__version__
+        releases=releases, lacks="lacks" if len(release_indexes) == 1 else "lack", version=__version__
     )
     print(
         head, *(f"{json.dumps(path)}.msg = {json.dumps(message)}\n" for path, message in bans), sep="", end=""
@@ -48,13 +54,13 @@ def main(argv: Sequence[str]) -> int:
     return errors.CLEAN
 
 
-def banned(index: Index, package: str, position: int) -> Iterator[tuple[str, str]]:
+def banned(index: Index, package: str, release_index: int) -> Iterator[tuple[str, str]]:
     """Yield the dotted paths that a release of a package lacks and another has, with what to do.
 
     What is below a missing module is not listed: ruff bans it with the module. Private names are left out,
     and what a module only imports from elsewhere.
     """
-    here = _Here(index, package, position)
+    here = _Here(index, package, release_index)
     top = IMPORT_NAMES[package]
     gone: set[str] = set()
     modules = dict.fromkeys(index.modules_ever(package))
@@ -73,14 +79,14 @@ def banned(index: Index, package: str, position: int) -> Iterator[tuple[str, str
 class _Here:
     """One release, read at once: most names need no more than a look at their row."""
 
-    def __init__(self, index: Index, package: str, position: int) -> None:
-        self.modules = index.modules(package, position)
-        self._rows = index.release_names(package, position)
-        self._resolver = NameResolver(index, alone(index, package, position))
+    def __init__(self, index: Index, package: str, release_index: int) -> None:
+        self.modules = index.modules(package, release_index)
+        self._rows = index.release_names(package, release_index)
+        self._resolver = NameResolver(index, alone(index, package, release_index))
         self._package = package
-        self._release = f"{package} {index.versions(package)[position]}"
+        self._release = f"{package} {index.versions(package)[release_index]}"
         self._followed = {
-            each.name if each.last < position else each.to_name for each in index.successions(package)
+            each.name if each.last < release_index else each.to_name for each in index.successions(package)
         }
         """Names that became another one, or come from one, as seen from this release."""
 

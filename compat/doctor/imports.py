@@ -72,20 +72,20 @@ def resolver_of(environment: InspectedEnvironment, folder: Path) -> NameResolver
     """
     releases, index = environment.releases, Index()
     if all(index.knows(package, version) for package, version in releases.items()):
-        positions = {
-            package: index.position(package, version, package) for package, version in releases.items()
+        release_indexes = {
+            package: index.release_index(package, version, package) for package, version in releases.items()
         }
     else:
         found = {package: environment.packages.distribution(package) for package in releases}
         known = {package: each for package, each in found.items() if each is not None}
         index = installed_index(tuple(known), folder, known)
-        positions = dict.fromkeys(known, 0)
+        release_indexes = dict.fromkeys(known, 0)
     tops = {IMPORT_NAMES[package] for package in releases}
     absent = {top for top in IMPORT_NAMES.values() if top not in tops and not environment.installed.get(top)}
     return NameResolver(
         index,
         Facts(
-            positions=positions,
+            release_indexes=release_indexes,
             absent=frozenset(absent),
             provided=frozenset(_provided(environment)),
             cuda=environment.cuda,

@@ -94,17 +94,17 @@ class RuleContext:
         everything = (*self.contents.failures, *self.contents.mentions)
         return any(lacking.search(exception.message) for failure in everything for exception in failure.chain)
 
-    def position(self, package: str) -> int | None:
+    def release_index(self, package: str) -> int | None:
         """Return the position of the known release in the index; None when it is not known or not indexed."""
         known = self.known(package)
         return None if known is None else position_of(self.index, package, known.version)
 
     @cached_property
-    def positions(self) -> dict[str, int]:
+    def release_indexes(self) -> dict[str, int]:
         """The known releases, with the kernels that the sglang release pins."""
         known: dict[str, int] = {}
         for package in self.index.packages:
-            at = self.position(package)
+            at = self.release_index(package)
             if at is not None:
                 known[package] = at
         if SGLANG in known and not any(kernel in known for kernel in KERNELS):
@@ -115,7 +115,7 @@ class RuleContext:
     def resolver(self) -> NameResolver:
         """The world of the known releases."""
         absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.absent(name))
-        return NameResolver(self.index, Facts(positions=self.positions, absent=absent))
+        return NameResolver(self.index, Facts(release_indexes=self.release_indexes, absent=absent))
 
     def candidates(self, package: str) -> list[int]:
         """Return the releases of a package that have every module in which a traceback has been."""
@@ -148,7 +148,7 @@ class RuleContext:
     @cached_property
     def likely(self) -> dict[str, int]:
         """The known releases; where nothing is known, the newest of both packages."""
-        return self.positions or {package: self.newest(package) for package in (SGLANG, VLLM)}
+        return self.release_indexes or {package: self.newest(package) for package in (SGLANG, VLLM)}
 
     def newest(self, package: str) -> int:
         """Return the position of the newest final release."""
@@ -198,9 +198,9 @@ class RuleContext:
         """The last parts of the names of extensions, with the import names below which they lie."""
         found: dict[str, set[str]] = {}
         for package in self.index.packages:
-            for span in self.index.spans(package):
-                if span.form == "extension":
-                    top, _, rest = span.module.partition(".")
+            for entry in self.index.module_ranges(package):
+                if entry.form == "extension":
+                    top, _, rest = entry.module.partition(".")
                     found.setdefault(rest.rpartition(".")[2], set()).add(top)
         return found
 
@@ -212,7 +212,9 @@ class RuleContext:
     def owner(self, module: str) -> str | None:
         """Return the indexed package that a module belongs to; of several, the one of which most is known."""
         owners = self.index.owners.get(module.partition(".")[0], [])
-        likely = [name for name in owners if self.known(name)] or [n for n in owners if n in self.positions]
+        likely = [name for name in owners if self.known(name)] or [
+            n for n in owners if n in self.release_indexes
+        ]
         return next(iter([*likely, *owners]), None)
 
 

@@ -152,7 +152,7 @@ def _asked_first(exception: ExceptionInfo, found: Diagnosis, context: RuleContex
     if asked is None or own is exception.frames[-1] or found.cause not in PRELIMINARY:
         return
     package = context.owner(asked.module)
-    if package is None or context.position(package) is None:
+    if package is None or context.release_index(package) is None:
         return  # of a release that is only assumed, nothing is known to be wrong
     for name in asked.names or ("",):
         line = f"asked for in the first place: `{own.source}`" if own else ""

@@ -127,7 +127,7 @@ class PackageContent:
     imports: tuple[str, ...]
     """The top-level import names it provides."""
     releases: tuple[ReleaseRow, ...]
-    modules: tuple[ModuleRange, ...]
+    module_ranges: tuple[ModuleRange, ...]
     names: tuple[NameRange, ...]
     successors: tuple[Successor, ...] = ()
     """What became of definitions that vanished."""
@@ -192,7 +192,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
         "INSERT INTO packages VALUES (?, ?, ?)",
         ((packages[content.package], content.package, " ".join(content.imports)) for content in contents),
     )
-    paths = {each.module for content in contents for each in content.modules}
+    paths = {each.module for content in contents for each in content.module_ranges}
     paths.update(module for module, _ in targets)
     bound = {each.name for content in contents for each in content.names}
     bound.update(name for _, name in targets if name)
@@ -215,7 +215,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
             "INSERT INTO module_ranges VALUES (?, ?, ?, ?, ?, ?)",
             sorted(
                 (modules[each.module], package, each.first, each.last, each.form, int(each.open))
-                for each in content.modules
+                for each in content.module_ranges
             ),
         )
         bindings = [

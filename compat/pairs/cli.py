@@ -127,7 +127,7 @@ def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Nee
     if name != package:
         raise UsageError(f"{text!r}: a pair is named as sglang first, then vllm")
     versions = index.versions(package)
-    place = newest(versions) if version == "latest" else index.position(package, version, package)
+    place = newest(versions) if version == "latest" else index.release_index(package, version, package)
     return needs_of(package, index.releases(package)[place], python)
 
 

@@ -35,7 +35,9 @@ class AskedDistribution:
     @property
     def version(self) -> str:
         """Its version."""
-        return self.resolver.index.versions(self.package)[self.resolver.environment.positions[self.package]]
+        return self.resolver.index.versions(self.package)[
+            self.resolver.environment.release_indexes[self.package]
+        ]
 
     def __str__(self) -> str:
         return f"{self.package} {self.version}"
@@ -146,7 +148,9 @@ def _absent(shipped: Index, subject: AskedDistribution, query: Query) -> Diagnos
     before = [version for version in having if Version(version) < Version(installed)]
     after = [version for version in having if Version(version) > Version(installed)]
     evidence = [f"{subject} has no {query.text}"]
-    elsewhere = subject.resolver.index.binders(name, package, subject.resolver.environment.positions[package])
+    elsewhere = subject.resolver.index.binders(
+        name, package, subject.resolver.environment.release_indexes[package]
+    )
     if elsewhere:  # the search has passed over it, since nothing is to be had from there as things are
         nearest = min(elsewhere, key=nearness)
         problem = subject.resolver.problem(nearest)

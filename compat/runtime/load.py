@@ -159,7 +159,7 @@ def _asked(resolver: NameResolver, query: Query, package: str | None) -> list[st
     known: list[str] = [name for name in PACKAGES if not tops or IMPORT_NAMES[name] == tops[0]]
     if not known:
         raise UsageError(f"{query.text!r}: {tops[0]} is not indexed; {', '.join(PACKAGES)} are")
-    present = [name for name in known if name in resolver.environment.positions]
+    present = [name for name in known if name in resolver.environment.release_indexes]
     if not present:
         had = [name for name in known if _shipped().binds_ever(query.name, name)]
         raise diagnoses.refused(diagnoses.not_installed((had or known)[0], query.text))

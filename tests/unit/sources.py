@@ -50,10 +50,10 @@ def resolver(path: Path, sglang: Files, vllm: Files | None = None, **facts: obje
     Without vllm the package is known to be absent.
     """
     contents = [content("sglang", "sglang", release("1.0", sglang))]
-    positions = {"sglang": 0}
+    release_indexes = {"sglang": 0}
     contents.append(content("vllm", "vllm", release("1.0", vllm or {"vllm/__init__.py": ""})))
     absent = frozenset({"vllm"})
     if vllm is not None:
-        positions["vllm"], absent = 0, frozenset()
-    environment = Facts(positions=positions, absent=absent, **facts)  # type: ignore[arg-type]
+        release_indexes["vllm"], absent = 0, frozenset()
+    environment = Facts(release_indexes=release_indexes, absent=absent, **facts)  # type: ignore[arg-type]
     return NameResolver(index(path, *contents), environment)

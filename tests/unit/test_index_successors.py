@@ -224,7 +224,7 @@ def history(tmp_path: Path) -> list[NameResolver]:
     made = index(
         tmp_path / "i", content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(CHAIN)))
     )
-    return [NameResolver(made, Facts(positions={"vllm": position})) for position in range(3)]
+    return [NameResolver(made, Facts(release_indexes={"vllm": release_index})) for release_index in range(3)]
 
 
 def replaced(found: Found) -> tuple[str, str, str] | None:

@@ -50,8 +50,8 @@ def test_what_is_taken_over_is_what_would_be_found(path: Path) -> None:
         resolvers = [
             NameResolver(index, alone(index, package, at)) for at in range(len(index.versions(package)))
         ]
-        plain = [Facts(positions=resolver.environment.positions) for resolver in resolvers]
-        for name in sorted({span.name for span in index.name_spans(package) if span.name}):
+        plain = [Facts(release_indexes=resolver.environment.release_indexes) for resolver in resolvers]
+        for name in sorted({entry.name for entry in index.name_ranges(package) if entry.name}):
 
             def ask(resolver: NameResolver, name: str = name, package: str = package) -> Found:
                 return find_name(resolver, package, name)
@@ -78,8 +78,8 @@ def test_little_is_searched_anew(path: Path) -> None:
 
 def test_surroundings_are_not_taken_over(path: Path) -> None:
     index = Index(path)
-    facts = Facts(positions={"sglang": 3})
-    without = Facts(positions={"sglang": 3}, absent=frozenset({"sgl_kernel"}))
+    facts = Facts(release_indexes={"sglang": 3})
+    without = Facts(release_indexes={"sglang": 3}, absent=frozenset({"sgl_kernel"}))
     resolvers = [NameResolver(index, each) for each in (facts, without, facts)]
     found = [
         each

@@ -118,7 +118,7 @@ def callees(exception: ExceptionInfo, context: RuleContext, complaint: Complaint
         wanted, method = [complaint.function], ""
     for name in dict.fromkeys(wanted):
         for package in context.index.packages:
-            known = context.position(package)
+            known = context.release_index(package)
             if known is None and context.known(package) is not None:
                 continue
             at = context.newest(package) if known is None else known

@@ -91,11 +91,11 @@ def locate(
 def _missing(
     context: RuleContext, package: str, module: str, name: str, *, within: str, certain: bool
 ) -> Missing | None:
-    at = context.position(package)
+    at = context.release_index(package)
     if at is not None and context.claimed(package) and context.history.flags(package, module, name)[at]:
         at = None  # what is missing cannot be missing in that one
     if at is None and package in KERNELS and not context.known(package):
-        pinned = context.positions.get(package)  # by the release of sglang
+        pinned = context.release_indexes.get(package)  # by the release of sglang
         at = None if pinned is None or context.history.flags(package, module, name)[pinned] else pinned
     assumed = at is None
     if at is None:
@@ -171,7 +171,7 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
         or any(context.history.flags(package, module, name))
     ):
         return None
-    at = context.position(other)
+    at = context.release_index(other)
     if at is None:
         had = (
             place
@@ -183,7 +183,7 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
     place = find_name(resolver, other, name).place
     if place is None or place.answer.status != "defined":
         return None
-    what = f"{other} {context.index.versions(other)[resolver.environment.positions[other]]} defines it"
+    what = f"{other} {context.index.versions(other)[resolver.environment.release_indexes[other]]} defines it"
     return Replacement(module=place.module, name=place.name, confidence=0.9, evidence=what)
 
 

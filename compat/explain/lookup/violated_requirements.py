@@ -58,11 +58,11 @@ class Demand:
 def demands(case: RuleContext, distribution: str) -> Iterator[Demand]:
     """Yield what is required of a distribution: by the known releases, then by what else is installed."""
     wanted = canonicalize_name(distribution)
-    for package, at in case.positions.items():
+    for package, at in case.release_indexes.items():
         yield from of_release(case, package, at, wanted)
     if case.environment is not None and case.fits:
         for name, version in case.environment.versions.items():
-            if name not in case.positions and name in case.involved:
+            if name not in case.release_indexes and name in case.involved:
                 yield from _matching(name, version, case.environment.requires(name), wanted)
 
 
@@ -105,7 +105,7 @@ def ordered(found: Iterable[Demand]) -> list[Demand]:
 def requirement_named(case: RuleContext, top: str, default: str) -> str:
     """Return the distribution that provides an import name, by the names that the releases require."""
     plain = canonicalize_name(top)
-    for package, at in case.positions.items():
+    for package, at in case.release_indexes.items():
         names = [_name(line) for line in case.index.requires_dist(package, at)]
         if default in names:
             return default

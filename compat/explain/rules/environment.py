@@ -86,7 +86,7 @@ def _expected(top: str, exception: ExceptionInfo, context: RuleContext) -> bool:
 def _has_module(module: str, context: RuleContext) -> bool:
     """Return whether the known release has a module written in Python, so that it must be there to import."""
     package = context.owner(module)
-    at = context.position(package) if package else None
+    at = context.release_index(package) if package else None
     if package is None or at is None:
         return False
     row = context.index.module(module, package, at)
@@ -127,7 +127,7 @@ def _really_lacks(asked: FailedImport, context: RuleContext) -> bool:
 
 
 def _answer(asked: FailedImport, context: RuleContext, package: str) -> str:
-    at = context.position(package)
+    at = context.release_index(package)
     resolver = context.history.resolver(package, context.newest(package) if at is None else at)
     return resolver.answer(asked.module, asked.names[0] if asked.names else "").status
 

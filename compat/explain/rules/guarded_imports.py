@@ -122,8 +122,8 @@ def placeholder(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
                     return _stub(context, home, name, exception, frame)
     dummy = found[1]
     if dummy:
-        for package in context.positions or context.index.packages:
-            at = context.positions.get(package, context.newest(package))
+        for package in context.release_indexes or context.index.packages:
+            at = context.release_indexes.get(package, context.newest(package))
             homes = context.index.binders(dummy, package, at)
             if homes:
                 return _stub(context, homes[0], dummy, exception, None)
@@ -184,7 +184,7 @@ def _behind(context: RuleContext, module: str, name: str, exception: ExceptionIn
             top = module_asked.partition(".")[0]
             told = (exception.line, f"{location(module, name)} depends on a guarded import of {target}")
             package = context.owner(module_asked)
-            if package is not None and package in context.positions:
+            if package is not None and package in context.release_indexes:
                 frame = exception.frames[-1] if exception.frames else None
                 found = locate(
                     context, package, module_asked, name_asked, evidence=told, foreign=foreign(frame)
@@ -236,7 +236,7 @@ def _branches(context: RuleContext, module: str, name: str) -> tuple[Branch, ...
     package = context.owner(module)
     if package is None:
         return ()
-    at = context.positions.get(package)
+    at = context.release_indexes.get(package)
     if at is not None:
         return context.index.branches(module, name, package, at)
     for place in reversed(context.candidates(package)):
@@ -249,7 +249,7 @@ def _branches(context: RuleContext, module: str, name: str) -> tuple[Branch, ...
 def _guarded_names(context: RuleContext, module: str, top: str) -> list[str]:
     """Return the names of a module whose guards import from a package, flags of other modules included."""
     package = context.owner(module)
-    at = context.positions.get(package) if package else None
+    at = context.release_indexes.get(package) if package else None
     if package is None or at is None:
         return []
     found = []
@@ -263,8 +263,8 @@ def _guarded_names(context: RuleContext, module: str, top: str) -> list[str]:
 def _homes_of_stub(context: RuleContext, name: str) -> list[str]:
     """Return the modules that bind a name to a stub in some branch: it was imported from one of them."""
     found: list[str] = []
-    for package in context.positions or context.index.packages:
-        known = context.positions.get(package)
+    for package in context.release_indexes or context.index.packages:
+        known = context.release_indexes.get(package)
         places = range(context.newest(package), -1, -1) if known is None else (known,)
         for at in places:
             homes = [

@@ -40,7 +40,7 @@ def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     trees = [f.path for f in exception.frames if context.module(f) and below_site(f.path) is None]
     if asked.path and below_site(asked.path) is None and "unknown location" not in asked.path:
         trees.append(asked.path)
-    at = context.position(package)
+    at = context.release_index(package)
     compiled = context.compiled(module, package, at)
     if not compiled and not (trees and _MADE.fullmatch(module.rpartition(".")[2])):
         return None

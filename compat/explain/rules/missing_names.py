@@ -15,7 +15,7 @@ from compat.resolve.suggestions import hint
 def missing_in_kernels(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A name that the installed kernels lack, and those that the sglang release requires have."""
     asked = wanted(exception)
-    at = context.position(SGLANG)
+    at = context.release_index(SGLANG)
     if asked is None or at is None or asked.module.partition(".")[0] != IMPORT_NAMES[KERNELS[0]]:
         return None
     if asked.absent == IMPORT_NAMES[KERNELS[0]]:
@@ -71,7 +71,7 @@ def unloaded(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     return Diagnosis(
         cause="unknown",
         package=package,
-        version=version if package in context.positions else None,
+        version=version if package in context.release_indexes else None,
         module=inner,
         evidence=(exception.line, f"{inner} is a module of {package} {version}: nothing had imported it"),
         fix=Fix(

@@ -122,7 +122,7 @@ def _spec(found: list[Demand]) -> str:
 
 def vllm_for(context: RuleContext, asked: FailedImport) -> str | None:
     """Return the newest vllm release, not younger than the sglang release, that has what is asked for."""
-    at = context.positions.get("sglang")
+    at = context.release_indexes.get("sglang")
     if at is None:
         return None
     date = context.index.releases("sglang")[at].uploaded or ""
@@ -148,8 +148,8 @@ def quantization_method(exception: ExceptionInfo, context: RuleContext) -> Diagn
         return None
     method = found[1] or found[2]
     modules = [module for frame in exception.frames if (module := context.module(frame))]
-    package = context.owner(modules[-1]) if modules else next(iter(context.positions), None)
-    at = context.position(package) if package else None
+    package = context.owner(modules[-1]) if modules else next(iter(context.release_indexes), None)
+    at = context.release_index(package) if package else None
     if package is None:
         return None
     name = method.replace("-", "_")

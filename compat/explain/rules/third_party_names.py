@@ -83,7 +83,7 @@ def _loading(context: RuleContext, exception: ExceptionInfo) -> tuple[str, list[
     package = context.owner(found[1]) if found else None
     if package is None or not found:
         return None
-    at = context.position(package)
+    at = context.release_index(package)
     there = context.history.flags(package, found[1], "")
     places = [place for place in (context.candidates(package) if at is None else [at]) if there[place]]
     return (package, places, found[1]) if places else None
@@ -91,8 +91,8 @@ def _loading(context: RuleContext, exception: ExceptionInfo) -> tuple[str, list[
 
 def _asking(context: RuleContext, asked: FailedImport) -> tuple[str, list[int], str] | None:
     """Return the package that imports a name, the releases that do, and the module of the last that does."""
-    for package in sorted(context.index.packages, key=lambda name: name not in context.positions):
-        at = context.position(package)
+    for package in sorted(context.index.packages, key=lambda name: name not in context.release_indexes):
+        at = context.release_index(package)
         places, module = [], ""
         for place in context.candidates(package) if at is None else [at]:
             homes = context.index.binders(asked.names[0], package, place)

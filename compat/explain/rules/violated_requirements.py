@@ -28,7 +28,7 @@ def python(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     frame = next((frame for frame in reversed(raised.frames) if case.module(frame)), None)
     module = case.module(frame) if frame else None
     package = case.owner(module) if module else None
-    at = case.position(package) if package else None
+    at = case.release_index(package) if package else None
     running = case.contents.facts.python
     if package is None or at is None or running is None:
         return None
@@ -148,9 +148,9 @@ def _to_check(distribution: str, text: str, lines: list[str], asked: FailedImpor
 
 def dated_by(case: RuleContext, importer: str) -> tuple[str, str] | None:
     """Return a known release whose time the environment should be of, and its day."""
-    packages = [p for p in case.index.owners.get(importer, []) if p in case.positions]
-    for package in (*packages, *case.positions):
-        release = case.index.releases(package)[case.positions[package]]
+    packages = [p for p in case.index.owners.get(importer, []) if p in case.release_indexes]
+    for package in (*packages, *case.release_indexes):
+        release = case.index.releases(package)[case.release_indexes[package]]
         if release.uploaded:
             return f"{package} {release.version}", release.uploaded[:10]
     return None

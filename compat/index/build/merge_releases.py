@@ -100,12 +100,12 @@ def merge(
         bound = {module.name: module.names for module in release.modules}
         finder.add(release.row.version, bound, release.sources)
         rows.append(release.row)
-    modules, names = merger.close(len(rows) - 1)
+    module_ranges, names = merger.close(len(rows) - 1)
     return PackageContent(
         package=package,
         imports=(import_name,),
         releases=tuple(rows),
-        modules=modules,
+        module_ranges=module_ranges,
         names=names,
         successors=finder.close(),
     )
@@ -244,9 +244,9 @@ class _Merger:
         for module in list(self._open_modules):
             self._close_module(module, last + 1)
             self._merge_names(module, last + 1, {})
-        modules = sorted(self._modules, key=lambda each: (each.module, each.first))
+        module_ranges = sorted(self._modules, key=lambda each: (each.module, each.first))
         names = sorted(self._names, key=lambda each: (each.module, each.name, each.first))
-        return tuple(modules), tuple(names)
+        return tuple(module_ranges), tuple(names)
 
     def _close_module(self, module: str, release_index: int) -> None:
         opened = self._open_modules.pop(module, None)

@@ -13,7 +13,7 @@ def replayed(content: PackageContent) -> Iterator[tuple[MergedModule, ...]]:
     """Yield the modules of each release in order; unchanged names are the very same object again."""
     starting: defaultdict[int, list[ModuleRange | NameRange]] = defaultdict(list)
     ending: defaultdict[int, list[ModuleRange | NameRange]] = defaultdict(list)
-    everything: list[ModuleRange | NameRange] = [*content.modules, *content.names]
+    everything: list[ModuleRange | NameRange] = [*content.module_ranges, *content.names]
     for each in everything:
         starting[each.first].append(each)
         ending[each.last + 1].append(each)
@@ -44,7 +44,7 @@ def read_content(index: Index, package: str) -> PackageContent:
         package=package,
         imports=tuple(sorted(top for top, owners in index.owners.items() if package in owners)),
         releases=index.releases(package),
-        modules=tuple(index.module_ranges(package)),
+        module_ranges=tuple(index.module_ranges(package)),
         names=tuple(index.name_ranges(package)),
         successors=index.history(package),
     )

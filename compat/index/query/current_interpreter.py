@@ -29,13 +29,13 @@ def here(shipped: Index) -> NameResolver:
     absent = frozenset(top for top in IMPORT_NAMES.values() if top not in tops and not importable(top))
     if all(shipped.knows(package, version) for package, version in present.items()):
         index = shipped
-        positions = {
-            package: index.position(package, version, package) for package, version in present.items()
+        release_indexes = {
+            package: index.release_index(package, version, package) for package, version in present.items()
         }
     else:
         index = installed_index(tuple(present))
-        positions = dict.fromkeys(present, 0)
-    return NameResolver(index, Facts(positions=positions, absent=absent, provided=Importable()))
+        release_indexes = dict.fromkeys(present, 0)
+    return NameResolver(index, Facts(release_indexes=release_indexes, absent=absent, provided=Importable()))
 
 
 class Importable(Container[str]):

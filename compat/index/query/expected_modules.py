@@ -45,15 +45,15 @@ def environment(
         UsageError: the index does not hold a release of the lock.
     """
     missing = set(without)
-    positions: dict[str, int] = {
-        package: index.position(package, str(lock.packages[package]), f"lock of {pair.id}")
+    release_indexes: dict[str, int] = {
+        package: index.release_index(package, str(lock.packages[package]), f"lock of {pair.id}")
         for package in PACKAGES
         if package in lock.packages and package in index.packages and IMPORT_NAMES[package] not in missing
     }
     provided = {name for names in lock.imports.values() for name in names}
-    here = {IMPORT_NAMES[package] for package in positions}
+    here = {IMPORT_NAMES[package] for package in release_indexes}
     return Facts(
-        positions=positions,
+        release_indexes=release_indexes,
         absent=frozenset((set(IMPORT_NAMES.values()) - here) | missing),
         provided=frozenset(provided - missing),
         cuda=cuda,
@@ -87,10 +87,10 @@ def expected_in(resolver: NameResolver) -> tuple[ModuleExpectation, ...]:
     """Return what the index says of every quantization module in a world, ordered by module."""
     found: dict[str, ModuleExpectation] = {}
     for package in (*KERNELS, SGLANG, VLLM):
-        position = resolver.environment.positions.get(package)
-        if position is None:
+        release_index = resolver.environment.release_indexes.get(package)
+        if release_index is None:
             continue
-        modules = resolver.index.modules(package, position)
+        modules = resolver.index.modules(package, release_index)
         for name in filter(is_subject, resolver.index.modules_ever(package)):
             found.setdefault(name, ModuleExpectation(module=name, exists=False))
             if name in modules:
@@ -104,11 +104,11 @@ def is_subject(module: str) -> bool:
 
 
 def _module(resolver: NameResolver, package: str, module: str) -> ModuleExpectation:
-    position = resolver.environment.positions[package]
+    release_index = resolver.environment.release_indexes[package]
     names = sorted(
-        {*resolver.index.names(module, package, position), *resolver.index.names_ever(module, package)}
+        {*resolver.index.names(module, package, release_index), *resolver.index.names_ever(module, package)}
     )
-    row = resolver.index.module(module, package, position)
+    row = resolver.index.module(module, package, release_index)
     return ModuleExpectation(
         module=module,
         exists=True,

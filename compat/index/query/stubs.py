@@ -46,14 +46,16 @@ def branches_of(resolver: NameResolver, module: str, name: str) -> tuple[Branch,
     package = resolver.owner(module)
     if package is None:
         return ()
-    return resolver.index.branches(module, name, package, resolver.environment.positions[package])
+    return resolver.index.branches(module, name, package, resolver.environment.release_indexes[package])
 
 
 def _is_absent(resolver: NameResolver, top: str) -> bool:
     facts = resolver.environment
     if top in sys.stdlib_module_names:
         return False
-    if top in resolver.index.owners and any(owner in facts.positions for owner in resolver.index.owners[top]):
+    if top in resolver.index.owners and any(
+        owner in facts.release_indexes for owner in resolver.index.owners[top]
+    ):
         return False
     return top in facts.absent or (facts.provided is not None and top not in facts.provided)
 

@@ -74,7 +74,7 @@ def _check_releases(pair: Pair) -> None:
 
     index = Index()
     for release in pair.releases:
-        index.position(
+        index.release_index(
             release.package, str(release.version), f"matrix.toml: pair {pair.id}.{release.package}"
         )
 

@@ -54,7 +54,8 @@ class ReferenceChecker:
         self._import_graph = import_graph
         self._patched_names = patched_names
         self._evaluations = [
-            Evaluation(lookup, slot, tree, patched_names) for slot in range(len(lookup.release_set.positions))
+            Evaluation(lookup, slot, tree, patched_names)
+            for slot in range(len(lookup.release_set.release_indexes))
         ]
 
     def issues(self, reference: Reference, module: Module) -> Iterator[Issue]:
@@ -121,7 +122,7 @@ class ReferenceChecker:
     def _best(self, reference: Reference, found: Sequence[LookupOutcomes]) -> LookupOutcomes:
         """Return the outcomes of a name that several imports bind: of those that work, the best."""
         outcomes: dict[int, tuple[int, LookupOutcome]] = {}
-        for slot in range(len(self.lookup.release_set.positions)):
+        for slot in range(len(self.lookup.release_set.release_indexes)):
             bit = 1 << slot
             working = [
                 next(outcome for mask, outcome in each if mask & bit)

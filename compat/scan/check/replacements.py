@@ -67,7 +67,9 @@ class _IssueCause(NamedTuple):
 
     def _found(self) -> Iterator[tuple[int, Found | None]]:
         lookup, package = self.lookup, self.lookup.release_set.package
-        slots = [slot for slot in range(len(lookup.release_set.positions)) if self.issue.mask >> slot & 1]
+        slots = [
+            slot for slot in range(len(lookup.release_set.release_indexes)) if self.issue.mask >> slot & 1
+        ]
         if package not in lookup.index.owners.get(self.module.partition(".")[0], ()):
             yield from ((slot, None) for slot in slots)  # kernels: their history is another package's
             return
@@ -140,7 +142,7 @@ class _IssueCause(NamedTuple):
     def _alike(self, slot: int, module: str) -> bool:
         """Return whether a module has at least half of the public names that the other one had."""
         index, package = self.lookup.index, self.lookup.release_set.package
-        here = self.lookup.release_set.positions[slot]
+        here = self.lookup.release_set.release_indexes[slot]
         for at in self._near(slot):
             names = {
                 name for name in index.names(self.module, package, at) if not name.startswith("_") and name
@@ -151,7 +153,7 @@ class _IssueCause(NamedTuple):
 
     def _near(self, slot: int) -> list[int]:
         """Return the positions of all releases, the nearest first."""
-        here = self.lookup.release_set.positions[slot]
+        here = self.lookup.release_set.release_indexes[slot]
         count = len(self.lookup.index.versions(self.lookup.release_set.package))
         return sorted(range(count), key=lambda at: (abs(at - here), at))
 
@@ -168,7 +170,7 @@ class _IssueCause(NamedTuple):
 
     def _gone(self, slot: int) -> "Cause":
         """Return whether what has no successor was there before, is there later, or has never been."""
-        here = self.lookup.release_set.positions[slot]
+        here = self.lookup.release_set.release_indexes[slot]
         if any(map(self._there, range(here))):
             return "symbol_removed" if self.name else "module_removed"
         count = len(self.lookup.index.versions(self.lookup.release_set.package))

@@ -38,17 +38,17 @@ class ReleaseSet(NamedTuple):
     """The releases of a package that are asked about."""
 
     package: str
-    positions: tuple[int, ...]
+    release_indexes: tuple[int, ...]
     """Ascending, in the list of the index."""
     versions: tuple[str, ...]
-    """Of these positions."""
+    """Of these releases."""
     source: str = ""
     """Why these, for people."""
 
     @property
     def everything(self) -> int:
         """The set of all of them."""
-        return (1 << len(self.positions)) - 1
+        return (1 << len(self.release_indexes)) - 1
 
 
 class LookupOutcome(NamedTuple):
@@ -79,7 +79,7 @@ class Lookup:
         self.index = index
         self.release_set = release_set
         self._resolvers = [
-            NameResolver(index, alone(index, release_set.package, at)) for at in release_set.positions
+            NameResolver(index, alone(index, release_set.package, at)) for at in release_set.release_indexes
         ]
         self.imported = lru_cache(maxsize=None)(self._imported)
         self.path = lru_cache(maxsize=None)(self._path)
@@ -153,9 +153,9 @@ def _needy(resolver: NameResolver, module: str, name: str) -> bool:
     tops = {
         top
         for top, owners in resolver.index.owners.items()
-        if not set(owners) & set(resolver.environment.positions)
+        if not set(owners) & set(resolver.environment.release_indexes)
     }
-    facts = Facts(positions=resolver.environment.positions, absent=frozenset(tops), cuda=True)
+    facts = Facts(release_indexes=resolver.environment.release_indexes, absent=frozenset(tops), cuda=True)
     bare = NameResolver(resolver.index, facts).answer(module, name)
     return bare.status in UNUSABLE or (bare.status == "conditional" and not bare.always_bound)
 

@@ -26,7 +26,7 @@ def asked(index: Index, package: str, texts: Sequence[str], option: str) -> Rele
         elif text == "latest":
             found.update(newest(versions, 1))
         elif text[:1].isdigit():
-            found.add(index.position(package, text, option))
+            found.add(index.release_index(package, text, option))
         else:
             matching = matches(versions, text)
             if matching is None:
@@ -40,10 +40,10 @@ def asked(index: Index, package: str, texts: Sequence[str], option: str) -> Rele
     return release_set(index, package, found, " or ".join(texts))
 
 
-def release_set(index: Index, package: str, positions: Iterable[int], source: str) -> ReleaseSet:
+def release_set(index: Index, package: str, release_indexes: Iterable[int], source: str) -> ReleaseSet:
     """Return the set of some releases."""
     versions = index.versions(package)
-    ordered = tuple(sorted(set(positions)))
+    ordered = tuple(sorted(set(release_indexes)))
     return ReleaseSet(package, ordered, tuple(versions[at] for at in ordered), source)
 
 
