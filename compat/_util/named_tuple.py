@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple as NamedTuple
+    from typing import NamedTuple
 else:
+    from collections import namedtuple
 
     class _Fields(type):
-        """Makes a class with annotations a named tuple, as `typing` does; its annotations are not evaluated."""
+        """Makes a class with annotations a named tuple, as `typing` does; no annotation is evaluated."""
 
-        def __new__(cls, name, bases, content):
+        def __new__(cls, name: str, _bases: tuple[type, ...], content: dict[str, object]) -> type:
             fields = content.pop("__annotations__", ())
             defaults = [content.pop(field) for field in fields if field in content]
-            plain = namedtuple(name, fields, defaults=defaults, module=content["__module__"])
+            plain = namedtuple(name, fields, defaults=defaults, module=content["__module__"])  # noqa: PYI024
             return type(name, (plain,), {"__slots__": (), **content})
 
     NamedTuple = type.__new__(_Fields, "NamedTuple", (), {})
+
+__all__ = ["NamedTuple"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
+from compat.model.symbols import import_statement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +68,22 @@ class Successor(NamedTuple):
     old_name: str = ""
     last: int = -1
     """Index of the last release that had the old one; the successor is in the one after."""
+    same_call: bool = True
+    """Whether it is called as the old one was, as far as that was compared."""
+    certain: bool = True
+    """Whether it is the same thing: followed from release to release, or with the very same signature."""
+
+    @property
+    def statement(self) -> str:
+        """The import."""
+        return import_statement(self.module, self.name)
+
+    @property
+    def doubt(self) -> str:
+        """What is to be said with it."""
+        if not self.same_call:
+            return "; it is called differently"
+        return "" if self.certain else "; it may be another thing"
 
     @property
     def change(self) -> Change:

@@ -8,7 +8,6 @@ dataclasses. No two kinds hold the same, so that nodes of two kinds are never eq
 from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
-
 from compat.errors import IntegrityError
 
 TYPE_CHECKING = False

@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from compat.errors import UsageError
+from compat.index.format import SHIPPED
 from compat.index.query.single_release import alone, ask_each
 from compat.index.reader import Index
-from compat.index.format import SHIPPED
 from compat.model.package_names import IMPORT_NAMES
 from compat.resolve.query import parse_query
 from compat.resolve.search import Found, find

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from compat.index.query.name_resolution import NameResolver
     from compat.resolve.query import Query
     from compat.resolve.release_selection import Subject
     from compat.resolve.search import Found
@@ -71,7 +72,7 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
         NothingSelectedError: no release of its package was selected.
     """
     if query.top is None:
-        known = [each for each in asked if each.asked or each.index.binds_ever(query.name, each.package)]
+        known = [each for each in asked if each.asked or each.reader.binds_ever(query.name, each.package)]
         concerned = known or list(asked)
     else:
         owners = index.owners.get(query.top)
@@ -111,12 +112,11 @@ def _found(query: Query, subjects: Sequence[Subject]) -> list[Found]:
     for package in dict.fromkeys(subject.package for subject in subjects):
         mine = [at for at, subject in enumerate(subjects) if subject.package == package]
         environments = [subjects[at].environment for at in mine]
-        for slots, each in ask_each(
-            subjects[mine[0]].index,
-            package,
-            environments,
-            lambda resolver, package=package: find(resolver, package, query),
-        ):
+
+        def ask(resolver: NameResolver, package: str = package) -> Found:
+            return find(resolver, package, query)
+
+        for slots, each in ask_each(subjects[mine[0]].reader, package, environments, ask):
             found.update((mine[slot], each) for slot in slots)
     return [found[at] for at in range(len(subjects))]
 

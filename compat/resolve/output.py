@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from itertools import groupby
-from compat._util.named_tuple import NamedTuple
 
 from compat._cli import console
+from compat._util.named_tuple import NamedTuple
 from compat.model.symbols import UNUSABLE, location
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ class Result(NamedTuple):
 
     def signature_of(self, binding: Binding) -> str | None:
         """Return how a binding is called, when that is asked and known."""
-        return self.subjects[0].index.signature(binding.answer.signature) if self.signed else None
+        return self.subjects[0].reader.signature(binding.answer.signature) if self.signed else None
 
 
 def as_text(results: Sequence[Result]) -> str:
@@ -97,9 +97,7 @@ def as_json(
         results: the answers.
         histories: see `history`, by query and package; empty unless they are asked for.
     """
-    entries = (
-        _entries(result, histories.get((result.query, result.package), ())) for result in results
-    )
+    entries = (_entries(result, histories.get((result.query, result.package), ())) for result in results)
     return console.document("resolve", results=[entry for each in entries for entry in each])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
-
 from compat.errors import UsageError
 from compat.model.package_names import IMPORT_NAMES
 

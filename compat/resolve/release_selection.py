@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
-
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.query.name_resolution import Facts
 from compat.index.query.single_release import alone, companions
@@ -38,13 +37,14 @@ class Subject(NamedTuple):
 
     package: str
     version: str
-    index: Index
+    reader: Index
+    """Where its rows are read from."""
     environment: Facts
     asked: bool
     """Whether the user named it; else it came from a default."""
     pair: str | None = None
     source: str = "index"
-    """Where its rows are from: the `index`, or the `installed` files."""
+    """What its rows are from: the `index`, or the `installed` files."""
 
 
 def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
@@ -169,7 +169,7 @@ def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool
 def _of_versions(
     request: Request, index: Index, *, asked: bool, kernels: bool = False
 ) -> tuple[Subject, ...]:
-    chosen = {
+    chosen: dict[str, tuple[int, ...]] = {
         package: _release_indexes(index, package, texts, f"--{package}")
         for package, texts in ((SGLANG, request.sglang), (VLLM, request.vllm))
         if IMPORT_NAMES[package] not in request.without

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from compat._util.named_tuple import NamedTuple
 
+from compat._util.named_tuple import NamedTuple
 from compat.index.query.name_resolution import Answer
 from compat.index.records import Successor
 from compat.model.symbols import UNUSABLE, import_statement

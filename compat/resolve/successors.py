@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
-
 from compat.index.records import Successor
 from compat.model.symbols import UNUSABLE
 

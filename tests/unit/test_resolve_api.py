@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from compat.index.build.precompute_answers import finish
 
 from compat.errors import UsageError
-from compat.index.build.precompute_answers import finish
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index

@@ -8,11 +8,12 @@ from packaging.version import Version
 from compat.explain.context import RuleContext
 from compat.explain.lookup.symbol_history import Flags
 from compat.index.query.name_resolution import NameResolver
+from compat.index.records import Successor
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG, VLLM
 from compat.model.symbols import UNUSABLE, import_statement, location, split_location
 from compat.resolve.query import Query
-from compat.resolve.search import Replacement, find, find_name
+from compat.resolve.search import find, find_name
 
 LIKELY = 0.5
 """Confidence from which a successor is told as the import to write."""
@@ -31,7 +32,7 @@ class Missing:
     """Position of the release."""
     assumed: bool
     """Whether the release was not known and is the newest that fits."""
-    replacement: Replacement | None
+    successor: Successor | None
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -110,12 +111,12 @@ def _missing(
     if resolver.answer(module, name).status != "missing":
         return None
     query = Query(text=location(module, name), module=module, name=name)
-    replacement = None
+    successor = None
     if name or not context.compiled(module, package, None):  # nothing of Python's takes an extension's place
-        replacement = (
-            _by_origin(context, package, query, at, resolver) or find(resolver, package, query).replacement
+        successor = (
+            _by_origin(context, package, query, at, resolver) or find(resolver, package, query).successor
         )
-        replacement = replacement or _elsewhere(context, package, module, name)
+        successor = successor or _elsewhere(context, package, module, name)
     return Missing(
         context=context,
         package=package,
@@ -123,7 +124,7 @@ def _missing(
         name=name,
         at=at,
         assumed=assumed,
-        replacement=replacement,
+        successor=successor,
     )
 
 
@@ -138,7 +139,7 @@ def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: boo
 
 def _by_origin(
     context: RuleContext, package: str, query: Query, at: int, resolver: NameResolver
-) -> Replacement | None:
+) -> Successor | None:
     """Return where the object now is that the location stood for in the nearest release that has it."""
     had = context.history.flags(package, query.module or "", query.name)
     nearest = min(
@@ -152,16 +153,16 @@ def _by_origin(
         return None
     version = context.index.versions(package)[nearest]
     if resolver.answer(module, name).status not in UNUSABLE:
-        return Replacement(
+        return Successor(
             module=module, name=name, confidence=1.0, evidence=f"in {version} it was imported from there"
         )
-    moved = find(resolver, package, Query(text=origin or "", module=module, name=name)).replacement
+    moved = find(resolver, package, Query(text=origin or "", module=module, name=name)).successor
     if moved is None:
         return None
     return moved._replace(evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
 
 
-def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Replacement | None:
+def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Successor | None:
     """Return where the other package has a name that this one lacks: people mix the two up."""
     other = VLLM if package == SGLANG else SGLANG
     if (
@@ -180,11 +181,11 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
         )
         at = next(had, context.newest(other))
     resolver = context.history.resolver(other, at)
-    place = find_name(resolver, other, name).place
+    place = find_name(resolver, other, name).binding
     if place is None or place.answer.status != "defined":
         return None
     what = f"{other} {context.index.versions(other)[resolver.environment.release_indexes[other]]} defines it"
-    return Replacement(module=place.module, name=place.name, confidence=0.9, evidence=what)
+    return Successor(module=place.module, name=place.name, confidence=0.9, evidence=what)
 
 
 def _cause(missing: Missing) -> Cause | None:
@@ -192,10 +193,10 @@ def _cause(missing: Missing) -> Cause | None:
     gone = not missing.module_flags[missing.at]
     if not before and after:
         return "not_yet_added"
-    if missing.replacement is not None:
+    if missing.successor is not None:
         if not missing.name:
             return "module_moved"
-        if missing.replacement.name and missing.replacement.name != missing.name:
+        if missing.successor.name and missing.successor.name != missing.name:
             return "symbol_renamed"
         return "module_moved" if gone and any(missing.module_flags) else "symbol_moved"
     if before:
@@ -229,9 +230,9 @@ def _evidence(missing: Missing) -> Sequence[str]:
         sglang = missing.context.known(SGLANG)
         lines.append(f"sglang {sglang.version if sglang else ''} requires {package} {version}")
     lines.append(missing.context.history.boundary(package, missing.module, missing.name, missing.at))
-    if missing.replacement:
-        target = location(missing.replacement.module, missing.replacement.name)
-        lines.append(f"{target}: {missing.replacement.evidence}")
+    if missing.successor:
+        target = location(missing.successor.module, missing.successor.name)
+        lines.append(f"{target}: {missing.successor.evidence}")
     return lines
 
 
@@ -241,8 +242,8 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
     other = before[-1] if before else after[0] if after else None
     package, version = missing.package, missing.versions[missing.at]
     statement, command = None, None
-    if missing.replacement is not None:
-        statement = import_statement(missing.replacement.module, missing.replacement.name)
+    if missing.successor is not None:
+        statement = import_statement(missing.successor.module, missing.successor.name)
     if other is not None:
         command = f'pip install "{package}=={missing.versions[other]}"'
     if foreign and other is not None:
@@ -251,7 +252,7 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
         )
         return Fix(kind="install", text=text, statement=statement, command=command)
     if statement is not None:
-        sure = missing.replacement is not None and missing.replacement.confidence >= LIKELY
+        sure = missing.successor is not None and missing.successor.confidence >= LIKELY
         return Fix(
             kind="edit",
             text="Write the import below." if sure else "Compare with the likely successor below.",

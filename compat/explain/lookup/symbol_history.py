@@ -1,11 +1,12 @@
 """What the index tells of a location over all releases of its package: where it was, is, and will be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
+from compat.model.release_ranges import ReleaseRange, ranges_of
 from compat.model.symbols import location
 
 Flags = Sequence[bool]
@@ -29,11 +30,11 @@ class History:
             for at in range(len(self.index.versions(package)))
         ]
 
-    def intervals(self, package: str, module: str, name: str) -> str:
+    def releases(self, package: str, module: str, name: str) -> str:
         """Return the releases that have a location, for people: `0.2.6 to 0.21.0`; empty when none has."""
         versions, flags = self.index.versions(package), self.flags(package, module, name)
         told = []
-        for first, last in runs(flags):
+        for first, last in ranges(flags):
             if last == len(flags) - 1:
                 told.append(f"{versions[first]} and later" if first != last else versions[first])
             else:
@@ -44,7 +45,7 @@ class History:
         """Return in one line when a location was there, seen from a release that lacks it."""
         where = location(module, name)
         versions, flags = self.index.versions(package), self.flags(package, module, name)
-        told = self.intervals(package, module, name)
+        told = self.releases(package, module, name)
         if not told:
             return f"no indexed release of {package} has {where}"
         before = [at for at, there in enumerate(flags[:release_index]) if there]
@@ -57,12 +58,6 @@ class History:
         return line if first is None else f"{line}; the first with it is {versions[first]}"
 
 
-def runs(flags: Flags) -> list[tuple[int, int]]:
-    """Return first and last position of each run of true flags."""
-    found: list[tuple[int, int]] = []
-    for at, there in enumerate(flags):
-        if there and found and found[-1][1] == at - 1:
-            found[-1] = (found[-1][0], at)
-        elif there:
-            found.append((at, at))
-    return found
+def ranges(flags: Flags) -> Iterator[ReleaseRange]:
+    """Return the ranges of releases whose flags are true, in order."""
+    return ranges_of(at for at, there in enumerate(flags) if there)

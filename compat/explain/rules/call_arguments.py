@@ -8,7 +8,7 @@ from compat.explain.context import RuleContext, foreign
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.call_errors import Callee, Complaint, callees, complaint_of
 from compat.explain.lookup.module_paths import distribution_of, top_of
-from compat.explain.lookup.symbol_history import runs
+from compat.explain.lookup.symbol_history import ranges
 from compat.model.diagnosis import Diagnosis, Fix
 
 _OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
@@ -182,7 +182,7 @@ def _near(asked: str, callee: Callee) -> str | None:
 def _told(fits: Sequence[bool], versions: Sequence[str]) -> str:
     """Return releases for people: `0.5.5 to 0.10.0, 0.12.0 and later`."""
     told = []
-    for first, last in runs(fits):
+    for first, last in ranges(fits):
         end = " and later" if last == len(fits) - 1 and first != last else f" to {versions[last]}"
         told.append(versions[first] + ("" if first == last else end))
     return ", ".join(told)

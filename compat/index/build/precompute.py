@@ -16,6 +16,7 @@ from compat.index.build.parse_pool import COUNT, processes
 from compat.index.query.name_resolution import Answer, Facts, NameResolver
 from compat.index.query.single_release import pinned
 from compat.index.reader import Index
+from compat.model.release_ranges import ranges_of
 
 SMALL = 8
 """Shares up to which it is not worth it to start them."""
@@ -157,9 +158,8 @@ class _TracingResolver(NameResolver):
 def _ranges(found: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int, int]]:
     """Yield the same entries, in order, with the first and last release of each range of releases."""
     for (module, what), same in groupby(sorted(found), key=lambda each: each[:2]):
-        for _, run in groupby(enumerate(release for *_, release in same), key=lambda at: at[1] - at[0]):
-            releases = [release for _, release in run]
-            yield module, what, releases[0], releases[-1]
+        for releases in ranges_of(release_index for *_, release_index in same):
+            yield module, what, *releases
 
 
 @lru_cache(maxsize=1)

@@ -40,9 +40,7 @@ class SuccessorFinder:
     known: Mapping[tuple[str, str], Sequence[Successor]] = field(default_factory=dict)
     """What is already known of the step from one version to the next."""
     _found: list[Successor] = field(default_factory=list)
-    _pending: deque[tuple[int, Future[list[Successor]] | list[Successor], str]] = field(
-        default_factory=deque
-    )
+    _pending: deque[tuple[int, Future[list[Successor]] | list[Successor], str]] = field(default_factory=deque)
     _before: tuple[str, Modules, Sources] | None = None
     _release_index: int = -1
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from collections import deque
 from types import MappingProxyType
-from compat._util.named_tuple import NamedTuple
 
+from compat._util.named_tuple import NamedTuple
 from compat.model.guards import ALWAYS, Condition, Flag, Imports, Not, describe, evaluate
 from compat.model.symbols import location, split_location
 
@@ -157,9 +157,9 @@ class NameResolver:
         ):
             return False  # another one of them has the same modules
         trial = NameResolver(self.index, self.environment)
-        trial._trusted = {**self._trusted, package: True}  # noqa: SLF001 -- what is to be shown is assumed
+        trial._trusted = {**self._trusted, package: True}
         asking = self.index.pair_dependent(package, at) if releases else ()
-        return all(trial._succeeds(module, branch) for module, branch in asking)  # noqa: SLF001
+        return all(trial._succeeds(module, branch) for module, branch in asking)
 
     def _succeeds(self, module: str, branch: Branch) -> bool:
         """Return whether nothing is wrong with an import of a module, and with what it needs."""
@@ -353,7 +353,7 @@ class NameResolver:
         return None, needed
 
     def _need(self, module: str, branch: Branch) -> tuple[str | None, str | None]:
-        """Return why an import of a module must fail, or the module that it needs; neither when it may not run."""
+        """Return why an import of a module must fail, or what module it needs; neither if it may not run."""
         target = branch.target or ""
         source = split_location(target)[0]
         if source == module or evaluate(branch.guard, self._leaf) is not True:

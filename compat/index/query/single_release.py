@@ -7,6 +7,7 @@ from compat.model.package_names import KERNELS, SGLANG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _collections_abc import dict_keys
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
@@ -88,7 +89,7 @@ class _WatchedReleases(dict[str, int]):
         self._all_seen = True
         return super().__iter__()
 
-    def keys(self):  # noqa: ANN201
+    def keys(self) -> dict_keys[str, int]:
         self._all_seen = True
         return super().keys()
 

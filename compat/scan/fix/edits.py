@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from compat.scan.findings import Finding, Releases, Successor
+from compat.index.records import Successor
+from compat.scan.findings import Finding, Releases
 
 
 class Target(NamedTuple):
@@ -76,13 +77,13 @@ def refusal(finding: Finding) -> str:
         return "it stands in a notebook"
     if finding.rule != "CPT001" or finding.form not in ("from", "import"):
         return "only imports of what is missing are changed"
-    if any(each.replacement is None for each in finding.broken_ranges):
+    if any(each.successor is None for each in finding.broken_ranges):
         return "nothing is known to take its place in " + ", ".join(
-            each.text for each in finding.broken_ranges if each.replacement is None
+            each.text for each in finding.broken_ranges if each.successor is None
         )
-    if not all(each.replacement and each.replacement.same_call for each in finding.broken_ranges):
+    if not all(each.successor and each.successor.same_call for each in finding.broken_ranges):
         return "it is called differently there; see what changed with `compat resolve NAME --signature`"
-    if not all(each.replacement and each.replacement.certain for each in finding.broken_ranges):
+    if not all(each.successor and each.successor.certain for each in finding.broken_ranges):
         return "what has its name there may be another thing"
     return ""
 
@@ -103,9 +104,7 @@ def _target(new: Successor) -> Target:
 
 def _targets(finding: Finding, count: int) -> tuple[Target, ...]:
     """Return where to import from: the new places, and the old one when some release still has it."""
-    new = [
-        _target(each.replacement) for each in reversed(finding.broken_ranges) if each.replacement is not None
-    ]
+    new = [_target(each.successor) for each in reversed(finding.broken_ranges) if each.successor is not None]
     targets = list(dict.fromkeys(new))
     if finding.broken < count:
         targets.append(Target("", ""))
@@ -124,7 +123,7 @@ def _since(finding: Finding, targets: tuple[Target, ...], versions: Sequence[str
             ),
             None,
         )
-        target = _target(found.replacement) if found and found.replacement else Target("", "")
+        target = _target(found.successor) if found and found.successor else Target("", "")
         if not where or where[-1][0] != target:
             where.append((target, version))
     if tuple(target for target, _ in reversed(where)) != targets:
