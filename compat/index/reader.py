@@ -372,8 +372,7 @@ class Index(Tables):
             WHERE modules.last_part = ? ORDER BY modules.id, package, first"""
         packages = {number: package for package, number in self.packages.items()}
         found: dict[str, dict[str, list[tuple[int, int, bool]]]] = {}
-        number = self.number("names", name)
-        for package, at, module, first, last in [] if number is None else self._rows(query, number):
+        for package, at, module, first, last in self._rows(query, name):
             self._learn("modules", at, module)
             found.setdefault(packages[package], {}).setdefault(module, []).append((first, last, True))
         return found

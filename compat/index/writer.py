@@ -30,9 +30,9 @@ CREATE TABLE releases (
     package INTEGER NOT NULL, release_index INTEGER NOT NULL, version TEXT NOT NULL, wheel TEXT NOT NULL,
     sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist NOT NULL, torch TEXT,
     PRIMARY KEY (package, release_index), UNIQUE (package, version)) WITHOUT ROWID;
-CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL, last_part INTEGER NOT NULL);
+CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL, last_part TEXT NOT NULL);
 CREATE INDEX modules_by_last_part ON modules (last_part);
+CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE guards (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE signatures (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE module_ranges (
@@ -61,7 +61,7 @@ CREATE TABLE pair_dependent (
     package INTEGER NOT NULL, module INTEGER NOT NULL, name INTEGER NOT NULL, first INTEGER NOT NULL,
     last INTEGER NOT NULL, PRIMARY KEY (package, module, name, first)) WITHOUT ROWID;
 """
-"""Names, modules, guards and signatures are numbered from 1 in the order of their texts: a number is found by
+"""Modules, names, guards and signatures are numbered from 1 in the order of their texts: a number is found by
 bisection, and these tables need no index. `last_part` is the name that a module ends with. Columns without a
 type hold what `packed` makes. `status` and `kind` are places in `STATUSES` and `KINDS`; a target without a
 name is a module. The last three tables are filled by `compat.index.build.precompute`."""
@@ -193,18 +193,19 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
         ((packages[content.package], content.package, " ".join(content.imports)) for content in contents),
     )
     paths = {each.module for content in contents for each in content.module_ranges}
-    paths.update(module for module, _ in targets)
-    bound = {each.name for content in contents for each in content.names}
-    bound.update(name for _, name in targets if name)
-    names = _intern(database, "names", bound | {_last_part(path) for path in paths}, "name")
-    modules = {path: number for number, path in enumerate(sorted(paths), start=1)}
+    modules = _numbers(paths | {module for module, _ in targets})
     database.executemany(
         "INSERT INTO modules VALUES (?, ?, ?)",
-        ((number, path, names[_last_part(path)]) for path, number in modules.items()),
+        ((number, path, path.rpartition(".")[2]) for path, number in modules.items()),
+    )
+    bound = {each.name for content in contents for each in content.names}
+    names = _numbers(bound | {name for _, name in targets if name})
+    database.executemany(
+        "INSERT INTO names VALUES (?, ?)", ((number, name) for name, number in names.items())
     )
     texts = {text for row in rows for text in (row.guard, row.truth) if text is not None}
-    known_guards = _intern(database, "guards", texts, "text")
-    signatures = _intern(database, "signatures", {row.signature for row in rows if row.signature}, "text")
+    known_guards = _fill_texts(database, "guards", texts)
+    signatures = _fill_texts(database, "signatures", {row.signature for row in rows if row.signature})
     for content in contents:
         package = packages[content.package]
         database.executemany(
@@ -251,7 +252,7 @@ def _fill_successors(
     names: Mapping[str, int],
 ) -> None:
     found = [(packages[content.package], each) for content in contents for each in content.successors]
-    evidence = _intern(database, "evidence", {each.evidence for _, each in found}, "text")
+    evidence = _fill_texts(database, "evidence", {each.evidence for _, each in found})
     database.executemany(
         "INSERT INTO successors VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         sorted(
@@ -279,17 +280,17 @@ def _target(
     return modules[module], names[name] if name else None
 
 
-def _last_part(path: str) -> str:
-    return path.rpartition(".")[2]
+def _numbers(texts: Iterable[str]) -> dict[str, int]:
+    """Return distinct texts with their numbers, from 1 in sorted order."""
+    return {text: number for number, text in enumerate(sorted(texts), start=1)}
 
 
-def _intern(database: sqlite3.Connection, table: str, texts: Iterable[str], column: str) -> dict[str, int]:
-    """Fill a table of distinct texts, numbered from 1 in sorted order, and return the numbers."""
-    numbers = {text: number for number, text in enumerate(sorted(texts), start=1)}
-    kept = packed if column == "text" else str
+def _fill_texts(database: sqlite3.Connection, table: str, texts: Iterable[str]) -> dict[str, int]:
+    """Fill a table of distinct texts, packed, and return their numbers."""
+    numbers = _numbers(texts)
     database.executemany(
-        f"INSERT INTO {table} (id, {column}) VALUES (?, ?)",  # noqa: S608 -- constants
-        ((number, kept(text)) for text, number in numbers.items()),
+        f"INSERT INTO {table} VALUES (?, ?)",  # noqa: S608 -- constants
+        ((number, packed(text)) for text, number in numbers.items()),
     )
     return numbers
 
