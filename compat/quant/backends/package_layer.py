@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ def build(spec: LayerSpec) -> tuple[Any, Adapter]:
     except CompatError:
         raise
     except Exception as error:  # a foreign class may raise anything; what it says is the reason
-        raise refusal(spec, version, "unknown", said(error, spec.package)) from error
+        raise refusal(spec, version, "unknown", said(error)) from error
     ran = type(layer.quant_method).__name__
     if ran not in adapter.methods:
         told = f"{adapter.config} gave {ran} instead of {' or '.join(adapter.methods)}"
@@ -93,7 +93,7 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], spec: LayerSpec) -> None:
             own(layer, held)
     except Exception as error:
         version = process_setup.installed(spec.package)
-        raise refusal(spec, version, "unknown", said(error, spec.package)) from error
+        raise refusal(spec, version, "unknown", said(error)) from error
 
 
 def own(layer: Any, held: Mapping[str, Tensor]) -> None:
@@ -233,13 +233,17 @@ def _layer(spec: LayerSpec, config: Any) -> Any:
     )
 
 
-def said(error: Exception, package: str) -> list[str]:
-    """Return what a foreign error says, and the line of the package that raised it."""
+def said(error: Exception) -> list[str]:
+    """Return the message of a package's error, and the line of sglang or vllm that raised it.
+
+    Some releases of sglang run classes of vllm, so the line may be in either.
+    """
     first = (str(error).strip().splitlines() or [""])[0]
     told = [f"{type(error).__name__}: {first}" if first else type(error).__name__]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         parts = Path(frame.filename).parts
-        if package in parts:
+        package = next((each for each in get_args(Package) if each in parts), None)
+        if package is not None:
             where = "/".join(parts[len(parts) - 1 - parts[::-1].index(package) :])
             told.append(f"raised at {where}:{frame.lineno} in {frame.name}")
             break

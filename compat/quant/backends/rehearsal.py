@@ -162,7 +162,7 @@ def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> 
             state, said = "broken", [f"{way.config} gave {kind.__name__}, not {' or '.join(way.methods)}"]
     except Exception as error:  # noqa: BLE001 -- a foreign class may raise anything; what it says is the result
         refused = ready and isinstance(error, REFUSALS) and not isinstance(error, CompatError)
-        state, said = ("refused" if refused else "broken"), package_layer.said(error, package)
+        state, said = ("refused" if refused else "broken"), package_layer.said(error)
     return Rehearsed(
         package=package,
         scheme=scheme.label,

@@ -52,9 +52,7 @@ def try_out(
     try:
         found = [run(x) for x in inputs]
     except Exception as error:
-        raise package_layer.refusal(
-            spec, version, "unknown", package_layer.said(error, spec.package)
-        ) from error
+        raise package_layer.refusal(spec, version, "unknown", package_layer.said(error)) from error
     bound = WEIGHT_ONLY_BOUND if isinstance(spec.scheme, Unquantized | Gptq | Awq) else BOUND
     for rows, off in zip(ROWS, _off(spec, tensors, size, inputs, found), strict=True):
         if not off <= bound:  # NaN is not
