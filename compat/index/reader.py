@@ -369,7 +369,7 @@ class Index(Tables):
         query = """
             SELECT package, modules.id, modules.name, first, last FROM modules
             JOIN module_ranges ON module_ranges.module = modules.id
-            WHERE modules.last_part = ? ORDER BY modules.id, package, first"""
+            WHERE last_part = ? AND last_part != modules.name ORDER BY modules.id, package, first"""
         packages = {number: package for package, number in self.packages.items()}
         found: dict[str, dict[str, list[tuple[int, int, bool]]]] = {}
         for package, at, module, first, last in self._rows(query, name):

@@ -41,11 +41,6 @@ class Facts(NamedTuple):
     alone: str | None = None
     """The package that stands here alone, nothing else being stated: then the index tells its problems."""
 
-    @property
-    def plain(self) -> bool:
-        """Whether nothing but releases is stated."""
-        return not self.absent and self.provided is None and self.cuda is None and not self.broken
-
     def at(self, release_indexes: Mapping[str, int]) -> Facts:
         """Return the same facts with other releases."""
         return Facts(release_indexes, *self[1:])
@@ -144,21 +139,29 @@ class NameResolver:
         return self._trusted[package]
 
     def _find_trusted(self, package: str) -> bool:
-        if not (self.index.concluded and self.environment.plain):
+        facts = self.environment
+        if not self.index.concluded or facts.provided is not None or facts.cuda is not None or facts.broken:
             return False
-        releases = dict(self.environment.release_indexes)
-        at = releases.pop(package)
-        pinned = self.index.companions(package, at)
-        if any(releases.pop(name, None) != companion for name, companion in pinned.items()):
+        others = dict(facts.release_indexes)
+        release_index = others.pop(package)
+        pinned = self.index.companions(package, release_index)
+        self.index.note(package, release_index)
+        if any(others.pop(name, None) != at for name, at in pinned.items()):
             return False
-        mine = {package, *pinned}
-        if any(
-            mine.intersection(owners) and releases.keys() & owners for owners in self.index.owners.values()
-        ):
-            return False  # another one of them has the same modules
-        trial = NameResolver(self.index, self.environment)
-        trial._trusted = {**self._trusted, package: True}
-        asking = self.index.pair_dependent(package, at) if releases else ()
+        foreign = set(facts.absent)
+        for top, owners in self.index.owners.items():
+            if package not in owners and pinned.keys().isdisjoint(owners):
+                foreign.discard(top)
+            elif top in facts.absent or others.keys() & owners:
+                return False  # these modules may be those of another one, or of none
+        if foreign:
+            return False  # nothing is known of what depends on them
+        trial = NameResolver(self.index, facts)
+        trial._trusted = {
+            **self._trusted,
+            package: True,
+        }  # what is to be shown is assumed: imports go in circles
+        asking = self.index.pair_dependent(package, release_index) if others or facts.absent else ()
         return all(trial._succeeds(module, branch) for module, branch in asking)
 
     def _succeeds(self, module: str, branch: Branch) -> bool:
