@@ -12,10 +12,11 @@ from _json import encode_basestring_ascii as quoted  # the package around it loa
 from contextlib import contextmanager
 
 from compat import errors
+from compat._cli.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` and `json` take longer to load than most answers take to find
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, NoReturn
 
     Main = Callable[[Sequence[str]], int]
@@ -128,20 +129,7 @@ def disk_message(error: OSError) -> str:
 
 def say(message: str) -> None:
     """Write one line for a person to stderr."""
-    print(f"compat: {message}", file=sys.stderr, flush=True)
-
-
-def printable(text: str) -> str:
-    """Return foreign text with its control characters spelt out: none of them may reach a terminal."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
-def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return rows of one length as lines whose columns stand below one another."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table)
-    return ["  ".join(cells).rstrip() for cells in padded]
+    print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
 
 
 def document(command: str, **content: Any) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from compat._cli.printable import printable
+
 
 class Progress(Protocol):
     """Receives the advance of one task."""
@@ -35,7 +37,7 @@ class NoteLines:
 
     def note(self, message: str) -> None:
         """Write the note to stderr."""
-        print(f"compat: {message}", file=sys.stderr, flush=True)
+        print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -66,6 +68,6 @@ def on_terminal(title: str, total: int | None, *, unit_bytes: bool = False) -> I
                 drawn.advance(task, amount)
 
             def note(self, message: str) -> None:
-                drawn.console.print(f"compat: {message}", highlight=False, markup=False)
+                drawn.console.print(f"compat: {printable(message)}", highlight=False, markup=False)
 
         yield Bar()

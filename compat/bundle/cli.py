@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from compat import errors
 from compat._cli import console
+from compat._cli.printable import printable
 from compat._cli.progress import on_terminal
+from compat._cli.text import counted, listed, size
 from compat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         print(console.document(**manifest.document()))
     else:
         print(_text(manifest, arguments.output))
-    return errors.FINDINGS if any(one.found is None for one in manifest.unmet) else errors.CLEAN
+    return errors.FINDINGS if any(one.installed is None for one in manifest.unmet) else errors.CLEAN
 
 
 def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
@@ -74,46 +76,37 @@ def _tell(manifest: "Manifest") -> None:
     """Write to stderr what a person should know of the bundle."""
     trusted = [one.name for one in manifest.left if one.provided is None]
     if trusted:
-        console.say(f"left to the runner in whatever version it has: {_some(trusted)}")
+        console.say(f"left to the runner in whatever version it has: {listed(trusted, TOLD)}")
     for one in manifest.differing:
         console.say(f"{one.name}: the runner has {one.provided}, the lock {one.locked}; carried")
     contested: dict[tuple[str, ...], list[str]] = {}
     for path, names in manifest.contested.items():
         contested.setdefault(tuple(names), []).append(path)
     for owners, paths in contested.items():
-        more = f" and {len(paths) - 1} more" if paths[1:] else ""
         taken = "those" if paths[1:] else "that"
         verb = "are" if paths[1:] else "is"
         console.say(
-            f"{paths[0]}{more} {verb} brought by {', '.join(owners)}, each in another form; "
+            f"{listed(paths, 1)} {verb} brought by {', '.join(owners)}, each in another form; "
             f"{taken} of {owners[0]} {verb} taken"
         )
     for unmet in manifest.unmet:
-        has = "nobody has it" if unmet.found is None else f"the runner has {unmet.found}"
-        console.say(f"{unmet.package} asks for {unmet.requirement}; {has}")
+        has = "nobody has it" if unmet.installed is None else f"the runner has {unmet.installed}"
+        console.say(f"{unmet.edge.by} asks for {unmet.edge.requirement}; {has}")
 
 
 def _text(manifest: "Manifest", output: Path) -> str:
-    from compat.matrix.plan import size
-
     packed = manifest.packed
     dropped = size(sum(one.bytes for one in manifest.dropped))
     left = len(manifest.left) + len(manifest.skipped)
-    parts = "1 part" if len(packed.parts) == 1 else f"{len(packed.parts)} parts"
-    return "\n".join(
-        [
-            f"{output}: {manifest.describe} for Python {manifest.python}, {manifest.platform}",
-            f"carried: {len(manifest.packages)} packages, {packed.files} files, {size(packed.bytes)}",
-            f"left out: {left} packages, and files of {dropped}",
-            f"packed: {size(packed.part_bytes)} in {parts}",
-            'on the runner: eval "$(sh unpack.sh DEST)"',
-        ]
-    )
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = len(names) - TOLD
-    return ", ".join(names[:TOLD]) + (f" and {rest} more" if rest > 0 else "")
+    parts = counted(len(packed.parts), "part")
+    lines = [
+        f"{output}: {manifest.describe} for Python {manifest.python}, {manifest.platform}",
+        f"carried: {len(manifest.packages)} packages, {packed.files} files, {size(packed.bytes)}",
+        f"left out: {left} packages, and files of {dropped}",
+        f"packed: {size(packed.part_bytes)} in {parts}",
+        'on the runner: eval "$(sh unpack.sh DEST)"',
+    ]
+    return "\n".join(map(printable, lines))
 
 
 def _part_size(text: str) -> int:

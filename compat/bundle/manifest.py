@@ -8,10 +8,10 @@ from typing import Any
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.bundle.completeness import Unmet
 from compat.bundle.parts import Part
 from compat.bundle.provided import Left
 from compat.bundle.trim import Dropped
+from compat.requirements.graph import UnmetRequirement
 
 SCHEMA = 1
 
@@ -52,7 +52,7 @@ class Manifest:
     dropped: Sequence[Dropped]
     contested: Mapping[str, Sequence[NormalizedName]]
     """Files that several packages bring in different forms, with the packages; the first one's is there."""
-    unmet: Sequence[Unmet]
+    unmet: Sequence[UnmetRequirement]
     level: int
     packed: Packed
 
@@ -77,9 +77,9 @@ class Manifest:
             "contested": {path: list(names) for path, names in self.contested.items()},
             "unmet": [
                 {
-                    "package": one.package,
-                    "requirement": one.requirement,
-                    "provided": None if one.found is None else str(one.found),
+                    "package": one.edge.by,
+                    "requirement": str(one.edge.requirement),
+                    "provided": one.installed,
                 }
                 for one in self.unmet
             ],

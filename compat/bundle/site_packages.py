@@ -8,14 +8,16 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from compat._cli.progress import Progress
 from compat.errors import IntegrityError, PreparationError, UsageError
-from compat.uv import client
+from compat.requirements.graph import RequirementGraph
+from compat.requirements.installed import read_environment
+from compat.requirements.specifiers import pinned
+from compat.uv import client, messages
 
 OWN = re.compile(r"(^|/)__pycache__/|^\.lock$|^\.gitignore$")
 """What uv or Python puts there for itself."""
@@ -23,8 +25,6 @@ LONGEST_INSTALLATION = 3600.0
 """Seconds; a slow line needs minutes for 5 GB."""
 SCRIPTS = "scripts that start the Python of the machine where the bundle was made"
 _RECORD = re.compile(r"(?P<stem>[^/]+)\.dist-info/RECORD")
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
-"""With what a requirement begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +108,11 @@ def _run_uv(lines: Iterable[str], target: Path, python: str, platform: str, prog
 
 
 def _explain(output: str, python: str, platform: str) -> None:
-    text = " ".join(output.split())
-    found = re.search(r"Because (\S+?)==(\S+) has no (?:usable )?wheels", text)
+    found = messages.no_wheel(output)
     if found:
+        version = pinned(found.specifier) or found.specifier
         raise UsageError(
-            f"{found[1]} {found[2]} has no wheel for Python {python} on {platform}; choose another --python "
+            f"{found.name} {version} has no wheel for Python {python} on {platform}; choose another --python "
             "or --platform, or name it in --provided when the runner has it"
         )
 
@@ -143,36 +143,13 @@ def _contested(target: Path, files: Mapping[str, Path]) -> dict[str, tuple[Norma
                     promised[row[0]][name] = row[1]
     several = {path: frozenset(by) for path, by in promised.items() if len(set(by.values())) > 1}
     owners = frozenset[NormalizedName]().union(*several.values())
-    needs = _needs(target) if owners else {}
-    below = {name: _reached(name, needs) for name in owners}
+    site = read_environment([target])
+    graph = RequirementGraph(site.versions, site.requires)
+    below = {name: frozenset(graph.closure([name])) for name in owners}
     return {
         path: tuple(sorted(names, key=lambda name: (-len(names & below[name]), name)))
         for path, names in several.items()
     }
-
-
-def _needs(target: Path) -> dict[NormalizedName, set[NormalizedName]]:
-    """Return the names that each distribution of a site requires, under whatever condition."""
-    return {
-        canonicalize_name(one.name): {
-            canonicalize_name(found[0]) for text in one.requires or () if (found := _NAME.match(text))
-        }
-        for one in distributions(path=[str(target)])
-    }
-
-
-def _reached(
-    name: NormalizedName, needs: Mapping[NormalizedName, set[NormalizedName]]
-) -> frozenset[NormalizedName]:
-    """Return all that a distribution requires, and what that requires in turn."""
-    found: set[NormalizedName] = set()
-    left = list(needs.get(name, ()))
-    while left:
-        one = left.pop()
-        if one not in found:
-            found.add(one)
-            left += needs.get(one, ())
-    return frozenset(found - {name})
 
 
 def _is_script(path: Path) -> bool:

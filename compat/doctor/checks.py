@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from compat import errors
 from compat._cli.progress import Progress
 from compat._cli.text import listed
@@ -16,9 +14,10 @@ from compat.doctor.native import gpu_code
 from compat.doctor.native.linkage import Native, native
 from compat.doctor.root_causes import Root, is_optional, roots
 from compat.doctor.survey_runner import Asker
-from compat.doctor.unmet_requirements import Violation
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import allows
+from compat.requirements.graph import UnmetRequirement
+from compat.requirements.specifiers import python_specifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +83,17 @@ def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorRe
             notes.append(f"nothing was imported: {error}")
         else:
             found = roots(environment, results, unmet)
-            asked = unmet_requirements.asked(environment)
+            required = unmet_requirements.required(environment, unmet_requirements.closure(environment))
+            asked = frozenset(edge.name for edge in required)
             findings += [root.finding() for root in found if not is_optional(root, asked)]
             notes += [_optional(root) for root in found if is_optional(root, asked)]
             notes += _remarks(results)
     weighed = _weighed(environment, unmet, compiled, found, _unweighed(results))
-    for violation, why in weighed:
+    for each, why in weighed:
         if why is None:
-            findings.append(violation.diagnosis())
+            findings.append(unmet_requirements.diagnosis(each))
         else:
-            notes.append(f"{violation}; {why}")
+            notes.append(f"{unmet_requirements.described(each)}; {why}")
     return DoctorReport(
         environment=environment,
         findings=_distinct(findings),
@@ -123,23 +123,24 @@ def _unweighed(results: ImportResults | None) -> str:
 
 def _weighed(
     environment: InspectedEnvironment,
-    unmet: tuple[Violation, ...],
+    unmet: tuple[UnmetRequirement, ...],
     compiled: Native,
     found: tuple[Root, ...],
     otherwise: str,
-) -> Iterator[tuple[Violation, str | None]]:
+) -> Iterator[tuple[UnmetRequirement, str | None]]:
     """Yield the violations that are not told yet, each with why it does not matter, or None when it does."""
     causes = ("requirement_violated", "package_missing")
     told = {root.diagnosis.package for root in found if root.diagnosis.cause in causes}
-    for violation in unmet:
-        if violation.name in told or (violation.name == "torch" and compiled.mismatched):
+    for each in unmet:
+        name = each.edge.name
+        if name in told or (name == "torch" and compiled.mismatched):
             continue
-        if unmet_requirements.matters(violation, environment):
-            yield violation, None
-        elif violation.name == "torch" and violation.installed and compiled.checked:
-            yield violation, "all symbols of torch that compiled code needs are there"
+        if unmet_requirements.matters(each, environment):
+            yield each, None
+        elif name == "torch" and each.installed and compiled.checked:
+            yield each, "all symbols of torch that compiled code needs are there"
         else:
-            yield violation, otherwise
+            yield each, otherwise
 
 
 def _python(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
@@ -150,11 +151,7 @@ def _python(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
         metadata = distribution.metadata if distribution else None
         told = metadata is not None and "Requires-Python" in metadata
         wanted = str(metadata["Requires-Python"]) if metadata is not None and told else ""
-        try:
-            supported = allows(SpecifierSet(wanted), python)
-        except InvalidSpecifier:
-            continue
-        if not supported:
+        if not allows(python_specifier(wanted), python):
             evidence = (f"{package} {version} requires Python {wanted}, this is Python {python}",)
             fix = Fix(kind="environment", text=f"make an environment with Python {wanted}")
             yield Diagnosis(

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from compat.doctor.survey_runner import Asker
 from compat.errors import PreparationError
 from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES
+from compat.requirements.graph import RequirementGraph, required_name
 from compat.requirements.installed import InstalledEnvironment, metadata_folders, read_environment
 
 TOPS = (*dict.fromkeys(IMPORT_NAMES.values()), "torch")
@@ -73,15 +73,14 @@ class InspectedEnvironment:
         """Whether there is a CUDA device."""
         return bool(self.driver.devices)
 
-    def requires(self, name: str) -> tuple[Requirement, ...]:
-        """Return what a distribution requires; lines that are no requirement are left out."""
-        found = []
-        for line in self.packages.requires(name):
-            try:
-                found.append(Requirement(line))
-            except InvalidRequirement:  # noqa: PERF203 -- rare, and a distribution has few lines
-                continue
-        return tuple(found)
+    @property
+    def graph(self) -> RequirementGraph:
+        """Who requires whom, with the markers evaluated for this Python."""
+        return RequirementGraph(self.packages.versions, self.packages.requires, self.markers)
+
+    def names(self, by: str, name: str) -> bool:
+        """Return whether a distribution requires another one, anywhere and with whichever extra."""
+        return any(required_name(line) == name for line in self.packages.requires(by))
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Return the files that a distribution lists, whether they are there or not; maybe none."""

@@ -1,6 +1,7 @@
 """The forms of an examination: text for people, JSON for programs."""
 
 from compat._cli import console
+from compat._cli.printable import printable
 from compat.doctor.checks import DoctorReport
 from compat.doctor.gpu_driver import built_for, describe
 from compat.explain import output
@@ -24,11 +25,11 @@ def as_text(report: DoctorReport) -> str:
         lines.append(f"imports  {fine} of {results.modules} quantization modules, {results.symbols} symbols")
     count = len(report.findings)
     lines.append(f"findings  {count or 'none'}")
-    text = "\n".join(lines)
+    text = "\n".join(map(printable, lines))
     if report.findings:
         text += f"\n\n{output.as_text(report.findings)}"
     if report.notes:
-        text += "\n\n" + "\n".join(f"note: {note}" for note in report.notes)
+        text += "\n\n" + "\n".join(f"note: {printable(note)}" for note in report.notes)
     return text
 
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
 
-from compat._cli.text import listed
+from compat._cli.text import counted, listed
 from compat.doctor.imports import ImportResults, Stub
 from compat.doctor.inspected_environment import InspectedEnvironment
-from compat.doctor.unmet_requirements import Violation
+from compat.doctor.unmet_requirements import diagnosis as unmet_diagnosis
 from compat.explain.engine import explain
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
 from compat.probe.probe_records import ModuleFact
+from compat.requirements.graph import UnmetRequirement
 from compat.runtime.diagnoses import of_absence
 
 WHOLE: frozenset[Cause] = frozenset(
@@ -36,8 +37,8 @@ class Root:
         """Return the diagnosis with all that it breaks as evidence."""
         told = list(self.diagnosis.evidence)
         if self.modules:
-            plural = "" if len(self.modules) == 1 else "s"
-            told.append(f"{len(self.modules)} module{plural} cannot be imported: {listed(self.modules)}")
+            modules = counted(len(self.modules), "module")
+            told.append(f"{modules} cannot be imported: {listed(self.modules)}")
         if self.stubs:
             plural = "s are stubs" if len(self.stubs) > 1 else " is a stub"
             told.append(f"{len(self.stubs)} symbol{plural}: {listed(self.stubs)}")
@@ -45,7 +46,7 @@ class Root:
 
 
 def roots(
-    environment: InspectedEnvironment, results: ImportResults, violations: Sequence[Violation]
+    environment: InspectedEnvironment, results: ImportResults, violations: Sequence[UnmetRequirement]
 ) -> tuple[Root, ...]:
     """Return the causes of all failures and stubs, those that break most first.
 
@@ -93,7 +94,9 @@ def _key(diagnosis: Diagnosis) -> tuple[object, ...]:
     return (diagnosis.cause, diagnosis.package, diagnosis.module, diagnosis.symbol)
 
 
-def _cause(environment: InspectedEnvironment, fact: ModuleFact, violations: Sequence[Violation]) -> Diagnosis:
+def _cause(
+    environment: InspectedEnvironment, fact: ModuleFact, violations: Sequence[UnmetRequirement]
+) -> Diagnosis:
     """Return why one module cannot be imported."""
     if not fact.traceback:
         return _died(environment, fact)
@@ -105,14 +108,14 @@ def _cause(environment: InspectedEnvironment, fact: ModuleFact, violations: Sequ
         environment=environment.packages,
     )
     culprit = next((each for each in violations if _stumbled(environment, fact, each)), None)
-    if culprit is not None and first.package != culprit.name:
-        return culprit.diagnosis(f"{fact.error} ({fact.where})")
+    if culprit is not None and first.package != culprit.edge.name:
+        return unmet_diagnosis(culprit, f"{fact.error} ({fact.where})")
     return first
 
 
-def _stumbled(environment: InspectedEnvironment, fact: ModuleFact, violation: Violation) -> bool:
+def _stumbled(environment: InspectedEnvironment, fact: ModuleFact, unmet: UnmetRequirement) -> bool:
     """Return whether an exception was raised in a distribution, or names it as what it could not import."""
-    tops = import_names(environment, violation.name)
+    tops = import_names(environment, unmet.edge.name)
     inside = fact.where.partition("/")[0].removesuffix(".py") in tops
     named = {name.partition(".")[0] for name in re.findall(r"'([\w.]+)'", fact.error)}
     return inside or bool(named & tops)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from compat._cli import console
+from compat._cli.printable import printable
 from compat.model.diagnosis import Diagnosis
 from compat.model.symbols import location
 
@@ -24,4 +25,4 @@ def _text(diagnosis: Diagnosis) -> str:
     lines = [head, *(f"  - {line}" for line in diagnosis.evidence), f"  fix: {diagnosis.fix.text}"]
     ready = (diagnosis.fix.statement or "").splitlines()
     ready += [diagnosis.fix.command] if diagnosis.fix.command else []
-    return "\n".join(map(console.printable, [*lines, *(f"      {line}" for line in ready)]))
+    return "\n".join(map(printable, [*lines, *(f"      {line}" for line in ready)]))

@@ -11,6 +11,7 @@ from typing import Any
 
 from compat._cli import console
 from compat._cli.progress import on_terminal
+from compat._cli.text import counted
 from compat._util import atomic_write
 from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationError
 from compat.locks.lockfile import Lock
@@ -243,8 +244,7 @@ def _judged(
     verdict = judge(expected, facts)
     left, met, idle = expected_failures.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))
-    plural = "" if len(left) == 1 else "s"
-    reasons = [f"{len(left)} disagreement{plural} between index and run time"] if left else []
+    reasons = [f"{counted(len(left), 'disagreement')} between index and run time"] if left else []
     reasons += [f"an expected failure did not happen: {entry.location}" for entry in idle]
     if not counts.imported:
         reasons.append("nothing was imported: the index lists no name of this pair that is there")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compat import errors
 from compat._cli import console
+from compat._cli.printable import printable
 from compat.errors import UsageError
 from compat.matrix import scheduler
 from compat.matrix.cell import LIMIT
@@ -133,7 +134,7 @@ def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
         print(console.document("matrix gate", open=result.open, required=cells))
     else:
         for outcome in result.failures:
-            print(f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}")
+            print(printable(f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}"))
         print(
             f"{len(result.required) - len(result.failures)} of {len(result.required)} required cells passed"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compat._cli.console import disk_message, say
 from compat._cli.progress import NoteLines
+from compat._cli.text import duration
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.disk_check import DiskCheck, nearest_existing
@@ -17,9 +18,10 @@ from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.inputs import Sources, digests
 from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
-from compat.matrix.plan import Plan, cache_query, duration, nothing_to_download, venv_command
+from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.uv import client
+from compat.uv.messages import nothing_to_download
 
 
 class Estimate:
@@ -229,10 +231,10 @@ def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
     """Ask uv, in an empty environment, whether it would have to download anything."""
     with tempfile.TemporaryDirectory(dir=envs, prefix=f".{pair.id}-") as folder:
         empty = Path(folder, "env")
-        code, _ = client.ask([*venv_command(tool, pair.python, empty), "--offline"])
+        code, _ = client.ask([*client.venv_command(tool, pair.python, empty), "--offline"])
         if code:
             return False
-        return nothing_to_download(*client.ask(cache_query(tool, empty, requirements)))
+        return nothing_to_download(*client.ask(client.cache_query(tool, empty, requirements)))
 
 
 def _share_a_disk(envs: Path, cache: Path) -> bool:

@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from compat.requirements.release_requirements import TORCH, Needs
+from compat.requirements.release_requirements import TORCH, ReleaseRequirements
 from compat.requirements.specifiers import disjoint, named_version
 
 ABI_BOUND = (TORCH, *map(canonicalize_name, ("torchvision", "torchaudio", "triton")))
@@ -16,7 +16,7 @@ or kernels that find their torch at run time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class ClashSide:
     """One side of a clash."""
 
     by: str
@@ -42,7 +42,7 @@ class Clash:
     """A distribution for which no version satisfies both who ask for it."""
 
     package: NormalizedName
-    asks: tuple[Ask, Ask]
+    asks: tuple[ClashSide, ClashSide]
     extras: frozenset[str] = frozenset()
     """The extras that are asked of it."""
     direct: bool = True
@@ -54,7 +54,7 @@ class Clash:
         return self.package in ABI_BOUND
 
     @property
-    def newer(self) -> Ask:
+    def newer(self) -> ClashSide:
         """The side that asks for the newer version; of equals the one that allows more.
 
         Where a release asks for another version of the other release, the pair is what it is.
@@ -64,12 +64,12 @@ class Clash:
         return max(self.asks, key=lambda ask: (ask.reach, not _exact(ask.specifiers)))
 
     @property
-    def given(self) -> Ask | None:
+    def given(self) -> ClashSide | None:
         """The pair's own word, where the clash is about one of its two releases."""
         return next((ask for ask in self.asks if ask.side == self.package), None)
 
     @property
-    def older(self) -> Ask:
+    def older(self) -> ClashSide:
         """The other side."""
         return next(ask for ask in self.asks if ask is not self.newer)
 
@@ -77,22 +77,22 @@ class Clash:
         return f"{self.package}: {'; '.join(map(str, self.asks))}"
 
 
-def direct_clashes(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
+def direct_clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Clash, ...]:
     """Return the clashes between what two releases ask for themselves, those about each other first."""
     return (*_about_each_other(sglang, vllm), *_between(sglang, vllm))
 
 
-def _about_each_other(sglang: Needs, vllm: Needs) -> Iterator[Clash]:
+def _about_each_other(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> Iterator[Clash]:
     """Yield a clash for a release that asks for another version of the other one: sglang did, up to 0.4."""
     for asking, other in ((sglang, vllm), (vllm, sglang)):
         name = other.release.package
         if name in asking.wants and not asking.wants[name].contains(other.release.version, prereleases=True):
             own = SpecifierSet(f"=={other.release.version}")
-            given = Ask(by="this pair", side=name, specifiers=own)
+            given = ClashSide(by="this pair", side=name, specifiers=own)
             yield Clash(package=name, asks=(_ask(asking, name), given), extras=frozenset(other.extras))
 
 
-def _between(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
+def _between(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Clash, ...]:
     return tuple(
         Clash(
             package=name,
@@ -104,9 +104,9 @@ def _between(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
     )
 
 
-def _ask(needs: Needs, name: NormalizedName) -> Ask:
+def _ask(needs: ReleaseRequirements, name: NormalizedName) -> ClashSide:
     package = needs.release.package
-    return Ask(by=str(needs.release), side=package, specifiers=needs.wants[name])
+    return ClashSide(by=str(needs.release), side=package, specifiers=needs.wants[name])
 
 
 def _exact(specifiers: SpecifierSet) -> bool:

@@ -13,7 +13,7 @@ from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM, newest, parse_python, parse_version
 from compat.pairs import json_output, text_output
 from compat.pairs.ranking import rank, users_of
-from compat.requirements.release_requirements import PYTHON, Needs, needs_of
+from compat.requirements.release_requirements import PYTHON, ReleaseRequirements, requirements_of
 
 SHOWN = 10
 """Partners in the text output, unless all are asked for."""
@@ -122,13 +122,13 @@ def _pair(options: argparse.Namespace) -> int:
     return errors.FINDINGS if failed else errors.CLEAN
 
 
-def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Needs:
+def _needs(index: Index, package: NormalizedName, text: str, python: str) -> ReleaseRequirements:
     name, version = _release(text, package) if "==" in text else (package, text)
     if name != package:
         raise UsageError(f"{text!r}: a pair is named as sglang first, then vllm")
     versions = index.versions(package)
     place = newest(versions) if version == "latest" else index.release_index(package, version, package)
-    return needs_of(package, index.releases(package)[place], python)
+    return requirements_of(package, index.releases(package)[place], python)
 
 
 def _release(text: str, where: str) -> tuple[NormalizedName, str]:

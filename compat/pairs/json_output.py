@@ -12,7 +12,7 @@ from compat.pairs.clashes import Clash
 from compat.pairs.overrides import Override, choose
 from compat.pairs.ranking import Partner, kernels_of
 from compat.pairs.solve import Solution
-from compat.requirements.release_requirements import Needs
+from compat.requirements.release_requirements import ReleaseRequirements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class ProbeAttempt:
     seconds: float = 0.0
 
 
-def of_ranking(mine: Needs, partners: Sequence[Partner], python: str) -> str:
+def of_ranking(mine: ReleaseRequirements, partners: Sequence[Partner], python: str) -> str:
     """Return the whole ranking."""
     return console.document(
         "pairs for",
@@ -56,13 +56,15 @@ def of_ranking(mine: Needs, partners: Sequence[Partner], python: str) -> str:
     )
 
 
-def of_users(package: NormalizedName, version: str, users: Sequence[Needs], python: str) -> str:
+def of_users(package: NormalizedName, version: str, users: Sequence[ReleaseRequirements], python: str) -> str:
     """Return which releases ask for a distribution in a version."""
     releases = [{**_release(user), "asks": str(user.wants[package])} for user in users]
     return console.document("pairs for", package=package, version=version, python=python, releases=releases)
 
 
-def of_clashes(sglang: Needs, vllm: Needs, clashes: Sequence[Clash], python: str) -> str:
+def of_clashes(
+    sglang: ReleaseRequirements, vllm: ReleaseRequirements, clashes: Sequence[Clash], python: str
+) -> str:
     """Return the direct clashes of two releases."""
     overrides = [_override(choose(clash)) for clash in clashes]
     return console.document(
@@ -108,7 +110,7 @@ def of_solution(solution: Solution, record: Sequence[ProbeAttempt]) -> str:
     )
 
 
-def _release(needs: Needs) -> dict[str, Any]:
+def _release(needs: ReleaseRequirements) -> dict[str, Any]:
     release = needs.release
     return {
         "package": release.package,

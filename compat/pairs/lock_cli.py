@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from compat import errors
 from compat._cli import console
 from compat._cli.progress import on_terminal
+from compat._cli.text import size
 from compat.errors import UsageError
 from compat.locks.lockfile import Inputs, lock_paths, read_lock, write_lock
 from compat.model.releases import Pair
@@ -103,8 +104,8 @@ def _line(result: dict[str, Any]) -> str:
         return f"{result['pair']}: {'; '.join(result['problems'])}"
     if "packages" not in result:
         return f"{result['pair']}: up to date"
-    fetched, installed = (result[key] / 1e9 for key in ("download_bytes", "installed_bytes"))
-    line = f"{result['packages']} packages, {fetched:.1f} GB to fetch, {installed:.1f} GB installed"
+    fetched, installed = (size(result[key]) for key in ("download_bytes", "installed_bytes"))
+    line = f"{result['packages']} packages, {fetched} to fetch, {installed} installed"
     if result["guessed"]:
         line += f"; built from source, so import names are guessed: {', '.join(result['guessed'])}"
     return f"{result['pair']}: {line}; written to {result['requirements']}"

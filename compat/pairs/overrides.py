@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.pairs.clashes import Ask, Clash
+from compat.pairs.clashes import Clash, ClashSide
 
 NEVER = "; python_version < '3'"
 """A marker that holds nowhere: a requirement with it is dropped."""
@@ -81,7 +81,7 @@ def as_mapping(overrides: Iterable[Override]) -> Mapping[str, str]:
     return {override.package: override.specifier for override in ordered}
 
 
-def _take(clash: Clash, ask: Ask, reason: str) -> Override:
+def _take(clash: Clash, ask: ClashSide, reason: str) -> Override:
     override = Override(
         package=clash.package, specifier=_specifier(clash, ask), side=ask.side, reason=reason, clash=clash
     )
@@ -94,7 +94,7 @@ def _take(clash: Clash, ask: Ask, reason: str) -> Override:
     )
 
 
-def _specifier(clash: Clash, ask: Ask) -> str:
+def _specifier(clash: Clash, ask: ClashSide) -> str:
     # An override replaces the whole requirement, the extras that were asked for included.
     extras = f"[{','.join(sorted(clash.extras))}]" if clash.extras else ""
     return f"{extras}{ask.specifiers}"

@@ -10,7 +10,8 @@ from packaging.version import Version
 from compat.index.reader import Index
 from compat.model.releases import KERNELS, SGLANG, VLLM
 from compat.pairs.clashes import Clash, direct_clashes
-from compat.requirements.release_requirements import Needs, needs_of, pinned
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
+from compat.requirements.specifiers import pinned
 
 KERNEL_PACKAGES = (
     *KERNELS,
@@ -33,9 +34,9 @@ class SameTorch(IntEnum):
 class Partner:
     """One candidate, with all that its place depends on."""
 
-    sglang: Needs
-    vllm: Needs
-    candidate: Needs
+    sglang: ReleaseRequirements
+    vllm: ReleaseRequirements
+    candidate: ReleaseRequirements
     """That of the two which is ranked."""
     same_torch: SameTorch
     clashes: tuple[Clash, ...]
@@ -51,7 +52,9 @@ class Partner:
         return bool(self.problem), self.same_torch, len(self.clashes), abs(self.days), self.days < 0
 
 
-def rank(index: Index, package: NormalizedName, version: str, python: str) -> tuple[Needs, list[Partner]]:
+def rank(
+    index: Index, package: NormalizedName, version: str, python: str
+) -> tuple[ReleaseRequirements, list[Partner]]:
     """Return what a release of sglang or vllm asks for, and all releases of the other, the best first.
 
     Args:
@@ -64,17 +67,17 @@ def rank(index: Index, package: NormalizedName, version: str, python: str) -> tu
         UsageError: the index has no such release.
     """
     release_index = index.release_index(package, version, "--for")
-    mine = needs_of(package, index.releases(package)[release_index], python)
+    mine = requirements_of(package, index.releases(package)[release_index], python)
     other = VLLM if package == SGLANG else SGLANG
     ranked = [
-        _partner(mine, needs_of(other, row, python), python)
+        _partner(mine, requirements_of(other, row, python), python)
         for row in index.releases(other)
         if not Version(row.version).is_prerelease
     ]
     return mine, sorted(ranked, key=lambda partner: partner.rank)
 
 
-def kernels_of(needs: Needs) -> dict[NormalizedName, str]:
+def kernels_of(needs: ReleaseRequirements) -> dict[NormalizedName, str]:
     """Return the kernel packages that a release pins, each with its version or specifier."""
     return {
         name: str(pinned(needs.wants[name]) or needs.wants[name] or "any")
@@ -83,22 +86,29 @@ def kernels_of(needs: Needs) -> dict[NormalizedName, str]:
     }
 
 
-def users_of(index: Index, package: NormalizedName, version: Version, python: str) -> tuple[Needs, ...]:
+def users_of(
+    index: Index, package: NormalizedName, version: Version, python: str
+) -> tuple[ReleaseRequirements, ...]:
     """Return the releases of sglang and vllm that pin a distribution to this version.
 
     When none does, those that allow it by a range: of a floor from years ago every later version is one.
     """
     rows = ((user, row) for user in (SGLANG, VLLM) for row in index.releases(user))
     asking = [
-        needs for needs in (needs_of(user, row, python) for user, row in rows) if package in needs.wants
+        needs
+        for needs in (requirements_of(user, row, python) for user, row in rows)
+        if package in needs.wants
     ]
     exact = [needs for needs in asking if pinned(needs.wants[package]) == version]
     allowing = (needs for needs in asking if needs.wants[package].contains(version, prereleases=True))
     return tuple(exact or (needs for needs in allowing if needs.wants[package]))
 
 
-def _partner(mine: Needs, candidate: Needs, python: str) -> Partner:
-    sides: Mapping[str, Needs] = {mine.release.package: mine, candidate.release.package: candidate}
+def _partner(mine: ReleaseRequirements, candidate: ReleaseRequirements, python: str) -> Partner:
+    sides: Mapping[str, ReleaseRequirements] = {
+        mine.release.package: mine,
+        candidate.release.package: candidate,
+    }
     sglang, vllm = sides[SGLANG], sides[VLLM]
     refusing = [each for each in (sglang, vllm) if not each.runs_on(python)]
     reason = ", ".join(f"{each} needs Python {each.python}" for each in refusing)

@@ -12,14 +12,16 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
+from compat._util.subprocesses import Result
 from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
 from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
 from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
-from compat.pairs.uv_clashes import clashes_in, reason_in
-from compat.requirements.release_requirements import TORCH, Needs
-from compat.uv.compile import Attempt, resolve
+from compat.pairs.uv_clashes import clashes_in
+from compat.requirements.release_requirements import TORCH, ReleaseRequirements
+from compat.uv.compile import resolve
+from compat.uv.messages import conflict_reason
 from compat.uv.pylock import LockedFile, read_pylock
 
 
@@ -27,8 +29,8 @@ from compat.uv.pylock import LockedFile, read_pylock
 class Solution:
     """How two releases install together, or why they do not."""
 
-    sglang: Needs
-    vllm: Needs
+    sglang: ReleaseRequirements
+    vllm: ReleaseRequirements
     python: str
     clashes: tuple[Clash, ...] = ()
     """Direct ones first, then those that only the resolver saw."""
@@ -46,7 +48,13 @@ class Solution:
         return pair_of(self.sglang, self.vllm, self.python, self.overrides, pair_id)
 
 
-def pair_of(sglang: Needs, vllm: Needs, python: str, overrides: Iterable[Override], pair_id: str) -> Pair:
+def pair_of(
+    sglang: ReleaseRequirements,
+    vllm: ReleaseRequirements,
+    python: str,
+    overrides: Iterable[Override],
+    pair_id: str,
+) -> Pair:
     """Return two releases with their overrides as a pair of the matrix."""
     releases = {needs.release.package: needs for needs in (sglang, vllm)}
     return Pair(
@@ -64,8 +72,8 @@ MOST_ROUNDS = 40
 
 
 def solve(
-    sglang: Needs,
-    vllm: Needs,
+    sglang: ReleaseRequirements,
+    vllm: ReleaseRequirements,
     python: str,
     uv: str,
     progress: Progress | None = None,
@@ -126,7 +134,9 @@ def as_of(solution: Solution, day: date, uv: str) -> dict[NormalizedName, Versio
 class _Search:
     """The state of one search."""
 
-    def __init__(self, sglang: Needs, vllm: Needs, python: str, uv: str, progress: Progress) -> None:
+    def __init__(
+        self, sglang: ReleaseRequirements, vllm: ReleaseRequirements, python: str, uv: str, progress: Progress
+    ) -> None:
         self.sglang, self.vllm, self.python, self.uv, self.progress = sglang, vllm, python, uv, progress
         self.clashes: dict[NormalizedName, Clash] = {}
         self.overrides: dict[NormalizedName, Override] = {}
@@ -162,7 +172,7 @@ class _Search:
                 self.add(fresh)
                 self.progress.note(f"clash: {'; '.join(map(str, fresh))}")
             elif not self._turn(attempt.stderr):
-                return reason_in(attempt.stderr)
+                return conflict_reason(attempt.stderr)
         else:
             return f"no solution after {MOST_ROUNDS} rounds"
         self.found = read_pylock(attempt.stdout)
@@ -170,7 +180,7 @@ class _Search:
         self._shrink()
         return ""
 
-    def ask(self, overrides: Iterable[Override]) -> Attempt:
+    def ask(self, overrides: Iterable[Override]) -> Result:
         """Ask uv for a resolution with these overrides."""
         self.rounds += 1
         inputs = Inputs.of(pair_of(self.sglang, self.vllm, self.python, overrides, "pair"))
@@ -178,7 +188,7 @@ class _Search:
 
     def _turn(self, explanation: str) -> bool:
         """Take the other side of an override whose version does not exist; return whether there was one."""
-        reason = reason_in(explanation)
+        reason = conflict_reason(explanation)
         for name, override in self.overrides.items():
             other = flipped(override, f"{override} cannot be had")
             if other is not None and name not in self.settled and _names(reason, name):

@@ -5,8 +5,6 @@ only building tells.
 """
 
 import os
-import re
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +12,9 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress
-from compat._util.subprocesses import kill_group
+from compat._util.subprocesses import run
 from compat.errors import PreparationError
-from compat.matrix.plan import reason_of
+from compat.uv.messages import failure_reason, fetches_elsewhere
 from compat.uv.pylock import LockedFile
 
 LONGEST_BUILD = 300.0
@@ -38,7 +36,9 @@ def unbuildable(
         made = [uv, "venv", "--quiet", "--no-project", "--python", python, str(environment)]
         code, output = _run(made, folder)
         if code:
-            raise PreparationError(f"nothing can be built for Python {python}: {reason_of(output, code)}")
+            raise PreparationError(
+                f"nothing can be built for Python {python}: {failure_reason(output, code)}"
+            )
         reasons = {}
         for file in sources:
             progress.note(f"{file} has no wheel for Python {python}: building it")
@@ -52,26 +52,15 @@ def unbuildable(
 
 def _run(command: Sequence[str], folder: str) -> tuple[int, str]:
     """Return exit code and output; a build that takes too long is ended with all that it started."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "NO_COLOR": "1"},
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=LONGEST_BUILD)
-    except subprocess.TimeoutExpired:
+    variables = {**os.environ, "NO_COLOR": "1"}
+    done = run(command, seconds=LONGEST_BUILD, merged=True, variables=variables, folder=folder)
+    if done.code is None:
         return 1, f"error: not built within {LONGEST_BUILD:.0f} s"
-    finally:
-        kill_group(process)
-    return process.returncode, output.decode(errors="replace")
+    return done.code, done.stdout
 
 
 def _why(output: str, code: int) -> str:
     """Return why a build failed: that it wanted to download something, else uv's reason."""
-    if re.search(r"urlopen|URLError|ConnectionError|download_|HTTPError", output):
+    if fetches_elsewhere(output):
         return "fetches the real package from elsewhere, which does not work here"
-    return f"cannot be built: {reason_of(output, code)}"
+    return f"cannot be built: {failure_reason(output, code)}"

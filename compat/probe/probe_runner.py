@@ -6,11 +6,12 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from compat._util.subprocesses import how_ended, kill_group
+from compat._util.subprocesses import how_ended, running
 from compat.errors import OutOfTimeError, PreparationError
 from compat.probe.expectation import ModuleExpectation
 from compat.probe.probe_records import ModuleFact
@@ -203,6 +204,7 @@ class _Child:
             "modules": [task.document() for task in tasks],
         }
         (runner.folder / TASK).write_text(json.dumps(document), encoding="utf-8")
+        self._stack = ExitStack()
         self.end = ""
         """How the process ended when it did not work its task off."""
 
@@ -212,19 +214,17 @@ class _Child:
         for folder in (work, home):
             folder.mkdir(exist_ok=True)
         path = f"{self.runner.python.parent}{os.pathsep}{self.runner.variables.get('PATH', os.defpath)}"
-        self.process = subprocess.Popen(
+        command = running(
             [self.runner.python, *self.runner.probe, self.runner.folder / TASK],
-            cwd=work,
-            env={**self.runner.variables, "HOME": str(home), "PATH": path},
-            stdin=subprocess.DEVNULL,
             stdout=self.runner.log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            variables={**self.runner.variables, "HOME": str(home), "PATH": path},
+            folder=work,
         )
+        self.process = self._stack.enter_context(command)
         return self
 
     def __exit__(self, *_: object) -> None:
-        kill_group(self.process)
+        self._stack.close()
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield the records as they appear; returns when the process is done, dead or out of time."""

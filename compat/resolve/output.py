@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from compat._cli import console
+from compat._cli.text import aligned
 from compat._util.named_tuple import NamedTuple
 from compat.model.symbols import UNUSABLE, location
 
@@ -78,7 +79,7 @@ def as_text(results: Sequence[Result]) -> str:
         head = (query.text.strip(),) if several else ()
         rows.append((*head, *((pair,) if pair else ()), package, versions, *summary))
         calls.append(signature_lines(signature))
-    lines = zip(console.aligned(rows), calls, strict=True)
+    lines = zip(aligned(rows), calls, strict=True)
     return "\n".join(line for head_line, below in lines for line in (head_line, *below))
 
 

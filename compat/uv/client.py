@@ -1,16 +1,16 @@
-"""Finding uv, and running it to make environments."""
+"""Find uv, and run it to make environments."""
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from compat._cli.progress import Progress
+from compat._util import subprocesses
 from compat._util.subprocesses import run_logged
 from compat.errors import MissingToolError, PreparationError
-from compat.matrix import plan
+from compat.uv.messages import failure_reason
 
 LONGEST_ANSWER = 600.0
 """Seconds: it waits for others that hold the cache, and dropping much of that takes minutes."""
@@ -33,6 +33,28 @@ def find_uv() -> Path:
     return Path(found)
 
 
+def venv_command(uv: Path, python: str, environment: Path) -> list[str]:
+    """Return the command that makes an empty environment with the Python `X.Y`."""
+    return [str(uv), "venv", "--no-project", "--python", python, str(environment)]
+
+
+def install_command(uv: Path, environment: Path, requirements: Path) -> list[str]:
+    """Return the command that installs exactly what a lock lists; where from, the user's uv knows."""
+    python = str(interpreter(environment))
+    options = ["--python", python, "--require-hashes", "--no-deps"]
+    return [str(uv), "pip", "install", *options, "--requirements", str(requirements)]
+
+
+def cache_query(uv: Path, environment: Path, requirements: Path) -> list[str]:
+    """Return the command whose output `nothing_to_download` reads; it changes nothing."""
+    return [*install_command(uv, environment, requirements), "--dry-run", "--offline"]
+
+
+def interpreter(environment: Path) -> Path:
+    """Return the Python of an environment."""
+    return environment / "bin" / "python"
+
+
 def cache_folder(uv: Path) -> Path:
     """Return where uv keeps what it has downloaded.
 
@@ -41,7 +63,7 @@ def cache_folder(uv: Path) -> Path:
     """
     code, output = ask([str(uv), "cache", "dir"])
     if code:
-        raise PreparationError(plan.reason_of(output, code))
+        raise PreparationError(failure_reason(output, code))
     return Path(output.strip())
 
 
@@ -51,22 +73,13 @@ def ask(command: Sequence[str]) -> tuple[int, str]:
     Raises:
         PreparationError: it does not end.
     """
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LONGEST_ANSWER,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    done = subprocesses.run(command, seconds=LONGEST_ANSWER, merged=True)
+    if done.code is None:
         asked = " ".join(command[1:3])
         raise PreparationError(
             f"`uv {asked}` did not end in {LONGEST_ANSWER:g} s; see whether another uv holds its cache"
-        ) from None
-    return done.returncode, done.stdout
+        )
+    return done.code, done.stdout
 
 
 def run(command: Sequence[str], log: BinaryIO, progress: Progress, *, until: float = float("inf")) -> None:
@@ -86,4 +99,4 @@ def run(command: Sequence[str], log: BinaryIO, progress: Progress, *, until: flo
     code = run_logged(command, log, progress, until=until)
     if code:
         log.seek(begin)
-        raise PreparationError(plan.reason_of(log.read().decode(errors="replace"), code))
+        raise PreparationError(failure_reason(log.read().decode(errors="replace"), code))

@@ -1,22 +1,21 @@
 """Makes locks: uv resolves a pair's requirements, the chosen wheels tell what they provide."""
 
 import os
-import re
-import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress, Silent
+from compat._util.subprocesses import Result, run
 from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.model.releases import Pair
+from compat.uv import messages
 from compat.wheels.http_session import ADVICE
 from compat.wheels.index_url import index_url
 from compat.wheels.package_index import Registry, WheelFile
@@ -28,10 +27,6 @@ THREADS = 8
 
 LONGEST_RESOLUTION = 900
 """Seconds; with a cold cache and a slow line it takes a few minutes at most."""
-
-_NETWORK = re.compile(
-    r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
-)
 
 
 def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
@@ -53,17 +48,7 @@ def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
     return parse_requirements("".join(line for line in lines if not line.startswith("-")), f"pair {pair.id}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What uv answered."""
-
-    code: int
-    stdout: str
-    stderr: str
-    seconds: float
-
-
-def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
+def resolve(inputs: Inputs, uv: str, *options: str) -> Result:
     """Return what `uv pip compile` answers for some inputs on the platform of all locks.
 
     Args:
@@ -74,7 +59,6 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
     Raises:
         NetworkError: uv takes too long, or cannot reach the package index.
     """
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="compat-lock-") as folder:
         asked, overridden = Path(folder, "requirements.in"), Path(folder, "overrides.in")
         asked.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
@@ -84,23 +68,13 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
             *("--python-version", inputs.python, "--python-platform", PLATFORM),
             *("--quiet", "--color", "never", *options),
         ]
-        try:
-            # In the empty folder no project's settings take part.
-            done = subprocess.run(
-                arguments,
-                cwd=folder,
-                env=_environment(),
-                capture_output=True,
-                text=True,
-                timeout=LONGEST_RESOLUTION,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}") from None
-    if done.returncode and _NETWORK.search(done.stderr):
+        # In the empty folder no project's settings take part.
+        done = run(arguments, seconds=LONGEST_RESOLUTION, variables=_environment(), folder=folder)
+    if done.code is None:
+        raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}")
+    if done.code and messages.is_unreachable(done.stderr):
         raise NetworkError(f"{', '.join(inputs.requirements)}: uv cannot reach the package index; {ADVICE}")
-    seconds = time.monotonic() - begun
-    return Attempt(code=done.returncode, stdout=done.stdout, stderr=done.stderr, seconds=seconds)
+    return done
 
 
 class WheelReader:
@@ -167,12 +141,9 @@ def _environment() -> dict[str, str]:
 
 
 def _fail(pair: Pair, stderr: str) -> NoReturn:
-    text = " ".join(stderr.split())
-    # uv derives its verdict step by step; the first step names the requirements that clash.
-    clash = re.search(r"Because (.+?), we can conclude that", text)
+    clash = messages.first_step(stderr)
     if clash:
         raise UsageError(
-            f"pair {pair.id} cannot be resolved: {clash[1]}; add or change an override in matrix.toml"
+            f"pair {pair.id} cannot be resolved: {clash}; add or change an override in matrix.toml"
         )
-    reason = re.sub(r"\w+://\S+", "(address)", text.removeprefix("error: "))
-    raise UsageError(f"pair {pair.id}: uv failed: {reason or 'it gave no reason'}")
+    raise UsageError(f"pair {pair.id}: uv failed: {messages.complaint(stderr) or 'it gave no reason'}")

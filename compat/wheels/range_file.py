@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 import requests
 
 from compat._cli.progress import Progress, Silent
+from compat._cli.text import size
 from compat.errors import IntegrityError, NetworkError
 from compat.wheels.http_session import ADVICE, network_errors
 from compat.wheels.package_index import WheelFile
@@ -190,7 +191,7 @@ class RemoteFile(io.RawIOBase):
             self._agree_on(int(length))
         self._progress.note(
             f"{self._wheel}: the server gives no parts of files; fetching the whole wheel"
-            + (f" ({self._size / 1e6:.1f} MB)" if self._size else "")
+            + (f" ({size(self._size)})" if self._size else "")
         )
         whole = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
         try:

@@ -154,7 +154,7 @@ def site(folder: Path, *distributions: str) -> Path:
 
 def missing(folder: Path, *roots: str, has: tuple[Package, ...] = (), python: str = "3.12") -> list[str]:
     found = unmet(folder, tuple(map(Requirement, roots)), has, python=python, excused=("meant",))
-    return [f"{one.package}: {one.requirement}" for one in found]
+    return [f"{one.edge.by}: {one.edge.requirement}" for one in found]
 
 
 def test_requirements_are_those_of_the_runner_and_of_the_asked_extras(tmp_path: Path) -> None:
@@ -168,6 +168,14 @@ def test_requirements_are_those_of_the_runner_and_of_the_asked_extras(tmp_path: 
     assert missing(folder, "a", "b[slow]") == ["b: c", "b: d"]
     assert missing(folder, "a", python="3.11") == ["a: old", "b: c"]
     assert missing(folder, "a", has=(Package(name="c", version=None),)) == []
+
+
+def test_broken_metadata_ends_in_no_traceback(tmp_path: Path) -> None:
+    folder = site(tmp_path, "a 1 | b>=1 | b>= | c; sys_platform ~= 'lin' | nameless | d", "b unknown")
+    (folder / "nameless-1.dist-info").mkdir()  # an installation that was cut off
+    (folder / "latin-1.dist-info").mkdir()
+    (folder / "latin-1.dist-info" / "METADATA").write_bytes(b"Author: Andr\xe9\nRequires-Dist: e\n")
+    assert missing(folder, "a") == ["a: d", "latin: e"]
 
 
 def test_a_version_that_the_runner_has_is_compared(tmp_path: Path) -> None:

@@ -243,10 +243,6 @@ def test_a_stream_that_cannot_show_a_letter_is_no_failure() -> None:
     assert (done.returncode, done.stdout) == (0, "\\u2026\\ud800\n")
 
 
-def test_control_characters_of_foreign_text_are_spelt_out() -> None:
-    assert console.printable("a\x1b[31m\rb\x9b \u2026é") == r"a\x1b[31m\rb\x9b …é"
-
-
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_a_closed_stream_is_no_error_and_nothing_gets_into_the_other(closed: str) -> None:
     body = "console.say('a note')\nprint('the document')\nreturn 1"

@@ -222,7 +222,7 @@ def test_reports_are_made_from_the_outcome_files(house: Path, capsys: pytest.Cap
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
     failure = suite.find("testcase[@name='two-import']/failure")
     assert failure is not None
-    assert failure.get("message") == "1 disagreements <&> [31mred"
+    assert failure.get("message") == r"1 disagreements <&> \x1b[31mred"
 
 
 def test_junit_calls_a_blocked_cell_an_error(house: Path) -> None:

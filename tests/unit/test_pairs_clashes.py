@@ -9,10 +9,10 @@ from packaging.version import Version
 
 from compat.index.writer import ReleaseRow
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import Ask, Clash, direct_clashes
+from compat.pairs.clashes import Clash, ClashSide, direct_clashes
 from compat.pairs.overrides import as_mapping, choose, dropped, flipped
-from compat.requirements.release_requirements import needs_of, pinned
-from compat.requirements.specifiers import disjoint
+from compat.requirements.release_requirements import requirements_of
+from compat.requirements.specifiers import disjoint, pinned
 
 TORCH = canonicalize_name("torch")
 
@@ -30,7 +30,7 @@ def row(*requires: str, version: str = "1.0", python: str | None = None) -> Rele
 
 def test_the_runtime_extra_is_found_and_followed() -> None:
     """Up to 0.5.2 sglang asks for torch in `srt` alone, which asks for another of its own extras."""
-    needs = needs_of(
+    needs = requirements_of(
         SGLANG,
         row(
             "requests",
@@ -48,7 +48,7 @@ def test_the_runtime_extra_is_found_and_followed() -> None:
 
 
 def test_no_extra_is_needed_when_torch_is_asked_for_plainly() -> None:
-    needs = needs_of(
+    needs = requirements_of(
         SGLANG, row("torch==2.8.0", 'torch==2.9.0; extra == "cu130"', "x; extra == 'srt'"), "3.11"
     )
     assert (needs.extras, needs.torch) == ((), Version("2.8.0"))
@@ -62,12 +62,12 @@ def test_markers_are_those_of_linux_and_the_python() -> None:
         'd; platform_system == "Windows"',
         'e; python_full_version >= "3.12.0"',
     )
-    assert set(needs_of(VLLM, row(*lines), "3.11").wants) == {"a", "c"}
-    assert set(needs_of(VLLM, row(*lines), "3.12").wants) == {"a", "e"}
+    assert set(requirements_of(VLLM, row(*lines), "3.11").wants) == {"a", "c"}
+    assert set(requirements_of(VLLM, row(*lines), "3.12").wants) == {"a", "e"}
 
 
 def test_what_is_asked_twice_must_hold_twice() -> None:
-    needs = needs_of(VLLM, row("x>=1", "X[gpu]<2"), "3.11")
+    needs = requirements_of(VLLM, row("x>=1", "X[gpu]<2"), "3.11")
     assert needs.wants[canonicalize_name("x")] == SpecifierSet(">=1,<2")
     assert needs.extras_of[canonicalize_name("x")] == {"gpu"}
 
@@ -115,8 +115,8 @@ def test_no_version_satisfies_what_is_disjoint(one: str, other: str, seen: list[
 
 
 def test_direct_clashes_name_both_sides_and_keep_the_extras() -> None:
-    sglang = needs_of(SGLANG, row("torch==2.7.1", "humming[cu13]==0.1.12", "same==1"), "3.11")
-    vllm = needs_of(VLLM, row("torch==2.7.0", "humming==0.1.16", "same>=1"), "3.11")
+    sglang = requirements_of(SGLANG, row("torch==2.7.1", "humming[cu13]==0.1.12", "same==1"), "3.11")
+    vllm = requirements_of(VLLM, row("torch==2.7.0", "humming==0.1.16", "same>=1"), "3.11")
     humming, torch = direct_clashes(sglang, vllm)
     assert str(torch) == "torch: sglang 1.0 asks for ==2.7.1; vllm 1.0 asks for ==2.7.0"
     assert (torch.bound, humming.bound) == (True, False)
@@ -129,8 +129,8 @@ def clash(one: str, other: str, package: str = "openai") -> Clash:
     return Clash(
         package=canonicalize_name(package),
         asks=(
-            Ask(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
-            Ask(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
+            ClashSide(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
+            ClashSide(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
         ),
     )
 
@@ -152,7 +152,7 @@ def test_the_newer_side_is_taken_and_can_be_turned() -> None:
 def test_a_requirement_lies_around_its_highest_lower_bound_else_its_lowest_upper_one(
     specifiers: str, reach: str
 ) -> None:
-    assert Ask(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
+    assert ClashSide(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
 
 
 @pytest.mark.parametrize(("one", "other"), [("==1.0", ">1.0"), (">1.0", "==1.0")])

@@ -18,7 +18,7 @@ from compat.pairs import json_output, text_output
 from compat.pairs.probe_overrides import _broken, _day, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.requirements.release_requirements import Needs, needs_of
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.uv.client import find_uv
 from wheelhouse import Index, build_wheel, serving, uv_sees_only
 
@@ -76,11 +76,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         yield index
 
 
-def needs(package: str, version: str, *requires: str) -> Needs:
+def needs(package: str, version: str, *requires: str) -> ReleaseRequirements:
     row = ReleaseRow(
         version=version, wheel="", sha256="", uploaded=None, requires_python=None, requires_dist=requires
     )
-    return needs_of(canonicalize_name(package), row, "3.11")
+    return requirements_of(canonicalize_name(package), row, "3.11")
 
 
 @pytest.mark.usefixtures("index")

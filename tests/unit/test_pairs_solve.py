@@ -14,11 +14,11 @@ from packaging.version import Version
 from compat.errors import PreparationError
 from compat.index.writer import ReleaseRow
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import Ask, Clash
+from compat.pairs.clashes import Clash, ClashSide
 from compat.pairs.overrides import choose
 from compat.pairs.solve import Solution, solve
 from compat.pairs.unbuildable_sdists import unbuildable
-from compat.requirements.release_requirements import Needs, needs_of
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.uv.client import find_uv
 from compat.uv.pylock import LockedFile
 from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
@@ -80,11 +80,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         yield index
 
 
-def needs(package: str, version: str, *requires: str, python: str | None = None) -> Needs:
+def needs(package: str, version: str, *requires: str, python: str | None = None) -> ReleaseRequirements:
     row = ReleaseRow(
         version=version, wheel="", sha256="", uploaded=None, requires_python=python, requires_dist=requires
     )
-    return needs_of(canonicalize_name(package), row, "3.11")
+    return requirements_of(canonicalize_name(package), row, "3.11")
 
 
 def solved(
@@ -151,8 +151,8 @@ def alone(index: Index, package: str, version: str, *requires: str) -> None:
 def test_what_is_settled_stays_though_nothing_needs_it(index: Index) -> None:
     alone(index, "sglang", "0.5.21", "openai")
     alone(index, "vllm", "0.31.0", "openai")
-    asks = (Ask(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
-            Ask(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
+    asks = (ClashSide(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
+            ClashSide(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
     settled = choose(Clash(package=canonicalize_name("openai"), asks=asks, direct=False))
     one, other = needs(SGLANG, "0.5.21", "openai"), needs(VLLM, "0.31.0", "openai")
     found = solve(one, other, "3.11", str(find_uv()), Notes(), start=[settled])

@@ -365,7 +365,7 @@ def test_require(tmp_path: Path, requirements: list[str], expected: tuple[Any, .
         assert (found["cause"], found["package"], found["version"], fix) == expected
 
 
-@pytest.mark.parametrize("requirement", ["vllm 3", "vllm @ file:///somewhere", ""])
+@pytest.mark.parametrize("requirement", ["vllm 3", "vllm @ file:///somewhere", "", "vllm; os_name ~= 'x'"])
 def test_a_requirement_that_cannot_be_read_is_told(requirement: str) -> None:
     with pytest.raises(compat.errors.UsageError, match=r"no requirement|address"):
         compat.require(requirement)

@@ -85,7 +85,7 @@ def test_annotations_are_escaped() -> None:
     assert first.startswith(
         "::error file=code.py,line=3,endLine=3,col=5,endColumn=9,title=compat CPT001::from "
     )
-    assert "file=a b/%25%2C%3A<&>\"'é%0A%3A%3Aerror%3A%3A\x07.py,line=3" in nasty
+    assert "file=a b/%25%2C%3A<&>\"'é%0A%3A%3Aerror%3A%3A\\x07.py,line=3" in nasty
     assert note.startswith("::notice ")
 
 
@@ -163,3 +163,16 @@ def test_a_document_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
     main([str(tmp_path), "--vllm", "0.23.0", "--format", "sarif", "--output", str(target)])
     assert json.loads(target.read_text())["version"] == "2.1.0"
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("form", [github_, html_, json_, junit_, sarif_, text_])
+def test_nothing_from_outside_reaches_a_terminal_or_begins_a_line(form: Any) -> None:
+    acts = "\x1b[31m\r\u202e\ufffe\udc80\n::error::"
+    bad = finding(f"{acts}.py", code=acts, statement=f"import {acts}", function=acts, broken_ranges=())
+    ranges = (BrokenRange("0.22.0", "0.23.0", "symbol_moved", acts, Successor(acts, acts, 0.9, acts)),)
+    skipped = (Skipped(acts, acts),)
+    text = form.render(
+        Report((bad, finding(broken_ranges=ranges)), skipped, REPORT.release_sets, 5, 3), OPTIONS
+    )
+    assert not [letter for letter in text if letter in acts.replace("\n", "") and not letter.isprintable()]
+    assert not [line for line in text.splitlines() if line.startswith("::error::")]

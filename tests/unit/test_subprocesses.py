@@ -11,7 +11,8 @@ from typing import BinaryIO
 import pytest
 
 from compat._cli.progress import Silent
-from compat._util.subprocesses import how_ended, run_logged
+from compat._util import subprocesses
+from compat._util.subprocesses import how_ended, run, run_logged
 from compat.errors import OutOfTimeError
 from compat.matrix.scheduler import Estimate
 
@@ -54,6 +55,63 @@ def test_time_out_ends_the_whole_group(log: BinaryIO, tmp_path: Path) -> None:
     assert os.read(stream, 1) == b"x", "the grandchild has run"
     assert select.select([stream], [], [], 30)[0]
     assert os.read(stream, 1) == b"", "and is gone"
+    os.close(stream)
+
+
+def test_both_streams_are_kept_apart_or_as_one(tmp_path: Path) -> None:
+    code = "import os; os.write(1, b'a'); os.write(2, b'b\\xff'); os.write(1, b'c'); raise SystemExit(3)"
+    apart = run([sys.executable, "-c", code], seconds=60)
+    assert (apart.code, apart.stdout, apart.stderr) == (3, "ac", "b\N{REPLACEMENT CHARACTER}")
+    as_one = run([sys.executable, "-c", code], seconds=60, merged=True)
+    assert (as_one.code, as_one.stdout, as_one.stderr) == (3, "ab\N{REPLACEMENT CHARACTER}c", "")
+    with pytest.raises(FileNotFoundError):
+        run([tmp_path / "none"], seconds=60)
+
+
+def test_what_is_given_arrives_in_the_folder_with_the_variables(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.getcwd(), os.environ['A'], len(sys.stdin.buffer.read()))"
+    done = run(
+        [sys.executable, "-c", code],
+        seconds=60,
+        given=b"x" * 1_000_000,
+        variables={"A": "b"},
+        folder=tmp_path,
+    )
+    assert done.stdout.split() == [str(tmp_path), "b", "1000000"]
+
+
+def test_of_a_flood_the_end_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocesses, "MOST_OUTPUT", 1000)
+    done = run([sys.executable, "-c", "print('x' * 1_000_000, end='end')"], seconds=60)
+    assert (len(done.stdout), done.stdout[-5:]) == (1000, "xxend")
+
+
+def test_time_is_over_for_a_command_and_all_that_it_started(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    assert run([sys.executable, "-c", STARTER, fifo], seconds=3).code is None
+    assert os.read(stream, 1) == b"x", "the grandchild has run"
+    assert select.select([stream], [], [], 30)[0]
+    assert os.read(stream, 1) == b"", "and is gone"
+    os.close(stream)
+
+
+def test_what_a_command_leaves_running_is_ended_and_not_waited_for(tmp_path: Path) -> None:
+    """The grandchild has its streams, so that whoever reads to their end would wait for it."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    leaves = STARTER.replace("threading.Event().wait()\n", "print('left', flush=True)\n")
+    begun = time.monotonic()
+    done = run([sys.executable, "-c", leaves, fifo], seconds=300)
+    assert (done.code, done.stdout) == (0, "left\n")
+    assert time.monotonic() - begun < 200
+    while select.select([stream], [], [], 30)[0]:
+        if not os.read(stream, 1):
+            break
+    else:
+        pytest.fail("it is still there")
     os.close(stream)
 
 

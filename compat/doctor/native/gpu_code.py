@@ -36,7 +36,7 @@ def kernels(environment: InspectedEnvironment) -> Kernels:
         return Kernels()
     needed = {"torch", *environment.releases, *filter(None, [kernel(environment)])}
     for name in dict.fromkeys(["torch", *closure(environment)]):
-        if name not in needed and not any(each.name == "torch" for each in environment.requires(name)):
+        if name not in needed and not environment.names(name, "torch"):
             continue
         compiled, unread = _read(environment.files(name))
         notes += unread

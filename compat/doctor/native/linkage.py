@@ -10,11 +10,12 @@ from compat._cli.text import FILES, listed
 from compat.doctor.inspected_environment import InspectedEnvironment, kernel
 from compat.doctor.native.elf import Exports, Library, read
 from compat.doctor.survey_runner import Asker
-from compat.doctor.unmet_requirements import Violation, closure, demands
+from compat.doctor.unmet_requirements import closure, required
 from compat.errors import IntegrityError, PreparationError
 from compat.explain.lookup.demangle import demangled
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, allows
+from compat.requirements.graph import RequirementEdge
 
 TORCH_LIBRARIES = (
     "libc10.so",
@@ -87,8 +88,7 @@ def _read(environment: InspectedEnvironment) -> tuple[dict[str, list[Library]], 
     found: dict[str, list[Library]] = {}
     notes = []
     for name in closure(environment):
-        built_on_torch = any(each.name == "torch" for each in environment.requires(name))
-        if not (built_on_torch or name in environment.releases):
+        if not (environment.names(name, "torch") or name in environment.releases):
             continue
         for path in environment.files(name):
             if path.suffix != ".so" or not path.is_file():
@@ -133,7 +133,7 @@ def _mismatch(environment: InspectedEnvironment, mismatched: Mapping[str, Missin
         )
         pin = _torch_pin(environment, name)
         if pin is not None:
-            evidence.append(f"{pin.by} {pin.by_version} requires torch{pin.requirement.specifier}")
+            evidence.append(f"{pin.by} {pin.version} requires torch{pin.requirement.specifier}")
             wanted.append(str(pin.requirement.specifier))
     fix = Fix(kind="install", text=f"install builds for torch {torch}, or the torch that they were built for")
     if wanted:
@@ -150,14 +150,13 @@ def _mismatch(environment: InspectedEnvironment, mismatched: Mapping[str, Missin
     )
 
 
-def _torch_pin(environment: InspectedEnvironment, name: str) -> Violation | None:
+def _torch_pin(environment: InspectedEnvironment, name: str) -> RequirementEdge | None:
     """Return the torch that a distribution asks for and does not get; sglang asks for its kernels."""
-    asked = demands(environment, name, "torch")
+    asked = [edge for edge in required(environment, [name]) if edge.name == "torch"]
     if not asked and name == kernel(environment):
-        asked = demands(environment, SGLANG, "torch")
+        asked = [edge for edge in required(environment, [SGLANG]) if edge.name == "torch"]
     torch = environment.packages.version("torch") or ""
-    unmet = (each for each in asked if not allows(each.requirement.specifier, torch))
-    return next(unmet, None)
+    return next((edge for edge in asked if not allows(edge.requirement.specifier, torch)), None)
 
 
 def _absent_libraries(

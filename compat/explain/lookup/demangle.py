@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 
 _SYMBOL = re.compile(r"_Z[A-Za-z0-9_.$]+")
 _TIMEOUT = 5.0
@@ -20,19 +19,14 @@ def _with_tool(symbol: str) -> str | None:
     tool = shutil.which("c++filt")
     if tool is None:
         return None
+    from compat._util.subprocesses import run
+
     try:
-        done = subprocess.run(
-            [tool, symbol],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        done = run([tool, symbol], seconds=_TIMEOUT)
+    except OSError:
         return None
     text = done.stdout.strip()
-    return text if done.returncode == 0 and text and text != symbol else None
+    return text if done.code == 0 and text and text != symbol else None
 
 
 def _nested(symbol: str) -> str | None:

@@ -9,9 +9,10 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
-from compat.explain.lookup.violated_requirements import USUAL, Demand, demands, ordered, requirement_named
+from compat.explain.lookup.violated_requirements import USUAL, demands, ordered, requirement_named
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import VLLM
+from compat.requirements.graph import RequirementEdge
 
 _ADVICE = re.compile(
     r"(?i)\b([\w-]{2,40})[`'\"]? (?:package )?is not (?:installed|available)"
@@ -106,7 +107,7 @@ def lacking(top: str, asked: FailedImport, exception: ExceptionInfo, context: Ru
     extra = found[0] if found and found[0].extra in USUAL[1:] and not wheel else None
     text = f"Install {distribution}{spec}."
     if extra:
-        text = f"Install {distribution}{spec}, which {extra.package}[{extra.extra}] brings along."
+        text = f"Install {distribution}{spec}, which {extra.by}[{extra.extra}] brings along."
     return Diagnosis(
         cause="package_missing",
         package=distribution,
@@ -116,7 +117,7 @@ def lacking(top: str, asked: FailedImport, exception: ExceptionInfo, context: Ru
     )
 
 
-def _spec(found: list[Demand]) -> str:
+def _spec(found: list[RequirementEdge]) -> str:
     return next((str(each.requirement.specifier) for each in found), "")
 
 

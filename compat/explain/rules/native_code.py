@@ -283,8 +283,8 @@ def mismatch(
     lines = [*evidence, *_torch_lines(context, pin)]
     broken = violated(context, package) if package else None
     if broken:
-        spec = f"{package}{broken[0].requirement.specifier}"
-        lines.append(f"{broken[0]}; installed is {broken[1]}")
+        spec = f"{package}{broken.edge.requirement.specifier}"
+        lines.append(f"{broken.edge}; installed is {broken.installed}")
         fix = Fix(kind="install", text=f"Install what is required: {spec}.", command=f'pip install "{spec}"')
     elif pin and not _has_it(context, pin):
         again = package or "the extension"
@@ -320,10 +320,10 @@ def _torch_lines(context: RuleContext, pin: tuple[str, str] | None) -> list[str]
 def _torch_pin(context: RuleContext, package: str | None) -> tuple[str, str] | None:
     """Return the release whose pin of torch counts for an extension, and the pin."""
     found = [each for each in demands(context, "torch") if str(each.requirement.specifier).startswith("==")]
-    own = [each for each in found if each.package == package]
-    near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.package == "sglang"]
+    own = [each for each in found if each.by == package]
+    near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.by == "sglang"]
     best = next(iter([*own, *near] or ([] if package in ("vllm", "sgl-kernel") else found)), None)
-    return (f"{best.package} {best.version}", str(best.requirement.specifier)) if best else None
+    return (f"{best.by} {best.version}", str(best.requirement.specifier)) if best else None
 
 
 def _package(exception: ExceptionInfo, context: RuleContext, path: str | None) -> str | None:

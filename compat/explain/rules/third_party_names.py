@@ -6,11 +6,12 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard
-from compat.explain.lookup.violated_requirements import Demand, of_release, requirement_named
-from compat.explain.rules.violated_requirements import bounded_by, dated_by, of_demand
+from compat.explain.lookup.violated_requirements import of_release, requirement_named
+from compat.explain.rules.violated_requirements import bounded_by, dated_by, of_unmet
 from compat.model.diagnosis import Diagnosis, Fix
-from compat.model.releases import SGLANG, VLLM
+from compat.model.releases import SGLANG, VLLM, allows
 from compat.model.symbols import location
+from compat.requirements.graph import RequirementEdge, UnmetRequirement
 
 _WHILE = re.compile(r"\b(?:loading|importing) ((?:vllm|sglang)(?:\.\w+)+): ")
 
@@ -49,8 +50,8 @@ def asked_by_a_release(exception: ExceptionInfo, context: RuleContext) -> Diagno
     elif need.requirement.specifier and (known or same):
         if there is None:
             return bounded_by(need, dated, lines, asked)
-        if need.violated_by(there.version):
-            return of_demand(need, there.version, tuple(lines), asked)
+        if not allows(need.requirement.specifier, there.version):
+            return of_unmet(UnmetRequirement(edge=need, installed=there.version), tuple(lines), asked)
         lines.append(f"{need}, which lets it in")
         if dated:
             text = f"Nothing keeps out this {distribution}; take one of the time of {dated[0]} ({dated[1]})."
@@ -66,7 +67,9 @@ def asked_by_a_release(exception: ExceptionInfo, context: RuleContext) -> Diagno
     )
 
 
-def _imported_by(context: RuleContext, found: tuple[str, list[int], str], needs: list[Demand]) -> list[str]:
+def _imported_by(
+    context: RuleContext, found: tuple[str, list[int], str], needs: list[RequirementEdge]
+) -> list[str]:
     """Return which release asks, or which releases do and what the first and the last of them require."""
     package, places, module = found
     known, versions = context.known(package), context.index.versions(package)

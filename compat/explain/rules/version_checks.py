@@ -8,14 +8,10 @@ from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.violated_requirements import violated
-from compat.explain.rules.violated_requirements import of_demand, violation
+from compat.explain.rules.violated_requirements import of_unmet, violation
 from compat.model.diagnosis import Diagnosis, Fix
+from compat.uv.messages import INCOMPATIBLE
 
-_CLASH = re.compile(
-    r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"
-    r"([^,]\S{0,80}(?:,\S{1,80}){0,4}), "
-    r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
-)
 _NORMAL = re.compile(
     r"\b([\w.-]{1,80}?)([<>=!~]\S{1,80}) is required for a normal functioning of this module, "
     r"but found ([\w.-]{1,80}?)==(\d[\w.+!-]{0,40}\w)"
@@ -46,7 +42,7 @@ def said(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         checker = top_of(exception.frames[-1].path) if exception.frames else None
         broken = violated(context, distribution_of(checker)) if checker else None
         if broken:
-            return of_demand(broken[0], broken[1], (exception.line,), None)
+            return of_unmet(broken, (exception.line,), None)
         return violation(found[1], found[4], f"{found[1]}{found[2]}", (exception.line,))
     found = _CORE.search(exception.text)
     if found:
@@ -55,14 +51,14 @@ def said(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     found = _MINIMUM.search(exception.text)
     if found:
         return violation(found[1], found[2], f"{found[1]}>={found[3]}", (exception.line,))
-    found = _CLASH.search(exception.text) if "but you have" in exception.text else None
+    found = INCOMPATIBLE.search(exception.text) if "but you have" in exception.text else None
     return _clash(found, context) if found else None
 
 
 def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis:
     """Return the complaint of pip: of several about one distribution, what an indexed release requires."""
     lines = (exception.text for failure in context.contents.mentions for exception in failure.chain)
-    every = (_CLASH.search(text) for text in lines if "but you have" in text)
+    every = (INCOMPATIBLE.search(text) for text in lines if "but you have" in text)
     name = canonicalize_name(found[3])
     same = [each for each in every if each and canonicalize_name(each[3]) == name] or [found]
     said = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
@@ -78,7 +74,7 @@ def numpy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         return None
     broken = violated(context, "numpy")
     if broken:
-        return of_demand(broken[0], broken[1], (exception.line,), None)
+        return of_unmet(broken, (exception.line,), None)
     sizes = _SIZES.search(exception.text)
     built, here = (group for group in sizes.groups() if group) if sizes else ("0", "0")
     newer = int(built, 16) > int(here, 16)

@@ -10,13 +10,15 @@ from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.lookup.violated_requirements import (
-    Demand,
     demands,
     own_needs,
     requirement_named,
     violated,
 )
 from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import allows
+from compat.requirements.graph import RequirementEdge, UnmetRequirement
+from compat.requirements.specifiers import python_specifier
 
 _PYTHON_SYNTAX = ("SyntaxError", "IndentationError")
 
@@ -33,16 +35,17 @@ def python(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     if package is None or at is None or running is None:
         return None
     release = case.index.releases(package)[at]
-    demand = Demand.of_python(package, release.version, release.requires_python or "")
-    if not demand.violated_by(f"{running}.99"):
+    spec = python_specifier(release.requires_python)
+    if allows(spec, f"{running}.99"):
         return None
+    asked = f"{package} {release.version} requires python{spec}"
     return Diagnosis(
         cause="requirement_violated",
         package="python",
         version=running,
         module=module,
-        evidence=(raised.line, f"{demand}; the paths in the log are of Python {running}"),
-        fix=Fix(kind="environment", text=f"Use a Python that is {demand.requirement.specifier}."),
+        evidence=(raised.line, f"{asked}; the paths in the log are of Python {running}"),
+        fix=Fix(kind="environment", text=f"Use a Python that is {spec}."),
     )
 
 
@@ -53,7 +56,7 @@ def importer(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     if asked is None or not asked.absent or top is None or top in case.index.owners:
         return None
     broken = violated(case, requirement_named(case, top, distribution_of(top)))
-    return of_demand(broken[0], broken[1], _evidence(raised, case), asked) if broken else None
+    return of_unmet(broken, _evidence(raised, case), asked) if broken else None
 
 
 def third_party(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
@@ -62,11 +65,11 @@ def third_party(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     for distribution in _suspects(raised, case, asked):
         broken = violated(case, distribution)
         if broken:
-            return of_demand(broken[0], broken[1], _evidence(raised, case), asked)
+            return of_unmet(broken, _evidence(raised, case), asked)
     for distribution in _suspects(raised, case, asked):
         broken = own_needs(case, distribution)
         if broken:
-            return of_demand(broken[0], broken[1], _evidence(raised, case), asked)
+            return of_unmet(broken, _evidence(raised, case), asked)
     return _unbounded(raised, case, asked)
 
 
@@ -119,15 +122,15 @@ def _unbounded(raised: ExceptionInfo, case: RuleContext, asked: FailedImport | N
 
 
 def bounded_by(
-    demand: Demand, dated: tuple[str, str] | None, lines: list[str], asked: FailedImport
+    edge: RequirementEdge, dated: tuple[str, str] | None, lines: list[str], asked: FailedImport
 ) -> Diagnosis:
     """Return that another version is required; where nothing bounds it from above, one of that time."""
-    found = of_demand(demand, None, tuple(lines), asked)
-    spec = demand.requirement.specifier
+    found = of_unmet(UnmetRequirement(edge=edge, installed=None), tuple(lines), asked)
+    spec = edge.requirement.specifier
     if dated is None or any(each.operator not in (">=", ">", "!=") for each in spec):
         return found
     package, date = dated
-    name = f"{canonicalize_name(demand.requirement.name)}{spec}"
+    name = f"{edge.name}{spec}"
     text = (
         f"Install {name} of the time of {package} ({date}): nothing keeps out later ones, which may lack it."
     )
@@ -173,14 +176,12 @@ def _evidence(raised: ExceptionInfo, case: RuleContext) -> tuple[str, ...]:
     return (raised.line, *led)
 
 
-def of_demand(
-    demand: Demand, version: str | None, evidence: tuple[str, ...], asked: FailedImport | None
-) -> Diagnosis:
-    """Return that a demand is violated, by the version that is there as far as it is known."""
-    name = canonicalize_name(demand.requirement.name)
-    spec = f"{name}{demand.requirement.specifier}"
-    line = f"{demand}; installed is {version}" if version else str(demand)
-    return violation(name, version, spec, tuple(dict.fromkeys((*evidence, line))), asked)
+def of_unmet(unmet: UnmetRequirement, evidence: tuple[str, ...], asked: FailedImport | None) -> Diagnosis:
+    """Return that a requirement is violated, by the version that is there as far as it is known."""
+    edge, version = unmet.edge, unmet.installed
+    spec = f"{edge.name}{edge.requirement.specifier}"
+    line = f"{edge}; installed is {version}" if version else str(edge)
+    return violation(edge.name, version, spec, tuple(dict.fromkeys((*evidence, line))), asked)
 
 
 def violation(

@@ -11,10 +11,10 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.console import say
+from compat._cli.text import size
 from compat.errors import DiskError, UsageError
 from compat.locks.lockfile import Lock
 from compat.matrix.install.disk_usage import used_bytes
-from compat.matrix.plan import size
 from compat.uv import client
 
 PREFIX = ".room-"

@@ -6,7 +6,6 @@ Nothing is ever written into it or removed, bytecode included.
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from compat._util.subprocesses import run
 from compat.errors import PreparationError, UsageError
 from compat.locks.lockfile import Lock
 from compat.matrix.outcome import Disagreement
@@ -159,22 +159,15 @@ def listing(environment: ExistingEnvironment, folder: Path) -> Listing:
     Raises:
         PreparationError: its Python does not tell.
     """
+    command = [str(environment.python), "-c", LISTING]
     try:
-        done = subprocess.run(
-            [environment.python, "-c", LISTING],
-            cwd=folder,
-            env=variables(environment, folder),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LISTING_SECONDS,
-            check=False,
-        )
-        told = json.loads(done.stdout) if not done.returncode else None
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        done = run(command, seconds=LISTING_SECONDS, variables=variables(environment, folder), folder=folder)
+        told = json.loads(done.stdout) if done.code == 0 else None
+    except (OSError, ValueError) as error:
         raise PreparationError(f"{environment.python} tells nothing about itself ({error})") from None
     if told is None:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        ended = f"exit code {done.code}" if done.code is not None else f"no answer in {LISTING_SECONDS} s"
+        last = (done.stderr.strip().splitlines() or [ended])[-1]
         raise PreparationError(f"{environment.python} tells nothing about itself ({last})")
     return Listing(
         python=told["python"],

@@ -15,10 +15,11 @@ from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.verify_files import check_installed
 from compat.matrix.install.workspace import Workspace
 from compat.matrix.outcome import Disagreement
-from compat.matrix.plan import Plan, install_command, interpreter, venv_command
+from compat.matrix.plan import Plan
 from compat.model.releases import KERNELS, Pair
 from compat.probe.probe_runner import PROBE, child_variables
 from compat.uv import client
+from compat.uv.client import install_command, interpreter, venv_command
 
 PYTEST = "pytest>=8.3,<10"
 

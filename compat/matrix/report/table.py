@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from compat._cli.printable import printable
+from compat._cli.text import aligned, duration, size
 from compat.matrix.outcome import CellOutcome, State
-from compat.matrix.plan import duration, size
 
 HEAD = (
     "pair",
@@ -59,17 +60,9 @@ def _tests(outcome: CellOutcome) -> str:
 
 def text(outcomes: Sequence[CellOutcome]) -> str:
     """Return the summary as an aligned table, then why the cells that did not pass did not."""
-    table = [HEAD, *rows(outcomes)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < TEXT_COLUMNS else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
+    lines = aligned([HEAD, *rows(outcomes)], words=TEXT_COLUMNS)
     for outcome in outcomes:
-        lines += [*complaints(outcome), *remarks(outcome)]
+        lines += map(printable, [*complaints(outcome), *remarks(outcome)])
     return "\n".join(lines)
 
 

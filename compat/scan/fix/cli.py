@@ -9,6 +9,7 @@ from pathlib import Path
 
 from compat import errors
 from compat._cli import console
+from compat._cli.text import counted
 from compat._util.atomic_write import replacing
 from compat.errors import MissingToolError
 from compat.index.reader import Index
@@ -63,9 +64,7 @@ def run(report: Report, options: ScanOptions) -> int:
         return errors.FINDINGS if changes or refused else errors.CLEAN
     for path, (_, after) in changes.items():
         _replace(path, after)
-    console.say(
-        f"{len(changes)} file{'' if len(changes) == 1 else 's'} changed, {len(refused)} findings left"
-    )
+    console.say(f"{counted(len(changes), 'file')} changed, {len(refused)} findings left")
     return errors.FINDINGS if refused else errors.CLEAN
 
 

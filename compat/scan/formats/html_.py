@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from html import escape
 
+from compat._cli.html_page import page
+from compat._cli.printable import html
+from compat._cli.text import counted
 from compat.scan.findings import Finding, Releases, Report
 from compat.scan.formats.text_ import CAUSES
 from compat.scan.options import ScanOptions
@@ -59,10 +61,7 @@ def render(report: Report, _options: ScanOptions) -> str:
     folder = _folder([finding.path for finding in told])
     below = f" Paths are below <code>{_broken(folder)}</code>." if folder else ""
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>compat scan: {len(told)} findings</title><style>{_STYLE}</style></head><body><main>",
-        f"<h1>{len(told)} finding{'' if len(told) == 1 else 's'}</h1>",
+        f"<h1>{counted(len(told), 'finding')}</h1>",
         f"<p>{report.files} files looked at, {report.parsed} name one of the packages.{below}</p>",
     ]
     if told:
@@ -74,18 +73,18 @@ def render(report: Report, _options: ScanOptions) -> str:
     if told:
         parts += ["<h2>What to write</h2>", *(_details(finding, folder) for finding in told)]
     if report.skipped:
-        rows = [f"<li><code>{_text(each.path)}</code>: {_text(each.reason)}</li>" for each in report.skipped]
+        rows = [f"<li><code>{html(each.path)}</code>: {html(each.reason)}</li>" for each in report.skipped]
         parts += ["<h2>Not read</h2><ul>", *rows, "</ul>"]
-    return "\n".join([*parts, "</main></body></html>"])
+    return page(f"compat scan: {len(told)} findings", _STYLE, parts)
 
 
 def _table(releases: Releases, findings: Sequence[Finding], folder: str) -> Iterator[str]:
     """Yield the table of a package, the newest release first: it is what people look for."""
     heads = "".join(
-        f'<th scope="col"><span>{_text(version)}</span></th>' for version in releases.versions[::-1]
+        f'<th scope="col"><span>{html(version)}</span></th>' for version in releases.versions[::-1]
     )
-    yield f"<h2>{_text(releases.package)} <small>the newest first</small></h2>"
-    label = f"{_text(releases.package)} by release"
+    yield f"<h2>{html(releases.package)} <small>the newest first</small></h2>"
+    label = f"{html(releases.package)} by release"
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
     yield f'<thead><tr><th scope="col">import</th>{heads}</tr></thead><tbody>'
     grouped: dict[str, list[Finding]] = {}
@@ -135,12 +134,12 @@ def _details(finding: Finding, folder: str) -> str:
     for each in finding.broken_ranges:
         new = each.successor
         what = (
-            f"<code>{_broken(new.statement)}</code><small>{_text(new.evidence)}</small>"
+            f"<code>{_broken(new.statement)}</code><small>{html(new.evidence)}</small>"
             if new
             else _broken(each.reason)
         )
-        rows.append(f"<li>{_text(each.text)} {_text(CAUSES.get(each.cause, each.cause))}: {what}</li>")
-    where = f" in <code>{_text(finding.function)}</code>" if finding.function else ""
+        rows.append(f"<li>{html(each.text)} {html(CAUSES.get(each.cause, each.cause))}: {what}</li>")
+    where = f" in <code>{html(finding.function)}</code>" if finding.function else ""
     place = f"{_broken(finding.path[len(folder) :])}:{finding.line}"
     return (
         f"<details><summary><code>{_broken(finding.statement)}</code> "
@@ -150,8 +149,4 @@ def _details(finding: Finding, folder: str) -> str:
 
 def _broken(text: str) -> str:
     """Return a text with places at which a line may end: after dots, slashes and underscores."""
-    return re.sub(r"(?<=[./_])(?=\w)", "<wbr>", _text(text))
-
-
-def _text(text: str) -> str:
-    return escape(text.encode("utf-8", "replace").decode())
+    return re.sub(r"(?<=[./_])(?=\w)", "<wbr>", html(text))

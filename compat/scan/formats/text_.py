@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from compat._cli.printable import printable
+from compat._cli.text import counted
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
 
@@ -38,12 +40,8 @@ def _summary(report: Report, told: list[Finding]) -> str:
         if notes and notes > sum(each.level == "note" for each in told)
         else ""
     )
-    count = len(told)
     files = len({finding.path for finding in told})
-    return (
-        f"{count} finding{'' if count == 1 else 's'} in {files} of {report.files} file"
-        f"{'' if report.files == 1 else 's'}{hidden}"
-    )
+    return f"{counted(len(told), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
 
 
 def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
@@ -51,11 +49,11 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
         return f"\033[{_COLOURS[colour]}m{text}\033[0m" if coloured else text
 
     cell = f" cell {finding.cell[0]}, line {finding.cell[1]}:" if finding.cell else ""
-    message = finding._replace(broken_ranges=()).message()
-    where = paint(f"{finding.path}:{finding.line}:{finding.column}:", "bold")
+    message = printable(finding._replace(broken_ranges=()).message())
+    where = paint(f"{printable(finding.path)}:{finding.line}:{finding.column}:", "bold")
     yield f"{where}{cell} {paint(finding.rule, finding.level)} {message}"
     number = str(finding.line)
-    line = finding.code.replace("\t", " ")
+    line = printable(finding.code.replace("\t", " "))
     end = finding.end_column if finding.end_line == finding.line else len(line) + 1
     marks = " " * (finding.column - 1) + "^" * max(1, end - finding.column)
     gap = " " * len(number)
@@ -65,8 +63,9 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
         what = CAUSES.get(each.cause, each.cause)
         if each.successor:
             new = each.successor
-            what = f"{what}: {paint(new.statement, 'green')} ({new.evidence}){new.doubt}"
+            statement = paint(printable(new.statement), "green")
+            what = f"{what}: {statement} ({printable(new.evidence)}){new.doubt}"
         else:
-            what = f"{what}: {each.reason}"
+            what = f"{what}: {printable(each.reason)}"
         yield f"  {paint(f'{gap} =', 'dim')} {each.text} {what}"
     yield ""

@@ -6,6 +6,8 @@ import warnings
 
 FEW = 10_000
 """Operators and lines with which Python 3.10 has stack enough: each may be one level of a tree."""
+LONGEST_PARSE = 300.0
+"""Seconds."""
 _LEVELS = (*(bytes([each]) for each in b"+-*/%@&|^<>.([\n"), b"not ", b"await", b"lambda", b"else")
 
 
@@ -33,10 +35,8 @@ def _few(data: bytes) -> bool:
 
 def survives(data: bytes) -> bool:
     """Return whether another process can parse source: that of Python 3.10 may overflow its stack and die."""
-    import subprocess
+    from compat._util.subprocesses import run
 
     code = "import ast, sys; ast.parse(sys.stdin.buffer.read())"
-    done = subprocess.run(
-        [sys.executable, "-I", "-W", "ignore", "-c", code], input=data, capture_output=True, check=False
-    )
-    return done.returncode >= 0
+    done = run([sys.executable, "-I", "-W", "ignore", "-c", code], seconds=LONGEST_PARSE, given=data)
+    return done.code is not None and done.code >= 0
