@@ -54,7 +54,7 @@ def test_every_release_of_an_adapter_has_the_classes_that_it_names(
     assert covered
     for name in [*([row.config] if row.config else []), *row.methods]:
         for version in covered:
-            place = resolver.resolve(name, row.package, version).place
+            place = resolver.resolve(name, row.package, version).binding
             assert place is not None, f"{row.package} {version} has no {name}"
             assert place.answer.status in USABLE, (version, name, place)
 
@@ -66,7 +66,7 @@ def test_every_release_has_the_symbols_that_its_set_up_requires(
     covered = [version for version in claimed(row.package, releases) if row.covers(version)]
     assert covered
     for version in covered:
-        place = resolver.resolve(row.location, row.package, version).place
+        place = resolver.resolve(row.location, row.package, version).binding
         assert place is not None, f"{row.package} {version} has no {row.location}"
         assert place.answer.status in USABLE, (version, row.location, place)
         assert f"{place.module}:{place.name}" == row.location, (version, place)
