@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat._cli.text import FILES, listed
+from compat._util.elf import Exports, Library, read
 from compat.doctor.environment import Examined, kernel
-from compat.doctor.native.elf import Exports, Library, read
 from compat.doctor.survey_runner import Asker
 from compat.doctor.unmet_requirements import Violation, closure, demands
 from compat.errors import IntegrityError, PreparationError
