@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from compat._util.subprocesses import how_ended, kill_group
@@ -56,8 +57,8 @@ class Watcher:
             PreparationError: that child did not get so far.
         """
         facts: dict[str, Any] = {}
-        with _Child(self, [], machine=True) as child:
-            for record in child.records():
+        with self._child([], machine=True) as child:
+            for record in _records(child):
                 if record["event"] == "machine":
                     facts = {key: value for key, value in record.items() if key != "event"}
         if not facts:
@@ -141,8 +142,8 @@ class Watcher:
         tasks = deque(listed)
         while tasks:
             alone, running, step = True, False, ""
-            with _Child(self, tasks, preload=preload) as child:
-                for record in child.records():
+            with self._child(tasks, preload=preload) as child:
+                for record in _records(child):
                     running, step = record["event"] != "module", record.get("name", "")
                     if not running:
                         yield _Seen(fact=ModuleFact.read(record), task=tasks.popleft(), alone=alone)
@@ -154,6 +155,20 @@ class Watcher:
                 yield _Seen(fact=fact, task=tasks.popleft(), alone=alone)
             elif alone and tasks:
                 raise PreparationError(f"the probe {child.end} before its first module, see the log")
+
+    def _child(
+        self, tasks: Iterable["_Task"], *, machine: bool = False, preload: Sequence[str] = ()
+    ) -> "Child":
+        records, task = self.folder / "records.jsonl", self.folder / TASK
+        document = {
+            "records": str(records),
+            "machine": machine,
+            "room": self.room,
+            "preload": list(preload),
+            "modules": [each.document() for each in tasks],
+        }
+        task.write_text(json.dumps(document), encoding="utf-8")
+        return Child(self, (*self.probe, task), records)
 
 
 @dataclass(slots=True)
@@ -181,41 +196,43 @@ class _Seen:
     """Whether its child had imported no other module of the index before."""
 
 
-class _Child:
-    """One probe process in a process group of its own, which is gone when the block ends."""
+class Child:
+    """A process of the environment, followed by the lines that it writes into a file.
+
+    It has a process group and a HOME of its own, and is gone when the block ends.
+
+    Args:
+        watcher: interpreter, folder, log and limits.
+        arguments: what the interpreter is told to run.
+        records: the file; what it holds already is removed.
+        variables: environment variables beside the watcher's.
+    """
 
     def __init__(
         self,
         watcher: Watcher,
-        tasks: Iterable[_Task],
-        *,
-        machine: bool = False,
-        preload: Sequence[str] = (),
+        arguments: Sequence[str | Path],
+        records: Path,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.watcher = watcher
-        self.path = watcher.folder / "records.jsonl"
+        self.command = [watcher.python, *arguments]
+        self.path = records
         self.path.write_bytes(b"")
-        document = {
-            "records": str(self.path),
-            "machine": machine,
-            "room": watcher.room,
-            "preload": list(preload),
-            "modules": [task.document() for task in tasks],
-        }
-        (watcher.folder / TASK).write_text(json.dumps(document), encoding="utf-8")
+        self.variables = {**watcher.variables, **variables}
         self.end = ""
-        """How the process ended when it did not work its task off."""
+        """How the process ended when nobody stopped listening before."""
 
-    def __enter__(self) -> "_Child":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
+    def __enter__(self) -> "Child":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
         work = self.watcher.folder / "work"
         home = self.watcher.folder / "home"
         for folder in (work, home):
             folder.mkdir(exist_ok=True)
-        path = f"{self.watcher.python.parent}{os.pathsep}{self.watcher.variables.get('PATH', os.defpath)}"
+        path = f"{self.watcher.python.parent}{os.pathsep}{self.variables.get('PATH', os.defpath)}"
         self.process = subprocess.Popen(
-            [self.watcher.python, *self.watcher.probe, self.watcher.folder / TASK],
+            self.command,
             cwd=work,
-            env={**self.watcher.variables, "HOME": str(home), "PATH": path},
+            env={**self.variables, "HOME": str(home), "PATH": path},
             stdin=subprocess.DEVNULL,
             stdout=self.watcher.log,
             stderr=subprocess.STDOUT,
@@ -226,18 +243,19 @@ class _Child:
     def __exit__(self, *_: object) -> None:
         kill_group(self.process)
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Yield the records as they appear; returns when the process is done, dead or out of time."""
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines as they appear; returns when the process is over, dead or out of time.
+
+        Raises:
+            OutOfTimeError: the cell has to be over.
+        """
         deadline = time.monotonic() + self.watcher.timeout
         with self.path.open("rb") as stream:
             while True:
                 over = self._over()
                 for line in _whole_lines(stream):
                     deadline = time.monotonic() + self.watcher.timeout
-                    record = json.loads(line)
-                    if record["event"] == "done":
-                        return
-                    yield record
+                    yield line
                 if over:
                     self.end = how_ended(self.process.returncode)
                     return
@@ -253,6 +271,15 @@ class _Child:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def _records(child: Child) -> Iterator[dict[str, Any]]:
+    """Yield the probe's records as they appear; returns when it says that it is done, or is no more."""
+    for line in child.lines():
+        record = json.loads(line)
+        if record["event"] == "done":
+            return
+        yield record
 
 
 def child_variables(environ: Mapping[str, str]) -> dict[str, str]:
