@@ -19,12 +19,14 @@ from compat.matrix.install.disk_usage import used_bytes
 from compat.matrix.install.existing import Given
 from compat.matrix.install.prepare import Prepared
 from compat.matrix.install.workspace import Workspace, claimed
-from compat.matrix.judge import expected_failures, gpu_tests
+from compat.matrix.judge import expected_failures, gpu_tests, rehearsals
 from compat.matrix.judge.compare import judge
 from compat.matrix.judge.inputs import Sources
+from compat.matrix.judge.rehearsals import Rehearsal
 from compat.matrix.outcome import Cell, Digests, Disagreement, Level, Outcome, State, outcome_path
 from compat.matrix.plan import Plan
 from compat.model.releases import Pair
+from compat.probe import driver_stub
 from compat.probe.expectation import ModuleExpectation
 from compat.probe.records import ModuleFact
 from compat.probe.runner import Watcher
@@ -146,6 +148,8 @@ def why_not_here(job: Job) -> str:
 
 
 def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outcome:
+    if job.level is Level.IMPORT and not host()["driver"]:
+        driver_stub.compiler()  # its lack is told before minutes are spent
     ready = _prepared(job, space, until)
     machine = {"environment": ready.what} if ready.what else {}
     outcome = replace(outcome, machine={**outcome.machine, **machine}, declared=ready.declared)
@@ -169,11 +173,12 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
         return _tested(job, ready, space, outcome, until, cuda=cuda)
     expected = job.sources.expectations(job.pair, ready.lock, cuda=cuda)
     facts = _look(job, watcher, expected)
+    rehearsed = _rehearse(job, ready, watcher, cuda=cuda)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
             f"{job.pair.id}: the disk of {space.folder} is full; free some space and run it again"
         )
-    return _judged(job, outcome, expected, facts, cuda=cuda)
+    return _judged(job, outcome, expected, facts, rehearsed, cuda=cuda)
 
 
 def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
@@ -226,6 +231,16 @@ def _look(job: Job, watcher: Watcher, expected: tuple[ModuleExpectation, ...]) -
     return facts
 
 
+def _rehearse(job: Job, ready: Prepared, watcher: Watcher, *, cuda: bool) -> tuple[Rehearsal, ...]:
+    """Build the layers of each package of the pair, with the driver's own library where there is one."""
+    stub = None if cuda else driver_stub.build(ready.sites, watcher.folder)
+    given = rehearsals.variables(watcher, job.sources.code(), stub)
+    with on_terminal(f"{job.pair.id}: building layers", None) as progress:
+        return tuple(
+            rehearsals.rehearse(release.package, watcher, given, progress) for release in job.pair.releases
+        )
+
+
 def _machine(outcome: Outcome, found: Mapping[str, Any]) -> dict[str, str]:
     return {**outcome.machine, **{key: str(value) for key, value in found.items()}}
 
@@ -235,14 +250,23 @@ def _judged(
     outcome: Outcome,
     expected: tuple[ModuleExpectation, ...],
     facts: Mapping[str, ModuleFact],
+    rehearsed: tuple[Rehearsal, ...],
     *,
     cuda: bool,
 ) -> Outcome:
     verdict = judge(expected, facts)
-    left, met, idle = expected_failures.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
+    found = (*verdict.disagreements, *(entry for each in rehearsed for entry in each.broken))
+    left, met, idle = expected_failures.explain(found, job.pair.expect, cuda=cuda)
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))
-    plural = "" if len(left) == 1 else "s"
-    reasons = [f"{len(left)} disagreement{plural} between index and run time"] if left else []
+    broken = sum(entry.is_layer for entry in left)
+    contradicted = len(left) - broken
+    reasons = []
+    if contradicted:
+        plural = "" if contradicted == 1 else "s"
+        reasons.append(f"{contradicted} disagreement{plural} between index and run time")
+    if broken:
+        reasons.append(f"{broken} layer{'' if broken == 1 else 's'} that cannot be built")
+    reasons += [problem for each in rehearsed for problem in each.problems]
     reasons += [f"an expected failure did not happen: {entry.location}" for entry in idle]
     if not counts.imported:
         reasons.append("nothing was imported: the index lists no name of this pair that is there")
@@ -252,6 +276,7 @@ def _judged(
         reason="; ".join(reasons),
         counts=counts,
         agreed=verdict.agreed,
+        layers={each.package: each.layers for each in rehearsed},
         disagreements=left,
         expected=met,
     )

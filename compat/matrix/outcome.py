@@ -12,6 +12,8 @@ from compat._util import atomic_write
 SCHEMA = 1
 OUTCOME = "outcome.json"
 """The file in a cell's report folder that holds its outcome."""
+LAYER = "layer:"
+"""What the locations of layers begin with."""
 
 
 class Level(str, Enum):
@@ -47,12 +49,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Disagreement:
-    """One answer of the index that the run time contradicts."""
+    """Something expected that the run time contradicts: mostly an answer of the index."""
 
     location: str
-    """`module` or `module:name`."""
+    """`module`, `module:name` or `layer:package/scheme/way/dtype`."""
     expected: str
     observed: str
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it is about a layer, of which the index says nothing."""
+        return self.location.startswith(LAYER)
 
     def __str__(self) -> str:
         return f"{self.location}: the index says {self.expected}; really it is {self.observed}"
@@ -97,6 +104,24 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """How the layers of one package came out that were built without a GPU."""
+
+    built: int = 0
+    refused: int = 0
+    """Layers of which the release says that it does not run them."""
+    broken: int = 0
+    """Layers for which the release lacks what is asked of it, or does not take it; each is a disagreement."""
+
+    def __post_init__(self) -> None:
+        if any(type(value) is not int for value in asdict(self).values()):
+            raise TypeError("numbers of layers are whole numbers")
+
+    def __str__(self) -> str:
+        return f"{self.built} built, {self.refused} refused, {self.broken} broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
     """What an outcome depends on, as hex digests; when all are equal, a new run can tell nothing new."""
 
@@ -126,6 +151,8 @@ class Outcome:
     agreed: Mapping[str, int] = field(default_factory=dict)
     """Names on which index and run time agree: by status, and those whose `origin` was the very same object,
     whose `kind` was compared, whose `guard` had been decided."""
+    layers: Mapping[str, Layers] = field(default_factory=dict)
+    """By package: sglang, vllm; empty at the level `gpu`."""
     disagreements: tuple[Disagreement, ...] = ()
     expected: tuple[ExpectedFailure, ...] = ()
     declared: tuple[str, ...] = ()
@@ -154,7 +181,7 @@ class Outcome:
 
     def complaint(self, entry: Disagreement) -> str:
         """Return one of the disagreements in words; without modules it is not the index that was wrong."""
-        if self.counts.modules:
+        if self.counts.modules and not entry.is_layer:
             return str(entry)
         return f"{entry.location}: {entry.expected} expected, {entry.observed} found"
 
@@ -220,6 +247,7 @@ def _rebuild(document: dict[str, Any]) -> Outcome:
     content["cell"] = Cell(pair_id=document["pair_id"], level=Level(document["level"]))
     content["state"] = State(document["state"])
     content["counts"] = Counts(**document["counts"])
+    content["layers"] = {str(key): Layers(**value) for key, value in _layers(document).items()}
     content["digests"] = Digests(**document["digests"])
     content["disagreements"] = tuple(Disagreement(**entry) for entry in document["disagreements"])
     content["expected"] = tuple(
@@ -234,6 +262,14 @@ def _rebuild(document: dict[str, Any]) -> Outcome:
         content[key] = int(document.get(key, 0))
     content["machine"] = {str(key): str(value) for key, value in document["machine"].items()}
     return Outcome(**content)
+
+
+def _layers(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what an outcome says of layers; at the level `import` one that says nothing proves nothing."""
+    layers: dict[str, Any] = (
+        document["layers"] if document["level"] == Level.IMPORT.value else document.get("layers", {})
+    )
+    return layers
 
 
 def _brief(error: Exception) -> str:

@@ -23,7 +23,7 @@ from compat.matrix import scheduler
 from compat.matrix.cell import host
 from compat.matrix.install.workspace import claimed
 from compat.matrix.judge.inputs import Shipped
-from compat.matrix.outcome import Cell, Level, Outcome, State, read_outcome
+from compat.matrix.outcome import Cell, Layers, Level, Outcome, State, read_outcome
 from compat.model.releases import KnownFailure, Pair
 from compat.probe.expectation import ModuleExpectation, NameExpectation
 
@@ -45,6 +45,21 @@ PACKAGE = {
     "torch_like.py": "class Base:\n    def f(self, x): return x\n",
 }
 
+REHEARSAL = """
+import json, sys
+import sglang.quant
+
+def write(**record):
+    with open(sys.argv[2], "a") as results:
+        print(json.dumps(record), file=results)
+
+for dtype, state in {"bfloat16": "refused", "float16": "built"}.items():
+    layer = {"package": sys.argv[1], "scheme": "awq4", "way": "awq", "dtype": dtype, "state": state}
+    write(event="layer", method="sglang.quant:Fp8", says="", **layer)
+write(event="done")
+"""
+"""In the place of this project's own, which needs torch and the real packages."""
+
 NAMES = (
     NameExpectation(name="torch_like", status="reexported", kind="module", origin="torch_like"),
     NameExpectation(name="Base", status="reexported", kind="class", origin="torch_like:Base"),
@@ -55,7 +70,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Tiny(Shipped):
-    """Real locks, and expectations of our own in the place of the shipped index."""
+    """Real locks; expectations and a rehearsal of our own in the place of the shipped index and code."""
 
     names: tuple[NameExpectation, ...] = NAMES
     digest: str = "index-1"
@@ -63,6 +78,9 @@ class Tiny(Shipped):
 
     def index_digest(self) -> str:
         return self.digest
+
+    def code(self) -> Path:
+        return self.locks.resolve() / "compat"
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         assert lock.pair == pair.id
@@ -102,7 +120,17 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         monkeypatch.setenv(variable, value)
     lock(tmp_path, hashlib.sha256(wheel.read_bytes()).hexdigest())
+    write_rehearsal(tmp_path)
     return tmp_path
+
+
+def write_rehearsal(house: Path, source: str = REHEARSAL) -> None:
+    """Write the code that is rehearsed beside the locks, with which it is sent to other machines."""
+    folder = house / "locks/compat/quant/backends"
+    folder.mkdir(parents=True, exist_ok=True)
+    for package in (folder, *folder.parents[:2]):
+        (package / "__init__.py").touch()
+    (folder / "rehearsal.py").write_text(source)
 
 
 def lock(house: Path, digest: str, installed_bytes: int = 1000) -> None:
@@ -142,6 +170,7 @@ def test_a_true_index_passes_and_the_environment_is_gone(
     assert (outcome.state, outcome.reason) == (State.PASSED, "")
     assert (outcome.counts.modules, outcome.counts.listed, outcome.counts.imported) == (3, 4, 4)
     assert outcome.machine["python"].startswith(PYTHON)
+    assert outcome.layers == {"sglang": Layers(built=1, refused=1)}
     assert outcome.peak_bytes > 1000
     assert read_outcome(outcome_path(house), Cell(pair_id="tiny")) == outcome
     assert "uv pip install" in outcome_path(house).with_name("log.txt").read_text()

@@ -34,6 +34,8 @@ class Prepared:
     """How its Python is told to run the probe."""
     lock: Lock
     """What is really there: the lock, or the lock as far as a given environment follows it."""
+    sites: tuple[Path, ...] = ()
+    """The folders that its packages are in."""
     path: tuple[Path, ...] = ()
     """Folders that tests find before the environment's own packages."""
     what: str = ""
@@ -70,7 +72,8 @@ def installed(
                 install_command(tool, space.environment, lock.requirements),
             ):
                 client.run(command, space.log, progress, until=until)
-    check_installed(space.environment.glob("lib/python3*/site-packages"), _under_test(pair))
+    sites = tuple(space.environment.glob("lib/python3*/site-packages"))
+    check_installed(sites, _under_test(pair))
     tools = space.folder / "tools" if tests else None
     if tools is not None:
         with on_terminal(f"{pair.id}: pytest", None) as progress:
@@ -81,6 +84,7 @@ def installed(
         variables=child_variables(os.environ),
         probe=("-I", PROBE),  # isolated, so that nothing outside of the environment counts
         lock=lock,
+        sites=sites,
         path=() if tools is None else (tools,),
     )
 
@@ -116,6 +120,7 @@ def taken(pair: Pair, lock: Lock, place: Given, space: Workspace, *, tests: bool
         variables=existing.variables(place, space.folder, found.user_base),
         probe=(probe,),
         lock=found.as_lock(lock),
+        sites=tuple(sorted(set(found.places.values()))),
         path=place.path,
         what=place.what,
         wrong=wrong,

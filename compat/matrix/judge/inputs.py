@@ -2,17 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+import compat
+from compat._util import elf
 from compat.locks.lockfile import Lock, read_current
 from compat.matrix.install import existing
-from compat.matrix.judge import compare, expected_failures, gpu_tests
+from compat.matrix.judge import compare, expected_failures, gpu_tests, rehearsals
 from compat.matrix.outcome import Digests, Level
 from compat.model.releases import Pair
-from compat.probe import probe, records, runner
+from compat.probe import driver_stub, probe, records, runner
 from compat.probe.expectation import ModuleExpectation
 
 
@@ -27,6 +30,9 @@ class Sources(Protocol):
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         """Return what the index says of every module that is to be checked."""
+
+    def code(self) -> Path:
+        """Return the folder of this project's code, which the environment of a pair is to rehearse."""
 
     def gpu_tests(self) -> Path:
         """Return the folder of the tests that a cell of the level `gpu` runs."""
@@ -64,6 +70,10 @@ class Shipped:
 
         return expectations(pair, lock, cuda=cuda)
 
+    def code(self) -> Path:
+        """Return the folder of the package that this is a module of."""
+        return Path(compat.__file__).parent
+
     def gpu_tests(self) -> Path:
         """Return the folder of the GPU tests, in the project to which the locks belong."""
         return self.locks.resolve().parent / "tests" / "gpu"
@@ -81,7 +91,11 @@ def _check_releases(pair: Pair) -> None:
 
 def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPORT) -> Digests:
     """Return all that an outcome of `pair` depends on, the machine aside."""
-    judging = probe_digest() if level is Level.IMPORT else tests_digest(sources.gpu_tests())
+    judging = (
+        import_digest(sources.code())
+        if level is Level.IMPORT
+        else tests_digest(sources.gpu_tests(), sources.code())
+    )
     return Digests(pair=pair_digest(pair), lock=lock.digest, index=sources.index_digest(), probe=judging)
 
 
@@ -92,19 +106,25 @@ def pair_digest(pair: Pair) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def tests_digest(folder: Path) -> str:
+def tests_digest(folder: Path, code: Path) -> str:
     """Return the digest of the GPU tests, and of the code that they test and that runs them."""
-    tested = Path(gpu_tests.__file__).parents[2] / "quant"
+    return _files_digest([Path(gpu_tests.__file__), Path(existing.__file__)], [folder, code / "quant"])
+
+
+def import_digest(code: Path) -> str:
+    """Return the digest of the code that looks, rehearses and judges."""
+    # What a rehearsal builds, `compat.quant` builds, from what `compat.load` finds.
+    rehearsed = _files_digest([], [code / "quant", code / "runtime"])
+    judging = (probe, runner, records, existing, compare, expected_failures, rehearsals, driver_stub, elf)
+    return _digest(rehearsed, *judging)
+
+
+def _files_digest(files: Sequence[Path], folders: Sequence[Path]) -> str:
+    """Return the digest of some files, and of every Python file in some folders."""
     digest = hashlib.sha256()
-    judging = [Path(gpu_tests.__file__), Path(existing.__file__)]
-    for path in [*judging, *sorted(folder.rglob("*.py")), *sorted(tested.rglob("*.py"))]:
+    for path in (*files, *(path for folder in folders for path in sorted(folder.rglob("*.py")))):
         digest.update(f"{path.name} ".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def probe_digest() -> str:
-    """Return the digest of the code that looks and judges."""
-    return _digest("", probe, runner, records, existing, compare, expected_failures)
 
 
 def _digest(start: str, *modules: ModuleType) -> str:

@@ -89,7 +89,9 @@ def as_html(outcomes: Sequence[Outcome]) -> str:
         for outcome, row in zip(outcomes, table.rows(outcomes), strict=True)
     )
     lines = "\n".join(
-        line for outcome in outcomes for line in (*table.complaints(outcome), *table.remarks(outcome))
+        line
+        for outcome in outcomes
+        for line in (*table.complaints(outcome), *table.layers(outcome), *table.remarks(outcome))
     )
     lines += table.disk_line(outcomes)
     return (
@@ -118,6 +120,8 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
             kind = "failure" if outcome.state is State.FAILED else "error"
             problem = ET.SubElement(case, kind, message=_plain(outcome.reason))
             problem.text = _plain("\n".join(map(outcome.complaint, outcome.disagreements)))
+        if lines := table.layers(outcome):
+            ET.SubElement(case, "system-out").text = _plain("\n".join(lines))
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
 
 

@@ -17,6 +17,7 @@ HEAD = (
     "unchecked",
     "disagree",
     "expected",
+    "layers",
     "tests",
     "time",
     "disk",
@@ -45,12 +46,23 @@ def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
                     outcome.counts.expected,
                 )
             ),
+            _layers(outcome),
             _tests(outcome),
             duration(outcome.seconds),
             size(outcome.peak_bytes),
         )
         for outcome in outcomes
     ]
+
+
+def layers(outcome: Outcome) -> list[str]:
+    """Return how the layers of each package came out, one line each."""
+    return [f"{outcome.cell.id}: layers of {package}: {each}" for package, each in outcome.layers.items()]
+
+
+def _layers(outcome: Outcome) -> str:
+    tried = sum(each.built + each.refused + each.broken for each in outcome.layers.values())
+    return f"{sum(each.built for each in outcome.layers.values())}/{tried}" if outcome.layers else "-"
 
 
 def _tests(outcome: Outcome) -> str:
