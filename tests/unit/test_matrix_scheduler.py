@@ -24,7 +24,9 @@ from compat.matrix.cell import host
 from compat.matrix.install.workspace import claimed
 from compat.matrix.judge.inputs import Shipped
 from compat.matrix.outcome import Cell, Layers, Level, Outcome, State, read_outcome
+from compat.matrix.report import files, gate
 from compat.model.releases import KnownFailure, Pair
+from compat.probe import driver_stub
 from compat.probe.expectation import ModuleExpectation, NameExpectation
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -202,6 +204,70 @@ def test_an_expected_failure_passes_and_an_idle_one_fails(house: Path) -> None:
     idle = run_one(house, sources, pair(known, KnownFailure(location="sglang.gone", reason="was there")))
     assert idle.state is State.FAILED
     assert idle.reason == "an expected failure did not happen: sglang.gone"
+
+
+BROKEN = REHEARSAL.replace('"refused"', '"broken"').replace('says=""', 'says="TypeError: no size"')
+
+
+def test_a_layer_that_cannot_be_built_fails_the_cell_unless_it_is_expected(house: Path) -> None:
+    write_rehearsal(house, BROKEN)
+    sources = Tiny(house / "locks")
+    outcome = run_one(house, sources)
+    assert (outcome.state, outcome.reason) == (State.FAILED, "1 layer that cannot be built")
+    assert outcome.layers == {"sglang": Layers(built=1, broken=1)}
+    told = "layer:sglang/awq4/awq/bfloat16: a layer that is built expected, TypeError: no size found"
+    assert [outcome.complaint(entry) for entry in outcome.disagreements] == [told]
+    assert told in files.as_text([outcome])
+    known = KnownFailure(location="layer:sglang/awq4/*", reason="looked into")
+    expected = run_one(house, sources, pair(known))
+    assert (expected.state, expected.counts.expected) == (State.PASSED, 1)
+    assert expected.layers == outcome.layers
+    write_rehearsal(house)
+    assert run_one(house, sources, pair(known)).reason.endswith("did not happen: layer:sglang/awq4/*")
+
+
+def test_both_kinds_of_disagreement_are_told(house: Path) -> None:
+    write_rehearsal(house, BROKEN)
+    names = (*NAMES[:3], NameExpectation(name="old", status="defined", kind="class"))
+    outcome = run_one(house, Tiny(house / "locks", names))
+    assert outcome.reason == "1 disagreement between index and run time; 1 layer that cannot be built"
+    assert outcome.counts.disagreements == 2
+
+
+def test_a_pair_of_which_nothing_could_be_built_has_failed(house: Path) -> None:
+    write_rehearsal(house, "import sys\nsys.exit('no torch here')\n")
+    outcome = run_one(house, Tiny(house / "locks"))
+    assert outcome.state is State.FAILED
+    assert outcome.reason == (
+        "the rehearsal of sglang exited with code 1, see the log; no layer of sglang could be built"
+    )
+    assert "no torch here" in outcome_path(house).with_name("log.txt").read_text()
+
+
+def test_other_code_to_rehearse_is_another_run(house: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_one(house, Tiny(house / "locks")).passed
+    verdict = gate.read_gate([pair()], Level.IMPORT, house / "reports", Tiny(house / "locks"))
+    assert verdict.open
+    write_rehearsal(house, BROKEN)
+    verdict = gate.read_gate([pair()], Level.IMPORT, house / "reports", Tiny(house / "locks"))
+    assert "made with another probe" in verdict.failures[0].reason
+    capfd.readouterr()
+    assert not run_one(house, Tiny(house / "locks")).passed
+    assert "tiny: running" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(bool(host()["driver"]), reason="this machine has a GPU's driver")
+def test_without_a_compiler_a_cell_is_blocked_before_anything_is_installed(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = Tiny(house / "locks")
+    assert run_one(house, sources).passed
+    monkeypatch.setattr(driver_stub, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.delenv("CC", raising=False)
+    outcome = run_one(house, sources, rerun=True)
+    assert outcome.state is State.BLOCKED
+    assert "install a compiler such as gcc" in outcome.reason
+    assert "uv" not in outcome_path(house).with_name("log.txt").read_text()
 
 
 def test_an_index_that_lists_nothing_fails(house: Path) -> None:
