@@ -15,6 +15,8 @@ FIRST_IMPORT_SECONDS = 40.0
 """The first child that imports torch and the packages, from a cold disk cache."""
 MODULE_SECONDS = 0.1
 """Every further module; measured over 255 modules of the pair `seed`."""
+REHEARSAL_SECONDS = 25.0
+"""Building a layer of every scheme of one package."""
 CROSS = "\N{MULTIPLICATION SIGN}"
 FRAME = f" \t{CROSS}╰─▶│├"
 """What uv draws around its explanations."""
@@ -29,6 +31,8 @@ class Plan:
     pair_id: str
     describe: str
     modules: int
+    packages: int = 0
+    """Of how many a layer of every scheme is built."""
     download_bytes: int
     """What travels; 0 when uv's cache holds every package."""
     installed_bytes: int
@@ -54,7 +58,8 @@ class Plan:
     def seconds(self) -> float:
         """How long it is likely to take."""
         rate = LINKED_BYTES_PER_SECOND if self.cached and self.linked else INSTALLED_BYTES_PER_SECOND
-        return self.installed_bytes / rate + FIRST_IMPORT_SECONDS + MODULE_SECONDS * self.modules
+        looking = MODULE_SECONDS * self.modules + REHEARSAL_SECONDS * self.packages
+        return self.installed_bytes / rate + FIRST_IMPORT_SECONDS + looking
 
     def line(self) -> str:
         """Return the plan in one line."""

@@ -153,10 +153,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFailure:
-    """A disagreement between index and run time that has been looked into."""
+    """A disagreement of a cell that has been looked into."""
 
     location: str
-    """A glob over `module` or `module:name`."""
+    """A glob over `module` or `module:name`, or over `layer:package/scheme/way/dtype`."""
     reason: str
     link: str = ""
     when: str = "always"
