@@ -67,10 +67,16 @@ class Adapter:
     """How many inputs its kernel takes at a time; with others it reads what is not there."""
     opaque: str = ""
     """Why torch.compile must not look inside; empty where it may."""
+    borrowed: str = ""
+    """The releases of sglang, as a specifier, in which its classes or kernels are vllm's; empty for none."""
 
     def covers(self, version: str) -> bool:
         """Tell whether a release is among those this was read from."""
         return Version(version) in SpecifierSet(self.releases, prereleases=True)
+
+    def borrows(self, version: str) -> bool:
+        """Return whether a release of sglang needs vllm beside it for this."""
+        return bool(self.borrowed) and Version(version) in SpecifierSet(self.borrowed, prereleases=True)
 
 
 def candidates(package: Package, version: str, scheme: Scheme) -> tuple[Adapter, ...]:
@@ -180,6 +186,9 @@ def _vllm(releases: str, name: str, config: str | None, *methods: str, **rest: A
 
 
 _SINCE = ">=0.4.7"
+_BORROWED = "<0.5.0rc2"
+"""Up to 0.4.9.post2 the methods are vllm's; then sglang has its own, still on vllm's `_custom_ops`. Without
+vllm both are stubs: a layer ends in a `NameError` when it is built, or when its weights are repacked."""
 _VLLM = ">=0.9.0.1"
 
 _TVM_FFI = "tvm-ffi calls its Marlin kernels, without an operator of torch (jit_kernel/gptq_marlin.py)"
@@ -227,6 +236,7 @@ TABLE: tuple[Adapter, ...] = (
         "GPTQMarlinLinearMethod",
         fits=_symmetric,
         settings=_gptq_settings,
+        borrowed=_BORROWED,
     ),
     _sglang(
         ">=0.5.11",
@@ -247,6 +257,7 @@ TABLE: tuple[Adapter, ...] = (
         fits=_is(Gptq),
         settings=_gptq_settings,
         step=32,
+        borrowed=_BORROWED,
     ),
     # Before, this class was vllm's, which knows nothing of sglang's layers.
     _sglang(
@@ -257,6 +268,7 @@ TABLE: tuple[Adapter, ...] = (
         "AWQLinearMethod",
         fits=_with_zero_point,
         settings=_awq_settings,
+        borrowed=_BORROWED,
     ),
     # From then on one method asks the configuration for a scheme, which has the kernel.
     _sglang(

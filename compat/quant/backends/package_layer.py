@@ -208,6 +208,11 @@ def made(wanted: Wanted, adapter: Adapter) -> Any:
 def _config(wanted: Wanted, adapter: Adapter) -> Any:
     if adapter.config is None:
         return None
+    version = process_setup.installed(wanted.package) or ""
+    if adapter.borrows(version) and process_setup.installed("vllm") is None:
+        raise ValueError(
+            f"{wanted.package} {version} takes its {adapter.name} from vllm, which is not installed"
+        )
     found = compat.load(adapter.config, package=wanted.package)
     config = found.from_config(dict(adapter.settings(wanted.scheme, wanted.prefix)))
     dtypes = config.get_supported_act_dtypes()
