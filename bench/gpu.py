@@ -1,7 +1,7 @@
 """How fast the layers are on a GPU: against the package's own method, bf16 torch, and the hardware's floor.
 
 Needs a GPU and a back end in this environment: `python bench/gpu.py --back-end vllm --results vllm.json`,
-then `python bench/gpu.py --draw docs/results/*.json`. Times are of calls one after another, host included, as
+then `python bench/gpu_picture.py`. Times are of calls one after another, host included, as
 a model makes them; the device's own time is that of a replayed CUDA graph. Weights of less than 50 MB may
 stay in the L2.
 """
@@ -173,52 +173,15 @@ def _rows(layer: MixedPrecisionLinear, plain: Any, rows: int, best: dict[str, fl
     return {"m": rows, **times, **device, "floor_us": floor(layer.scheme, shape, rows, best)}
 
 
-def draw(files: list[Path], target: Path) -> None:
-    """Draw the device's time as a ratio to bf16, one panel per file and number of rows."""
-    import matplotlib.pyplot as plt
-
-    documents = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    figure, panels = plt.subplots(len(documents), 1, figsize=(10, 4 * len(documents)), squeeze=False)
-    for (panel,), document in zip(panels, documents, strict=True):
-        ran = [each for each in document["records"] if each["outcome"] == "ran" and each["layer_device_us"]]
-        for label in dict.fromkeys(each["scheme"] for each in ran):
-            ratios = [
-                statistics.median(
-                    each["layer_device_us"] / each["bf16_device_us"]
-                    for each in ran
-                    if each["scheme"] == label and each["m"] == rows
-                )
-                for rows in ROWS
-            ]
-            panel.plot([str(rows) for rows in ROWS], ratios, marker="o", label=label)
-        panel.axhline(1, color="grey", linewidth=0.8)
-        release = document["releases"][document["back_end"]]
-        panel.set_title(f"{document['back_end']} {release} on {document['device']}")
-        panel.set_xlabel("rows (M)")
-        panel.set_ylabel("device time / bf16")
-        panel.legend(fontsize="small")
-    figure.tight_layout()
-    figure.savefig(target)
-
-
 def main() -> None:
-    """Measure, or draw what was measured."""
+    """Measure; `bench/gpu_picture.py` draws what was measured."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--back-end", choices=["sglang", "vllm"])
+    parser.add_argument("--back-end", choices=["sglang", "vllm"], required=True)
     parser.add_argument("--results", type=Path, default=Path("bench-gpu.json"))
     parser.add_argument(
         "--seconds", type=float, default=3600, help="stop starting new points after this time"
     )
-    parser.add_argument(
-        "--draw", type=Path, nargs="+", metavar="JSON", help="draw these instead (needs matplotlib)"
-    )
-    parser.add_argument("--plot", type=Path, default=Path("bench-gpu.svg"))
     chosen = parser.parse_args()
-    if chosen.draw:
-        draw(chosen.draw, chosen.plot)
-        return
-    if chosen.back_end is None:
-        parser.error("name a back end, or files to draw")
     best = ceilings()
     document = {
         "schema": 1,

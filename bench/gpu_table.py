@@ -18,15 +18,21 @@ ROWS = (1, 16, 64, 512, 4096)
 REASONS = {
     "takes activations in float16 only": 1,
     "c10::Half": 1,
+    "mutable_data_ptr<c10": 1,
     "no class of it reads": 2,
     "size of scales_a is not matched": 3,
 }
 """What a refusal says, and the note below the table that tells more."""
 
 EXACT = "quant-h200.json"
+OTHERS = ("quant-h200-seed.json", "quant-h200-newest.json")
+"""The same for pairs of another torch: the report's own pair, and the newest."""
+REPORT = "report-pair-h200.json"
 SPEED = {package: f"bench-gpu-h200-{package}.json" for package in PACKAGES}
 BLOCK_FP8 = "deep-gemm-h200.json"
 LOADER = {package: f"loader-h200-{package}.json" for package in PACKAGES}
+
+SHORT = {"bfloat16": "bf16", "float16": "fp16"}
 
 Records = Sequence[dict[str, Any]]
 
@@ -37,18 +43,19 @@ def read(name: str) -> dict[str, Any]:
     return found
 
 
-def exactness(document: dict[str, Any]) -> list[str]:
+def exactness(*documents: dict[str, Any]) -> list[str]:
     """Return the table of what ran in which release, and how far it was from float64."""
-    records = [each for each in document["records"] if each["test"].startswith("the_right_kernel")]
+    everything = [each for document in documents for each in document["records"]]
+    records = [each for each in everything if each["test"].startswith("the_right_kernel")]
     columns = [
         (package, release)
         for package in PACKAGES
-        for release in sorted({each[package] for each in records}, key=_version)
+        for release in sorted({each[package] for each in records}, key=version_key)
     ]
     lines = [_row(["Scheme", "dtype", *(f"{package} {release}" for package, release in columns)])]
     lines.append("|" + "---|" * (2 + len(columns)))
-    for scheme in dict.fromkeys(_order(records)):
-        for dtype, short in (("bfloat16", "bf16"), ("float16", "fp16")):
+    for scheme in in_order(records):
+        for dtype, short in SHORT.items():
             cells = []
             for package, release in columns:
                 here = [
@@ -62,7 +69,8 @@ def exactness(document: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _order(records: Records) -> list[str]:
+def in_order(records: Records) -> list[str]:
+    """Return the labels of the schemes, those of one format together."""
     kinds = ("unquantized", "fp8", "gptq", "awq", "block-int8", "w8a8")
     return sorted(
         {str(each["scheme"]) for each in records},
@@ -82,6 +90,20 @@ def _cell(records: Records) -> str:
         return "not in the data"
     told = {note for each in records for says, note in REASONS.items() if says in each["reason"]}
     return "refused " + ", ".join(f"[{note}]" for note in sorted(told))
+
+
+def report(document: dict[str, Any]) -> list[str]:
+    """Return the table of the report's own sglang: which class of which package ran, and its error by M."""
+    ran = [each for each in document["records"] if "errors" in each]
+    rows = sorted({int(m) for each in ran for m in each["errors"]})
+    heads = ["Scheme", "dtype", "method", "kernel", *(f"M = {m}" if m == 1 else str(m) for m in rows)]
+    lines = [_row(heads), "|" + "---|" * len(heads)]
+    for each in ran:
+        method = f"{each['home'].partition('.')[0]}'s `{each['method']}`"
+        kernel = "" if each["kernel"].startswith(each["method"]) else f"`{each['kernel']}`"
+        errors = (f"{each['errors'][str(m)]:.1e}" for m in rows)
+        lines.append(_row([f"`{each['scheme']}`", SHORT[each["dtype"]], method, kernel, *errors]))
+    return lines
 
 
 def speed(document: dict[str, Any]) -> list[str]:
@@ -161,6 +183,7 @@ def tables() -> list[str]:
     """Return the lines of all tables."""
     speeds = [read(SPEED[package]) for package in PACKAGES]
     lines = [*exactness(read(EXACT)), "", *block_fp8(read(BLOCK_FP8))]
+    lines += ["", *report(read(REPORT)), "", *exactness(*map(read, OTHERS))]
     for each in speeds:
         lines += ["", *speed(each)]
     lines += ["", *(line for each in speeds for line in above_direct(each))]
@@ -171,7 +194,8 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version_key(text: str) -> tuple[int, ...]:
+    """Return what sorts final releases."""
     return tuple(map(int, text.split(".")))
 
 
@@ -194,7 +218,7 @@ def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
     records: list[dict[str, Any]] = [
         {**_tidy(record), **each["releases"]} for each in documents for record in each["records"]
     ]
-    records.sort(key=lambda each: (_version(each["sglang"]), each["test"], each["case"]))
+    records.sort(key=lambda each: (version_key(each["sglang"]), each["test"], each["case"]))
     return {**{field: documents[0][field] for field in fields}, "date": date, "records": records}
 
 

@@ -21,7 +21,7 @@ def measure(index: Index, pair: str, python: str) -> dict[str, Any]:
     sglang, vllm = pair.split("+")
 
     def needs(package: Any, version: str) -> Needs:
-        return needs_of(package, index.releases(package)[index.position(package, version, pair)], python)
+        return needs_of(package, index.releases(package)[index.release_index(package, version, pair)], python)
 
     sides = needs(SGLANG, sglang), needs(VLLM, vllm)
     uv = str(find_uv())

@@ -1,4 +1,4 @@
-"""How fast `compat resolve` is: whole processes side by side, resolutions in one process, peak memory.
+"""How fast questions to the index are answered: whole processes side by side, and resolutions in one process.
 
 Times differ from machine to machine: what is meant to last are the ratios to an interpreter that does
 nothing, measured in turn, round by round. Run it with `nox -s bench`, or `python bench/resolve.py --help`.
@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 NAME = "Fp8LinearMethod"
 MODULE = "vllm.model_executor.layers.quantization.fp8"
+RANKED = "sglang==0.5.14"
 FLOOR = "python -c pass"
 HISTORY = f"resolve {NAME} --all"
 SLOW_RUNS = 3
@@ -94,6 +95,8 @@ def _commands() -> dict[str, list[str]]:
         f"resolve {NAME} --sglang 0.4.7 --vllm 0.9.0.1": [
             *(*resolve, NAME, "--sglang", "0.4.7", "--vllm", "0.9.0.1")
         ],
+        f"resolve 'from {MODULE} import {NAME}' --all": [*resolve, f"from {MODULE} import {NAME}", "--all"],
+        f"pairs --for {RANKED}": [sys.executable, "-m", "compat.pairs", "--for", RANKED],
     }
 
 
@@ -127,7 +130,9 @@ def in_process() -> Rates:
     from compat.resolve.api import Resolver
 
     index = Index()
-    names = sorted({span.name for span in index.name_spans("vllm") if span.branches[0].status == "defined"})
+    names = sorted(
+        {entry.name for entry in index.name_ranges("vllm") if entry.branches[0].status == "defined"}
+    )
     drawn = random.Random(0).sample(names, SAMPLE)  # noqa: S311 -- a draw that can be repeated
     queries = [(name, version) for name in drawn for version in index.versions("vllm")]
     resolver = Resolver()

@@ -81,7 +81,7 @@ def _target(reference: Reference) -> Target:
 
 
 def _guarded(reference: Reference) -> bool:
-    return any(isinstance(each.owner, (ast.If, *TryNode)) for each in reference.place.outwards())
+    return any(isinstance(each.owner, (ast.If, *TryNode)) for each in reference.position.outwards())
 
 
 def _count(python: str, versions: dict[str, str], pairs: Sequence[tuple[str, str]], count: int) -> None:

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 from compat.index.reader import Index
 from compat.scan.check.file_checker import AXES, Analysis, statement_of
-from compat.scan.check.reference_checker import Judge
-from compat.scan.interpreter.reachability import Reach
+from compat.scan.check.reference_checker import ReferenceChecker
+from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module
 from compat.scan.prefilter.mentions import mentioned
 from compat.scan.releases import selection
@@ -113,10 +113,10 @@ def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
     told = {(each.line, each.statement) for each in analysis.examined(path).findings if each.level == "error"}
     tree = analysis.tree.module(path)
     for reference in analysis.references(path):
-        judge = analysis.judges.get(AXES[reference.top])
-        if judge is None or tree is None or reference.form == "table":
+        checker = analysis.checkers.get(AXES[reference.top])
+        if checker is None or tree is None or reference.form == "table":
             continue
-        rules = judge.rules(reference) - {"CPT004"}
+        rules = checker.rules(reference) - {"CPT004"}
         if rules == {"CPT003"}:
             continue  # neither broken nor fine
         rule = next(iter(sorted(rules)), "")
@@ -125,15 +125,17 @@ def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
             reference,
             rule=rule,
             told=(reference.node.lineno, statement_of(reference)) in told,  # type: ignore[attr-defined]
-            uncaught=bool(rule) and _uncaught(judge, reference, tree),
+            uncaught=bool(rule) and _uncaught(checker, reference, tree),
             root=root,
         )
 
 
-def _uncaught(judge: Judge, reference: Reference, module: Module) -> bool:
+def _uncaught(checker: ReferenceChecker, reference: Reference, module: Module) -> bool:
     """Return whether the one release gets to a reference and fails there, whoever calls the function."""
-    reach = Reach(judge._evaluations[0], module)  # noqa: SLF001
-    return reach.reached(reference.place) and not reach.protected(reference.place, "ImportError")
+    reachability = Reachability(checker._evaluations[0], module)  # noqa: SLF001
+    return reachability.reached(reference.position) and not reachability.protected(
+        reference.position, "ImportError"
+    )
 
 
 def _claim(path: str, reference: Reference, **said: Any) -> Claim:
@@ -146,9 +148,9 @@ def _claim(path: str, reference: Reference, **said: Any) -> Claim:
     else:
         module, rest = reference.bases[0] if reference.bases else "", reference.parts
     if reference.form in ("import", "star", "from") and path.endswith(".py"):
-        function = reference.place.function
+        function = reference.position.function
         section = function.name if function else "<module>"
-    line = reference.place.statement.lineno
+    line = reference.position.statement.lineno
     return Claim(path=path, line=line, module=module, name=name, rest=rest, section=section, **said)
 
 

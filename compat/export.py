@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from compat import __version__, errors
 from compat._cli import console
 from compat.errors import NothingSelectedError
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.package_names import IMPORT_NAMES, SGLANG, VLLM
@@ -30,17 +30,23 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     wanted = {SGLANG: arguments.sglang, VLLM: arguments.vllm}
     index = Index()
-    positions = {
-        package: index.position(package, version, f"--{package}")
+    release_indexes = {
+        package: index.release_index(package, version, f"--{package}")
         for package, version in wanted.items()
         if version
     }
-    if not positions:
+    if not release_indexes:
         raise NothingSelectedError("name the release that is to be used: --sglang VERSION or --vllm VERSION")
-    releases = " and ".join(f"{package} {index.versions(package)[at]}" for package, at in positions.items())
-    bans = [ban for package, position in positions.items() for ban in banned(index, package, position)]
+    releases = " and ".join(
+        f"{package} {index.versions(package)[at]}" for package, at in release_indexes.items()
+    )
+    bans = [
+        ban
+        for package, release_index in release_indexes.items()
+        for ban in banned(index, package, release_index)
+    ]
     head = HEAD.format(
-        releases=releases, lacks="lacks" if len(positions) == 1 else "lack", version=__version__
+        releases=releases, lacks="lacks" if len(release_indexes) == 1 else "lack", version=__version__
     )
     print(
         head, *(f"{json.dumps(path)}.msg = {json.dumps(message)}\n" for path, message in bans), sep="", end=""
@@ -48,13 +54,13 @@ def main(argv: Sequence[str]) -> int:
     return errors.CLEAN
 
 
-def banned(index: Index, package: str, position: int) -> Iterator[tuple[str, str]]:
+def banned(index: Index, package: str, release_index: int) -> Iterator[tuple[str, str]]:
     """Yield the dotted paths that a release of a package lacks and another has, with what to do.
 
     What is below a missing module is not listed: ruff bans it with the module. Private names are left out,
     and what a module only imports from elsewhere.
     """
-    here = _Here(index, package, position)
+    here = _Here(index, package, release_index)
     top = IMPORT_NAMES[package]
     gone: set[str] = set()
     modules = dict.fromkeys(index.modules_ever(package))
@@ -73,22 +79,22 @@ def banned(index: Index, package: str, position: int) -> Iterator[tuple[str, str
 class _Here:
     """One release, read at once: most names need no more than a look at their row."""
 
-    def __init__(self, index: Index, package: str, position: int) -> None:
-        self.modules = index.modules(package, position)
-        self._rows = index.release_names(package, position)
-        self._world = World(index, alone(index, package, position))
+    def __init__(self, index: Index, package: str, release_index: int) -> None:
+        self.modules = index.modules(package, release_index)
+        self._rows = index.release_names(package, release_index)
+        self._resolver = NameResolver(index, alone(index, package, release_index))
         self._package = package
-        self._release = f"{package} {index.versions(package)[position]}"
+        self._release = f"{package} {index.versions(package)[release_index]}"
         self._followed = {
-            each.name if each.last < position else each.to_name for each in index.successions(package)
+            each.name if each.last < release_index else each.to_name for each in index.successions(package)
         }
         """Names that became another one, or come from one, as seen from this release."""
 
     def has(self, module: str, name: str) -> bool:
-        """Return whether a name is something real, as `World.answer` says, which is asked when in doubt."""
+        """Return whether a name is something real, as `NameResolver.answer` says, asked when in doubt."""
         if name not in self._rows.get(module, {}) and not self.modules[module].open:
             return f"{module}.{name}" in self.modules
-        return self._defined(module, name) or self._world.answer(module, name).status not in UNUSABLE
+        return self._defined(module, name) or self._resolver.answer(module, name).status not in UNUSABLE
 
     def _defined(self, module: str, name: str, steps: int = 0) -> bool:
         """Return whether a name surely leads to a definition, without a guard on the way."""
@@ -104,7 +110,7 @@ class _Here:
         """Return what to do about what is not there."""
         new = None
         if not name or name in self._followed:
-            new = find_location(self._world, self._package, module, name).replacement
+            new = find_location(self._resolver, self._package, module, name).replacement
         if new is None or (new.name and not name):
             return f"not in {self._release}"
         return f"not in {self._release}; there: {import_statement(new.module, new.name)}"

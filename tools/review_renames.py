@@ -87,10 +87,10 @@ def sample(index: Index, size: int, seed: int) -> dict[str, tuple[str, ...]]:
 
 def _vanished(index: Index, package: str) -> Iterator[tuple[int, str, str]]:
     before: release_diff.Modules = {}
-    for position, modules in enumerate(replayed(read_content(index, package))):
+    for release_index, modules in enumerate(replayed(read_content(index, package))):
         after = {module.name: module.names for module in modules}
         for module, names in release_diff.vanished(before, after).items():
-            yield from ((position - 1, module, name) for name in names)
+            yield from ((release_index - 1, module, name) for name in names)
         before = after
 
 

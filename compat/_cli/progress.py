@@ -27,7 +27,7 @@ class Silent:
         """Drop it."""
 
 
-class Lines:
+class NoteLines:
     """Passes notes on as lines on stderr and draws nothing: for pipes, files and CI logs."""
 
     def advance(self, amount: int = 1) -> None:
@@ -48,13 +48,13 @@ def on_terminal(title: str, total: int | None, *, unit_bytes: bool = False) -> I
         unit_bytes: whether the units are bytes, to be shown as such.
     """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield Lines()
+        yield NoteLines()
         return
     try:
         from rich import progress as bars
         from rich.console import Console
     except ImportError:
-        yield Lines()
+        yield NoteLines()
         return
     counts = bars.DownloadColumn() if unit_bytes else bars.MofNCompleteColumn()
     columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), counts, bars.TimeRemainingColumn())

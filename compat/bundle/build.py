@@ -41,7 +41,7 @@ class Stage(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class BundleOptions:
     """The choices of one bundle."""
 
     output: Path
@@ -56,7 +56,7 @@ class Options:
     threads: int = 2
 
 
-def build(pair: Pair, lock: Lock, options: Options, stage: Stage) -> Manifest:
+def build(pair: Pair, lock: Lock, options: BundleOptions, stage: Stage) -> Manifest:
     """Make the bundle of `pair` in the folder `options.output` and return its manifest.
 
     The folder is there, whole, when this returns; when it raises, whatever was there before still is.
@@ -110,7 +110,7 @@ def build(pair: Pair, lock: Lock, options: Options, stage: Stage) -> Manifest:
     return manifest
 
 
-def _pack(entries: Entries, folder: Path, options: Options, stage: Stage) -> Packed:
+def _pack(entries: Entries, folder: Path, options: BundleOptions, stage: Stage) -> Packed:
     parts = PartWriter(folder, options.part_size)
     total = sum(
         len(source) if isinstance(source, bytes) else source.stat().st_size for source in entries.values()
@@ -128,7 +128,7 @@ def _skipped(packages: Mapping[NormalizedName, Version], trims: TrimList) -> dic
 
 
 def _install(
-    lock: Lock, carried: Mapping[NormalizedName, Version], options: Options, work: Path, stage: Stage
+    lock: Lock, carried: Mapping[NormalizedName, Version], options: BundleOptions, work: Path, stage: Stage
 ) -> Installed:
     if options.python == lock.inputs.python:
         hashes = pinned_requirements.locked_hashes(lock)
@@ -150,7 +150,7 @@ def _install(
         )
 
 
-def _dropped(installed: Installed, options: Options) -> tuple[Dropped, ...]:
+def _dropped(installed: Installed, options: BundleOptions) -> tuple[Dropped, ...]:
     scripts = sorted(installed.scripts())
     sizes = {path: size for path, size in installed.sizes.items() if path not in set(scripts)}
     trim = Trim(python=options.python, arch=options.arch, drops=options.trims.files, asked=options.drops)

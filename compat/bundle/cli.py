@@ -12,7 +12,7 @@ from compat._cli.progress import on_terminal
 from compat.errors import UsageError
 
 if TYPE_CHECKING:
-    from compat.bundle.build import Options
+    from compat.bundle.build import BundleOptions
     from compat.bundle.manifest import Manifest
     from compat.locks.lockfile import Lock
     from compat.model.releases import Pair
@@ -49,14 +49,14 @@ def _locked(arguments: argparse.Namespace) -> "tuple[Pair, Lock]":
     return pairs[0], read_current(pairs[0], arguments.matrix.parent / "locks")
 
 
-def _options(arguments: argparse.Namespace, pair: "Pair") -> "Options":
-    from compat.bundle.build import Options
+def _options(arguments: argparse.Namespace, pair: "Pair") -> "BundleOptions":
+    from compat.bundle.build import BundleOptions
     from compat.bundle.provided import read_provided
     from compat.bundle.trim_rules import TrimList, read_trim_list
     from compat.model.releases import parse_python
     from compat.wheels.platform_tags import PLATFORM
 
-    return Options(
+    return BundleOptions(
         output=arguments.output.resolve(),
         python=parse_python(arguments.python, "--python") if arguments.python else pair.python,
         platform=arguments.platform or PLATFORM,

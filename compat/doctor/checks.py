@@ -10,8 +10,8 @@ from compat import errors
 from compat._cli.progress import Progress
 from compat._cli.text import listed
 from compat.doctor import duplicates, gpu_driver, unmet_requirements
-from compat.doctor.environment import Examined, examine
-from compat.doctor.imports import Looked, look, world_of
+from compat.doctor.imports import ImportResults, look, resolver_of
+from compat.doctor.inspected_environment import InspectedEnvironment, examine
 from compat.doctor.native import gpu_code
 from compat.doctor.native.linkage import Native, native
 from compat.doctor.root_causes import Root, is_optional, roots
@@ -22,7 +22,7 @@ from compat.model.releases import allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
+class DoctorOptions:
     """What the command line asks for."""
 
     python: Path
@@ -37,21 +37,21 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkup:
+class DoctorReport:
     """What the examination found."""
 
-    examined: Examined
+    environment: InspectedEnvironment
     findings: tuple[Diagnosis, ...]
     notes: tuple[str, ...]
     native: Native
-    looked: Looked | None
+    import_results: ImportResults | None
 
 
-def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
+def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorReport:
     """Examine an environment.
 
     Args:
-        orders: what to examine, and how.
+        options: what to examine, and how.
         scratch: an existing, private folder.
         progress: told of every module that has been imported.
 
@@ -59,70 +59,70 @@ def check(orders: Orders, scratch: Path, progress: Progress) -> Checkup:
         PreparationError: the interpreter does not answer.
         NothingSelectedError: neither package is installed there.
     """
-    asker = Asker(python=orders.python, folder=scratch, timeout=orders.timeout)
-    examined = examine(asker, orders.folder)
-    if not examined.releases:
+    asker = Asker(python=options.python, folder=scratch, timeout=options.timeout)
+    environment = examine(asker, options.folder)
+    if not environment.releases:
         raise errors.NothingSelectedError(
-            f"{orders.python}: neither sglang nor vllm is installed there; give --python another Python"
+            f"{options.python}: neither sglang nor vllm is installed there; give --python another Python"
         )
-    compiled = native(examined, asker)
-    unmet = unmet_requirements.violations(examined)
+    compiled = native(environment, asker)
+    unmet = unmet_requirements.violations(environment)
     findings = [
-        *duplicates.leftovers(examined),
-        *_python(examined),
-        *gpu_driver.gpu(examined, wanted=orders.gpu),
+        *duplicates.leftovers(environment),
+        *_python(environment),
+        *gpu_driver.gpu(environment, wanted=options.gpu),
     ]
-    runs = gpu_code.kernels(examined)
+    runs = gpu_code.kernels(environment)
     findings += [*compiled.findings, *runs.findings]
-    notes = [*compiled.notes, *runs.notes, *duplicates.hidden_versions(examined)]
-    looked: Looked | None = None
+    notes = [*compiled.notes, *runs.notes, *duplicates.hidden_versions(environment)]
+    results: ImportResults | None = None
     found: tuple[Root, ...] = ()
-    if orders.imports:
+    if options.imports:
         try:
-            looked = look(examined, world_of(examined, scratch), scratch, orders.timeout, progress)
+            results = look(environment, resolver_of(environment, scratch), scratch, options.timeout, progress)
         except (errors.IntegrityError, errors.PreparationError) as error:
             notes.append(f"nothing was imported: {error}")
         else:
-            found = roots(examined, looked, unmet)
-            asked = unmet_requirements.asked(examined)
+            found = roots(environment, results, unmet)
+            asked = unmet_requirements.asked(environment)
             findings += [root.finding() for root in found if not is_optional(root, asked)]
             notes += [_optional(root) for root in found if is_optional(root, asked)]
-            notes += _remarks(looked)
-    weighed = _weighed(examined, unmet, compiled, found, _unweighed(looked))
+            notes += _remarks(results)
+    weighed = _weighed(environment, unmet, compiled, found, _unweighed(results))
     for violation, why in weighed:
         if why is None:
             findings.append(violation.diagnosis())
         else:
             notes.append(f"{violation}; {why}")
-    return Checkup(
-        examined=examined,
+    return DoctorReport(
+        environment=environment,
         findings=_distinct(findings),
         notes=tuple(dict.fromkeys(notes)),
         native=compiled,
-        looked=looked,
+        import_results=results,
     )
 
 
-def _remarks(looked: Looked) -> Iterator[str]:
+def _remarks(results: ImportResults) -> Iterator[str]:
     """Yield what is to be said of modules that neither imported by themselves nor count as failed."""
-    if looked.unsure:
-        names = [fact.module for fact in looked.unsure]
+    if results.unsure:
+        names = [fact.module for fact in results.unsure]
         yield f"{len(names)} more modules failed after these, and were not tried alone: {listed(names)}"
-    for fact in looked.late:
+    for fact in results.late:
         yield f"{fact.module} can be imported after others only: {fact.error}"
 
 
-def _unweighed(looked: Looked | None) -> str:
+def _unweighed(results: ImportResults | None) -> str:
     """Return what is said of a requirement that no import stumbles over."""
-    if looked is None:
+    if results is None:
         return "whether it matters, importing would tell"
-    if looked.modules and len(looked.failed) + len(looked.unsure) == looked.modules:
+    if results.modules and len(results.failed) + len(results.unsure) == results.modules:
         return "no import comes so far as to tell whether it matters"
     return "no import stumbles over it"
 
 
 def _weighed(
-    examined: Examined,
+    environment: InspectedEnvironment,
     unmet: tuple[Violation, ...],
     compiled: Native,
     found: tuple[Root, ...],
@@ -134,7 +134,7 @@ def _weighed(
     for violation in unmet:
         if violation.name in told or (violation.name == "torch" and compiled.mismatched):
             continue
-        if unmet_requirements.matters(violation, examined):
+        if unmet_requirements.matters(violation, environment):
             yield violation, None
         elif violation.name == "torch" and violation.installed and compiled.checked:
             yield violation, "all symbols of torch that compiled code needs are there"
@@ -142,11 +142,11 @@ def _weighed(
             yield violation, otherwise
 
 
-def _python(examined: Examined) -> Iterator[Diagnosis]:
+def _python(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
     """Yield the covered packages that do not support this Python."""
-    python = examined.markers["python_full_version"].removesuffix("+")  # a build after that version
-    for package, version in examined.releases.items():
-        distribution = examined.packages.distribution(package)
+    python = environment.markers["python_full_version"].removesuffix("+")  # a build after that version
+    for package, version in environment.releases.items():
+        distribution = environment.packages.distribution(package)
         metadata = distribution.metadata if distribution else None
         told = metadata is not None and "Requires-Python" in metadata
         wanted = str(metadata["Requires-Python"]) if metadata is not None and told else ""

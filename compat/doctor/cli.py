@@ -19,9 +19,9 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError(f"--timeout: {arguments.timeout:g} is not more than 0; give seconds")
     from compat._cli.progress import on_terminal
     from compat.doctor import output
-    from compat.doctor.checks import Orders, check
+    from compat.doctor.checks import DoctorOptions, check
 
-    orders = Orders(
+    options = DoctorOptions(
         python=_python(arguments.python),
         folder=Path.cwd(),
         timeout=arguments.timeout,
@@ -32,9 +32,9 @@ def main(argv: Sequence[str]) -> int:
         tempfile.TemporaryDirectory(prefix="compat-doctor-", ignore_cleanup_errors=True) as scratch,
         on_terminal("importing", None) as progress,
     ):
-        checkup = check(orders, Path(scratch), progress)
-    print(output.as_json(checkup) if arguments.format == "json" else output.as_text(checkup))
-    return errors.FINDINGS if checkup.findings else errors.CLEAN
+        report = check(options, Path(scratch), progress)
+    print(output.as_json(report) if arguments.format == "json" else output.as_text(report))
+    return errors.FINDINGS if report.findings else errors.CLEAN
 
 
 def _python(text: str | None) -> Path:

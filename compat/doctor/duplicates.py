@@ -5,7 +5,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from compat.doctor.environment import Examined
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.unmet_requirements import closure
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, KERNELS
@@ -14,34 +14,34 @@ MISSING_FILES = 3
 """Names of missing files that are told."""
 
 
-def leftovers(examined: Examined) -> tuple[Diagnosis, ...]:
+def leftovers(environment: InspectedEnvironment) -> tuple[Diagnosis, ...]:
     """Return what does not belong there, or is not all there."""
-    return (*_twice(examined), *_both_kernels(examined), *_half(examined), *_hidden(examined))
+    return (*_twice(environment), *_both_kernels(environment), *_half(environment), *_hidden(environment))
 
 
-def hidden_versions(examined: Examined) -> tuple[str, ...]:
+def hidden_versions(environment: InspectedEnvironment) -> tuple[str, ...]:
     """Return what is to be said of distributions that a later folder of the path has in another version.
 
     The first on the path is imported, as is meant where one folder lies over another; what it violates is
     told anyway.
     """
     found = []
-    for name, versions in _several(examined):
+    for name, versions in _several(environment):
         first, *others = versions
-        if not _in_one_folder(versions) and not _matters(name, examined):
+        if not _in_one_folder(versions) and not _matters(name, environment):
             hidden = [f"{version} in {folder}" for version, folder in others if version != first[0]]
             if hidden:
                 found.append(f"{name} {first[0]} in {first[1]} hides {' and '.join(hidden)}")
     return tuple(found)
 
 
-def _twice(examined: Examined) -> Iterator[Diagnosis]:
+def _twice(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
     """Yield what is recorded twice in one folder, its files mixed, and packages that hide themselves."""
-    for name, versions in _several(examined):
+    for name, versions in _several(environment):
         numbers = [version for version, _ in versions]
         if _in_one_folder(versions):
             what = f"{name} is recorded twice in one folder: {' and '.join(numbers)}"
-        elif _matters(name, examined) and len(set(numbers)) > 1:
+        elif _matters(name, environment) and len(set(numbers)) > 1:
             listed = " and ".join(f"{version} in {folder}" for version, folder in versions)
             what = f"{name} is installed twice: {listed}"
         else:
@@ -49,7 +49,7 @@ def _twice(examined: Examined) -> Iterator[Diagnosis]:
         yield Diagnosis(
             cause="shadowed_module",
             package=name,
-            version=examined.packages.version(name),
+            version=environment.packages.version(name),
             evidence=(what,),
             fix=Fix(
                 kind="environment",
@@ -59,10 +59,10 @@ def _twice(examined: Examined) -> Iterator[Diagnosis]:
         )
 
 
-def _several(examined: Examined) -> Iterator[tuple[str, list[tuple[str, Path]]]]:
+def _several(environment: InspectedEnvironment) -> Iterator[tuple[str, list[tuple[str, Path]]]]:
     """Yield the distributions with several records: version and folder of each, in the order of the path."""
-    for name in closure(examined):
-        folders = examined.metadata.get(canonicalize_name(name), ())
+    for name in closure(environment):
+        folders = environment.metadata.get(canonicalize_name(name), ())
         if len(folders) > 1:
             yield name, [(folder.stem.partition("-")[2], folder.parent) for folder in folders]
 
@@ -71,18 +71,18 @@ def _in_one_folder(versions: list[tuple[str, Path]]) -> bool:
     return len({folder for _, folder in versions}) < len(versions)
 
 
-def _matters(name: str, examined: Examined) -> bool:
-    return name in examined.releases or name in KERNELS or name == "torch"
+def _matters(name: str, environment: InspectedEnvironment) -> bool:
+    return name in environment.releases or name in KERNELS or name == "torch"
 
 
-def _both_kernels(examined: Examined) -> Iterator[Diagnosis]:
-    present = [str(name) for name in KERNELS if examined.packages.version(name)]
+def _both_kernels(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
+    present = [str(name) for name in KERNELS if environment.packages.version(name)]
     if len(present) > 1:
-        versions = " and ".join(f"{name} {examined.packages.version(name)}" for name in present)
+        versions = " and ".join(f"{name} {environment.packages.version(name)}" for name in present)
         yield Diagnosis(
             cause="shadowed_module",
             package=present[0],
-            version=examined.packages.version(present[0]),
+            version=environment.packages.version(present[0]),
             module="sgl_kernel",
             evidence=(f"{versions} are both installed, and write the same files: sgl_kernel",),
             fix=Fix(
@@ -93,10 +93,10 @@ def _both_kernels(examined: Examined) -> Iterator[Diagnosis]:
         )
 
 
-def _half(examined: Examined) -> Iterator[Diagnosis]:
+def _half(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
     """Yield the covered packages of which listed Python files are gone."""
-    for package, version in examined.releases.items():
-        gone = [path for path in examined.files(package) if path.suffix == ".py" and not path.is_file()]
+    for package, version in environment.releases.items():
+        gone = [path for path in environment.files(package) if path.suffix == ".py" and not path.is_file()]
         if gone:
             names = ", ".join("/".join(path.parts[-2:]) for path in gone[:MISSING_FILES])
             yield Diagnosis(
@@ -112,21 +112,21 @@ def _half(examined: Examined) -> Iterator[Diagnosis]:
             )
 
 
-def _hidden(examined: Examined) -> Iterator[Diagnosis]:
+def _hidden(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
     """Yield the covered packages, and torch, that something in the current folder hides."""
-    for top, local in examined.local.items():
-        there = examined.installed.get(top)
-        if local is None or local == there or not _inside(local, examined.folder):
+    for top, local in environment.local.items():
+        there = environment.installed.get(top)
+        if local is None or local == there or not _inside(local, environment.folder):
             continue
-        package = next((name for name in examined.releases if IMPORT_NAMES[name] == top), top)
-        if examined.packages.version(package) is None:
+        package = next((name for name in environment.releases if IMPORT_NAMES[name] == top), top)
+        if environment.packages.version(package) is None:
             continue
         yield Diagnosis(
             cause="shadowed_module",
             package=package,
-            version=examined.packages.version(package),
+            version=environment.packages.version(package),
             module=top,
-            evidence=(f"in {examined.folder} `import {top}` takes {local}, not what is installed",),
+            evidence=(f"in {environment.folder} `import {top}` takes {local}, not what is installed",),
             fix=Fix(kind="environment", text=f"start Python in another folder, or rename {Path(local).name}"),
         )
 

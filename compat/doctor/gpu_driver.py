@@ -5,16 +5,16 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from compat.doctor.environment import Examined
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.model.diagnosis import Diagnosis, Fix
 
 _BUILT_FOR = re.compile(r"^cuda(?:: [^=]+)? = '([\d.]+)'", re.MULTILINE)
 """What torch/version.py says of the CUDA that it was built for."""
 
 
-def built_for(examined: Examined) -> str | None:
+def built_for(environment: InspectedEnvironment) -> str | None:
     """Return the CUDA version that the installed torch was built for; None for a build without CUDA."""
-    origin = examined.installed.get("torch")
+    origin = environment.installed.get("torch")
     if origin is None:
         return None
     try:
@@ -24,18 +24,18 @@ def built_for(examined: Examined) -> str | None:
     return found[1] if found else None
 
 
-def describe(examined: Examined) -> str:
+def describe(environment: InspectedEnvironment) -> str:
     """Return driver and devices in one line."""
-    driver = examined.driver
+    driver = environment.driver
     if driver.devices:
         return f"{', '.join(map(str, driver.devices))}; driver for CUDA {driver.version}"
     return f"none: {driver.problem}"
 
 
-def gpu(examined: Examined, *, wanted: bool) -> tuple[Diagnosis, ...]:
+def gpu(environment: InspectedEnvironment, *, wanted: bool) -> tuple[Diagnosis, ...]:
     """Return what is wrong with GPU and driver; that there is none is wrong only when one is wanted."""
-    driver, cuda = examined.driver, built_for(examined)
-    torch = examined.packages.version("torch")
+    driver, cuda = environment.driver, built_for(environment)
+    torch = environment.packages.version("torch")
     if not driver.devices:
         fix = Fix(kind="environment", text="run on a machine with an NVIDIA GPU and its driver")
         evidence = (f"no CUDA device: {driver.problem}",)

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat._cli.progress import Progress
-from compat.doctor.environment import Examined
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.survey_runner import variables
 from compat.index.query.expected_modules import expected_in
 from compat.index.query.installed_releases import installed_index
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.stubs import is_at_home, lacking, wanted
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 from compat.model.symbols import Status
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.probe.records import ModuleFact, NameFact
-from compat.probe.runner import PROBE, Watcher
+from compat.probe.probe_records import ModuleFact, NameFact
+from compat.probe.probe_runner import PROBE, ProbeRunner
 
 REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
 """What a name is of which the index says that it is no stub, though it may look like one."""
@@ -46,7 +46,7 @@ class Stub:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class ImportResults:
     """What importing gave."""
 
     failed: tuple[ModuleFact, ...]
@@ -60,45 +60,51 @@ class Looked:
     """Names that were looked up and are the real thing."""
 
 
-def world_of(examined: Examined, folder: Path) -> World:
-    """Return the examined environment as a world.
+def resolver_of(environment: InspectedEnvironment, folder: Path) -> NameResolver:
+    """Return a resolver for the examined environment.
 
     Args:
-        examined: the environment.
+        environment: the environment.
         folder: where what is read of releases that the index lacks may be kept.
 
     Raises:
         IntegrityError: a release that the index lacks is installed without files.
     """
-    releases, index = examined.releases, Index()
+    releases, index = environment.releases, Index()
     if all(index.knows(package, version) for package, version in releases.items()):
-        positions = {
-            package: index.position(package, version, package) for package, version in releases.items()
+        release_indexes = {
+            package: index.release_index(package, version, package) for package, version in releases.items()
         }
     else:
-        found = {package: examined.packages.distribution(package) for package in releases}
+        found = {package: environment.packages.distribution(package) for package in releases}
         known = {package: each for package, each in found.items() if each is not None}
         index = installed_index(tuple(known), folder, known)
-        positions = dict.fromkeys(known, 0)
+        release_indexes = dict.fromkeys(known, 0)
     tops = {IMPORT_NAMES[package] for package in releases}
-    absent = {top for top in IMPORT_NAMES.values() if top not in tops and not examined.installed.get(top)}
-    return World(
+    absent = {top for top in IMPORT_NAMES.values() if top not in tops and not environment.installed.get(top)}
+    return NameResolver(
         index,
-        Environment(
-            positions=positions,
+        Facts(
+            release_indexes=release_indexes,
             absent=frozenset(absent),
-            provided=frozenset(_provided(examined)),
-            cuda=examined.cuda,
+            provided=frozenset(_provided(environment)),
+            cuda=environment.cuda,
         ),
     )
 
 
-def look(examined: Examined, world: World, folder: Path, timeout: float, progress: Progress) -> Looked:
+def look(
+    environment: InspectedEnvironment,
+    resolver: NameResolver,
+    folder: Path,
+    timeout: float,
+    progress: Progress,
+) -> ImportResults:
     """Import every quantization module and look up every name of it.
 
     Args:
-        examined: the environment.
-        world: the same, as the index sees it.
+        environment: the environment.
+        resolver: the same, as the index sees it.
         folder: an existing, private folder.
         timeout: seconds without progress after which a module hangs.
         progress: told of every module.
@@ -106,12 +112,12 @@ def look(examined: Examined, world: World, folder: Path, timeout: float, progres
     Raises:
         PreparationError: a child died before its first module.
     """
-    expected = tuple(module for module in expected_in(world) if module.exists)
-    facts = dict(_facts(examined, expected, folder, timeout, progress))
-    stubs = [stub for module in expected for stub in _stubs(world, module, facts[module.module])]
+    expected = tuple(module for module in expected_in(resolver) if module.exists)
+    facts = dict(_facts(environment, expected, folder, timeout, progress))
+    stubs = [stub for module in expected for stub in _stubs(resolver, module, facts[module.module])]
     bound = sum(fact.bound for module in facts.values() for fact in (module.names or {}).values())
     failed = [fact for fact in facts.values() if not fact.imported and fact.names is None]
-    return Looked(
+    return ImportResults(
         failed=tuple(fact for fact in failed if fact.confirmed),
         unsure=tuple(fact for fact in failed if not fact.confirmed),
         late=tuple(fact for fact in facts.values() if not fact.imported and fact.names is not None),
@@ -122,7 +128,7 @@ def look(examined: Examined, world: World, folder: Path, timeout: float, progres
 
 
 def _facts(
-    examined: Examined,
+    environment: InspectedEnvironment,
     expected: tuple[ModuleExpectation, ...],
     folder: Path,
     timeout: float,
@@ -133,12 +139,12 @@ def _facts(
     probe = folder / "compat_probe.py"
     probe.write_bytes(PROBE.read_bytes())
     with (folder / "imports.log").open("ab", buffering=0) as log:
-        watcher = Watcher(
-            python=examined.python,
+        runner = ProbeRunner(
+            python=environment.python,
             folder=folder,
             log=log,
             timeout=timeout,
-            variables={**variables(), "PYTHONUSERBASE": examined.user_base},
+            variables={**variables(), "PYTHONUSERBASE": environment.user_base},
             probe=(probe,),
             retries=RETRIES,
             room=LOG_ROOM,
@@ -146,41 +152,41 @@ def _facts(
         # One package after the other, for a failed import leaves things behind that spoil the process.
         for top in dict.fromkeys(module.module.partition(".")[0] for module in expected):
             mine = [module for module in expected if module.module.partition(".")[0] == top]
-            with closing(watcher.facts(mine)) as facts:
+            with closing(runner.facts(mine)) as facts:
                 for fact in facts:
                     progress.advance()
                     yield fact.module, fact
 
 
-def _stubs(world: World, module: ModuleExpectation, fact: ModuleFact) -> Iterator[Stub]:
+def _stubs(resolver: NameResolver, module: ModuleExpectation, fact: ModuleFact) -> Iterator[Stub]:
     names: Mapping[str, NameFact] = fact.names or {}
     for expected in module.names:
         seen = names.get(expected.name)
-        if seen is None or not _is_stub(world, module.module, expected, seen):
+        if seen is None or not _is_stub(resolver, module.module, expected, seen):
             continue
         yield Stub(
             module=module.module,
             name=expected.name,
             what=seen.stub,
-            guard=world.answer(module.module, expected.name).guard or "",
-            lacking=lacking(world, module.module, expected.name),
-            wanted=wanted(world, module.module, expected.name),
+            guard=resolver.answer(module.module, expected.name).guard or "",
+            lacking=lacking(resolver, module.module, expected.name),
+            wanted=wanted(resolver, module.module, expected.name),
         )
 
 
-def _is_stub(world: World, module: str, expected: NameExpectation, seen: NameFact) -> bool:
+def _is_stub(resolver: NameResolver, module: str, expected: NameExpectation, seen: NameFact) -> bool:
     """Return whether what was seen is a stub, and not what the index has there: None, an empty base class."""
     if seen.stub.startswith("hollow"):
-        return not is_at_home(world, module, expected.name, seen.module, seen.qualname)
+        return not is_at_home(resolver, module, expected.name, seen.module, seen.qualname)
     if seen.stub == "none":
         return expected.status not in REAL or expected.kind != "value"
     # A name that is `Any` at run time whatever happens is there for annotations.
     return seen.stub == "any" and (expected.status not in REAL or expected.guarded)
 
 
-def _provided(examined: Examined) -> Iterator[str]:
+def _provided(environment: InspectedEnvironment) -> Iterator[str]:
     """Yield the top-level names that are in the folders of the import path."""
-    for entry in examined.path:
+    for entry in environment.path:
         folder = Path(entry)
         if folder.is_dir():
             yield from (path.name.partition(".")[0] for path in folder.iterdir())

@@ -1,62 +1,62 @@
 """The forms of an examination: text for people, JSON for programs."""
 
 from compat._cli import console
-from compat.doctor.checks import Checkup
+from compat.doctor.checks import DoctorReport
 from compat.doctor.gpu_driver import built_for, describe
 from compat.explain import output
 
 
-def as_text(checkup: Checkup) -> str:
+def as_text(report: DoctorReport) -> str:
     """Return what was examined, the findings, and what was noted besides."""
-    examined = checkup.examined
-    releases = ", ".join(f"{package} {version}" for package, version in examined.releases.items())
-    torch, cuda = examined.packages.version("torch"), built_for(examined)
+    environment = report.environment
+    releases = ", ".join(f"{package} {version}" for package, version in environment.releases.items())
+    torch, cuda = environment.packages.version("torch"), built_for(environment)
     lines = [
-        f"python  {examined.markers['python_full_version']}  {examined.python}",
+        f"python  {environment.markers['python_full_version']}  {environment.python}",
         f"releases  {releases}",
         f"torch  {torch or 'not installed'}" + (f", built for CUDA {cuda}" if cuda else ""),
-        f"gpu  {describe(examined)}",
-        f"compiled  {checkup.native.checked} modules built on torch, all symbols looked up",
+        f"gpu  {describe(environment)}",
+        f"compiled  {report.native.checked} modules built on torch, all symbols looked up",
     ]
-    if checkup.looked is not None:
-        looked = checkup.looked
-        fine = looked.modules - len(looked.failed) - len(looked.unsure) - len(looked.late)
-        lines.append(f"imports  {fine} of {looked.modules} quantization modules, {looked.symbols} symbols")
-    count = len(checkup.findings)
+    if report.import_results is not None:
+        results = report.import_results
+        fine = results.modules - len(results.failed) - len(results.unsure) - len(results.late)
+        lines.append(f"imports  {fine} of {results.modules} quantization modules, {results.symbols} symbols")
+    count = len(report.findings)
     lines.append(f"findings  {count or 'none'}")
     text = "\n".join(lines)
-    if checkup.findings:
-        text += f"\n\n{output.as_text(checkup.findings)}"
-    if checkup.notes:
-        text += "\n\n" + "\n".join(f"note: {note}" for note in checkup.notes)
+    if report.findings:
+        text += f"\n\n{output.as_text(report.findings)}"
+    if report.notes:
+        text += "\n\n" + "\n".join(f"note: {note}" for note in report.notes)
     return text
 
 
-def as_json(checkup: Checkup) -> str:
+def as_json(report: DoctorReport) -> str:
     """Return the JSON document."""
-    examined, looked = checkup.examined, checkup.looked
+    environment, results = report.environment, report.import_results
     imports = None
-    if looked is not None:
+    if results is not None:
         imports = {
-            "modules": looked.modules,
-            "failed": sorted(fact.module for fact in looked.failed),
-            "unsure": sorted(fact.module for fact in looked.unsure),
-            "late": sorted(fact.module for fact in looked.late),
-            "stubs": sorted(f"{stub.module}:{stub.name}" for stub in looked.stubs),
-            "symbols": looked.symbols,
+            "modules": results.modules,
+            "failed": sorted(fact.module for fact in results.failed),
+            "unsure": sorted(fact.module for fact in results.unsure),
+            "late": sorted(fact.module for fact in results.late),
+            "stubs": sorted(f"{stub.module}:{stub.name}" for stub in results.stubs),
+            "symbols": results.symbols,
         }
     return console.document(
         "doctor",
-        python=examined.markers["python_full_version"],
-        releases=examined.releases,
-        torch={"version": examined.packages.version("torch"), "cuda": built_for(examined)},
+        python=environment.markers["python_full_version"],
+        releases=environment.releases,
+        torch={"version": environment.packages.version("torch"), "cuda": built_for(environment)},
         gpu={
-            "devices": [str(device) for device in examined.driver.devices],
-            "driver": examined.driver.version or None,
-            "problem": examined.driver.problem or None,
+            "devices": [str(device) for device in environment.driver.devices],
+            "driver": environment.driver.version or None,
+            "problem": environment.driver.problem or None,
         },
-        compiled=checkup.native.checked,
+        compiled=report.native.checked,
         imports=imports,
-        findings=[finding.as_document() for finding in checkup.findings],
-        notes=list(checkup.notes),
+        findings=[finding.as_document() for finding in report.findings],
+        notes=list(report.notes),
     )

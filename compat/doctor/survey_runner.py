@@ -10,7 +10,7 @@ from typing import Any
 
 from compat._util.subprocesses import how_ended, kill_group
 from compat.errors import PreparationError
-from compat.probe.runner import child_variables
+from compat.probe.probe_runner import child_variables
 
 SURVEY = Path(__file__).with_name("survey.py")
 LONGEST = 300

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from compat.doctor.environment import Examined
+from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG, allows
 
@@ -48,7 +48,7 @@ class Violation:
         )
 
 
-def violations(examined: Examined) -> tuple[Violation, ...]:
+def violations(examined: InspectedEnvironment) -> tuple[Violation, ...]:
     """Return the requirements that are not met, of the covered packages and of all that they bring along.
 
     What nobody asks for is not looked at, and neither are extras that nobody asks for.
@@ -72,7 +72,7 @@ def violations(examined: Examined) -> tuple[Violation, ...]:
     return tuple(found.values())
 
 
-def closure(examined: Examined) -> tuple[str, ...]:
+def closure(examined: InspectedEnvironment) -> tuple[str, ...]:
     """Return the covered packages and all installed distributions that they ask for, the nearest first."""
     found = dict.fromkeys(examined.releases)
     queue = list(found)
@@ -86,7 +86,7 @@ def closure(examined: Examined) -> tuple[str, ...]:
     return tuple(found)
 
 
-def demands(examined: Examined, by: str, name: str) -> tuple[Violation, ...]:
+def demands(examined: InspectedEnvironment, by: str, name: str) -> tuple[Violation, ...]:
     """Return what a distribution asks of another one, met or not, with what is installed."""
     wanted = canonicalize_name(name)
     return tuple(
@@ -97,7 +97,7 @@ def demands(examined: Examined, by: str, name: str) -> tuple[Violation, ...]:
     )
 
 
-def _asked(examined: Examined, by: str, extra: str) -> Iterator[Requirement]:
+def _asked(examined: InspectedEnvironment, by: str, extra: str) -> Iterator[Requirement]:
     """Yield what a distribution asks for in this environment: by itself, or for an extra beyond that."""
     for requirement in examined.requires(by):
         if requirement.url:
@@ -107,7 +107,7 @@ def _asked(examined: Examined, by: str, extra: str) -> Iterator[Requirement]:
             yield requirement
 
 
-def _holds(examined: Examined, requirement: Requirement, extra: str) -> bool:
+def _holds(examined: InspectedEnvironment, requirement: Requirement, extra: str) -> bool:
     if requirement.marker is None:
         return True
     try:
@@ -116,12 +116,14 @@ def _holds(examined: Examined, requirement: Requirement, extra: str) -> bool:
         return False
 
 
-def _violation(examined: Examined, by: str, requirement: Requirement, installed: str | None) -> Violation:
+def _violation(
+    examined: InspectedEnvironment, by: str, requirement: Requirement, installed: str | None
+) -> Violation:
     version = examined.packages.version(by) or ""
     return Violation(by=by, by_version=version, requirement=requirement, installed=installed)
 
 
-def asked(examined: Examined) -> frozenset[str]:
+def asked(examined: InspectedEnvironment) -> frozenset[str]:
     """Return the names of all distributions that the covered packages, or what they bring along, ask for."""
     return frozenset(
         str(canonicalize_name(requirement.name))
@@ -131,7 +133,7 @@ def asked(examined: Examined) -> frozenset[str]:
     )
 
 
-def matters(violation: Violation, examined: Examined) -> bool:
+def matters(violation: Violation, examined: InspectedEnvironment) -> bool:
     """Return whether a violation matters by itself; another one does when an import stumbles over it.
 
     Kernels are made for one release of sglang: another build imports well, and fails when it is called.

@@ -6,16 +6,15 @@ from functools import cached_property
 
 from packaging.version import InvalidVersion, Version
 
-from compat.explain.log.model import Frame
-from compat.explain.log.reader import Report
+from compat.explain.log.log_reader import LogContents
+from compat.explain.log.model import TracebackFrame
 from compat.explain.lookup.module_paths import below_site, distribution_of, indexed_module, top_of
 from compat.explain.lookup.symbol_history import History
-from compat.index.query.name_resolution import Environment as Facts
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import companions
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
-from compat.requirements.installed import Environment
+from compat.requirements.installed import InstalledEnvironment
 
 MOST_MODULES = 200
 """Modules of tracebacks by which a release is looked for."""
@@ -33,20 +32,24 @@ class Known:
     """For people: `given`, `the log says …`, `installed here`."""
 
 
-class Case:
+class RuleContext:
     """One log with what is known around it.
 
     Args:
-        report: what the log tells.
+        contents: what the log tells.
         history: the index of all releases, and what has been asked of it so far.
         given: versions that the user named, by package.
         environment: what is installed where the log comes from, as far as that is known.
     """
 
     def __init__(
-        self, report: Report, history: History, given: dict[str, str], environment: Environment | None
+        self,
+        contents: LogContents,
+        history: History,
+        given: dict[str, str],
+        environment: InstalledEnvironment | None,
     ) -> None:
-        self.report = report
+        self.contents = contents
         self.index = history.index
         self.history = history
         self.given = given
@@ -56,13 +59,13 @@ class Case:
         """Return the version of a distribution: given, told by the log, installed, or claimed by a person."""
         if distribution in self.given:
             return Known(version=self.given[distribution], source="given")
-        told = self.report.facts.told.get(distribution)
+        told = self.contents.facts.told.get(distribution)
         if told:
             return Known(version=told[0], source=f"the log says “{told[1]}”")
         version = self.environment.version(distribution) if self.environment and self.fits else None
         if version:
             return Known(version=version, source="installed here")
-        claim = self.report.facts.claims.get(distribution)
+        claim = self.contents.facts.claims.get(distribution)
         return Known(version=claim[0], source=f"{_SPEAKS} “{claim[1]}”") if claim else None
 
     def claimed(self, package: str) -> bool:
@@ -75,33 +78,33 @@ class Case:
         """Whether the environment may be that of the log: nothing that is told of releases contradicts it."""
         if self.environment is None:
             return False
-        told, here = {**self.report.facts.versions(), **self.given}, self.environment.versions
+        told, here = {**self.contents.facts.versions(), **self.given}, self.environment.versions
         pair = (SGLANG, VLLM)
         agree = all(name in here and _equal(told[name], here[name]) for name in pair if name in told)
         return agree and any(name in here for name in pair)
 
     def absent(self, distribution: str) -> bool:
         """Return whether a distribution is known not to be installed where the log comes from."""
-        if distribution in self.given or self.report.facts.told.get(distribution):
+        if distribution in self.given or self.contents.facts.told.get(distribution):
             return False
         if self.environment is not None and self.fits:
             return self.environment.version(distribution) is None
         top = IMPORT_NAMES.get(distribution, distribution)
         lacking = re.compile(rf"No module named '?{re.escape(top)}'?(?![\w.])")
-        everything = (*self.report.failures, *self.report.mentions)
-        return any(lacking.search(raised.message) for failure in everything for raised in failure.chain)
+        everything = (*self.contents.failures, *self.contents.mentions)
+        return any(lacking.search(exception.message) for failure in everything for exception in failure.chain)
 
-    def position(self, package: str) -> int | None:
+    def release_index(self, package: str) -> int | None:
         """Return the position of the known release in the index; None when it is not known or not indexed."""
         known = self.known(package)
         return None if known is None else position_of(self.index, package, known.version)
 
     @cached_property
-    def positions(self) -> dict[str, int]:
+    def release_indexes(self) -> dict[str, int]:
         """The known releases, with the kernels that the sglang release pins."""
         known: dict[str, int] = {}
         for package in self.index.packages:
-            at = self.position(package)
+            at = self.release_index(package)
             if at is not None:
                 known[package] = at
         if SGLANG in known and not any(kernel in known for kernel in KERNELS):
@@ -109,10 +112,10 @@ class Case:
         return known
 
     @cached_property
-    def world(self) -> World:
+    def resolver(self) -> NameResolver:
         """The world of the known releases."""
         absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.absent(name))
-        return World(self.index, Facts(positions=self.positions, absent=absent))
+        return NameResolver(self.index, Facts(release_indexes=self.release_indexes, absent=absent))
 
     def candidates(self, package: str) -> list[int]:
         """Return the releases of a package that have every module in which a traceback has been."""
@@ -125,8 +128,8 @@ class Case:
 
     @cached_property
     def _modules(self) -> tuple[str, ...]:
-        chains = (failure.chain for failure in self.report.failures)
-        frames = (frame for chain in chains for raised in chain for frame in raised.frames)
+        chains = (failure.chain for failure in self.contents.failures)
+        frames = (frame for chain in chains for exception in chain for frame in exception.frames)
         modules = (indexed_module(frame.path, self.index) for frame in frames)
         return tuple(dict.fromkeys(module for module in modules if module))[:MOST_MODULES]
 
@@ -138,34 +141,34 @@ class Case:
     @cached_property
     def involved(self) -> frozenset[str]:
         """The distributions in whose files a traceback has been."""
-        chains = (failure.chain for failure in self.report.failures)
-        frames = (frame for chain in chains for raised in chain for frame in raised.frames)
+        chains = (failure.chain for failure in self.contents.failures)
+        frames = (frame for chain in chains for exception in chain for frame in exception.frames)
         return frozenset(distribution_of(top) for frame in frames if (top := top_of(frame.path)))
 
     @cached_property
     def likely(self) -> dict[str, int]:
         """The known releases; where nothing is known, the newest of both packages."""
-        return self.positions or {package: self.newest(package) for package in (SGLANG, VLLM)}
+        return self.release_indexes or {package: self.newest(package) for package in (SGLANG, VLLM)}
 
     def newest(self, package: str) -> int:
         """Return the position of the newest final release."""
         return newest(self.index.versions(package))
 
     @cached_property
-    def worlds_by_cuda(self) -> dict[bool, World]:
+    def resolvers_by_cuda(self) -> dict[bool, NameResolver]:
         """The world of the known releases, without and with a CUDA device."""
-        facts = self.world.environment
-        return {cuda: World(self.index, facts._replace(cuda=cuda)) for cuda in (False, True)}
+        facts = self.resolver.environment
+        return {cuda: NameResolver(self.index, facts._replace(cuda=cuda)) for cuda in (False, True)}
 
-    def module(self, frame: Frame) -> str | None:
+    def module(self, frame: TracebackFrame) -> str | None:
         """Return the indexed module of a frame."""
         return indexed_module(frame.path, self.index)
 
     def mentions(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """Return the first match among the lines that tell of errors outside tracebacks."""
-        for failure in self.report.mentions:
-            for raised in failure.chain:
-                found = pattern.search(raised.text)
+        for failure in self.contents.mentions:
+            for exception in failure.chain:
+                found = pattern.search(exception.text)
                 if found:
                     return found
         return None
@@ -178,9 +181,10 @@ class Case:
         """Return whether an installed file of an import name shows in a traceback or its messages."""
         installed = re.compile(rf"(?:site|dist)-packages/{re.escape(top)}[/.]")
         return any(
-            installed.search(raised.text) or any(installed.search(frame.path) for frame in raised.frames)
-            for failure in self.report.failures
-            for raised in failure.chain
+            installed.search(exception.text)
+            or any(installed.search(frame.path) for frame in exception.frames)
+            for failure in self.contents.failures
+            for exception in failure.chain
         )
 
     def compiled(self, module: str, package: str, at: int | None) -> bool:
@@ -194,9 +198,9 @@ class Case:
         """The last parts of the names of extensions, with the import names below which they lie."""
         found: dict[str, set[str]] = {}
         for package in self.index.packages:
-            for span in self.index.spans(package):
-                if span.form == "extension":
-                    top, _, rest = span.module.partition(".")
+            for entry in self.index.module_ranges(package):
+                if entry.form == "extension":
+                    top, _, rest = entry.module.partition(".")
                     found.setdefault(rest.rpartition(".")[2], set()).add(top)
         return found
 
@@ -208,11 +212,13 @@ class Case:
     def owner(self, module: str) -> str | None:
         """Return the indexed package that a module belongs to; of several, the one of which most is known."""
         owners = self.index.owners.get(module.partition(".")[0], [])
-        likely = [name for name in owners if self.known(name)] or [n for n in owners if n in self.positions]
+        likely = [name for name in owners if self.known(name)] or [
+            n for n in owners if n in self.release_indexes
+        ]
         return next(iter([*likely, *owners]), None)
 
 
-def foreign(frame: Frame | None) -> bool:
+def foreign(frame: TracebackFrame | None) -> bool:
     """Return whether a frame lies in an installed package, where the user has nothing to edit."""
     return frame is not None and below_site(frame.path) is not None
 

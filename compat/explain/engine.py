@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from compat.errors import UsageError
-from compat.explain.context import Case, foreign
+from compat.explain.context import RuleContext, foreign
 from compat.explain.log.import_messages import imported
-from compat.explain.log.model import Failure, Raised
-from compat.explain.log.reader import Report, read
+from compat.explain.log.log_reader import LogContents, read
+from compat.explain.log.model import ExceptionInfo, Failure
 from compat.explain.lookup.missing_symbol import locate
 from compat.explain.lookup.symbol_history import History
 from compat.explain.rules import (
@@ -27,9 +27,9 @@ from compat.explain.rules import (
 from compat.index.reader import Index
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM, parse_version
-from compat.requirements.installed import Environment
+from compat.requirements.installed import InstalledEnvironment
 
-Rule = Callable[[Raised, Case], Diagnosis | None]
+Rule = Callable[[ExceptionInfo, RuleContext], Diagnosis | None]
 
 RULES: tuple[Rule, ...] = (
     environment.shadowed,
@@ -76,7 +76,7 @@ def explain(
     *,
     sglang: str | None = None,
     vllm: str | None = None,
-    environment: Environment | None = None,
+    environment: InstalledEnvironment | None = None,
 ) -> tuple[Diagnosis, ...]:
     """Return the causes of the failures in a traceback or log, the root cause of the first failure first.
 
@@ -97,34 +97,35 @@ def explain(
         for package, version in ((SGLANG, sglang), (VLLM, vllm))
         if version is not None
     }
-    report = read(text)
-    return diagnose(Case(report, _history(), given, environment))
+    contents = read(text)
+    return diagnose(RuleContext(contents, _history(), given, environment))
 
 
-def diagnose(case: Case) -> tuple[Diagnosis, ...]:
+def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
     """Return the causes of all failures of a case; lines without a traceback count when nothing else does."""
-    report = case.report
+    contents = context.contents
     # With a traceback at hand, a warning about an import that was guarded is not what ended the run, unless
     # all tracebacks have lost their ends and nothing else tells.
-    others = [each for each in report.mentions if not report.failures or not _guarded(each)]
-    whole = any(failure.chain[-1].kind for failure in report.failures)
-    warned = [] if whole else report.mentions
-    stages = (report.failures, RULES), (others, RULES), (warned, RULES), (report.failures, LAST)
+    others = [each for each in contents.mentions if not contents.failures or not _guarded(each)]
+    whole = any(failure.chain[-1].kind for failure in contents.failures)
+    warned = [] if whole else contents.mentions
+    stages = (contents.failures, RULES), (others, RULES), (warned, RULES), (contents.failures, LAST)
     for failures, rules in stages:
-        found = _distinct(each for failure in _some(failures) for each in _of_failure(failure, case, rules))
+        found = _distinct(
+            each for failure in _some(failures) for each in _of_failure(failure, context, rules)
+        )
         if found:
             return found
-    return (unknown(report),)
+    return (unknown(contents),)
 
 
-def unknown(report: Report) -> Diagnosis:
+def unknown(contents: LogContents) -> Diagnosis:
     """Return the diagnosis of a log of which no rule knows the cause: what was read, and nothing else."""
-    failures = report.failures or report.mentions
-    lines = [raised.line for failure in failures[-3:] for raised in failure.chain[:2] if raised.line]
-    evidence = lines or ([report.last] if report.last else [])
-    said = (
-        f"{report.lines} lines, {len(report.failures)} tracebacks, {len(report.mentions)} other error lines"
-    )
+    failures = contents.failures or contents.mentions
+    lines = [exception.line for failure in failures[-3:] for exception in failure.chain[:2] if exception.line]
+    evidence = lines or ([contents.last] if contents.last else [])
+    tracebacks, others = len(contents.failures), len(contents.mentions)
+    said = f"{contents.lines} lines, {tracebacks} tracebacks, {others} other error lines"
     return Diagnosis(
         cause="unknown",
         evidence=(*evidence, f"read: {said}"),
@@ -132,36 +133,36 @@ def unknown(report: Report) -> Diagnosis:
     )
 
 
-def _of_failure(failure: Failure, case: Case, rules: tuple[Rule, ...]) -> Iterator[Diagnosis]:
+def _of_failure(failure: Failure, context: RuleContext, rules: tuple[Rule, ...]) -> Iterator[Diagnosis]:
     """Yield the cause of a failure: what is known of its earliest exception, else of the next one."""
-    for raised in failure.chain:
+    for exception in failure.chain:
         for rule in rules:
-            found = rule(raised, case)
+            found = rule(exception, context)
             if found is not None:
                 yield found
-                yield from _asked_first(failure.chain[-1], found, case)
+                yield from _asked_first(failure.chain[-1], found, context)
                 return
 
 
-def _asked_first(raised: Raised, found: Diagnosis, case: Case) -> Iterator[Diagnosis]:
+def _asked_first(exception: ExceptionInfo, found: Diagnosis, context: RuleContext) -> Iterator[Diagnosis]:
     """Yield what else is wrong with the user's own import, which failed before it came to that."""
-    users = (frame for frame in raised.frames if not foreign(frame) and case.module(frame) is None)
+    users = (frame for frame in exception.frames if not foreign(frame) and context.module(frame) is None)
     own = next((frame for frame in users if imported(frame.source)), None)
     asked = imported(own.source) if own is not None else None
-    if asked is None or own is raised.frames[-1] or found.cause not in PRELIMINARY:
+    if asked is None or own is exception.frames[-1] or found.cause not in PRELIMINARY:
         return
-    package = case.owner(asked.module)
-    if package is None or case.position(package) is None:
+    package = context.owner(asked.module)
+    if package is None or context.release_index(package) is None:
         return  # of a release that is only assumed, nothing is known to be wrong
     for name in asked.names or ("",):
         line = f"asked for in the first place: `{own.source}`" if own else ""
-        other = locate(case, package, asked.module, name, evidence=(line,))
+        other = locate(context, package, asked.module, name, evidence=(line,))
         if other is not None:
             yield other
 
 
 def _guarded(mention: Failure) -> bool:
-    return any("Failed to import" in raised.text for raised in mention.chain)
+    return any("Failed to import" in exception.text for exception in mention.chain)
 
 
 def _some(failures: list[Failure]) -> list[Failure]:

@@ -55,7 +55,7 @@ def _build(arguments: argparse.Namespace) -> int:
     from compat.index.writer import SHIPPED
 
     try:
-        from compat.index.build.build import build_index
+        from compat.index.build.build_index import build_index
         from compat.index.build.precompute_answers import finish
     except ModuleNotFoundError as error:
         raise _missing(error) from None

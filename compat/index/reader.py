@@ -17,7 +17,7 @@ from compat.index.tables import Tables
 from compat.model.symbols import STATUSES
 
 if TYPE_CHECKING:  # whoever asks for names does not load what writes them
-    from compat.index.writer import NameSpan, ReleaseRow, Span
+    from compat.index.writer import ModuleRange, NameRange, ReleaseRow
 
 T = TypeVar("T")
 Intervals = Sequence[tuple[int, int, T]]
@@ -66,7 +66,7 @@ class Index(Tables):
         query = "SELECT version FROM releases WHERE package = ? ORDER BY position"
         return tuple(version for (version,) in self._rows(query, self.packages[package]))
 
-    def position(self, package: str, version: str, where: str) -> int:
+    def release_index(self, package: str, version: str, where: str) -> int:
         """Return the position of a version in its package's list.
 
         Raises:
@@ -131,19 +131,19 @@ class Index(Tables):
             )
         )
 
-    def spans(self, package: str) -> "Iterator[Span]":
+    def module_ranges(self, package: str) -> "Iterator[ModuleRange]":
         """Yield the modules of a package as intervals, ordered by module and release."""
-        from compat.index.writer import Span
+        from compat.index.writer import ModuleRange
 
         query = """
             SELECT modules.name, first, last, form, open FROM spans JOIN modules ON modules.id = module
             WHERE package = ? ORDER BY module, first"""
         for module, first, last, form, open_ in self._rows(query, self.packages[package]):
-            yield Span(module=module, first=first, last=last, form=form, open=bool(open_))
+            yield ModuleRange(module=module, first=first, last=last, form=form, open=bool(open_))
 
-    def name_spans(self, package: str) -> "Iterator[NameSpan]":
+    def name_ranges(self, package: str) -> "Iterator[NameRange]":
         """Yield the names of a package as intervals, ordered by module, name and release."""
-        from compat.index.writer import NameSpan
+        from compat.index.writer import NameRange
 
         query = """
             SELECT module, name, first, last, status, kind, target_module, target_name,
@@ -151,7 +151,7 @@ class Index(Tables):
             FROM bindings WHERE package = ? ORDER BY module, name, first, branch"""
         rows = self._rows(query, self.packages[package])
         for (module, name, first, last), branches in groupby(rows, key=lambda row: row[:4]):
-            yield NameSpan(
+            yield NameRange(
                 module=self._text("modules", "name", module),
                 name=self._text("names", "name", name),
                 first=first,

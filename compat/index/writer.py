@@ -97,7 +97,7 @@ class ReleaseRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class ModuleRange:
     """A module over an interval of releases."""
 
     module: str
@@ -110,7 +110,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NameSpan:
+class NameRange:
     """A name of a module over an interval of releases, with all its branches in source order."""
 
     module: str
@@ -128,8 +128,8 @@ class PackageContent:
     imports: tuple[str, ...]
     """The top-level import names it provides."""
     releases: tuple[ReleaseRow, ...]
-    spans: tuple[Span, ...]
-    names: tuple[NameSpan, ...]
+    module_ranges: tuple[ModuleRange, ...]
+    names: tuple[NameRange, ...]
     successions: tuple[Succession, ...] = ()
     """What became of definitions that vanished."""
 
@@ -186,20 +186,22 @@ def _disk_errors(target: Path) -> Iterator[None]:
 
 
 def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
-    rows = [row for content in contents for span in content.names for row in span.branches]
+    rows = [row for content in contents for entry in content.names for row in entry.branches]
     targets = {split_location(row.target) for row in rows if row.target}
     imports = {content.package: json.dumps(content.imports) for content in contents}
     packages = _intern(database, "packages", imports, "name", imports)
     modules = _intern(
         database,
         "modules",
-        {span.module for content in contents for span in content.spans} | {module for module, _ in targets},
+        {entry.module for content in contents for entry in content.module_ranges}
+        | {module for module, _ in targets},
         "name",
     )
     names = _intern(
         database,
         "names",
-        {span.name for content in contents for span in content.names} | {name for _, name in targets if name},
+        {entry.name for content in contents for entry in content.names}
+        | {name for _, name in targets if name},
         "name",
     )
     texts = {text for row in rows for text in (row.guard, row.truth) if text is not None}
@@ -209,19 +211,19 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
         package = packages[content.package]
         database.executemany(
             "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (_release(package, position, row) for position, row in enumerate(content.releases)),
+            (_release(package, release_index, row) for release_index, row in enumerate(content.releases)),
         )
         database.executemany(
             "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?)",
             sorted(
-                (modules[span.module], package, span.first, span.last, span.form, int(span.open))
-                for span in content.spans
+                (modules[entry.module], package, entry.first, entry.last, entry.form, int(entry.open))
+                for entry in content.module_ranges
             ),
         )
         bindings = [
-            (modules[span.module], package, names[span.name], span.first, branch, span.last, row)
-            for span in content.names
-            for branch, row in enumerate(span.branches)
+            (modules[entry.module], package, names[entry.name], entry.first, branch, entry.last, row)
+            for entry in content.names
+            for branch, row in enumerate(entry.branches)
         ]
         bindings.sort(key=lambda binding: binding[:5])
         database.executemany(
@@ -265,9 +267,9 @@ def _fill_successions(
     )
 
 
-def _release(package: int, position: int, row: ReleaseRow) -> tuple[Any, ...]:
+def _release(package: int, release_index: int, row: ReleaseRow) -> tuple[Any, ...]:
     texts = (row.version, row.wheel, row.sha256, row.uploaded, row.requires_python)
-    return (package, position, *texts, packed(json.dumps(row.requires_dist)), row.torch)
+    return (package, release_index, *texts, packed(json.dumps(row.requires_dist)), row.torch)
 
 
 def _target(

@@ -16,20 +16,20 @@ from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationEr
 from compat.locks.lockfile import Lock
 from compat.matrix.install import prepare
 from compat.matrix.install.disk_usage import used_bytes
-from compat.matrix.install.existing import Given
+from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.prepare import Prepared
 from compat.matrix.install.workspace import Workspace, claimed
 from compat.matrix.judge import expected_failures, gpu_tests, rehearsals
 from compat.matrix.judge.compare import judge
 from compat.matrix.judge.inputs import Sources
 from compat.matrix.judge.rehearsals import Rehearsal
-from compat.matrix.outcome import Cell, Digests, Disagreement, Level, Outcome, State, outcome_path
+from compat.matrix.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
 from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.probe import driver_stub
 from compat.probe.expectation import ModuleExpectation
-from compat.probe.records import ModuleFact
-from compat.probe.runner import Watcher
+from compat.probe.probe_records import ModuleFact
+from compat.probe.probe_runner import ProbeRunner
 from compat.uv import client
 
 FULL = 50_000_000
@@ -59,11 +59,11 @@ class Job:
     limit: float = LIMIT
     """Seconds for the whole cell, after which all that it has started is ended."""
     retries: int | None = None
-    """See `Watcher.retries`."""
+    """See `ProbeRunner.retries`."""
     keep: bool = False
     max_disk: int | None = None
     """Bytes that uv's cache and all environments may take together."""
-    given: Given | None = None
+    existing: ExistingEnvironment | None = None
     """The environment to look into, which stays as it is; None: one is installed for the cell."""
 
     @property
@@ -77,7 +77,7 @@ class Job:
         return self.reports / self.cell.id
 
 
-def run_cell(job: Job) -> Outcome:
+def run_cell(job: Job) -> CellOutcome:
     """Install the pair, look at every module, write log and outcome, remove the environment.
 
     Raises:
@@ -86,7 +86,7 @@ def run_cell(job: Job) -> Outcome:
     begun = time.monotonic()
     outcome = _begun(job)
     # An environment that was kept for another run is not to be mixed up with what a given one writes.
-    name = job.pair.id if job.given is None else f"{job.pair.id}+given"
+    name = job.pair.id if job.existing is None else f"{job.pair.id}+given"
     with claimed(job.envs, name, job.lock.digest) as space:
         # An old outcome must not be taken for the new one if this run is interrupted.
         outcome_path(job.cell, job.reports).unlink(missing_ok=True)
@@ -111,7 +111,7 @@ def run_cell(job: Job) -> Outcome:
     return outcome
 
 
-def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> Outcome:
+def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> CellOutcome:
     """Return and write the outcome of a cell that cannot even be begun."""
     outcome = replace(_begun(job), state=state, reason=reason)
     (job.folder / "log.txt").unlink(missing_ok=True)
@@ -128,8 +128,8 @@ def host() -> dict[str, str]:
     return {"driver": version.splitlines()[0].strip()}
 
 
-def _begun(job: Job) -> Outcome:
-    return Outcome(
+def _begun(job: Job) -> CellOutcome:
+    return CellOutcome(
         cell=job.cell,
         state=State.NOT_RUN,
         reason="not finished",
@@ -147,7 +147,7 @@ def why_not_here(job: Job) -> str:
     return ""
 
 
-def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outcome:
+def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> CellOutcome:
     if job.level is Level.IMPORT and not host()["driver"]:
         driver_stub.compiler()  # its lack is told before minutes are spent
     ready = _prepared(job, space, until)
@@ -156,7 +156,7 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
     if ready.wrong:
         reason = f"the environment is not what the lock says: {_first(outcome, ready.wrong)}"
         return replace(outcome, state=State.FAILED, reason=reason, disagreements=ready.wrong)
-    watcher = Watcher(
+    runner = ProbeRunner(
         python=ready.python,
         folder=space.folder,
         log=space.log,
@@ -166,14 +166,14 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
         probe=ready.probe,
         retries=job.retries,
     )
-    machine = watcher.machine()
+    machine = runner.machine()
     cuda = bool(machine.get("cuda"))
     outcome = replace(outcome, machine=_machine(outcome, machine))
     if job.level is Level.GPU:
         return _tested(job, ready, space, outcome, until, cuda=cuda)
     expected = job.sources.expectations(job.pair, ready.lock, cuda=cuda)
-    facts = _look(job, watcher, expected)
-    rehearsed = _rehearse(job, ready, watcher, cuda=cuda)
+    facts = _look(job, runner, expected)
+    rehearsed = _rehearse(job, ready, runner, cuda=cuda)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
             f"{job.pair.id}: the disk of {space.folder} is full; free some space and run it again"
@@ -183,29 +183,31 @@ def _checked(job: Job, space: Workspace, outcome: Outcome, until: float) -> Outc
 
 def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
     tests = job.level is Level.GPU
-    if job.given is not None:
-        ready = prepare.taken(job.pair, job.lock, job.given, space, tests=tests)
+    if job.existing is not None:
+        ready = prepare.prepare_existing(job.pair, job.lock, job.existing, space, tests=tests)
     else:
         tool = job.uv or client.find_uv()
-        ready = prepare.installed(job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests)
+        ready = prepare.prepare_installed(
+            job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests
+        )
     if job.keep:
         space.keep()
     return ready
 
 
-def _first(outcome: Outcome, wrong: tuple[Disagreement, ...]) -> str:
+def _first(outcome: CellOutcome, wrong: tuple[Disagreement, ...]) -> str:
     """Return the first difference, and how many more there are."""
     more = len(wrong) - 1
     return f"{outcome.complaint(wrong[0])}{f', and {more} more' if more else ''}"
 
 
 def _tested(
-    job: Job, ready: Prepared, space: Workspace, outcome: Outcome, until: float, *, cuda: bool
-) -> Outcome:
+    job: Job, ready: Prepared, space: Workspace, outcome: CellOutcome, until: float, *, cuda: bool
+) -> CellOutcome:
     """Run the GPU tests, when there is a GPU."""
     if not cuda:
         return replace(outcome, state=State.NOT_RUN, reason="no GPU: the pair's torch finds none")
-    bench = gpu_tests.Bench(
+    bench = gpu_tests.GpuTestSetup(
         python=ready.python,
         path=ready.path,
         tests=job.sources.gpu_tests(),
@@ -219,11 +221,11 @@ def _tested(
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
 
 
-def _look(job: Job, watcher: Watcher, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:
+def _look(job: Job, runner: ProbeRunner, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:
     facts: dict[str, ModuleFact] = {}
     with (
         on_terminal(f"{job.pair.id}: importing", len(expected)) as progress,
-        contextlib.closing(watcher.facts(expected)) as seen,
+        contextlib.closing(runner.facts(expected)) as seen,
     ):
         for fact in seen:
             facts[fact.module] = fact
@@ -231,29 +233,29 @@ def _look(job: Job, watcher: Watcher, expected: tuple[ModuleExpectation, ...]) -
     return facts
 
 
-def _rehearse(job: Job, ready: Prepared, watcher: Watcher, *, cuda: bool) -> tuple[Rehearsal, ...]:
+def _rehearse(job: Job, ready: Prepared, runner: ProbeRunner, *, cuda: bool) -> tuple[Rehearsal, ...]:
     """Build the layers of each package of the pair, with the driver's own library where there is one."""
-    stub = None if cuda else driver_stub.build(ready.sites, watcher.folder)
-    given = rehearsals.variables(watcher, job.sources.code(), stub)
+    stub = None if cuda else driver_stub.build(ready.sites, runner.folder)
+    given = rehearsals.variables(runner, job.sources.code(), stub)
     with on_terminal(f"{job.pair.id}: building layers", None) as progress:
         return tuple(
-            rehearsals.rehearse(release.package, watcher, given, progress) for release in job.pair.releases
+            rehearsals.rehearse(release.package, runner, given, progress) for release in job.pair.releases
         )
 
 
-def _machine(outcome: Outcome, found: Mapping[str, Any]) -> dict[str, str]:
+def _machine(outcome: CellOutcome, found: Mapping[str, Any]) -> dict[str, str]:
     return {**outcome.machine, **{key: str(value) for key, value in found.items()}}
 
 
 def _judged(
     job: Job,
-    outcome: Outcome,
+    outcome: CellOutcome,
     expected: tuple[ModuleExpectation, ...],
     facts: Mapping[str, ModuleFact],
     rehearsed: tuple[Rehearsal, ...],
     *,
     cuda: bool,
-) -> Outcome:
+) -> CellOutcome:
     verdict = judge(expected, facts)
     found = (*verdict.disagreements, *(entry for each in rehearsed for entry in each.broken))
     left, met, idle = expected_failures.explain(found, job.pair.expect, cuda=cuda)

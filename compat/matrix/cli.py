@@ -14,7 +14,7 @@ from compat.errors import UsageError
 from compat.matrix import scheduler
 from compat.matrix.cell import LIMIT
 from compat.matrix.config import Matrix, read_matrix
-from compat.matrix.install.existing import Given, open_given
+from compat.matrix.install.existing import ExistingEnvironment, open_existing
 from compat.matrix.judge.inputs import Shipped
 from compat.matrix.outcome import Cell, Level
 from compat.matrix.plan import Plan
@@ -72,7 +72,7 @@ def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
         if arguments.beside
         else ()
     )
-    options = replace(_options(arguments, reports), given=_given(arguments, pairs), beside=beside)
+    options = replace(_options(arguments, reports), existing=_existing(arguments, pairs), beside=beside)
     if arguments.engine == "ray":
         from compat.matrix import ray_scheduler
 
@@ -89,7 +89,7 @@ def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     return scheduler.exit_code(outcomes)
 
 
-def _given(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> Given | None:
+def _existing(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> ExistingEnvironment | None:
     """Return the environment to look into, when there is one.
 
     Raises:
@@ -104,7 +104,7 @@ def _given(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> Given | None
             f"--environment is for one pair on this machine, not for {', '.join(pair.id for pair in pairs)}"
             f"{' on a cluster' if arguments.engine != 'local' else ''}"
         )
-    place = open_given(arguments.environment, arguments.python or Path(sys.executable))
+    place = open_existing(arguments.environment, arguments.python or Path(sys.executable))
     if place.bundle is not None and place.bundle.pair != pairs[0].id:
         raise UsageError(f"--environment: a bundle of {place.bundle.pair}, not of {pairs[0].id}")
     if place.bundle is None and arguments.python:
@@ -140,9 +140,9 @@ def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     return errors.CLEAN if result.open else errors.FINDINGS
 
 
-def _options(arguments: argparse.Namespace, reports: Path) -> scheduler.Options:
+def _options(arguments: argparse.Namespace, reports: Path) -> scheduler.RunOptions:
     root = arguments.matrix.parent.resolve()
-    return scheduler.Options(
+    return scheduler.RunOptions(
         reports=reports,
         envs=(arguments.envs or root / ".matrix").resolve(),
         timeout=getattr(arguments, "timeout", scheduler.TIMEOUT),

@@ -80,7 +80,7 @@ def read_matrix(path: Path) -> Matrix:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}; give --matrix a file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path.name}: not valid TOML: {error}") from None
-    return _Reader(path.name).matrix(content)
+    return _TableReader(path.name).matrix(content)
 
 
 def folded(pair_id: str) -> str:
@@ -95,7 +95,7 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _TableReader:
     """Checks the tables of one file; `where` arguments are key paths such as `pair[2].vllm`."""
 
     file: str

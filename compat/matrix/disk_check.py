@@ -15,7 +15,7 @@ from compat.uv import client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class DiskCheck:
     """What decides whether there is room for a cell."""
 
     limit: int | None
@@ -34,7 +34,7 @@ class Room:
         plan.check_room(promised.all, shutil.disk_usage(job.envs).free, job.envs, job.pair.id)
         if job.uv is None:
             return
-        cache = existing(client.cache_folder(job.uv))
+        cache = nearest_existing(client.cache_folder(job.uv))
         if job.plan.cache_bytes:
             plan.check_room(job.plan.cache_bytes, shutil.disk_usage(cache).free, cache, job.pair.id)
         if self.limit is not None:
@@ -50,6 +50,6 @@ class Room:
         }
 
 
-def existing(folder: Path) -> Path:
+def nearest_existing(folder: Path) -> Path:
     """Return the folder, or the nearest one above it that is already there."""
     return next(path for path in (folder, *folder.parents) if path.exists())

@@ -138,7 +138,7 @@ class Digests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CellOutcome:
     """How a cell ended."""
 
     cell: Cell
@@ -206,13 +206,13 @@ def outcome_path(cell: Cell, reports: Path) -> Path:
     return reports / cell.id / OUTCOME
 
 
-def read_outcome(path: Path, cell: Cell) -> Outcome:
+def read_outcome(path: Path, cell: Cell) -> CellOutcome:
     """Return the outcome of `cell` that `path` holds.
 
     A file that is missing, cut short or about another cell is a failed outcome, whose reason says so: nothing
     that could not be read ever counts as passed.
     """
-    broken = Outcome(cell=cell, state=State.FAILED, reason="no outcome")
+    broken = CellOutcome(cell=cell, state=State.FAILED, reason="no outcome")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         outcome = _rebuild(document)
@@ -225,14 +225,16 @@ def read_outcome(path: Path, cell: Cell) -> Outcome:
     return outcome
 
 
-def read_any_outcome(folder: Path) -> Outcome:
+def read_any_outcome(folder: Path) -> CellOutcome:
     """Return the outcome in a report folder of which no cell is known; the file says what it is about."""
     path = folder / OUTCOME
     try:
         outcome = _rebuild(json.loads(path.read_text(encoding="utf-8")))
     except _UNREADABLE as error:
         cell = Cell(pair_id=folder.name)
-        return Outcome(cell=cell, state=State.FAILED, reason=f"{path.name} cannot be read ({_brief(error)})")
+        return CellOutcome(
+            cell=cell, state=State.FAILED, reason=f"{path.name} cannot be read ({_brief(error)})"
+        )
     if outcome.cell.id != folder.name:
         return replace(
             outcome, state=State.FAILED, reason=f"{folder.name} holds the outcome of {outcome.cell.id}"
@@ -240,7 +242,7 @@ def read_any_outcome(folder: Path) -> Outcome:
     return outcome
 
 
-def _rebuild(document: dict[str, Any]) -> Outcome:
+def _rebuild(document: dict[str, Any]) -> CellOutcome:
     if document["schema"] != SCHEMA:
         raise ValueError(f"schema {document['schema']}, this version reads {SCHEMA}")
     content = {key: value for key, value in document.items() if key not in {"schema", "pair_id", "level"}}
@@ -261,7 +263,7 @@ def _rebuild(document: dict[str, Any]) -> Outcome:
     for key in ("shared_bytes", "budget_bytes"):
         content[key] = int(document.get(key, 0))
     content["machine"] = {str(key): str(value) for key, value in document["machine"].items()}
-    return Outcome(**content)
+    return CellOutcome(**content)
 
 
 def _layers(document: dict[str, Any]) -> dict[str, Any]:

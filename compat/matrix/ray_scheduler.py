@@ -17,7 +17,7 @@ from compat._util import atomic_write
 from compat.errors import CompatError, MissingToolError, UsageError
 from compat.matrix import scheduler
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import Cell, Level, Outcome, State, outcome_path, read_outcome
+from compat.matrix.outcome import Cell, CellOutcome, Level, State, outcome_path, read_outcome
 from compat.matrix.report.gate import differences
 from compat.model.releases import Pair
 
@@ -51,8 +51,8 @@ class Written:
 
 
 def run_on_ray(
-    pairs: Sequence[Pair], sources: Sources, options: scheduler.Options, engine: Engine
-) -> tuple[Outcome, ...]:
+    pairs: Sequence[Pair], sources: Sources, options: scheduler.RunOptions, engine: Engine
+) -> tuple[CellOutcome, ...]:
     """Return one outcome for each cell; each is written as soon as it is known.
 
     Args:
@@ -95,8 +95,8 @@ def run_on_ray(
 
 
 def _arrivals(
-    ray: Any, waiting: dict[Any, tuple[Cell, Pair]], sources: Sources, options: scheduler.Options
-) -> Iterator[Outcome]:
+    ray: Any, waiting: dict[Any, tuple[Cell, Pair]], sources: Sources, options: scheduler.RunOptions
+) -> Iterator[CellOutcome]:
     """Yield the outcomes in the order in which they arrive."""
     while waiting:
         (done, *_), _ = ray.wait(list(waiting), num_returns=1)
@@ -121,7 +121,7 @@ def _arrivals(
         yield outcome
 
 
-def _of_this_code(outcome: Outcome, pair: Pair, sources: Sources, node: str) -> Outcome:
+def _of_this_code(outcome: CellOutcome, pair: Pair, sources: Sources, node: str) -> CellOutcome:
     """Return an outcome, or a failed one when the node has run other code or another lock than is here."""
     stale = differences(outcome.digests, digests(pair, sources.lock(pair), sources, outcome.cell.level))
     if not stale:
@@ -130,7 +130,7 @@ def _of_this_code(outcome: Outcome, pair: Pair, sources: Sources, node: str) -> 
     return replace(outcome, state=State.FAILED, reason=reason)
 
 
-def _cell(pair: Pair, sources: Sources, options: scheduler.Options) -> Written:
+def _cell(pair: Pair, sources: Sources, options: scheduler.RunOptions) -> Written:
     """Run one cell on the node where this is called."""
     node = str(_ray().get_runtime_context().get_node_id())[:12]
     with tempfile.TemporaryDirectory(prefix="compat-cell-") as folder:
@@ -146,7 +146,7 @@ def _cell(pair: Pair, sources: Sources, options: scheduler.Options) -> Written:
         )
 
 
-def _earlier(pair: Pair, level: Level, sources: Sources, options: scheduler.Options) -> Outcome | None:
+def _earlier(pair: Pair, level: Level, sources: Sources, options: scheduler.RunOptions) -> CellOutcome | None:
     """Return the outcome of an earlier run that still holds."""
     now = digests(pair, sources.lock(pair), sources, level)
     cell = Cell(pair_id=pair.id, level=level)
@@ -159,8 +159,8 @@ def _earlier(pair: Pair, level: Level, sources: Sources, options: scheduler.Opti
     return earlier
 
 
-def _lost(cell: Cell, pair: Pair, options: scheduler.Options, state: State, reason: str) -> Outcome:
-    outcome = Outcome(cell=cell, state=state, reason=reason, pair=pair.describe())
+def _lost(cell: Cell, pair: Pair, options: scheduler.RunOptions, state: State, reason: str) -> CellOutcome:
+    outcome = CellOutcome(cell=cell, state=state, reason=reason, pair=pair.describe())
     outcome.write(outcome_path(cell, options.reports))
     return outcome
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compat._cli.console import disk_message, say
-from compat._cli.progress import Lines
+from compat._cli.progress import NoteLines
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
-from compat.matrix.disk_check import Room, existing
+from compat.matrix.disk_check import DiskCheck, nearest_existing
 from compat.matrix.install import disk_budget, workspace
-from compat.matrix.install.existing import Given
+from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
+from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
 from compat.matrix.plan import Plan, cache_query, duration, nothing_to_download, venv_command
 from compat.model.releases import Pair
 from compat.uv import client
@@ -53,7 +53,7 @@ TIMEOUT = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class RunOptions:
     """How a run goes about it."""
 
     reports: Path
@@ -69,11 +69,11 @@ class Options:
     rerun: bool = False
     beside: tuple[Pair, ...] = ()
     """Other pairs of the same run, in processes of their own: they share the disk."""
-    given: Given | None = None
+    existing: ExistingEnvironment | None = None
     """An environment that is there already, for one pair; it is looked into whatever was found earlier."""
 
 
-def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tuple[Outcome, ...]:
+def run_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> tuple[CellOutcome, ...]:
     """Return one outcome for each pair, from a run or from the report of an earlier one that still holds.
 
     The plan of all of them is told before the first download.
@@ -85,22 +85,22 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> tupl
         MissingToolError: uv is missing.
     """
     with stoppable():
-        workspace.sweep(options.envs, Lines())
+        workspace.sweep(options.envs, NoteLines())
         jobs = list(plan_pairs(pairs, sources, options))
         for job in jobs:
             say(job.plan.line())
         return _run_all(jobs, sources, options)
 
 
-def _run_all(jobs: Sequence[Job], sources: Sources, options: Options) -> tuple[Outcome, ...]:
+def _run_all(jobs: Sequence[Job], sources: Sources, options: RunOptions) -> tuple[CellOutcome, ...]:
     """Run the jobs one after another; one that is refused is told when the others are done."""
     outcomes, refused = [], list[CompatError]()
     clock = Estimate([job.plan.seconds for job in jobs if not job.plan.finished])
     for place, job in enumerate(jobs):
         shared = any(_will_run(other) for other in jobs[place + 1 : place + 2] if other.pair == job.pair)
         try:
-            room = _room(jobs[:place], jobs[place:], sources, options)
-            outcomes.append(_outcome(replace(job, keep=job.keep or shared), room, clock))
+            disk_check = _disk_check(jobs[:place], jobs[place:], sources, options)
+            outcomes.append(_outcome(replace(job, keep=job.keep or shared), disk_check, clock))
         except (CompatError, OSError) as error:
             told = error if isinstance(error, CompatError) else DiskError(disk_message(error))
             where = "" if isinstance(error, UsageError) else f"{job.cell.id}: "  # that one names its pair
@@ -116,10 +116,10 @@ def _will_run(job: Job) -> bool:
     return not job.plan.finished and not why_not_here(job)
 
 
-def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Iterator[Job]:
+def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> Iterator[Job]:
     """Yield what running each pair would take; nothing is downloaded and nothing is installed."""
     workspace.make_root(options.envs)
-    tool = None if options.given else client.find_uv()
+    tool = None if options.existing else client.find_uv()
     linked = tool is None or _share_a_disk(options.envs, client.cache_folder(tool))
     for pair, level in ((pair, level) for pair in pairs for level in options.levels):
         lock = sources.lock(pair)
@@ -136,7 +136,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             installed_bytes=lock.installed_bytes if tool else 0,
             cached=tool is None or _is_cached(tool, pair, lock.requirements, options.envs),
             linked=linked,
-            finished="" if options.rerun or options.given else finished(earlier, now),
+            finished="" if options.rerun or options.existing else finished(earlier, now),
         )
         yield Job(
             pair=pair,
@@ -152,11 +152,11 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: Options) -> Ite
             limit=options.limit,
             keep=options.keep,
             max_disk=options.max_disk,
-            given=options.given,
+            existing=options.existing,
         )
 
 
-def finished(earlier: Outcome, now: Digests) -> str:
+def finished(earlier: CellOutcome, now: Digests) -> str:
     """Return why an earlier outcome still holds; empty when the cell has to be run."""
     if earlier.state not in {State.PASSED, State.FAILED} or earlier.digests != now:
         return ""
@@ -168,7 +168,7 @@ def finished(earlier: Outcome, now: Digests) -> str:
     )
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> int:
+def exit_code(outcomes: Sequence[CellOutcome]) -> int:
     """Return the exit code of a run: a failed cell weighs more than one that could not be prepared."""
     states = {outcome.state for outcome in outcomes}
     if State.FAILED in states:
@@ -191,7 +191,7 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _room(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: Options) -> Room:
+def _disk_check(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: RunOptions) -> DiskCheck:
     """Return what decides whether there is room: the cells of this process, and those beside it."""
     finished_, others = [job.lock for job in done], [job.lock for job in left]
     for pair, level in ((pair, level) for pair in options.beside for level in options.levels):
@@ -203,10 +203,10 @@ def _room(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: O
             continue  # its own process says so
         ended = read_outcome(outcome_path(cell, options.reports), cell).digests == now
         (finished_ if ended else others).append(lock)
-    return Room(limit=options.max_disk, done=finished_, left=others)
+    return DiskCheck(limit=options.max_disk, done=finished_, left=others)
 
 
-def _outcome(job: Job, room: Room, clock: Estimate) -> Outcome:
+def _outcome(job: Job, disk_check: DiskCheck, clock: Estimate) -> CellOutcome:
     name = job.plan.cell_id or job.pair.id
     if job.plan.finished:
         return read_outcome(outcome_path(job.cell, job.reports), job.cell)
@@ -215,7 +215,7 @@ def _outcome(job: Job, room: Room, clock: Estimate) -> Outcome:
         return not_begun(job, reason, State.NOT_RUN)
     with disk_budget.promised(job.envs, job.pair.id, job.plan.disk_bytes) as promised:
         try:
-            room.check(job, promised)
+            disk_check.check(job, promised)
         except DiskError as error:
             say(f"error: {error}")
             return not_begun(job, str(error))
@@ -237,4 +237,4 @@ def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
 
 
 def _share_a_disk(envs: Path, cache: Path) -> bool:
-    return os.stat(envs).st_dev == os.stat(existing(cache)).st_dev  # noqa: PTH116
+    return os.stat(envs).st_dev == os.stat(nearest_existing(cache)).st_dev  # noqa: PTH116

@@ -100,18 +100,18 @@ def _pair(options: argparse.Namespace) -> int:
         else:
             print(text_output.clashes(sglang, vllm, clashes))
         return errors.CLEAN if not clashes else errors.FINDINGS
-    from compat._cli.progress import Lines
+    from compat._cli.progress import NoteLines
     from compat.pairs.solve import solve
     from compat.uv.client import find_uv
 
     console.say(f"resolving {sglang} + {vllm}, Python {options.python}")
     uv = str(find_uv())
-    solution = solve(sglang, vllm, options.python, uv, Lines())
-    record: list[json_output.Attempt] = []
+    solution = solve(sglang, vllm, options.python, uv, NoteLines())
+    record: list[json_output.ProbeAttempt] = []
     if options.probe and not solution.blocked:
         from compat.pairs.probe_overrides import probe
 
-        solution, record = probe(solution, uv, options.envs, Lines())
+        solution, record = probe(solution, uv, options.envs, NoteLines())
     if options.format == "json":
         print(json_output.of_solution(solution, record))
     elif options.format == "toml":
@@ -127,7 +127,7 @@ def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Nee
     if name != package:
         raise UsageError(f"{text!r}: a pair is named as sglang first, then vllm")
     versions = index.versions(package)
-    place = newest(versions) if version == "latest" else index.position(package, version, package)
+    place = newest(versions) if version == "latest" else index.release_index(package, version, package)
     return needs_of(package, index.releases(package)[place], python)
 
 

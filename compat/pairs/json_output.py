@@ -16,7 +16,7 @@ from compat.requirements.release_requirements import Needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class ProbeAttempt:
     """One installation that `--probe` has tried."""
 
     overrides: tuple[str, ...]
@@ -76,7 +76,7 @@ def of_clashes(sglang: Needs, vllm: Needs, clashes: Sequence[Clash], python: str
     )
 
 
-def of_solution(solution: Solution, record: Sequence[Attempt]) -> str:
+def of_solution(solution: Solution, record: Sequence[ProbeAttempt]) -> str:
     """Return how two releases install together."""
     return console.document(
         "pairs",

@@ -18,15 +18,15 @@ from compat.locks.lockfile import Lock, read_lock, write_lock
 from compat.matrix.cell import Job, run_cell
 from compat.matrix.judge.compare import IMPORTS, LATE
 from compat.matrix.judge.inputs import Shipped, Sources, digests
-from compat.matrix.outcome import Disagreement, Outcome
+from compat.matrix.outcome import CellOutcome, Disagreement
 from compat.matrix.plan import Plan
 from compat.matrix.scheduler import TIMEOUT
 from compat.model.releases import PACKAGES, KnownFailure, Pair
 from compat.pairs.clashes import ABI_BOUND
-from compat.pairs.json_output import Attempt
+from compat.pairs.json_output import ProbeAttempt
 from compat.pairs.overrides import Override, flipped, of_its_time
 from compat.pairs.solve import Solution, as_of, solve
-from compat.probe.runner import CIRCULAR
+from compat.probe.probe_runner import CIRCULAR
 from compat.uv.compile import WheelReader, compile_requirements
 from compat.wheels.package_index import Registry
 
@@ -46,7 +46,7 @@ Solve = Callable[[tuple[Override, ...]], Solution]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class ProbeSetup:
     """What probing works with."""
 
     uv: str
@@ -61,7 +61,7 @@ def probe(
     envs: str | None,
     progress: Progress,
     sources: Callable[[Path], Sources] = Shipped,
-) -> tuple[Solution, list[Attempt]]:
+) -> tuple[Solution, list[ProbeAttempt]]:
     """Return the solution under which the imports succeed, and the record of what was tried.
 
     Args:
@@ -82,7 +82,7 @@ def probe(
 
     with tempfile.TemporaryDirectory(prefix="compat-probe-") as folder, Registry() as registry:
         reader = WheelReader(registry)
-        bench = Bench(uv=uv, envs=Path(envs or folder).resolve(), sources=sources)
+        bench = ProbeSetup(uv=uv, envs=Path(envs or folder).resolve(), sources=sources)
         return decide(
             solution,
             again,
@@ -95,10 +95,10 @@ def probe(
 def decide(
     solution: Solution,
     again: Solve,
-    tried: Callable[[Solution], tuple[Outcome, Lock]],
+    tried: Callable[[Solution], tuple[CellOutcome, Lock]],
     then: Callable[[Solution], Mapping[NormalizedName, Version]],
     progress: Progress,
-) -> tuple[Solution, list[Attempt]]:
+) -> tuple[Solution, list[ProbeAttempt]]:
     """Return the best of the solutions that were tried, and the record.
 
     Args:
@@ -108,7 +108,7 @@ def decide(
         then: what would have been installed when the releases were published.
         progress: told of every attempt.
     """
-    record: list[Attempt] = []
+    record: list[ProbeAttempt] = []
     candidates: list[tuple[int, Solution]] = []
     settled: dict[NormalizedName, Override] = {}
     while True:
@@ -133,7 +133,7 @@ def decide(
     return candidates[best][1], record
 
 
-def _broken(outcome: Outcome) -> tuple[list[Disagreement], list[Disagreement]]:
+def _broken(outcome: CellOutcome) -> tuple[list[Disagreement], list[Disagreement]]:
     """Return the modules that do not import, for a reason of their own and for want of a GPU.
 
     A module that imports after others counts as one that does: that it is circular is the release's doing.
@@ -216,15 +216,15 @@ def _day(solution: Solution) -> date:
 
 def _attempt(
     solution: Solution,
-    outcome: Outcome,
+    outcome: CellOutcome,
     broken: Sequence[Disagreement],
     waiting: Sequence[Disagreement],
     turned: Override | None,
-) -> Attempt:
+) -> ProbeAttempt:
     problem = _told(broken, "do not import") if broken else ""
     if not outcome.counts.imported:
         problem = problem or outcome.reason
-    return Attempt(
+    return ProbeAttempt(
         overrides=tuple(map(str, solution.overrides)),
         imported=not problem,
         problem=problem,
@@ -243,8 +243,8 @@ def _told(entries: Sequence[Disagreement], what: str) -> str:
 
 
 def _tried(
-    solution: Solution, folder: Path, reader: WheelReader, bench: Bench, progress: Progress
-) -> tuple[Outcome, Lock]:
+    solution: Solution, folder: Path, reader: WheelReader, bench: ProbeSetup, progress: Progress
+) -> tuple[CellOutcome, Lock]:
     """Lock and install a solution, and compare its modules with the index."""
     pair = replace(solution.pair("probe"), expect=(NO_DRIVER,))
     progress.note(f"installing {pair.describe()} with {len(solution.overrides)} overrides")
@@ -254,7 +254,7 @@ def _tried(
     return run_cell(job), lock
 
 
-def _job(pair: Pair, lock: Lock, folder: Path, bench: Bench) -> Job:
+def _job(pair: Pair, lock: Lock, folder: Path, bench: ProbeSetup) -> Job:
     sources = bench.sources(folder)
     plan = Plan(
         pair_id=pair.id,

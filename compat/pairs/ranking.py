@@ -63,8 +63,8 @@ def rank(index: Index, package: NormalizedName, version: str, python: str) -> tu
     Raises:
         UsageError: the index has no such release.
     """
-    position = index.position(package, version, "--for")
-    mine = needs_of(package, index.releases(package)[position], python)
+    release_index = index.release_index(package, version, "--for")
+    mine = needs_of(package, index.releases(package)[release_index], python)
     other = VLLM if package == SGLANG else SGLANG
     ranked = [
         _partner(mine, needs_of(other, row, python), python)

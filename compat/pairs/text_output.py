@@ -7,7 +7,7 @@ from packaging.utils import NormalizedName
 
 from compat._cli import console
 from compat.pairs.clashes import Clash
-from compat.pairs.json_output import Attempt
+from compat.pairs.json_output import ProbeAttempt
 from compat.pairs.overrides import choose
 from compat.pairs.ranking import Partner, SameTorch, kernels_of
 from compat.pairs.solve import Solution
@@ -68,7 +68,7 @@ def clashes(sglang: Needs, vllm: Needs, found: Sequence[Clash]) -> str:
     return "\n".join(lines)
 
 
-def solution(found: Solution, record: Sequence[Attempt]) -> str:
+def solution(found: Solution, record: Sequence[ProbeAttempt]) -> str:
     """Return the overrides of a pair with their grounds, or why it is blocked."""
     lines = [about(found.sglang), about(found.vllm)]
     if found.blocked:

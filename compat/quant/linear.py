@@ -9,7 +9,7 @@ from torch.nn.modules import module
 
 from compat.errors import UsageError
 from compat.quant.backends import package_layer, reference, self_test, torch_compile
-from compat.quant.backends.package_layer import Parallel, Wanted
+from compat.quant.backends.package_layer import LayerSpec, Parallel
 from compat.quant.packing import packers
 from compat.quant.packing.sharding import Shard, cut
 from compat.quant.schemes import Scheme, Unquantized
@@ -82,7 +82,7 @@ class MixedPrecisionLinear(nn.Module):
                 raise UsageError("the reference back end needs `shard` to know which part it is")
             self._call: Callable[[Tensor], Tensor] = self._reference
             return
-        self._wanted = Wanted(
+        self._spec = LayerSpec(
             package=backend,
             scheme=scheme,
             out_features=out_features,
@@ -94,7 +94,7 @@ class MixedPrecisionLinear(nn.Module):
             parallel=parallel,
             way=way,
         )
-        self.inner, self.adapter = package_layer.build(self._wanted)
+        self.inner, self.adapter = package_layer.build(self._spec)
         run = package_layer.runner(self.inner, parallel=parallel is not None)
         self._call = torch_compile.behind(run, self.width) if self.adapter.opaque else run
 
@@ -128,10 +128,10 @@ class MixedPrecisionLinear(nn.Module):
                 f"bias is {'missing' if self.has_bias else 'there'}, the layer has bias={self.has_bias}"
             )
         if self.backend != "reference":
-            package_layer.fill(self.inner, tensors, self._wanted)
+            package_layer.fill(self.inner, tensors, self._spec)
             bias = None if self._parallel == "row" else self.inner.bias
-            run, part = package_layer.alone(self.inner, bias), package_layer.part(self._wanted)
-            self_test.try_out(run, tensors, self._wanted, part)
+            run, part = package_layer.alone(self.inner, bias), package_layer.part(self._spec)
+            self_test.try_out(run, tensors, self._spec, part)
         else:
             if self.shard is not None:
                 tensors = cut(self.scheme, tensors, (self.out_features, self.in_features), self.shard)

@@ -28,7 +28,7 @@ class InstalledDistribution(PathDistribution):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class InstalledEnvironment:
     """The distributions of one environment."""
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -53,7 +53,9 @@ class Environment:
         return None if folder is None else InstalledDistribution(folder)
 
 
-def read_environment(folders: Iterable[str | Path] | None = None, *, cuda: bool | None = None) -> Environment:
+def read_environment(
+    folders: Iterable[str | Path] | None = None, *, cuda: bool | None = None
+) -> InstalledEnvironment:
     """Return what is installed in some folders; folders that are not there count as empty.
 
     Args:
@@ -70,7 +72,7 @@ def read_environment(folders: Iterable[str | Path] | None = None, *, cuda: bool 
                 version = version.partition("-py")[0]
             if name and version and name not in versions:  # the first on the path is the one imported
                 versions[name], found[name] = version, path
-    return Environment(versions=versions, folders=found, cuda=cuda)
+    return InstalledEnvironment(versions=versions, folders=found, cuda=cuda)
 
 
 def metadata_folders(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compat.errors import UsageError
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
 from compat.index.writer import SHIPPED
@@ -36,7 +36,7 @@ class Resolver:
     def __init__(self, path: Path = SHIPPED) -> None:
         self._index = Index(path)
         self._worlds = lru_cache(maxsize=None)(self._make_worlds)
-        self._position = lru_cache(maxsize=None)(self._index.position)
+        self._position = lru_cache(maxsize=None)(self._index.release_index)
         self._history = lru_cache(maxsize=100_000)(self._search)
 
     def resolve(self, query: str, package: str, version: str) -> Found:
@@ -72,9 +72,9 @@ class Resolver:
             found.append(Stretch(place, each))
         return found
 
-    def _make_worlds(self, package: str) -> list[World]:
+    def _make_worlds(self, package: str) -> list[NameResolver]:
         count = len(self._index.versions(package))
-        return [World(self._index, alone(self._index, package, at)) for at in range(count)]
+        return [NameResolver(self._index, alone(self._index, package, at)) for at in range(count)]
 
 
 def resolve(query: str, package: str, version: str) -> Found:

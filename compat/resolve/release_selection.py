@@ -8,7 +8,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from compat.errors import NothingSelectedError, UsageError
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import alone, companions
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
@@ -39,7 +39,7 @@ class Subject:
     package: str
     version: str
     position: int
-    world: World
+    world: NameResolver
     asked: bool
     """Whether the user named it; else it came from a default."""
     pair: str | None = None
@@ -140,10 +140,10 @@ def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject
     known = [package for package in present if IMPORT_NAMES[package] not in request.without]
     lacking = {IMPORT_NAMES[package] for package in (SGLANG, VLLM) if package not in present}
     index = installed_index(known)
-    facts = Environment(
-        positions=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda
+    facts = Facts(
+        release_indexes=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda
     )
-    world = World(index, facts)
+    world = NameResolver(index, facts)
     return tuple(replace(_subject(world, package, asked=False), source="installed") for package in known)
 
 
@@ -158,7 +158,7 @@ def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool
     for pair in matrix.select(ids):
         lock = read_lock(pair.id, path.parent / "locks")
         facts = environment(pair, lock, index, cuda=request.cuda, without=request.without)
-        world = World(index, facts)
+        world = NameResolver(index, facts)
         found.extend(
             Subject(
                 package=package,
@@ -168,7 +168,7 @@ def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool
                 asked=asked and package in (SGLANG, VLLM),
                 pair=pair.id,
             )
-            for package, position in facts.positions.items()
+            for package, position in facts.release_indexes.items()
         )
     return tuple(found)
 
@@ -187,32 +187,32 @@ def _of_versions(
         for position in positions:
             together = {name: p[0] for name, p in chosen.items()} if paired else {package: position}
             facts = _environment(index, together, request)
-            world = World(index, facts)
+            world = NameResolver(index, facts)
             mine = [package]
             if package == SGLANG and not kernels:
-                mine += [kernel for kernel in KERNELS if kernel in facts.positions]
+                mine += [kernel for kernel in KERNELS if kernel in facts.release_indexes]
             found.extend(_subject(world, name, asked=asked and name == package) for name in mine)
     if kernels:
         for kernel in (each for each in KERNELS if IMPORT_NAMES[each] not in request.without):
             for position in range(len(index.versions(kernel)) if kernel in index.packages else 0):
-                world = World(index, _environment(index, {kernel: position}, request))
+                world = NameResolver(index, _environment(index, {kernel: position}, request))
                 found.append(_subject(world, kernel, asked=False))
     return tuple(found)
 
 
-def _subject(world: World, package: str, *, asked: bool) -> Subject:
-    position = world.environment.positions[package]
+def _subject(world: NameResolver, package: str, *, asked: bool) -> Subject:
+    position = world.environment.release_indexes[package]
     version = world.index.versions(package)[position]
     return Subject(package=package, version=version, position=position, world=world, asked=asked)
 
 
-def _environment(index: Index, positions: dict[str, int], request: Request) -> Environment:
+def _environment(index: Index, positions: dict[str, int], request: Request) -> Facts:
     absent = request.without
     if len(positions) == 1 and not absent and request.cuda is None:
         return alone(index, *next(iter(positions.items())))
     known = positions | (companions(index, SGLANG, positions[SGLANG]) if SGLANG in positions else {})
     known = {package: at for package, at in known.items() if IMPORT_NAMES[package] not in absent}
-    return Environment(positions=known, absent=absent, cuda=request.cuda)
+    return Facts(release_indexes=known, absent=absent, cuda=request.cuda)
 
 
 def _positions(index: Index, package: str, texts: Iterable[str], option: str) -> tuple[int, ...]:
@@ -230,7 +230,7 @@ def _named(index: Index, package: str, text: str, option: str) -> list[int]:
     if text == "latest":
         return [newest(index.versions(package))]
     if not text or text[0] not in "<>=!~":
-        return [index.position(package, text, option)]
+        return [index.release_index(package, text, option)]
     try:
         specifier = SpecifierSet(text)
     except InvalidSpecifier:

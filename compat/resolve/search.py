@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from compat.index.query.name_resolution import Answer, World
+from compat.index.query.name_resolution import Answer, NameResolver
 from compat.model.symbols import UNUSABLE, Status, import_statement
 from compat.resolve.canonical import closeness, nearness
 from compat.resolve.query import Query
@@ -57,7 +57,7 @@ class Found(NamedTuple):
         return self.place.statement if self.place else None
 
 
-def find(world: World, package: str, query: Query) -> Found:
+def find(world: NameResolver, package: str, query: Query) -> Found:
     """Return the answer to a query in the world's release of a package."""
     if query.dotted:
         return find_path(world, package, query.name)
@@ -66,21 +66,21 @@ def find(world: World, package: str, query: Query) -> Found:
     return find_name(world, package, query.name)
 
 
-def find_name(world: World, package: str, name: str) -> Found:
+def find_name(world: NameResolver, package: str, name: str) -> Found:
     """Return every place of a package that binds `name`, or the modules of that name when nothing does.
 
     When there are none of either, what the name was renamed to, or from, is the replacement.
     """
     places = candidates(world, package, name)
     if not places:
-        position = world.environment.positions[package]
+        position = world.environment.release_indexes[package]
         broken = [_place(world, module, name) for module in world.index.binders(name, package, position)]
         place = min(broken, key=_rank, default=None)
         return Found(place=place, replacement=None if place else _relative(world, package, name))
     return Found(place=places[0], others=places[1:])
 
 
-def find_location(world: World, package: str, module: str, name: str) -> Found:
+def find_location(world: NameResolver, package: str, module: str, name: str) -> Found:
     """Return what `module:name` is; when it is no real object, where the real one is."""
     asked = _place(world, module, name)
     wanted = name or module.rpartition(".")[2]
@@ -99,7 +99,7 @@ def find_location(world: World, package: str, module: str, name: str) -> Found:
     return Found(place=asked, others=others, replacement=replacement)
 
 
-def find_path(world: World, package: str, path: str) -> Found:
+def find_path(world: NameResolver, package: str, path: str) -> Found:
     """Return what a dotted path is: a module, or a name in one."""
     if world.answer(path, "").status == "submodule":
         return find_location(world, package, path, "")
@@ -111,7 +111,7 @@ def find_path(world: World, package: str, path: str) -> Found:
     return found if held is None else found._replace(replacement=held)
 
 
-def _holder(world: World, package: str, path: str, attribute: str) -> Replacement | None:
+def _holder(world: NameResolver, package: str, path: str, attribute: str) -> Replacement | None:
     """Return the object that a path names, or named, when what follows it may be an attribute of that."""
     if world.index.number("modules", path) is not None:
         return None  # a module of another release
@@ -126,9 +126,9 @@ def _holder(world: World, package: str, path: str, attribute: str) -> Replacemen
     return moved._replace(confidence=min(moved.confidence, _HELD), evidence=f"{moved.evidence}; {told}")
 
 
-def candidates(world: World, package: str, name: str) -> tuple[Place, ...]:
+def candidates(world: NameResolver, package: str, name: str) -> tuple[Place, ...]:
     """Return the places that bind `name` in this world, canonical first; stubs are among them."""
-    position = world.environment.positions[package]
+    position = world.environment.release_indexes[package]
     modules = world.index.binders(name, package, position)
     places = [_place(world, module, name) for module in modules]
     bound = [place for place in places if place.answer.status != "missing"]
@@ -138,7 +138,7 @@ def candidates(world: World, package: str, name: str) -> tuple[Place, ...]:
     return tuple(sorted(bound, key=_rank))
 
 
-def _place(world: World, module: str, name: str) -> Place:
+def _place(world: NameResolver, module: str, name: str) -> Place:
     """Return what a location is; nothing is to be had from a module whose own import fails."""
     answer = world.answer(module, name)
     problem = world.problem(module) if answer.status != "missing" else None
@@ -181,7 +181,7 @@ def _replacement(real: list[Place], module: str) -> Replacement | None:
     )
 
 
-def _moved(world: World, package: str, module: str, name: str) -> Replacement | None:
+def _moved(world: NameResolver, package: str, module: str, name: str) -> Replacement | None:
     """Return where this very definition, or most of this very module, was or will be under the same name."""
     if not name:
         return _successor_module(world, package, module)
@@ -189,7 +189,7 @@ def _moved(world: World, package: str, module: str, name: str) -> Replacement | 
     return _from_relative(moved[0]) if moved else None
 
 
-def _relative(world: World, package: str, name: str, module: str | None = None) -> Replacement | None:
+def _relative(world: NameResolver, package: str, name: str, module: str | None = None) -> Replacement | None:
     """Return what a name, of one module or of any, is called in this release."""
     found = relatives(world, package, name, module)
     best = min(found, key=lambda each: (closeness(each.asked), -each.confidence), default=None)
@@ -205,7 +205,7 @@ def _from_relative(relative: Relative) -> Replacement:
     )
 
 
-def _successor_module(world: World, package: str, module: str) -> Replacement | None:
+def _successor_module(world: NameResolver, package: str, module: str) -> Replacement | None:
     """Return the module that has most of what a module defined in other releases."""
     found = [relatives(world, package, name, module) for name in world.index.names_followed(module, package)]
     firsts = [relative[0] for relative in found if relative]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.records import Succession
 from compat.model.symbols import UNUSABLE
 
@@ -23,7 +23,9 @@ class Relative(NamedTuple):
     """The module that has the name which was asked for, in that other release."""
 
 
-def relatives(world: World, package: str, name: str, module: str | None = None) -> tuple[Relative, ...]:
+def relatives(
+    world: NameResolver, package: str, name: str, module: str | None = None
+) -> tuple[Relative, ...]:
     """Return what a name that this release lacks has become by now, or what it will come from.
 
     Each exists in this world. The likeliest comes first; of equals, what the name has become.
@@ -34,7 +36,7 @@ def relatives(world: World, package: str, name: str, module: str | None = None) 
         name: the name that was asked for.
         module: the module it was asked for in; None for any that ever had it.
     """
-    position = world.environment.positions[package]
+    position = world.environment.release_indexes[package]
     became = world.index.successors(name, package, position)
     comes_from = world.index.predecessors(name, package, position)
     ends = [
@@ -48,7 +50,7 @@ def relatives(world: World, package: str, name: str, module: str | None = None) 
 class _Chain(NamedTuple):
     """Successions that follow on one another, in the order in which they are gone through."""
 
-    world: World
+    world: NameResolver
     package: str
     steps: tuple[Succession, ...]
     forward: bool
@@ -82,7 +84,7 @@ class _Chain(NamedTuple):
 
     def _next(self) -> Sequence[Succession]:
         module, name = self.place
-        position = self.world.environment.positions[self.package]
+        position = self.world.environment.release_indexes[self.package]
         last = self.steps[-1].last
         if self.forward:
             later = self.world.index.successors(name, self.package, position)

@@ -8,14 +8,14 @@ from packaging.version import Version
 
 from compat.errors import SymbolUnavailable
 from compat.explain.engine import explain
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.stubs import lacking
 from compat.index.reader import Index
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES
 from compat.model.symbols import import_statement, location
 from compat.probe import probe
-from compat.requirements.installed import Environment, read_environment
+from compat.requirements.installed import InstalledEnvironment, read_environment
 from compat.resolve.canonical import nearness
 from compat.resolve.query import Query
 from compat.resolve.search import Found, Replacement
@@ -26,16 +26,18 @@ Location = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class AskedDistribution:
     """The installed distribution that was asked."""
 
-    world: World
+    resolver: NameResolver
     package: str
 
     @property
     def version(self) -> str:
         """Its version."""
-        return self.world.index.versions(self.package)[self.world.environment.positions[self.package]]
+        return self.resolver.index.versions(self.package)[
+            self.resolver.environment.release_indexes[self.package]
+        ]
 
     def __str__(self) -> str:
         return f"{self.package} {self.version}"
@@ -68,7 +70,7 @@ def not_installed(package: str, text: str) -> Diagnosis:
     )
 
 
-def not_found(shipped: Index, subject: Subject, query: Query, found: Found) -> Diagnosis:
+def not_found(shipped: Index, subject: AskedDistribution, query: Query, found: Found) -> Diagnosis:
     """Return the diagnosis for a name of which the installed release has no real object.
 
     Args:
@@ -85,9 +87,9 @@ def not_found(shipped: Index, subject: Subject, query: Query, found: Found) -> D
     return _absent(shipped, subject, query)
 
 
-def stood_in(subject: Subject, place: Location, what: str, guard: str | None = None) -> Diagnosis:
+def stood_in(subject: AskedDistribution, place: Location, what: str, guard: str | None = None) -> Diagnosis:
     """Return the diagnosis for a symbol that is `what` instead of the real thing."""
-    absent = lacking(subject.world, *place)
+    absent = lacking(subject.resolver, *place)
     listed = " and ".join(absent)
     fix = Fix(kind="none", text="find out why the import that it stands in for fails")
     if absent:
@@ -98,7 +100,7 @@ def stood_in(subject: Subject, place: Location, what: str, guard: str | None = N
     return subject.diagnosis("placeholder", place, evidence, fix)
 
 
-def failed(subject: Subject, place: Location, error: BaseException) -> Diagnosis:
+def failed(subject: AskedDistribution, place: Location, error: BaseException) -> Diagnosis:
     """Return the diagnosis for an import that raised: its root cause where that is known, else `unknown`."""
     told = probe.described(error)
     where = f" ({told['where']})" if told["where"] and not told["where"].startswith("compat/") else ""
@@ -122,7 +124,7 @@ def left_behind(top: str, error: BaseException) -> bool:
     return isinstance(error, KeyError) and error.args == (top,)
 
 
-def _succeeded(subject: Subject, query: Query, successor: Replacement) -> Diagnosis:
+def _succeeded(subject: AskedDistribution, query: Query, successor: Replacement) -> Diagnosis:
     statement = import_statement(successor.module, successor.name)
     asked = query.name.rpartition(".")[2] or query.text
     if not successor.name:
@@ -137,7 +139,7 @@ def _succeeded(subject: Subject, query: Query, successor: Replacement) -> Diagno
     return subject.diagnosis(cause, (successor.module, successor.name), evidence, fix)
 
 
-def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
+def _absent(shipped: Index, subject: AskedDistribution, query: Query) -> Diagnosis:
     """Return the diagnosis for a name without successor: it was removed, is still to come, or never was."""
     module, _, name = (query.name if query.dotted else f"{query.module or ''}.{query.name}").rpartition(".")
     versions = shipped.versions(subject.package)
@@ -146,10 +148,12 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
     before = [version for version in having if Version(version) < Version(installed)]
     after = [version for version in having if Version(version) > Version(installed)]
     evidence = [f"{subject} has no {query.text}"]
-    elsewhere = subject.world.index.binders(name, package, subject.world.environment.positions[package])
+    elsewhere = subject.resolver.index.binders(
+        name, package, subject.resolver.environment.release_indexes[package]
+    )
     if elsewhere:  # the search has passed over it, since nothing is to be had from there as things are
         nearest = min(elsewhere, key=nearness)
-        problem = subject.world.problem(nearest)
+        problem = subject.resolver.problem(nearest)
         evidence += [f"{location(nearest, name)} cannot be imported here: {problem}"] if problem else []
         statement = import_statement(nearest, name)
         fix = Fix(kind="edit", text=f"it is elsewhere: {statement}", statement=statement)
@@ -169,19 +173,19 @@ def _absent(shipped: Index, subject: Subject, query: Query) -> Diagnosis:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> InstalledEnvironment:
     """Return what is installed here."""
     return read_environment()
 
 
-def of_error(error: BaseException, environment: Environment) -> Diagnosis | None:
+def of_error(error: BaseException, environment: InstalledEnvironment) -> Diagnosis | None:
     """Return the root cause of an exception, or None when nothing is known of it."""
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     found = explain("".join(lines), environment=environment)
     return next((each for each in found if each.cause != "unknown"), None)
 
 
-def of_absence(top: str, environment: Environment) -> Diagnosis:
+def of_absence(top: str, environment: InstalledEnvironment) -> Diagnosis:
     """Return what is to be said when a top-level name cannot be imported, and above all what to install."""
     (found, *_) = explain(f"ModuleNotFoundError: No module named {top!r}", environment=environment)
     return found

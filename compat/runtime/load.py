@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from compat.errors import SymbolUnavailable, UsageError
 from compat.index.query.current_interpreter import here
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, PACKAGES
 from compat.model.symbols import UNUSABLE, location
@@ -18,7 +18,7 @@ from compat.requirements.check import unmet
 from compat.resolve.query import Query, parse_query
 from compat.resolve.search import Found, Place, find
 from compat.runtime import diagnoses
-from compat.runtime.diagnoses import Subject
+from compat.runtime.diagnoses import AskedDistribution
 from compat.runtime.stub_detection import stand_in
 
 CONFIDENCE = 0.75
@@ -86,9 +86,9 @@ def require(*requirements: str) -> None:
 def _load(text: str, package: str | None, confidence: float) -> Any:
     query = _parsed(text)
     with _searching:
-        world = _world()
-        owner, found = _found(world, query, package)
-        subject = Subject(world=world, package=owner)
+        resolver = _resolver()
+        owner, found = _found(resolver, query, package)
+        subject = AskedDistribution(resolver=resolver, package=owner)
         places = _places(found, confidence)
         if not places:
             raise diagnoses.refused(diagnoses.not_found(_shipped(), subject, query, found))
@@ -101,14 +101,14 @@ def _load(text: str, package: str | None, confidence: float) -> Any:
     raise problems[0]
 
 
-def _imported(subject: Subject, place: tuple[str, str]) -> Any:
+def _imported(subject: AskedDistribution, place: tuple[str, str]) -> Any:
     try:
         value = probe.at_origin(location(*place))
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- a foreign module may raise anything
         cause = _first(place[0].partition(".")[0], error)
         raise diagnoses.refused(diagnoses.failed(subject, place, cause)) from cause
     with _searching:
-        what = stand_in(subject.world, *place, value)
+        what = stand_in(subject.resolver, *place, value)
         if what is not None:
             raise diagnoses.refused(diagnoses.stood_in(subject, place, what))
     return value
@@ -129,14 +129,14 @@ def _parsed(text: str) -> Query:
     return queries[0]
 
 
-def _found(world: World, query: Query, package: str | None) -> tuple[str, Found]:
+def _found(resolver: NameResolver, query: Query, package: str | None) -> tuple[str, Found]:
     """Return the distribution that is asked, and what it has.
 
     Raises:
         SymbolUnavailable: it is not installed.
         UsageError: it is not known, or does not fit the path, or several have the name.
     """
-    found = {name: find(world, name, query) for name in _asked(world, query, package)}
+    found = {name: find(resolver, name, query) for name in _asked(resolver, query, package)}
     having = {name: each for name, each in found.items() if _usable(each.place)} or {
         name: each for name, each in found.items() if each.replacement is not None
     }
@@ -150,7 +150,7 @@ def _found(world: World, query: Query, package: str | None) -> tuple[str, Found]
     return next(iter((having or found).items()))
 
 
-def _asked(world: World, query: Query, package: str | None) -> list[str]:
+def _asked(resolver: NameResolver, query: Query, package: str | None) -> list[str]:
     """Return the installed distributions that a query is asked of."""
     tops = [_import_name(package)] if package is not None else []
     tops += [query.top] if query.top is not None else []
@@ -159,7 +159,7 @@ def _asked(world: World, query: Query, package: str | None) -> list[str]:
     known: list[str] = [name for name in PACKAGES if not tops or IMPORT_NAMES[name] == tops[0]]
     if not known:
         raise UsageError(f"{query.text!r}: {tops[0]} is not indexed; {', '.join(PACKAGES)} are")
-    present = [name for name in known if name in world.environment.positions]
+    present = [name for name in known if name in resolver.environment.release_indexes]
     if not present:
         had = [name for name in known if _shipped().binds_ever(query.name, name)]
         raise diagnoses.refused(diagnoses.not_installed((had or known)[0], query.text))
@@ -213,6 +213,6 @@ def _shipped() -> Index:
 
 
 @lru_cache(maxsize=1)
-def _world() -> World:
+def _resolver() -> NameResolver:
     """Return what is installed; read once, for what was imported from it stays loaded, too."""
     return here(_shipped())

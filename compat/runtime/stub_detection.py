@@ -3,7 +3,7 @@
 import sys
 import types
 
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.stubs import branches_of, is_at_home
 from compat.model.guards import All, Guard, Imports, Not
 from compat.model.releases import IMPORT_NAMES
@@ -19,7 +19,7 @@ WORDS = {
 """What the probe calls a stub, for people."""
 
 
-def stand_in(world: World, module: str, name: str, value: object) -> str | None:
+def stand_in(resolver: NameResolver, module: str, name: str, value: object) -> str | None:
     """Return what `value` is when it only stands in for `module:name`, or None when it is the real thing.
 
     None, `typing.Any` and `object` always do. A class or function without behaviour may be real (a base
@@ -34,13 +34,13 @@ def stand_in(world: World, module: str, name: str, value: object) -> str | None:
         return "object"
     stub = probe.stub_of(value)
     if stub is None:
-        return _described(value) if _bound_instead(world, module, name, value) else None
+        return _described(value) if _bound_instead(resolver, module, name, value) else None
     home, qualname = probe.text_of(value, "__module__"), probe.text_of(value, "__qualname__")
-    real = stub.startswith("hollow") and is_at_home(world, module, name, home, qualname)
+    real = stub.startswith("hollow") and is_at_home(resolver, module, name, home, qualname)
     return None if real else WORDS[stub]
 
 
-def _bound_instead(world: World, module: str, name: str, value: object) -> bool:
+def _bound_instead(resolver: NameResolver, module: str, name: str, value: object) -> bool:
     """Return whether a dummy instance is bound where an import that failed would have brought the real thing.
 
     Both packages do so: the exception itself, or an object of a class of their own that complains when used.
@@ -50,7 +50,7 @@ def _bound_instead(world: World, module: str, name: str, value: object) -> bool:
         isinstance(value, BaseException) or top in IMPORT_NAMES.values()
     ):
         return False
-    branches = branches_of(world, module, name)
+    branches = branches_of(resolver, module, name)
     imported = [branch.target for branch in branches if branch.status == "reexported" and branch.target]
     made = any(branch.status == "defined" and _after_failed_import(branch.guard) for branch in branches)
     return made and bool(imported) and not any(_loaded(target) is value for target in imported)

@@ -7,9 +7,9 @@ from importlib import import_module
 from compat import errors
 from compat._cli import console
 from compat.errors import NothingSelectedError, UsageError
-from compat.scan import config as command_line
-from compat.scan.config import Options
+from compat.scan import options as command_line
 from compat.scan.findings import Report
+from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentioned
 from compat.scan.sources.discovery import Files, Skipped, Walk
 
@@ -28,9 +28,9 @@ def _run(argv: Sequence[str]) -> int:
     report = scan(options)
     for skipped in report.skipped:
         console.say(f"{skipped.path}: {skipped.reason}")
-    for span in report.spans:
+    for each in report.release_sets:
         console.say(
-            f"{span.package} {span.versions[0]}..{span.versions[-1]} ({len(span.versions)}): {span.source}"
+            f"{each.package} {each.versions[0]}..{each.versions[-1]} ({len(each.versions)}): {each.source}"
         )
     if options.write_baseline:
         from compat.scan import baseline
@@ -47,7 +47,7 @@ def _run(argv: Sequence[str]) -> int:
     return errors.FINDINGS if told else errors.CLEAN
 
 
-def scan(options: Options) -> Report:
+def scan(options: ScanOptions) -> Report:
     """Return what a scan finds.
 
     Raises:
@@ -85,7 +85,7 @@ def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> l
     return found
 
 
-def _check_specifiers(options: Options) -> None:
+def _check_specifiers(options: ScanOptions) -> None:
     """Refuse what cannot be understood, although no file needs it."""
     if options.sglang or options.vllm:
         from compat.index.reader import Index

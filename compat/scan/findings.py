@@ -43,7 +43,7 @@ class Successor(NamedTuple):
         return "" if self.certain else "; it may be another thing"
 
 
-class Run(NamedTuple):
+class BrokenRange(NamedTuple):
     """Releases one after another in which the same is wrong."""
 
     first: str
@@ -77,7 +77,7 @@ class Finding(NamedTuple):
     status: Status
     broken_in: tuple[tuple[str, str], ...]
     """First and last of each row of releases in which it is so."""
-    runs: tuple[Run, ...]
+    broken_ranges: tuple[BrokenRange, ...]
     """The same releases, apart where cause or replacement differ."""
     broken: int
     """How many releases that are."""
@@ -98,7 +98,7 @@ class Finding(NamedTuple):
     @property
     def replacement(self) -> Successor | None:
         """What to write in the newest of the releases."""
-        return self.runs[-1].replacement if self.runs else None
+        return self.broken_ranges[-1].replacement if self.broken_ranges else None
 
     @property
     def releases(self) -> str:
@@ -139,13 +139,13 @@ class Finding(NamedTuple):
             "broken_in": [{"first": first, "last": last} for first, last in self.broken_in],
             "runs": [
                 {
-                    "first": run.first,
-                    "last": run.last,
-                    "cause": run.cause,
-                    "reason": run.reason,
-                    "replacement": _successor(run.replacement),
+                    "first": release_range.first,
+                    "last": release_range.last,
+                    "cause": release_range.cause,
+                    "reason": release_range.reason,
+                    "replacement": _successor(release_range.replacement),
                 }
-                for run in self.runs
+                for release_range in self.broken_ranges
             ],
             "replacement": _successor(self.replacement),
             "fixable": self.fixable,
@@ -187,7 +187,7 @@ class Report(NamedTuple):
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
     """What was not read, and why."""
-    spans: tuple[Releases, ...]
+    release_sets: tuple[Releases, ...]
     files: int
     """Source files that were looked at."""
     parsed: int

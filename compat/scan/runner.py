@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
 from compat.scan.check.file_checker import Analysis, Examined, located
-from compat.scan.config import Options
 from compat.scan.findings import Finding, Releases, Report
+from compat.scan.options import ScanOptions
 from compat.scan.releases import selection
-from compat.scan.releases.index_lookup import Span
+from compat.scan.releases.index_lookup import ReleaseSet
 from compat.scan.releases.project_pins import pinned, pinned_inside, project_root
 from compat.scan.sources.discovery import Files
 from compat.scan.workers import shared
 
 
-def examine(options: Options, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
+def examine(options: ScanOptions, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
     """Return what is wrong in files that name the packages.
 
     Args:
@@ -42,8 +42,8 @@ def examine(options: Options, files: Sequence[str], candidates: Sequence[str], s
         finding for finding in located(found) if finding.rule in options.select and not known(finding)
     )
     skipped = tuple(each.skipped for each in examined if each.skipped)
-    chosen = [judge.lookup.span for judge in analysis.judges.values()]
-    told = tuple(Releases(span.package, span.versions, span.source) for span in chosen)
+    chosen = [checker.lookup.release_set for checker in analysis.checkers.values()]
+    told = tuple(Releases(each.package, each.versions, each.source) for each in chosen)
     return Report(findings, skipped, told, len(files), len(candidates))
 
 
@@ -59,14 +59,14 @@ def _handed_on(
     yield from Reexports(analysis, files).findings([module for module in modules if module is not None])
 
 
-def prepared(options: Options, files: Sequence[str], store: Files) -> Analysis:
+def prepared(options: ScanOptions, files: Sequence[str], store: Files) -> Analysis:
     """Return what analyses files for the releases that are asked about."""
     index = Index()
-    chosen = {span.package: span for span in releases(options, index, files, store)}
+    chosen = {each.package: each for each in releases(options, index, files, store)}
     return Analysis(index, chosen, files, store)
 
 
-def releases(options: Options, index: Index, files: Sequence[str], store: Files) -> Iterator[Span]:
+def releases(options: ScanOptions, index: Index, files: Sequence[str], store: Files) -> Iterator[ReleaseSet]:
     """Yield the releases to ask about: what is asked for, else what the project pins, else the newest.
 
     A project that pins none may be made of projects that do: those with files that name a package are asked.
@@ -96,17 +96,19 @@ def _naming(files: Sequence[str], store: Files) -> Iterator[str]:
                 yield path
 
 
-def _pinned(index: Index, package: str, pins: dict[str, str]) -> Span:
+def _pinned(index: Index, package: str, pins: dict[str, str]) -> ReleaseSet:
     versions = index.versions(package)
-    at = {place for specifier in pins for place in selection.matches(versions, specifier) or ()}
+    at = {
+        release_index for specifier in pins for release_index in selection.matches(versions, specifier) or ()
+    }
     source = ", ".join(f"{package}{specifier} in {name}" for specifier, name in pins.items())
     if at:
-        return selection.span(index, package, at, source)
+        return selection.release_set(index, package, at, source)
     newest = selection.default(index, package)
     return newest._replace(source=f"{newest.source}; {source} is none that is known") if pins else newest
 
 
-def _known(options: Options) -> Callable[[Finding], bool]:
+def _known(options: ScanOptions) -> Callable[[Finding], bool]:
     """Return what tells the findings that the baseline has."""
     if options.baseline is None:
         return lambda _: False

@@ -8,7 +8,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from compat.requirements.installed import Environment
+from compat.requirements.installed import InstalledEnvironment
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,10 +46,10 @@ class Sample:
         return (CORPUS / f"{self.id}.log").read_bytes()
 
     @property
-    def environment(self) -> Environment:
+    def environment(self) -> InstalledEnvironment:
         """What was installed."""
         versions = {**pins(self.lock), **self.changed}
-        return Environment(versions={n: v for n, v in versions.items() if n not in self.removed})
+        return InstalledEnvironment(versions={n: v for n, v in versions.items() if n not in self.removed})
 
     @property
     def found(self) -> tuple[str | None, ...]:

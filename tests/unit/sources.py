@@ -7,7 +7,7 @@ from textwrap import dedent
 from compat.index.build.merge_releases import ReleaseSources, assemble
 from compat.index.build.parse_pool import ModuleReader
 from compat.index.history.release_diff import SuccessionFinder
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
 from compat.index.writer import PackageContent, ReleaseRow, write_index
 
@@ -44,16 +44,16 @@ def index(path: Path, *contents: PackageContent) -> Index:
     return Index(path)
 
 
-def world(path: Path, sglang: Files, vllm: Files | None = None, **facts: object) -> World:
+def resolver(path: Path, sglang: Files, vllm: Files | None = None, **facts: object) -> NameResolver:
     """Return the world of one sglang release and, when given, one vllm release.
 
     Without vllm the package is known to be absent.
     """
     contents = [content("sglang", "sglang", release("1.0", sglang))]
-    positions = {"sglang": 0}
+    release_indexes = {"sglang": 0}
     contents.append(content("vllm", "vllm", release("1.0", vllm or {"vllm/__init__.py": ""})))
     absent = frozenset({"vllm"})
     if vllm is not None:
-        positions["vllm"], absent = 0, frozenset()
-    environment = Environment(positions=positions, absent=absent, **facts)  # type: ignore[arg-type]
-    return World(index(path, *contents), environment)
+        release_indexes["vllm"], absent = 0, frozenset()
+    environment = Facts(release_indexes=release_indexes, absent=absent, **facts)  # type: ignore[arg-type]
+    return NameResolver(index(path, *contents), environment)

@@ -9,12 +9,12 @@ import pytest
 
 from compat._cli import console
 from compat.explain.cli import main
-from compat.explain.context import Case
+from compat.explain.context import RuleContext
 from compat.explain.engine import _history, explain
-from compat.explain.log import reader
-from compat.explain.log.reader import read
+from compat.explain.log import log_reader
+from compat.explain.log.log_reader import read
 from compat.explain.lookup import demangle
-from compat.requirements.installed import Environment, read_environment
+from compat.requirements.installed import InstalledEnvironment, read_environment
 
 LINE = "ModuleNotFoundError: No module named 'vllm.model_executor.layers.quantization.gptq'\n"
 
@@ -141,18 +141,18 @@ def test_metadata_of_another_age_is_read_and_of_no_known_version_nothing_is_conc
 def test_an_environment_with_neither_package_is_not_that_of_the_log() -> None:
     report = read("ModuleNotFoundError: No module named 'vllm'")
     for versions, fits in (({"torch": "2.7.0"}, False), ({"torch": "2.7.0", "vllm": "0.9.0"}, True)):
-        case = Case(report, _history(), {}, Environment(versions=versions))
+        case = RuleContext(report, _history(), {}, InstalledEnvironment(versions=versions))
         assert case.fits is fits
         assert (case.known("torch") is not None) is fits
 
 
 def test_the_head_of_a_traceback_in_the_block_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a log that is nothing but errors, little more than what imports fail with is read."""
-    monkeypatch.setattr(reader, "BLOCK", 200)
-    monkeypatch.setattr(reader, "LINES", 10)
+    monkeypatch.setattr(log_reader, "BLOCK", 200)
+    monkeypatch.setattr(log_reader, "LINES", 10)
     idle = "ValueError: one of very many\n"
     head = 'Traceback (most recent call last):\n  File "/srv/app.py", line 1, in run\n    run()\n'
     for shift in range(0, 200, 20):  # wherever the blocks are cut
         log = f"{200 * idle}{'x' * shift}\n{head}{LINE}{300 * idle}"
-        (failure,) = [each for each in reader.read(log).failures if "gptq" in each.chain[0].message]
+        (failure,) = [each for each in log_reader.read(log).failures if "gptq" in each.chain[0].message]
         assert [frame.path for frame in failure.chain[0].frames] == ["/srv/app.py"]

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compat.explain.engine import explain
-from compat.explain.log import reader
+from compat.explain.log import log_reader
 from compat.explain.log.cleaning import clean
-from compat.explain.log.reader import read
+from compat.explain.log.log_reader import read
 from compat.explain.output import as_json, as_text
 from compat.model.diagnosis import CAUSES, FIX_KINDS
 from failures import samples
@@ -124,7 +124,7 @@ def calls(action: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_twice_the_log_is_at_most_twice_the_work(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "BLOCK", 1_000)  # many blocks of few lines, as in a log of many megabytes
+    monkeypatch.setattr(log_reader, "BLOCK", 1_000)  # many blocks of few lines, as in a log of many megabytes
 
     def log(times: int) -> bytes:
         return b"".join(piece + b"Error %d\n" % number for number in range(times))

@@ -7,7 +7,7 @@ import pytest
 
 import wheelhouse
 from compat.errors import IntegrityError
-from compat.index.build.build import BuildReport, build_index
+from compat.index.build.build_index import BuildReport, build_index
 from compat.index.build.read_back import merged, read_content, replayed
 from compat.index.build.update import update_index
 from compat.index.build.verify import check_releases, draw
@@ -121,8 +121,8 @@ def test_replaying_gives_each_release_as_it_was_read(build: Build, tmp_path: Pat
     assert set(releases[0]["sglang"].names) == {"", "A", "Gone"}
     assert set(releases[1]["sglang"].names) == {"", "A"}
     assert releases[2]["sglang._C"].form == "extension"
-    for position, modules in enumerate(releases):
-        assert list(modules.values()) == list(merged(Index(tmp_path / "i"), "sglang", position))
+    for release_index, modules in enumerate(releases):
+        assert list(modules.values()) == list(merged(Index(tmp_path / "i"), "sglang", release_index))
 
 
 @pytest.mark.parametrize("late", ["2.0rc1", "1.1", "1.0"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from compat.index.query.name_resolution import Answer
-from sources import Files, world
+from sources import Files, resolver
 
 TRY_VLLM = """
     from typing import Any
@@ -37,7 +37,7 @@ VLLM: Files = {
 
 def answer(tmp_path: Path, files: Files, where: str, vllm: Files | None = None, **facts: object) -> Answer:
     module, _, name = where.partition(":")
-    return world(tmp_path / "index", files, vllm, **facts).answer(module, name)
+    return resolver(tmp_path / "index", files, vllm, **facts).answer(module, name)
 
 
 def test_a_re_export_is_followed_into_the_other_package(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_stars(tmp_path: Path) -> None:
         "sglang/a.py": "class A: pass\n_hidden = 1\nimport os",
         "sglang/b.py": "__all__ = ['B']\nclass B: pass\nclass C: pass",
     }
-    there = world(tmp_path / "index", files, VLLM)
+    there = resolver(tmp_path / "index", files, VLLM)
     assert there.answer("sglang", "A").origin == "sglang.a:A"
     assert there.answer("sglang", "B").origin == "sglang.b:B"
     assert there.answer("sglang", "os").origin == "os"
@@ -140,7 +140,7 @@ def test_a_star_brings_no_name_that_is_left_out_on_purpose(tmp_path: Path) -> No
         "sglang/__init__.py": "from .a import *",
         "sglang/a.py": f"class A: pass\nclass B: pass\nOLD = {{'B': 'b'}}\n__all__ = {made}",
     }
-    there = world(tmp_path / "index", files, VLLM)
+    there = resolver(tmp_path / "index", files, VLLM)
     assert there.answer("sglang", "A").origin == "sglang.a:A"
     assert there.answer("sglang", "B").status == "missing"
     assert there.answer("sglang.a", "B").status == "defined"
@@ -167,7 +167,7 @@ def test_lazy_names_have_an_origin(tmp_path: Path) -> None:
 
 def test_submodules_and_namespace_packages(tmp_path: Path) -> None:
     files = {"sglang/__init__.py": "", "sglang/deep/er/leaf.py": "X = 1", "sglang/_C.abi3.so": ""}
-    there = world(tmp_path / "index", files, VLLM)
+    there = resolver(tmp_path / "index", files, VLLM)
     assert there.answer("sglang", "deep").status == "submodule"
     assert there.answer("sglang.deep.er.leaf", "X").status == "defined"
     assert there.answer("sglang._C", "anything").status == "dynamic"
@@ -186,7 +186,7 @@ def test_an_import_that_must_fail_is_told_for_all_that_need_it(tmp_path: Path) -
         "sglang/q/fp8.py": "class Fp8: pass",
         "sglang/other.py": "",
     }
-    there = world(tmp_path / "index", files)
+    there = resolver(tmp_path / "index", files)
     reason = "sglang.q.utils imports vllm.ops:scaled, which is missing"
     assert {there.problem(module) for module in ("sglang.q", "sglang.q.utils", "sglang.q.fp8")} == {reason}
     assert there.problem("sglang.other") is None
@@ -198,7 +198,7 @@ def test_circular_imports_are_no_problem_by_themselves(tmp_path: Path) -> None:
         "sglang/a.py": "import sglang.b\nclass A: pass",
         "sglang/b.py": "import sglang.a\ntry:\n    from sglang.a import A\nexcept ImportError:\n    A = None",
     }
-    there = world(tmp_path / "index", files, VLLM)
+    there = resolver(tmp_path / "index", files, VLLM)
     assert there.problem("sglang.a") is None
     assert there.answer("sglang.b", "A").status == "reexported"
 
@@ -207,5 +207,5 @@ def test_long_chains_of_imports_are_followed(tmp_path: Path) -> None:
     files = {"sglang/__init__.py": ""}
     files |= {f"sglang/m{n}.py": f"from . import m{n + 1}" for n in range(600)}
     files |= {"sglang/m600.py": "import vllm"}
-    there = world(tmp_path / "index", files)
+    there = resolver(tmp_path / "index", files)
     assert there.problem("sglang.m0") == "sglang.m600 imports vllm, which is missing"

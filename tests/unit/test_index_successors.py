@@ -9,7 +9,7 @@ from compat.index.build.read_back import read_content
 from compat.index.history.features import read_features
 from compat.index.history.release_diff import SuccessionFinder, by_step
 from compat.index.history.similarity import Words, parts
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.records import Succession
 from compat.resolve.search import Found, find_location, find_name, find_path
 from sources import Files, content, index, release
@@ -219,12 +219,12 @@ CHAIN = (
 
 
 @pytest.fixture
-def history(tmp_path: Path) -> list[World]:
+def history(tmp_path: Path) -> list[NameResolver]:
     """The worlds of three releases: one name moves, and is renamed."""
     made = index(
         tmp_path / "i", content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(CHAIN)))
     )
-    return [World(made, Environment(positions={"vllm": position})) for position in range(3)]
+    return [NameResolver(made, Facts(release_indexes={"vllm": release_index})) for release_index in range(3)]
 
 
 def replaced(found: Found) -> tuple[str, str, str] | None:
@@ -234,7 +234,7 @@ def replaced(found: Found) -> tuple[str, str, str] | None:
     return found.replacement.module, found.replacement.name, found.replacement.evidence
 
 
-def test_a_chain_is_followed_to_the_release_asked_for(history: list[World]) -> None:
+def test_a_chain_is_followed_to_the_release_asked_for(history: list[NameResolver]) -> None:
     old = find_location(history[2], "vllm", "vllm.gptq", "GPTQMethod")
     assert old.replacement
     assert (old.replacement.module, old.replacement.name) == ("vllm.auto", "AutoGPTQMethod")
@@ -246,7 +246,7 @@ def test_a_chain_is_followed_to_the_release_asked_for(history: list[World]) -> N
     assert old.replacement.confidence == round(steps[0].confidence * steps[1].confidence, 2)
 
 
-def test_a_name_that_comes_later_is_followed_back(history: list[World]) -> None:
+def test_a_name_that_comes_later_is_followed_back(history: list[NameResolver]) -> None:
     found = find_location(history[0], "vllm", "vllm.auto", "AutoGPTQMethod")
     assert found.replacement
     assert (found.replacement.module, found.replacement.name) == ("vllm.gptq", "GPTQMethod")
@@ -255,7 +255,7 @@ def test_a_name_that_comes_later_is_followed_back(history: list[World]) -> None:
     assert second.startswith("moved only in 0.1")
 
 
-def test_a_bare_name_is_followed_both_ways(history: list[World]) -> None:
+def test_a_bare_name_is_followed_both_ways(history: list[NameResolver]) -> None:
     later = replaced(find_name(history[2], "vllm", "GPTQMethod"))
     assert later
     assert later[:2] == ("vllm.auto", "AutoGPTQMethod")
@@ -265,14 +265,14 @@ def test_a_bare_name_is_followed_both_ways(history: list[World]) -> None:
     assert replaced(find_name(history[2], "vllm", "up")) is None
 
 
-def test_the_same_name_elsewhere_comes_before_a_rename(history: list[World]) -> None:
+def test_the_same_name_elsewhere_comes_before_a_rename(history: list[NameResolver]) -> None:
     found = replaced(find_location(history[1], "vllm", "vllm.gptq", "GPTQMethod"))
     assert found
     assert found[:2] == ("vllm.marlin", "GPTQMethod")
     assert found[2].startswith("moved in 0.1")
 
 
-def test_a_module_is_followed_by_what_it_defined(history: list[World]) -> None:
+def test_a_module_is_followed_by_what_it_defined(history: list[NameResolver]) -> None:
     found = replaced(find_location(history[2], "vllm", "vllm.gptq", ""))
     assert found == ("vllm.auto", "", "1 of 1 definitions that can be followed are there")
     assert replaced(find_path(history[2], "vllm", "vllm.gptq")) == found
@@ -292,7 +292,7 @@ def test_the_index_gives_back_what_was_found(tmp_path: Path) -> None:
     assert read.names_followed("vllm.x", "vllm") == ()
 
 
-def test_the_list_for_review(history: list[World]) -> None:
+def test_the_list_for_review(history: list[NameResolver]) -> None:
     made = history[0].index
     (found,) = review_renames.renames(made, 40)
     assert (found.package, found.version, found.step.to_name) == ("vllm", "0.2", "AutoGPTQMethod")
@@ -305,7 +305,7 @@ def test_the_list_for_review(history: list[World]) -> None:
     )
 
 
-def test_a_draw_of_what_vanished(history: list[World]) -> None:
+def test_a_draw_of_what_vanished(history: list[NameResolver]) -> None:
     drawn = review_renames.sample(history[0].index, 40, 1)
     assert drawn["none"] == ("vllm 0.2 vllm.x:up",)
     assert [line.split()[:5] for line in drawn["move"]] == [

@@ -33,8 +33,8 @@ def test_names_and_modules_are_intervals() -> None:
     history = content(
         "vllm", "vllm", release("1", OLD), release("2", OLD), release("3", NEW), release("4", OLD)
     )
-    spans = {(s.module, s.first, s.last) for s in history.spans}
-    assert spans == {
+    module_ranges = {(s.module, s.first, s.last) for s in history.module_ranges}
+    assert module_ranges == {
         ("vllm", 0, 3),
         ("vllm.a", 0, 3),
         ("vllm.old", 0, 1),
@@ -148,13 +148,13 @@ def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(tmp_path: Path
 
 def test_unknown_versions_name_the_nearest(tmp_path: Path) -> None:
     read = index(tmp_path / "i", content("vllm", "vllm", release("0.9.0.1", OLD), release("0.10.0", NEW)))
-    assert read.position("vllm", "0.10", "--vllm") == 1
+    assert read.release_index("vllm", "0.10", "--vllm") == 1
     with pytest.raises(
         UsageError, match=r"--vllm: the index has no vllm 0\.9\.1; near it are 0\.9\.0\.1, 0\.10\.0"
     ):
-        read.position("vllm", "0.9.1", "--vllm")
+        read.release_index("vllm", "0.9.1", "--vllm")
     with pytest.raises(UsageError, match="--vllm: 'nine' is not a version"):
-        read.position("vllm", "nine", "--vllm")
+        read.release_index("vllm", "nine", "--vllm")
 
 
 def test_a_missing_or_damaged_index_is_one_line(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from compat.locks.lockfile import LockedPackage, Pinned, write_lock
 from compat.matrix.cli import main
 from compat.matrix.config import read_matrix
 from compat.matrix.judge.inputs import Shipped, digests
-from compat.matrix.outcome import Cell, Counts, Disagreement, Layers, Level, Outcome, State
+from compat.matrix.outcome import Cell, CellOutcome, Counts, Disagreement, Layers, Level, State
 from compat.matrix.report.gate import Gate
 
 MATRIX = """
@@ -35,21 +35,21 @@ python = "3.12"
 """
 
 ROOT = Path(__file__).parents[2]
-PASSED = Outcome(
+PASSED = CellOutcome(
     cell=Cell(pair_id="one"),
     state=State.PASSED,
     counts=Counts(modules=3, listed=40),
     layers={"sglang": Layers(built=33, refused=7), "vllm": Layers(built=31, refused=7)},
     seconds=95,
 )
-FAILED = Outcome(
+FAILED = CellOutcome(
     cell=Cell(pair_id="two"),
     state=State.FAILED,
     reason="1 disagreements <&> \x1b[31mred",
     counts=Counts(modules=3, disagreements=1),
     disagreements=(Disagreement(location="m:f", expected="defined", observed="<lambda> | None"),),
 )
-BLOCKED = Outcome(cell=Cell(pair_id="two"), state=State.BLOCKED, reason="uv: no network")
+BLOCKED = CellOutcome(cell=Cell(pair_id="two"), state=State.BLOCKED, reason="uv: no network")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def lock(house: Path, text: str = "0") -> None:
         write_lock(pair, {canonicalize_name("torch"): package}, house / "locks")
 
 
-def put(house: Path, *outcomes: Outcome) -> None:
+def put(house: Path, *outcomes: CellOutcome) -> None:
     """Write outcomes as if they had been made from what is here now."""
     sources = Shipped(house / "locks")
     pairs = {pair.id: pair for pair in read_matrix(house / "matrix.toml").pairs}
@@ -124,7 +124,7 @@ def test_list_tells_the_pairs_in_three_formats(house: Path, capsys: pytest.Captu
     ],
 )
 def test_the_gate_opens_only_when_every_required_cell_passed(
-    outcomes: list[Outcome], arguments: list[str], code: int, house: Path
+    outcomes: list[CellOutcome], arguments: list[str], code: int, house: Path
 ) -> None:
     put(house, *outcomes)
     assert main(["gate", "--require", "import", *arguments]) == code

@@ -8,7 +8,7 @@ from compat.matrix.judge.expected_failures import explain
 from compat.matrix.outcome import Disagreement
 from compat.model.releases import KnownFailure
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.probe.records import ModuleFact, NameFact
+from compat.probe.probe_records import ModuleFact, NameFact
 
 MODULE = "pkg.mod"
 CLASS = {

@@ -20,8 +20,8 @@ from compat.locks.lockfile import Lock
 from compat.matrix import cli as matrix
 from compat.matrix import scheduler
 from compat.matrix.install import existing
-from compat.matrix.install.existing import open_given
-from compat.matrix.outcome import Cell, Level, Outcome, State, read_outcome
+from compat.matrix.install.existing import open_existing
+from compat.matrix.outcome import Cell, CellOutcome, Level, State, read_outcome
 from compat.matrix.report import files as report
 from compat.matrix.report import gate
 from compat.model.releases import Pair
@@ -55,9 +55,9 @@ def unpacked(house: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return house / "env"
 
 
-def look(house: Path, *folders: Path, level: Level = Level.IMPORT, keep: bool = False) -> Outcome:
-    given = open_given(folders, HERE)
-    how = replace(options(house, keep=keep), given=given, levels=(level,))
+def look(house: Path, *folders: Path, level: Level = Level.IMPORT, keep: bool = False) -> CellOutcome:
+    existing = open_existing(folders, HERE)
+    how = replace(options(house, keep=keep), existing=existing, levels=(level,))
     (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), how)
     return outcome
 
@@ -135,9 +135,9 @@ class WithTorch(Tiny):
         return replace(lock, packages={**lock.packages, torch: Version("2.7.1")})
 
 
-def with_torch(house: Path, unpacked: Path, **declared: Any) -> Outcome:
+def with_torch(house: Path, unpacked: Path, **declared: Any) -> CellOutcome:
     told(unpacked, **declared)
-    how = replace(options(house), given=open_given([unpacked], HERE))
+    how = replace(options(house), existing=open_existing([unpacked], HERE))
     (outcome,) = scheduler.run_pairs([pair()], WithTorch(house / "locks"), how)
     return outcome
 
@@ -201,7 +201,7 @@ def test_a_second_bundle_stands_below_the_first(house: Path, unpacked: Path) -> 
     distribution(below / "site", "torchlike", "2.7.1")
     distribution(below / "site", "sglang", "0.1.3", {"sglang/quant.py": "raise ImportError"})
     (below / "manifest.json").write_text("{}")
-    how = replace(options(house), given=open_given([unpacked, below], HERE))
+    how = replace(options(house), existing=open_existing([unpacked, below], HERE))
     (outcome,) = scheduler.run_pairs([pair()], WithTorch(house / "locks"), how)
     assert outcome.passed, outcome.reason
 
@@ -242,7 +242,7 @@ def test_a_virtual_environment_will_do(house: Path) -> None:
 def test_another_python_than_the_locked_one_fails(house: Path) -> None:
     folder = venv(house)
     other = replace(pair(), python="3.9")
-    place = open_given([folder], HERE)
+    place = open_existing([folder], HERE)
     wrong, _ = existing.differences(
         other, Tiny(house / "locks").lock(pair()), None, existing.listing(place, house / "wheels")
     )
@@ -269,7 +269,7 @@ def test_the_tests_on_a_gpu_run_in_it(
     """Real pytest of this interpreter, on the packages of the bundle; only the GPU is claimed."""
     write_tests(house, source)
     monkeypatch.setattr("compat.matrix.scheduler.why_not_here", lambda _: "")
-    monkeypatch.setattr("compat.probe.runner.Watcher.machine", lambda _: {"cuda": True})
+    monkeypatch.setattr("compat.probe.probe_runner.ProbeRunner.machine", lambda _: {"cuda": True})
     monkeypatch.setattr("compat.uv.client.find_uv", lambda: pytest.fail("nothing is to be installed"))
     for name in list(os.environ):
         if name.startswith("PYTEST"):
@@ -323,4 +323,4 @@ def test_folders_that_pth_files_name_are_on_the_path_too(unpacked: Path) -> None
     site = unpacked / "site"
     (site / "inner/packages").mkdir(parents=True)
     (site / "one.pth").write_text("# a comment\nimport os\n\ninner/packages\nnot/there\n")
-    assert open_given([unpacked], HERE).path == (site, site / "inner/packages")
+    assert open_existing([unpacked], HERE).path == (site, site / "inner/packages")

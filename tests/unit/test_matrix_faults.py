@@ -18,7 +18,7 @@ from compat.errors import DiskError, PreparationError, UsageError
 from compat.locks.lockfile import Inputs, Lock, LockedPackage, Pinned, write_lock
 from compat.matrix import scheduler
 from compat.matrix.cell import run_cell
-from compat.matrix.disk_check import Room
+from compat.matrix.disk_check import DiskCheck
 from compat.matrix.install import disk_budget
 from compat.matrix.install.disk_budget import Budget, Promised, droppable, enough, promised
 from compat.matrix.install.disk_usage import used_bytes
@@ -358,11 +358,11 @@ def test_what_a_cell_is_to_find_in_the_cache_stays_there(house: Path) -> None:
     """It was planned without a download; so were the cells that run beside it."""
     (job,) = scheduler.plan_pairs([pair()], Tiny(house / "locks"), options(house))
     beside = replace(locked(numpy="2/20"), pair="beside")
-    room = Room(limit=1, done=[], left=[beside, replace(locked(torch="2.8/9"), pair="later")])
+    disk_check = DiskCheck(limit=1, done=[], left=[beside, replace(locked(torch="2.8/9"), pair="later")])
     running = Promised(mine=0, others={"beside": 1})
     for cached, names in ((True, {"sglang", "numpy"}), (False, {"numpy"})):
         planned = replace(job, plan=replace(job.plan, cached=cached))
-        assert room._kept(planned, running) == names
+        assert disk_check._kept(planned, running) == names
 
 
 def test_nothing_is_dropped_for_a_cell_that_fits_in_no_case(house: Path) -> None:
@@ -404,11 +404,13 @@ def test_cells_of_other_processes_share_the_budget(house: Path) -> None:
     how = replace(options(house), max_disk=10**9, beside=(second,))
     scheduler.run_pairs([first], sources, how)
     (job,) = scheduler.plan_pairs([second], sources, replace(how, beside=(first,)))
-    room = scheduler._room([], [job], sources, replace(how, beside=(first,)))
-    assert [lock.pair for lock in room.done] == ["first"]
-    assert [lock.pair for lock in room.left] == ["second"]
-    room = scheduler._room([], [job], sources, replace(how, beside=(first,), reports=house / "elsewhere"))
-    assert [lock.pair for lock in room.left] == ["second", "first"]
+    disk_check = scheduler._disk_check([], [job], sources, replace(how, beside=(first,)))
+    assert [lock.pair for lock in disk_check.done] == ["first"]
+    assert [lock.pair for lock in disk_check.left] == ["second"]
+    disk_check = scheduler._disk_check(
+        [], [job], sources, replace(how, beside=(first,), reports=house / "elsewhere")
+    )
+    assert [lock.pair for lock in disk_check.left] == ["second", "first"]
 
 
 def test_a_cell_beyond_the_budget_is_blocked(house: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from compat._cli.progress import Silent
 from compat.errors import OutOfTimeError
-from compat.matrix.judge.gpu_tests import Bench, Ran, judged, run_tests
+from compat.matrix.judge.gpu_tests import GpuTestSetup, Ran, judged, run_tests
 from compat.matrix.outcome import State
 
 CONFTEST = """
@@ -27,13 +27,13 @@ HANGS = "@pytest.mark.gpu\ndef test_hangs():\n    import threading\n    threadin
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[GpuTestSetup]:
     """The interpreter of these tests, which has pytest, in the place of an environment."""
     tests = tmp_path / "project" / "tests" / "gpu"
     tests.mkdir(parents=True)
     (tests / "conftest.py").write_text(CONFTEST)
     with (tmp_path / "log").open("a+b", buffering=0) as log:
-        yield Bench(
+        yield GpuTestSetup(
             python=Path(sys.executable),
             path=(),
             tests=tests,
@@ -43,18 +43,18 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         )
 
 
-def ran(bench: Bench, source: str) -> Ran:
+def ran(bench: GpuTestSetup, source: str) -> Ran:
     (bench.tests / "test_it.py").write_text(source)
     return run_tests(bench, Silent())
 
 
-def test_all_passed_is_passed(bench: Bench) -> None:
+def test_all_passed_is_passed(bench: GpuTestSetup) -> None:
     found = ran(bench, GOOD + "def test_unmarked(): assert False\n")
     assert (found.state, found.reason) == (State.PASSED, "")
     assert (found.counts.tests, found.counts.tests_passed) == (1, 1)
 
 
-def test_a_skipped_test_is_enough_for_not_run(bench: Bench) -> None:
+def test_a_skipped_test_is_enough_for_not_run(bench: GpuTestSetup) -> None:
     found = ran(bench, GOOD + SKIP)
     assert found.state is State.NOT_RUN
     assert found.reason == (
@@ -63,7 +63,7 @@ def test_a_skipped_test_is_enough_for_not_run(bench: Bench) -> None:
     assert (found.counts.tests, found.counts.tests_passed) == (2, 1)
 
 
-def test_a_failed_test_is_told_with_its_message(bench: Bench) -> None:
+def test_a_failed_test_is_told_with_its_message(bench: GpuTestSetup) -> None:
     found = ran(bench, GOOD + BAD + SKIP)
     assert found.state is State.FAILED
     assert found.reason == "1 of 3 GPU tests failed, such as tests.gpu.test_it.test_bad"
@@ -71,7 +71,7 @@ def test_a_failed_test_is_told_with_its_message(bench: Bench) -> None:
     assert "assert 1 == 2" in entry.observed
 
 
-def test_no_test_and_no_folder_are_not_run(bench: Bench) -> None:
+def test_no_test_and_no_folder_are_not_run(bench: GpuTestSetup) -> None:
     assert ran(bench, "def test_unmarked(): pass\n").state is State.NOT_RUN
     (bench.tests / "test_it.py").unlink()
     (bench.tests / "conftest.py").unlink()
@@ -80,12 +80,12 @@ def test_no_test_and_no_folder_are_not_run(bench: Bench) -> None:
     assert (found.state, found.reason) == (State.NOT_RUN, "there are no GPU tests: gpu is missing")
 
 
-def test_a_module_that_cannot_be_collected_has_failed(bench: Bench) -> None:
+def test_a_module_that_cannot_be_collected_has_failed(bench: GpuTestSetup) -> None:
     found = ran(bench, "import nothing_like_this\n")
     assert found.state is State.FAILED
 
 
-def test_a_run_that_is_killed_has_failed(bench: Bench) -> None:
+def test_a_run_that_is_killed_has_failed(bench: GpuTestSetup) -> None:
     found = ran(bench, GOOD + DIES)
     assert (found.state, found.reason) == (
         State.FAILED,
@@ -93,7 +93,7 @@ def test_a_run_that_is_killed_has_failed(bench: Bench) -> None:
     )
 
 
-def test_a_test_that_hangs_is_ended_with_the_cell(bench: Bench) -> None:
+def test_a_test_that_hangs_is_ended_with_the_cell(bench: GpuTestSetup) -> None:
     from dataclasses import replace
     from time import monotonic
 

@@ -5,13 +5,13 @@ import pytest
 
 from compat.matrix.outcome import (
     Cell,
+    CellOutcome,
     Counts,
     Digests,
     Disagreement,
     ExpectedFailure,
     Layers,
     Level,
-    Outcome,
     State,
     read_any_outcome,
     read_outcome,
@@ -19,7 +19,7 @@ from compat.matrix.outcome import (
 
 CELL = Cell(pair_id="torch-2.8")
 DISAGREEMENT = Disagreement(location="m:f", expected="defined function", observed="None")
-FAILED = Outcome(
+FAILED = CellOutcome(
     cell=CELL,
     state=State.FAILED,
     reason="1 disagreements",
@@ -40,7 +40,7 @@ FAILED = Outcome(
 def test_a_folder_without_a_known_cell_tells_by_its_file(level: Level, tmp_path: Path) -> None:
     """No level is ever read out of an id: `x-gpu` may be a pair too."""
     cell = Cell(pair_id="x-gpu", level=level)
-    outcome = Outcome(cell=cell, state=State.PASSED)
+    outcome = CellOutcome(cell=cell, state=State.PASSED)
     outcome.write(tmp_path / cell.id / "outcome.json")
     assert read_any_outcome(tmp_path / cell.id) == outcome
     outcome.write(tmp_path / "other" / "outcome.json")
@@ -56,8 +56,8 @@ def test_a_broken_file_of_an_unknown_cell_has_failed(tmp_path: Path, content: st
     assert broken.reason.startswith("outcome.json cannot be read")
 
 
-@pytest.mark.parametrize("outcome", [FAILED, Outcome(cell=CELL, state=State.PASSED)])
-def test_an_outcome_survives_its_file(outcome: Outcome, tmp_path: Path) -> None:
+@pytest.mark.parametrize("outcome", [FAILED, CellOutcome(cell=CELL, state=State.PASSED)])
+def test_an_outcome_survives_its_file(outcome: CellOutcome, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "outcome.json"
     outcome.write(path)
     assert read_outcome(path, CELL) == outcome
@@ -70,9 +70,9 @@ def test_an_outcome_survives_its_file(outcome: Outcome, tmp_path: Path) -> None:
 def test_only_a_passed_outcome_may_lack_a_reason() -> None:
     for state in set(State) - {State.PASSED}:
         with pytest.raises(ValueError, match="reason"):
-            Outcome(cell=CELL, state=state)
+            CellOutcome(cell=CELL, state=state)
     with pytest.raises(ValueError, match="reason"):
-        Outcome(cell=CELL, state=State.PASSED, reason="because")
+        CellOutcome(cell=CELL, state=State.PASSED, reason="because")
 
 
 def test_a_missing_file_did_not_pass(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_missing_file_did_not_pass(tmp_path: Path) -> None:
 
 def test_a_file_cut_short_anywhere_did_not_pass(tmp_path: Path) -> None:
     path = tmp_path / "outcome.json"
-    Outcome(cell=CELL, state=State.PASSED).write(path)
+    CellOutcome(cell=CELL, state=State.PASSED).write(path)
     whole = path.read_bytes()
     for length in range(len(whole) - 2):  # the last two are the closing brace and the end of the line
         path.write_bytes(whole[:length])
@@ -118,7 +118,7 @@ def test_a_wrong_document_did_not_pass(change: dict[str, object], word: str, tmp
 
 def test_an_outcome_of_a_time_without_rehearsals_did_not_pass(tmp_path: Path) -> None:
     path = tmp_path / "outcome.json"
-    document = Outcome(cell=CELL, state=State.PASSED).document()
+    document = CellOutcome(cell=CELL, state=State.PASSED).document()
     del document["layers"]
     path.write_text(json.dumps(document))
     outcome = read_outcome(path, CELL)

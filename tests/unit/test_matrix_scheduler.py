@@ -23,7 +23,7 @@ from compat.matrix import scheduler
 from compat.matrix.cell import host
 from compat.matrix.install.workspace import claimed
 from compat.matrix.judge.inputs import Shipped
-from compat.matrix.outcome import Cell, Layers, Level, Outcome, State, read_outcome
+from compat.matrix.outcome import Cell, CellOutcome, Layers, Level, State, read_outcome
 from compat.matrix.report import files, gate
 from compat.model.releases import KnownFailure, Pair
 from compat.probe import driver_stub
@@ -149,13 +149,13 @@ def pair(*expect: KnownFailure) -> Pair:
     return Pair(id="tiny", python=PYTHON, sglang=Version("0.4.7"), expect=expect)
 
 
-def options(house: Path, *, keep: bool = False, rerun: bool = False) -> scheduler.Options:
-    return scheduler.Options(
+def options(house: Path, *, keep: bool = False, rerun: bool = False) -> scheduler.RunOptions:
+    return scheduler.RunOptions(
         reports=house / "reports", envs=house / "envs", timeout=60, keep=keep, rerun=rerun
     )
 
 
-def run_one(house: Path, sources: Tiny, chosen: Pair | None = None, **how: bool) -> Outcome:
+def run_one(house: Path, sources: Tiny, chosen: Pair | None = None, **how: bool) -> CellOutcome:
     (outcome,) = scheduler.run_pairs([chosen or pair()], sources, options(house, **how))
     return outcome
 

@@ -12,7 +12,7 @@ from compat.index.writer import ReleaseRow
 from compat.locks.lockfile import Lock
 from compat.matrix.judge.compare import IMPORTS, LATE
 from compat.matrix.judge.inputs import Shipped
-from compat.matrix.outcome import Cell, Disagreement, Outcome, State
+from compat.matrix.outcome import Cell, CellOutcome, Disagreement, State
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import json_output, text_output
 from compat.pairs.probe_overrides import _broken, _day, named_in, probe, wants_gpu
@@ -137,14 +137,14 @@ def test_what_wants_a_gpu_is_told_apart_from_what_does_not_import(index: Index, 
 def test_with_a_gpu_the_same_words_are_a_failure() -> None:
     error = "RuntimeError: 0 active drivers ([]). There should only be one. (triton/driver.py:8)"
     entry = Disagreement(location="sglang.quant", expected=IMPORTS, observed=error)
-    outcome = Outcome(cell=Cell(pair_id="probe"), state=State.FAILED, reason="x", disagreements=(entry,))
+    outcome = CellOutcome(cell=Cell(pair_id="probe"), state=State.FAILED, reason="x", disagreements=(entry,))
     assert _broken(replace(outcome, machine={"cuda": "False"})) == ([], [entry])
     assert _broken(replace(outcome, machine={"cuda": "True"})) == ([entry], [])
 
 
 def test_a_circular_import_is_excused_only_where_it_is_not_the_pairs_doing() -> None:
     def broken(*found: Disagreement) -> tuple[list[str], list[str]]:
-        outcome = Outcome(cell=Cell(pair_id="probe"), state=State.FAILED, reason="x", disagreements=found)
+        outcome = CellOutcome(cell=Cell(pair_id="probe"), state=State.FAILED, reason="x", disagreements=found)
         return tuple([each.location for each in entries] for entries in _broken(outcome))  # type: ignore[return-value]
 
     circular = (

@@ -38,7 +38,7 @@ ABSENT = """  x No solution found when resolving dependencies:
 
 def needs(package: str, version: str) -> Needs:
     index, name = Index(), canonicalize_name(package)
-    return needs_of(name, index.releases(name)[index.position(name, version, "")], "3.11")
+    return needs_of(name, index.releases(name)[index.release_index(name, version, "")], "3.11")
 
 
 def told(explanation: str, sglang: str, vllm: str) -> Clash:

@@ -11,8 +11,8 @@ import pytest
 from compat.errors import PreparationError
 from compat.matrix.judge.compare import judge
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.probe.records import ModuleFact, NameFact
-from compat.probe.runner import Watcher, _Task, child_variables
+from compat.probe.probe_records import ModuleFact, NameFact
+from compat.probe.probe_runner import ProbeRunner, _Task, child_variables
 
 GOOD = """
 import functools
@@ -99,8 +99,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def probe(python: Path, tmp_path: Path) -> Probe:
     def look(*expected: ModuleExpectation, timeout: float = 60) -> dict[str, ModuleFact]:
         with (tmp_path / "log.txt").open("ab", buffering=0) as log:
-            watcher = Watcher(python=python, folder=tmp_path, log=log, timeout=timeout)
-            facts = list(watcher.facts(expected))
+            runner = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=timeout)
+            facts = list(runner.facts(expected))
         assert len(facts) == len(expected), "one fact for each module"
         return {fact.module: fact for fact in facts}
 
@@ -250,9 +250,9 @@ def test_what_a_failed_import_leaves_behind_does_not_count_as_imported(probe: Pr
 def test_copies_of_a_clean_process_know_nothing_of_each_other(python: Path, tmp_path: Path) -> None:
     tasks = [_Task(f"tiny.{name}") for name in ("half", "half.whole", "segfault", "home")]
     with (tmp_path / "log.txt").open("ab", buffering=0) as log:
-        watcher = Watcher(python=python, folder=tmp_path, log=log, timeout=60)
-        apart = [seen.fact for seen in watcher._shared(tasks, ["json"])]
-        together = [seen.fact for seen in watcher._shared(tasks[:2])]
+        runner = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=60)
+        apart = [seen.fact for seen in runner._shared(tasks, ["json"])]
+        together = [seen.fact for seen in runner._shared(tasks[:2])]
     assert [fact.imported for fact in apart] == [False, False, False, True]
     assert apart[2].error == "crashed: signal 11 (SIGSEGV)"
     assert [fact.imported for fact in together] == [False, True], "which is why they are kept apart"
@@ -291,7 +291,7 @@ def test_what_packages_print_goes_to_the_log(probe: Probe, tmp_path: Path) -> No
 
 def test_the_first_child_tells_about_the_machine(python: Path, tmp_path: Path) -> None:
     with (tmp_path / "log.txt").open("ab", buffering=0) as log:
-        facts = Watcher(python=python, folder=tmp_path, log=log, timeout=60).machine()
+        facts = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=60).machine()
     assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
     assert "torch" not in facts, "the tiny environment has none"
 
@@ -301,11 +301,11 @@ def test_an_environment_whose_python_does_not_start_is_no_verdict(tmp_path: Path
     broken.write_text("#!/bin/sh\nexit 9\n")
     broken.chmod(0o755)
     with (tmp_path / "log.txt").open("ab", buffering=0) as log:
-        watcher = Watcher(python=broken, folder=tmp_path, log=log, timeout=60)
+        runner = ProbeRunner(python=broken, folder=tmp_path, log=log, timeout=60)
         with pytest.raises(PreparationError, match="exited with code 9"):
-            watcher.machine()
+            runner.machine()
         with pytest.raises(PreparationError, match="exited with code 9 before its first module"):
-            list(watcher.facts([module("tiny.home")]))
+            list(runner.facts([module("tiny.home")]))
 
 
 def test_a_child_inherits_no_switch_of_the_packages() -> None:

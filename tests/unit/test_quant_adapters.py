@@ -95,7 +95,7 @@ def _roles(argument: ast.expr) -> set[str]:
     """Return the roles that an argument may stand for: a literal, or the layers' one that is made up."""
     if isinstance(argument, ast.Constant):
         return {str(argument.value)}
-    assert ast.unparse(argument) == """f"{wanted.parallel or 'whole'} layer\""""
+    assert ast.unparse(argument) == """f"{spec.parallel or 'whole'} layer\""""
     return {f"{kind} layer" for kind in ("whole", "column", "row")}
 
 

@@ -11,7 +11,7 @@ import compat
 from compat._cli.progress import Silent
 from compat.matrix.judge import rehearsals
 from compat.matrix.judge.rehearsals import Rehearsal
-from compat.probe.runner import Watcher, child_variables
+from compat.probe.probe_runner import ProbeRunner, child_variables
 from compat.quant.backends.rehearsal import CAPABILITY, SCHEMES, stand_in
 from compat.quant.schemes import Scheme
 from installed import distribution
@@ -121,11 +121,11 @@ def rehearsed(tmp_path: Path) -> Rehearsal:
     (tmp_path / "cell").mkdir()
     with (tmp_path / "log").open("a+b", buffering=0) as log:
         variables = {**child_variables(os.environ), "PYTHONPATH": str(tmp_path / "site")}
-        watcher = Watcher(
+        runner = ProbeRunner(
             python=Path(sys.executable), folder=tmp_path / "cell", log=log, timeout=120, variables=variables
         )
-        given = rehearsals.variables(watcher, Path(compat.__file__).parent, None)
-        return rehearsals.rehearse("sglang", watcher, given, Silent())
+        given = rehearsals.variables(runner, Path(compat.__file__).parent, None)
+        return rehearsals.rehearse("sglang", runner, given, Silent())
 
 
 def test_the_matrix_reads_what_the_rehearsal_writes(rehearsed: Rehearsal) -> None:

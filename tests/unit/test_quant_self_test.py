@@ -1,4 +1,4 @@
-"""The trial that every layer of a package passes when it is loaded."""
+"""The self-test that every layer of a package passes when it is loaded."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ import torch
 
 from compat.errors import SchemeUnavailable
 from compat.quant.backends import reference, self_test
-from compat.quant.backends.package_layer import Wanted
+from compat.quant.backends.package_layer import LayerSpec
 from compat.quant.backends.self_test import slices, try_out
 from compat.quant.packing.packers import pack
 from compat.quant.packing.sharding import Shard, cut
@@ -19,8 +19,8 @@ from quant_cases import SCHEMES
 IDS = [scheme.label for scheme in SCHEMES]
 
 
-def wanted(scheme: Scheme) -> Wanted:
-    return Wanted(
+def spec(scheme: Scheme) -> LayerSpec:
+    return LayerSpec(
         package="vllm",
         scheme=scheme,
         out_features=64,
@@ -37,7 +37,7 @@ def wanted(scheme: Scheme) -> Wanted:
 @pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
 def test_a_kernel_that_computes_the_scheme_passes_its_trial(scheme: Scheme) -> None:
     tensors = pack(scheme, torch.randn(64, 256))
-    try_out(lambda x: reference.forward(scheme, tensors, x).half(), tensors, wanted(scheme))
+    try_out(lambda x: reference.forward(scheme, tensors, x).half(), tensors, spec(scheme))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_kernel_that_computes_something_else_is_refused(
 ) -> None:
     tensors = pack(Gptq(), torch.randn(64, 256))
     with pytest.raises(SchemeUnavailable, match=told) as caught:
-        try_out(lambda x: spoil(reference.forward(Gptq(), tensors, x)), tensors, wanted(Gptq()))
+        try_out(lambda x: spoil(reference.forward(Gptq(), tensors, x)), tensors, spec(Gptq()))
     assert "computes something else" in caught.value.diagnosis.evidence[0]
 
 
@@ -64,7 +64,7 @@ def test_a_kernel_that_refuses_is_quoted() -> None:
         raise AssertionError("K must be a multiple of 128\nand more")
 
     with pytest.raises(SchemeUnavailable, match=r"AssertionError: K must be a multiple of 128$") as caught:
-        try_out(refuses, pack(Gptq(), torch.randn(64, 256)), wanted(Gptq()))
+        try_out(refuses, pack(Gptq(), torch.randn(64, 256)), spec(Gptq()))
     assert caught.value.diagnosis.package == "vllm"
 
 
@@ -77,10 +77,10 @@ def test_a_part_is_tried_by_itself(kind: Literal["column", "row"]) -> None:
     shard = Shard(kind=kind, rank=1, size=2)
     part = cut(scheme, tensors, (64, 256), shard)
     bias = part.pop("bias") if kind == "column" else part.pop("bias") * 0
-    try_out(lambda x: reference.forward(scheme, part, x, bias).half(), tensors, wanted(scheme), shard)
+    try_out(lambda x: reference.forward(scheme, part, x, bias).half(), tensors, spec(scheme), shard)
     confused = {**part, "scales": part["scales"].roll(1, 0)}
     with pytest.raises(SchemeUnavailable, match=f"part 2 of 2, {kind} parallel"):
-        try_out(lambda x: reference.forward(scheme, confused, x, bias), tensors, wanted(scheme), shard)
+        try_out(lambda x: reference.forward(scheme, confused, x, bias), tensors, spec(scheme), shard)
 
 
 def test_scales_of_groups_that_are_confused_are_seen() -> None:
@@ -93,7 +93,7 @@ def test_scales_of_groups_that_are_confused_are_seen() -> None:
         try_out(
             lambda x: reference.forward(Gptq(group_size=32), confused, x),
             tensors,
-            wanted(Gptq(group_size=32)),
+            spec(Gptq(group_size=32)),
         )
 
 
@@ -106,7 +106,7 @@ def test_a_large_layer_is_tried_some_outputs_at_a_time(
     parts = list(slices(scheme, tensors, (512, 256)))
     assert len(parts) == (4 if scheme.label.endswith("block-dynamic") or scheme.kind == "block_int8" else 32)
     assert torch.equal(torch.cat([part["bias"] for part in parts]), tensors["bias"])
-    asked = replace(wanted(scheme), out_features=512, bias=True)
+    asked = replace(spec(scheme), out_features=512, bias=True)
     bias = tensors["bias"]
     given = {name: tensor for name, tensor in tensors.items() if name != "bias"}
     try_out(lambda x: reference.forward(scheme, given, x, bias).half(), tensors, asked)

@@ -13,7 +13,7 @@ from compat.resolve.__main__ import main
 from compat.resolve.query import parse_query
 from compat.resolve.release_selection import Request, subjects
 from compat.resolve.search import find_location, find_name, find_path
-from sources import Files, content, index, release, world
+from sources import Files, content, index, release, resolver
 
 QUANT = "sglang.srt.layers.quantization"
 VLLM = "vllm.model_executor.layers.quantization"
@@ -56,7 +56,7 @@ def test_what_is_no_query_says_what_is(text: str) -> None:
 
 
 def test_the_definition_under_quantization_comes_first(tmp_path: Path) -> None:
-    found = find_name(world(tmp_path / "i", files()), "sglang", "Method")
+    found = find_name(resolver(tmp_path / "i", files()), "sglang", "Method")
     assert found.place
     assert found.place.module == f"{QUANT}.fp8"
     assert [(place.module, place.answer.status) for place in found.others] == [
@@ -66,7 +66,7 @@ def test_the_definition_under_quantization_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_wrong_path_is_answered_with_the_right_one(tmp_path: Path) -> None:
-    there = world(tmp_path / "i", files())
+    there = resolver(tmp_path / "i", files())
     found = find_location(there, "sglang", QUANT, "Method")
     assert found.status == "missing"
     assert found.replacement
@@ -76,7 +76,7 @@ def test_a_wrong_path_is_answered_with_the_right_one(tmp_path: Path) -> None:
 
 
 def test_paths_may_be_modules(tmp_path: Path) -> None:
-    there = world(tmp_path / "i", files())
+    there = resolver(tmp_path / "i", files())
     assert find_path(there, "sglang", f"{QUANT}.fp8").statement == f"import {QUANT}.fp8"
     moved = find_location(there, "sglang", "sglang.layers.fp8", "")
     assert (moved.status, moved.statement) == ("missing", f"import {QUANT}.fp8")
@@ -84,14 +84,14 @@ def test_paths_may_be_modules(tmp_path: Path) -> None:
 
 def test_a_name_of_a_module_that_cannot_be_imported_is_missing(tmp_path: Path) -> None:
     broken = files(**{"sglang/srt/layers/quantization/w8.py": "import vllm\nclass Only: pass"})
-    found = find_name(world(tmp_path / "i", broken), "sglang", "Only")
+    found = find_name(resolver(tmp_path / "i", broken), "sglang", "Only")
     assert found.status == "missing"
     assert found.place
     assert found.place.answer.reason == f"{QUANT}.w8 imports vllm, which is missing"
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
-    found = find_name(world(tmp_path / "i", files()), "sglang", "Nowhere")
+    found = find_name(resolver(tmp_path / "i", files()), "sglang", "Nowhere")
     assert (found.place, found.status, found.statement) == (None, "missing", None)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from compat.errors import UsageError
 from compat.index.build.precompute_answers import finish
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
 from compat.index.writer import write_index
@@ -47,24 +47,29 @@ def test_what_is_taken_over_is_what_would_be_found(path: Path) -> None:
     index = Index(path)
     compared = 0
     for package in index.packages:
-        worlds = [World(index, alone(index, package, at)) for at in range(len(index.versions(package)))]
-        plain = [Environment(positions=world.environment.positions) for world in worlds]
-        for name in sorted({span.name for span in index.name_spans(package) if span.name}):
+        resolvers = [
+            NameResolver(index, alone(index, package, at)) for at in range(len(index.versions(package)))
+        ]
+        plain = [Facts(release_indexes=resolver.environment.release_indexes) for resolver in resolvers]
+        for name in sorted({entry.name for entry in index.name_ranges(package) if entry.name}):
 
-            def ask(world: World, name: str = name, package: str = package) -> Found:
-                return find_name(world, package, name)
+            def ask(resolver: NameResolver, name: str = name, package: str = package) -> Found:
+                return find_name(resolver, package, name)
 
-            found = [each for _, each in stretches(index, package, worlds, ask)]
-            assert found == [ask(World(index, facts)) for facts in plain], name
+            found = [each for _, each in stretches(index, package, resolvers, ask)]
+            assert found == [ask(NameResolver(index, facts)) for facts in plain], name
             compared += len(found)
     assert compared > 20
 
 
 def test_little_is_searched_anew(path: Path) -> None:
     index = Index(path)
-    worlds = [World(index, alone(index, "sglang", at)) for at in range(4)]
+    resolvers = [NameResolver(index, alone(index, "sglang", at)) for at in range(4)]
     found = [
-        each for _, each in stretches(index, "sglang", worlds, lambda world: find_name(world, "sglang", "K"))
+        each
+        for _, each in stretches(
+            index, "sglang", resolvers, lambda resolver: find_name(resolver, "sglang", "K")
+        )
     ]
     assert [each.status for each in found] == ["placeholder", "reexported", "reexported", "conditional"]
     assert found[1] == found[2]
@@ -73,11 +78,14 @@ def test_little_is_searched_anew(path: Path) -> None:
 
 def test_surroundings_are_not_taken_over(path: Path) -> None:
     index = Index(path)
-    facts = Environment(positions={"sglang": 3})
-    without = Environment(positions={"sglang": 3}, absent=frozenset({"sgl_kernel"}))
-    worlds = [World(index, each) for each in (facts, without, facts)]
+    facts = Facts(release_indexes={"sglang": 3})
+    without = Facts(release_indexes={"sglang": 3}, absent=frozenset({"sgl_kernel"}))
+    resolvers = [NameResolver(index, each) for each in (facts, without, facts)]
     found = [
-        each for _, each in stretches(index, "sglang", worlds, lambda world: find_name(world, "sglang", "K"))
+        each
+        for _, each in stretches(
+            index, "sglang", resolvers, lambda resolver: find_name(resolver, "sglang", "K")
+        )
     ]
     assert [each.status for each in found] == ["conditional", "placeholder", "conditional"]
 

@@ -65,9 +65,9 @@ def questions(path: Path) -> Iterator[list[str]]:
     index = Index(path)
     queries = {"Nowhere", "vllm", "vllm.zoo", "vllm.nowhere.Fp8", "vllm.hard:Fp8", "sglang.Own"}
     for package in index.packages:
-        for span in index.name_spans(package):
-            if span.name:
-                queries |= {span.name, f"{span.module}.{span.name}", f"{span.module}:{span.name}"}
+        for entry in index.name_ranges(package):
+            if entry.name:
+                queries |= {entry.name, f"{entry.module}.{entry.name}", f"{entry.module}:{entry.name}"}
     for query in sorted(queries):
         yield [query, "--all"]
         for package in ("sglang", "vllm"):
@@ -171,17 +171,17 @@ def test_what_is_written_twice_is_the_same() -> None:
 def test_the_shipped_index_drawn_at_random(capsys: pytest.CaptureFixture[str]) -> None:
     draw = random.Random(3)  # noqa: S311 -- a draw that can be repeated
     index = Index()
-    spans = draw.sample(list(index.name_spans("vllm")), 25) + draw.sample(
-        list(index.name_spans("sglang")), 25
+    ranges = draw.sample(list(index.name_ranges("vllm")), 25) + draw.sample(
+        list(index.name_ranges("sglang")), 25
     )
     answered = 0
-    for span in spans:
-        package = span.module.partition(".")[0]
-        version = index.versions(package)[draw.randint(span.first, span.last)]
+    for entry in ranges:
+        package = entry.module.partition(".")[0]
+        version = index.versions(package)[draw.randint(entry.first, entry.last)]
         for argv in (
-            [span.name, "--all"],
-            [span.name, f"--{package}", version],
-            [f"{span.module}.{span.name}", f"--{package}", version],
+            [entry.name, "--all"],
+            [entry.name, f"--{package}", version],
+            [f"{entry.module}.{entry.name}", f"--{package}", version],
         ):
             found, searched = both(capsys, argv, SHIPPED)
             assert found == searched, argv

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.scan.config import parse
+from compat.scan.options import parse
 
 ROOT = Path(__file__).parents[2]
 ACTION = (ROOT / "action.yml").read_text(encoding="utf-8")

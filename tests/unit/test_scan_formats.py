@@ -10,12 +10,12 @@ import pytest
 import sarif_pydantic
 
 from compat.scan.cli import main
-from compat.scan.config import Options
-from compat.scan.findings import RULES, Finding, Releases, Report, Run, Successor
+from compat.scan.findings import RULES, BrokenRange, Finding, Releases, Report, Successor
 from compat.scan.formats import github_, html_, json_, junit_, sarif_, text_
+from compat.scan.options import ScanOptions
 from compat.scan.sources.discovery import Skipped
 
-OPTIONS = Options(
+OPTIONS = ScanOptions(
     paths=("x",),
     sglang=(),
     vllm=(),
@@ -46,12 +46,12 @@ def finding(path: str = "code.py", **changes: Any) -> Finding:
         status="missing",
         broken_in=(("0.22.0", "0.23.0"),),
         broken=2,
-        runs=(Run("0.22.0", "0.23.0", "symbol_moved", "why", new),),
+        broken_ranges=(BrokenRange("0.22.0", "0.23.0", "symbol_moved", "why", new),),
         form="from",
     )._replace(**changes)
 
 
-NOTE = finding("note.py", rule="CPT004", broken_in=(), broken=0, runs=(), status="dynamic")
+NOTE = finding("note.py", rule="CPT004", broken_in=(), broken=0, broken_ranges=(), status="dynamic")
 REPORT = Report(
     (finding(), finding(NASTY, function="f"), NOTE),
     (Skipped("bad.py", "line 1: invalid syntax"),),
@@ -152,7 +152,7 @@ def test_html_names_paths_below_what_they_share_and_the_newest_release_first() -
     page = html_.render(REPORT._replace(findings=found), OPTIONS)
     assert page.count("/<wbr>home/<wbr>me/<wbr>src/") == 1
     assert ">b/<wbr>c.<wbr>py:3" in page.replace("</small>", "")
-    versions = REPORT.spans[0].versions
+    versions = REPORT.release_sets[0].versions
     assert page.index(f"<span>{versions[-1]}</span>") < page.index(f"<span>{versions[0]}</span>")
 
 

@@ -33,7 +33,7 @@ def build_wheel(
     requires: tuple[str, ...] = (),
     record: Mapping[str, str | None] | None = None,
 ) -> bytes:
-    """Return the bytes of a wheel.
+    """Return the bytes of a wheel; the same content gives the same bytes, whenever it is built.
 
     Args:
         name: as in its file name.
@@ -57,7 +57,9 @@ def build_wheel(
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in contents.items():
-            archive.writestr(path, content)
+            entry = zipfile.ZipInfo(path)  # dated 1980; by its name alone it would be dated now
+            entry.external_attr = 0o600 << 16
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 

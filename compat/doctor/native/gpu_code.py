@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat._cli.text import FILES, listed
-from compat.doctor.environment import Device, Examined, kernel
+from compat.doctor.inspected_environment import Device, InspectedEnvironment, kernel
 from compat.doctor.native.fatbin import Code, code
 from compat.doctor.unmet_requirements import closure
 from compat.errors import IntegrityError
@@ -24,7 +24,7 @@ class Kernels:
     notes: tuple[str, ...] = ()
 
 
-def kernels(examined: Examined) -> Kernels:
+def kernels(environment: InspectedEnvironment) -> Kernels:
     """Check torch, the covered packages and what else they need that is built on torch, if there is a GPU.
 
     It is a finding when a GPU runs nothing of all that torch, a covered package or sglang's kernels have; a
@@ -32,18 +32,18 @@ def kernels(examined: Examined) -> Kernels:
     """
     findings: list[Diagnosis] = []
     notes: list[str] = []
-    if not examined.driver.devices:
+    if not environment.driver.devices:
         return Kernels()
-    needed = {"torch", *examined.releases, *filter(None, [kernel(examined)])}
-    for name in dict.fromkeys(["torch", *closure(examined)]):
-        if name not in needed and not any(each.name == "torch" for each in examined.requires(name)):
+    needed = {"torch", *environment.releases, *filter(None, [kernel(environment)])}
+    for name in dict.fromkeys(["torch", *closure(environment)]):
+        if name not in needed and not any(each.name == "torch" for each in environment.requires(name)):
             continue
-        compiled, unread = _read(examined.files(name))
+        compiled, unread = _read(environment.files(name))
         notes += unread
-        for gpu in dict.fromkeys(examined.driver.devices):
+        for gpu in dict.fromkeys(environment.driver.devices):
             idle = [path for path, found in compiled.items() if not _runs(found, gpu)]
             if idle and len(idle) == len(compiled) and name in needed:
-                findings.append(_nothing(examined, name, compiled, gpu))
+                findings.append(_nothing(environment, name, compiled, gpu))
             elif idle:
                 told = listed(sorted(path.name for path in idle), FILES)
                 notes.append(f"{told} of {name}: no code for {gpu}; that is for other GPUs")
@@ -67,9 +67,9 @@ def _runs(held: frozenset[Code], gpu: Device) -> bool:
     return any(each.runs_on(gpu.capability) for each in held)
 
 
-def _nothing(examined: Examined, name: str, compiled: Compiled, gpu: Device) -> Diagnosis:
+def _nothing(environment: InspectedEnvironment, name: str, compiled: Compiled, gpu: Device) -> Diagnosis:
     """Return the finding that a distribution has nothing for a GPU."""
-    version = examined.packages.version(name)
+    version = environment.packages.version(name)
     held = map(str, sorted(frozenset[Code]().union(*compiled.values())))
     files = listed(sorted(path.name for path in compiled), FILES)
     verb = "has" if len(compiled) == 1 else "have"

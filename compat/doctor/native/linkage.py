@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compat._cli.text import FILES, listed
 from compat._util.elf import Exports, Library, read
-from compat.doctor.environment import Examined, kernel
+from compat.doctor.inspected_environment import InspectedEnvironment, kernel
 from compat.doctor.survey_runner import Asker
 from compat.doctor.unmet_requirements import Violation, closure, demands
 from compat.errors import IntegrityError, PreparationError
@@ -51,10 +51,10 @@ class Native:
     """Distributions built for another torch."""
 
 
-def native(examined: Examined, asker: Asker) -> Native:
+def native(environment: InspectedEnvironment, asker: Asker) -> Native:
     """Check the compiled modules of the covered packages, and of all they need that is built on torch."""
-    libraries, notes = _read(examined)
-    torch = _torch_folder(examined)
+    libraries, notes = _read(environment)
+    torch = _torch_folder(environment)
     findings: list[Diagnosis] = []
     checked, mismatched = 0, {}
     if torch is not None:
@@ -65,31 +65,32 @@ def native(examined: Examined, asker: Asker) -> Native:
                 linked = [
                     each
                     for each in group
-                    if any("torch" in needed for needed in each.needed) and not _for_another(each, examined)
+                    if any("torch" in needed for needed in each.needed)
+                    and not _for_another(each, environment)
                 ]
                 checked += len(linked)
                 missing = {each.path: gone for each in linked if (gone := _missing(each, exports))}
                 if missing:
                     mismatched[name] = missing
     if mismatched:
-        findings.append(_mismatch(examined, mismatched))
-    own = {name: group for name, group in libraries.items() if name in examined.releases}
-    absent, driver = _absent_libraries(examined, own, asker, torch)
+        findings.append(_mismatch(environment, mismatched))
+    own = {name: group for name, group in libraries.items() if name in environment.releases}
+    absent, driver = _absent_libraries(environment, own, asker, torch)
     findings += absent
     return Native(
         findings=tuple(findings), notes=(*notes, *driver), checked=checked, mismatched=tuple(mismatched)
     )
 
 
-def _read(examined: Examined) -> tuple[dict[str, list[Library]], list[str]]:
+def _read(environment: InspectedEnvironment) -> tuple[dict[str, list[Library]], list[str]]:
     """Return the compiled modules by distribution, and what could not be read."""
     found: dict[str, list[Library]] = {}
     notes = []
-    for name in closure(examined):
-        built_on_torch = any(each.name == "torch" for each in examined.requires(name))
-        if not (built_on_torch or name in examined.releases):
+    for name in closure(environment):
+        built_on_torch = any(each.name == "torch" for each in environment.requires(name))
+        if not (built_on_torch or name in environment.releases):
             continue
-        for path in examined.files(name):
+        for path in environment.files(name):
             if path.suffix != ".so" or not path.is_file():
                 continue
             try:
@@ -105,32 +106,32 @@ def _missing(library: Library, exports: Exports) -> list[str]:
     ]
 
 
-def _for_another(library: Library, examined: Examined) -> bool:
+def _for_another(library: Library, environment: InspectedEnvironment) -> bool:
     """Tell whether the name of a library says that it is a variant for another torch, which nothing loads."""
     named = _FOR_TORCH.search(library.path.name)
-    torch = examined.packages.version("torch") or ""
+    torch = environment.packages.version("torch") or ""
     return named is not None and torch.split(".")[:2] != [named[1], named[2]]
 
 
-def _torch_folder(examined: Examined) -> Path | None:
-    origin = examined.installed.get("torch")
+def _torch_folder(environment: InspectedEnvironment) -> Path | None:
+    origin = environment.installed.get("torch")
     folder = Path(origin).parent / "lib" if origin else None
     return folder if folder and folder.is_dir() else None
 
 
-def _mismatch(examined: Examined, mismatched: Mapping[str, Missing]) -> Diagnosis:
+def _mismatch(environment: InspectedEnvironment, mismatched: Mapping[str, Missing]) -> Diagnosis:
     """Return the finding that distributions are built for another torch than there is: one, for one cause."""
-    torch = examined.packages.version("torch")
+    torch = environment.packages.version("torch")
     evidence, wanted = [], []
     for name, missing in mismatched.items():
         symbols = list(dict.fromkeys(symbol for gone in missing.values() for symbol in gone))
         shown = ", ".join(demangled(symbol) for symbol in symbols[:FILES])
         files = listed(sorted(path.name for path in missing), FILES)
-        release = f"{name} {examined.packages.version(name)}"
+        release = f"{name} {environment.packages.version(name)}"
         evidence.append(
             f"{files} of {release}: torch {torch} does not define {shown} ({len(symbols)} in all)"
         )
-        pin = _torch_pin(examined, name)
+        pin = _torch_pin(environment, name)
         if pin is not None:
             evidence.append(f"{pin.by} {pin.by_version} requires torch{pin.requirement.specifier}")
             wanted.append(str(pin.requirement.specifier))
@@ -149,22 +150,22 @@ def _mismatch(examined: Examined, mismatched: Mapping[str, Missing]) -> Diagnosi
     )
 
 
-def _torch_pin(examined: Examined, name: str) -> Violation | None:
+def _torch_pin(environment: InspectedEnvironment, name: str) -> Violation | None:
     """Return the torch that a distribution asks for and does not get; sglang asks for its kernels."""
-    asked = demands(examined, name, "torch")
-    if not asked and name == kernel(examined):
-        asked = demands(examined, SGLANG, "torch")
-    torch = examined.packages.version("torch") or ""
+    asked = demands(environment, name, "torch")
+    if not asked and name == kernel(environment):
+        asked = demands(environment, SGLANG, "torch")
+    torch = environment.packages.version("torch") or ""
     unmet = (each for each in asked if not allows(each.requirement.specifier, torch))
     return next(unmet, None)
 
 
 def _absent_libraries(
-    examined: Examined, libraries: dict[str, list[Library]], asker: Asker, torch: Path | None
+    environment: InspectedEnvironment, libraries: dict[str, list[Library]], asker: Asker, torch: Path | None
 ) -> tuple[list[Diagnosis], list[str]]:
     """Return the libraries that the loader would not find, and those of the driver as notes."""
     wanted: dict[str, list[tuple[str, Library]]] = {}
-    folders = _library_folders(examined, torch)
+    folders = _library_folders(environment, torch)
     for name, group in libraries.items():
         for library in group:
             for needed in library.needed:
@@ -188,7 +189,7 @@ def _absent_libraries(
             Diagnosis(
                 cause="missing_native_library",
                 package=name,
-                version=examined.packages.version(name),
+                version=environment.packages.version(name),
                 evidence=(told,),
                 fix=_library_fix(needed),
             )
@@ -196,9 +197,9 @@ def _absent_libraries(
     return findings, notes
 
 
-def _library_folders(examined: Examined, torch: Path | None) -> list[Path]:
+def _library_folders(environment: InspectedEnvironment, torch: Path | None) -> list[Path]:
     """Return where libraries are found because torch has loaded them before, or a variable says so."""
-    site = [Path(entry) for entry in examined.path]
+    site = [Path(entry) for entry in environment.path]
     brought = [folder for entry in site for folder in sorted(entry.glob("nvidia/*/lib"))]
     named = [Path(entry) for entry in os.environ.get("LD_LIBRARY_PATH", "").split(":") if entry]
     return [*([torch] if torch else []), *brought, *named]

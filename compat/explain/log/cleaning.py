@@ -44,7 +44,7 @@ _MOST = 8
 """Prefixes on one line, one after another."""
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """One cleaned line."""
 
     text: str
@@ -58,7 +58,7 @@ class Line(NamedTuple):
 
 
 @lru_cache(maxsize=500)
-def clean(raw: bytes) -> tuple[Line, ...]:
+def clean(raw: bytes) -> tuple[LogLine, ...]:
     """Return what one line of a log holds: mostly one line, several when they were escaped into it."""
     text = raw.decode("utf-8", "replace")
     if "\x1b" in text:
@@ -70,7 +70,7 @@ def clean(raw: bytes) -> tuple[Line, ...]:
         return tuple(map(_stripped, _record(text))) if text[:2] == '{"' else (_stripped(text),)
     line = _stripped(text)
     inner = _unescaped(line.text)
-    return tuple(Line(_stripped(part).text, line.worker, line.logged) for part in inner.split("\n"))
+    return tuple(LogLine(_stripped(part).text, line.worker, line.logged) for part in inner.split("\n"))
 
 
 def _record(text: str) -> list[str]:
@@ -83,7 +83,7 @@ def _record(text: str) -> list[str]:
     return [_CONTROL.sub("", part.rstrip()) for part in said.rstrip().split("\n")]
 
 
-def _stripped(text: str) -> Line:
+def _stripped(text: str) -> LogLine:
     """Return the line without its prefixes."""
     worker, logged, debug, at = "", False, False, 0
     if "|" in text[:80] or text[:1] == "[":
@@ -111,7 +111,7 @@ def _stripped(text: str) -> Line:
         at = found.end()
     text = text[at:]
     found = _GROUP.match(text)
-    return Line(text[found.end() :] if found else text, worker, logged, debug)
+    return LogLine(text[found.end() :] if found else text, worker, logged, debug)
 
 
 def _unescaped(text: str) -> str:

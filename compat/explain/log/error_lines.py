@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from compat.explain.log.model import Failure, Raised
+from compat.explain.log.model import ExceptionInfo, Failure
 
 _QUOTED = re.compile(
     r"""\b([A-Z]\w{0,60}Error)\((?:"([^"]{1,2000})"?|'([^']{1,2000}(?:'[^'()]{1,200}'[^']{0,500}){0,4})'?)"""
@@ -43,4 +43,4 @@ def loose(text: str) -> Iterator[Failure]:
 
 def _failure(kind: str, message: str, line: str) -> Failure:
     """Return the failure; the line itself stands for the rest of the message, for it may name a module."""
-    return Failure(chain=(Raised(kind=kind, message=message[:2_000], more=line[:1_000]),), loose=True)
+    return Failure(chain=(ExceptionInfo(kind=kind, message=message[:2_000], more=line[:1_000]),), loose=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from compat.explain.log.model import Frame, Raised
+from compat.explain.log.model import ExceptionInfo, TracebackFrame
 
 CANNOT_IMPORT = re.compile(
     r"cannot import name '?([\w.]+)'?"
@@ -26,7 +26,7 @@ MOST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class FailedImport:
     """What an import asked for and did not get."""
 
     module: str
@@ -44,47 +44,51 @@ class Wanted:
     """Whether it was asked for as an attribute, by code that had the module already."""
 
 
-def wanted(raised: Raised) -> Wanted | None:
+def wanted(exception: ExceptionInfo) -> FailedImport | None:
     """Return what an exception says was not found, completed from the source line that asked for it."""
-    frame = next((frame for frame in reversed(raised.frames) if imported(frame.source)), None)
-    written = imported(frame.source) if frame is not None and frame is raised.frames[-1] else None
-    found = CANNOT_IMPORT.search(raised.text)
+    frame = next((frame for frame in reversed(exception.frames) if imported(frame.source)), None)
+    written = imported(frame.source) if frame is not None and frame is exception.frames[-1] else None
+    found = CANNOT_IMPORT.search(exception.text)
     if found:
         module = found[3] or found[4] or (written.module if written else "")
         if not module:
             return None
         path = found[5] or ""
-        return Wanted(module=module, names=(found[1],), path=path, partial=bool(found[2]))
-    found = NO_MODULE.search(raised.text)
+        return FailedImport(module=module, names=(found[1],), path=path, partial=bool(found[2]))
+    found = NO_MODULE.search(exception.text)
     if found:
         absent = found[1].strip(".")
         asked = imported(frame.source) if frame is not None else None
         if asked and _within(asked.module, absent):
-            return Wanted(module=asked.module, names=asked.names, absent=absent, not_package=found[3] or "")
+            return FailedImport(
+                module=asked.module, names=asked.names, absent=absent, not_package=found[3] or ""
+            )
         if asked and asked.names and _within(f"{asked.module}.{asked.names[0]}", absent):
-            return Wanted(module=absent, absent=absent, not_package=found[3] or "")
-        return Wanted(module=absent, absent=absent, not_package=found[3] or "")
-    found = NO_ATTRIBUTE.search(raised.text)
+            return FailedImport(module=absent, absent=absent, not_package=found[3] or "")
+        return FailedImport(module=absent, absent=absent, not_package=found[3] or "")
+    found = NO_ATTRIBUTE.search(exception.text)
     if found:
-        return Wanted(
+        return FailedImport(
             module=found[2], names=(found[4],), path=found[3] or "", partial=bool(found[1]), attribute=True
         )
     return None
 
 
-def imported(source: str) -> Wanted | None:
+def imported(source: str) -> FailedImport | None:
     """Return what an import statement asks for, as far as its first line shows it; None when it is none."""
     text = source.strip().removeprefix(">>> ")
     found = _FROM.search(text)
     if found and not found[1].startswith("."):
         rest = found[2].partition("#")[0].strip(" ()\\")
         names = [part.split()[0] for part in rest.split(",") if part.split()]
-        return Wanted(module=found[1], names=tuple(name for name in names if _NAME.fullmatch(name))[:MOST])
+        return FailedImport(
+            module=found[1], names=tuple(name for name in names if _NAME.fullmatch(name))[:MOST]
+        )
     found = _IMPORT.match(text) or _DYNAMIC.search(text)
-    return Wanted(module=found[1]) if found else None
+    return FailedImport(module=found[1]) if found else None
 
 
-def identifiers(frames: Iterable[Frame]) -> tuple[str, ...]:
+def identifiers(frames: Iterable[TracebackFrame]) -> tuple[str, ...]:
     """Return the names in the source lines of frames, each once."""
     return tuple(dict.fromkeys(name for frame in frames for name in _NAME.findall(frame.source)))[:MOST]
 

@@ -10,7 +10,7 @@ from itertools import chain
 from packaging.requirements import InvalidRequirement, Requirement
 
 from compat.explain.log.cleaning import LONGEST, clean
-from compat.explain.log.model import Failure, Raised
+from compat.explain.log.model import ExceptionInfo, Failure
 from compat.model.releases import allows
 
 CONFLICT = "The conflict is caused by:"
@@ -43,7 +43,7 @@ def told(block: bytes) -> Iterator[Failure]:
             message = _joined(UNSOLVED, chain([first.partition(UNSOLVED)[2]], rest), " ")
         else:
             message = _absent(first, _text(lines[at - 1]) if at else "")
-        yield Failure(chain=(Raised(kind="", message=message[:LONGEST]),), loose=True)
+        yield Failure(chain=(ExceptionInfo(kind="", message=message[:LONGEST]),), loose=True)
 
 
 def _text(raw: bytes) -> str:

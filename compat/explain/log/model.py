@@ -8,7 +8,7 @@ Link = Literal["cause", "context"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class TracebackFrame:
     """One line of a traceback."""
 
     path: str
@@ -19,7 +19,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Raised:
+class ExceptionInfo:
     """One exception, as far as the log shows it."""
 
     kind: str
@@ -28,7 +28,7 @@ class Raised:
     """The first line of the message."""
     more: str = ""
     """Further lines: the rest of the message and notes, or what followed."""
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[TracebackFrame, ...] = ()
     link: Link | None = None
     """How it follows on the exception before it in the chain."""
 
@@ -47,6 +47,6 @@ class Raised:
 class Failure:
     """Exceptions that follow on one another, the earliest first."""
 
-    chain: tuple[Raised, ...]
+    chain: tuple[ExceptionInfo, ...]
     loose: bool = False
     """Whether it is a line that mentions an error, and no traceback."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from compat.explain.log.model import Failure, Frame, Link, Raised
+from compat.explain.log.model import ExceptionInfo, Failure, Link, TracebackFrame
 
 MOST_FRAMES = 60
 """Frames kept of one traceback, at either end; a recursion has thousands."""
@@ -35,7 +35,7 @@ _CONTEXT = "During handling of the above exception, another exception occurred"
 class _Open:
     """A traceback of which the end has not been seen."""
 
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[TracebackFrame] = field(default_factory=list)
     indent: int = 0
     """Of the last frame's line."""
     sourced: bool = True
@@ -46,13 +46,13 @@ class _Open:
     link: Link | None = None
     blanks: int = 0
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: TracebackFrame) -> None:
         self.frames.append(frame)
         if len(self.frames) > 2 * MOST_FRAMES:
             del self.frames[MOST_FRAMES]
 
-    def raised(self) -> Raised:
-        return Raised(
+    def exception(self) -> ExceptionInfo:
+        return ExceptionInfo(
             kind=self.kind,
             message=self.message[:LONGEST_MESSAGE],
             more="\n".join(self.more).strip()[:LONGEST_MESSAGE],
@@ -61,12 +61,12 @@ class _Open:
         )
 
 
-class Parser:
+class TracebackParser:
     """Takes the lines of one process and gives the failures that they tell of."""
 
     def __init__(self) -> None:
         self._open: _Open | None = None
-        self._chain: list[Raised] = []
+        self._chain: list[ExceptionInfo] = []
         self._link: Link | None = None
 
     @property
@@ -112,13 +112,13 @@ class Parser:
     def _finish(self, link: Link | None) -> None:
         if self._open is not None:
             if self._open.kind or self._open.frames:
-                self._chain.append(self._open.raised())
+                self._chain.append(self._open.exception())
             self._open = None
         self._link = link if self._chain else None
         if len(self._chain) > MOST_FRAMES:
             del self._chain[MOST_FRAMES // 2]
 
-    def _add_frame(self, indent: int, frame: Frame) -> Iterator[Failure]:
+    def _add_frame(self, indent: int, frame: TracebackFrame) -> Iterator[Failure]:
         if self._open is not None and self._open.kind:  # a new traceback that has lost its head
             yield from self._begin()
         if self._open is None:
@@ -169,11 +169,13 @@ class Parser:
         if state.frames[-1].source:
             return
         last = state.frames[-1]
-        state.frames[-1] = Frame(path=last.path, line=last.line, function=last.function, source=source[:500])
+        state.frames[-1] = TracebackFrame(
+            path=last.path, line=last.line, function=last.function, source=source[:500]
+        )
         state.sourced = True
 
 
-def _frame(text: str) -> tuple[int, Frame] | None:
+def _frame(text: str) -> tuple[int, TracebackFrame] | None:
     """Return the frame that a line tells of, with its indentation."""
     if "line " not in text and ".py" not in text and "File " not in text:
         return None
@@ -183,4 +185,4 @@ def _frame(text: str) -> tuple[int, Frame] | None:
         return None
     indent = len(text) - len(text.lstrip(" "))
     path = found[2] or "<notebook>"
-    return indent, Frame(path=path, line=int(found[3]), function=found[4] or "")
+    return indent, TracebackFrame(path=path, line=int(found[3]), function=found[4] or "")

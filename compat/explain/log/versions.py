@@ -78,7 +78,7 @@ _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
 
 
 @dataclass(slots=True, kw_only=True)
-class Facts:
+class LogFacts:
     """What has been found so far; later statements replace earlier ones, claims count least."""
 
     told: dict[str, tuple[str, str]] = field(default_factory=dict)

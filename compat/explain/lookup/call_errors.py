@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from compat.explain.context import Case
-from compat.explain.log.model import Raised
+from compat.explain.context import RuleContext
+from compat.explain.log.model import ExceptionInfo
 from compat.index.reader import Index
 
 _UNEXPECTED = re.compile(
@@ -91,10 +91,10 @@ class Callee:
     """In each release, oldest first; None where it is not there, or nothing tells."""
 
 
-def complaint_of(raised: Raised) -> Complaint | None:
+def complaint_of(exception: ExceptionInfo) -> Complaint | None:
     """Return what an exception says of a call; None when it is about something else."""
     for pattern in (_UNEXPECTED, _MISSING, _MANY):
-        found = pattern.search(raised.message)
+        found = pattern.search(exception.message)
         if found:
             owner, function = found[1].rstrip(".").rpartition(".")[2], found[2]
             if pattern is _UNEXPECTED:
@@ -107,24 +107,24 @@ def complaint_of(raised: Raised) -> Complaint | None:
     return None
 
 
-def callees(raised: Raised, case: Case, complaint: Complaint) -> Iterator[Callee]:
+def callees(exception: ExceptionInfo, context: RuleContext, complaint: Complaint) -> Iterator[Callee]:
     """Yield the definitions that may have been called: by the message, else by the line that calls."""
     method = complaint.function
     if complaint.owner:
         wanted = [complaint.owner]
     elif method == "__init__":  # so before Python 3.10
-        wanted = _CALLED.findall(raised.frames[-1].source) if raised.frames else []
+        wanted = _CALLED.findall(exception.frames[-1].source) if exception.frames else []
     else:
         wanted, method = [complaint.function], ""
     for name in dict.fromkeys(wanted):
-        for package in case.index.packages:
-            known = case.position(package)
-            if known is None and case.known(package) is not None:
+        for package in context.index.packages:
+            known = context.release_index(package)
+            if known is None and context.known(package) is not None:
                 continue
-            at = case.newest(package) if known is None else known
-            for module in case.index.binders(name, package, at):
+            at = context.newest(package) if known is None else known
+            for module in context.index.binders(name, package, at):
                 for each in (name, *_ends(name)):
-                    callee = _callee(case.index, package, at, (module, each, method))
+                    callee = _callee(context.index, package, at, (module, each, method))
                     if callee is not None:
                         yield callee
 

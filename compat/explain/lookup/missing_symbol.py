@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from compat.explain.context import Case
+from compat.explain.context import RuleContext
 from compat.explain.lookup.symbol_history import Flags
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG, VLLM
 from compat.model.symbols import UNUSABLE, import_statement, location, split_location
@@ -22,7 +22,7 @@ LIKELY = 0.5
 class Missing:
     """A location in a release that does not have it."""
 
-    case: Case
+    context: RuleContext
     package: str
     module: str
     name: str
@@ -36,21 +36,21 @@ class Missing:
     @property
     def versions(self) -> tuple[str, ...]:
         """All releases of the package."""
-        return self.case.index.versions(self.package)
+        return self.context.index.versions(self.package)
 
     @property
     def flags(self) -> Flags:
         """In which of them the location is."""
-        return self.case.history.flags(self.package, self.module, self.name)
+        return self.context.history.flags(self.package, self.module, self.name)
 
     @property
     def module_flags(self) -> Flags:
         """In which of them the module is."""
-        return self.case.history.flags(self.package, self.module, "")
+        return self.context.history.flags(self.package, self.module, "")
 
 
 def locate(
-    case: Case,
+    context: RuleContext,
     package: str,
     module: str,
     name: str,
@@ -63,7 +63,7 @@ def locate(
     """Return what became of a location that is missing in its release; None when the release has it.
 
     Args:
-        case: what is known.
+        context: what is known.
         package: the package that the module belongs to.
         module: the module that was asked.
         name: the name in it; empty for the module itself.
@@ -73,7 +73,7 @@ def locate(
         certain: whether the location is known to be missing; if not, a release that has all modules of
             the tracebacks must lack it too.
     """
-    missing = _missing(case, package, module, name, within=within, certain=certain)
+    missing = _missing(context, package, module, name, within=within, certain=certain)
     cause = None if missing is None else _cause(missing)
     if missing is None or cause is None:
         return None
@@ -89,33 +89,35 @@ def locate(
 
 
 def _missing(
-    case: Case, package: str, module: str, name: str, *, within: str, certain: bool
+    context: RuleContext, package: str, module: str, name: str, *, within: str, certain: bool
 ) -> Missing | None:
-    at = case.position(package)
-    if at is not None and case.claimed(package) and case.history.flags(package, module, name)[at]:
+    at = context.release_index(package)
+    if at is not None and context.claimed(package) and context.history.flags(package, module, name)[at]:
         at = None  # what is missing cannot be missing in that one
-    if at is None and package in KERNELS and not case.known(package):
-        pinned = case.positions.get(package)  # by the release of sglang
-        at = None if pinned is None or case.history.flags(package, module, name)[pinned] else pinned
+    if at is None and package in KERNELS and not context.known(package):
+        pinned = context.release_indexes.get(package)  # by the release of sglang
+        at = None if pinned is None or context.history.flags(package, module, name)[pinned] else pinned
     assumed = at is None
     if at is None:
-        lacking = [not there for there in case.history.flags(package, module, name)]
-        found = case.history.flags(package, within, "") if within else ()
+        lacking = [not there for there in context.history.flags(package, module, name)]
+        found = context.history.flags(package, within, "") if within else ()
         if any(found):
             lacking = [without and there for without, there in zip(lacking, found, strict=True)]
-        at = _assumed(case, package, lacking, certain=certain)
+        at = _assumed(context, package, lacking, certain=certain)
         if at is None:
             return None
-    world = case.history.world(package, at)
-    if world.answer(module, name).status != "missing":
+    resolver = context.history.resolver(package, at)
+    if resolver.answer(module, name).status != "missing":
         return None
     query = Query(text=location(module, name), module=module, name=name)
     replacement = None
-    if name or not case.compiled(module, package, None):  # nothing of Python's takes an extension's place
-        replacement = _by_origin(case, package, query, at, world) or find(world, package, query).replacement
-        replacement = replacement or _elsewhere(case, package, module, name)
+    if name or not context.compiled(module, package, None):  # nothing of Python's takes an extension's place
+        replacement = (
+            _by_origin(context, package, query, at, resolver) or find(resolver, package, query).replacement
+        )
+        replacement = replacement or _elsewhere(context, package, module, name)
     return Missing(
-        case=case,
+        context=context,
         package=package,
         module=module,
         name=name,
@@ -125,57 +127,63 @@ def _missing(
     )
 
 
-def _assumed(case: Case, package: str, lacking: Flags, *, certain: bool) -> int | None:
+def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: bool) -> int | None:
     """Return the newest release that lacks the location, of those that have all modules of the tracebacks."""
-    missing = [at for at in case.candidates(package) if lacking[at]]
+    missing = [at for at in context.candidates(package) if lacking[at]]
     if not missing and certain:
         missing = [at for at, without in enumerate(lacking) if without]
-    finals = [at for at in missing if not Version(case.index.versions(package)[at]).is_prerelease]
+    finals = [at for at in missing if not Version(context.index.versions(package)[at]).is_prerelease]
     return max(finals or missing, default=None)
 
 
-def _by_origin(case: Case, package: str, query: Query, at: int, world: World) -> Replacement | None:
+def _by_origin(
+    context: RuleContext, package: str, query: Query, at: int, resolver: NameResolver
+) -> Replacement | None:
     """Return where the object now is that the location stood for in the nearest release that has it."""
-    had = case.history.flags(package, query.module or "", query.name)
+    had = context.history.flags(package, query.module or "", query.name)
     nearest = min(
         (place for place, there in enumerate(had) if there), key=lambda place: abs(place - at), default=None
     )
     if nearest is None or not query.name:
         return None
-    origin = case.history.world(package, nearest).answer(query.module or "", query.name).origin
+    origin = context.history.resolver(package, nearest).answer(query.module or "", query.name).origin
     module, name = split_location(origin or "")
-    if not name or case.owner(module) != package:
+    if not name or context.owner(module) != package:
         return None
-    version = case.index.versions(package)[nearest]
-    if world.answer(module, name).status not in UNUSABLE:
+    version = context.index.versions(package)[nearest]
+    if resolver.answer(module, name).status not in UNUSABLE:
         return Replacement(
             module=module, name=name, confidence=1.0, evidence=f"in {version} it was imported from there"
         )
-    moved = find(world, package, Query(text=origin or "", module=module, name=name)).replacement
+    moved = find(resolver, package, Query(text=origin or "", module=module, name=name)).replacement
     if moved is None:
         return None
     return moved._replace(evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
 
 
-def _elsewhere(case: Case, package: str, module: str, name: str) -> Replacement | None:
+def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Replacement | None:
     """Return where the other package has a name that this one lacks: people mix the two up."""
     other = VLLM if package == SGLANG else SGLANG
     if (
         not name
         or name.startswith("_")
-        or case.absent(other)
-        or any(case.history.flags(package, module, name))
+        or context.absent(other)
+        or any(context.history.flags(package, module, name))
     ):
         return None
-    at = case.position(other)
+    at = context.release_index(other)
     if at is None:
-        had = (place for place in range(case.newest(other), -1, -1) if case.index.binders(name, other, place))
-        at = next(had, case.newest(other))
-    world = case.history.world(other, at)
-    place = find_name(world, other, name).place
+        had = (
+            place
+            for place in range(context.newest(other), -1, -1)
+            if context.index.binders(name, other, place)
+        )
+        at = next(had, context.newest(other))
+    resolver = context.history.resolver(other, at)
+    place = find_name(resolver, other, name).place
     if place is None or place.answer.status != "defined":
         return None
-    what = f"{other} {case.index.versions(other)[world.environment.positions[other]]} defines it"
+    what = f"{other} {context.index.versions(other)[resolver.environment.release_indexes[other]]} defines it"
     return Replacement(module=place.module, name=place.name, confidence=0.9, evidence=what)
 
 
@@ -195,7 +203,7 @@ def _cause(missing: Missing) -> Cause | None:
     if not missing.name:
         return None
     # Asked for in a module that never had it: what became of the name elsewhere?
-    binders = missing.case.index.binders
+    binders = missing.context.index.binders
     had = [bool(binders(missing.name, missing.package, at)) for at in range(len(missing.versions))]
     if any(had[: missing.at]):
         return "symbol_removed"
@@ -204,7 +212,7 @@ def _cause(missing: Missing) -> Cause | None:
 
 def _evidence(missing: Missing) -> Sequence[str]:
     version, package = missing.versions[missing.at], missing.package
-    known = missing.case.known(package)
+    known = missing.context.known(package)
     lines = []
     if missing.assumed and known:
         lines.append(
@@ -213,12 +221,14 @@ def _evidence(missing: Missing) -> Sequence[str]:
     elif missing.assumed:
         lines.append(f"nothing tells the release of {package}; taken: {version}, the newest that fits")
     elif known:
-        near = "" if missing.case.index.knows(package, known.version) else f", not indexed; taken: {version}"
+        near = (
+            "" if missing.context.index.knows(package, known.version) else f", not indexed; taken: {version}"
+        )
         lines.append(f"{package} {known.version}: {known.source}{near}")
     elif package in KERNELS:
-        sglang = missing.case.known(SGLANG)
+        sglang = missing.context.known(SGLANG)
         lines.append(f"sglang {sglang.version if sglang else ''} requires {package} {version}")
-    lines.append(missing.case.history.boundary(package, missing.module, missing.name, missing.at))
+    lines.append(missing.context.history.boundary(package, missing.module, missing.name, missing.at))
     if missing.replacement:
         target = location(missing.replacement.module, missing.replacement.name)
         lines.append(f"{target}: {missing.replacement.evidence}")

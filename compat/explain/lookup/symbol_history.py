@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.symbols import location
@@ -17,15 +17,15 @@ class History:
 
     def __init__(self, index: Index) -> None:
         self.index = index
-        self.world = lru_cache(maxsize=None)(self._make_world)
+        self.resolver = lru_cache(maxsize=None)(self._make_resolver)
         self.flags = lru_cache(maxsize=None)(self._find_flags)
 
-    def _make_world(self, package: str, position: int) -> World:
-        return World(self.index, alone(self.index, package, position))
+    def _make_resolver(self, package: str, release_index: int) -> NameResolver:
+        return NameResolver(self.index, alone(self.index, package, release_index))
 
     def _find_flags(self, package: str, module: str, name: str) -> Flags:
         return [
-            self.world(package, at).answer(module, name).status != "missing"
+            self.resolver(package, at).answer(module, name).status != "missing"
             for at in range(len(self.index.versions(package)))
         ]
 
@@ -40,20 +40,20 @@ class History:
                 told.append(versions[first] if first == last else f"{versions[first]} to {versions[last]}")
         return ", ".join(told)
 
-    def boundary(self, package: str, module: str, name: str, position: int) -> str:
+    def boundary(self, package: str, module: str, name: str, release_index: int) -> str:
         """Return in one line when a location was there, seen from a release that lacks it."""
         where = location(module, name)
         versions, flags = self.index.versions(package), self.flags(package, module, name)
         told = self.intervals(package, module, name)
         if not told:
             return f"no indexed release of {package} has {where}"
-        before = [at for at, there in enumerate(flags[:position]) if there]
+        before = [at for at, there in enumerate(flags[:release_index]) if there]
         line = f"{package} has {where} in {told}"
         if before:
             return (
                 f"{line}; it broke in {versions[before[-1] + 1]}, the last with it is {versions[before[-1]]}"
             )
-        first = next((at for at in range(position, len(flags)) if flags[at]), None)
+        first = next((at for at in range(release_index, len(flags)) if flags[at]), None)
         return line if first is None else f"{line}; the first with it is {versions[first]}"
 
 

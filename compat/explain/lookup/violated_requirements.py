@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from compat.explain.context import Case
+from compat.explain.context import RuleContext
 from compat.model.releases import allows
 
 _EXTRA = re.compile(r"extra == ['\"]([\w.-]+)['\"]")
@@ -55,24 +55,24 @@ class Demand:
         return bool(pins) and all(pin.release[:2] == there.release[:2] and pin.major > 0 for pin in pins)
 
 
-def demands(case: Case, distribution: str) -> Iterator[Demand]:
+def demands(case: RuleContext, distribution: str) -> Iterator[Demand]:
     """Yield what is required of a distribution: by the known releases, then by what else is installed."""
     wanted = canonicalize_name(distribution)
-    for package, at in case.positions.items():
+    for package, at in case.release_indexes.items():
         yield from of_release(case, package, at, wanted)
     if case.environment is not None and case.fits:
         for name, version in case.environment.versions.items():
-            if name not in case.positions and name in case.involved:
+            if name not in case.release_indexes and name in case.involved:
                 yield from _matching(name, version, case.environment.requires(name), wanted)
 
 
-def of_release(case: Case, package: str, at: int, distribution: str) -> Iterator[Demand]:
+def of_release(case: RuleContext, package: str, at: int, distribution: str) -> Iterator[Demand]:
     """Yield what one release requires of a distribution."""
     lines = case.index.requires_dist(package, at)
     yield from _matching(package, case.index.versions(package)[at], lines, canonicalize_name(distribution))
 
 
-def violated(case: Case, distribution: str) -> tuple[Demand, str] | None:
+def violated(case: RuleContext, distribution: str) -> tuple[Demand, str] | None:
     """Return the first requirement that the known version of a distribution violates, with that version."""
     known = case.known(distribution)
     if known is None:
@@ -82,7 +82,7 @@ def violated(case: Case, distribution: str) -> tuple[Demand, str] | None:
     return next(((each, known.version) for each in broken), None)
 
 
-def own_needs(case: Case, distribution: str) -> tuple[Demand, str] | None:
+def own_needs(case: RuleContext, distribution: str) -> tuple[Demand, str] | None:
     """Return what an installed distribution requires and does not have, with the version that is there."""
     environment = case.environment
     version = environment.version(distribution) if environment is not None and case.fits else None
@@ -102,10 +102,10 @@ def ordered(found: Iterable[Demand]) -> list[Demand]:
     return sorted(found, key=lambda each: USUAL.index(each.extra) if each.extra in USUAL else len(USUAL))
 
 
-def requirement_named(case: Case, top: str, default: str) -> str:
+def requirement_named(case: RuleContext, top: str, default: str) -> str:
     """Return the distribution that provides an import name, by the names that the releases require."""
     plain = canonicalize_name(top)
-    for package, at in case.positions.items():
+    for package, at in case.release_indexes.items():
         names = [_name(line) for line in case.index.requires_dist(package, at)]
         if default in names:
             return default

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from compat.explain.context import Case, foreign
-from compat.explain.log.model import Raised
+from compat.explain.context import RuleContext, foreign
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.call_errors import Callee, Complaint, callees, complaint_of
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.symbol_history import runs
@@ -23,28 +23,28 @@ _SERVERS = {
 """What the servers call themselves, and the classes whose fields are their options."""
 
 
-def call(raised: Raised, case: Case) -> Diagnosis | None:
+def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """An argument that the definition in use does not take, or that it asks for, unlike other releases."""
-    complaint = complaint_of(raised) if raised.kind in ("TypeError", "") else None
+    complaint = complaint_of(exception) if exception.kind in ("TypeError", "") else None
     if complaint is None:
         return None
-    every = list(callees(raised, case, complaint))
+    every = list(callees(exception, context, complaint))
     found = [callee for callee in every if _is_to_blame(callee, complaint)]
-    inside = {case.owner(module) for frame in raised.frames if (module := case.module(frame))}
+    inside = {context.owner(module) for frame in exception.frames if (module := context.module(frame))}
     likely = [callee for callee in found if callee.package in inside]
-    line = raised.frames[-1].source if raised.frames else ""
+    line = exception.frames[-1].source if exception.frames else ""
     by_package = re.search(rf"\b(?:sgl|sglang|vllm)\.(?:\w+\.)*{complaint.function}\(", line)
     if complaint.owner or "_" in complaint.function or by_package:  # a mere `main` or `run` may be anybody's
         likely = likely or found
     if likely or found:
-        return _diagnosis(raised, case, likely[0], complaint) if len(likely) == 1 else None
-    others = [callee for callee in every if complaint.owner and _is_another(callee, complaint, case)]
-    return _another(raised, case, others[0], complaint) if len(others) == 1 else None
+        return _diagnosis(exception, context, likely[0], complaint) if len(likely) == 1 else None
+    others = [callee for callee in every if complaint.owner and _is_another(callee, complaint, context)]
+    return _another(exception, context, others[0], complaint) if len(others) == 1 else None
 
 
-def option(raised: Raised, case: Case) -> Diagnosis | None:
+def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """An option that the server of the release in use does not have, unlike that of other releases."""
-    said = _OPTIONS.search(raised.message)
+    said = _OPTIONS.search(exception.message)
     given = _OPTION.search(said[2]) if said else None
     if not said or not given:
         return None
@@ -57,9 +57,9 @@ def option(raised: Raised, case: Case) -> Diagnosis | None:
             wrong="unexpected",
             option=given[0],
         )
-        for callee in callees(raised, case, complaint):
+        for callee in callees(exception, context, complaint):
             if callee.module == module and _is_to_blame(callee, complaint):
-                return _diagnosis(raised, case, callee, complaint)
+                return _diagnosis(exception, context, callee, complaint)
     return None
 
 
@@ -71,17 +71,19 @@ def _is_to_blame(callee: Callee, complaint: Complaint) -> bool:
     return complaint.comes_from(callee.takes[callee.at]) and any(map(complaint.fits, callee.takes))
 
 
-def _is_another(callee: Callee, complaint: Complaint, case: Case) -> bool:
+def _is_another(callee: Callee, complaint: Complaint, context: RuleContext) -> bool:
     """Return whether the release that is said to be in use takes the call, as others do not."""
-    if case.known(callee.package) is None or not complaint.fits(callee.takes[callee.at]):
+    if context.known(callee.package) is None or not complaint.fits(callee.takes[callee.at]):
         return False
     return any(map(complaint.comes_from, callee.takes))
 
 
-def _another(raised: Raised, case: Case, callee: Callee, complaint: Complaint) -> Diagnosis:
+def _another(
+    exception: ExceptionInfo, context: RuleContext, callee: Callee, complaint: Complaint
+) -> Diagnosis:
     """Return that what was imported is no copy of the release that is said to be in use."""
-    package, versions = callee.package, case.index.versions(callee.package)
-    known = case.known(package)
+    package, versions = callee.package, context.index.versions(callee.package)
+    known = context.known(package)
     fits = _told([complaint.fits(takes) for takes in callee.takes], versions)
     top = callee.module.partition(".")[0]
     return Diagnosis(
@@ -90,7 +92,7 @@ def _another(raised: Raised, case: Case, callee: Callee, complaint: Complaint) -
         version=known.version if known else None,
         module=callee.module,
         evidence=(
-            raised.line,
+            exception.line,
             f"{package} {versions[callee.at]}: {known.source}" if known else "",
             f"{callee.module}:{callee.called} is right with {complaint.asked} in {fits}",
         ),
@@ -102,11 +104,13 @@ def _another(raised: Raised, case: Case, callee: Callee, complaint: Complaint) -
     )
 
 
-def _diagnosis(raised: Raised, case: Case, callee: Callee, complaint: Complaint) -> Diagnosis:
+def _diagnosis(
+    exception: ExceptionInfo, context: RuleContext, callee: Callee, complaint: Complaint
+) -> Diagnosis:
     """Return where the call would have been right, and what to do here."""
-    package, versions = callee.package, case.index.versions(callee.package)
+    package, versions = callee.package, context.index.versions(callee.package)
     fits = [complaint.fits(takes) for takes in callee.takes]
-    known, asked = case.known(package), " and ".join(complaint.names) or complaint.asked
+    known, asked = context.known(package), " and ".join(complaint.names) or complaint.asked
     does = "does without" if complaint.wrong == "missing" else "takes"
     source = (
         f"{package} {known.version}: {known.source}"
@@ -120,17 +124,19 @@ def _diagnosis(raised: Raised, case: Case, callee: Callee, complaint: Complaint)
         module=callee.module,
         symbol=f"{callee.called}({asked}=)" if len(complaint.names) == 1 else callee.called,
         evidence=(
-            raised.line,
+            exception.line,
             source,
             f"{callee.module}:{callee.called} {does} {asked} in {_told(fits, versions)}",
         ),
-        fix=_fix(_caller(raised, case, package), callee, complaint, versions),
+        fix=_fix(_caller(exception, context, package), callee, complaint, versions),
     )
 
 
-def _caller(raised: Raised, case: Case, package: str) -> str | None:
+def _caller(exception: ExceptionInfo, context: RuleContext, package: str) -> str | None:
     """Return the distribution that calls, as far as it is not the package itself; None when the user does."""
-    outside = (each for each in reversed(raised.frames) if case.owner(case.module(each) or "") != package)
+    outside = (
+        each for each in reversed(exception.frames) if context.owner(context.module(each) or "") != package
+    )
     frame = next(outside, None)
     top = top_of(frame.path) if frame is not None and foreign(frame) else None
     return distribution_of(top) if top is not None else None

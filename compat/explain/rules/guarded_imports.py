@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from compat.explain.context import Case, foreign
-from compat.explain.log.import_messages import UNDEFINED, Wanted, identifiers, wanted
-from compat.explain.log.model import Frame, Raised
+from compat.explain.context import RuleContext, foreign
+from compat.explain.log.import_messages import UNDEFINED, FailedImport, identifiers, wanted
+from compat.explain.log.model import ExceptionInfo, TracebackFrame
 from compat.explain.lookup.missing_symbol import locate
 from compat.explain.rules.missing_packages import lacking, vllm_for
 from compat.index.records import Branch
@@ -30,48 +30,51 @@ _FRAMES = 4
 """Frames, from the inside out, in whose lines a stub's name is looked for."""
 
 
-def conditional(raised: Raised, case: Case) -> Diagnosis | None:
+def conditional(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A name that cannot be imported because a guarded import in its module has failed."""
-    asked = wanted(raised)
-    if asked is None or asked.partial or case.owner(asked.module) is None:
+    asked = wanted(exception)
+    if asked is None or asked.partial or context.owner(asked.module) is None:
         return None
-    found = (_behind(case, asked.module, name, raised) for name in asked.names)
+    found = (_behind(context, asked.module, name, exception) for name in asked.names)
     return next((each for each in found if each is not None), None)
 
 
-def undefined(raised: Raised, case: Case) -> Diagnosis | None:
+def undefined(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A name that only a guarded import would have bound."""
-    found = UNDEFINED.search(raised.message)
-    module = _module(raised, case)
+    found = UNDEFINED.search(exception.message)
+    module = _module(exception, context)
     if not found or module is None:
         return None
-    return _behind(case, module, found[1], raised)
+    return _behind(context, module, found[1], exception)
 
 
-def by_name(raised: Raised, case: Case) -> Diagnosis | None:
+def by_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A name in the user's own code that a guarded import did not bind: it has gone from the release."""
-    frame = raised.frames[-1] if raised.frames else None
+    frame = exception.frames[-1] if exception.frames else None
     if frame is None or foreign(frame):
         return None
-    found = UNDEFINED.search(raised.message)
+    found = UNDEFINED.search(exception.message)
     if found:
         names: tuple[str, ...] = (found[1],)
-    elif _STUB.search(raised.text) or _ADVICE.search(raised.text):
-        names = (*identifiers([frame]), *identifiers([Frame(path="", source=raised.message)]))
+    elif _STUB.search(exception.text) or _ADVICE.search(exception.text):
+        names = (*identifiers([frame]), *identifiers([TracebackFrame(path="", source=exception.message)]))
     else:
         return None
     for name in names:
-        for package, at in case.likely.items():
-            module = _last_home(case, package, name, at)
+        for package, at in context.likely.items():
+            module = _last_home(context, package, name, at)
             if module:
-                told = (raised.line, f"{name} is no name of {package} {case.index.versions(package)[at]}")
-                return locate(case, package, module, name, evidence=told)
+                told = (
+                    exception.line,
+                    f"{name} is no name of {package} {context.index.versions(package)[at]}",
+                )
+                return locate(context, package, module, name, evidence=told)
     return None
 
 
-def _last_home(case: Case, package: str, name: str, at: int) -> str | None:
+def _last_home(context: RuleContext, package: str, name: str, at: int) -> str | None:
     """Return where a name was before it went, when a release has it nowhere any more."""
-    index = case.index
+    index = context.index
     if len(name) < SHORTEST or index.binders(name, package, at) or not index.binds_ever(name, package):
         return None
     for place in range(at - 1, -1, -1):
@@ -81,66 +84,68 @@ def _last_home(case: Case, package: str, name: str, at: int) -> str | None:
     return None
 
 
-def lying_advice(raised: Raised, case: Case) -> Diagnosis | None:
+def lying_advice(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """“vllm is not installed” while it is: one of the names that the guard imports is missing in it."""
-    found = _ADVICE.search(raised.text)
+    found = _ADVICE.search(exception.text)
     if not found:
         return None
     said = next(group for group in found.groups() if group).lower().replace("-", "_")
-    package = case.owner(said)
+    package = context.owner(said)
     if package is None:
         return None
-    for frame in reversed(raised.frames):
-        module = case.module(frame)
+    for frame in reversed(exception.frames):
+        module = context.module(frame)
         if module is None:
             continue
-        names = [name for name in identifiers([frame]) if _branches(case, module, name)]
-        for name in names or _guarded_names(case, module, said):
-            cause = _behind(case, module, name, raised)
+        names = [name for name in identifiers([frame]) if _branches(context, module, name)]
+        for name in names or _guarded_names(context, module, said):
+            cause = _behind(context, module, name, exception)
             if cause is not None and (cause.package == package or cause.cause != "package_missing"):
                 return cause
-        if case.known(package) is None:
+        if context.known(package) is None:
             break
-    if case.known(package) is not None and not case.absent(package):
+    if context.known(package) is not None and not context.absent(package):
         return None
-    return lacking(said, Wanted(module=said, absent=said), raised, case)
+    return lacking(said, FailedImport(module=said, absent=said), exception, context)
 
 
-def placeholder(raised: Raised, case: Case) -> Diagnosis | None:
+def placeholder(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A stub that was bound in place of the real object, and then used."""
-    found = _STUB.search(raised.text)
+    found = _STUB.search(exception.text)
     if not found:
         return None
-    for frame in list(reversed(raised.frames))[:_FRAMES]:
-        module = case.module(frame)
+    for frame in list(reversed(exception.frames))[:_FRAMES]:
+        module = context.module(frame)
         for name in identifiers([frame]):
-            for home in [module] if module else _homes_of_stub(case, name):
-                if any(branch.status == "placeholder" for branch in _branches(case, home, name)):
-                    return _stub(case, home, name, raised, frame)
+            for home in [module] if module else _homes_of_stub(context, name):
+                if any(branch.status == "placeholder" for branch in _branches(context, home, name)):
+                    return _stub(context, home, name, exception, frame)
     dummy = found[1]
     if dummy:
-        for package in case.positions or case.index.packages:
-            at = case.positions.get(package, case.newest(package))
-            homes = case.index.binders(dummy, package, at)
+        for package in context.release_indexes or context.index.packages:
+            at = context.release_indexes.get(package, context.newest(package))
+            homes = context.index.binders(dummy, package, at)
             if homes:
-                return _stub(case, homes[0], dummy, raised, None)
+                return _stub(context, homes[0], dummy, exception, None)
     return None
 
 
-def _stub(case: Case, module: str, name: str, raised: Raised, frame: Frame | None) -> Diagnosis:
+def _stub(
+    context: RuleContext, module: str, name: str, exception: ExceptionInfo, frame: TracebackFrame | None
+) -> Diagnosis:
     """Return why a name is a stub: what its guard imports is missing in a release, or not installed."""
-    cause = _behind(case, module, name, raised)
-    package = case.owner(module) or module.partition(".")[0]
+    cause = _behind(context, module, name, exception)
+    package = context.owner(module) or module.partition(".")[0]
     where = location(module, name)
-    guard = next((b.guard for b in _branches(case, module, name) if b.status == "placeholder"), None)
-    lines = [raised.line, f"{where} is a stub"]
+    guard = next((b.guard for b in _branches(context, module, name) if b.status == "placeholder"), None)
+    lines = [exception.line, f"{where} is a stub"]
     if guard is not None:
         lines[-1] += f", {describe(guard)}"
     if frame is not None and frame.source:
         lines.append(f"used in `{frame.source}`")
     if cause is not None and cause.cause not in ("package_missing", "no_gpu"):
         return cause
-    known = case.known(package)
+    known = context.known(package)
     fix = cause.fix if cause is not None else None
     if fix is None:
         needed = sorted({split_location(t)[0].partition(".")[0] for t in _targets(guard)}) if guard else []
@@ -148,7 +153,11 @@ def _stub(case: Case, module: str, name: str, raised: Raised, frame: Frame | Non
         command = f"pip install {' '.join(needed)}" if needed else None
         target = next((t for t in _targets(guard) if t.endswith(f":{name}")), "") if guard else ""
         asked, real = split_location(target)
-        wheel = vllm_for(case, Wanted(module=asked, names=(real,))) if asked.startswith("vllm.") else None
+        wheel = (
+            vllm_for(context, FailedImport(module=asked, names=(real,)))
+            if asked.startswith("vllm.")
+            else None
+        )
         if wheel:
             text = f"Install vllm, of which {wheel} is the newest of the time of this release that has it."
             command = f'pip install "vllm=={wheel}"'
@@ -164,42 +173,48 @@ def _stub(case: Case, module: str, name: str, raised: Raised, frame: Frame | Non
     )
 
 
-def _behind(case: Case, module: str, name: str, raised: Raised) -> Diagnosis | None:
+def _behind(context: RuleContext, module: str, name: str, exception: ExceptionInfo) -> Diagnosis | None:
     """Return the cause that lies behind a guarded name: the first import of its guard that fails."""
-    world = case.world
-    for branch in _branches(case, module, name):
+    resolver = context.resolver
+    for branch in _branches(context, module, name):
         for target in _targets(branch.guard):
-            if world.present(target) is not False:
+            if resolver.present(target) is not False:
                 continue
             module_asked, name_asked = split_location(target)
             top = module_asked.partition(".")[0]
-            told = (raised.line, f"{location(module, name)} depends on a guarded import of {target}")
-            package = case.owner(module_asked)
-            if package is not None and package in case.positions:
-                frame = raised.frames[-1] if raised.frames else None
-                found = locate(case, package, module_asked, name_asked, evidence=told, foreign=foreign(frame))
+            told = (exception.line, f"{location(module, name)} depends on a guarded import of {target}")
+            package = context.owner(module_asked)
+            if package is not None and package in context.release_indexes:
+                frame = exception.frames[-1] if exception.frames else None
+                found = locate(
+                    context, package, module_asked, name_asked, evidence=told, foreign=foreign(frame)
+                )
                 if found is not None:
                     return found
-            if top in world.environment.absent:
+            if top in resolver.environment.absent:
                 names = (name_asked,) if name_asked else ()
-                return lacking(top, Wanted(module=module_asked, names=names, absent=top), raised, case)
-        if _needs_cuda(case, branch):
-            return _without_gpu(case, module, name, branch, raised)
+                return lacking(
+                    top, FailedImport(module=module_asked, names=names, absent=top), exception, context
+                )
+        if _needs_cuda(context, branch):
+            return _without_gpu(context, module, name, branch, exception)
     return None
 
 
-def _needs_cuda(case: Case, branch: Branch) -> bool:
+def _needs_cuda(context: RuleContext, branch: Branch) -> bool:
     """Return whether a branch runs with a CUDA device only."""
-    without, with_ = case.worlds_by_cuda[False], case.worlds_by_cuda[True]
+    without, with_ = context.resolvers_by_cuda[False], context.resolvers_by_cuda[True]
     return (
         evaluate(branch.guard, without._leaf) is False  # noqa: SLF001 -- the one evaluator of guards
         and evaluate(branch.guard, with_._leaf) is not False  # noqa: SLF001
     )
 
 
-def _without_gpu(case: Case, module: str, name: str, branch: Branch, raised: Raised) -> Diagnosis:
-    package = case.owner(module)
-    known = case.known(package) if package else None
+def _without_gpu(
+    context: RuleContext, module: str, name: str, branch: Branch, exception: ExceptionInfo
+) -> Diagnosis:
+    package = context.owner(module)
+    known = context.known(package) if package else None
     return Diagnosis(
         cause="no_gpu",
         package=package,
@@ -207,7 +222,7 @@ def _without_gpu(case: Case, module: str, name: str, branch: Branch, raised: Rai
         module=module,
         symbol=name,
         evidence=(
-            raised.line,
+            exception.line,
             f"{location(module, name)} is bound {describe(branch.guard)}, which is false here",
         ),
         fix=Fix(
@@ -216,46 +231,46 @@ def _without_gpu(case: Case, module: str, name: str, branch: Branch, raised: Rai
     )
 
 
-def _branches(case: Case, module: str, name: str) -> tuple[Branch, ...]:
+def _branches(context: RuleContext, module: str, name: str) -> tuple[Branch, ...]:
     """Return the branches of a name in the known release, else in the newest that has several."""
-    package = case.owner(module)
+    package = context.owner(module)
     if package is None:
         return ()
-    at = case.positions.get(package)
+    at = context.release_indexes.get(package)
     if at is not None:
-        return case.index.branches(module, name, package, at)
-    for place in reversed(case.candidates(package)):
-        found = case.index.branches(module, name, package, place)
+        return context.index.branches(module, name, package, at)
+    for place in reversed(context.candidates(package)):
+        found = context.index.branches(module, name, package, place)
         if len(found) > 1:
             return found
     return ()
 
 
-def _guarded_names(case: Case, module: str, top: str) -> list[str]:
+def _guarded_names(context: RuleContext, module: str, top: str) -> list[str]:
     """Return the names of a module whose guards import from a package, flags of other modules included."""
-    package = case.owner(module)
-    at = case.positions.get(package) if package else None
+    package = context.owner(module)
+    at = context.release_indexes.get(package) if package else None
     if package is None or at is None:
         return []
     found = []
-    for name, branches in case.index.names(module, package, at).items():
+    for name, branches in context.index.names(module, package, at).items():
         tops = {split_location(target)[0].partition(".")[0] for b in branches for target in _targets(b.guard)}
         if top in tops:
             found.append(name)
     return found
 
 
-def _homes_of_stub(case: Case, name: str) -> list[str]:
+def _homes_of_stub(context: RuleContext, name: str) -> list[str]:
     """Return the modules that bind a name to a stub in some branch: it was imported from one of them."""
     found: list[str] = []
-    for package in case.positions or case.index.packages:
-        known = case.positions.get(package)
-        places = range(case.newest(package), -1, -1) if known is None else (known,)
+    for package in context.release_indexes or context.index.packages:
+        known = context.release_indexes.get(package)
+        places = range(context.newest(package), -1, -1) if known is None else (known,)
         for at in places:
             homes = [
                 module
-                for module in case.index.binders(name, package, at)
-                if any(b.status == "placeholder" for b in case.index.branches(module, name, package, at))
+                for module in context.index.binders(name, package, at)
+                if any(b.status == "placeholder" for b in context.index.branches(module, name, package, at))
             ]
             if homes:
                 found += homes
@@ -277,5 +292,5 @@ def _targets(guard: Guard) -> Iterator[str]:
             pass
 
 
-def _module(raised: Raised, case: Case) -> str | None:
-    return case.module(raised.frames[-1]) if raised.frames else None
+def _module(exception: ExceptionInfo, context: RuleContext) -> str | None:
+    return context.module(exception.frames[-1]) if exception.frames else None

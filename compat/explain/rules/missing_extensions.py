@@ -3,9 +3,9 @@
 import re
 from dataclasses import replace
 
-from compat.explain.context import Case
+from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import wanted
-from compat.explain.log.model import Raised
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import below_site
 from compat.explain.rules.native_code import mismatch, why_not_loaded
 from compat.model.diagnosis import Diagnosis, Fix
@@ -26,43 +26,46 @@ _EXTENSION_OF: dict[str, str] = {
 }
 
 
-def unbuilt(raised: Raised, case: Case) -> Diagnosis | None:
+def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A compiled module that Python does not find where the release has it.
 
     No name can have moved there: the package that was imported is another than the release's, or it holds
     the extension and could not load it, which another line tells.
     """
-    asked = wanted(raised)
-    package = case.owner(asked.module) if asked is not None and not asked.attribute else None
+    asked = wanted(exception)
+    package = context.owner(asked.module) if asked is not None and not asked.attribute else None
     if asked is None or package is None:
         return None
     module = asked.absent or f"{asked.module}.{asked.names[0]}"
-    trees = [f.path for f in raised.frames if case.module(f) and below_site(f.path) is None]
+    trees = [f.path for f in exception.frames if context.module(f) and below_site(f.path) is None]
     if asked.path and below_site(asked.path) is None and "unknown location" not in asked.path:
         trees.append(asked.path)
-    at = case.position(package)
-    compiled = case.compiled(module, package, at)
+    at = context.release_index(package)
+    compiled = context.compiled(module, package, at)
     if not compiled and not (trees and _MADE.fullmatch(module.rpartition(".")[2])):
         return None
-    why = why_not_loaded(case)
+    why = why_not_loaded(context)
     if why is not None:
         return why
     top = asked.module.partition(".")[0]
-    known = case.known(package)
-    if not trees and any(below_site(frame.path) for frame in raised.frames if case.module(frame)):
+    known = context.known(package)
+    if not trees and any(below_site(frame.path) for frame in exception.frames if context.module(frame)):
         return Diagnosis(
             cause="abi_mismatch",
             package=package,
             version=known.version if known else None,
             module=module,
-            evidence=(raised.line, f"{module} is compiled, and the installed {package} is built without it"),
+            evidence=(
+                exception.line,
+                f"{module} is compiled, and the installed {package} is built without it",
+            ),
             fix=Fix(
                 kind="install",
                 text=f"Install a build of {package} for this platform; this one has no compiled code for it.",
             ),
         )
     what = trees[-1] if trees else f"a source tree of {package}"
-    lines = [raised.line]
+    lines = [exception.line]
     if compiled:
         lines.append(f"{module} is compiled, and is not there before {package} is built")
     return Diagnosis(
@@ -78,9 +81,9 @@ def unbuilt(raised: Raised, case: Case) -> Diagnosis | None:
     )
 
 
-def missing_operator(raised: Raised, case: Case) -> Diagnosis | None:
+def missing_operator(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """An operator that torch does not know: the extension that registers it has not been loaded."""
-    found = _OPS.search(raised.text)
+    found = _OPS.search(exception.text)
     if not found:
         return None
     groups = [group for group in found.groups() if group]
@@ -89,20 +92,20 @@ def missing_operator(raised: Raised, case: Case) -> Diagnosis | None:
     space, operator = groups[0], groups[1] if len(groups) > 1 else ""
     name = f"torch.ops.{space}.{operator}".rstrip(".")
     told = f"{name} is registered by an extension that did not load"
-    top = None if space in _EXTENSION_OF or found[5] else case.top_with_extension(space)
-    owner = case.owner(top) if top else _EXTENSION_OF.get(space)
-    why = why_not_loaded(case) or _unbuilt_too(case)
+    top = None if space in _EXTENSION_OF or found[5] else context.top_with_extension(space)
+    owner = context.owner(top) if top else _EXTENSION_OF.get(space)
+    why = why_not_loaded(context) or _unbuilt_too(context)
     if why is not None:
         return replace(
             why,
             package=why.package or owner,
-            evidence=(raised.line, told, *why.evidence),
+            evidence=(exception.line, told, *why.evidence),
         )
     package = space if found[5] else owner
-    return mismatch(raised, case, None, (raised.line, told), torch=True, package=package)
+    return mismatch(exception, context, None, (exception.line, told), torch=True, package=package)
 
 
-def _unbuilt_too(case: Case) -> Diagnosis | None:
+def _unbuilt_too(context: RuleContext) -> Diagnosis | None:
     """Return that the extension is not there at all, where a line tells so."""
-    mentions = (raised for failure in case.report.mentions for raised in failure.chain)
-    return next((found for raised in mentions if (found := unbuilt(raised, case)) is not None), None)
+    mentions = (exception for failure in context.contents.mentions for exception in failure.chain)
+    return next((found for exception in mentions if (found := unbuilt(exception, context)) is not None), None)

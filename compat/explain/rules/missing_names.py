@@ -2,9 +2,9 @@
 
 from packaging.version import Version
 
-from compat.explain.context import Case, foreign
-from compat.explain.log.import_messages import Wanted, imported, wanted
-from compat.explain.log.model import Raised
+from compat.explain.context import RuleContext, foreign
+from compat.explain.log.import_messages import FailedImport, imported, wanted
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.missing_symbol import locate
 from compat.index.query.single_release import companions
 from compat.model.diagnosis import Diagnosis, Fix
@@ -12,22 +12,22 @@ from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG
 from compat.resolve.suggestions import hint
 
 
-def missing_in_kernels(raised: Raised, case: Case) -> Diagnosis | None:
+def missing_in_kernels(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A name that the installed kernels lack, and those that the sglang release requires have."""
-    asked = wanted(raised)
-    at = case.position(SGLANG)
+    asked = wanted(exception)
+    at = context.release_index(SGLANG)
     if asked is None or at is None or asked.module.partition(".")[0] != IMPORT_NAMES[KERNELS[0]]:
         return None
     if asked.absent == IMPORT_NAMES[KERNELS[0]]:
         return None  # there are none at all
-    for kernel, place in companions(case.index, SGLANG, at).items():
-        version, known = case.index.versions(kernel)[place], case.known(kernel)
+    for kernel, place in companions(context.index, SGLANG, at).items():
+        version, known = context.index.versions(kernel)[place], context.known(kernel)
         same = known is not None and Version(known.version) == Version(version)
         if same or not all(
-            case.history.flags(kernel, asked.module, name)[place] for name in asked.names or ("",)
+            context.history.flags(kernel, asked.module, name)[place] for name in asked.names or ("",)
         ):
             continue
-        sglang = case.index.versions(SGLANG)[at]
+        sglang = context.index.versions(SGLANG)[at]
         there = f"{known.version} is there: {known.source}" if known else "what is there is another"
         return Diagnosis(
             cause="requirement_violated",
@@ -35,7 +35,7 @@ def missing_in_kernels(raised: Raised, case: Case) -> Diagnosis | None:
             version=known.version if known else None,
             module=asked.module,
             symbol=asked.names[0] if asked.names else None,
-            evidence=(raised.line, f"sglang {sglang} requires {kernel}=={version}, which has it; {there}"),
+            evidence=(exception.line, f"sglang {sglang} requires {kernel}=={version}, which has it; {there}"),
             fix=Fix(
                 kind="install",
                 text=f"Install what sglang {sglang} requires: {kernel}=={version}.",
@@ -45,35 +45,35 @@ def missing_in_kernels(raised: Raised, case: Case) -> Diagnosis | None:
     return None
 
 
-def missing_name(raised: Raised, case: Case) -> Diagnosis | None:
+def missing_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A name or module that Python did not find, and that the release does not have."""
-    asked = wanted(raised)
+    asked = wanted(exception)
     if asked is None or asked.partial or (asked.absent and "." not in asked.absent):
         return None
-    return _located(asked, raised, case, f"{raised.line}")
+    return _located(asked, exception, context, f"{exception.line}")
 
 
-def unloaded(raised: Raised, case: Case) -> Diagnosis | None:
+def unloaded(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A submodule that the release has, taken as an attribute of its package before anything imported it.
 
     No cause of the closed set fits, so it is told as `unknown`, with what is known and what to write.
     """
-    asked = wanted(raised)
+    asked = wanted(exception)
     if asked is None or not asked.attribute or asked.partial:
         return None
-    package, inner = case.owner(asked.module), f"{asked.module}.{asked.names[0]}"
-    if package is None or case.index.number("modules", inner) is None:
+    package, inner = context.owner(asked.module), f"{asked.module}.{asked.names[0]}"
+    if package is None or context.index.number("modules", inner) is None:
         return None
-    at = case.likely.get(package, case.newest(package))
-    if case.history.world(package, at).answer(inner, "").status != "submodule":
+    at = context.likely.get(package, context.newest(package))
+    if context.history.resolver(package, at).answer(inner, "").status != "submodule":
         return None
-    version = case.index.versions(package)[at]
+    version = context.index.versions(package)[at]
     return Diagnosis(
         cause="unknown",
         package=package,
-        version=version if package in case.positions else None,
+        version=version if package in context.release_indexes else None,
         module=inner,
-        evidence=(raised.line, f"{inner} is a module of {package} {version}: nothing had imported it"),
+        evidence=(exception.line, f"{inner} is a module of {package} {version}: nothing had imported it"),
         fix=Fix(
             kind="edit",
             text="Import the module itself: a package does not load its modules by being imported.",
@@ -82,14 +82,14 @@ def unloaded(raised: Raised, case: Case) -> Diagnosis | None:
     )
 
 
-def misspelt(raised: Raised, case: Case) -> Diagnosis | None:
+def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A name that no release has, and that is written nearly like one that some have.
 
     No cause of the closed set fits, and there is no such location: it is told as `unknown`, with what may
     have been meant.
     """
-    asked = wanted(raised)
-    package = case.owner(asked.module) if asked else None
+    asked = wanted(exception)
+    package = context.owner(asked.module) if asked else None
     if asked is None or package is None or not asked.names or asked.partial:
         return None
     name = asked.names[0]
@@ -98,41 +98,41 @@ def misspelt(raised: Raised, case: Case) -> Diagnosis | None:
         return None
     return Diagnosis(
         cause="unknown",
-        evidence=(raised.line, f"no release has the name {name}; {meant}"),
+        evidence=(exception.line, f"no release has the name {name}; {meant}"),
         fix=Fix(kind="edit", text=f"See how the name is written: {meant}."),
     )
 
 
-def broken_off(raised: Raised, case: Case) -> Diagnosis | None:
+def broken_off(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A traceback without its end: the import at which it stops, when the release cannot serve it.
 
     It may as well have gone on from there, so this is asked when nothing else tells what is wrong.
     """
-    if raised.kind or raised.message or not raised.frames:
+    if exception.kind or exception.message or not exception.frames:
         return None
-    asked = imported(raised.frames[-1].source)
+    asked = imported(exception.frames[-1].source)
     if asked is None:
         return None
-    said = f"the traceback breaks off at `{raised.frames[-1].source}`"
-    return _located(asked, raised, case, said, certain=False)
+    said = f"the traceback breaks off at `{exception.frames[-1].source}`"
+    return _located(asked, exception, context, said, certain=False)
 
 
 def _located(
-    asked: Wanted, raised: Raised, case: Case, said: str, *, certain: bool = True
+    asked: FailedImport, exception: ExceptionInfo, context: RuleContext, said: str, *, certain: bool = True
 ) -> Diagnosis | None:
-    package = case.owner(asked.module)
+    package = context.owner(asked.module)
     if package is None:
         return None
-    frame = raised.frames[-1] if raised.frames else None
+    frame = exception.frames[-1] if exception.frames else None
     evidence = (said, *((f"asked for in {frame.path}:{frame.line}",) if frame and foreign(frame) else ()))
     within = asked.module if certain and not asked.absent else ""
     for wanted_name in asked.names or ("",):
         module, name = asked.module, wanted_name
         inner = f"{module}.{name}"
-        if asked.attribute and case.index.number("modules", inner) is not None:
+        if asked.attribute and context.index.number("modules", inner) is not None:
             module, name = inner, ""  # a submodule: gone, or nobody has imported it yet
         found = locate(
-            case,
+            context,
             package,
             module,
             name,

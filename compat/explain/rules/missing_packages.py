@@ -5,9 +5,9 @@ import re
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from compat.explain.context import Case
-from compat.explain.log.import_messages import Wanted, wanted
-from compat.explain.log.model import Raised
+from compat.explain.context import RuleContext
+from compat.explain.log.import_messages import FailedImport, wanted
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.lookup.violated_requirements import USUAL, Demand, demands, ordered, requirement_named
 from compat.model.diagnosis import Diagnosis, Fix
@@ -36,11 +36,11 @@ _METHOD = re.compile(
 )
 
 
-def told(raised: Raised, case: Case) -> Diagnosis | None:
+def told(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A check of the installed distributions that says which is not there, and from which version on."""
-    found = _NEEDED.search(raised.text) or _METADATA.search(raised.text)
-    if not found and raised.kind == "PackageNotFoundError":
-        found = _NAMED.match(raised.message)
+    found = _NEEDED.search(exception.text) or _METADATA.search(exception.text)
+    if not found and exception.kind == "PackageNotFoundError":
+        found = _NAMED.match(exception.message)
     if not found:
         return None
     spec = (found["spec"] or "").replace(" ", "")
@@ -49,55 +49,55 @@ def told(raised: Raised, case: Case) -> Diagnosis | None:
     return Diagnosis(
         cause="package_missing",
         package=package,
-        module=case.top(package),
-        evidence=(raised.line,),
+        module=context.top(package),
+        evidence=(exception.line,),
         fix=Fix(kind="install", text=f"Install {name}.", command=f'pip install "{name}"'),
     )
 
 
-def package_missing(raised: Raised, case: Case) -> Diagnosis | None:
+def package_missing(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A top-level module that is not there: its distribution is not installed."""
-    asked = wanted(raised)
+    asked = wanted(exception)
     if asked is None or not asked.absent:
         return None
     top = asked.absent.partition(".")[0]
     if is_standard(top) or (asked.absent != top and top not in NAMESPACES):
         return None  # of a name with dots, all but the last part are there
-    if not raised.frames and case.top_with_extension(top):
+    if not exception.frames and context.top_with_extension(top):
         return None  # an extension that is tried under its bare name when its package's import has failed
-    return lacking(top, asked, raised, case)
+    return lacking(top, asked, exception, context)
 
 
-def advised(raised: Raised, case: Case) -> Diagnosis | None:
+def advised(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A message that says which package to install."""
-    if raised.kind not in ("ImportError", "ModuleNotFoundError", "RuntimeError", "ValueError", ""):
+    if exception.kind not in ("ImportError", "ModuleNotFoundError", "RuntimeError", "ValueError", ""):
         return None
-    found = _ADVICE.search(raised.text)
+    found = _ADVICE.search(exception.text)
     name = next((group for group in found.groups() if group), None) if found else None
     if name is None or not found:
         return None
     plain = name.lower()
     top = plain.replace("-", "_")
-    distribution = requirement_named(case, top, distribution_of(top))
-    asked_for = any(True for _ in demands(case, distribution)) or top in case.index.owners
-    if not asked_for and raised.kind not in ("ImportError", "ModuleNotFoundError"):
+    distribution = requirement_named(context, top, distribution_of(top))
+    asked_for = any(True for _ in demands(context, distribution)) or top in context.index.owners
+    if not asked_for and exception.kind not in ("ImportError", "ModuleNotFoundError"):
         return None
-    if case.known(distribution) and not case.absent(distribution):
+    if context.known(distribution) and not context.absent(distribution):
         return None
-    if case.seen(top):
+    if context.seen(top):
         return None
-    return lacking(top, Wanted(module=top, absent=top), raised, case)
+    return lacking(top, FailedImport(module=top, absent=top), exception, context)
 
 
-def lacking(top: str, asked: Wanted, raised: Raised, case: Case) -> Diagnosis:
+def lacking(top: str, asked: FailedImport, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
     """Return the diagnosis of a distribution that is not installed."""
-    distribution = requirement_named(case, top, distribution_of(top))
-    importer = top_of(raised.frames[-1].path) if raised.frames else None
-    found = ordered(demands(case, distribution))
-    lines = [raised.line, *(str(each) for each in found[:2] if each.extra in USUAL)]
+    distribution = requirement_named(context, top, distribution_of(top))
+    importer = top_of(exception.frames[-1].path) if exception.frames else None
+    found = ordered(demands(context, distribution))
+    lines = [exception.line, *(str(each) for each in found[:2] if each.extra in USUAL)]
     if importer:
-        lines.append(f"asked for by {raised.frames[-1].path}: `{raised.frames[-1].source}`")
-    wheel = vllm_for(case, asked) if distribution == VLLM else None
+        lines.append(f"asked for by {exception.frames[-1].path}: `{exception.frames[-1].source}`")
+    wheel = vllm_for(context, asked) if distribution == VLLM else None
     spec = f"=={wheel}" if wheel else _spec(found)
     if wheel:
         lines.append(
@@ -120,40 +120,40 @@ def _spec(found: list[Demand]) -> str:
     return next((str(each.requirement.specifier) for each in found), "")
 
 
-def vllm_for(case: Case, asked: Wanted) -> str | None:
+def vllm_for(context: RuleContext, asked: FailedImport) -> str | None:
     """Return the newest vllm release, not younger than the sglang release, that has what is asked for."""
-    at = case.positions.get("sglang")
+    at = context.release_indexes.get("sglang")
     if at is None:
         return None
-    date = case.index.releases("sglang")[at].uploaded or ""
+    date = context.index.releases("sglang")[at].uploaded or ""
     module, name = (
         (asked.module, asked.names[0] if asked.names else "") if "." in asked.module else ("vllm", "")
     )
-    flags = case.history.flags(VLLM, module, name)
+    flags = context.history.flags(VLLM, module, name)
     spec = next(
-        (each.requirement.specifier for each in demands(case, VLLM) if not each.extra), SpecifierSet()
+        (each.requirement.specifier for each in demands(context, VLLM) if not each.extra), SpecifierSet()
     )
     fitting = [
         release.version
-        for release, there in zip(case.index.releases(VLLM), flags, strict=True)
+        for release, there in zip(context.index.releases(VLLM), flags, strict=True)
         if there and (release.uploaded or "9") <= date and spec.contains(release.version, prereleases=True)
     ]
     return fitting[-1] if fitting else None
 
 
-def quantization_method(raised: Raised, case: Case) -> Diagnosis | None:
+def quantization_method(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A quantization method that the release does not know: one of another release."""
-    found = _METHOD.search(raised.text)
+    found = _METHOD.search(exception.text)
     if not found:
         return None
     method = found[1] or found[2]
-    modules = [module for frame in raised.frames if (module := case.module(frame))]
-    package = case.owner(modules[-1]) if modules else next(iter(case.positions), None)
-    at = case.position(package) if package else None
+    modules = [module for frame in exception.frames if (module := context.module(frame))]
+    package = context.owner(modules[-1]) if modules else next(iter(context.release_indexes), None)
+    at = context.release_index(package) if package else None
     if package is None:
         return None
     name = method.replace("-", "_")
-    index, versions = case.index, case.index.versions(package)
+    index, versions = context.index, context.index.versions(package)
     had = [
         [m for m in index.modules_named(name, package, place) if ".quantization." in m]
         for place in range(len(versions))
@@ -176,7 +176,7 @@ def quantization_method(raised: Raised, case: Case) -> Diagnosis | None:
         version=versions[place] if at is not None else None,
         module=had[other][0],
         symbol=method,
-        evidence=(raised.line, f"{had[other][0]}: {told} {package} {versions[other]}"),
+        evidence=(exception.line, f"{had[other][0]}: {told} {package} {versions[other]}"),
         fix=Fix(
             kind="install",
             text=f"{package} {versions[other]} has the method {method}.",

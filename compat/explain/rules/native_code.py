@@ -4,9 +4,9 @@ import re
 
 from packaging.specifiers import SpecifierSet
 
-from compat.explain.context import Case
+from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import imported
-from compat.explain.log.model import Raised
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.demangle import demangled
 from compat.explain.lookup.module_paths import ALIASES, below_site, distribution_of, top_of
 from compat.explain.lookup.violated_requirements import demands, violated
@@ -66,10 +66,10 @@ DRIVER_LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
 _TORCH_LIBRARIES = ("libtorch", "libc10")
 
 
-def undefined_symbol(raised: Raised, case: Case) -> Diagnosis | None:
+def undefined_symbol(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """An extension that needs a symbol which the library it was built for has, and this one has not."""
-    at = raised.text.find("undefined symbol")
-    found = _SYMBOL.search(raised.text, max(0, at - 400), at + 700) if at >= 0 else None
+    at = exception.text.find("undefined symbol")
+    found = _SYMBOL.search(exception.text, max(0, at - 400), at + 700) if at >= 0 else None
     if not found:
         return None
     symbol = found[2].partition("@")[0]
@@ -77,16 +77,22 @@ def undefined_symbol(raised: Raised, case: Case) -> Diagnosis | None:
     what = f"{symbol} is {readable}" if readable != symbol else f"undefined symbol {symbol}"
     library = next((name for start, name in _SYMBOLS if re.match(start, symbol)), None)
     if library is not None:
-        return _older_library(library, symbol, raised, case, found[1])
+        return _older_library(library, symbol, exception, context, found[1])
     return mismatch(
-        raised, case, found[1], (raised.line, what), torch=bool(_TORCH_SYMBOL.search(symbol + readable))
+        exception,
+        context,
+        found[1],
+        (exception.line, what),
+        torch=bool(_TORCH_SYMBOL.search(symbol + readable)),
     )
 
 
-def _older_library(library: str, symbol: str, raised: Raised, case: Case, path: str | None) -> Diagnosis:
+def _older_library(
+    library: str, symbol: str, exception: ExceptionInfo, context: RuleContext, path: str | None
+) -> Diagnosis:
     """Return that a library of NVIDIA's lacks a function: no other torch or extension changes that."""
-    package = _package(raised, case, path)
-    known = case.known(package) if package else None
+    package = _package(exception, context, path)
+    known = context.known(package) if package else None
     name = package or "the extension"
     if library == "libcuda":
         evidence = f"{symbol} is a function of libcuda.so.1, which comes with the NVIDIA driver"
@@ -107,19 +113,21 @@ def _older_library(library: str, symbol: str, raised: Raised, case: Case, path: 
         cause="abi_mismatch",
         package=package,
         version=known.version if known else None,
-        module=_module(raised),
-        evidence=(raised.line, evidence),
+        module=_module(exception),
+        evidence=(exception.line, evidence),
         fix=fix,
     )
 
 
-def missing_library(raised: Raised, case: Case) -> Diagnosis | None:
+def missing_library(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A shared library that the loader does not find, or one that is too old."""
-    found = _LIBRARY.search(raised.text)
+    found = _LIBRARY.search(exception.text)
     if found:
         library = found[1]
-        return _library("missing_native_library", library, _library_fix(library, raised, case), raised, case)
-    found = _GLIBC.search(raised.text)
+        return _library(
+            "missing_native_library", library, _library_fix(library, exception, context), exception, context
+        )
+    found = _GLIBC.search(exception.text)
     if not found:
         return None
     system = "GLIBC_" in found[1] and "XX" not in found[1]
@@ -133,47 +141,47 @@ def missing_library(raised: Raised, case: Case) -> Diagnosis | None:
         ),
         command=None if system else 'conda install -c conda-forge "libstdcxx-ng>=13"',
     )
-    return _library("missing_native_library", found[1], fix, raised, case, path=found[2])
+    return _library("missing_native_library", found[1], fix, exception, context, path=found[2])
 
 
-def device_code(raised: Raised, case: Case) -> Diagnosis | None:
+def device_code(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Kernels for another GPU, or a driver older than the CUDA that torch was built with."""
-    found = _KERNEL.search(raised.text)
+    found = _KERNEL.search(exception.text)
     if found:
         text = (
             "The build has no code for this GPU: install one for its compute capability, or build it there. "
             "Run there, `compat doctor` tells whose build it is."
         )
-        return _library("abi_mismatch", None, Fix(kind="install", text=text), raised, case)
-    found = _PTXAS.search(raised.text)
+        return _library("abi_mismatch", None, Fix(kind="install", text=text), exception, context)
+    found = _PTXAS.search(exception.text)
     if found:
-        return _assembler(found[1], found[2], raised, case)
-    found = _NVCC.search(raised.text)
+        return _assembler(found[1], found[2], exception, context)
+    found = _NVCC.search(exception.text)
     if found:
         text = (
             f"This CUDA toolkit has no {found[1]}, not yet or not any more: build for what it has "
             "(`nvcc --list-gpu-arch`) by TORCH_CUDA_ARCH_LIST, or with another toolkit."
         )
-        return _library("abi_mismatch", None, Fix(kind="environment", text=text), raised, case)
-    found = _DRIVER.search(raised.text)
+        return _library("abi_mismatch", None, Fix(kind="environment", text=text), exception, context)
+    found = _DRIVER.search(exception.text)
     if not found:
         return None
     text = "Update the NVIDIA driver, or install a torch that is built for the older CUDA."
-    torch = case.known("torch")
+    torch = context.known("torch")
     return Diagnosis(
         cause="abi_mismatch",
         package="torch",
         version=torch.version if torch else None,
-        evidence=(raised.line, *_torch_lines(case, None)),
+        evidence=(exception.line, *_torch_lines(context, None)),
         fix=Fix(kind="environment", text=text),
     )
 
 
-def _assembler(name: str, gpu: str, raised: Raised, case: Case) -> Diagnosis:
+def _assembler(name: str, gpu: str, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
     """Return that triton's own ptxas is older than the GPU; the variable is that of triton's `knobs.py`."""
     variable = f"TRITON_{name.upper().replace('-', '_')}_PATH"
-    known = case.known("triton")
-    line = next(line for line in raised.text.splitlines() if _PTXAS.search(line))
+    known = context.known("triton")
+    line = next(line for line in exception.text.splitlines() if _PTXAS.search(line))
     text = (
         f"The {name} that triton brings does not know this GPU ({gpu}): set {variable} to the ptxas of a "
         "CUDA toolkit that does, such as /usr/local/cuda/bin/ptxas, or install a torch with a newer triton."
@@ -182,29 +190,29 @@ def _assembler(name: str, gpu: str, raised: Raised, case: Case) -> Diagnosis:
         cause="abi_mismatch",
         package="triton",
         version=known.version if known else None,
-        evidence=tuple(dict.fromkeys((raised.line, line.strip()))),
+        evidence=tuple(dict.fromkeys((exception.line, line.strip()))),
         fix=Fix(kind="environment", text=text, command=f"export {variable}=/usr/local/cuda/bin/ptxas"),
     )
 
 
-def why_not_loaded(case: Case) -> Diagnosis | None:
+def why_not_loaded(context: RuleContext) -> Diagnosis | None:
     """Return why an extension did not load, if another line of the log tells: its import was guarded."""
-    for failure in case.report.mentions:
+    for failure in context.contents.mentions:
         for mention in failure.chain:
             for rule in (undefined_symbol, missing_library):
-                why = rule(mention, case)
+                why = rule(mention, context)
                 if why is not None:
                     return why
     return None
 
 
-def _library_fix(library: str, raised: Raised, case: Case) -> Fix:
+def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -> Fix:
     if library.startswith(DRIVER_LIBRARIES):
         text = f"{library} comes with the NVIDIA driver: run it on a machine, or in a container, that has it."
         return Fix(kind="environment", text=text)
-    package = _package(raised, case, None)
+    package = _package(exception, context, None)
     if library.startswith(_TORCH_LIBRARIES):
-        pin = _torch_pin(case, package)
+        pin = _torch_pin(context, package)
         text = f"{library} is part of torch: install the CUDA build that the extension was built for."
         return Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"' if pin else None)
     name = next((name for start, name in _PIP if library.startswith(start)), None)
@@ -214,13 +222,13 @@ def _library_fix(library: str, raised: Raised, case: Case) -> Fix:
     major = re.search(r"\.so\.(\d{1,3})", library)
     toolkit = major[1] if major and library.startswith(_OF_TOOLKIT) else ""
     suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
-    pin, torch = _torch_pin(case, package), case.known("torch")
+    pin, torch = _torch_pin(context, package), context.known("torch")
     told, command = "", f"pip install {name}{suffix}"
     if torch and toolkit and f"+cu{toolkit}" in torch.version:
         folder = f"nvidia/{name.removeprefix('nvidia-').replace('-', '_')}/lib"
         told = f" torch {torch.version} brings it: if it is there, put its folder ({folder} in site-packages)"
         told += " on LD_LIBRARY_PATH, for this loader does not look into it."
-    elif pin and torch and _has_it(case, pin):
+    elif pin and torch and _has_it(context, pin):
         told = f" torch {torch.version}, as {pin[0]} asks, brings another: the extension is of another build."
     elif pin:
         told = f" {pin[0]} is built for torch{pin[1]}, whose wheel brings it."
@@ -233,20 +241,26 @@ def _library_fix(library: str, raised: Raised, case: Case) -> Fix:
 
 
 def _library(
-    cause: Cause, library: str | None, fix: Fix, raised: Raised, case: Case, *, path: str | None = None
+    cause: Cause,
+    library: str | None,
+    fix: Fix,
+    exception: ExceptionInfo,
+    context: RuleContext,
+    *,
+    path: str | None = None,
 ) -> Diagnosis:
-    package = _package(raised, case, path)
-    known = case.known(package) if package else None
-    pin = _torch_pin(case, package)
-    lines = [raised.line]
-    needed = next((line for line in raised.more.splitlines() if library and library in line), None)
+    package = _package(exception, context, path)
+    known = context.known(package) if package else None
+    pin = _torch_pin(context, package)
+    lines = [exception.line]
+    needed = next((line for line in exception.more.splitlines() if library and library in line), None)
     lines += [needed] if needed else []
-    lines += _torch_lines(case, pin)
+    lines += _torch_lines(context, pin)
     return Diagnosis(
         cause=cause,
         package=package,
         version=known.version if known else None,
-        module=_module(raised),
+        module=_module(exception),
         symbol=library,
         evidence=tuple(lines),
         fix=fix,
@@ -254,8 +268,8 @@ def _library(
 
 
 def mismatch(
-    raised: Raised,
-    case: Case,
+    exception: ExceptionInfo,
+    context: RuleContext,
     path: str | None,
     evidence: tuple[str, ...],
     *,
@@ -263,16 +277,16 @@ def mismatch(
     package: str | None = None,
 ) -> Diagnosis:
     """Return the diagnosis of an extension that does not fit what it links against."""
-    package = package or _package(raised, case, path)
-    known = case.known(package) if package else None
-    pin = _torch_pin(case, package) if torch else None
-    lines = [*evidence, *_torch_lines(case, pin)]
-    broken = violated(case, package) if package else None
+    package = package or _package(exception, context, path)
+    known = context.known(package) if package else None
+    pin = _torch_pin(context, package) if torch else None
+    lines = [*evidence, *_torch_lines(context, pin)]
+    broken = violated(context, package) if package else None
     if broken:
         spec = f"{package}{broken[0].requirement.specifier}"
         lines.append(f"{broken[0]}; installed is {broken[1]}")
         fix = Fix(kind="install", text=f"Install what is required: {spec}.", command=f'pip install "{spec}"')
-    elif pin and not _has_it(case, pin):
+    elif pin and not _has_it(context, pin):
         again = package or "the extension"
         text = f"{pin[0]} is built for torch{pin[1]}: install that torch, and then {again} again."
         fix = Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"')
@@ -285,57 +299,57 @@ def mismatch(
         cause="abi_mismatch",
         package=package,
         version=known.version if known else None,
-        module=_module(raised),
+        module=_module(exception),
         evidence=tuple(lines),
         fix=fix,
     )
 
 
-def _has_it(case: Case, pin: tuple[str, str]) -> bool:
+def _has_it(context: RuleContext, pin: tuple[str, str]) -> bool:
     """Return whether the torch of a pin is there, so that it is the extension that is of another build."""
-    torch = case.known("torch")
+    torch = context.known("torch")
     return torch is not None and allows(SpecifierSet(pin[1]), torch.version)
 
 
-def _torch_lines(case: Case, pin: tuple[str, str] | None) -> list[str]:
-    torch = case.known("torch")
+def _torch_lines(context: RuleContext, pin: tuple[str, str] | None) -> list[str]:
+    torch = context.known("torch")
     lines = [f"{pin[0]} is built for torch{pin[1]}"] if pin else []
     return [*lines, f"torch {torch.version} is there: {torch.source}"] if torch else lines
 
 
-def _torch_pin(case: Case, package: str | None) -> tuple[str, str] | None:
+def _torch_pin(context: RuleContext, package: str | None) -> tuple[str, str] | None:
     """Return the release whose pin of torch counts for an extension, and the pin."""
-    found = [each for each in demands(case, "torch") if str(each.requirement.specifier).startswith("==")]
+    found = [each for each in demands(context, "torch") if str(each.requirement.specifier).startswith("==")]
     own = [each for each in found if each.package == package]
     near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.package == "sglang"]
     best = next(iter([*own, *near] or ([] if package in ("vllm", "sgl-kernel") else found)), None)
     return (f"{best.package} {best.version}", str(best.requirement.specifier)) if best else None
 
 
-def _package(raised: Raised, case: Case, path: str | None) -> str | None:
+def _package(exception: ExceptionInfo, context: RuleContext, path: str | None) -> str | None:
     """Return the distribution whose extension it is about: by its path, by the import, by where it failed."""
     top = top_of(path or "")
     if top is not None and top not in ALIASES and "/" not in (below_site(path or "") or ""):
         return None  # an extension outside any package: nothing tells which distribution brings it
     if top is None and path:
-        parts = [part for part in path.split("/") if part in case.index.owners]
-        top = parts[0] if parts else case.top_with_extension(path.partition(".")[0])
-    if top is None and raised.frames:
-        asked = imported(raised.frames[-1].source)
+        parts = [part for part in path.split("/") if part in context.index.owners]
+        top = parts[0] if parts else context.top_with_extension(path.partition(".")[0])
+    if top is None and exception.frames:
+        asked = imported(exception.frames[-1].source)
         top = asked.module.partition(".")[0] if asked else None
-        if top is None or (top not in case.index.owners and top_of(raised.frames[-1].path)):
-            top = top_of(raised.frames[-1].path) or top
+        if top is None or (top not in context.index.owners and top_of(exception.frames[-1].path)):
+            top = top_of(exception.frames[-1].path) or top
     if top is None:
-        found = _EXTENSION.search(raised.text)
+        found = _EXTENSION.search(exception.text)
         top = found[1].partition(".")[0] if found else None
     if top is None:
         return None
-    return case.owner(top) or distribution_of(top)
+    return context.owner(top) or distribution_of(top)
 
 
-def _module(raised: Raised) -> str | None:
-    asked = imported(raised.frames[-1].source) if raised.frames else None
+def _module(exception: ExceptionInfo) -> str | None:
+    asked = imported(exception.frames[-1].source) if exception.frames else None
     if asked:
         return asked.module
-    found = _EXTENSION.search(raised.more or raised.message)
+    found = _EXTENSION.search(exception.more or exception.message)
     return found[1] if found else None

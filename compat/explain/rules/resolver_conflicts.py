@@ -9,9 +9,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from compat.explain.context import Case
+from compat.explain.context import RuleContext
 from compat.explain.log.installer_output import ABSENT, CONFLICT, OTHER_PYTHON, UNSOLVED
-from compat.explain.log.model import Raised
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.rules.violated_requirements import violation
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
@@ -57,16 +57,16 @@ class Need:
         return f"{self.who}{f' {self.version}' if self.version else self.at} requires {self.name}{self.spec}"
 
 
-def unsolvable(raised: Raised, case: Case) -> Diagnosis | None:
+def unsolvable(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Versions that pip or uv found not to go together, or not to be there."""
-    text = raised.message
-    if not raised.kind and text.startswith((UNSOLVED, CONFLICT)):
-        return _other_python(text) or _conflict(text, case) or _no_release(text, case)
-    return _absent(text, case) if not raised.kind and text.startswith(ABSENT) else None
+    text = exception.message
+    if not exception.kind and text.startswith((UNSOLVED, CONFLICT)):
+        return _other_python(text) or _conflict(text, context) or _no_release(text, context)
+    return _absent(text, context) if not exception.kind and text.startswith(ABSENT) else None
 
 
-def _conflict(text: str, case: Case) -> Diagnosis | None:
-    needs = sorted(_needs(text), key=lambda each: each.who not in case.index.packages)
+def _conflict(text: str, context: RuleContext) -> Diagnosis | None:
+    needs = sorted(_needs(text), key=lambda each: each.who not in context.index.packages)
     asked = dict(_asked(text))
     for need in needs:
         other = asked.get(need.name)
@@ -123,19 +123,19 @@ def _python(need: Need, there: str | None) -> Diagnosis:
     )
 
 
-def _no_release(text: str, case: Case) -> Diagnosis | None:
+def _no_release(text: str, context: RuleContext) -> Diagnosis | None:
     found = _NO_VERSION.search(text)
     if found:
-        return _unknown_release(canonicalize_name(found[1]), _spec(found[2]), case)
+        return _unknown_release(canonicalize_name(found[1]), _spec(found[2]), context)
     found = _NO_WHEEL.search(text)
     if not found:
         return None
     name = canonicalize_name(found[1])
-    needs = (need for need in _needs(text) if need.name == name and need.who in case.index.packages)
-    return _no_file(name, _spec(found[2]), case) or next((_needed(need) for need in needs), None)
+    needs = (need for need in _needs(text) if need.name == name and need.who in context.index.packages)
+    return _no_file(name, _spec(found[2]), context) or next((_needed(need) for need in needs), None)
 
 
-def _absent(text: str, case: Case) -> Diagnosis | None:
+def _absent(text: str, context: RuleContext) -> Diagnosis | None:
     found = _MISSING.match(text)
     if not found:
         return None
@@ -144,18 +144,18 @@ def _absent(text: str, case: Case) -> Diagnosis | None:
     if other:
         at = _spec(f"=={other[1]}")
         return _python(Need(who=name, at=at, name="python", spec=_spec(other[2])), None)
-    found_out = _unknown_release(name, spec, case) or _no_file(name, spec, case)
+    found_out = _unknown_release(name, spec, context) or _no_file(name, spec, context)
     who = canonicalize_name(found[3] or "")
-    if found_out or who not in case.index.packages:
+    if found_out or who not in context.index.packages:
         return found_out
     return _needed(Need(who=who, at=SpecifierSet(), name=name, spec=spec))
 
 
-def _unknown_release(name: str, spec: SpecifierSet, case: Case) -> Diagnosis | None:
+def _unknown_release(name: str, spec: SpecifierSet, context: RuleContext) -> Diagnosis | None:
     """Return that no release is what was asked for, as far as the index knows; else None."""
-    if name not in case.index.packages:
+    if name not in context.index.packages:
         return None
-    versions = case.index.versions(name)
+    versions = context.index.versions(name)
     if any(spec.contains(version, prereleases=True) for version in versions):
         return None
     return Diagnosis(
@@ -178,9 +178,9 @@ def _nearest(spec: SpecifierSet, versions: tuple[str, ...]) -> str:
     return " or ".join([*before, *after])
 
 
-def _no_file(name: str, spec: SpecifierSet, case: Case) -> Diagnosis | None:
+def _no_file(name: str, spec: SpecifierSet, context: RuleContext) -> Diagnosis | None:
     """Return that a release of the index has no file for this Python and platform; else None."""
-    releases = case.index.releases(name) if name in case.index.packages else ()
+    releases = context.index.releases(name) if name in context.index.packages else ()
     release = next((each for each in releases if spec.contains(each.version, prereleases=True)), None)
     if release is None:
         return None

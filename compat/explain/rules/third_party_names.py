@@ -2,9 +2,9 @@
 
 import re
 
-from compat.explain.context import Case
-from compat.explain.log.import_messages import Wanted, wanted
-from compat.explain.log.model import Raised
+from compat.explain.context import RuleContext
+from compat.explain.log.import_messages import FailedImport, wanted
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard
 from compat.explain.lookup.violated_requirements import Demand, of_release, requirement_named
 from compat.explain.rules.violated_requirements import bounded_by, dated_by, of_demand
@@ -15,29 +15,31 @@ from compat.model.symbols import location
 _WHILE = re.compile(r"\b(?:loading|importing) ((?:vllm|sglang)(?:\.\w+)+): ")
 
 
-def asked_by_a_release(raised: Raised, case: Case) -> Diagnosis | None:
+def asked_by_a_release(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A name or module of another package that the known release imports, or that some release does."""
-    asked = wanted(raised)
-    if asked is None or asked.partial or raised.frames:
+    asked = wanted(exception)
+    if asked is None or asked.partial or exception.frames:
         return None
     top = asked.module.partition(".")[0]
     if top in (SGLANG, VLLM) or is_standard(top):
         return None
-    found = _loading(case, raised) or (_asking(case, asked) if asked.names else None)
+    found = _loading(context, exception) or (_asking(context, asked) if asked.names else None)
     if not found:
         return None
     package, places, module = found
-    distribution = requirement_named(case, top, distribution_of(top))
+    distribution = requirement_named(context, top, distribution_of(top))
     needs = [
-        need for at in reversed(places) if (need := next(of_release(case, package, at, distribution), None))
+        need
+        for at in reversed(places)
+        if (need := next(of_release(context, package, at, distribution), None))
     ]
     need = needs[0] if needs else None
-    known, there = case.known(package), case.known(distribution)
-    lines = [raised.line, *_imported_by(case, found, needs)]
+    known, there = context.known(package), context.known(distribution)
+    lines = [exception.line, *_imported_by(context, found, needs)]
     if there:
         lines.append(f"{distribution} {there.version}: {there.source}")
     same = len(needs) == len(places) and len({each.requirement.specifier for each in needs}) == 1
-    dated = dated_by(case, module.partition(".")[0]) if known else None
+    dated = dated_by(context, module.partition(".")[0]) if known else None
     text = f"Install the {distribution} that this release of {package} requires; `pip check` tells which."
     command = "pip check"
     if need is None:
@@ -64,10 +66,10 @@ def asked_by_a_release(raised: Raised, case: Case) -> Diagnosis | None:
     )
 
 
-def _imported_by(case: Case, found: tuple[str, list[int], str], needs: list[Demand]) -> list[str]:
+def _imported_by(context: RuleContext, found: tuple[str, list[int], str], needs: list[Demand]) -> list[str]:
     """Return which release asks, or which releases do and what the first and the last of them require."""
     package, places, module = found
-    known, versions = case.known(package), case.index.versions(package)
+    known, versions = context.known(package), context.index.versions(package)
     if known:
         return [f"{module} of {package} {versions[places[-1]]} imports it ({known.source})"]
     span = " to ".join(dict.fromkeys((versions[places[0]], versions[places[-1]])))
@@ -75,26 +77,26 @@ def _imported_by(case: Case, found: tuple[str, list[int], str], needs: list[Dema
     return [line, *dict.fromkeys(str(each) for each in (*needs[-1:], *needs[:1]))]
 
 
-def _loading(case: Case, raised: Raised) -> tuple[str, list[int], str] | None:
+def _loading(context: RuleContext, exception: ExceptionInfo) -> tuple[str, list[int], str] | None:
     """Return what `_asking` does, of a message that says which module was being loaded."""
-    found = _WHILE.search(raised.text)
-    package = case.owner(found[1]) if found else None
+    found = _WHILE.search(exception.text)
+    package = context.owner(found[1]) if found else None
     if package is None or not found:
         return None
-    at = case.position(package)
-    there = case.history.flags(package, found[1], "")
-    places = [place for place in (case.candidates(package) if at is None else [at]) if there[place]]
+    at = context.release_index(package)
+    there = context.history.flags(package, found[1], "")
+    places = [place for place in (context.candidates(package) if at is None else [at]) if there[place]]
     return (package, places, found[1]) if places else None
 
 
-def _asking(case: Case, asked: Wanted) -> tuple[str, list[int], str] | None:
+def _asking(context: RuleContext, asked: FailedImport) -> tuple[str, list[int], str] | None:
     """Return the package that imports a name, the releases that do, and the module of the last that does."""
-    for package in sorted(case.index.packages, key=lambda name: name not in case.positions):
-        at = case.position(package)
+    for package in sorted(context.index.packages, key=lambda name: name not in context.release_indexes):
+        at = context.release_index(package)
         places, module = [], ""
-        for place in case.candidates(package) if at is None else [at]:
-            homes = case.index.binders(asked.names[0], package, place)
-            home = next((each for each in homes if _imports(case, (package, place), each, asked)), None)
+        for place in context.candidates(package) if at is None else [at]:
+            homes = context.index.binders(asked.names[0], package, place)
+            home = next((each for each in homes if _imports(context, (package, place), each, asked)), None)
             if home is not None:
                 module = home
                 places.append(place)
@@ -103,7 +105,7 @@ def _asking(case: Case, asked: Wanted) -> tuple[str, list[int], str] | None:
     return None
 
 
-def _imports(case: Case, release: tuple[str, int], module: str, asked: Wanted) -> bool:
+def _imports(context: RuleContext, release: tuple[str, int], module: str, asked: FailedImport) -> bool:
     """Return whether a module of a release takes a name from where it was asked for."""
-    branches = case.index.branches(module, asked.names[0], *release)
+    branches = context.index.branches(module, asked.names[0], *release)
     return any(branch.target == location(asked.module, asked.names[0]) for branch in branches)

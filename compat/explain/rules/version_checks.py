@@ -4,8 +4,8 @@ import re
 
 from packaging.utils import canonicalize_name
 
-from compat.explain.context import Case
-from compat.explain.log.model import Raised
+from compat.explain.context import RuleContext
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.violated_requirements import violated
 from compat.explain.rules.violated_requirements import of_demand, violation
@@ -39,54 +39,54 @@ _NUMPY = re.compile(
 )
 
 
-def said(raised: Raised, case: Case) -> Diagnosis | None:
+def said(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """A message that names the requirement itself: pip's complaint, or transformers' check of its own."""
-    found = _NORMAL.search(raised.text) if "for a normal functioning" in raised.text else None
+    found = _NORMAL.search(exception.text) if "for a normal functioning" in exception.text else None
     if found:
-        checker = top_of(raised.frames[-1].path) if raised.frames else None
-        broken = violated(case, distribution_of(checker)) if checker else None
+        checker = top_of(exception.frames[-1].path) if exception.frames else None
+        broken = violated(context, distribution_of(checker)) if checker else None
         if broken:
-            return of_demand(broken[0], broken[1], (raised.line,), None)
-        return violation(found[1], found[4], f"{found[1]}{found[2]}", (raised.line,))
-    found = _CORE.search(raised.text)
+            return of_demand(broken[0], broken[1], (exception.line,), None)
+        return violation(found[1], found[4], f"{found[1]}{found[2]}", (exception.line,))
+    found = _CORE.search(exception.text)
     if found:
         version = found[4].rstrip(".")
-        return violation(found[1], found[2], f"{found[1]}=={version}", (raised.line,))
-    found = _MINIMUM.search(raised.text)
+        return violation(found[1], found[2], f"{found[1]}=={version}", (exception.line,))
+    found = _MINIMUM.search(exception.text)
     if found:
-        return violation(found[1], found[2], f"{found[1]}>={found[3]}", (raised.line,))
-    found = _CLASH.search(raised.text) if "but you have" in raised.text else None
-    return _clash(found, case) if found else None
+        return violation(found[1], found[2], f"{found[1]}>={found[3]}", (exception.line,))
+    found = _CLASH.search(exception.text) if "but you have" in exception.text else None
+    return _clash(found, context) if found else None
 
 
-def _clash(found: re.Match[str], case: Case) -> Diagnosis:
+def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis:
     """Return the complaint of pip: of several about one distribution, what an indexed release requires."""
-    lines = (raised.text for failure in case.report.mentions for raised in failure.chain)
+    lines = (exception.text for failure in context.contents.mentions for exception in failure.chain)
     every = (_CLASH.search(text) for text in lines if "but you have" in text)
     name = canonicalize_name(found[3])
     same = [each for each in every if each and canonicalize_name(each[3]) == name] or [found]
     said = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
-    indexed = (each for each in same if canonicalize_name(each[1]) in case.index.packages)
+    indexed = (each for each in same if canonicalize_name(each[1]) in context.index.packages)
     best = next(indexed, found)
     return violation(best[3], best[6], f"{best[3]}{best[4].strip()}", tuple(dict.fromkeys(said)))
 
 
-def numpy(raised: Raised, case: Case) -> Diagnosis | None:
+def numpy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Compiled code that was built for another generation of numpy."""
-    found = _NUMPY.search(raised.text)
+    found = _NUMPY.search(exception.text)
     if not found:
         return None
-    broken = violated(case, "numpy")
+    broken = violated(context, "numpy")
     if broken:
-        return of_demand(broken[0], broken[1], (raised.line,), None)
-    sizes = _SIZES.search(raised.text)
+        return of_demand(broken[0], broken[1], (exception.line,), None)
+    sizes = _SIZES.search(exception.text)
     built, here = (group for group in sizes.groups() if group) if sizes else ("0", "0")
     newer = int(built, 16) > int(here, 16)
     return Diagnosis(
         cause="abi_mismatch",
         package="numpy",
-        version=known.version if (known := case.known("numpy")) else None,
-        evidence=(raised.line, f"“{found[0]}”: an extension was built for another generation of numpy"),
+        version=known.version if (known := context.known("numpy")) else None,
+        evidence=(exception.line, f"“{found[0]}”: an extension was built for another generation of numpy"),
         fix=Fix(
             kind="install",
             text="The extension was built for a newer numpy than this one: update numpy."

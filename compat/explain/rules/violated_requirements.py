@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
-from compat.explain.context import Case
-from compat.explain.log.import_messages import Wanted, wanted
-from compat.explain.log.model import Raised
+from compat.explain.context import RuleContext
+from compat.explain.log.import_messages import FailedImport, wanted
+from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.lookup.violated_requirements import (
     Demand,
@@ -21,15 +21,15 @@ from compat.model.diagnosis import Diagnosis, Fix
 _PYTHON_SYNTAX = ("SyntaxError", "IndentationError")
 
 
-def python(raised: Raised, case: Case) -> Diagnosis | None:
+def python(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     """Syntax that is too new for the Python that runs it."""
     if raised.kind not in _PYTHON_SYNTAX and "unsupported operand type(s) for |" not in raised.message:
         return None
     frame = next((frame for frame in reversed(raised.frames) if case.module(frame)), None)
     module = case.module(frame) if frame else None
     package = case.owner(module) if module else None
-    at = case.position(package) if package else None
-    running = case.report.facts.python
+    at = case.release_index(package) if package else None
+    running = case.contents.facts.python
     if package is None or at is None or running is None:
         return None
     release = case.index.releases(package)[at]
@@ -46,7 +46,7 @@ def python(raised: Raised, case: Case) -> Diagnosis | None:
     )
 
 
-def importer(raised: Raised, case: Case) -> Diagnosis | None:
+def importer(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     """A package that lacks something of its own needs, and is itself not the version that is required."""
     asked = wanted(raised)
     top = top_of(raised.frames[-1].path) if raised.frames else None
@@ -56,7 +56,7 @@ def importer(raised: Raised, case: Case) -> Diagnosis | None:
     return of_demand(broken[0], broken[1], _evidence(raised, case), asked) if broken else None
 
 
-def third_party(raised: Raised, case: Case) -> Diagnosis | None:
+def third_party(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
     """A failure in a package that is not indexed, when its version is not what a release requires."""
     asked = wanted(raised)
     for distribution in _suspects(raised, case, asked):
@@ -70,7 +70,7 @@ def third_party(raised: Raised, case: Case) -> Diagnosis | None:
     return _unbounded(raised, case, asked)
 
 
-def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | None:
+def _unbounded(raised: ExceptionInfo, case: RuleContext, asked: FailedImport | None) -> Diagnosis | None:
     """What another package lacks although nothing forbids its version: it is newer or older than meant."""
     if asked is None or (asked.absent and "." not in asked.absent) or not raised.frames:
         return None
@@ -118,7 +118,9 @@ def _unbounded(raised: Raised, case: Case, asked: Wanted | None) -> Diagnosis | 
     )
 
 
-def bounded_by(demand: Demand, dated: tuple[str, str] | None, lines: list[str], asked: Wanted) -> Diagnosis:
+def bounded_by(
+    demand: Demand, dated: tuple[str, str] | None, lines: list[str], asked: FailedImport
+) -> Diagnosis:
     """Return that another version is required; where nothing bounds it from above, one of that time."""
     found = of_demand(demand, None, tuple(lines), asked)
     spec = demand.requirement.specifier
@@ -133,7 +135,7 @@ def bounded_by(demand: Demand, dated: tuple[str, str] | None, lines: list[str], 
     return replace(found, fix=Fix(kind="install", text=text, command=command))
 
 
-def _to_check(distribution: str, text: str, lines: list[str], asked: Wanted) -> Diagnosis:
+def _to_check(distribution: str, text: str, lines: list[str], asked: FailedImport) -> Diagnosis:
     return Diagnosis(
         cause="requirement_violated",
         package=distribution,
@@ -144,17 +146,17 @@ def _to_check(distribution: str, text: str, lines: list[str], asked: Wanted) -> 
     )
 
 
-def dated_by(case: Case, importer: str) -> tuple[str, str] | None:
+def dated_by(case: RuleContext, importer: str) -> tuple[str, str] | None:
     """Return a known release whose time the environment should be of, and its day."""
-    packages = [p for p in case.index.owners.get(importer, []) if p in case.positions]
-    for package in (*packages, *case.positions):
-        release = case.index.releases(package)[case.positions[package]]
+    packages = [p for p in case.index.owners.get(importer, []) if p in case.release_indexes]
+    for package in (*packages, *case.release_indexes):
+        release = case.index.releases(package)[case.release_indexes[package]]
         if release.uploaded:
             return f"{package} {release.version}", release.uploaded[:10]
     return None
 
 
-def _suspects(raised: Raised, case: Case, asked: Wanted | None) -> Iterator[str]:
+def _suspects(raised: ExceptionInfo, case: RuleContext, asked: FailedImport | None) -> Iterator[str]:
     """Yield the distributions that may be to blame: what was asked, then who asked, from the inside out."""
     tops = (
         [asked.module.partition(".")[0]] if asked and not (asked.absent and "." not in asked.absent) else []
@@ -165,14 +167,14 @@ def _suspects(raised: Raised, case: Case, asked: Wanted | None) -> Iterator[str]
             yield requirement_named(case, top, distribution_of(top))
 
 
-def _evidence(raised: Raised, case: Case) -> tuple[str, ...]:
+def _evidence(raised: ExceptionInfo, case: RuleContext) -> tuple[str, ...]:
     asking = next((frame for frame in reversed(raised.frames) if case.module(frame)), None)
     led = (f"{case.module(asking)} leads there: `{asking.source}`",) if asking and asking.source else ()
     return (raised.line, *led)
 
 
 def of_demand(
-    demand: Demand, version: str | None, evidence: tuple[str, ...], asked: Wanted | None
+    demand: Demand, version: str | None, evidence: tuple[str, ...], asked: FailedImport | None
 ) -> Diagnosis:
     """Return that a demand is violated, by the version that is there as far as it is known."""
     name = canonicalize_name(demand.requirement.name)
@@ -182,7 +184,7 @@ def of_demand(
 
 
 def violation(
-    name: str, version: str | None, spec: str, evidence: tuple[str, ...], asked: Wanted | None = None
+    name: str, version: str | None, spec: str, evidence: tuple[str, ...], asked: FailedImport | None = None
 ) -> Diagnosis:
     """Return that what is there of a distribution is not what is required."""
     return Diagnosis(

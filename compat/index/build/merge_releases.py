@@ -10,7 +10,7 @@ from compat.index.extract.bindings import Event
 from compat.index.extract.module_rows import ModuleRows, rows_of
 from compat.index.history.release_diff import Sources, SuccessionFinder
 from compat.index.records import Names
-from compat.index.writer import NameSpan, PackageContent, ReleaseRow, Span
+from compat.index.writer import ModuleRange, NameRange, PackageContent, ReleaseRow
 from compat.model.guards import ALWAYS, Imports, both
 
 
@@ -95,17 +95,17 @@ def merge(
     """
     merger = _Merger()
     rows: list[ReleaseRow] = []
-    for position, release in enumerate(releases):
-        merger.add(position, release.modules)
+    for release_index, release in enumerate(releases):
+        merger.add(release_index, release.modules)
         bound = {module.name: module.names for module in release.modules}
         finder.add(release.row.version, bound, release.sources)
         rows.append(release.row)
-    spans, names = merger.close(len(rows) - 1)
+    module_ranges, names = merger.close(len(rows) - 1)
     return PackageContent(
         package=package,
         imports=(import_name,),
         releases=tuple(rows),
-        spans=spans,
+        module_ranges=module_ranges,
         names=names,
         successions=finder.close(),
     )
@@ -218,50 +218,50 @@ class _Merger:
 
     def __init__(self) -> None:
         self._last_names: dict[str, Names] = {}
-        self._open_spans: dict[str, Span] = {}
-        self._open_names: dict[str, dict[str, NameSpan]] = {}
-        self._spans: list[Span] = []
-        self._names: list[NameSpan] = []
+        self._open_modules: dict[str, ModuleRange] = {}
+        self._open_names: dict[str, dict[str, NameRange]] = {}
+        self._closed_modules: list[ModuleRange] = []
+        self._names: list[NameRange] = []
 
-    def add(self, position: int, release: Iterable[MergedModule]) -> None:
+    def add(self, release_index: int, release: Iterable[MergedModule]) -> None:
         """Add one release: its modules, each with its form, its names and whether it is open."""
         seen: set[str] = set()
         for module, form, names, is_open in release:
             seen.add(module)
-            before = self._open_spans.get(module)
+            before = self._open_modules.get(module)
             if before is None or (before.form, before.open) != (form, is_open):
-                self._close_span(module, position)
-                self._open_spans[module] = Span(
-                    module=module, first=position, last=position, form=form, open=is_open
+                self._close_module(module, release_index)
+                self._open_modules[module] = ModuleRange(
+                    module=module, first=release_index, last=release_index, form=form, open=is_open
                 )
-            self._merge_names(module, position, names)
-        for module in self._open_spans.keys() - seen:
-            self._close_span(module, position)
-            self._merge_names(module, position, {})
+            self._merge_names(module, release_index, names)
+        for module in self._open_modules.keys() - seen:
+            self._close_module(module, release_index)
+            self._merge_names(module, release_index, {})
 
-    def close(self, last: int) -> tuple[tuple[Span, ...], tuple[NameSpan, ...]]:
+    def close(self, last: int) -> tuple[tuple[ModuleRange, ...], tuple[NameRange, ...]]:
         """Return all intervals, ordered."""
-        for module in list(self._open_spans):
-            self._close_span(module, last + 1)
+        for module in list(self._open_modules):
+            self._close_module(module, last + 1)
             self._merge_names(module, last + 1, {})
-        spans = sorted(self._spans, key=lambda span: (span.module, span.first))
-        names = sorted(self._names, key=lambda span: (span.module, span.name, span.first))
-        return tuple(spans), tuple(names)
+        module_ranges = sorted(self._closed_modules, key=lambda entry: (entry.module, entry.first))
+        names = sorted(self._names, key=lambda entry: (entry.module, entry.name, entry.first))
+        return tuple(module_ranges), tuple(names)
 
-    def _close_span(self, module: str, position: int) -> None:
-        span = self._open_spans.pop(module, None)
-        if span is not None:
-            self._spans.append(replace(span, last=position - 1))
+    def _close_module(self, module: str, release_index: int) -> None:
+        entry = self._open_modules.pop(module, None)
+        if entry is not None:
+            self._closed_modules.append(replace(entry, last=release_index - 1))
 
-    def _merge_names(self, module: str, position: int, names: Names) -> None:
+    def _merge_names(self, module: str, release_index: int, names: Names) -> None:
         if self._last_names.get(module) is names:
             return  # the very same reading: most modules of most releases
         self._last_names[module] = names
         opened = self._open_names.setdefault(module, {})
-        for name in [name for name, span in opened.items() if names.get(name) != span.branches]:
-            self._names.append(replace(opened.pop(name), last=position - 1))
+        for name in [name for name, entry in opened.items() if names.get(name) != entry.branches]:
+            self._names.append(replace(opened.pop(name), last=release_index - 1))
         for name, branches in names.items():
             if name not in opened:
-                opened[name] = NameSpan(
-                    module=module, name=name, first=position, last=position, branches=branches
+                opened[name] = NameRange(
+                    module=module, name=name, first=release_index, last=release_index, branches=branches
                 )

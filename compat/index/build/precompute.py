@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from compat.index.build.parse_pool import COUNT, processes
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import pinned
 from compat.index.reader import Index
 
@@ -24,9 +24,9 @@ def conclude(path: Path) -> None:
     """Fill the tables of what a written index implies; the same rows give the same conclusions."""
     index = Index(path)
     tasks = [
-        (str(path), package, positions)
+        (str(path), package, release_indexes)
         for package in sorted(index.packages)
-        for positions in _shares(len(index.versions(package)))
+        for release_indexes in _shares(len(index.versions(package)))
     ]
     if len(tasks) <= SMALL:
         found = [row for task in tasks for row in _problems(task)]
@@ -38,10 +38,10 @@ def conclude(path: Path) -> None:
         for package, module, first, last, reason in _merged(found)
     )
     companions = [
-        (number, position, None if name is None else index.packages[name], place)
+        (number, release_index, None if name is None else index.packages[name], place)
         for package, number in index.packages.items()
-        for position in range(len(index.versions(package)))
-        for name, place in pinned(index, package, position).items() or [(None, None)]
+        for release_index in range(len(index.versions(package)))
+        for name, place in pinned(index, package, release_index).items() or [(None, None)]
     ]
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA journal_mode = OFF")  # a failure drops the whole file
@@ -60,25 +60,27 @@ Problem = tuple[str, str, int, str]
 
 
 def _problems(task: tuple[str, str, range]) -> list[Problem]:
-    path, package, positions = task
+    path, package, release_indexes = task
     index = _open(path)
     found: list[Problem] = []
-    for position in positions:
-        world = World(index, Environment(positions={package: position, **pinned(index, package, position)}))
-        reasons = ((module, world.problem(module)) for module in index.modules(package, position))
-        found.extend((package, module, position, reason) for module, reason in reasons if reason)
+    for release_index in release_indexes:
+        resolver = NameResolver(
+            index, Facts(release_indexes={package: release_index, **pinned(index, package, release_index)})
+        )
+        reasons = ((module, resolver.problem(module)) for module in index.modules(package, release_index))
+        found.extend((package, module, release_index, reason) for module, reason in reasons if reason)
     return found
 
 
 def _merged(found: list[Problem]) -> Iterator[tuple[str, str, int, int, str]]:
     """Yield runs of releases with the same problem."""
     for (package, module, reason), same in groupby(
-        sorted((package, module, reason, position) for package, module, position, reason in found),
+        sorted((package, module, reason, release_index) for package, module, release_index, reason in found),
         key=lambda row: row[:3],
     ):
         for _, run in groupby(enumerate(row[3] for row in same), key=lambda item: item[1] - item[0]):
-            positions = [position for _, position in run]
-            yield package, module, positions[0], positions[-1], reason
+            release_indexes = [release_index for _, release_index in run]
+            yield package, module, release_indexes[0], release_indexes[-1], reason
 
 
 @lru_cache(maxsize=1)

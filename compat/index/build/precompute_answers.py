@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from compat.index.build.parse_pool import COUNT, processes
 from compat.index.build.precompute import conclude
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
-from compat.index.writer import NameSpan
+from compat.index.writer import NameRange
 from compat.model.symbols import KINDS, STATUSES, Status, split_location
 from compat.resolve.output import Summary, summary
 from compat.resolve.search import Found, find_name
@@ -47,7 +47,7 @@ class Task(NamedTuple):
 
     name: str
     package: str
-    positions: tuple[int, ...]
+    release_indexes: tuple[int, ...]
 
 
 Share = tuple[str, Sequence[Task]]
@@ -86,41 +86,41 @@ def _tasks(index: Index) -> tuple[list[Task], list[str]]:
     tasks: list[Task] = []
     common: set[str] = set()
     for package in index.packages:
-        spans: dict[str, list[NameSpan]] = defaultdict(list)
-        for span in index.name_spans(package):
-            spans[span.name].append(span)
+        ranges: dict[str, list[NameRange]] = defaultdict(list)
+        for entry in index.name_ranges(package):
+            ranges[entry.name].append(entry)
         modules = index.modules_ever(package)
         modules_named = {module.rpartition(".")[2] for module in modules}
         followed = {name for each in index.successions(package) for name in (each.name, each.to_name)}
         broken = {module for module in modules if index.ever_broken(module, package)}
         releases = range(len(index.versions(package)))
-        for name, found in sorted(spans.items()):
+        for name, found in sorted(ranges.items()):
             if not name or len(found) > COMMON:
                 common.add(name)
                 continue
-            bound = {at for span in found for at in range(span.first, span.last + 1)}
+            bound = {at for entry in found for at in range(entry.first, entry.last + 1)}
             plain = name not in modules_named and _plain(found, bound, broken, set(index.owners))
-            positions = releases if not plain else [at for at in releases if at not in bound]
-            if not plain or (positions and name in followed):
-                tasks.append(Task(name, package, tuple(positions)))
+            release_indexes = releases if not plain else [at for at in releases if at not in bound]
+            if not plain or (release_indexes and name in followed):
+                tasks.append(Task(name, package, tuple(release_indexes)))
     return tasks, sorted(common)
 
 
-def _plain(spans: Sequence[NameSpan], bound: set[int], broken: set[str], tops: set[str]) -> bool:
+def _plain(ranges: Sequence[NameRange], bound: set[int], broken: set[str], tops: set[str]) -> bool:
     """Return whether a definition can be had wherever the name is bound, whatever else there is."""
     defined: set[int] = set()
-    for span in spans:
-        row = span.branches[0]
-        if len(span.branches) > 1 or row.guard is not None or span.module in broken:
+    for entry in ranges:
+        row = entry.branches[0]
+        if len(entry.branches) > 1 or row.guard is not None or entry.module in broken:
             return False
         if row.status == "defined":
-            defined.update(range(span.first, span.last + 1))
+            defined.update(range(entry.first, entry.last + 1))
         elif row.status != "reexported" or row.target is None:
             return False
         else:
             # Another name for what is defined in this very module would count as a definition.
             module, name = split_location(row.target)
-            if module.partition(".")[0] in tops and (module == span.module or name != span.name):
+            if module.partition(".")[0] in tops and (module == entry.module or name != entry.name):
                 return False
     return defined == bound
 
@@ -135,41 +135,43 @@ def _searched(shares: Sequence[Share]) -> Iterator[Line]:
 
 def _lines(share: Share) -> list[Line]:
     path, tasks = share
-    index, worlds = _opened(path)
+    index, resolvers = _opened(path)
     return [
         line
         for task in tasks
-        for line in _of_task(index, [worlds[task.package][at] for at in task.positions], task)
+        for line in _of_task(index, [resolvers[task.package][at] for at in task.release_indexes], task)
     ]
 
 
-def _of_task(index: Index, worlds: Sequence[World], task: Task) -> Iterator[Line]:
+def _of_task(index: Index, resolvers: Sequence[NameResolver], task: Task) -> Iterator[Line]:
     """Yield the answers, from release to release; where there is nothing to be told there is none."""
 
-    def ask(world: World) -> Found:
-        return find_name(world, task.package, task.name)
+    def ask(resolver: NameResolver) -> Found:
+        return find_name(resolver, task.package, task.name)
 
     opened: Line | None = None
     known: tuple[Found, Summary] | None = None
-    for place, found in stretches(index, task.package, worlds, ask):
-        position = task.positions[place]
+    for place, found in stretches(index, task.package, resolvers, ask):
+        release_index = task.release_indexes[place]
         if known is None or known[0] is not found:
             known = (found, summary(found))
-        if opened is not None and opened[4:] == known[1] and opened.last == position - 1:
-            opened = opened._replace(last=position)
+        if opened is not None and opened[4:] == known[1] and opened.last == release_index - 1:
+            opened = opened._replace(last=release_index)
             continue
         if opened is not None:
             yield opened
         told = found.place is not None or found.replacement is not None
-        opened = Line(task.name, task.package, position, position, *known[1]) if told else None
+        opened = Line(task.name, task.package, release_index, release_index, *known[1]) if told else None
     if opened is not None:
         yield opened
 
 
 @lru_cache(maxsize=1)
-def _opened(path: str) -> tuple[Index, dict[str, list[World]]]:
+def _opened(path: str) -> tuple[Index, dict[str, list[NameResolver]]]:
     index = Index(Path(path))
     return index, {
-        package: [World(index, alone(index, package, at)) for at in range(len(index.versions(package)))]
+        package: [
+            NameResolver(index, alone(index, package, at)) for at in range(len(index.versions(package)))
+        ]
         for package in index.packages
     }

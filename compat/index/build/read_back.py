@@ -6,35 +6,35 @@ from collections.abc import Iterator
 from compat.index.build.merge_releases import MergedModule
 from compat.index.reader import Index
 from compat.index.records import Names
-from compat.index.writer import NameSpan, PackageContent, Span
+from compat.index.writer import ModuleRange, NameRange, PackageContent
 
 
 def replayed(content: PackageContent) -> Iterator[tuple[MergedModule, ...]]:
     """Yield the modules of each release in order; unchanged names are the very same object again."""
-    starting: defaultdict[int, list[Span | NameSpan]] = defaultdict(list)
-    ending: defaultdict[int, list[Span | NameSpan]] = defaultdict(list)
-    everything: list[Span | NameSpan] = [*content.spans, *content.names]
-    for span in everything:
-        starting[span.first].append(span)
-        ending[span.last + 1].append(span)
-    spans: dict[str, Span] = {}
+    starting: defaultdict[int, list[ModuleRange | NameRange]] = defaultdict(list)
+    ending: defaultdict[int, list[ModuleRange | NameRange]] = defaultdict(list)
+    everything: list[ModuleRange | NameRange] = [*content.module_ranges, *content.names]
+    for entry in everything:
+        starting[entry.first].append(entry)
+        ending[entry.last + 1].append(entry)
+    module_ranges: dict[str, ModuleRange] = {}
     names: dict[str, Names] = {}
-    for position in range(len(content.releases)):
-        changed = {span.module for span in (*starting[position], *ending[position])}
+    for release_index in range(len(content.releases)):
+        changed = {entry.module for entry in (*starting[release_index], *ending[release_index])}
         names.update({module: dict(names.get(module, {})) for module in changed})
-        for span in ending[position]:
-            if isinstance(span, NameSpan):
-                del names[span.module][span.name]
+        for entry in ending[release_index]:
+            if isinstance(entry, NameRange):
+                del names[entry.module][entry.name]
             else:
-                del spans[span.module]
-        for span in starting[position]:
-            if isinstance(span, NameSpan):
-                names[span.module][span.name] = span.branches
+                del module_ranges[entry.module]
+        for entry in starting[release_index]:
+            if isinstance(entry, NameRange):
+                names[entry.module][entry.name] = entry.branches
             else:
-                spans[span.module] = span
+                module_ranges[entry.module] = entry
         yield tuple(
-            MergedModule(module, span.form, names.setdefault(module, {}), span.open)
-            for module, span in sorted(spans.items())
+            MergedModule(module, entry.form, names.setdefault(module, {}), entry.open)
+            for module, entry in sorted(module_ranges.items())
         )
 
 
@@ -44,16 +44,16 @@ def read_content(index: Index, package: str) -> PackageContent:
         package=package,
         imports=tuple(sorted(top for top, owners in index.owners.items() if package in owners)),
         releases=index.releases(package),
-        spans=tuple(index.spans(package)),
-        names=tuple(index.name_spans(package)),
+        module_ranges=tuple(index.module_ranges(package)),
+        names=tuple(index.name_ranges(package)),
         successions=index.successions(package),
     )
 
 
-def merged(index: Index, package: str, position: int) -> tuple[MergedModule, ...]:
+def merged(index: Index, package: str, release_index: int) -> tuple[MergedModule, ...]:
     """Return the modules of one release, as `replayed` yields them."""
-    names = index.release_names(package, position)
+    names = index.release_names(package, release_index)
     return tuple(
         MergedModule(module, row.form, names.get(module, {}), row.open)
-        for module, row in index.modules(package, position).items()
+        for module, row in index.modules(package, release_index).items()
     )

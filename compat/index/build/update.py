@@ -7,7 +7,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
-from compat.index.build.build import BuildReport, counted, sources_ahead
+from compat.index.build.build_index import BuildReport, counted, sources_ahead
 from compat.index.build.merge_releases import MergedRelease, ReleaseSources, expand, merge
 from compat.index.build.parse_pool import ModuleReader
 from compat.index.build.read_back import read_content, replayed

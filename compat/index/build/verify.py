@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
-from compat.index.build.build import release_of
+from compat.index.build.build_index import release_of
 from compat.index.build.merge_releases import MergedModule, assemble
 from compat.index.build.parse_pool import ModuleReader
 from compat.index.build.read_back import merged, replayed
@@ -53,9 +53,9 @@ def check_releases(
     """
     progress = progress or Silent()
     for release in sorted(releases):
-        position = index.position(release.package, str(release.version), "release")
-        sha256 = index.releases(release.package)[position].sha256
-        modules = merged(index, release.package, position)
+        release_index = index.release_index(release.package, str(release.version), "release")
+        sha256 = index.releases(release.package)[release_index].sha256
+        modules = merged(index, release.package, release_index)
         yield from _compare(release, sha256, modules, registry, progress)
         progress.advance()
 

@@ -6,12 +6,12 @@ from collections.abc import Container
 from functools import cache
 
 from compat.index.query.installed_releases import installed_index, installed_versions
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 
 
-def here(shipped: Index) -> World:
+def here(shipped: Index) -> NameResolver:
     """Return what is installed here as a world; nothing is imported.
 
     When the index lacks one of the releases, all of them are read from their files: a pair belongs into one
@@ -29,13 +29,13 @@ def here(shipped: Index) -> World:
     absent = frozenset(top for top in IMPORT_NAMES.values() if top not in tops and not importable(top))
     if all(shipped.knows(package, version) for package, version in present.items()):
         index = shipped
-        positions = {
-            package: index.position(package, version, package) for package, version in present.items()
+        release_indexes = {
+            package: index.release_index(package, version, package) for package, version in present.items()
         }
     else:
         index = installed_index(tuple(present))
-        positions = dict.fromkeys(present, 0)
-    return World(index, Environment(positions=positions, absent=absent, provided=Importable()))
+        release_indexes = dict.fromkeys(present, 0)
+    return NameResolver(index, Facts(release_indexes=release_indexes, absent=absent, provided=Importable()))
 
 
 class Importable(Container[str]):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
 from compat.locks.lockfile import Lock
 from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM, Pair
@@ -31,7 +31,7 @@ SUBJECTS = (
 
 def environment(
     pair: Pair, lock: Lock, index: Index, *, cuda: bool | None, without: Iterable[str] = ()
-) -> Environment:
+) -> Facts:
     """Return the facts by which guards are decided in the environment of `lock`.
 
     Args:
@@ -45,15 +45,15 @@ def environment(
         UsageError: the index does not hold a release of the lock.
     """
     missing = set(without)
-    positions: dict[str, int] = {
-        package: index.position(package, str(lock.packages[package]), f"lock of {pair.id}")
+    release_indexes: dict[str, int] = {
+        package: index.release_index(package, str(lock.packages[package]), f"lock of {pair.id}")
         for package in PACKAGES
         if package in lock.packages and package in index.packages and IMPORT_NAMES[package] not in missing
     }
     provided = {name for names in lock.imports.values() for name in names}
-    here = {IMPORT_NAMES[package] for package in positions}
-    return Environment(
-        positions=positions,
+    here = {IMPORT_NAMES[package] for package in release_indexes}
+    return Facts(
+        release_indexes=release_indexes,
         absent=frozenset((set(IMPORT_NAMES.values()) - here) | missing),
         provided=frozenset(provided - missing),
         cuda=cuda,
@@ -80,21 +80,21 @@ def expectations(
         index: the index; the shipped one unless told otherwise.
     """
     index = index or Index()
-    return expected_in(World(index, environment(pair, lock, index, cuda=cuda)))
+    return expected_in(NameResolver(index, environment(pair, lock, index, cuda=cuda)))
 
 
-def expected_in(world: World) -> tuple[ModuleExpectation, ...]:
+def expected_in(resolver: NameResolver) -> tuple[ModuleExpectation, ...]:
     """Return what the index says of every quantization module in a world, ordered by module."""
     found: dict[str, ModuleExpectation] = {}
     for package in (*KERNELS, SGLANG, VLLM):
-        position = world.environment.positions.get(package)
-        if position is None:
+        release_index = resolver.environment.release_indexes.get(package)
+        if release_index is None:
             continue
-        modules = world.index.modules(package, position)
-        for name in filter(is_subject, world.index.modules_ever(package)):
+        modules = resolver.index.modules(package, release_index)
+        for name in filter(is_subject, resolver.index.modules_ever(package)):
             found.setdefault(name, ModuleExpectation(module=name, exists=False))
             if name in modules:
-                found[name] = _module(world, package, name)
+                found[name] = _module(resolver, package, name)
     return tuple(found[name] for name in sorted(found))
 
 
@@ -103,22 +103,24 @@ def is_subject(module: str) -> bool:
     return any(fnmatchcase(module, subject) for subject in SUBJECTS)
 
 
-def _module(world: World, package: str, module: str) -> ModuleExpectation:
-    position = world.environment.positions[package]
-    names = sorted({*world.index.names(module, package, position), *world.index.names_ever(module, package)})
-    row = world.index.module(module, package, position)
+def _module(resolver: NameResolver, package: str, module: str) -> ModuleExpectation:
+    release_index = resolver.environment.release_indexes[package]
+    names = sorted(
+        {*resolver.index.names(module, package, release_index), *resolver.index.names_ever(module, package)}
+    )
+    row = resolver.index.module(module, package, release_index)
     return ModuleExpectation(
         module=module,
         exists=True,
         # What is known to fail is listed in matrix.toml; here the index is held to its own word.
-        problem=None if module in world.environment.broken else world.problem(module),
+        problem=None if module in resolver.environment.broken else resolver.problem(module),
         open=row is None or row.open,
-        names=tuple(_name(world, module, name) for name in names if name and not _is_dunder(name)),
+        names=tuple(_name(resolver, module, name) for name in names if name and not _is_dunder(name)),
     )
 
 
-def _name(world: World, module: str, name: str) -> NameExpectation:
-    answer = world.answer(module, name)
+def _name(resolver: NameResolver, module: str, name: str) -> NameExpectation:
+    answer = resolver.answer(module, name)
     return NameExpectation(
         name=name,
         status=answer.status,

@@ -19,10 +19,10 @@ from compat.model.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, de
 from compat.model.symbols import Kind, Status, location, split_location
 
 
-class Environment(NamedTuple):
+class Facts(NamedTuple):
     """The facts by which guards are decided. What is not stated is unknown."""
 
-    positions: Mapping[str, int] = MappingProxyType({})
+    release_indexes: Mapping[str, int] = MappingProxyType({})
     """Indexed package to the position of its release."""
     absent: frozenset[str] = frozenset()
     """Top-level import names that cannot be imported here."""
@@ -35,9 +35,9 @@ class Environment(NamedTuple):
     alone: str | None = None
     """The package that stands here alone, nothing else being stated: then the index tells its problems."""
 
-    def at(self, positions: Mapping[str, int]) -> "Environment":
+    def at(self, release_indexes: Mapping[str, int]) -> "Facts":
         """Return the same facts with other releases."""
-        return self._replace(positions=positions)
+        return self._replace(release_indexes=release_indexes)
 
 
 class Answer(NamedTuple):
@@ -60,10 +60,10 @@ class Answer(NamedTuple):
 MISSING = Answer(status="missing", always_bound=False)
 
 
-class World:
+class NameResolver:
     """Answers questions about locations in one environment; answers are remembered."""
 
-    def __init__(self, index: Index, environment: Environment) -> None:
+    def __init__(self, index: Index, environment: Facts) -> None:
         self.index = index
         self.environment = environment
         self._answers: dict[tuple[str, str], Answer] = {}
@@ -72,7 +72,7 @@ class World:
         self._owners: dict[str, str | None] = {}
 
     @cached_property
-    def facts(self) -> Environment:
+    def facts(self) -> Facts:
         """What the environment states beside its releases."""
         return self.environment.at({})
 
@@ -81,7 +81,9 @@ class World:
         top = module.partition(".")[0]
         if top not in self._owners:
             owners = self.index.owners.get(top, ())
-            self._owners[top] = next((name for name in owners if name in self.environment.positions), None)
+            self._owners[top] = next(
+                (name for name in owners if name in self.environment.release_indexes), None
+            )
         return self._owners[top]
 
     def answer(self, module: str, name: str) -> Answer:
@@ -96,7 +98,7 @@ class World:
         """
         alone = self.environment.alone
         if alone is not None and self.owner(module) == alone:
-            return self.index.problem(module, alone, self.environment.positions[alone])
+            return self.index.problem(module, alone, self.environment.release_indexes[alone])
         came_from: dict[str, str | None] = {module: None}
         queue = deque([module])
         while queue:
@@ -160,7 +162,7 @@ class World:
         if key in seen:  # a circle of names for each other binds nothing, but may end at a submodule
             package = self.owner(module)
             return (
-                self._unbound(module, name, package, self.environment.positions[package])
+                self._unbound(module, name, package, self.environment.release_indexes[package])
                 if package
                 else MISSING
             )
@@ -175,12 +177,12 @@ class World:
         package = self.owner(module)
         if package is None:
             return self._foreign(module, name)
-        position = self.environment.positions[package]
+        release_index = self.environment.release_indexes[package]
         if not name:
-            there = self.index.module(module, package, position)
+            there = self.index.module(module, package, release_index)
             return Answer(status="submodule", kind="module") if there else MISSING
-        unbound = self._unbound(module, name, package, position)
-        branches = self.index.branches(module, name, package, position)
+        unbound = self._unbound(module, name, package, release_index)
+        branches = self.index.branches(module, name, package, release_index)
         chosen = self._choose(module, branches, unbound, seen) if branches else unbound
         # `from package import name` tries the submodule when the package does not bind the name (yet).
         return unbound if chosen.status == "missing" and unbound.status == "submodule" else chosen
@@ -192,11 +194,11 @@ class World:
             return Answer(status="missing", reason=f"{module.partition('.')[0]} is not installed")
         return Answer(status="defined", kind=None if name else "module")
 
-    def _unbound(self, module: str, name: str, package: str, position: int) -> Answer:
+    def _unbound(self, module: str, name: str, package: str, release_index: int) -> Answer:
         """Return what a name is that no statement of the module binds."""
-        if self.index.module(f"{module}.{name}", package, position):
+        if self.index.module(f"{module}.{name}", package, release_index):
             return Answer(status="submodule", kind="module")
-        row = self.index.module(module, package, position)
+        row = self.index.module(module, package, release_index)
         if row is not None and row.open:
             return Answer(status="dynamic", always_bound=False)
         return MISSING
@@ -274,10 +276,10 @@ class World:
         package = self.owner(module)
         if package is None or not name:
             return False
-        position = self.environment.positions[package]
-        if self.index.branches(module, name, package, position):
+        release_index = self.environment.release_indexes[package]
+        if self.index.branches(module, name, package, release_index):
             return False  # what the package binds itself hides the submodule
-        return self.index.module(f"{module}.{name}", package, position) is not None
+        return self.index.module(f"{module}.{name}", package, release_index) is not None
 
     def _direct_needs(self, module: str) -> tuple[str | None, list[str]]:
         """Return the first import of a module that must fail, and the indexed modules that it needs."""
@@ -288,7 +290,7 @@ class World:
             return None, []
         parent = module.rpartition(".")[0]
         needed = [parent] if parent else []
-        for branch in self.index.imports(module, package, self.environment.positions[package]):
+        for branch in self.index.imports(module, package, self.environment.release_indexes[package]):
             target = branch.target or ""
             if split_location(target)[0] == module or evaluate(branch.guard, self._leaf) is not True:
                 continue
@@ -325,7 +327,7 @@ class World:
         if package is None or depth > _DEEPEST_FLAG:
             return None
         for branch in reversed(
-            self.index.branches(module, name, package, self.environment.positions[package])
+            self.index.branches(module, name, package, self.environment.release_indexes[package])
         ):
             holds = evaluate(branch.guard, self._leaf)
             if holds is None:

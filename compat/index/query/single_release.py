@@ -3,36 +3,36 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from compat.index.query.name_resolution import Environment, World
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
 from compat.model.package_names import KERNELS, SGLANG
 
 T = TypeVar("T")
 
 
-def alone(index: Index, package: str, position: int) -> Environment:
+def alone(index: Index, package: str, release_index: int) -> Facts:
     """Return the environment of which nothing is known but one release, and the kernels it pins."""
-    return Environment(
-        positions={package: position, **companions(index, package, position)},
+    return Facts(
+        release_indexes={package: release_index, **companions(index, package, release_index)},
         alone=package if index.concluded else None,
     )
 
 
-def companions(index: Index, package: str, position: int) -> dict[str, int]:
+def companions(index: Index, package: str, release_index: int) -> dict[str, int]:
     """Return the kernel release that a release of sglang pins, when the index has it."""
     if index.concluded:
-        return index.companions(package, position)
-    return pinned(index, package, position)
+        return index.companions(package, release_index)
+    return pinned(index, package, release_index)
 
 
-def pinned(index: Index, package: str, position: int) -> dict[str, int]:
+def pinned(index: Index, package: str, release_index: int) -> dict[str, int]:
     """Return what `companions` does, from the requirements of the release."""
     if package != SGLANG:
         return {}
     from packaging.requirements import Requirement  # a built index has the answers
     from packaging.utils import canonicalize_name
 
-    for line in index.requires_dist(package, position):
+    for line in index.requires_dist(package, release_index):
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
         if name in KERNELS and name in index.packages:
@@ -43,7 +43,7 @@ def pinned(index: Index, package: str, position: int) -> dict[str, int]:
 
 
 def stretches(
-    index: Index, package: str, worlds: Sequence[World], ask: Callable[[World], T]
+    index: Index, package: str, resolvers: Sequence[NameResolver], ask: Callable[[NameResolver], T]
 ) -> Iterator[tuple[int, T]]:
     """Yield for each of some worlds its place in the sequence and what `ask` finds in it.
 
@@ -51,21 +51,23 @@ def stretches(
     world as long as nothing that it read differs there: then the same object is yielded again.
     """
     place = 0
-    while place < len(worlds):
-        world = worlds[place]
-        positions = _Watched(world.environment.positions)
-        here = world.environment.positions[package]
+    while place < len(resolvers):
+        resolver = resolvers[place]
+        release_indexes = _Watched(resolver.environment.release_indexes)
+        here = resolver.environment.release_indexes[package]
         with index.watched() as until:
-            found = ask(World(index, world.environment.at(positions)))
+            found = ask(NameResolver(index, resolver.environment.at(release_indexes)))
         last = until.get(package, len(index.versions(package)))
-        others = {name: world.environment.positions.get(name) for name in positions.seen - {package}}
+        others = {
+            name: resolver.environment.release_indexes.get(name) for name in release_indexes.seen - {package}
+        }
         while True:
             yield place, found
             place += 1
-            if place >= len(worlds):
+            if place >= len(resolvers):
                 return
-            there = worlds[place].environment.positions
-            same = here <= there[package] <= last and worlds[place].facts == world.facts
+            there = resolvers[place].environment.release_indexes
+            same = here <= there[package] <= last and resolvers[place].facts == resolver.facts
             if not same or any(there.get(name) != at for name, at in others.items()):
                 break
 
@@ -73,8 +75,8 @@ def stretches(
 class _Watched(dict[str, int]):
     """Positions that remember which packages were asked about."""
 
-    def __init__(self, positions: Mapping[str, int]) -> None:
-        super().__init__(positions)
+    def __init__(self, release_indexes: Mapping[str, int]) -> None:
+        super().__init__(release_indexes)
         self.seen: set[str] = set()
 
     def __contains__(self, package: object) -> bool:

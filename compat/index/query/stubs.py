@@ -2,56 +2,60 @@
 
 import sys
 
-from compat.index.query.name_resolution import World
+from compat.index.query.name_resolution import NameResolver
 from compat.index.records import Branch
 from compat.model.guards import All, AnyOf, Guard, Imports, Not
 from compat.model.symbols import location, split_location
 
 
-def lacking(world: World, module: str, name: str) -> tuple[str, ...]:
+def lacking(resolver: NameResolver, module: str, name: str) -> tuple[str, ...]:
     """Return the top-level names that the guards of `module:name` import and that are not there."""
-    tops = {target.partition(".")[0] for target in wanted(world, module, name)}
-    return tuple(sorted(top for top in tops if _is_absent(world, top)))
+    tops = {target.partition(".")[0] for target in wanted(resolver, module, name)}
+    return tuple(sorted(top for top in tops if _is_absent(resolver, top)))
 
 
-def wanted(world: World, module: str, name: str) -> tuple[str, ...]:
+def wanted(resolver: NameResolver, module: str, name: str) -> tuple[str, ...]:
     """Return the modules that the guards of `module:name` import."""
-    branches = branches_of(world, module, name)
+    branches = branches_of(resolver, module, name)
     return tuple(sorted({target for branch in branches for target in _targets(branch.guard)}))
 
 
-def is_at_home(world: World, module: str, name: str, home: str | None, qualname: str | None) -> bool:
+def is_at_home(
+    resolver: NameResolver, module: str, name: str, home: str | None, qualname: str | None
+) -> bool:
     """Return whether an empty class or function is what the index has where it says it was defined.
 
     Args:
-        world: what is installed.
+        resolver: what is installed.
         module: the module that binds it.
         name: the name that it is bound to.
         home: its `__module__`.
         qualname: its `__qualname__`.
     """
-    answer = world.answer(module, name)
+    answer = resolver.answer(module, name)
     wanted = split_location(answer.origin or location(module, name))[1]
     if answer.status == "placeholder" or home is None or qualname != wanted:
         return False  # the last: one dummy bound under many names
-    if world.answer(home, qualname).status == "defined":
+    if resolver.answer(home, qualname).status == "defined":
         return True
-    return all(branch.status != "placeholder" for branch in branches_of(world, home, qualname))
+    return all(branch.status != "placeholder" for branch in branches_of(resolver, home, qualname))
 
 
-def branches_of(world: World, module: str, name: str) -> tuple[Branch, ...]:
+def branches_of(resolver: NameResolver, module: str, name: str) -> tuple[Branch, ...]:
     """Return the branches of a name of the installed release; empty for what is not indexed."""
-    package = world.owner(module)
+    package = resolver.owner(module)
     if package is None:
         return ()
-    return world.index.branches(module, name, package, world.environment.positions[package])
+    return resolver.index.branches(module, name, package, resolver.environment.release_indexes[package])
 
 
-def _is_absent(world: World, top: str) -> bool:
-    facts = world.environment
+def _is_absent(resolver: NameResolver, top: str) -> bool:
+    facts = resolver.environment
     if top in sys.stdlib_module_names:
         return False
-    if top in world.index.owners and any(owner in facts.positions for owner in world.index.owners[top]):
+    if top in resolver.index.owners and any(
+        owner in facts.release_indexes for owner in resolver.index.owners[top]
+    ):
         return False
     return top in facts.absent or (facts.provided is not None and top not in facts.provided)
 

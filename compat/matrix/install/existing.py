@@ -20,7 +20,7 @@ from compat.errors import PreparationError, UsageError
 from compat.locks.lockfile import Lock
 from compat.matrix.outcome import Disagreement
 from compat.model.releases import PACKAGES, Pair
-from compat.probe.runner import child_variables
+from compat.probe.probe_runner import child_variables
 
 MANIFEST, SITE = "manifest.json", "site"
 """What a bundle unpacks to."""
@@ -60,7 +60,7 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class ExistingEnvironment:
     """An environment as the user names it."""
 
     python: Path
@@ -99,7 +99,7 @@ class Listing:
         )
 
 
-def open_given(folders: Sequence[Path], python: Path) -> Given:
+def open_existing(folders: Sequence[Path], python: Path) -> ExistingEnvironment:
     """Return the environment in a folder; of several, each bundle stands on top of those after it.
 
     Args:
@@ -111,7 +111,7 @@ def open_given(folders: Sequence[Path], python: Path) -> Given:
     """
     first, *others = (folder.resolve() for folder in folders)
     if not others and not (first / MANIFEST).exists() and (first / "bin" / "python").exists():
-        return Given(python=first / "bin" / "python", path=(), bundle=None)
+        return ExistingEnvironment(python=first / "bin" / "python", path=(), bundle=None)
     if not os.access(python, os.X_OK) or python.is_dir():
         raise UsageError(f"--python {python}: there is no such interpreter")
     for folder in (first, *others):
@@ -122,7 +122,7 @@ def open_given(folders: Sequence[Path], python: Path) -> Given:
             )
     sites = [folder / SITE for folder in (first, *others)]
     path = tuple(entry for site in sites for entry in (site, *named_by_pth(site)))
-    return Given(python=python.absolute(), path=path, bundle=_read_bundle(first / MANIFEST))
+    return ExistingEnvironment(python=python.absolute(), path=path, bundle=_read_bundle(first / MANIFEST))
 
 
 def named_by_pth(site: Path) -> list[Path]:
@@ -136,24 +136,24 @@ def named_by_pth(site: Path) -> list[Path]:
     return [site / line for line in lines if line and (site / line).is_dir()]
 
 
-def variables(given: Given, folder: Path, user_base: str = "") -> dict[str, str]:
+def variables(environment: ExistingEnvironment, folder: Path, user_base: str = "") -> dict[str, str]:
     """Return the environment variables for its children: as for any cell, and with its import path.
 
     Args:
-        given: the environment.
+        environment: the environment.
         folder: takes the bytecode of what is imported.
         user_base: where the user's own packages are, since the children get a HOME of their own.
     """
-    path = {"PYTHONPATH": os.pathsep.join(map(str, given.path))} if given.path else {}
+    path = {"PYTHONPATH": os.pathsep.join(map(str, environment.path))} if environment.path else {}
     user = {"PYTHONUSERBASE": user_base} if user_base else {}
     return {**child_variables(os.environ), **path, **user, "PYTHONPYCACHEPREFIX": str(folder / "pycache")}
 
 
-def listing(given: Given, folder: Path) -> Listing:
+def listing(environment: ExistingEnvironment, folder: Path) -> Listing:
     """Return what the environment holds.
 
     Args:
-        given: the environment.
+        environment: the environment.
         folder: an empty folder, in which the child runs.
 
     Raises:
@@ -161,9 +161,9 @@ def listing(given: Given, folder: Path) -> Listing:
     """
     try:
         done = subprocess.run(
-            [given.python, "-c", LISTING],
+            [environment.python, "-c", LISTING],
             cwd=folder,
-            env=variables(given, folder),
+            env=variables(environment, folder),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -172,10 +172,10 @@ def listing(given: Given, folder: Path) -> Listing:
         )
         told = json.loads(done.stdout) if not done.returncode else None
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise PreparationError(f"{given.python} tells nothing about itself ({error})") from None
+        raise PreparationError(f"{environment.python} tells nothing about itself ({error})") from None
     if told is None:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise PreparationError(f"{given.python} tells nothing about itself ({last})")
+        raise PreparationError(f"{environment.python} tells nothing about itself ({last})")
     return Listing(
         python=told["python"],
         user_base=told["user"],

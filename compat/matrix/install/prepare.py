@@ -11,13 +11,13 @@ from compat._cli.progress import on_terminal
 from compat.errors import PreparationError
 from compat.locks.lockfile import Lock
 from compat.matrix.install import existing
-from compat.matrix.install.existing import Given
+from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.verify_files import check_installed
 from compat.matrix.install.workspace import Workspace
 from compat.matrix.outcome import Disagreement
 from compat.matrix.plan import Plan, install_command, interpreter, venv_command
 from compat.model.releases import KERNELS, Pair
-from compat.probe.runner import PROBE, child_variables
+from compat.probe.probe_runner import PROBE, child_variables
 from compat.uv import client
 
 PYTEST = "pytest>=8.3,<10"
@@ -46,7 +46,7 @@ class Prepared:
     """The same, as far as its bundle declares it."""
 
 
-def installed(
+def prepare_installed(
     pair: Pair, lock: Lock, plan: Plan, space: Workspace, *, tool: Path, until: float, tests: bool
 ) -> Prepared:
     """Install a lock with uv, unless a run before has left it here.
@@ -89,13 +89,15 @@ def installed(
     )
 
 
-def taken(pair: Pair, lock: Lock, place: Given, space: Workspace, *, tests: bool) -> Prepared:
+def prepare_existing(
+    pair: Pair, lock: Lock, environment: ExistingEnvironment, space: Workspace, *, tests: bool
+) -> Prepared:
     """Compare a given environment with the lock, and return it as it is.
 
     Args:
         pair: the pair.
         lock: what should be there.
-        place: the environment.
+        environment: the environment.
         space: takes what is written meanwhile.
         tests: whether pytest is needed as well.
 
@@ -104,25 +106,25 @@ def taken(pair: Pair, lock: Lock, place: Given, space: Workspace, *, tests: bool
     """
     work = space.folder / "work"
     work.mkdir(exist_ok=True)
-    found = existing.listing(place, work)
-    wrong, declared = existing.differences(pair, lock, place.bundle, found)
+    found = existing.listing(environment, work)
+    wrong, declared = existing.differences(pair, lock, environment.bundle, found)
     sites = {found.places[name] for name in _under_test(pair) if name in found.places}
     check_installed(sites, _under_test(pair), "the environment was changed; make it again")
     if tests and not wrong and "pytest" not in found.packages:
         raise PreparationError(
-            f"{place.python} has no pytest, which the level gpu needs; install it for that Python"
+            f"{environment.python} has no pytest, which the level gpu needs; install it for that Python"
         )
     # A copy: beside the original, modules of this project would hide others of that name.
     probe = space.folder / "compat_probe.py"
     probe.write_bytes(PROBE.read_bytes())
     return Prepared(
-        python=place.python,
-        variables=existing.variables(place, space.folder, found.user_base),
+        python=environment.python,
+        variables=existing.variables(environment, space.folder, found.user_base),
         probe=(probe,),
         lock=found.as_lock(lock),
         sites=tuple(sorted(set(found.places.values()))),
-        path=place.path,
-        what=place.what,
+        path=environment.path,
+        what=environment.what,
         wrong=wrong,
         declared=declared,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from compat.matrix.outcome import Counts, Disagreement
 from compat.model.symbols import location
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.probe.records import ModuleFact, NameFact
+from compat.probe.probe_records import ModuleFact, NameFact
 
 IMPORTS = "a module that imports"
 """What is expected of a module that does not import."""
@@ -27,7 +27,7 @@ class Verdict:
     counts: Counts
     disagreements: tuple[Disagreement, ...]
     agreed: Mapping[str, int]
-    """See `Outcome.agreed`."""
+    """See `CellOutcome.agreed`."""
 
 
 def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]) -> Verdict:
@@ -68,7 +68,7 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
 
 
 def _agreements(module: ModuleExpectation, fact: ModuleFact) -> Iterator[str]:
-    """Yield what was confirmed of each name that the index commits itself on, as keys of `Outcome.agreed`."""
+    """Yield what was confirmed of each name the index commits itself on: keys of `CellOutcome.agreed`."""
     for name in module.names:
         seen_name = (fact.names or {}).get(name.name)
         if name.status in UNCOMMITTED or compare_name(module.module, name, seen_name) is not None:

@@ -22,7 +22,7 @@ FINE = (0, 1, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class GpuTestSetup:
     """What the tests run with."""
 
     python: Path
@@ -52,7 +52,7 @@ class Ran:
     failed: tuple[Disagreement, ...] = ()
 
 
-def run_tests(bench: Bench, progress: Progress) -> Ran:
+def run_tests(bench: GpuTestSetup, progress: Progress) -> Ran:
     """Run the GPU tests and return what they prove.
 
     Raises:

@@ -15,7 +15,7 @@ from compat.matrix.install import existing
 from compat.matrix.judge import compare, expected_failures, gpu_tests, rehearsals
 from compat.matrix.outcome import Digests, Level
 from compat.model.releases import Pair
-from compat.probe import driver_stub, probe, records, runner
+from compat.probe import driver_stub, probe, probe_records, probe_runner
 from compat.probe.expectation import ModuleExpectation
 
 
@@ -84,7 +84,7 @@ def _check_releases(pair: Pair) -> None:
 
     index = Index()
     for release in pair.releases:
-        index.position(
+        index.release_index(
             release.package, str(release.version), f"matrix.toml: pair {pair.id}.{release.package}"
         )
 
@@ -115,7 +115,17 @@ def import_digest(code: Path) -> str:
     """Return the digest of the code that looks, rehearses and judges."""
     # What a rehearsal builds, `compat.quant` builds, from what `compat.load` finds.
     rehearsed = _files_digest([], [code / "quant", code / "runtime"])
-    judging = (probe, runner, records, existing, compare, expected_failures, rehearsals, driver_stub, elf)
+    judging = (
+        probe,
+        probe_runner,
+        probe_records,
+        existing,
+        compare,
+        expected_failures,
+        rehearsals,
+        driver_stub,
+        elf,
+    )
     return _digest(rehearsed, *judging)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from compat._cli.progress import Progress
 from compat.errors import OutOfTimeError
 from compat.matrix.outcome import LAYER, Disagreement, Layers
-from compat.probe.runner import Child, Watcher
+from compat.probe.probe_runner import Child, ProbeRunner
 
 MODULE = "compat.quant.backends.rehearsal"
 STATES = ("built", "refused", "broken")
@@ -34,44 +34,44 @@ class Rehearsal:
     """Why it proves nothing, whatever came out; empty when it was complete and something was built."""
 
 
-def variables(watcher: Watcher, code: Path, stub: Path | None) -> dict[str, str]:
+def variables(runner: ProbeRunner, code: Path, stub: Path | None) -> dict[str, str]:
     """Return the environment variables with which a rehearsal finds this project and the driver's library.
 
     Args:
-        watcher: has the variables of every child.
+        runner: has the variables of every child.
         code: the folder of the package `compat`. A link to it stands alone on the import path: what is
             installed beside it must not hide what is in the environment.
         stub: the folder of the driver's stub; None where there is a driver.
     """
-    path = watcher.folder / "code"
+    path = runner.folder / "code"
     path.mkdir(exist_ok=True)
     link = path / "compat"
     link.unlink(missing_ok=True)
     link.symlink_to(code.resolve(), target_is_directory=True)
     folders = {"PYTHONPATH": path} | ({} if stub is None else {"LD_LIBRARY_PATH": stub})
     return {
-        name: os.pathsep.join(filter(None, (str(folder), watcher.variables.get(name))))
+        name: os.pathsep.join(filter(None, (str(folder), runner.variables.get(name))))
         for name, folder in folders.items()
     }
 
 
-def rehearse(package: str, watcher: Watcher, given: Mapping[str, str], progress: Progress) -> Rehearsal:
+def rehearse(package: str, runner: ProbeRunner, given: Mapping[str, str], progress: Progress) -> Rehearsal:
     """Build the layers of one package in a child process, and return what that proves.
 
     Args:
         package: sglang or vllm.
-        watcher: runs the children of the cell.
+        runner: runs the children of the cell.
         given: what `variables` returns.
         progress: advanced by one for each layer.
 
     Raises:
         OutOfTimeError: the cell has to be over.
     """
-    results = watcher.folder / f"layers-{package}.jsonl"
+    results = runner.folder / f"layers-{package}.jsonl"
     # Of a child that a signal ends, the fault handler leaves a traceback in the log.
-    arguments = ("-X", "faulthandler", "-m", MODULE, package, results, str(watcher.room))
+    arguments = ("-X", "faulthandler", "-m", MODULE, package, results, str(runner.room))
     records: list[object] = []
-    with Child(watcher, arguments, results, given) as child:
+    with Child(runner, arguments, results, given) as child:
         try:
             for line in child.lines():
                 records.append(_read(line))

@@ -10,13 +10,21 @@ from xml.etree import ElementTree as ET
 from compat._cli import console
 from compat._util import atomic_write
 from compat.errors import NothingSelectedError
-from compat.matrix.outcome import OUTCOME, Cell, Outcome, State, outcome_path, read_any_outcome, read_outcome
+from compat.matrix.outcome import (
+    OUTCOME,
+    Cell,
+    CellOutcome,
+    State,
+    outcome_path,
+    read_any_outcome,
+    read_outcome,
+)
 from compat.matrix.report import table
 
 NAMES = ("matrix.json", "matrix.md", "matrix.html", "junit.xml")
 
 
-def read_outcomes(reports: Path, cells: Sequence[Cell] = ()) -> tuple[Outcome, ...]:
+def read_outcomes(reports: Path, cells: Sequence[Cell] = ()) -> tuple[CellOutcome, ...]:
     """Return the outcome of every cell that has a folder.
 
     Args:
@@ -39,14 +47,14 @@ def read_outcomes(reports: Path, cells: Sequence[Cell] = ()) -> tuple[Outcome, .
     return tuple(outcomes)
 
 
-def write_reports(outcomes: Sequence[Outcome], reports: Path) -> None:
+def write_reports(outcomes: Sequence[CellOutcome], reports: Path) -> None:
     """Write the JSON, Markdown, HTML and JUnit reports, each in one step."""
     contents = (as_json(outcomes), as_markdown(outcomes), as_html(outcomes), as_junit(outcomes))
     for name, content in zip(NAMES, contents, strict=True):
         atomic_write.write_text(reports / name, content + "\n")
 
 
-def as_json(outcomes: Sequence[Outcome]) -> str:
+def as_json(outcomes: Sequence[CellOutcome]) -> str:
     """Return the canonical report."""
     cells = [outcome.document() for outcome in outcomes]
     budget, peak = table.disk(outcomes)
@@ -54,7 +62,7 @@ def as_json(outcomes: Sequence[Outcome]) -> str:
     return console.document("matrix report", cells=cells, disk=disk)
 
 
-def as_markdown(outcomes: Sequence[Outcome]) -> str:
+def as_markdown(outcomes: Sequence[CellOutcome]) -> str:
     """Return the summary for people who read Markdown."""
     lines = [_row(table.HEAD), _row(["---"] * len(table.HEAD)), *map(_row, table.rows(outcomes))]
     for outcome in outcomes:
@@ -72,14 +80,14 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def as_gate(outcomes: Sequence[Outcome], *, open_: bool) -> str:
+def as_gate(outcomes: Sequence[CellOutcome], *, open_: bool) -> str:
     """Return the verdict of a gate for a CI job's summary."""
     passed = sum(outcome.passed for outcome in outcomes)
     head = f"**{'open' if open_ else 'shut'}**: {passed} of {len(outcomes)} required cells passed"
     return f"{head}\n\n{as_markdown(outcomes)}"
 
 
-def as_html(outcomes: Sequence[Outcome]) -> str:
+def as_html(outcomes: Sequence[CellOutcome]) -> str:
     """Return the summary as one page that needs nothing else."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.HEAD)
     rows = "\n".join(
@@ -102,7 +110,7 @@ def as_html(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def as_junit(outcomes: Sequence[Outcome]) -> str:
+def as_junit(outcomes: Sequence[CellOutcome]) -> str:
     """Return the outcomes as JUnit test cases; a cell that did not run is an error, never a skip."""
     suite = ET.Element(
         "testsuite",
@@ -125,7 +133,7 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def as_text(outcomes: Sequence[Outcome]) -> str:
+def as_text(outcomes: Sequence[CellOutcome]) -> str:
     """Return the summary for a terminal."""
     return f"{table.text(outcomes)}\n{table.closing(outcomes)}{table.disk_line(outcomes)}"
 

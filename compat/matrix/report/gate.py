@@ -6,7 +6,7 @@ from pathlib import Path
 
 from compat.errors import UsageError
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import Cell, Digests, Level, Outcome, State, outcome_path, read_outcome
+from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
 from compat.model.releases import Pair
 
 
@@ -14,10 +14,10 @@ from compat.model.releases import Pair
 class Gate:
     """What the required cells say."""
 
-    required: tuple[Outcome, ...]
+    required: tuple[CellOutcome, ...]
 
     @property
-    def failures(self) -> tuple[Outcome, ...]:
+    def failures(self) -> tuple[CellOutcome, ...]:
         """The required cells that did not pass."""
         return tuple(outcome for outcome in self.required if not outcome.passed)
 
@@ -37,7 +37,7 @@ def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sourc
     return Gate(required=tuple(_fresh(pair, each, reports, sources) for pair in pairs for each in levels))
 
 
-def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> Outcome:
+def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> CellOutcome:
     cell = Cell(pair_id=pair.id, level=level)
     outcome = read_outcome(outcome_path(cell, reports), cell)
     if not outcome.passed:

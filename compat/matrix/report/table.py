@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from compat.matrix.outcome import Outcome, State
+from compat.matrix.outcome import CellOutcome, State
 from compat.matrix.plan import duration, size
 
 HEAD = (
@@ -26,7 +26,7 @@ TEXT_COLUMNS = 2
 """The first columns are words, the others numbers."""
 
 
-def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+def rows(outcomes: Sequence[CellOutcome]) -> list[tuple[str, ...]]:
     """Return one row of text for each outcome, in the order of `HEAD`."""
     return [
         (
@@ -55,21 +55,21 @@ def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
     ]
 
 
-def layers(outcome: Outcome) -> list[str]:
+def layers(outcome: CellOutcome) -> list[str]:
     """Return how the layers of each package came out, one line each."""
     return [f"{outcome.cell.id}: layers of {package}: {each}" for package, each in outcome.layers.items()]
 
 
-def _layers(outcome: Outcome) -> str:
+def _layers(outcome: CellOutcome) -> str:
     tried = sum(each.built + each.refused + each.broken for each in outcome.layers.values())
     return f"{sum(each.built for each in outcome.layers.values())}/{tried}" if outcome.layers else "-"
 
 
-def _tests(outcome: Outcome) -> str:
+def _tests(outcome: CellOutcome) -> str:
     return f"{outcome.counts.tests_passed}/{outcome.counts.tests}" if outcome.counts.tests else "-"
 
 
-def text(outcomes: Sequence[Outcome]) -> str:
+def text(outcomes: Sequence[CellOutcome]) -> str:
     """Return the summary as an aligned table, then why the cells that did not pass did not."""
     table = [HEAD, *rows(outcomes)]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
@@ -85,7 +85,7 @@ def text(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def complaints(outcome: Outcome) -> list[str]:
+def complaints(outcome: CellOutcome) -> list[str]:
     """Return why a cell did not pass, one line each; nothing for a cell that did."""
     if outcome.state is State.PASSED:
         return []
@@ -93,14 +93,14 @@ def complaints(outcome: Outcome) -> list[str]:
     return [head, *(f"  {outcome.complaint(entry)}" for entry in outcome.disagreements)]
 
 
-def disk(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+def disk(outcomes: Sequence[CellOutcome]) -> tuple[int, int]:
     """Return the disk budget that cells were run with, and the most that was in use: bytes, 0 for none."""
     kept = [outcome for outcome in outcomes if outcome.budget_bytes]
     budgets = [outcome.budget_bytes for outcome in kept]
     return max(budgets, default=0), max((outcome.shared_bytes for outcome in kept), default=0)
 
 
-def disk_line(outcomes: Sequence[Outcome]) -> str:
+def disk_line(outcomes: Sequence[CellOutcome]) -> str:
     """Return a line of its own about the disk budget, when there was one."""
     budget, peak = disk(outcomes)
     return (
@@ -110,13 +110,13 @@ def disk_line(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def remarks(outcome: Outcome) -> list[str]:
+def remarks(outcome: CellOutcome) -> list[str]:
     """Return in what kind of environment a cell was run, when it was not installed for it; one line each."""
     what = outcome.machine.get("environment", "")
     return [f"{outcome.cell.id}: run in {what}", *(f"  {line}" for line in outcome.declared)] if what else []
 
 
-def closing(outcomes: Sequence[Outcome]) -> str:
+def closing(outcomes: Sequence[CellOutcome]) -> str:
     """Return the last line: `3 passed, 1 failed, 1 blocked`."""
     counts = {state: sum(outcome.state is state for outcome in outcomes) for state in State}
     return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count) or "no cells"

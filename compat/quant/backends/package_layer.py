@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ GPU = "cuda"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class LayerSpec:
     """What layer is to be built."""
 
     package: Package
@@ -42,7 +42,7 @@ class Wanted:
     """The package's own name of one way, such as `gptq`; None: the first that fits."""
 
 
-def build(wanted: Wanted) -> tuple[Any, Adapter]:
+def build(spec: LayerSpec) -> tuple[Any, Adapter]:
     """Return the package's layer with empty weights, and the way in which it was made.
 
     Raises:
@@ -50,32 +50,32 @@ def build(wanted: Wanted) -> tuple[Any, Adapter]:
         why.
         SymbolUnavailable: a class that this needs is not in the installed release, or only as a stub.
     """
-    version = process_setup.installed(wanted.package)
+    version = process_setup.installed(spec.package)
     if version is None:
-        raise refusal(wanted, None, "package_missing", [f"{wanted.package} is not installed"])
-    if wanted.device.type != GPU or not torch.cuda.is_available():
+        raise refusal(spec, None, "package_missing", [f"{spec.package} is not installed"])
+    if spec.device.type != GPU or not torch.cuda.is_available():
         raise refusal(
-            wanted, version, "no_gpu", ["its kernels need a CUDA device; the back end 'reference' runs here"]
+            spec, version, "no_gpu", ["its kernels need a CUDA device; the back end 'reference' runs here"]
         )
-    adapter = _way(wanted, version)
-    if wanted.in_features % adapter.step:
-        told = f"{adapter.name} takes {adapter.step} inputs at a time, and {wanted.in_features} leave a rest"
-        raise refusal(wanted, version, "unknown", [told])
+    adapter = _way(spec, version)
+    if spec.in_features % adapter.step:
+        told = f"{adapter.name} takes {adapter.step} inputs at a time, and {spec.in_features} leave a rest"
+        raise refusal(spec, version, "unknown", [told])
     try:
-        with process_setup.building(wanted.package, wanted.dtype, wanted.device):
-            layer = made(wanted, adapter)
+        with process_setup.building(spec.package, spec.dtype, spec.device):
+            layer = made(spec, adapter)
     except CompatError:
         raise
     except Exception as error:  # a foreign class may raise anything; what it says is the reason
-        raise refusal(wanted, version, "unknown", said(error, wanted.package)) from error
+        raise refusal(spec, version, "unknown", said(error)) from error
     ran = type(layer.quant_method).__name__
     if ran not in adapter.methods:
         told = f"{adapter.config} gave {ran} instead of {' or '.join(adapter.methods)}"
-        raise refusal(wanted, version, "unknown", [f"silent fall-back: {told}"])
+        raise refusal(spec, version, "unknown", [f"silent fall-back: {told}"])
     return layer, adapter
 
 
-def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
+def fill(layer: Any, tensors: Mapping[str, Tensor], spec: LayerSpec) -> None:
     """Load checkpoint tensors by the package's own loaders, and let it prepare them for its kernels.
 
     Raises:
@@ -83,7 +83,7 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
     """
     parameters = dict(layer.named_parameters())
     try:
-        with process_setup.building(wanted.package, wanted.dtype, wanted.device):
+        with process_setup.building(spec.package, spec.dtype, spec.device):
             insist_on_the_same(parameters, tensors)
             for name, parameter in parameters.items():
                 given = tensors[name]
@@ -92,8 +92,8 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], wanted: Wanted) -> None:
             layer.quant_method.process_weights_after_loading(layer)
             own(layer, held)
     except Exception as error:
-        version = process_setup.installed(wanted.package)
-        raise refusal(wanted, version, "unknown", said(error, wanted.package)) from error
+        version = process_setup.installed(spec.package)
+        raise refusal(spec, version, "unknown", said(error)) from error
 
 
 def own(layer: Any, held: Mapping[str, Tensor]) -> None:
@@ -144,12 +144,12 @@ def alone(layer: Any, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     return lambda x: apply(layer, x, bias)
 
 
-def part(wanted: Wanted) -> Shard | None:
+def part(spec: LayerSpec) -> Shard | None:
     """Return which part of a parallel layer this process has; None when it has all of it."""
-    if wanted.parallel is None:
+    if spec.parallel is None:
         return None
-    rank, size = process_setup.place(wanted.package)
-    return Shard(kind=wanted.parallel, rank=rank, size=size)
+    rank, size = process_setup.place(spec.package)
+    return Shard(kind=spec.parallel, rank=rank, size=size)
 
 
 def kernel(layer: Any) -> str:
@@ -162,89 +162,93 @@ def kernel(layer: Any) -> str:
     return f"{type(layer.quant_method).__name__}.apply"
 
 
-def refusal(wanted: Wanted, version: str | None, cause: Cause, evidence: list[str]) -> SchemeUnavailable:
+def refusal(spec: LayerSpec, version: str | None, cause: Cause, evidence: list[str]) -> SchemeUnavailable:
     """Return the error that says why a scheme does not run."""
-    release = f"{wanted.package} {version}" if version else wanted.package
-    dtype = str(wanted.dtype).removeprefix("torch.")
-    what = f"{wanted.scheme.label} [{wanted.out_features}, {wanted.in_features}] in {dtype}"
+    release = f"{spec.package} {version}" if version else spec.package
+    dtype = str(spec.dtype).removeprefix("torch.")
+    what = f"{spec.scheme.label} [{spec.out_features}, {spec.in_features}] in {dtype}"
     return SchemeUnavailable(
         f"{release} does not run {what}: {evidence[0]}",
         Diagnosis(
             cause=cause,
-            package=wanted.package,
+            package=spec.package,
             version=version,
             evidence=tuple(evidence),
             fix=Fix(
                 kind="install" if cause in ("package_missing", "not_yet_added") else "none",
-                text=f"Install {wanted.package}."
+                text=f"Install {spec.package}."
                 if cause == "package_missing"
                 else "Use another scheme or back end.",
-                command=f"pip install {wanted.package}" if cause == "package_missing" else None,
+                command=f"pip install {spec.package}" if cause == "package_missing" else None,
             ),
         ),
     )
 
 
-def _way(wanted: Wanted, version: str) -> Adapter:
-    ways = candidates(wanted.package, version, wanted.scheme)
-    if wanted.way is not None:
-        named = [way for way in ways if way.name == wanted.way]
+def _way(spec: LayerSpec, version: str) -> Adapter:
+    ways = candidates(spec.package, version, spec.scheme)
+    if spec.way is not None:
+        named = [way for way in ways if way.name == spec.way]
         if not named:
             have = ", ".join(way.name for way in ways) or "none"
-            raise refusal(wanted, version, "unknown", [f"it has no way {wanted.way!r} for it; it has {have}"])
+            raise refusal(spec, version, "unknown", [f"it has no way {spec.way!r} for it; it has {have}"])
         return named[0]
     if ways:
         return ways[0]
-    others = other_releases(wanted.package, wanted.scheme)
+    others = other_releases(spec.package, spec.scheme)
     known = f"releases {' and '.join(others)} do" if others else "nor does any release that is known"
-    raise refusal(wanted, version, "unknown", [f"no class of it reads this format, {known}"])
+    raise refusal(spec, version, "unknown", [f"no class of it reads this format, {known}"])
 
 
-def made(wanted: Wanted, adapter: Adapter) -> Any:
+def made(spec: LayerSpec, adapter: Adapter) -> Any:
     """Return the package's layer with empty weights, when the process is set up; it raises what it likes."""
-    return _layer(wanted, _config(wanted, adapter))
+    return _layer(spec, _config(spec, adapter))
 
 
-def _config(wanted: Wanted, adapter: Adapter) -> Any:
+def _config(spec: LayerSpec, adapter: Adapter) -> Any:
     if adapter.config is None:
         return None
-    version = process_setup.installed(wanted.package) or ""
+    version = process_setup.installed(spec.package) or ""
     if adapter.borrows(version) and process_setup.installed("vllm") is None:
         raise ValueError(
-            f"{wanted.package} {version} takes its {adapter.name} from vllm, which is not installed"
+            f"{spec.package} {version} takes its {adapter.name} from vllm, which is not installed"
         )
-    found = compat.load(adapter.config, package=wanted.package)
-    config = found.from_config(dict(adapter.settings(wanted.scheme, wanted.prefix)))
+    found = compat.load(adapter.config, package=spec.package)
+    config = found.from_config(dict(adapter.settings(spec.scheme, spec.prefix)))
     dtypes = config.get_supported_act_dtypes()
-    if wanted.dtype not in dtypes:
+    if spec.dtype not in dtypes:
         names = ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
         raise ValueError(f"{adapter.config} takes activations in {names} only (get_supported_act_dtypes)")
-    least, major_minor = config.get_min_capability(), torch.cuda.get_device_capability(wanted.device)
+    least, major_minor = config.get_min_capability(), torch.cuda.get_device_capability(spec.device)
     if major_minor[0] * 10 + major_minor[1] < least:
         raise ValueError(f"{adapter.config} needs compute capability {least / 10} (get_min_capability)")
     return config
 
 
-def _layer(wanted: Wanted, config: Any) -> Any:
-    process_setup.needed(wanted.package, "before the layers")
-    kind = process_setup.needed(wanted.package, f"{wanted.parallel or 'whole'} layer")
+def _layer(spec: LayerSpec, config: Any) -> Any:
+    process_setup.needed(spec.package, "before the layers")
+    kind = process_setup.needed(spec.package, f"{spec.parallel or 'whole'} layer")
     return kind(
-        wanted.in_features,
-        wanted.out_features,
-        bias=wanted.bias,
-        params_dtype=wanted.dtype,
+        spec.in_features,
+        spec.out_features,
+        bias=spec.bias,
+        params_dtype=spec.dtype,
         quant_config=config,
-        prefix=wanted.prefix,
+        prefix=spec.prefix,
     )
 
 
-def said(error: Exception, package: str) -> list[str]:
-    """Return what a foreign error says, and the line of the package that raised it."""
+def said(error: Exception) -> list[str]:
+    """Return the message of a package's error, and the line of sglang or vllm that raised it.
+
+    Some releases of sglang run classes of vllm, so the line may be in either.
+    """
     first = (str(error).strip().splitlines() or [""])[0]
     told = [f"{type(error).__name__}: {first}" if first else type(error).__name__]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         parts = Path(frame.filename).parts
-        if package in parts:
+        package = next((each for each in get_args(Package) if each in parts), None)
+        if package is not None:
             where = "/".join(parts[len(parts) - 1 - parts[::-1].index(package) :])
             told.append(f"raised at {where}:{frame.lineno} in {frame.name}")
             break

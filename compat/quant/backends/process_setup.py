@@ -20,7 +20,7 @@ import torch
 import compat
 from compat.quant.backends.adapters import Package, location
 
-_Given = ParamSpec("_Given")
+_Arguments = ParamSpec("_Arguments")
 _process = ExitStack()
 """What stays entered until the process ends."""
 
@@ -80,7 +80,7 @@ def needed(package: Package, role: str) -> Any:
     return None if where is None else compat.load(where, package=package)
 
 
-def once(setup: Callable[_Given, None]) -> Callable[_Given, None]:
+def once(setup: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
     """Return a function that sets something up once, and raises again what it raised the first time.
 
     A package that failed half-way refuses to be set up again, with an error that says nothing of the cause.
@@ -88,7 +88,7 @@ def once(setup: Callable[_Given, None]) -> Callable[_Given, None]:
     failed: dict[tuple[Any, ...], Exception | None] = {}
 
     @wraps(setup)
-    def only(*given: _Given.args, **named: _Given.kwargs) -> None:
+    def only(*given: _Arguments.args, **named: _Arguments.kwargs) -> None:
         key = (*given, *named.items())
         if key not in failed:
             failed[key] = None

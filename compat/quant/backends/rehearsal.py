@@ -24,7 +24,7 @@ from compat.errors import CompatError
 from compat.probe import probe
 from compat.quant.backends import package_layer, process_setup
 from compat.quant.backends.adapters import Adapter, Package, candidates
-from compat.quant.backends.package_layer import Wanted
+from compat.quant.backends.package_layer import LayerSpec
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
 State = Literal["built", "refused", "broken"]
@@ -141,7 +141,7 @@ def rehearse(package: Package) -> Iterator[Rehearsed]:
 
 
 def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> Rehearsed:
-    wanted = Wanted(
+    spec = LayerSpec(
         package=package,
         scheme=scheme,
         out_features=SHAPE[0],
@@ -156,16 +156,16 @@ def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> 
     state: State = "built"
     method, said, ready = "", [], False
     try:
-        with process_setup.building(package, dtype, wanted.device):
+        with process_setup.building(package, dtype, spec.device):
             ready = True
-            layer = package_layer.made(wanted, way)
+            layer = package_layer.made(spec, way)
         kind = type(layer.quant_method)
         method = f"{kind.__module__}:{kind.__qualname__}"
         if kind.__name__ not in way.methods:
             state, said = "broken", [f"{way.config} gave {kind.__name__}, not {' or '.join(way.methods)}"]
     except Exception as error:  # noqa: BLE001 -- a foreign class may raise anything; what it says is the result
         refused = ready and isinstance(error, REFUSALS) and not isinstance(error, CompatError)
-        state, said = ("refused" if refused else "broken"), package_layer.said(error, package)
+        state, said = ("refused" if refused else "broken"), package_layer.said(error)
     return Rehearsed(
         package=package,
         scheme=scheme.label,

@@ -1,4 +1,4 @@
-"""The trial of a package's layer: does it compute what its scheme says?"""
+"""The self-test of a package's layer: does it compute what its scheme says?"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from compat.errors import UsageError
 from compat.quant.backends import package_layer, process_setup, reference
-from compat.quant.backends.package_layer import Wanted
+from compat.quant.backends.package_layer import LayerSpec
 from compat.quant.packing.sharding import Shard, cut
 from compat.quant.schemes import Awq, Gptq, Scheme, Unquantized
 
@@ -21,7 +21,10 @@ WEIGHT_ONLY_BOUND = 2e-2
 
 
 def try_out(
-    run: Callable[[Tensor], Tensor], tensors: Mapping[str, Tensor], wanted: Wanted, shard: Shard | None = None
+    run: Callable[[Tensor], Tensor],
+    tensors: Mapping[str, Tensor],
+    spec: LayerSpec,
+    shard: Shard | None = None,
 ) -> None:
     """Insist that a filled layer computes what its scheme says, for one row and for many.
 
@@ -31,37 +34,35 @@ def try_out(
     Args:
         run: the layer; a rank's part by itself, without what the ranks do together.
         tensors: those of the whole layer.
-        wanted: the layer.
+        spec: the layer.
         shard: which part of it `run` is.
 
     Raises:
         SchemeUnavailable: it does not, or its kernel refuses.
     """
-    size = (wanted.out_features, wanted.in_features)
+    size = (spec.out_features, spec.in_features)
     if shard is not None:
-        tensors, size = cut(wanted.scheme, tensors, size, shard), shard.features(*size)
+        tensors, size = cut(spec.scheme, tensors, size, shard), shard.features(*size)
     if shard is not None and shard.kind == "row":  # a bias is added once, to the sum of the parts
         tensors = {name: tensor for name, tensor in tensors.items() if name != "bias"}
-    version = process_setup.installed(wanted.package)
+    version = process_setup.installed(spec.package)
     source = torch.Generator().manual_seed(size[1])
     inputs = [torch.randn(rows, size[1], generator=source) for rows in ROWS]
-    inputs = [x.to(wanted.device, wanted.dtype) for x in inputs]
+    inputs = [x.to(spec.device, spec.dtype) for x in inputs]
     try:
         found = [run(x) for x in inputs]
     except Exception as error:
-        raise package_layer.refusal(
-            wanted, version, "unknown", package_layer.said(error, wanted.package)
-        ) from error
-    bound = WEIGHT_ONLY_BOUND if isinstance(wanted.scheme, Unquantized | Gptq | Awq) else BOUND
-    for rows, off in zip(ROWS, _off(wanted, tensors, size, inputs, found), strict=True):
+        raise package_layer.refusal(spec, version, "unknown", package_layer.said(error)) from error
+    bound = WEIGHT_ONLY_BOUND if isinstance(spec.scheme, Unquantized | Gptq | Awq) else BOUND
+    for rows, off in zip(ROWS, _off(spec, tensors, size, inputs, found), strict=True):
         if not off <= bound:  # NaN is not
             part = "" if shard is None else f" (part {shard.rank + 1} of {shard.size}, {shard.kind} parallel)"
             told = f"its kernel computes something else: with {rows} rows it is off by {off:.2g}{part}"
-            raise package_layer.refusal(wanted, version, "unknown", [told])
+            raise package_layer.refusal(spec, version, "unknown", [told])
 
 
 def _off(
-    wanted: Wanted,
+    spec: LayerSpec,
     tensors: Mapping[str, Tensor],
     size: tuple[int, int],
     inputs: Sequence[Tensor],
@@ -72,13 +73,13 @@ def _off(
     Some outputs at a time: the reference widens weights to float32, and a layer of a large model would take
     gigabytes of a GPU that may have little left.
     """
-    sums = torch.zeros(len(inputs), 2, device=wanted.device, dtype=torch.float64)
+    sums = torch.zeros(len(inputs), 2, device=spec.device, dtype=torch.float64)
     """Of each result: squares of what it is off by, and of what is right."""
     start = 0
-    for part in slices(wanted.scheme, tensors, size):
-        given = {name: tensor.to(wanted.device) for name, tensor in part.items()}
+    for part in slices(spec.scheme, tensors, size):
+        given = {name: tensor.to(spec.device) for name, tensor in part.items()}
         bias = given.pop("bias", None)
-        right = reference.forward(wanted.scheme, given, torch.cat(list(inputs)), bias).double()
+        right = reference.forward(spec.scheme, given, torch.cat(list(inputs)), bias).double()
         stop = start + right.shape[1]
         here = right.split([x.shape[0] for x in inputs])
         for index, (out, exact) in enumerate(zip(found, here, strict=True)):

@@ -9,20 +9,19 @@ from typing import NamedTuple
 
 from compat.index.reader import Index
 from compat.model.symbols import import_statement
-from compat.scan.check.reference_checker import Judge, Trouble, faked
-from compat.scan.check.replacements import runs
-from compat.scan.findings import Finding, Run
-from compat.scan.fix.plan import refusal
+from compat.scan.check.reference_checker import Issue, ReferenceChecker, faked
+from compat.scan.check.replacements import broken_ranges
+from compat.scan.findings import BrokenRange, Finding
+from compat.scan.fix.edits import refusal
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.all_names_resolve import clean
 from compat.scan.prefilter.conditional_imports import asks
 from compat.scan.prefilter.mentions import TOPS
-from compat.scan.project.callers import Calls
-from compat.scan.project.importers import Loads
+from compat.scan.project.callers import CallGraph
+from compat.scan.project.importers import ImportGraph
 from compat.scan.project.module_names import module_name
-from compat.scan.project.patched_names import Own
-from compat.scan.releases.index_lookup import Lookup, Span
-from compat.scan.releases.index_lookup import runs as rows_of
+from compat.scan.project.patched_names import PatchedNames
+from compat.scan.releases.index_lookup import Lookup, ReleaseSet, ranges
 from compat.scan.sources.discovery import Files, Skipped, Unreadable
 from compat.scan.sources.source_file import Source, parse
 from compat.scan.syntax.references import Reference, references
@@ -50,24 +49,30 @@ class Analysis:
 
     Args:
         index: where names are looked up.
-        spans: the releases, package by package.
+        release_sets: the releases, package by package.
         files: all files of the scan: functions are called from other files, too.
         store: reads them.
     """
 
     def __init__(
-        self, index: Index, spans: Mapping[str, Span], files: Iterable[str], store: Files | None = None
+        self,
+        index: Index,
+        release_sets: Mapping[str, ReleaseSet],
+        files: Iterable[str],
+        store: Files | None = None,
     ) -> None:
         self.store = store or Files()
         self.tree = Tree(self._load)
         self.parsed = lru_cache(maxsize=256)(self._parse)
         every = list(files)
-        calls = Calls(self.tree, self.store.read, every)
-        loads = Loads(self.tree, self.store, every, calls)
-        own = Own(index, self.tree, self.store, every)
-        self.judges = {
-            package: Judge(Lookup(index, span), self.tree, calls, loads, own)
-            for package, span in spans.items()
+        call_graph = CallGraph(self.tree, self.store.read, every)
+        import_graph = ImportGraph(self.tree, self.store, every, call_graph)
+        patched_names = PatchedNames(index, self.tree, self.store, every)
+        self.checkers = {
+            package: ReferenceChecker(
+                Lookup(index, release_set), self.tree, call_graph, import_graph, patched_names
+            )
+            for package, release_set in release_sets.items()
         }
         self._copies: dict[str, bool] = {}
         self.broken: dict[tuple[str, str], int] = {}
@@ -87,7 +92,7 @@ class Analysis:
             if path.endswith(".py") and clean(self.store.read(path), self._works):
                 return Examined([], lacking=self._branches(path) and self._lacking(path))
             found = self._of(self.parsed(path))
-            broken = tuple((name, mask) for name in self.judges if (mask := self.broken.get((path, name))))
+            broken = tuple((name, mask) for name in self.checkers if (mask := self.broken.get((path, name))))
             return Examined(found, broken=broken, lacking=self._lacking(path))
         except Unreadable as error:
             reason = str(error)
@@ -108,8 +113,8 @@ class Analysis:
         return asks(data) and _BRANCH.search(data) is not None
 
     def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
-        judge = self.judges.get(AXES[module.partition(".")[0]])
-        return judge is None or judge.works(module, name, parts)
+        checker = self.checkers.get(AXES[module.partition(".")[0]])
+        return checker is None or checker.works(module, name, parts)
 
     def references(self, path: str) -> list[Reference]:
         """Return the references of one file.
@@ -125,21 +130,21 @@ class Analysis:
         if name.partition(".")[0] in TOPS and self._is_copy(source.path, name):
             return []  # the package itself: its imports of itself are of this very tree
         module = Module(source.path, source.tree)
-        own = faked(source.tree, source.data)
-        found: list[Trouble] = []
+        faked_modules = faked(source.tree, source.data)
+        found: list[Issue] = []
         for reference in references(source, name):
-            judge = self.judges.get(AXES[reference.top])
-            if judge is not None and not (own and _is_faked(reference, own)):
-                found += judge.troubles(reference, module)
+            checker = self.checkers.get(AXES[reference.top])
+            if checker is not None and not (faked_modules and _is_faked(reference, faked_modules)):
+                found += checker.issues(reference, module)
         if not found:
             return []
         self.note_broken(source.path, found)
         lines = source.lines()
         silenced = Silenced(lines)
         return [
-            self.finding(source, trouble, lines, runs(self.judges[trouble.package].lookup, trouble))
-            for trouble in found
-            if not silenced(trouble.rule, trouble.reference)
+            self.finding(source, issue, lines, broken_ranges(self.checkers[issue.package].lookup, issue))
+            for issue in found
+            if not silenced(issue.rule, issue.reference)
         ]
 
     def _is_copy(self, path: str, name: str) -> bool:
@@ -150,38 +155,40 @@ class Analysis:
         folder = os.path.join(folder, name.partition(".")[0])  # noqa: PTH118
         if folder not in self._copies:
             top = name.partition(".")[0]
-            judge = self.judges.get(AXES[top])
+            checker = self.checkers.get(AXES[top])
             held = {each.partition(".")[0] for each in os.listdir(folder)}  # noqa: PTH208
             held -= {"__init__", "__main__", "__pycache__", ""}
             known = {
                 module.split(".")[1]
-                for module in (judge.lookup.index.modules_ever(AXES[top]) if judge else ())
+                for module in (checker.lookup.index.modules_ever(AXES[top]) if checker else ())
                 if module.startswith(f"{top}.")
             }
             self._copies[folder] = top == "sgl_kernel" or not held or 2 * len(held & known) >= len(held)
         return self._copies[folder]
 
-    def note_broken(self, path: str, found: Iterable[Trouble]) -> None:
+    def note_broken(self, path: str, found: Iterable[Issue]) -> None:
         """Note what makes a file as a whole fail."""
-        for trouble in found:
-            if trouble.rule == "CPT001" and trouble.reference.place.function is None:
-                key = (path, trouble.package)
-                self.broken[key] = self.broken.get(key, 0) | trouble.mask
+        for issue in found:
+            if issue.rule == "CPT001" and issue.reference.position.function is None:
+                key = (path, issue.package)
+                self.broken[key] = self.broken.get(key, 0) | issue.mask
 
-    def finding(self, source: Source, trouble: Trouble, lines: list[str], told: tuple[Run, ...]) -> Finding:
-        """Return what is said of a trouble.
+    def finding(
+        self, source: Source, issue: Issue, lines: list[str], told: tuple[BrokenRange, ...]
+    ) -> Finding:
+        """Return what is said of an issue.
 
         Args:
             source: where it is.
-            trouble: what is wrong.
+            issue: what is wrong.
             lines: of the source.
-            told: the runs of releases.
+            told: the ranges of releases.
         """
-        reference = trouble.reference
+        reference = issue.reference
         node: ast.expr = reference.node  # type: ignore[assignment]
-        function = reference.place.function
-        versions = self.judges[trouble.package].lookup.span.versions
-        rows = [] if trouble.rule == "CPT004" else rows_of(trouble.mask)
+        function = reference.position.function
+        versions = self.checkers[issue.package].lookup.release_set.versions
+        rows = [] if issue.rule == "CPT004" else ranges(issue.mask)
         broken = tuple((versions[first], versions[last]) for first, last in rows)
         end = node.end_lineno or node.lineno
         cell = source.cells[node.lineno - 1] if source.cells else None
@@ -191,19 +198,19 @@ class Analysis:
             column=_characters(lines[node.lineno - 1], node.col_offset) + 1,
             end_line=end,
             end_column=_characters(lines[end - 1], node.end_col_offset or 0) + 1,
-            rule=trouble.rule,
-            package=trouble.package,
+            rule=issue.rule,
+            package=issue.package,
             statement=statement_of(reference),
-            status=trouble.outcome.answer.status,
+            status=issue.outcome.answer.status,
             broken_in=broken,
-            broken=trouble.mask.bit_count(),
-            runs=told,
+            broken=issue.mask.bit_count(),
+            broken_ranges=told,
             form=reference.form,
             function=function.name if function else None,
             code=lines[node.lineno - 1],
             cell=None if cell is None else (cell.number, cell.line),
         )
-        return found._replace(fixable=trouble.rule != "CPT004" and not refusal(found))
+        return found._replace(fixable=issue.rule != "CPT004" and not refusal(found))
 
     def _parse(self, path: str) -> Source:
         return parse(path, self.store.read(path))
@@ -228,7 +235,7 @@ class Silenced:
     def __call__(self, rule: str, reference: Reference) -> bool:
         """Return whether a rule is silenced at a reference: on a line of it, or of the whole import."""
         node: ast.expr = reference.node  # type: ignore[assignment]
-        statement = reference.place.statement
+        statement = reference.position.statement
         numbers = {node.lineno, node.end_lineno or node.lineno}
         if isinstance(statement, ast.Import | ast.ImportFrom):
             numbers |= {statement.lineno, statement.end_lineno or statement.lineno}
@@ -244,9 +251,9 @@ class Silenced:
         return rule in [code.strip() for code in codes.split(",")]
 
 
-def _is_faked(reference: Reference, own: frozenset[str]) -> bool:
+def _is_faked(reference: Reference, faked_modules: frozenset[str]) -> bool:
     path = reference.path
-    return any(path == name or path.startswith(f"{name}.") for name in own)
+    return any(path == name or path.startswith(f"{name}.") for name in faked_modules)
 
 
 def statement_of(reference: Reference) -> str:

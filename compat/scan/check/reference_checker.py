@@ -5,19 +5,19 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from compat.scan.interpreter.expressions import Evaluation
-from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
-from compat.scan.project.callers import Calls
-from compat.scan.project.importers import Loads
-from compat.scan.project.patched_names import Own
-from compat.scan.releases.index_lookup import Lookup, Outcome, Outcomes
-from compat.scan.syntax.positions import Place, within
+from compat.scan.project.callers import CallGraph
+from compat.scan.project.importers import ImportGraph
+from compat.scan.project.patched_names import PatchedNames
+from compat.scan.releases.index_lookup import Lookup, LookupOutcome, LookupOutcomes
+from compat.scan.syntax.positions import NodePosition, within
 from compat.scan.syntax.references import Reference
 
 Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004"]
 
 
-class Trouble(NamedTuple):
+class Issue(NamedTuple):
     """What is wrong with a reference in some releases."""
 
     reference: Reference
@@ -26,33 +26,41 @@ class Trouble(NamedTuple):
     rule: Rule
     mask: int
     """The releases, as `compat.scan.releases.index_lookup` counts them."""
-    outcome: Outcome
+    outcome: LookupOutcome
     """Of the first of these releases that comes to it; others may differ in detail."""
 
 
-class Judge:
+class ReferenceChecker:
     """Judges the references to one package.
 
     Args:
         lookup: the package.
         tree: the modules of the scanned tree.
-        calls: finds where functions are called.
-        loads: finds where modules are imported.
-        own: what the tree adds to the package.
+        call_graph: finds where functions are called.
+        import_graph: finds where modules are imported.
+        patched_names: what the tree adds to the package.
     """
 
-    def __init__(self, lookup: Lookup, tree: Tree, calls: Calls, loads: Loads, own: Own) -> None:
+    def __init__(
+        self,
+        lookup: Lookup,
+        tree: Tree,
+        call_graph: CallGraph,
+        import_graph: ImportGraph,
+        patched_names: PatchedNames,
+    ) -> None:
         self.lookup = lookup
-        self._calls = calls
-        self._loads = loads
-        self._own = own
+        self._call_graph = call_graph
+        self._import_graph = import_graph
+        self._patched_names = patched_names
         self._evaluations = [
-            Evaluation(lookup, place, tree, own) for place in range(len(lookup.span.positions))
+            Evaluation(lookup, slot, tree, patched_names)
+            for slot in range(len(lookup.release_set.release_indexes))
         ]
 
-    def troubles(self, reference: Reference, module: Module) -> Iterator[Trouble]:
+    def issues(self, reference: Reference, module: Module) -> Iterator[Issue]:
         """Yield what is wrong with one reference, rule by rule, in releases that get to it."""
-        suspects: dict[Rule, dict[str, list[tuple[int, Outcome]]]] = {}
+        suspects: dict[Rule, dict[str, list[tuple[int, LookupOutcome]]]] = {}
         for mask, outcome in self._outcomes(reference):
             rule = _rule(reference, outcome)
             if rule is not None:
@@ -68,24 +76,24 @@ class Judge:
                 outcome = next(o for found in kinds.values() for mask, o in found if mask & reached)
                 if rule == "CPT001" and outcome.failing == "name" and self._gives(outcome):
                     continue
-                yield Trouble(reference, self.lookup.span.package, rule, reached, outcome)
+                yield Issue(reference, self.lookup.release_set.package, rule, reached, outcome)
 
-    def _gives(self, outcome: Outcome) -> bool:
+    def _gives(self, outcome: LookupOutcome) -> bool:
         """Return whether the tree itself gives a module what is missing there."""
-        return self._own.gives(self.lookup.span.package, outcome.module, outcome.name)
+        return self._patched_names.gives(self.lookup.release_set.package, outcome.module, outcome.name)
 
     def unbound(self, module: Module, name: str) -> int:
         """Return the releases in which a module of the tree surely works and leaves a name unbound."""
-        end = Place(None, module.tree, "body", module.tree.body, len(module.tree.body))
+        end = NodePosition(None, module.tree, "body", module.tree.body, len(module.tree.body))
         return sum(
-            1 << place
-            for place, evaluation in enumerate(self._evaluations)
-            if evaluation.unbound(module, name) and Reach(evaluation, module).reached(end)
+            1 << slot
+            for slot, evaluation in enumerate(self._evaluations)
+            if evaluation.unbound(module, name) and Reachability(evaluation, module).reached(end)
         )
 
     def rules(self, reference: Reference) -> frozenset[Rule]:
         """Return what is wrong with a reference in some release, guards left aside."""
-        if any(not self._works(base, self.lookup.span.everything) for base in reference.bases):
+        if any(not self._works(base, self.lookup.release_set.everything) for base in reference.bases):
             return frozenset({"CPT001"})
         found = (_rule(reference, outcome) for _, outcome in self._outcomes(reference))
         return frozenset(rule for rule in found if rule is not None)
@@ -101,7 +109,7 @@ class Judge:
         private = any(map(_private_part, (*module.split("."), name, *parts)))
         return not private and all(_status(outcome) is None for _, outcome in outcomes)
 
-    def _outcomes(self, reference: Reference) -> Outcomes:
+    def _outcomes(self, reference: Reference) -> LookupOutcomes:
         if reference.form in ("import", "star", "import_module"):
             return self.lookup.imported(reference.module, "")
         if reference.form == "from":
@@ -111,11 +119,11 @@ class Judge:
         found = [self.lookup.path(base, reference.parts, importing=False) for base in reference.bases]
         return found[0] if len(found) == 1 else self._best(reference, found)
 
-    def _best(self, reference: Reference, found: Sequence[Outcomes]) -> Outcomes:
+    def _best(self, reference: Reference, found: Sequence[LookupOutcomes]) -> LookupOutcomes:
         """Return the outcomes of a name that several imports bind: of those that work, the best."""
-        outcomes: dict[int, tuple[int, Outcome]] = {}
-        for place in range(len(self.lookup.span.positions)):
-            bit = 1 << place
+        outcomes: dict[int, tuple[int, LookupOutcome]] = {}
+        for slot in range(len(self.lookup.release_set.release_indexes)):
+            bit = 1 << slot
             working = [
                 next(outcome for mask, outcome in each if mask & bit)
                 for base, each in zip(reference.bases, found, strict=True)
@@ -136,26 +144,28 @@ class Judge:
     def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
         """Return in which of some releases the code gets to a reference and fails there uncaught."""
         found = 0
-        function = reference.place.function
-        for place, evaluation in enumerate(self._evaluations):
-            if not mask >> place & 1:
+        function = reference.position.function
+        for slot, evaluation in enumerate(self._evaluations):
+            if not mask >> slot & 1:
                 continue
-            reach = Reach(evaluation, module)
-            if not reach.reached(reference.place) or reach.protected(reference.place, kind):
+            reachability = Reachability(evaluation, module)
+            if not reachability.reached(reference.position) or reachability.protected(
+                reference.position, kind
+            ):
                 continue
-            if function is not None and not self._calls.called(function, reach):
+            if function is not None and not self._call_graph.called(function, reachability):
                 continue
-            if not self._loads.loaded(module, reach):
+            if not self._import_graph.loaded(module, reachability):
                 continue
-            found |= 1 << place
+            found |= 1 << slot
         return found
 
 
-def _rule(reference: Reference, outcome: Outcome) -> Rule | None:
+def _rule(reference: Reference, outcome: LookupOutcome) -> Rule | None:
     return _status(outcome) or ("CPT004" if any(map(_private_part, reference.parts)) else None)
 
 
-def _status(outcome: Outcome) -> Rule | None:
+def _status(outcome: LookupOutcome) -> Rule | None:
     if outcome.failing:
         return "CPT001"
     status = outcome.answer.status
@@ -166,7 +176,7 @@ def _status(outcome: Outcome) -> Rule | None:
     return "CPT004" if status == "dynamic" else None
 
 
-def _on_package(outcome: Outcome) -> bool:
+def _on_package(outcome: LookupOutcome) -> bool:
     """Return whether there is nothing, or a stub, without another package; a device is another matter."""
     guard = outcome.answer.guard or ""
     return outcome.needy and guard.startswith(("try: import of", "except after import of"))
@@ -176,7 +186,7 @@ def _private_part(part: str) -> bool:
     return part.startswith("_") and not part.startswith("__")
 
 
-def _kind(reference: Reference, outcome: Outcome) -> str:
+def _kind(reference: Reference, outcome: LookupOutcome) -> str:
     """Return the exception that Python raises."""
     if outcome.failing == "name" and reference.form in ("attribute", "string"):
         return "AttributeError"

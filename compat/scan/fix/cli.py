@@ -12,12 +12,12 @@ from compat._cli import console
 from compat._util.atomic_write import replacing
 from compat.errors import MissingToolError
 from compat.index.reader import Index
-from compat.scan.config import Options
 from compat.scan.findings import Finding, Report
+from compat.scan.fix.edits import Edit, Refusal, planned
 from compat.scan.fix.first_release import exact
-from compat.scan.fix.plan import Edit, Refusal, planned
 from compat.scan.fix.project_style import Habits
 from compat.scan.fix.version_test_style import Style
+from compat.scan.options import ScanOptions
 from compat.scan.runner import prepared
 from compat.scan.sources.discovery import Files, Walk
 from compat.scan.sources.parse import tree_of
@@ -28,7 +28,7 @@ Check = Callable[[str, bytes], Sequence[Finding]]
 Guard = Callable[[Edit], Style | None]
 
 
-def run(report: Report, options: Options) -> int:
+def run(report: Report, options: ScanOptions) -> int:
     """Change the files, or show what would be changed; return the exit code.
 
     Raises:
@@ -40,7 +40,7 @@ def run(report: Report, options: Options) -> int:
         raise MissingToolError(
             "--fix: libcst is not installed; run `pip install 'sglang-vllm-compat[fix]'`"
         ) from None
-    edits, refused = planned(report.findings, report.spans)
+    edits, refused = planned(report.findings, report.release_sets)
     _bound(edits, report)
     store = Files()
     files = list(Walk(options.exclude).files(options.paths))
@@ -72,7 +72,7 @@ def run(report: Report, options: Options) -> int:
 def _bound(edits: dict[str, list[Edit]], report: Report) -> None:
     """Set the releases of edits to the very ones, whatever was asked about."""
     index = Index()
-    versions = {span.package: span.versions for span in report.spans}
+    versions = {each.package: each.versions for each in report.release_sets}
     for each in edits.values():
         each[:] = [exact(index, edit, versions[edit.package]) for edit in each]
 

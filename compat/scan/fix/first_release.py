@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from compat.index.reader import Index
-from compat.scan.fix.plan import Edit, Target
-from compat.scan.releases.index_lookup import Lookup, Span
+from compat.scan.fix.edits import Edit, Target
+from compat.scan.releases.index_lookup import Lookup, ReleaseSet
 
 
 def exact(index: Index, edit: Edit, versions: Sequence[str]) -> Edit:
@@ -31,7 +31,7 @@ def _first(index: Index, package: str, places: tuple[Target, Target], last: str,
     between = tuple(range(every.index(last) + 1, every.index(release)))
     if not between:
         return release
-    lookup = Lookup(index, Span(package, between, tuple(every[at] for at in between)))
+    lookup = Lookup(index, ReleaseSet(package, between, tuple(every[at] for at in between)))
     new, before = (
         [
             mask

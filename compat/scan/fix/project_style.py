@@ -4,7 +4,7 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from compat.scan.fix.plan import Edit
+from compat.scan.fix.edits import Edit
 from compat.scan.fix.version_test_style import Style, attempts, carried, styles, usable
 from compat.scan.sources.parse import tree_of
 from compat.scan.sources.source_file import decoded

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider, Scope, ScopeProvider
 
-from compat.scan.fix.plan import Edit
+from compat.scan.fix.edits import Edit
 from compat.scan.fix.version_test_style import Style
 
 Exported = Callable[[str], bool]
 """Returns whether other files may take a top-level name of this one."""
 Guard = Callable[[Edit], Style | None]
 """Returns the test by which alternatives are told apart; without one they are tried in turn."""
-Lines = list[cst.BaseStatement]
+LineNumbers = list[cst.BaseStatement]
 
 
 class NotChanged(Exception):  # noqa: N818 -- control flow inside `--fix`: it is told and the file stays
@@ -76,7 +76,7 @@ class _Rewriter(cst.CSTTransformer):
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
         """Rewrite an import that stands alone on its line."""
         small = original_node.body[0]
-        lines: Lines = []
+        lines: LineNumbers = []
         if len(original_node.body) == 1 and isinstance(small, cst.ImportFrom):
             lines = self._from(small)
         elif len(original_node.body) == 1 and isinstance(small, cst.Import) and len(small.names) == 1:
@@ -88,14 +88,14 @@ class _Rewriter(cst.CSTTransformer):
             first = first.with_changes(trailing_whitespace=original_node.trailing_whitespace)
         return cst.FlattenSentinel([first, *lines[1:]])
 
-    def _from(self, statement: cst.ImportFrom) -> Lines:
+    def _from(self, statement: cst.ImportFrom) -> LineNumbers:
         """Return what takes the place of a `from` import; nothing when it stays."""
         if isinstance(statement.names, cst.ImportStar):
             return []
         kept = [alias for alias in statement.names if self._edit(alias) is None]
         if len(kept) == len(statement.names):
             return []
-        lines: Lines = []
+        lines: LineNumbers = []
         if kept:
             kept[-1] = kept[-1].with_changes(comma=_closing_comma(statement))
             lines.append(cst.SimpleStatementLine([statement.with_changes(names=kept)]))
@@ -108,7 +108,9 @@ class _Rewriter(cst.CSTTransformer):
                 groups.setdefault(key, []).append((alias, edit))
         return [*lines, *(line for group in groups.values() for line in self._together(statement, group))]
 
-    def _together(self, statement: cst.ImportFrom, group: Sequence[tuple[cst.ImportAlias, Edit]]) -> Lines:
+    def _together(
+        self, statement: cst.ImportFrom, group: Sequence[tuple[cst.ImportAlias, Edit]]
+    ) -> LineNumbers:
         """Return the import, or the alternatives, of names that go the same way."""
         aliases = [alias for alias, _ in group]
         last = aliases[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
@@ -123,7 +125,7 @@ class _Rewriter(cst.CSTTransformer):
             written.append(moved if target.module else _source(same))
         return self._guarded(written, group[0][1])
 
-    def _guarded(self, written: Sequence[str], edit: Edit) -> Lines:
+    def _guarded(self, written: Sequence[str], edit: Edit) -> LineNumbers:
         """Return imports of which one is to be taken."""
         style = self._guard(edit) if len(written) > 1 and len(edit.since) == len(written) - 1 else None
         if style is None:
@@ -133,7 +135,7 @@ class _Rewriter(cst.CSTTransformer):
             self._added.update(style.imports)
         return [*imports, _chosen(written, [style.test(release) for release in edit.since])]
 
-    def _import(self, statement: cst.Import) -> Lines:
+    def _import(self, statement: cst.Import) -> LineNumbers:
         """Return what takes the place of `import a.b as c`."""
         (alias,) = statement.names
         edit = self._edit(alias)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from compat.scan.syntax.bindings import bound_names
+from compat.scan.syntax.bound_names import bound_names
 from compat.scan.syntax.positions import TryNode, dotted, within
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+(?:\.?(?:post|rc|dev)\d+)?")

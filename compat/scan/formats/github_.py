@@ -1,12 +1,12 @@
 """Annotations of GitHub Actions: workflow commands, with everything in them escaped."""
 
-from compat.scan.config import Options
 from compat.scan.findings import Report
+from compat.scan.options import ScanOptions
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def render(report: Report, _options: Options) -> str:
+def render(report: Report, _options: ScanOptions) -> str:
     """Return one line for each finding."""
     return "\n".join(
         f"::{_COMMANDS[finding.level]} file={_property(finding.path)},line={finding.line},"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from compat.scan.config import Options
 from compat.scan.findings import Finding, Releases, Report
 from compat.scan.formats.text_ import CAUSES
+from compat.scan.options import ScanOptions
 
 _STYLE = """
 :root { color-scheme: light dark; --fg: #1c2024; --bg: #fff; --soft: #60646c; --line: #e0e3e8;
@@ -53,7 +53,7 @@ _KEY = (
 )
 
 
-def render(report: Report, _options: Options) -> str:
+def render(report: Report, _options: ScanOptions) -> str:
     """Return the report as one HTML page that loads nothing."""
     told = [finding for finding in report.findings if finding.level != "note"]
     folder = _folder([finding.path for finding in told])
@@ -67,10 +67,10 @@ def render(report: Report, _options: Options) -> str:
     ]
     if told:
         parts.append(_KEY)
-    for span in report.spans:
-        mine = [finding for finding in told if finding.package == span.package]
+    for releases in report.release_sets:
+        mine = [finding for finding in told if finding.package == releases.package]
         if mine:
-            parts += _table(span, mine, folder)
+            parts += _table(releases, mine, folder)
     if told:
         parts += ["<h2>What to write</h2>", *(_details(finding, folder) for finding in told)]
     if report.skipped:
@@ -79,11 +79,13 @@ def render(report: Report, _options: Options) -> str:
     return "\n".join([*parts, "</main></body></html>"])
 
 
-def _table(span: Releases, findings: Sequence[Finding], folder: str) -> Iterator[str]:
+def _table(releases: Releases, findings: Sequence[Finding], folder: str) -> Iterator[str]:
     """Yield the table of a package, the newest release first: it is what people look for."""
-    heads = "".join(f'<th scope="col"><span>{_text(version)}</span></th>' for version in span.versions[::-1])
-    yield f"<h2>{_text(span.package)} <small>the newest first</small></h2>"
-    label = f"{_text(span.package)} by release"
+    heads = "".join(
+        f'<th scope="col"><span>{_text(version)}</span></th>' for version in releases.versions[::-1]
+    )
+    yield f"<h2>{_text(releases.package)} <small>the newest first</small></h2>"
+    label = f"{_text(releases.package)} by release"
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
     yield f'<thead><tr><th scope="col">import</th>{heads}</tr></thead><tbody>'
     grouped: dict[str, list[Finding]] = {}
@@ -93,7 +95,7 @@ def _table(span: Releases, findings: Sequence[Finding], folder: str) -> Iterator
         places = ", ".join(f"{each.path[len(folder) :]}:{each.line}" for each in group[:3])
         more = f" and {len(group) - 3} more" if len(group) > 3 else ""
         name, module = _parts(statement)
-        cells = "".join(_cell(span.versions, at, group) for at in reversed(range(len(span.versions))))
+        cells = "".join(_cell(releases.versions, at, group) for at in reversed(range(len(releases.versions))))
         yield (
             f'<tr><th scope="row"><code>{_broken(name)}</code><small>{_broken(module)}</small>'
             f"<small>{_broken(places)}{more}</small></th>{cells}</tr>"
@@ -130,14 +132,14 @@ def _cell(versions: Sequence[str], at: int, group: Sequence[Finding]) -> str:
 
 def _details(finding: Finding, folder: str) -> str:
     rows = []
-    for run in finding.runs:
-        new = run.replacement
+    for each in finding.broken_ranges:
+        new = each.replacement
         what = (
             f"<code>{_broken(new.statement)}</code><small>{_text(new.evidence)}</small>"
             if new
-            else _broken(run.reason)
+            else _broken(each.reason)
         )
-        rows.append(f"<li>{_text(run.text)} {_text(CAUSES.get(run.cause, run.cause))}: {what}</li>")
+        rows.append(f"<li>{_text(each.text)} {_text(CAUSES.get(each.cause, each.cause))}: {what}</li>")
     where = f" in <code>{_text(finding.function)}</code>" if finding.function else ""
     place = f"{_broken(finding.path[len(folder) :])}:{finding.line}"
     return (

@@ -1,11 +1,11 @@
 """The document of the contract."""
 
 from compat._cli import console
-from compat.scan.config import Options
 from compat.scan.findings import Report
+from compat.scan.options import ScanOptions
 
 
-def render(report: Report, _options: Options) -> str:
+def render(report: Report, _options: ScanOptions) -> str:
     """Return the report as JSON with sorted keys."""
     return console.document(
         "scan",
@@ -13,7 +13,7 @@ def render(report: Report, _options: Options) -> str:
         skipped=[{"path": each.path, "reason": each.reason} for each in report.skipped],
         releases=[
             {"package": each.package, "versions": list(each.versions), "source": each.source}
-            for each in report.spans
+            for each in report.release_sets
         ],
         files=report.files,
         parsed=report.parsed,

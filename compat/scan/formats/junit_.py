@@ -3,13 +3,13 @@
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
-from compat.scan.config import Options
 from compat.scan.findings import Report
+from compat.scan.options import ScanOptions
 
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32)), "�")
 
 
-def render(report: Report, _options: Options) -> str:
+def render(report: Report, _options: ScanOptions) -> str:
     """Return the report as XML."""
     told = [finding for finding in report.findings if finding.level != "note"]
     cases = max(1, len(told))

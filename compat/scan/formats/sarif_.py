@@ -6,13 +6,13 @@ from typing import Any
 from urllib.parse import quote
 
 from compat import __version__
-from compat.scan.config import Options
 from compat.scan.findings import LEVELS, RULES, Finding, Report
+from compat.scan.options import ScanOptions
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def render(report: Report, _options: Options) -> str:
+def render(report: Report, _options: ScanOptions) -> str:
     """Return the report as one SARIF run."""
     rules = [
         {

@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Iterator
 
-from compat.scan.config import Options
 from compat.scan.findings import Finding, Report
+from compat.scan.options import ScanOptions
 
 _COLOURS = {"error": "31", "warning": "33", "note": "36", "bold": "1", "dim": "2", "green": "32"}
 CAUSES = {
@@ -21,7 +21,7 @@ CAUSES = {
 }
 
 
-def render(report: Report, options: Options) -> str:
+def render(report: Report, options: ScanOptions) -> str:
     """Return the report as text; colours only on a terminal."""
     coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
     parts: list[str] = []
@@ -51,7 +51,7 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
         return f"\033[{_COLOURS[colour]}m{text}\033[0m" if coloured else text
 
     cell = f" cell {finding.cell[0]}, line {finding.cell[1]}:" if finding.cell else ""
-    message = finding._replace(runs=()).message()
+    message = finding._replace(broken_ranges=()).message()
     where = paint(f"{finding.path}:{finding.line}:{finding.column}:", "bold")
     yield f"{where}{cell} {paint(finding.rule, finding.level)} {message}"
     number = str(finding.line)
@@ -61,12 +61,12 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     gap = " " * len(number)
     yield f"  {paint(f'{number} |', 'dim')} {line}"
     yield f"  {paint(f'{gap} |', 'dim')} {paint(marks, finding.level)}"
-    for run in finding.runs:
-        what = CAUSES.get(run.cause, run.cause)
-        if run.replacement:
-            new = run.replacement
+    for each in finding.broken_ranges:
+        what = CAUSES.get(each.cause, each.cause)
+        if each.replacement:
+            new = each.replacement
             what = f"{what}: {paint(new.statement, 'green')} ({new.evidence}){new.doubt}"
         else:
-            what = f"{what}: {run.reason}"
-        yield f"  {paint(f'{gap} =', 'dim')} {run.text} {what}"
+            what = f"{what}: {each.reason}"
+        yield f"  {paint(f'{gap} =', 'dim')} {each.text} {what}"
     yield ""

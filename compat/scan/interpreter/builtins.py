@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
-from compat.scan.interpreter.values import UNKNOWN, Failure, Path
-from compat.scan.releases.index_lookup import Outcome
+from compat.scan.interpreter.values import UNKNOWN, Path, ScannedCodeError
+from compat.scan.releases.index_lookup import LookupOutcome
 
 BUILTINS = frozenset(
     {
@@ -70,10 +70,10 @@ class Here(Protocol):
     package: str
     tops: tuple[str, ...]
 
-    def attribute_outcome(self, base: str, name: str) -> Outcome:
+    def attribute_outcome(self, base: str, name: str) -> LookupOutcome:
         """Return what `base.name` comes to."""
 
-    def import_outcome(self, module: str, name: str) -> Outcome:
+    def import_outcome(self, module: str, name: str) -> LookupOutcome:
         """Return what an import comes to."""
 
 
@@ -116,7 +116,7 @@ def call(  # noqa: C901 -- a list of what is known
     """Return what a function answers in a release.
 
     Raises:
-        Failure: it surely raises.
+        ScannedCodeError: it surely raises.
     """
     first = arguments[0] if arguments else UNKNOWN
     if function in ("builtins.hasattr", "builtins.getattr"):
@@ -167,7 +167,7 @@ def _attribute_of(here: Here, function: str, arguments: list[Any]) -> Any:
             if outcome.failing:
                 if default:
                     return default[0]
-                raise Failure("AttributeError")
+                raise ScannedCodeError("AttributeError")
             if name == "__version__":
                 return here.version
             return Path(f"{text}.{name}") if known else UNKNOWN
@@ -179,7 +179,7 @@ def _imported(here: Here, module: Any) -> Any:
         return UNKNOWN
     failing = here.import_outcome(module, "").failing
     if failing:
-        raise Failure("ModuleNotFoundError" if failing == "module" else "ImportError")
+        raise ScannedCodeError("ModuleNotFoundError" if failing == "module" else "ImportError")
     return Path(module)
 
 
@@ -197,7 +197,7 @@ def _spec(here: Here, module: Any) -> Any:
     if top in here.tops:
         parent = module.rpartition(".")[0]
         if parent and here.import_outcome(parent, "").failing == "module":
-            raise Failure("ModuleNotFoundError")
+            raise ScannedCodeError("ModuleNotFoundError")
         return None if here.import_outcome(module, "").failing == "module" else Path(f"spec of {module}")
     return Path(f"spec of {module}") if top in sys.stdlib_module_names else UNKNOWN
 

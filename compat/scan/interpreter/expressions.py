@@ -15,10 +15,19 @@ from compat.scan.interpreter import builtins
 from compat.scan.interpreter.objects import Objects
 from compat.scan.interpreter.scopes import Frame, Module, Tree
 from compat.scan.interpreter.statements import Execution, agreed
-from compat.scan.interpreter.values import UNKNOWN, Class, Failure, Function, Instance, Path, merged, truth
+from compat.scan.interpreter.values import (
+    UNKNOWN,
+    Class,
+    Function,
+    Instance,
+    Path,
+    ScannedCodeError,
+    merged,
+    truth,
+)
 from compat.scan.project.module_names import absolute
-from compat.scan.project.patched_names import Own
-from compat.scan.releases.index_lookup import Lookup, Outcome
+from compat.scan.project.patched_names import PatchedNames
+from compat.scan.releases.index_lookup import Lookup, LookupOutcome
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -41,19 +50,19 @@ class Evaluation:
 
     Args:
         lookup: the package.
-        place: which of its releases.
+        slot: which of its releases.
         tree: the modules of the scanned tree.
-        own: what it adds to the package.
+        patched_names: what it adds to the package.
     """
 
-    def __init__(self, lookup: Lookup, place: int, tree: Tree, own: Own) -> None:
-        self.version = lookup.span.versions[place]
-        self.package = lookup.span.package
+    def __init__(self, lookup: Lookup, slot: int, tree: Tree, patched_names: PatchedNames) -> None:
+        self.version = lookup.release_set.versions[slot]
+        self.package = lookup.release_set.package
         self.tops: tuple[str, ...] = ("vllm",) if self.package == "vllm" else ("sglang", "sgl_kernel")
         self.tree = tree
-        self._own = own
+        self._patched_names = patched_names
         self._lookup = lookup
-        self._bit = 1 << place
+        self._bit = 1 << slot
         self._given: dict[tuple[str, str], Any] = {}
         self._unbound: dict[tuple[str, str], bool] = {}
         self.execution = Execution(self)
@@ -63,7 +72,7 @@ class Evaluation:
         """Return the value of an expression, `UNKNOWN` when it cannot be told.
 
         Raises:
-            Failure: it surely raises.
+            ScannedCodeError: it surely raises.
         """
         match node:
             case ast.Constant(value=value):
@@ -127,7 +136,7 @@ class Evaluation:
         """Return the truth of a test; what is behind a test that fails is not reached."""
         try:
             return truth(self.value(node, frame))
-        except Failure:
+        except ScannedCodeError:
             return False
         except RecursionError:
             return None
@@ -136,7 +145,7 @@ class Evaluation:
         """Return the value of an expression, unknown too when it fails."""
         try:
             return self.value(node, frame)
-        except (Failure, RecursionError):
+        except (ScannedCodeError, RecursionError):
             return UNKNOWN
 
     def excluded(self, specifier: str) -> bool:
@@ -169,7 +178,7 @@ class Evaluation:
         """Return an attribute of a value.
 
         Raises:
-            Failure: a module of the release has none of that name.
+            ScannedCodeError: a module of the release has none of that name.
         """
         if isinstance(value, Class | Instance):
             return self._objects.attribute(value, name)
@@ -182,24 +191,26 @@ class Evaluation:
             if name == "__version_tuple__":
                 return builtins.release(self.version)
             if self.attribute_outcome(value.text, name).failing:
-                raise Failure("AttributeError")
+                raise ScannedCodeError("AttributeError")
         elif (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
             return inside
         elif self._computes(value.text, name, frame):
             return UNKNOWN
         return Path(f"{value.text}.{name}")
 
-    def attribute_outcome(self, base: str, name: str) -> Outcome:
+    def attribute_outcome(self, base: str, name: str) -> LookupOutcome:
         """Return what `base.name` comes to in this release."""
         return self._here(self._lookup.path(base, (name,), importing=False))
 
-    def import_outcome(self, module: str, name: str) -> Outcome:
+    def import_outcome(self, module: str, name: str) -> LookupOutcome:
         """Return what an import comes to in this release."""
         return self._here(self._lookup.imported(module, name))
 
-    def _here(self, outcomes: tuple[tuple[int, Outcome], ...]) -> Outcome:
+    def _here(self, outcomes: tuple[tuple[int, LookupOutcome], ...]) -> LookupOutcome:
         outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
-        if outcome.failing == "name" and self._own.gives(self.package, outcome.module, outcome.name):
+        if outcome.failing == "name" and self._patched_names.gives(
+            self.package, outcome.module, outcome.name
+        ):
             return outcome._replace(failing="", answer=outcome.answer._replace(status="dynamic"))
         return outcome
 
@@ -207,12 +218,14 @@ class Evaluation:
         """Return what an import binds: a path, or the value that a module of the scanned tree gives the name.
 
         Raises:
-            Failure: the import surely fails.
+            ScannedCodeError: the import surely fails.
         """
         if module.partition(".")[0] in self.tops:
             outcome = self.import_outcome(module, name)
             if outcome.failing:
-                raise Failure("ModuleNotFoundError" if outcome.failing == "module" else "ImportError")
+                raise ScannedCodeError(
+                    "ModuleNotFoundError" if outcome.failing == "module" else "ImportError"
+                )
             if name in VERSIONS and module in {
                 f"{top}{each}" for top in self.tops for each in VERSION_MODULES
             }:
@@ -239,7 +252,7 @@ class Evaluation:
         if found is None or frame.depth > _DEEPEST:
             return UNKNOWN
         if self.unbound(found, name):
-            raise Failure(failing)
+            raise ScannedCodeError(failing)
         key = (found.path, name)
         if key not in self._given:
             self._given[key] = UNKNOWN  # while it is looked for: what leads back here is not known
@@ -330,8 +343,8 @@ class Evaluation:
                     for each in (index.lower, index.upper, index.step)
                 ]
                 return UNKNOWN if any(each is UNKNOWN for each in bounds) else value[slice(*bounds)]
-            place = self.value(index, frame)
-            return UNKNOWN if place is UNKNOWN else value[place]
+            key = self.value(index, frame)
+            return UNKNOWN if key is UNKNOWN else value[key]
         except (TypeError, KeyError, IndexError, ValueError):
             return UNKNOWN
 

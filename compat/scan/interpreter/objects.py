@@ -5,9 +5,9 @@ from typing import Any
 
 from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import Execution
-from compat.scan.interpreter.values import UNKNOWN, Class, Failure, Function, Instance
+from compat.scan.interpreter.values import UNKNOWN, Class, Function, Instance, ScannedCodeError
 from compat.scan.syntax.attribute_assignments import Store
-from compat.scan.syntax.bindings import local_names, needed
+from compat.scan.syntax.bound_names import local_names, needed
 from compat.scan.syntax.positions import FunctionNode, dotted
 
 _DEEPEST = 5
@@ -87,7 +87,7 @@ class Objects:
     def _quiet(self, statement: ast.stmt, frame: Frame) -> bool:
         try:
             self._execution.statement(statement, frame)
-        except (Failure, RecursionError):
+        except (ScannedCodeError, RecursionError):
             return False
         return True
 

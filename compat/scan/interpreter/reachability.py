@@ -1,4 +1,4 @@
-"""Whether a place in the code is reached in a release, and whether what fails there is caught."""
+"""Whether a position in the code is reached in a release, and whether what fails there is caught."""
 
 import ast
 from functools import lru_cache
@@ -8,10 +8,10 @@ from compat.scan.interpreter.expressions import Evaluation
 from compat.scan.interpreter.objects import method_frame
 from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import handling, suppresses
-from compat.scan.interpreter.values import Class, Failure, Path, catches
+from compat.scan.interpreter.values import Class, Path, ScannedCodeError, catches
 from compat.scan.project.module_names import absolute
-from compat.scan.syntax.bindings import needed
-from compat.scan.syntax.positions import Branch, Place, TryNode
+from compat.scan.syntax.bound_names import needed
+from compat.scan.syntax.positions import Branch, NodePosition, TryNode
 
 _SKIPS = frozenset({"skipif", "skipIf"})
 _LEFT_OUT = frozenset({"skip", "skipif", "not", "no", "except", "unless", "without", "deprecated", "xfail"})
@@ -22,8 +22,8 @@ _LEAVING = (ast.If, ast.Assert, ast.Expr, ast.Return, ast.Continue, ast.Break, a
 """Statements after which the rest of a block may not be reached; `raise` is told where it stands."""
 
 
-class Reach(NamedTuple):
-    """Tells for one release which places of a module are reached.
+class Reachability(NamedTuple):
+    """Tells for one release which positions of a module are reached.
 
     Tests that cannot be decided are taken to come out either way: what they guard is reached.
     """
@@ -31,13 +31,13 @@ class Reach(NamedTuple):
     evaluation: Evaluation
     module: Module
 
-    def reached(self, place: Place) -> bool:
-        """Return whether the release gets to a place, function calls left aside."""
-        return all(self._entered(each) and not self._left_before(each) for each in place.outwards())
+    def reached(self, position: NodePosition) -> bool:
+        """Return whether the release gets to a position, function calls left aside."""
+        return all(self._entered(each) and not self._left_before(each) for each in position.outwards())
 
-    def protected(self, place: Place, kind: str) -> bool:
-        """Return whether an exception raised at a place is caught, and the code goes on."""
-        for each in place.outwards():
+    def protected(self, position: NodePosition, kind: str) -> bool:
+        """Return whether an exception raised at a position is caught, and the code goes on."""
+        for each in position.outwards():
             owner = each.owner
             if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef):
                 return False
@@ -53,67 +53,67 @@ class Reach(NamedTuple):
                     return True
         return False
 
-    def _frame(self, place: Place) -> Frame:
-        """Return the names that a test at a place can see: those of the functions around it are not known."""
+    def _frame(self, position: NodePosition) -> Frame:
+        """Return the names that a test at a position can see; those of functions around it are not known."""
         frame = Frame(self.module)
-        for each in reversed(list(place.outwards())):
+        for each in reversed(list(position.outwards())):
             if isinstance(each.owner, ast.FunctionDef | ast.AsyncFunctionDef):
                 within = each.outer.owner if each.outer else None
                 owner = Class(within, Frame(self.module)) if isinstance(within, ast.ClassDef) else None
                 frame = method_frame(frame, each.owner, owner)
         return frame
 
-    def _locals(self, place: Place, *nodes: ast.AST) -> Frame:
-        """Return the frame of a place, with what statements before it bind that some nodes are made of."""
-        frame = self._frame(place)
-        if place.function is None:
+    def _locals(self, position: NodePosition, *nodes: ast.AST) -> Frame:
+        """Return the frame of a position, with what statements before it bind that some nodes are made of."""
+        frame = self._frame(position)
+        if position.function is None:
             return frame
-        around = reversed([each for each in place.outwards() if each.function is place.function])
+        around = reversed([each for each in position.outwards() if each.function is position.function])
         before = [statement for each in around for statement in each.block[: each.index]]
         for statement in needed(before, nodes):
             self.evaluation.execution.bind(statement, frame)
         return frame
 
-    def _entered(self, place: Place) -> bool:
-        for test in place.tests:
-            frame = self._locals(place, test.expression)
+    def _entered(self, position: NodePosition) -> bool:
+        for test in position.tests:
+            frame = self._locals(position, test.expression)
             if self.evaluation.truth(test.expression, frame) is (not test.wanted):
                 return False
-        owner, branch = place.owner, place.branch
-        if isinstance(owner, ast.If | ast.While) and place.outer is not None:
-            answer = self.evaluation.truth(owner.test, self._locals(place.outer, owner.test))
+        owner, branch = position.owner, position.branch
+        if isinstance(owner, ast.If | ast.While) and position.outer is not None:
+            answer = self.evaluation.truth(owner.test, self._locals(position.outer, owner.test))
             return (
                 answer is not (branch == "orelse")
                 if isinstance(owner, ast.If)
                 else answer is not False or branch != "body"
             )
         if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and branch == "body":
-            return not any(self._skipped(decorator, place) for decorator in owner.decorator_list)
-        if isinstance(owner, TryNode) and place.outer is not None:
-            return self._entered_try(owner, place)  # type: ignore[arg-type]
+            return not any(self._skipped(decorator, position) for decorator in owner.decorator_list)
+        if isinstance(owner, TryNode) and position.outer is not None:
+            return self._entered_try(owner, position)  # type: ignore[arg-type]
         return True
 
-    def _entered_try(self, owner: ast.Try, place: Place) -> bool:
-        if place.branch == "orelse":
-            return self._failing(owner.body, place) is None
-        if place.branch != "handler" or place.handler is None:
+    def _entered_try(self, owner: ast.Try, position: NodePosition) -> bool:
+        if position.branch == "orelse":
+            return self._failing(owner.body, position) is None
+        if position.branch != "handler" or position.handler is None:
             return True
-        kind = self._failing(owner.body, place)
+        kind = self._failing(owner.body, position)
         if kind is not None:
-            return handling(owner, kind) is place.handler
+            return handling(owner, kind) is position.handler
         # An alternative: without a failure of what it stands in for it is not needed.
         alternative = any(
-            catches(place.handler.type, failing)
+            catches(position.handler.type, failing)
             for failing in ("ModuleNotFoundError", "ImportError", "AttributeError")
         )
-        return not (alternative and self._asks(owner.body, place))
+        return not (alternative and self._asks(owner.body, position))
 
-    def _failing(self, body: list[ast.stmt], place: Place) -> str | None:
+    def _failing(self, body: list[ast.stmt], position: NodePosition) -> str | None:
         """Return the exception that a block surely ends with, None when it may run to its end."""
-        frame = self._locals(place.outer, *body) if place.outer else self._frame(place)
+        frame = self._locals(position.outer, *body) if position.outer else self._frame(position)
         try:
             self.evaluation.execution.block(body, frame)
-        except Failure as failure:
+        except ScannedCodeError as failure:
             return failure.kind or None
         except RecursionError:
             return None
@@ -134,13 +134,13 @@ class Reach(NamedTuple):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 try:
                     self.evaluation.value(node, frame)
-                except Failure as failure:
+                except ScannedCodeError as failure:
                     return failure.kind
         return None
 
-    def _asks(self, body: list[ast.stmt], place: Place) -> bool:
+    def _asks(self, body: list[ast.stmt], position: NodePosition) -> bool:
         """Return whether a block imports, or reads, something of the package, or of the tree."""
-        frame = self._frame(place)
+        frame = self._frame(position)
         for statement in body:
             for node in ast.walk(statement):
                 match node:
@@ -154,7 +154,7 @@ class Reach(NamedTuple):
                     case ast.Attribute(value=ast.Name(id=name)):
                         try:
                             value = self.evaluation.name(name, frame)
-                        except (Failure, RecursionError):
+                        except (ScannedCodeError, RecursionError):
                             continue
                         if isinstance(value, Path) and value.text.partition(".")[0] in self.evaluation.tops:
                             return True
@@ -162,92 +162,94 @@ class Reach(NamedTuple):
                         return True
         return False
 
-    def _skipped(self, decorator: ast.expr, place: Place) -> bool:
+    def _skipped(self, decorator: ast.expr, position: NodePosition) -> bool:
         match decorator:
             case ast.Call(func=ast.Attribute(attr=name), args=[test, *_]) if name in _SKIPS:
-                outer = place.outer or place
+                outer = position.outer or position
                 return self.evaluation.truth(test, self._frame(outer)) is True
             case ast.Call(func=function, args=[wanted], keywords=[]) if _ranges(_last_name(function)):
-                text = self.evaluation.quiet(wanted, self._frame(place.outer or place))
+                text = self.evaluation.quiet(wanted, self._frame(position.outer or position))
                 return isinstance(text, str) and self.evaluation.excluded(text)
             case ast.Name(id=name):  # `needs_new = pytest.mark.skipif(…)`
                 for statement in self.module.binders(name):
                     match statement:
                         case ast.Assign(value=ast.Call() as call):
-                            return self._skipped(call, place)
+                            return self._skipped(call, position)
         return False
 
-    def _left_before(self, place: Place) -> bool:
+    def _left_before(self, position: NodePosition) -> bool:
         """Return whether the block is surely left before the statement."""
-        return any(self._leaves(at.statement, at) for at in _leavers(place))
+        return any(self._leaves(at.statement, at) for at in _leavers(position))
 
-    def _leaves(self, statement: ast.stmt, place: Place) -> bool:
+    def _leaves(self, statement: ast.stmt, position: NodePosition) -> bool:
         match statement:
             case ast.Return() | ast.Continue() | ast.Break():
                 return True
             case ast.Raise():
-                return not isinstance(place.owner, TryNode)
+                return not isinstance(position.owner, TryNode)
             case ast.Assert(test=test):
-                return self.evaluation.truth(test, self._locals(place, test)) is False
+                return self.evaluation.truth(test, self._locals(position, test)) is False
             case ast.Expr(value=ast.Call() as call) | ast.Assign(value=ast.Call() as call):
                 return self._call_leaves(call)
             case ast.If(test=test, body=body, orelse=orelse):
                 if not (_ends(body) or _ends(orelse)):
                     return False
-                answer = self.evaluation.truth(test, self._locals(place, test))
+                answer = self.evaluation.truth(test, self._locals(position, test))
                 chosen = [body, orelse] if answer is None else [body if answer else orelse]
-                return all(self._block_leaves(block, place) for block in chosen)
+                return all(self._block_leaves(block, position) for block in chosen)
             case ast.With(body=body) | ast.AsyncWith(body=body):
-                return not suppresses(statement, "ImportError") and self._block_leaves(body, place)
-            case ast.Import() | ast.ImportFrom() if place.branch == "body" and isinstance(
-                place.owner, TryNode
+                return not suppresses(statement, "ImportError") and self._block_leaves(body, position)
+            case ast.Import() | ast.ImportFrom() if position.branch == "body" and isinstance(
+                position.owner, TryNode
             ):
-                return self._fails_caught(statement, place)
+                return self._fails_caught(statement, position)
             case ast.Try():
-                return self._attempt_leaves(statement, place)
+                return self._attempt_leaves(statement, position)
         return False
 
-    def _attempt_leaves(self, statement: ast.Try, place: Place) -> bool:
+    def _attempt_leaves(self, statement: ast.Try, position: NodePosition) -> bool:
         """Return whether a `try` surely leaves the block around it: by a handler, or by having worked."""
         handlers = [
             handler for handler in statement.handlers if _ends(handler.body) and not _raises(handler.body[-1])
         ]
         last = (statement.orelse or statement.body)[-1]
-        worked = isinstance(last, ast.Return | ast.Continue | ast.Break) and self._asks(statement.body, place)
+        worked = isinstance(last, ast.Return | ast.Continue | ast.Break) and self._asks(
+            statement.body, position
+        )
         if not (handlers or worked):
             return False
-        kind = self._failing(statement.body, Place(place, statement, "body", statement.body, 0))
+        kind = self._failing(statement.body, NodePosition(position, statement, "body", statement.body, 0))
         if kind is None:
-            return worked and self._sure(statement.body, place)
+            return worked and self._sure(statement.body, position)
         handler = handling(statement, kind)
-        return handler in handlers and self._block_leaves(handler.body, place, "handler")
+        return handler in handlers and self._block_leaves(handler.body, position, "handler")
 
-    def _sure(self, body: list[ast.stmt], place: Place) -> bool:
+    def _sure(self, body: list[ast.stmt], position: NodePosition) -> bool:
         """Return whether it is known of all that a block imports if it is there."""
         return all(
             self.evaluation.certain(
                 absolute(node, self.module.name) if isinstance(node, ast.ImportFrom) else node.names[0].name,
-                self._frame(place),
+                self._frame(position),
             )
             for statement in body
             for node in ast.walk(statement)
             if isinstance(node, ast.Import | ast.ImportFrom)
         )
 
-    def _fails_caught(self, statement: ast.stmt, place: Place) -> bool:
+    def _fails_caught(self, statement: ast.stmt, position: NodePosition) -> bool:
         """Return whether an import surely fails and the `try` around it goes on elsewhere: it is not told."""
         try:
-            self.evaluation.execution.statement(statement, self._frame(place))
-        except Failure as failure:
-            handler = handling(place.owner, failure.kind)  # type: ignore[arg-type]
+            self.evaluation.execution.statement(statement, self._frame(position))
+        except ScannedCodeError as failure:
+            handler = handling(position.owner, failure.kind)  # type: ignore[arg-type]
             return handler is not None and not _raises(handler.body[-1])
         except RecursionError:
             return False
         return False
 
-    def _block_leaves(self, block: list[ast.stmt], place: Place, branch: Branch = "body") -> bool:
+    def _block_leaves(self, block: list[ast.stmt], position: NodePosition, branch: Branch = "body") -> bool:
         return any(
-            self._leaves(statement, Place(place, place.statement, branch, block, number))
+            self._leaves(statement, NodePosition(position, position.statement, branch, block, number))
             if not isinstance(statement, ast.Raise)
             else True
             for number, statement in enumerate(block)
@@ -288,12 +290,14 @@ class Reach(NamedTuple):
 
 
 @lru_cache(maxsize=10_000)
-def _leavers(place: Place) -> tuple[Place, ...]:
-    """Return the statements before a place in its block that may leave the block."""
-    attempt = place.branch == "body" and isinstance(place.owner, TryNode)
+def _leavers(position: NodePosition) -> tuple[NodePosition, ...]:
+    """Return the statements before a position in its block that may leave the block."""
+    attempt = position.branch == "body" and isinstance(position.owner, TryNode)
     return tuple(
-        Place(place.outer, place.owner, place.branch, place.block, number, place.handler)
-        for number, statement in enumerate(place.block[: place.index])
+        NodePosition(
+            position.outer, position.owner, position.branch, position.block, number, position.handler
+        )
+        for number, statement in enumerate(position.block[: position.index])
         if (
             isinstance(statement, _LEAVING)
             and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from compat.scan.project.module_names import module_name
 from compat.scan.syntax.attribute_assignments import Store, stores
-from compat.scan.syntax.bindings import bound_names, declared_global, maybe_unbound
+from compat.scan.syntax.bound_names import bound_names, declared_global, maybe_unbound
 from compat.scan.syntax.positions import within
 
 _ELUSIVE = frozenset({"globals", "vars", "exec", "setattr"})

@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from compat.scan.interpreter.scopes import Frame
-from compat.scan.interpreter.values import UNKNOWN, Class, Failure, Function, Path, catches, merged
+from compat.scan.interpreter.values import UNKNOWN, Class, Function, Path, ScannedCodeError, catches, merged
 from compat.scan.project.module_names import absolute
-from compat.scan.syntax.bindings import bound_names, only_binds, target_names
+from compat.scan.syntax.bound_names import bound_names, only_binds, target_names
 from compat.scan.syntax.positions import TryNode, dotted
 
 _ALIKE = 6
@@ -57,7 +57,7 @@ class Execution:
         for statement in statements:
             try:
                 self.statement(statement, frame)
-            except (Failure, RecursionError):  # noqa: PERF203 -- the rest is not run
+            except (ScannedCodeError, RecursionError):  # noqa: PERF203 -- the rest is not run
                 break
         return frame.names.get(name, UNKNOWN)
 
@@ -66,7 +66,7 @@ class Execution:
         try:
             for statement in statements:
                 self.statement(statement, frame)
-        except (Failure, RecursionError):
+        except (ScannedCodeError, RecursionError):
             return False  # the module fails, not only what is taken from it
         return name not in frame.names
 
@@ -75,7 +75,7 @@ class Execution:
         if only_binds(statement):
             try:
                 self.statement(statement, frame)
-            except (Failure, RecursionError):
+            except (ScannedCodeError, RecursionError):
                 return
         else:
             for name in bound_names(statement):
@@ -85,7 +85,7 @@ class Execution:
         """Return what a call of a function of the tree returns.
 
         Raises:
-            Failure: it surely raises.
+            ScannedCodeError: it surely raises.
         """
         inner = self._entered(function, call, frame)
         if isinstance(function.node, ast.Lambda):
@@ -99,8 +99,8 @@ class Execution:
             kept = list(inner.names.values())  # so that no other value gets the number of one of them
             self._answers[key] = (self._quietly(function.node, inner), kept)
         answer, _ = self._answers[key]
-        if isinstance(answer, Failure):
-            raise Failure(answer.kind)
+        if isinstance(answer, ScannedCodeError):
+            raise ScannedCodeError(answer.kind)
         return answer
 
     def _entered(self, function: Function, call: ast.Call, frame: Frame) -> Frame:
@@ -135,7 +135,7 @@ class Execution:
         """Return what a function returns, or the exception that it surely raises."""
         try:
             return self._answer(function, frame)
-        except Failure as failure:
+        except ScannedCodeError as failure:
             return failure
 
     def _answer(self, function: ast.FunctionDef, frame: Frame) -> Any:
@@ -148,7 +148,7 @@ class Execution:
         """Go through a block; return what it returns, or None when it runs to its end.
 
         Raises:
-            Failure: it surely raises.
+            ScannedCodeError: it surely raises.
         """
         for number, statement in enumerate(statements):
             test = getattr(statement, "test", None) if isinstance(statement, ast.If) else None
@@ -167,11 +167,11 @@ class Execution:
             copy = frame.copy()
             try:
                 ends.append(self.block(branch, copy))
-            except Failure:
+            except ScannedCodeError:
                 continue
             frames.append(copy)
         if not frames:
-            raise Failure("")
+            raise ScannedCodeError("")
         going_on = [each for each, end in zip(frames, ends, strict=True) if end is None] or frames
         for name in {name for each in going_on for name in each.names}:
             frame.names[name] = agreed([each.names.get(name, UNKNOWN) for each in going_on])
@@ -186,7 +186,7 @@ class Execution:
         """Go through one statement; see `block`.
 
         Raises:
-            Failure: it surely raises.
+            ScannedCodeError: it surely raises.
         """
         match statement:
             case ast.Import() | ast.ImportFrom():
@@ -202,7 +202,7 @@ class Execution:
             case ast.Return(value=value):
                 return Returned(None if value is None else self._evaluator.value(value, frame))
             case ast.Raise(exc=raised):
-                raise Failure(_class_name(raised))
+                raise ScannedCodeError(_class_name(raised))
             case ast.If(test=test, body=body, orelse=orelse):
                 answer = self._evaluator.truth(test, frame)
                 if answer is None:
@@ -244,7 +244,7 @@ class Execution:
     ) -> Returned | None:
         try:
             return self.block(body, frame)
-        except Failure as failure:
+        except ScannedCodeError as failure:
             if suppresses(statement, failure.kind):
                 return None
             raise
@@ -255,7 +255,7 @@ class Execution:
             return self._perhaps(statement, handler, frame)
         try:
             ended = self.block(statement.body, frame)
-        except Failure as failure:
+        except ScannedCodeError as failure:
             handler = handling(statement, failure.kind)
             if handler is None:
                 raise
@@ -278,7 +278,7 @@ class Execution:
     def _quiet(self, statements: Sequence[ast.stmt], frame: Frame) -> Returned | None:
         try:
             return self.block(statements, frame)
-        except Failure:
+        except ScannedCodeError:
             return None
 
     def _certain(self, statement: ast.stmt, frame: Frame) -> bool:

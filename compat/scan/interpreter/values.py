@@ -50,7 +50,7 @@ class Instance(NamedTuple):
     """Whether it was made without arguments, so that the defaults of its class hold."""
 
 
-class Failure(Exception):  # noqa: N818 -- what the scanned code would raise, passed on as Python does
+class ScannedCodeError(Exception):
     """An exception that the code surely raises, by the name of its class; empty when that is not known."""
 
     def __init__(self, kind: str) -> None:

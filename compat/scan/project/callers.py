@@ -4,10 +4,17 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.mentions import lines_of, occurrences
-from compat.scan.syntax.positions import FunctionNode, Lines, Place, expressions, headers, statements
+from compat.scan.syntax.positions import (
+    FunctionNode,
+    LineNumbers,
+    NodePosition,
+    expressions,
+    headers,
+    statements,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -46,10 +53,10 @@ _DEEPEST = 3
 _MOST = 4
 """Other files that are looked at; what more of them mention is taken to be called."""
 
-Mention = tuple[Module, list[Place]]
+Mention = tuple[Module, list[NodePosition]]
 
 
-class Calls:
+class CallGraph:
     """Finds the places that mention a function.
 
     Args:
@@ -64,7 +71,7 @@ class Calls:
         self._files = files
         self._searches: Searches[FunctionNode, Mention] = Searches()
 
-    def called(self, function: FunctionNode, reach: Reach, depth: int = 0) -> bool:
+    def called(self, function: FunctionNode, reachability: Reachability, depth: int = 0) -> bool:
         """Return whether some release's run may get to a function that fails when it is called.
 
         A function that nothing mentions is called from outside.
@@ -73,19 +80,19 @@ class Calls:
         if name.startswith(("__", "test")):
             return True
         mentioned = False
-        for module, places in self._mentions(function, reach.module):
-            there = reach if module is reach.module else reach._replace(module=module)
-            for place in places:
+        for module, positions in self._mentions(function, reachability.module):
+            there = reachability if module is reachability.module else reachability._replace(module=module)
+            for position in positions:
                 mentioned = True
-                if self._runs(place, there, depth):
+                if self._runs(position, there, depth):
                     return True
         return not mentioned
 
-    def _runs(self, place: Place, reach: Reach, depth: int) -> bool:
-        if not reach.reached(place) or reach.protected(place, "ImportError"):
+    def _runs(self, position: NodePosition, reachability: Reachability, depth: int) -> bool:
+        if not reachability.reached(position) or reachability.protected(position, "ImportError"):
             return False
-        outer = place.function
-        return outer is None or depth >= _DEEPEST or self.called(outer, reach, depth + 1)
+        outer = position.function
+        return outer is None or depth >= _DEEPEST or self.called(outer, reachability, depth + 1)
 
     def _mentions(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
         """Return what mentions a function, its own file first; whoever has seen enough has no more parsed."""
@@ -95,7 +102,7 @@ class Calls:
         yield module, _mentions_in(module, self._read(module.path), function)
         others = self._others(function, module)
         if len(others) > _MOST:
-            yield module, [Place(None, module.tree, "body", module.tree.body, 0)]  # it is called
+            yield module, [NodePosition(None, module.tree, "body", module.tree.body, 0)]  # it is called
             return
         for path, data in sorted(others, key=lambda other: len(other[1])):
             other = self._tree.module(path)
@@ -119,17 +126,17 @@ class Calls:
         return found
 
 
-def _mentions_in(module: Module, data: bytes, function: FunctionNode) -> list[Place]:
+def _mentions_in(module: Module, data: bytes, function: FunctionNode) -> list[NodePosition]:
     name = function.name
-    lines = Lines(lines_of(data, list(occurrences(data, name.encode()))))
-    found: list[Place] = []
-    for place in statements(module.tree, lines):
-        if place.statement is function or any(each.owner is function for each in place.outwards()):
+    lines = LineNumbers(lines_of(data, list(occurrences(data, name.encode()))))
+    found: list[NodePosition] = []
+    for position in statements(module.tree, lines):
+        if position.statement is function or any(each.owner is function for each in position.outwards()):
             continue
-        for header in headers(place.statement, annotations=False):
+        for header in headers(position.statement, annotations=False):
             for node, tests in expressions(header):
                 if _names(node, name):
-                    found.append(place.within(tests))
+                    found.append(position.within(tests))
     return found
 
 

@@ -5,15 +5,15 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from compat.scan.interpreter.reachability import Reach
+from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.conditional_imports import asks, chosen
 from compat.scan.prefilter.imported_names import known_as
 from compat.scan.prefilter.mentions import lines_of, occurrences
-from compat.scan.project.callers import Calls, Searches
+from compat.scan.project.callers import CallGraph, Searches
 from compat.scan.project.module_names import absolute
 from compat.scan.sources.discovery import Files
-from compat.scan.syntax.positions import Lines, Place, expressions, headers, statements
+from compat.scan.syntax.positions import LineNumbers, NodePosition, expressions, headers, statements
 
 _MOST = 6
 """Files that are looked at; what more of them name is taken to be imported."""
@@ -23,88 +23,92 @@ _ENTRIES = ("test", "conftest", "setup", "__main__")
 
 _AFTER = re.compile(rb"[ \t]+(?:import|as)\b|[.\"',)\s]|$")
 
-Importer = tuple[Module, list[Place]]
+Importer = tuple[Module, list[NodePosition]]
 
 
-class Loads:
+class ImportGraph:
     """Finds the places that import a module.
 
     Args:
         tree: the modules of the scanned tree.
         store: reads files.
         files: all files of the scan.
-        calls: finds where functions are called.
+        call_graph: finds where functions are called.
     """
 
-    def __init__(self, tree: Tree, store: Files, files: Sequence[str], calls: Calls) -> None:
+    def __init__(self, tree: Tree, store: Files, files: Sequence[str], call_graph: CallGraph) -> None:
         self._tree = tree
         self._store = store
         self._files = files
-        self._calls = calls
+        self._call_graph = call_graph
         self._chosen: frozenset[str] | None = None
         self._searches: Searches[str, Importer] = Searches()
         self._loaded: dict[tuple[str, int], bool] = {}
         self._refusing: dict[tuple[str, int], bool] = {}
 
-    def loaded(self, module: Module, reach: Reach) -> bool:
+    def loaded(self, module: Module, reachability: Reachability) -> bool:
         """Return whether a release may import a module; one that nothing imports is run by itself."""
-        known = self._loaded.get((module.path, id(reach.evaluation)))
+        known = self._loaded.get((module.path, id(reachability.evaluation)))
         if known is None:
             seen = {module.path}
-            known = self._begins(module, reach, seen)
+            known = self._begins(module, reachability, seen)
             if not known:  # all that leads to it is not imported either
-                self._loaded.update(dict.fromkeys(((path, id(reach.evaluation)) for path in seen), False))
+                self._loaded.update(
+                    dict.fromkeys(((path, id(reachability.evaluation)) for path in seen), False)
+                )
         return known
 
-    def _begins(self, module: Module, reach: Reach, seen: set[str]) -> bool:
+    def _begins(self, module: Module, reachability: Reachability, seen: set[str]) -> bool:
         """Return whether a module is imported, by others than those that have been seen."""
-        found = not self._refused(module, reach) and (
+        found = not self._refused(module, reachability) and (
             len(seen) > _FARTHEST
             or not self._may_be_chosen(module.path)
-            or self._any_imports(module, reach, seen)
+            or self._any_imports(module, reachability, seen)
         )
         if found:
-            self._loaded[module.path, id(reach.evaluation)] = True
+            self._loaded[module.path, id(reachability.evaluation)] = True
         return found
 
-    def _any_imports(self, module: Module, reach: Reach, seen: set[str]) -> bool:
+    def _any_imports(self, module: Module, reachability: Reachability, seen: set[str]) -> bool:
         imported = False
-        for other, places in self._imported(module):
+        for other, positions in self._imported(module):
             imported = True
             if other.path == module.path:
                 return True
-            known = self._loaded.get((other.path, id(reach.evaluation)))
+            known = self._loaded.get((other.path, id(reachability.evaluation)))
             if known is False or other.path in seen:
                 continue
-            there = reach._replace(module=other)
-            if any(self._runs(place, there) for place in places):
+            there = reachability._replace(module=other)
+            if any(self._runs(position, there) for position in positions):
                 seen.add(other.path)
                 if known or self._begins(other, there, seen):
                     return True
         return not imported
 
-    def _runs(self, place: Place, reach: Reach) -> bool:
-        function = place.function
-        return reach.reached(place) and (function is None or self._calls.called(function, reach))
+    def _runs(self, position: NodePosition, reachability: Reachability) -> bool:
+        function = position.function
+        return reachability.reached(position) and (
+            function is None or self._call_graph.called(function, reachability)
+        )
 
-    def _refused(self, module: Module, reach: Reach) -> bool:
+    def _refused(self, module: Module, reachability: Reachability) -> bool:
         """Return whether a package that a module lies in surely refuses a release when it is imported."""
         folder = os.path.dirname(module.path)  # noqa: PTH120 -- called for many files
         while folder and os.path.exists(init := f"{folder}/__init__.py"):  # noqa: PTH110
-            if init != module.path and self._refuses(init, reach):
+            if init != module.path and self._refuses(init, reachability):
                 return True
             folder = os.path.dirname(folder)  # noqa: PTH120
         return False
 
-    def _refuses(self, path: str, reach: Reach) -> bool:
-        key = (path, id(reach.evaluation))
+    def _refuses(self, path: str, reachability: Reachability) -> bool:
+        key = (path, id(reachability.evaluation))
         if key not in self._refusing:
             self._refusing[key] = False
             data = self._data(path)
             init = self._tree.module(path) if b"raise" in data and asks(data) else None
             if init is not None:
-                end = Place(None, init.tree, "body", init.tree.body, len(init.tree.body))
-                self._refusing[key] = not reach._replace(module=init).reached(end)
+                end = NodePosition(None, init.tree, "body", init.tree.body, len(init.tree.body))
+                self._refusing[key] = not reachability._replace(module=init).reached(end)
         return self._refusing[key]
 
     def _may_be_chosen(self, path: str) -> bool:
@@ -138,7 +142,7 @@ class Loads:
         return self._searches.of(module.path, lambda: self._search(module))
 
     def _search(self, module: Module) -> Iterator[Importer]:
-        itself = [Place(None, module.tree, "body", module.tree.body, 0)]
+        itself = [NodePosition(None, module.tree, "body", module.tree.body, 0)]
         _, stem = known_as(module.path)
         if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
             yield module, itself
@@ -149,9 +153,9 @@ class Loads:
             return
         for path in sorted(others, key=lambda other: len(self._data(other))):
             other = self._tree.module(path)
-            places = list(self._places(other, module)) if other else []
-            if other and places:
-                yield other, places
+            positions = list(self._positions(other, module)) if other else []
+            if other and positions:
+                yield other, positions
 
     def _names(self, path: str, module: str) -> bool:
         """Return whether a file names a module where it imports, or in a text, as far as bytes tell."""
@@ -164,11 +168,11 @@ class Loads:
         near = path.split("/")[: len(above)] == above
         return any(_leads(data, at, stem, parent, near=near) for at in _words(data, stem))
 
-    def _places(self, other: Module, module: Module) -> Iterator[Place]:
+    def _positions(self, other: Module, module: Module) -> Iterator[NodePosition]:
         data = self._data(other.path)
-        lines = Lines(lines_of(data, list(_words(data, known_as(module.path)[1]))))
-        for place in statements(other.tree, lines):
-            for dotted, here in _named(place, other):
+        lines = LineNumbers(lines_of(data, list(_words(data, known_as(module.path)[1]))))
+        for position in statements(other.tree, lines):
+            for dotted, here in _named(position, other):
                 if self._leads(other, dotted, module):
                     yield here
 
@@ -181,22 +185,22 @@ class Loads:
         )
 
 
-def _named(place: Place, module: Module) -> Iterator[tuple[str, Place]]:
+def _named(position: NodePosition, module: Module) -> Iterator[tuple[str, NodePosition]]:
     """Yield the dotted paths that a statement imports, or may import: a text in the form of a path."""
-    match place.statement:
+    match position.statement:
         case ast.Import(names=names):
-            yield from ((alias.name, place) for alias in names)
+            yield from ((alias.name, position) for alias in names)
         case ast.ImportFrom(names=names) as statement:
             origin = absolute(statement, module.name)
             if origin:
-                yield from ((f"{origin}.{alias.name}", place) for alias in names)
+                yield from ((f"{origin}.{alias.name}", position) for alias in names)
         case statement:
             for header in headers(statement, annotations=False):
                 for node, tests in expressions(header):
                     match node:
                         case ast.Constant(value=str() as text) if "." in text and len(text) < 200:
                             if all(map(str.isidentifier, text.split("."))):
-                                yield text, place.within(tests)
+                                yield text, position.within(tests)
 
 
 def _words(data: bytes, stem: str) -> Iterator[int]:

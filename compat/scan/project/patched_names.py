@@ -11,7 +11,7 @@ from compat.scan.sources.discovery import Files
 from compat.scan.syntax.positions import dotted, within
 
 
-class Own:
+class PatchedNames:
     """Looks for places that give a name to a module.
 
     Args:

@@ -1,13 +1,13 @@
 """What the packages have, asked for many releases at once: answers hold over sets of releases.
 
-A set of releases is an integer: bit `i` stands for the `i`-th release of a `Span`.
+A set of releases is an integer: bit `i` stands for the `i`-th release of a `ReleaseSet`.
 """
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
 
-from compat.index.query.name_resolution import Answer, Environment, World
+from compat.index.query.name_resolution import Answer, Facts, NameResolver
 from compat.index.query.single_release import alone, stretches
 from compat.index.reader import Index
 from compat.model.symbols import UNUSABLE
@@ -34,24 +34,24 @@ IMPLICIT = frozenset(
 """What every module has, whatever its source says (Python's data model, “Modules”)."""
 
 
-class Span(NamedTuple):
+class ReleaseSet(NamedTuple):
     """The releases of a package that are asked about."""
 
     package: str
-    positions: tuple[int, ...]
+    release_indexes: tuple[int, ...]
     """Ascending, in the list of the index."""
     versions: tuple[str, ...]
-    """Of these positions."""
+    """Of these releases."""
     source: str = ""
     """Why these, for people."""
 
     @property
     def everything(self) -> int:
         """The set of all of them."""
-        return (1 << len(self.positions)) - 1
+        return (1 << len(self.release_indexes)) - 1
 
 
-class Outcome(NamedTuple):
+class LookupOutcome(NamedTuple):
     """What following a path comes to in one release."""
 
     failing: Failing
@@ -63,34 +63,36 @@ class Outcome(NamedTuple):
     """Of what is conditional: whether nothing usable is there when other packages are not."""
 
 
-Outcomes = tuple[tuple[int, Outcome], ...]
-"""Disjoint sets of releases that together are all of a span, each with its outcome."""
+LookupOutcomes = tuple[tuple[int, LookupOutcome], ...]
+"""Disjoint sets of releases that together are all of a release set, each with its outcome."""
 
 
 class Lookup:
-    """Follows paths through one package in the releases of a span.
+    """Follows paths through one package in the releases of a release set.
 
     Args:
         index: where they are looked up.
-        span: the releases.
+        release_set: the releases.
     """
 
-    def __init__(self, index: Index, span: Span) -> None:
+    def __init__(self, index: Index, release_set: ReleaseSet) -> None:
         self.index = index
-        self.span = span
-        self._worlds = [World(index, alone(index, span.package, at)) for at in span.positions]
+        self.release_set = release_set
+        self._resolvers = [
+            NameResolver(index, alone(index, release_set.package, at)) for at in release_set.release_indexes
+        ]
         self.imported = lru_cache(maxsize=None)(self._imported)
         self.path = lru_cache(maxsize=None)(self._path)
 
-    def world(self, place: int) -> World:
+    def resolver(self, slot: int) -> NameResolver:
         """Return the world of the release that a bit stands for."""
-        return self._worlds[place]
+        return self._resolvers[slot]
 
-    def _imported(self, module: str, name: str) -> Outcomes:
+    def _imported(self, module: str, name: str) -> LookupOutcomes:
         """Return what `from module import name`, or `import module` when the name is empty, comes to."""
-        return self._asked(lambda world: imported(world, module, name))
+        return self._asked(lambda resolver: imported(resolver, module, name))
 
-    def _path(self, base: str, parts: tuple[str, ...], *, importing: bool) -> Outcomes:
+    def _path(self, base: str, parts: tuple[str, ...], *, importing: bool) -> LookupOutcomes:
         """Return what the attributes `parts` of `base` come to.
 
         Args:
@@ -98,114 +100,116 @@ class Lookup:
             parts: what follows it.
             importing: whether submodules on the way are imported, as `mock.patch("a.b.C")` does.
         """
-        return self._asked(lambda world: _walked(world, base, parts, importing=importing))
+        return self._asked(lambda resolver: _walked(resolver, base, parts, importing=importing))
 
-    def _asked(self, ask: Callable[[World], Outcome]) -> Outcomes:
-        found: dict[int, tuple[int, Outcome]] = {}
-        for place, outcome in stretches(self.index, self.span.package, self._worlds, ask):
+    def _asked(self, ask: Callable[[NameResolver], LookupOutcome]) -> LookupOutcomes:
+        found: dict[int, tuple[int, LookupOutcome]] = {}
+        for slot, outcome in stretches(self.index, self.release_set.package, self._resolvers, ask):
             mask, _ = found.get(id(outcome), (0, outcome))
-            found[id(outcome)] = (mask | 1 << place, outcome)
+            found[id(outcome)] = (mask | 1 << slot, outcome)
         return tuple(found.values())
 
 
-def runs(mask: int) -> list[tuple[int, int]]:
-    """Return the first and last place of each run of releases in a set, in order."""
+def ranges(mask: int) -> list[tuple[int, int]]:
+    """Return the first and last slot of each range of releases in a set, in order."""
     found: list[tuple[int, int]] = []
-    place = 0
-    while mask >> place:
-        if mask >> place & 1:
-            first = place
-            while mask >> place & 1:
-                place += 1
-            found.append((first, place - 1))
-        place += 1
+    slot = 0
+    while mask >> slot:
+        if mask >> slot & 1:
+            first = slot
+            while mask >> slot & 1:
+                slot += 1
+            found.append((first, slot - 1))
+        slot += 1
     return found
 
 
-def imported(world: World, module: str, name: str) -> Outcome:
+def imported(resolver: NameResolver, module: str, name: str) -> LookupOutcome:
     """Return what an import comes to in one release."""
-    there = world.answer(module, "")
+    there = resolver.answer(module, "")
     if there.status == "missing":
-        return Outcome("module", module, "", there)
-    problem = world.problem(module)
+        return LookupOutcome("module", module, "", there)
+    problem = resolver.problem(module)
     if problem:
-        return Outcome("import", module, "", Answer(status="missing", reason=problem, always_bound=False))
+        return LookupOutcome(
+            "import", module, "", Answer(status="missing", reason=problem, always_bound=False)
+        )
     if not name:
-        return Outcome("", module, "", there)
+        return LookupOutcome("", module, "", there)
     if name in IMPLICIT:
         return _nothing(module)
-    answer = world.answer(module, name)
+    answer = resolver.answer(module, name)
     if answer.status == "submodule":
-        problem = world.problem(f"{module}.{name}")
+        problem = resolver.problem(f"{module}.{name}")
         if problem:
             reason = Answer(status="missing", reason=problem, always_bound=False)
-            return Outcome("import", f"{module}.{name}", "", reason)
-    needy = answer.status == "conditional" and _needy(world, module, name)
-    return Outcome("name" if answer.status == "missing" else "", module, name, answer, needy)
+            return LookupOutcome("import", f"{module}.{name}", "", reason)
+    needy = answer.status == "conditional" and _needy(resolver, module, name)
+    return LookupOutcome("name" if answer.status == "missing" else "", module, name, answer, needy)
 
 
-def _needy(world: World, module: str, name: str) -> bool:
+def _needy(resolver: NameResolver, module: str, name: str) -> bool:
     """Return whether a name is missing or a stub in an environment that has only what is indexed with it."""
     tops = {
         top
-        for top, owners in world.index.owners.items()
-        if not set(owners) & set(world.environment.positions)
+        for top, owners in resolver.index.owners.items()
+        if not set(owners) & set(resolver.environment.release_indexes)
     }
-    facts = Environment(positions=world.environment.positions, absent=frozenset(tops), cuda=True)
-    bare = World(world.index, facts).answer(module, name)
+    facts = Facts(release_indexes=resolver.environment.release_indexes, absent=frozenset(tops), cuda=True)
+    bare = NameResolver(resolver.index, facts).answer(module, name)
     return bare.status in UNUSABLE or (bare.status == "conditional" and not bare.always_bound)
 
 
-def _walked(world: World, base: str, parts: Sequence[str], *, importing: bool) -> Outcome:
-    place = _located(world, base) if base else ("", "")
-    if place is None:
+def _walked(resolver: NameResolver, base: str, parts: Sequence[str], *, importing: bool) -> LookupOutcome:
+    located = _located(resolver, base) if base else ("", "")
+    if located is None:
         return _nothing(base)  # whether the base is there is judged where it is imported
-    module, name = place
+    module, name = located
     if name:
         return _nothing(base)
     for number, part in enumerate(parts):
         if not module:
             module = part
             continue
-        outcome = imported(world, module, part) if importing else _attribute(world, module, part)
+        outcome = imported(resolver, module, part) if importing else _attribute(resolver, module, part)
         last = number + 1 == len(parts)
         if outcome.failing or last:
             return outcome
-        following = _followed(world, module, part, outcome.answer)
+        following = _followed(resolver, module, part, outcome.answer)
         if following is None:
             return outcome
         module = following
-    return imported(world, module, "") if importing else _nothing(module)
+    return imported(resolver, module, "") if importing else _nothing(module)
 
 
-def _located(world: World, path: str) -> tuple[str, str] | None:
+def _located(resolver: NameResolver, path: str) -> tuple[str, str] | None:
     """Return module and name that a dotted path ends at, the name empty for a module; None for nothing."""
     module, *parts = path.split(".")
     for number, part in enumerate(parts):
-        answer = world.answer(module, part)
-        following = _followed(world, module, part, answer)
+        answer = resolver.answer(module, part)
+        following = _followed(resolver, module, part, answer)
         if following is None:
             return None if answer.status == "missing" else (module, ".".join(parts[number:]))
         module = following
     return module, ""
 
 
-def _attribute(world: World, module: str, name: str) -> Outcome:
+def _attribute(resolver: NameResolver, module: str, name: str) -> LookupOutcome:
     if name in IMPLICIT:
         return _nothing(module)
-    answer = world.answer(module, name)
-    return Outcome("name" if answer.status == "missing" else "", module, name, answer)
+    answer = resolver.answer(module, name)
+    return LookupOutcome("name" if answer.status == "missing" else "", module, name, answer)
 
 
-def _followed(world: World, module: str, name: str, answer: Answer) -> str | None:
+def _followed(resolver: NameResolver, module: str, name: str, answer: Answer) -> str | None:
     """Return the module that `module.name` is, or None when it is none."""
     if answer.status == "submodule":
         return f"{module}.{name}"
     if answer.kind == "module" and answer.origin is not None and ":" not in answer.origin:
         top = answer.origin.partition(".")[0]
-        return answer.origin if top in world.index.owners else None
+        return answer.origin if top in resolver.index.owners else None
     return None
 
 
-def _nothing(module: str) -> Outcome:
-    return Outcome("", module, "", Answer(status="defined"))
+def _nothing(module: str) -> LookupOutcome:
+    return LookupOutcome("", module, "", Answer(status="defined"))

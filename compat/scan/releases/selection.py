@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.reader import Index
-from compat.scan.releases.index_lookup import Span
+from compat.scan.releases.index_lookup import ReleaseSet
 
 NEWEST = 10
 """Releases that are taken when nothing says which."""
 FORM = "write a release, a specifier such as '>=0.20,<0.24', `latest` or `all`"
 
 
-def asked(index: Index, package: str, texts: Sequence[str], option: str) -> Span:
+def asked(index: Index, package: str, texts: Sequence[str], option: str) -> ReleaseSet:
     """Return the releases that the values of an option name.
 
     Raises:
@@ -26,7 +26,7 @@ def asked(index: Index, package: str, texts: Sequence[str], option: str) -> Span
         elif text == "latest":
             found.update(newest(versions, 1))
         elif text[:1].isdigit():
-            found.add(index.position(package, text, option))
+            found.add(index.release_index(package, text, option))
         else:
             matching = matches(versions, text)
             if matching is None:
@@ -37,19 +37,19 @@ def asked(index: Index, package: str, texts: Sequence[str], option: str) -> Span
                     f"there are {versions[0]} to {versions[-1]}"
                 )
             found.update(matching)
-    return span(index, package, found, " or ".join(texts))
+    return release_set(index, package, found, " or ".join(texts))
 
 
-def span(index: Index, package: str, positions: Iterable[int], source: str) -> Span:
-    """Return a span of some positions."""
+def release_set(index: Index, package: str, release_indexes: Iterable[int], source: str) -> ReleaseSet:
+    """Return the set of some releases."""
     versions = index.versions(package)
-    ordered = tuple(sorted(set(positions)))
-    return Span(package, ordered, tuple(versions[at] for at in ordered), source)
+    ordered = tuple(sorted(set(release_indexes)))
+    return ReleaseSet(package, ordered, tuple(versions[at] for at in ordered), source)
 
 
-def default(index: Index, package: str) -> Span:
+def default(index: Index, package: str) -> ReleaseSet:
     """Return the newest releases."""
-    return span(index, package, newest(index.versions(package), NEWEST), f"the newest {NEWEST}")
+    return release_set(index, package, newest(index.versions(package), NEWEST), f"the newest {NEWEST}")
 
 
 def newest(versions: Sequence[str], count: int) -> list[int]:

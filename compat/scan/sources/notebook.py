@@ -11,7 +11,7 @@ _ASSIGNED = re.compile(r"(\s*[\w., ]+=\s*)[%!].*")
 """`files = !ls`: the name is bound, to what is not known."""
 
 
-class Cell(NamedTuple):
+class CellLine(NamedTuple):
     """Where a line of the code of a notebook comes from."""
 
     number: int
@@ -20,7 +20,7 @@ class Cell(NamedTuple):
     """Of the line in its cell, from 1."""
 
 
-def code_of(data: bytes) -> tuple[bytes, tuple[Cell, ...]]:
+def code_of(data: bytes) -> tuple[bytes, tuple[CellLine, ...]]:
     """Return the source of the code cells, and where each of its lines is from.
 
     Raises:
@@ -39,13 +39,13 @@ def code_of(data: bytes) -> tuple[bytes, tuple[Cell, ...]]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Unreadable("no Jupyter notebook (nbformat 4)") from None
     lines: list[str] = []
-    origins: list[Cell] = []
+    origins: list[CellLine] = []
     for number, source in sources:
         written = _python(source.split("\n"))
         if not _parses(written):
             written = [""] * len(written)
         lines += written
-        origins += [Cell(number, line) for line in range(1, len(written) + 1)]
+        origins += [CellLine(number, line) for line in range(1, len(written) + 1)]
     return "\n".join(lines).encode("utf-8", "surrogatepass"), tuple(origins)
 
 

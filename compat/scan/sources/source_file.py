@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from compat.scan.sources.discovery import Unreadable
 from compat.scan.sources.parse import tree_of
-from compat.scan.syntax.positions import Lines
+from compat.scan.syntax.positions import LineNumbers
 
 if TYPE_CHECKING:  # few files are notebooks
-    from compat.scan.sources.notebook import Cell
+    from compat.scan.sources.notebook import CellLine
 
 
 class Source(NamedTuple):
@@ -18,7 +18,7 @@ class Source(NamedTuple):
     tree: ast.Module
     data: bytes
     """Python source with `\\n` at the end of lines; that of a notebook is put together from its cells."""
-    cells: "tuple[Cell, ...]" = ()
+    cells: "tuple[CellLine, ...]" = ()
     """Of a notebook: where each line is from."""
 
     def lines(self) -> list[str]:
@@ -32,7 +32,7 @@ def parse(path: str, data: bytes) -> Source:
     Raises:
         Unreadable: it cannot be parsed.
     """
-    cells: tuple[Cell, ...] = ()
+    cells: tuple[CellLine, ...] = ()
     if path.endswith(".ipynb"):
         from compat.scan.sources.notebook import code_of
 
@@ -65,11 +65,11 @@ def decoded(data: bytes) -> str:
         return data.decode("utf-8", "replace")
 
 
-def everything() -> Lines:
+def everything() -> LineNumbers:
     """Return the lines that make a walk go everywhere."""
     return _Everything(())
 
 
-class _Everything(Lines):
+class _Everything(LineNumbers):
     def within(self, node: ast.stmt) -> bool:  # noqa: ARG002 -- the answer is yes
         return True

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from compat.scan.syntax.positions import FunctionNode, Place, within
+from compat.scan.syntax.positions import FunctionNode, NodePosition, within
 
 Scope = FunctionNode | ast.ClassDef | None
 
@@ -25,13 +25,13 @@ class Aliases:
         """All names that stand for something somewhere."""
         return frozenset(name for scope in self._bound.values() for name in scope)
 
-    def add(self, place: Place, name: str, path: str) -> None:
-        """Note that an import at a place binds a name to a dotted path."""
-        self._bound.setdefault(_scope(place), {}).setdefault(name, {})[path] = None
+    def add(self, position: NodePosition, name: str, path: str) -> None:
+        """Note that an import at a position binds a name to a dotted path."""
+        self._bound.setdefault(_scope(position), {}).setdefault(name, {})[path] = None
 
-    def paths(self, name: str, place: Place) -> tuple[str, ...]:
-        """Return what a name may stand for at a place; nothing when it is something else there."""
-        inner: Place | None = place
+    def paths(self, name: str, position: NodePosition) -> tuple[str, ...]:
+        """Return what a name may stand for at a position; nothing when it is something else there."""
+        inner: NodePosition | None = position
         innermost = True
         while inner is not None:
             owner = inner.owner
@@ -82,8 +82,8 @@ class Aliases:
         return self._locals[function]
 
 
-def _scope(place: Place) -> Scope:
-    for each in place.outwards():
+def _scope(position: NodePosition) -> Scope:
+    for each in position.outwards():
         if isinstance(each.owner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             return each.owner
     return None

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from compat.scan.syntax.bindings import bound_names
+from compat.scan.syntax.bound_names import bound_names
 from compat.scan.syntax.positions import FunctionNode, within
 
 

@@ -22,14 +22,14 @@ class Test(NamedTuple):
     wanted: bool
 
 
-class Place:
+class NodePosition:
     """A statement in a block of another one, and so outwards up to the module."""
 
     __slots__ = ("block", "branch", "handler", "index", "outer", "owner", "tests")
 
     def __init__(  # noqa: PLR0917 -- made in few places, for every statement
         self,
-        outer: "Place | None",
+        outer: "NodePosition | None",
         owner: ast.AST,
         branch: Branch,
         block: Sequence[ast.stmt],
@@ -38,7 +38,7 @@ class Place:
         tests: tuple[Test, ...] = (),
     ) -> None:
         self.outer = outer
-        """The place of `owner`; None when that is the module."""
+        """The position of `owner`; None when that is the module."""
         self.owner = owner
         self.branch: Branch = branch
         """Which block of the owner this is; `header` when the node stands in what comes before its blocks."""
@@ -53,29 +53,29 @@ class Place:
         """The statement that the node belongs to."""
         return self.block[self.index]
 
-    def within(self, tests: tuple[Test, ...]) -> "Place":
-        """Return the same place behind some tests."""
+    def within(self, tests: tuple[Test, ...]) -> "NodePosition":
+        """Return the same position behind some tests."""
         if not tests:
             return self
-        return Place(self.outer, self.owner, self.branch, self.block, self.index, self.handler, tests)
+        return NodePosition(self.outer, self.owner, self.branch, self.block, self.index, self.handler, tests)
 
-    def outwards(self) -> "Iterator[Place]":
-        """Yield this place and those around it."""
-        place: Place | None = self
-        while place is not None:
-            yield place
-            place = place.outer
+    def outwards(self) -> "Iterator[NodePosition]":
+        """Yield this position and those around it."""
+        position: NodePosition | None = self
+        while position is not None:
+            yield position
+            position = position.outer
 
     @property
     def function(self) -> FunctionNode | None:
         """The function whose body the statement runs in, or None at the level of a module or class."""
-        for place in self.outwards():
-            if isinstance(place.owner, ast.FunctionDef | ast.AsyncFunctionDef):
-                return place.owner
+        for position in self.outwards():
+            if isinstance(position.owner, ast.FunctionDef | ast.AsyncFunctionDef):
+                return position.owner
         return None
 
 
-class Lines:
+class LineNumbers:
     """Line numbers that matter; the rest of a tree is not walked."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
@@ -90,38 +90,38 @@ class Lines:
         return at < len(self._numbers) and self._numbers[at] <= (node.end_lineno or first)
 
 
-def statements(tree: ast.Module, lines: Lines) -> Iterator[Place]:
-    """Yield the place of every statement that has one of the lines, outer ones first, in source order."""
+def statements(tree: ast.Module, lines: LineNumbers) -> Iterator[NodePosition]:
+    """Yield the position of every statement that has one of the lines, outer ones first, in source order."""
     yield from _block(None, tree, "body", tree.body, lines)
 
 
-def _block(  # noqa: PLR0917 -- as `Place`
-    outer: Place | None,
+def _block(  # noqa: PLR0917 -- as `NodePosition`
+    outer: NodePosition | None,
     owner: ast.AST,
     branch: Branch,
     block: Sequence[ast.stmt],
-    lines: Lines,
+    lines: LineNumbers,
     handler: ast.ExceptHandler | None = None,
-) -> Iterator[Place]:
+) -> Iterator[NodePosition]:
     for index, statement in enumerate(block):
         if not lines.within(statement):
             continue
-        place = Place(outer, owner, branch, block, index, handler)
-        yield place
-        yield from _inside(place, statement, lines)
+        position = NodePosition(outer, owner, branch, block, index, handler)
+        yield position
+        yield from _inside(position, statement, lines)
 
 
-def _inside(place: Place, statement: ast.stmt, lines: Lines) -> Iterator[Place]:
+def _inside(position: NodePosition, statement: ast.stmt, lines: LineNumbers) -> Iterator[NodePosition]:
     branch: Branch
     for branch in ("body", "orelse", "finalbody"):
         inner = getattr(statement, branch, None)
         if inner:
-            yield from _block(place, statement, branch, inner, lines)
+            yield from _block(position, statement, branch, inner, lines)
         if branch == "body":
             for handler in getattr(statement, "handlers", ()):
-                yield from _block(place, statement, "handler", handler.body, lines, handler)
+                yield from _block(position, statement, "handler", handler.body, lines, handler)
             for case in getattr(statement, "cases", ()):
-                yield from _block(place, statement, "body", case.body, lines)
+                yield from _block(position, statement, "body", case.body, lines)
 
 
 def headers(statement: ast.stmt, *, annotations: bool) -> Iterator[ast.AST]:

@@ -8,7 +8,7 @@ from compat.scan.prefilter.mentions import TOPS, lines_of, positions
 from compat.scan.project.module_names import absolute
 from compat.scan.sources.source_file import Source
 from compat.scan.syntax.aliases import Aliases
-from compat.scan.syntax.positions import Lines, Place, dotted, expressions, headers, statements
+from compat.scan.syntax.positions import LineNumbers, NodePosition, dotted, expressions, headers, statements
 
 Form = Literal["import", "from", "star", "attribute", "string", "import_module", "table", "reexport"]
 
@@ -28,7 +28,7 @@ class Reference(NamedTuple):
     """What has to exist below a base. Without a base, the whole path."""
     node: ast.AST
     """What to point at: it has a position."""
-    place: Place
+    position: NodePosition
     module: str = ""
     """Of an import: the module that is named."""
 
@@ -43,7 +43,7 @@ class Reference(NamedTuple):
         return ".".join((*self.bases[:1], *self.parts))
 
 
-def references(source: Source, module: str = "", *, lines: Lines | None = None) -> list[Reference]:
+def references(source: Source, module: str = "", *, lines: LineNumbers | None = None) -> list[Reference]:
     """Return the references of a file in source order.
 
     Args:
@@ -52,24 +52,24 @@ def references(source: Source, module: str = "", *, lines: Lines | None = None) 
         lines: where to look; where the packages are named when left out.
     """
     marked = lines_of(source.data, positions(source.data, words=True)) if lines is None else []
-    chosen = lines or Lines(marked)
+    chosen = lines or LineNumbers(marked)
     found: list[Reference] = []
     aliases = Aliases(source.tree)
-    for place in statements(source.tree, chosen):
-        if isinstance(place.statement, ast.Import | ast.ImportFrom):
-            found += _imports(place, aliases, module)
+    for position in statements(source.tree, chosen):
+        if isinstance(position.statement, ast.Import | ast.ImportFrom):
+            found += _imports(position, aliases, module)
     if lines is None and aliases.names:
-        chosen = Lines([*marked, *lines_of(source.data, aliases.uses(source.data))])
+        chosen = LineNumbers([*marked, *lines_of(source.data, aliases.uses(source.data))])
     annotations = not _postponed(source.tree)
     tables = any(
         isinstance(each, ast.FunctionDef) and each.name == "__getattr__" for each in source.tree.body
     )
-    for place in statements(source.tree, chosen):
-        if isinstance(place.statement, ast.Import | ast.ImportFrom):
+    for position in statements(source.tree, chosen):
+        if isinstance(position.statement, ast.Import | ast.ImportFrom):
             continue
-        for header in headers(place.statement, annotations=annotations and _evaluated(place)):
+        for header in headers(position.statement, annotations=annotations and _evaluated(position)):
             for node, tests in expressions(header):
-                found += _expression(node, place.within(tests), aliases, tables=tables)
+                found += _expression(node, position.within(tests), aliases, tables=tables)
     return sorted(found, key=lambda each: (each.node.lineno, each.node.col_offset))  # type: ignore[attr-defined]
 
 
@@ -82,19 +82,19 @@ def _postponed(tree: ast.Module) -> bool:
     )
 
 
-def _evaluated(place: Place) -> bool:
+def _evaluated(position: NodePosition) -> bool:
     """Return whether the annotations of a statement are: those of variables of a function are not."""
-    return not isinstance(place.statement, ast.AnnAssign) or place.function is None
+    return not isinstance(position.statement, ast.AnnAssign) or position.function is None
 
 
-def _imports(place: Place, aliases: Aliases, module: str) -> Iterator[Reference]:
-    statement = place.statement
+def _imports(position: NodePosition, aliases: Aliases, module: str) -> Iterator[Reference]:
+    statement = position.statement
     if isinstance(statement, ast.Import):
         for alias in statement.names:
             parts = tuple(alias.name.split("."))
             if parts[0] in _TOPS:
-                aliases.add(place, alias.asname or parts[0], alias.name if alias.asname else parts[0])
-                yield Reference("import", (), parts, alias, place, alias.name)
+                aliases.add(position, alias.asname or parts[0], alias.name if alias.asname else parts[0])
+                yield Reference("import", (), parts, alias, position, alias.name)
     elif isinstance(statement, ast.ImportFrom):
         origin = absolute(statement, module)
         if origin.partition(".")[0] not in _TOPS:
@@ -102,43 +102,45 @@ def _imports(place: Place, aliases: Aliases, module: str) -> Iterator[Reference]
         parts = tuple(origin.split("."))
         for alias in statement.names:
             if alias.name == "*":
-                yield Reference("star", (), parts, alias, place, origin)
+                yield Reference("star", (), parts, alias, position, origin)
                 continue
-            aliases.add(place, alias.asname or alias.name, f"{origin}.{alias.name}")
-            yield Reference("from", (), (*parts, alias.name), alias, place, origin)
+            aliases.add(position, alias.asname or alias.name, f"{origin}.{alias.name}")
+            yield Reference("from", (), (*parts, alias.name), alias, position, origin)
 
 
-def _expression(node: ast.AST, place: Place, aliases: Aliases, *, tables: bool) -> Iterator[Reference]:
+def _expression(
+    node: ast.AST, position: NodePosition, aliases: Aliases, *, tables: bool
+) -> Iterator[Reference]:
     match node:
         case ast.Attribute(ctx=ctx):
             parts = dotted(node)
             # What is assigned to need not have been there.
             parts = parts if isinstance(ctx, ast.Load) else parts[:-1]
-            bases = aliases.paths(parts[0], place) if len(parts) > 1 else ()
+            bases = aliases.paths(parts[0], position) if len(parts) > 1 else ()
             if bases:
-                yield Reference("attribute", bases, parts[1:], node, place)
+                yield Reference("attribute", bases, parts[1:], node, position)
         case ast.Call():
-            yield from _call(node, place, aliases)
-        case ast.Dict() if tables and place.function is None:
-            yield from _table(node, place)
+            yield from _call(node, position, aliases)
+        case ast.Dict() if tables and position.function is None:
+            yield from _table(node, position)
 
 
-def _call(node: ast.Call, place: Place, aliases: Aliases) -> Iterator[Reference]:
+def _call(node: ast.Call, position: NodePosition, aliases: Aliases) -> Iterator[Reference]:
     function = dotted(node.func)
     if not function:
         return
     last = function[-1]
     if last in _DYNAMIC and node.args:
-        yield from _dynamic(node, place)
+        yield from _dynamic(node, position)
     elif ".".join(function[-2:]) in _PATCHES or last in _PATCHES:
-        yield from _patch(node, "patch" if last == "patch" else f"patch.{last}", place, aliases)
+        yield from _patch(node, "patch" if last == "patch" else f"patch.{last}", position, aliases)
     elif last in ("setattr", "delattr") and len(function) > 1:
-        yield from _set_attribute(node, place, aliases, sure=last == "setattr")
+        yield from _set_attribute(node, position, aliases, sure=last == "setattr")
     elif last in ("getattr", "attrgetter") and len(node.args) == 2:
-        yield from _named_attribute(node, place, aliases)
+        yield from _named_attribute(node, position, aliases)
 
 
-def _dynamic(node: ast.Call, place: Place) -> Iterator[Reference]:
+def _dynamic(node: ast.Call, position: NodePosition) -> Iterator[Reference]:
     match node.args[0], node.args[1:], node.keywords:
         case ast.Constant(value=str() as name), [ast.Constant(value=str() as anchor)], _:
             pass
@@ -156,20 +158,20 @@ def _dynamic(node: ast.Call, place: Place) -> Iterator[Reference]:
         name = ".".join([*base[: len(base) - level + 1], name.lstrip(".")])
     parts = tuple(name.split("."))
     if parts[0] in _TOPS:
-        yield Reference("import_module", (), parts, node.args[0], place, name)
+        yield Reference("import_module", (), parts, node.args[0], position, name)
 
 
-def _patch(node: ast.Call, function: str, place: Place, aliases: Aliases) -> Iterator[Reference]:
+def _patch(node: ast.Call, function: str, position: NodePosition, aliases: Aliases) -> Iterator[Reference]:
     if _true(node, "create") or not node.args:
         return
     if function == "patch.object":
-        yield from _named_attribute(node, place, aliases)
+        yield from _named_attribute(node, position, aliases)
         return
     match node.args[0]:
         case ast.Constant(value=str() as target) as constant:
             parts = tuple(target.split("."))
             if parts[0] in _TOPS and all(map(str.isidentifier, parts)):
-                yield Reference("string", (), parts, constant, place)
+                yield Reference("string", (), parts, constant, position)
                 if function == "patch.multiple":
                     for keyword in node.keywords:
                         if keyword.arg and keyword.arg not in (
@@ -178,10 +180,12 @@ def _patch(node: ast.Call, function: str, place: Place, aliases: Aliases) -> Ite
                             "autospec",
                             "new_callable",
                         ):
-                            yield Reference("string", (), (*parts, keyword.arg), keyword, place)
+                            yield Reference("string", (), (*parts, keyword.arg), keyword, position)
 
 
-def _set_attribute(node: ast.Call, place: Place, aliases: Aliases, *, sure: bool) -> Iterator[Reference]:
+def _set_attribute(
+    node: ast.Call, position: NodePosition, aliases: Aliases, *, sure: bool
+) -> Iterator[Reference]:
     """Yield what `monkeypatch.setattr` needs: by default what is replaced must exist."""
     if any(
         keyword.arg == "raising" and isinstance(keyword.value, ast.Constant) and not keyword.value.value
@@ -192,18 +196,18 @@ def _set_attribute(node: ast.Call, place: Place, aliases: Aliases, *, sure: bool
         case [ast.Constant(value=str() as target) as constant, *others] if len(others) == int(sure):
             parts = tuple(target.split("."))
             if parts[0] in _TOPS and all(map(str.isidentifier, parts)):
-                yield Reference("string", (), parts, constant, place)
+                yield Reference("string", (), parts, constant, position)
         case [_, ast.Constant(value=str()), *_]:
-            yield from _named_attribute(node, place, aliases)
+            yield from _named_attribute(node, position, aliases)
 
 
-def _named_attribute(node: ast.Call, place: Place, aliases: Aliases) -> Iterator[Reference]:
+def _named_attribute(node: ast.Call, position: NodePosition, aliases: Aliases) -> Iterator[Reference]:
     match node.args:
         case [target, ast.Constant(value=str() as name) as constant, *_] if name.isidentifier():
             parts = dotted(target)
-            bases = aliases.paths(parts[0], place) if parts else ()
+            bases = aliases.paths(parts[0], position) if parts else ()
             if bases:
-                yield Reference("attribute", bases, (*parts[1:], name), constant, place)
+                yield Reference("attribute", bases, (*parts[1:], name), constant, position)
 
 
 def _true(node: ast.Call, keyword: str) -> bool:
@@ -213,7 +217,7 @@ def _true(node: ast.Call, keyword: str) -> bool:
     )
 
 
-def _table(node: ast.Dict, place: Place) -> Iterator[Reference]:
+def _table(node: ast.Dict, position: NodePosition) -> Iterator[Reference]:
     """Yield what a module's `__getattr__` looks up: `"vllm.x"`, `"vllm.x:Name"`, `("vllm.x", "Name")`."""
     for key, value in zip(node.keys, node.values, strict=True):
         match value:
@@ -228,4 +232,4 @@ def _table(node: ast.Dict, place: Place) -> Iterator[Reference]:
                 continue
         parts = tuple(module.split("."))
         if parts[0] in _TOPS and all(map(str.isidentifier, parts)) and (not name or name.isidentifier()):
-            yield Reference("table", (), (*parts, *([name] if name else [])), value, place, module)
+            yield Reference("table", (), (*parts, *([name] if name else [])), value, position, module)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from compat._util.subprocesses import how_ended, kill_group
 from compat.errors import OutOfTimeError, PreparationError
 from compat.probe.expectation import ModuleExpectation
-from compat.probe.records import ModuleFact
+from compat.probe.probe_records import ModuleFact
 
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
@@ -29,7 +29,7 @@ MAX_SKIPPED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watcher:
+class ProbeRunner:
     """Runs the probe with one environment's Python."""
 
     python: Path
@@ -202,39 +202,39 @@ class Child:
     It has a process group and a HOME of its own, and is gone when the block ends.
 
     Args:
-        watcher: interpreter, folder, log and limits.
+        runner: interpreter, folder, log and limits.
         arguments: what the interpreter is told to run.
         records: the file; what it holds already is removed.
-        variables: environment variables beside the watcher's.
+        variables: environment variables beside the runner's.
     """
 
     def __init__(
         self,
-        watcher: Watcher,
+        runner: ProbeRunner,
         arguments: Sequence[str | Path],
         records: Path,
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.watcher = watcher
-        self.command = [watcher.python, *arguments]
+        self.runner = runner
+        self.command = [runner.python, *arguments]
         self.path = records
         self.path.write_bytes(b"")
-        self.variables = {**watcher.variables, **variables}
+        self.variables = {**runner.variables, **variables}
         self.end = ""
         """How the process ended when nobody stopped listening before."""
 
     def __enter__(self) -> "Child":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
-        work = self.watcher.folder / "work"
-        home = self.watcher.folder / "home"
+        work = self.runner.folder / "work"
+        home = self.runner.folder / "home"
         for folder in (work, home):
             folder.mkdir(exist_ok=True)
-        path = f"{self.watcher.python.parent}{os.pathsep}{self.variables.get('PATH', os.defpath)}"
+        path = f"{self.runner.python.parent}{os.pathsep}{self.variables.get('PATH', os.defpath)}"
         self.process = subprocess.Popen(
             self.command,
             cwd=work,
             env={**self.variables, "HOME": str(home), "PATH": path},
             stdin=subprocess.DEVNULL,
-            stdout=self.watcher.log,
+            stdout=self.runner.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -249,20 +249,20 @@ class Child:
         Raises:
             OutOfTimeError: the cell has to be over.
         """
-        deadline = time.monotonic() + self.watcher.timeout
+        deadline = time.monotonic() + self.runner.timeout
         with self.path.open("rb") as stream:
             while True:
                 over = self._over()
                 for line in _whole_lines(stream):
-                    deadline = time.monotonic() + self.watcher.timeout
+                    deadline = time.monotonic() + self.runner.timeout
                     yield line
                 if over:
                     self.end = how_ended(self.process.returncode)
                     return
-                if time.monotonic() > self.watcher.until:
+                if time.monotonic() > self.runner.until:
                     raise OutOfTimeError("the modules were not all imported in time")
                 if time.monotonic() > deadline:
-                    self.end = f"{HUNG} after {self.watcher.timeout:g} s"
+                    self.end = f"{HUNG} after {self.runner.timeout:g} s"
                     return
 
     def _over(self) -> bool:

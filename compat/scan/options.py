@@ -14,7 +14,7 @@ FORMATS = ("text", "json", "sarif", "github", "junit", "html")
 VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
 
 
-class Options(NamedTuple):
+class ScanOptions(NamedTuple):
     """All that can be said about a scan."""
 
     paths: tuple[str, ...]
@@ -33,7 +33,7 @@ class Options(NamedTuple):
     output: str | None
 
 
-def parse(argv: Sequence[str]) -> Options:
+def parse(argv: Sequence[str]) -> ScanOptions:
     """Return the options of a command line, completed from the configuration of the project.
 
     Raises:
@@ -43,7 +43,7 @@ def parse(argv: Sequence[str]) -> Options:
     table = configured(arguments.path[0])
     chosen = set(_rules(arguments.select or table.get("select", []), "--select") or RULES)
     chosen -= set(_rules([*arguments.ignore, *table.get("ignore", [])], "--ignore"))
-    return Options(
+    return ScanOptions(
         paths=tuple(arguments.path),
         sglang=tuple(arguments.sglang or table.get("sglang", ())),
         vllm=tuple(arguments.vllm or table.get("vllm", ())),

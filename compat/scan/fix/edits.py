@@ -41,10 +41,10 @@ class Refusal(NamedTuple):
 
 
 def planned(
-    findings: Iterable[Finding], spans: Sequence[Releases]
+    findings: Iterable[Finding], release_sets: Sequence[Releases]
 ) -> tuple[dict[str, list[Edit]], list[Refusal]]:
     """Return the edits, file by file, and the findings that have none."""
-    versions = {span.package: span.versions for span in spans}
+    versions = {each.package: each.versions for each in release_sets}
     edits: dict[str, list[Edit]] = {}
     refused: list[Refusal] = []
     for finding in findings:
@@ -60,7 +60,7 @@ def planned(
                 finding.line,
                 finding.column,
                 targets,
-                " ".join(run.text for run in finding.runs),
+                " ".join(each.text for each in finding.broken_ranges),
                 _old(finding),
                 finding.package,
                 _since(finding, targets, versions[finding.package]),
@@ -76,13 +76,13 @@ def refusal(finding: Finding) -> str:
         return "it stands in a notebook"
     if finding.rule != "CPT001" or finding.form not in ("from", "import"):
         return "only imports of what is missing are changed"
-    if any(run.replacement is None for run in finding.runs):
+    if any(each.replacement is None for each in finding.broken_ranges):
         return "nothing is known to take its place in " + ", ".join(
-            run.text for run in finding.runs if run.replacement is None
+            each.text for each in finding.broken_ranges if each.replacement is None
         )
-    if not all(run.replacement and run.replacement.same_call for run in finding.runs):
+    if not all(each.replacement and each.replacement.same_call for each in finding.broken_ranges):
         return "it is called differently there; see what changed with `compat resolve NAME --signature`"
-    if not all(run.replacement and run.replacement.certain for run in finding.runs):
+    if not all(each.replacement and each.replacement.certain for each in finding.broken_ranges):
         return "what has its name there may be another thing"
     return ""
 
@@ -103,7 +103,9 @@ def _target(new: Successor) -> Target:
 
 def _targets(finding: Finding, count: int) -> tuple[Target, ...]:
     """Return where to import from: the new places, and the old one when some release still has it."""
-    new = [_target(run.replacement) for run in reversed(finding.runs) if run.replacement is not None]
+    new = [
+        _target(each.replacement) for each in reversed(finding.broken_ranges) if each.replacement is not None
+    ]
     targets = list(dict.fromkeys(new))
     if finding.broken < count:
         targets.append(Target("", ""))
@@ -114,11 +116,15 @@ def _since(finding: Finding, targets: tuple[Target, ...], versions: Sequence[str
     """Return the first release of each target but the last, when each has the releases up to the next."""
     where: list[tuple[Target, str]] = []
     for at, version in enumerate(versions):
-        run = next(
-            (run for run in finding.runs if versions.index(run.first) <= at <= versions.index(run.last)),
+        found = next(
+            (
+                each
+                for each in finding.broken_ranges
+                if versions.index(each.first) <= at <= versions.index(each.last)
+            ),
             None,
         )
-        target = _target(run.replacement) if run and run.replacement else Target("", "")
+        target = _target(found.replacement) if found and found.replacement else Target("", "")
         if not where or where[-1][0] != target:
             where.append((target, version))
     if tuple(target for target, _ in reversed(where)) != targets:

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from compat.doctor.survey_runner import Asker
 from compat.errors import PreparationError
 from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES
-from compat.requirements.installed import Environment, metadata_folders, read_environment
+from compat.requirements.installed import InstalledEnvironment, metadata_folders, read_environment
 
 TOPS = (*dict.fromkeys(IMPORT_NAMES.values()), "torch")
 """Top-level names of which it is told where they would be imported from."""
@@ -42,14 +42,14 @@ class Driver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class InspectedEnvironment:
     """One Python with all that it can import."""
 
     python: Path
     markers: Mapping[str, str]
     path: tuple[str, ...]
     """Its import path, without the current folder."""
-    packages: Environment
+    packages: InstalledEnvironment
     """The distributions that count: the first of each name on the path."""
     metadata: Mapping[str, tuple[Path, ...]]
     """Canonical distribution name to every metadata folder of it."""
@@ -93,7 +93,7 @@ class Examined:
         return tuple(Path(str(distribution.locate_file(file))) for file in listed or distribution.files or ())
 
 
-def examine(asker: Asker, folder: Path) -> Examined:
+def examine(asker: Asker, folder: Path) -> InspectedEnvironment:
     """Return what an interpreter is; nothing of a package is run.
 
     Args:
@@ -105,7 +105,7 @@ def examine(asker: Asker, folder: Path) -> Examined:
     """
     told = asker.ask("interpreter", folder=str(folder), tops=TOPS)
     driver = _driver(asker)
-    return Examined(
+    return InspectedEnvironment(
         python=asker.python,
         markers=told["markers"],
         path=tuple(told["path"]),
@@ -119,9 +119,9 @@ def examine(asker: Asker, folder: Path) -> Examined:
     )
 
 
-def kernel(examined: Examined) -> str | None:
+def kernel(environment: InspectedEnvironment) -> str | None:
     """Return the distribution that provides `sgl_kernel`."""
-    return next((str(name) for name in KERNELS if examined.packages.version(name)), None)
+    return next((str(name) for name in KERNELS if environment.packages.version(name)), None)
 
 
 def _driver(asker: Asker) -> Driver:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from compat.explain.log import installer_output
-from compat.explain.log.cleaning import LONGEST, Line, clean
+from compat.explain.log.cleaning import LONGEST, LogLine, clean
 from compat.explain.log.error_lines import loose
 from compat.explain.log.model import Failure
-from compat.explain.log.traceback_parser import Parser
-from compat.explain.log.versions import Facts
+from compat.explain.log.traceback_parser import TracebackParser
+from compat.explain.log.versions import LogFacts
 
 BLOCK = 1 << 15
 """Bytes that are searched at a time."""
@@ -57,14 +57,14 @@ _CUT = re.compile(rb"(cannot import name '[\w.]{1,200}')[ \t]{0,8}\n[ \t>]{0,8}f
 
 
 @dataclass(slots=True, kw_only=True)
-class Report:
+class LogContents:
     """What a whole log tells."""
 
     failures: list[Failure] = field(default_factory=list)
     """Tracebacks, in the order in which they end; each distinct one once."""
     mentions: list[Failure] = field(default_factory=list)
     """Lines that tell of an error without a traceback; each distinct one once."""
-    facts: Facts = field(default_factory=Facts)
+    facts: LogFacts = field(default_factory=LogFacts)
     lines: int = 0
     """Lines of the log."""
     last: str = ""
@@ -84,7 +84,7 @@ class Report:
             del kept[MOST_FAILURES // 2]
 
 
-def read(source: str | Iterable[bytes]) -> Report:
+def read(source: str | Iterable[bytes]) -> LogContents:
     """Return what a log tells.
 
     Args:
@@ -92,19 +92,19 @@ def read(source: str | Iterable[bytes]) -> Report:
             contains ASCII, or UTF-16.
     """
     chunks = [source.encode("utf-8", "surrogatepass")] if isinstance(source, str) else source
-    reader = _Reader()
+    reader = _LogReader()
     block = b""
     for block in _blocks(chunks):
         reader.take(block)
     return reader.end(block)
 
 
-class _Reader:
+class _LogReader:
     """Takes blocks, and decides how closely to look at each."""
 
     def __init__(self) -> None:
-        self.report = Report()
-        self._parsers: OrderedDict[str, Parser] = OrderedDict({"": Parser()})
+        self.contents = LogContents()
+        self._parsers: OrderedDict[str, TracebackParser] = OrderedDict({"": TracebackParser()})
         self._busy: set[str] = set()
         self._general, self._strong = LINES, LINES
         self._telling = FACT_BLOCKS
@@ -114,11 +114,11 @@ class _Reader:
 
     def take(self, block: bytes) -> None:
         """Read a block that ends with a line."""
-        self.report.lines += block.count(b"\n")
+        self.contents.lines += block.count(b"\n")
         if any(sign in block for sign in FACTS):
             if self._telling > 0:
                 self._telling -= 1
-                self.report.facts.read(block)
+                self.contents.facts.read(block)
             else:
                 self._told.append(block)
         if not self._busy and not any(sign in block for sign in SIGNS):
@@ -136,15 +136,15 @@ class _Reader:
             self._close()
             self._passed.append(block)
 
-    def end(self, last: bytes) -> Report:
+    def end(self, last: bytes) -> LogContents:
         """Return what has been found; `last` is the last block of the log."""
         for block in self._told:
-            self.report.facts.read(block)
+            self.contents.facts.read(block)
         for block in self._passed:
             self._read(block)
         self._close()
-        _remember_last(self.report, last)
-        return self.report
+        _remember_last(self.contents, last)
+        return self.contents
 
     def _read(self, block: bytes) -> None:
         if b"cannot import name" in block:
@@ -158,10 +158,10 @@ class _Reader:
                 for line in clean(raw[:LONGEST]):
                     self._line(line)
 
-    def _line(self, line: Line) -> None:
+    def _line(self, line: LogLine) -> None:
         parser = self._parsers.get(line.worker)
         if parser is None:
-            parser = self._parsers[line.worker] = Parser()
+            parser = self._parsers[line.worker] = TracebackParser()
             if len(self._parsers) > WORKERS:
                 worker, oldest = self._parsers.popitem(last=False)
                 self._busy.discard(worker)
@@ -182,14 +182,14 @@ class _Reader:
 
     def _keep(self, failures: Iterable[Failure]) -> None:
         for failure in failures:
-            self.report.add(failure)
+            self.contents.add(failure)
 
 
-def _remember_last(report: Report, block: bytes) -> None:
+def _remember_last(contents: LogContents, block: bytes) -> None:
     for raw in reversed(block.split(b"\n")):
         text = clean(raw[:LONGEST])[0].text.strip()
         if text:
-            report.last = text[:500]
+            contents.last = text[:500]
             return
 
 
