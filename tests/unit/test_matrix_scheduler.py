@@ -270,6 +270,22 @@ def test_without_a_compiler_a_cell_is_blocked_before_anything_is_installed(
     assert "uv" not in outcome_path(house).with_name("log.txt").read_text()
 
 
+def test_with_a_gpu_the_drivers_own_library_is_used_and_no_compiler_needed(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver and the GPU are claimed; what is looked at is that no stub comes before them."""
+    monkeypatch.setattr("compat.matrix.cell.host", lambda: {"driver": "NVRM 580"})
+    monkeypatch.setattr("compat.probe.probe_runner.ProbeRunner.machine", lambda _: {"cuda": True})
+    monkeypatch.setattr(driver_stub, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/own")
+    own = "import os\nassert os.environ['LD_LIBRARY_PATH'] == '/own'\n"
+    write_rehearsal(house, own + REHEARSAL)
+    outcome = run_one(house, Tiny(house / "locks"))
+    assert outcome.passed, outcome.reason
+    assert outcome.layers["sglang"].built == 1
+
+
 def test_an_index_that_lists_nothing_fails(house: Path) -> None:
     outcome = run_one(
         house, Tiny(house / "locks", ()), pair(KnownFailure(location="sglang.quant", reason="r"))
