@@ -2,7 +2,8 @@
 
 Many extension modules are linked against `libcuda.so.1`, which comes with the driver and from no package
 index. Each function of the stub returns CUDA_ERROR_NO_DEVICE: what is loaded meets a machine without a GPU,
-instead of one on which it cannot be loaded.
+instead of one on which it cannot be loaded. triton compiles a C file of its own against the library, in some
+releases as soon as sglang is imported; what C files call is therefore defined as well.
 """
 
 import os
@@ -25,7 +26,9 @@ COMPILERS = ("cc", "gcc", "clang")
 SECONDS = 120.0
 """For the compiler."""
 
-_FUNCTION = re.compile(r"cu[A-Z]\w*")
+_FUNCTION = re.compile(r"cu(?!File)[A-Z]\w*")
+"""The names of the driver's functions; those of `cuFile` are another library's."""
+_CALL = re.compile(rf"\b({_FUNCTION.pattern})\s*\(")
 
 
 def compiler() -> list[str]:
@@ -57,6 +60,9 @@ def build(sites: Iterable[Path], folder: Path) -> Path:
     names = sorted({*LOOKED_UP, *(name for site in sites for name in _asked_of_driver(site))})
     place = folder / "driver-stub"
     place.mkdir(exist_ok=True)
+    linked = place / LIBRARY.removesuffix(".1")  # what `-lcuda` looks for
+    linked.unlink(missing_ok=True)
+    linked.symlink_to(LIBRARY)
     source = place / "libcuda.c"
     source.write_text("".join(f"int {name}(void) {{ return {NO_DEVICE}; }}\n" for name in names), "ascii")
     options = ["-shared", "-fPIC", "-nostdlib", f"-Wl,-soname,{LIBRARY}", "-o", str(place / LIBRARY)]
@@ -74,7 +80,11 @@ def build(sites: Iterable[Path], folder: Path) -> Path:
 
 
 def _asked_of_driver(site: Path) -> Iterator[str]:
-    """Yield the functions that the shared libraries of a folder expect of the driver's library."""
+    """Yield the functions that what is in a folder may expect of the driver's library."""
+    for path in site.rglob("*.c"):
+        if path.is_file():
+            for name in _CALL.findall(path.read_text("utf-8", errors="replace")):
+                yield from (name, f"{name}_v2")  # what cuda.h makes of some
     for path in site.rglob("*.so*"):
         if path.is_symlink() or not path.is_file():
             continue

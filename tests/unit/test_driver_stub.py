@@ -24,6 +24,9 @@ def site(tmp_path: Path) -> Path:
     compiled(
         tmp_path / "site/two", "plain.so", "int cuNotLinked(void); int f(void) { return cuNotLinked(); }"
     )
+    (tmp_path / "site/two/driver.c").write_text(
+        "void f(void) { CUDA_CHECK(cuCalled (1)); cuda_other(cuValue); cuFileRead();  }"
+    )
     (tmp_path / "site/two/damaged.so.1").write_bytes(b"\x7fELF and no more")
     (tmp_path / "site/two/link.so").symlink_to("nowhere")
     return tmp_path / "site"
@@ -54,6 +57,8 @@ def test_it_defines_what_is_asked_of_the_driver_and_nothing_else(site: Path, tmp
     folder = driver_stub.build([site], tmp_path)
     source = (folder / "libcuda.c").read_text()
     assert sorted(line.split()[1] for line in source.splitlines()) == [
+        "cuCalled(void)",
+        "cuCalled_v2(void)",
         "cuGetExportTable(void)",
         "cuGetProcAddress(void)",
         "cuInit(void)",
@@ -92,3 +97,11 @@ def test_a_compiler_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("CC", str(own))
     with pytest.raises(PreparationError, match="did not make a stub"):
         driver_stub.build([], tmp_path)
+
+
+def test_code_that_is_compiled_against_the_driver_is_linked_with_it(site: Path, tmp_path: Path) -> None:
+    """As triton does it: found by `-lcuda`, where LD_LIBRARY_PATH says."""
+    folder = driver_stub.build([site], tmp_path)
+    source = "int cuCalled(int); int ask(void) { return cuCalled(2); }"
+    made = compiled(tmp_path / "made", "utils.so", source, "-lcuda", f"-L{folder}")
+    assert asked(made, {"LD_LIBRARY_PATH": str(folder)}).stdout == f"{driver_stub.NO_DEVICE}\n"
