@@ -1,4 +1,4 @@
-"""The project's jobs: lint, types, tests, and the matrix of real pairs. `nox -l` lists them."""
+"""The nox sessions of this project: lint, types, tests, benchmarks, and the matrix of real pairs."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import nox
 
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))  # nox's own environment does not have this project installed
+sys.path.insert(0, str(ROOT))  # this project is not installed in nox's own environment
 
 from compat.matrix.config import read_matrix  # noqa: E402 -- needs the line above
 
@@ -18,18 +18,17 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PAIRS = read_matrix(ROOT / "matrix.toml").ids
 CLEAN_UP = 120.0
-"""Seconds that an interrupted cell has to remove its environment."""
+"""Seconds in which an interrupted cell can remove its environment."""
 
 
 TORCH_ON = "3.11"
-"""The Python on which the tests of numbers run: they mean the same on all, and torch is big."""
+"""The Python version on which tests with torch run; one is enough, since torch is large."""
 
 
-@nox.session(
-    venv_backend="venv"
-)  # pip finds builds of torch without CUDA where it is told of them; uv does not look
+# pip uses the configured additional index with builds of torch without CUDA; uv ignores that setting.
+@nox.session(venv_backend="venv")
 def tests(session: nox.Session) -> None:
-    """Run the unit tests; on Python 3.11 those that need torch as well."""
+    """Run the unit tests; on Python 3.11, those that need torch as well."""
     ask = "import sys; print('{}.{}'.format(*sys.version_info))"
     with_torch = str(session.run("python", "-c", ask, silent=True)).strip() == TORCH_ON
     session.install("-e", ".[dev,quant]" if with_torch else ".[dev]")
@@ -42,7 +41,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure `resolve` (`-- --env PYTHON`: against an import), `explain`, `load`; or `-- scan FOLDER…`."""
+    """Measure `resolve` (`-- --env PYTHON` adds an import), `explain` and `load`; or `-- scan FOLDER…`."""
     if session.posargs[:1] == ["scan"]:
         session.install("-e", ".", "ruff>=0.12", "vermin", "pyright")
         session.run("python", "bench/scan.py", *session.posargs[1:])
@@ -56,9 +55,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(name="bench-gpu", venv_backend="none")
 def bench_gpu(session: nox.Session) -> None:
-    """Measure the layers on a GPU, in the current environment, which has the packages (`-- --help`).
+    """Measure the quantized layers on a GPU, with the packages of the current environment (`-- --help`).
 
-    `-- block-fp8`: how exact vllm's block FP8 is, by the `deep_gemm` it takes.
+    `-- block-fp8` measures the accuracy of vllm's block FP8 with each `deep_gemm` package.
     """
     if session.posargs[:1] == ["block-fp8"]:
         session.run("python", "bench/block_fp8.py", *session.posargs[1:])
@@ -68,7 +67,7 @@ def bench_gpu(session: nox.Session) -> None:
 
 @nox.session(name="bench-loader", default=False, venv_backend="venv")
 def bench_loader(session: nox.Session) -> None:
-    """Measure the memory that the loader takes (`-- --help`), and what a call of a layer costs."""
+    """Measure the memory of the loader (`-- --help`), and the time of a layer's call."""
     session.install("-e", ".[quant]")
     session.run("python", "bench/call.py")
     session.run("python", "bench/loader.py", *session.posargs)
@@ -76,35 +75,35 @@ def bench_loader(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench_pairs(session: nox.Session) -> None:
-    """Measure how many rounds of uv predicting the clashes of a pair saves."""
+    """Measure how many resolutions the prediction of a pair's clashes saves."""
     session.install("-e", ".[matrix]")
     session.run("python", "bench/pairs.py", *session.posargs)
 
 
 @nox.session(default=False)
 def bench_install(session: nox.Session) -> None:
-    """Measure what installing one pair takes with uv and with pip (`-- --help`)."""
+    """Measure the installation of one pair with uv and with pip (`-- --help`)."""
     session.install("-e", ".[matrix]")
     session.run("python", "bench/install.py", *session.posargs)
 
 
 @nox.session(default=False)
 def bench_matrix(session: nox.Session) -> None:
-    """Measure the matrix serially against two cells at a time (`-- --help`)."""
+    """Measure a serial run of the matrix against two cells at a time (`-- --help`)."""
     session.install("-e", ".[matrix]", "nox[uv]")
     session.run("python", "bench/matrix.py", *session.posargs)
 
 
 @nox.session(default=False)
 def ray(session: nox.Session) -> None:
-    """Run the matrix on a Ray cluster of this machine, and kill one of its nodes."""
+    """Test the matrix on a local Ray cluster, of which one node is killed."""
     session.install("-e", ".[dev,ray]")
     session.run("python", "-m", "pytest", "-n", "0", "-m", "ray", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
+    """Check style and format with ruff."""
     session.install("ruff>=0.12")
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
@@ -112,7 +111,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types, strictly."""
+    """Check types with mypy in strict mode."""
     session.install("-e", ".[dev]")
     session.run("mypy", *session.posargs)
 
@@ -120,14 +119,14 @@ def types(session: nox.Session) -> None:
 @nox.session(allow_parallel=True)
 @nox.parametrize("pair", [nox.param(pair, id=pair) for pair in PAIRS])
 def matrix(session: nox.Session, pair: str) -> None:
-    """Install a real pair and check every quantization symbol in it (`-- --help` tells the options)."""
-    asked = {"-h", "--help"}.intersection(session.posargs)
+    """Install a pair and check every quantization symbol in it (`-- --help` lists the options)."""
+    help_wanted = {"-h", "--help"}.intersection(session.posargs)
     chosen = _chosen(session)
-    if asked and chosen and pair != chosen[0]:
-        return  # once is enough
+    if help_wanted and chosen and pair != chosen[0]:
+        return  # print the help only once
     session.install("-e", ".[matrix]")
     command = ("python", "-m", "compat.matrix")
-    if asked:
+    if help_wanted:
         session.run(*command, "run", "--help")
         return
     if len(chosen) > 1 and pair == chosen[0]:
@@ -135,8 +134,8 @@ def matrix(session: nox.Session, pair: str) -> None:
     try:
         session.notify("summary", posargs=_only(session.posargs, "--reports"))
     except ValueError:
-        session.log("running in parallel: `nox -s summary` tells of all pairs")
-    # In parallel each pair has a nox of its own, which does not know the others: all of the matrix may be.
+        session.log('running in parallel: "nox -s summary" reports all pairs')
+    # In a parallel run, each pair has its own nox process, which does not know the others: assume all pairs.
     others = PAIRS if getattr(session, "parallel", False) else chosen
     limited = any(each.startswith("--max-disk") for each in session.posargs)
     beside = ["--beside", *others] if limited and len(others) > 1 else []
@@ -154,7 +153,7 @@ def matrix(session: nox.Session, pair: str) -> None:
 @nox.session(default=False)
 @nox.parametrize("pair", [nox.param(pair, id=pair) for pair in PAIRS])
 def gpu(session: nox.Session, pair: str) -> None:
-    """Install a real pair and run the tests on the GPU in it, one pair at a time."""
+    """Install a pair and run the GPU tests in it."""
     session.install("-e", ".[matrix]")
     command = ("python", "-m", "compat.matrix", "run", pair, "--level", "gpu")
     session.run(*command, *session.posargs, interrupt_timeout=CLEAN_UP, terminate_timeout=CLEAN_UP)
@@ -162,13 +161,13 @@ def gpu(session: nox.Session, pair: str) -> None:
 
 @nox.session
 def summary(session: nox.Session) -> None:
-    """Tell how the pairs that were run have ended, and write the reports."""
+    """Print the outcomes of all pairs that were run, and write the reports."""
     session.install("-e", ".[matrix]")
     session.run("python", "-m", "compat.matrix", "report", *session.posargs)
 
 
 def _only(posargs: list[str], *options: str) -> list[str]:
-    """Return those of the given options that another subcommand understands as well."""
+    """Return those arguments that belong to `options`, which another subcommand has as well."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in options:
         parser.add_argument(option, action="store_true" if option == "--rerun" else "store")
@@ -181,7 +180,7 @@ def _only(posargs: list[str], *options: str) -> list[str]:
 
 
 def _chosen(session: nox.Session) -> list[str]:
-    """Return the pairs that this call of nox runs, in order; empty when nox does not tell."""
+    """Return the pairs that this call of nox runs, in order; empty if nox does not expose them."""
     runner = getattr(session, "_runner", None)
     manifest = getattr(runner, "manifest", ())
     return [pair for pair in PAIRS if f"matrix({pair})" in manifest]

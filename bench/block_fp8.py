@@ -47,8 +47,8 @@ def child(way: str) -> dict[str, Any]:
     if way == "own":
         sys.modules.update({"deep_gemm": None})  # type: ignore[dict-item]
     if way == "left":
-        package_layer.own = _nothing
-    self_test.try_out = _nothing  # the layer would refuse what is to be seen here
+        package_layer.copy_borrowed = _nothing
+    self_test.verify = _nothing  # the layer would refuse what is to be seen here
     scheme = Fp8(granularity="block")
     errors = []
     for n, k in SHAPES:

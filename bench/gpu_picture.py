@@ -1,4 +1,4 @@
-"""The pictures of docs/quant.md, from what was measured: `python bench/gpu_picture.py` writes them anew.
+"""Draw the pictures of docs/accuracy/quant.md from the measured data: `python bench/gpu_picture.py`.
 
 They are SVG files that follow the reader's light or dark theme and are narrow enough for a phone. No library
 draws them: matplotlib's files cannot follow a theme, and grow to ten times the size.

@@ -1,4 +1,4 @@
-"""The tables of docs/quant.md, from what was measured: `python bench/gpu_table.py`.
+"""Print the tables of docs/accuracy/quant.md from the measured data: `python bench/gpu_table.py`.
 
 `--merge FILE… --output docs/results/quant-h200.json` makes one file of what the tests on a GPU have written,
 of several processes and pairs; all have to be of the same card.
@@ -19,7 +19,7 @@ REASONS = {
     "takes activations in float16 only": 1,
     "c10::Half": 1,
     "mutable_data_ptr<c10": 1,
-    "no class of it reads": 2,
+    "reads this format": 2,
     "size of scales_a is not matched": 3,
 }
 """What a refusal says, and the note below the table that tells more."""

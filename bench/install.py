@@ -23,8 +23,7 @@ from typing import Any
 from compat._util import atomic_write
 from compat.locks.lockfile import Lock, read_lock
 from compat.matrix.install.disk_usage import used_bytes
-from compat.matrix.plan import install_command, interpreter, venv_command
-from compat.uv.client import find_uv
+from compat.uv.client import find_uv, install_command, interpreter, venv_command
 
 ROOT = Path(__file__).resolve().parents[1]
 TURNS = ("uv", "pip", "uv")

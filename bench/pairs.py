@@ -10,7 +10,7 @@ from compat._util import atomic_write
 from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM
 from compat.pairs.solve import solve
-from compat.requirements.release_requirements import Needs, needs_of
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.uv.client import find_uv
 
 PAIRS = ("0.5.12+0.22.0", "0.5.17+0.26.0", "0.5.23+0.33.0")
@@ -20,8 +20,10 @@ def measure(index: Index, pair: str, python: str) -> dict[str, Any]:
     """Return rounds and seconds of both ways, after one run that fills uv's cache of metadata."""
     sglang, vllm = pair.split("+")
 
-    def needs(package: Any, version: str) -> Needs:
-        return needs_of(package, index.releases(package)[index.release_index(package, version, pair)], python)
+    def needs(package: Any, version: str) -> ReleaseRequirements:
+        return requirements_of(
+            package, index.releases(package)[index.release_index(package, version, pair)], python
+        )
 
     sides = needs(SGLANG, sglang), needs(VLLM, vllm)
     uv = str(find_uv())

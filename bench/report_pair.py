@@ -41,22 +41,28 @@ SCHEMES: tuple[Scheme, ...] = (
 
 
 def measured(package: Package) -> Iterator[dict[str, Any]]:
-    """Yield what each scheme does on the installed release, by every way that it has, in both dtypes."""
+    """Yield the result of each scheme on the installed release, by every method and in both dtypes."""
     release = str(process_setup.installed(package))
     for scheme in SCHEMES:
-        for way in candidates(package, release, scheme):
+        for adapter in candidates(package, release, scheme):
             for dtype in (torch.float16, torch.bfloat16):
-                yield {"package": package, "release": release, **_one(package, scheme, way, dtype)}
+                yield {"package": package, "release": release, **_one(package, scheme, adapter, dtype)}
 
 
-def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> dict[str, Any]:
+def _one(package: Package, scheme: Scheme, adapter: Adapter, dtype: torch.dtype) -> dict[str, Any]:
     name = str(dtype).removeprefix("torch.")
-    entry: dict[str, Any] = {"scheme": scheme.label, "way": way.name, "dtype": name, "n": SIZE, "k": SIZE}
+    entry: dict[str, Any] = {"scheme": scheme.label, "way": adapter.name, "dtype": name, "n": SIZE, "k": SIZE}
     torch.manual_seed(1234)
     tensors = pack(scheme, uneven(SIZE, SIZE), dtype=dtype, input_scale=INPUT_SCALE)
     try:
         layer = MixedPrecisionLinear(
-            scheme, SIZE, SIZE, backend=package, dtype=dtype, way=way.name, prefix="model.layers.0.x"
+            scheme,
+            SIZE,
+            SIZE,
+            backend=package,
+            dtype=dtype,
+            quantization=adapter.name,
+            prefix="model.layers.0.x",
         )
         layer.load(tensors)
     except CompatError as refused:

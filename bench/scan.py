@@ -1,8 +1,8 @@
-"""How fast `compat scan` is: whole processes on real trees, beside other tools, with peak memory.
+"""Measure `compat scan` on real trees, next to other tools: time and peak memory of whole processes.
 
-Times differ from machine to machine: what is meant to last are the ratios to `ruff check --select F401
---no-cache` on the same tree, all measured in turn, round by round. Other tools are run when they are
-installed. `nox -s bench -- scan FOLDER…`, or `python bench/scan.py FOLDER…`.
+Times differ from machine to machine; the ratios to `ruff check --select F401 --no-cache` on the same tree,
+all measured in turn, round by round, are more stable. Other tools run if they are installed.
+`nox -s bench -- scan FOLDER…`, or `python bench/scan.py FOLDER…`.
 """
 
 import argparse
@@ -25,12 +25,12 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 BASE = "ruff F401"
 SLOW = ("pyright", "vermin")
-"""Run once: they take minutes."""
+"""Tools that run only once, because they take minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """What the runs of one tool on one tree took."""
+    """The times and the peak memory of one tool on one tree."""
 
     tree: str
     tool: str
@@ -40,7 +40,7 @@ class Timing:
     cpu_ms: float
     """Median of user and system time."""
     ratio: float
-    """Wall time against that of ruff."""
+    """Wall time divided by that of ruff."""
     cpu_ratio: float
     peak_mb: float
     """Largest resident set of a process."""
@@ -67,7 +67,7 @@ def _tools(folder: Path) -> dict[str, list[str]]:
     tree = str(folder)
     ruff, vermin, pyright = (_installed(name) for name in ("ruff", "vermin", "pyright"))
     if ruff is None:
-        raise SystemExit("ruff is what all is compared with: install it")
+        raise SystemExit("ruff was not found; install it: it is the baseline of all ratios")
     scan = [sys.executable, "-m", "compat.scan", tree]
     tools = {
         BASE: [ruff, "check", "--isolated", "--select", "F401", "--no-cache", tree],
@@ -92,7 +92,7 @@ def _measured(folder: Path, runs: int) -> list[Timing]:
     walls: dict[str, list[float]] = {tool: [] for tool in tools}
     cpus: dict[str, list[float]] = {tool: [] for tool in tools}
     peaks: dict[str, float] = {}
-    for number in range(runs + 1):  # the first round compiles and fills the disk cache: it does not count
+    for number in range(runs + 1):  # the first round fills caches and does not count
         for tool, command in tools.items():
             if tool in SLOW and number != 1:
                 continue
@@ -118,7 +118,7 @@ def _measured(folder: Path, runs: int) -> list[Timing]:
 
 
 def table(timings: Sequence[Timing]) -> str:
-    """Return the results for people."""
+    """Return the results as a table."""
     lines = [
         f"{'tree':14}{'tool':32}{'runs':>5}{'wall ms':>10}{'ratio':>8}{'cpu ms':>10}{'ratio':>8}{'MB':>7}"
     ]
@@ -131,7 +131,7 @@ def table(timings: Sequence[Timing]) -> str:
 
 
 def document(timings: Sequence[Timing], load: float) -> dict[str, object]:
-    """Return the results for programs: no names of machines, no paths."""
+    """Return the results as a JSON document without names of machines or paths."""
     return {
         "schema": 1,
         "command": "bench scan",

@@ -1,10 +1,10 @@
-"""What `compat scan --fix` is worth: real files changed for an installed pair, their imports executed there.
+"""Evaluate `compat scan --fix`: fix real files for an installed pair and execute their imports there.
 
     python bench/scan_fix.py --env PYTHON --sample 20 --seed 1 FOLDER…
 
-Files with a finding that can be fixed for the releases of that environment are drawn (seeded) and fixed in
-copies of their trees. Counted are the files that were changed, the imports that were written, and the imports
-outside of any guard, before and after.
+The script draws (seeded) files with a fixable finding for the releases of that environment and fixes them in
+copies of their trees. It counts the changed files, the new imports, and the imports outside any guard, before
+and after.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def _scan(*arguments: str) -> str:
 
 
 def _fixable(folder: str, options: Sequence[str]) -> set[str]:
-    """Return the files of a tree in which something can be fixed."""
+    """Return the files of a tree with a fixable finding."""
     found = json.loads(_scan(folder, *options, "--format", "json"))["findings"]
     return {each["path"] for each in found if each["fixable"]}
 
@@ -70,7 +70,7 @@ def _fixed(copies: str, folder: str, path: str, options: Sequence[str]) -> str:
 
 
 def _imports(path: str) -> tuple[set[Target], set[Target]]:
-    """Return what a file imports of the packages: outside of any guard, and all."""
+    """Return the imports of the packages in a file: those outside any guard, and all."""
     found = [each for each in references(parse(path, Path(path).read_bytes())) if each.top in AXES]
     imports = [each for each in found if each.form in ("import", "from", "star")]
     return {_target(each) for each in imports if not _guarded(each)}, {_target(each) for each in imports}

@@ -1,10 +1,11 @@
-"""Runs inside an installed pair: executes the code around import statements, and tells what becomes of each.
+"""Execute the code around import statements inside an installed pair, and report the result of each.
 
-Needs the standard library alone. Input: JSON, a list of `[folder, path, line, function]`. The module's code
-is executed, statement by statement; for an import in a function, what stands there before it as well.
-What the tree needs beside vllm and sglang, and this environment does not have, is replaced by stand-ins; what
-depends on the truth of one cannot be told. Output: `uncaught ERROR`, `caught`, `unreached`, `fine`, or
-`unknown WHY`.
+This script needs only the standard library. Input: JSON, a list of `[folder, path, line, function]`. The
+script executes the module's code, statement by statement; for an import in a function, also the statements
+before it. Stand-ins replace packages other than vllm and sglang that are not installed; a result that depends
+on the truth of a stand-in is unknown.
+
+Output: `uncaught ERROR`, `caught`, `unreached`, `fine`, or `unknown WHY`.
 """
 
 import ast
@@ -25,11 +26,11 @@ OURS = ("vllm", "sglang", "sgl_kernel")
 
 
 class CannotTell(BaseException):
-    """What is next depends on something that is not there."""
+    """The next step depends on a package that is not installed."""
 
 
 class _Stand(type):
-    """The type of stand-ins: whatever is asked of them is a stand-in again."""
+    """The type of stand-ins, whose attributes and results are stand-ins again."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -37,7 +38,7 @@ class _Stand(type):
         return Stand
 
     def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
-        """Return what a decorator would, else a stand-in."""
+        """Return a single callable argument, as a decorator does, else a stand-in."""
         return arguments[0] if len(arguments) == 1 and not keywords and callable(arguments[0]) else Stand
 
     def __bool__(cls) -> bool:
@@ -59,11 +60,11 @@ class _Stand(type):
 
 
 class Stand(metaclass=_Stand):
-    """Stands in for whatever is not installed."""
+    """The stand-in for everything that is not installed."""
 
 
 def main() -> int:
-    """Execute what stdin lists."""
+    """Execute the imports that stdin lists."""
     asked = json.load(sys.stdin)
     load()
     for folder, path, line, function in asked:
@@ -72,7 +73,7 @@ def main() -> int:
 
 
 def outcome(folder: str, path: str, line: int, function: str) -> str:
-    """Return what becomes of an import statement."""
+    """Return the result of an import statement."""
     with open(path, "rb") as file:  # noqa: PTH123
         tree = ast.parse(file.read(), path)
     names = _module(folder, path)
@@ -83,11 +84,11 @@ def outcome(folder: str, path: str, line: int, function: str) -> str:
         trace.seen = trace.raised = ""
         within = statement.lineno <= line <= (statement.end_lineno or 0)
         try:
-            exec(compile(ast.Module([statement], []), path, "exec"), names)  # noqa: S102 -- what this is for
+            exec(compile(ast.Module([statement], []), path, "exec"), names)  # noqa: S102 -- the purpose of this script
         except CannotTell:
             if within and function == "<module>":
                 return "unknown it depends on what is not installed"
-        except BaseException as error:  # noqa: BLE001 -- whatever the code does is the answer
+        except BaseException as error:  # noqa: BLE001 -- any exception is the result
             if within and function == "<module>":
                 return _failed(error, trace)
             _stand_in(statement, names)
@@ -105,7 +106,7 @@ def _failed(error: BaseException, trace: "Trace") -> str:
 def _in_function(  # noqa: PLR0917
     tree: ast.Module, path: str, line: int, function: str, names: dict[str, Any], trace: "Trace"
 ) -> str:
-    """Return what becomes of an import when what stands before it in its function is executed."""
+    """Return the result of an import in a function after the statements before it were executed."""
     found = [
         node
         for node in ast.walk(tree)
@@ -144,7 +145,7 @@ def _in_function(  # noqa: PLR0917
 
 
 def _until(block: list[ast.stmt], line: int) -> tuple[list[ast.stmt], bool]:
-    """Return what of a block decides whether a line is reached, up to it, and whether the line is in it."""
+    """Return the statements of a block that decide whether a line is reached, and whether it has the line."""
     kept: list[ast.stmt] = []
     for statement in block:
         if not statement.lineno <= line <= (statement.end_lineno or 0):
@@ -170,7 +171,7 @@ def _until(block: list[ast.stmt], line: int) -> tuple[list[ast.stmt], bool]:
 
 
 def _asks_for(parameters: set[str], block: list[ast.stmt], line: int) -> bool:
-    """Return whether an `if` around a line asks if a parameter is None, which a stand-in does not tell."""
+    """Return whether an `if` around a line tests if a parameter is None, which is unknown for a stand-in."""
     return any(
         isinstance(node, ast.Compare)
         and any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops)
@@ -188,7 +189,7 @@ def _leaves(statement: ast.stmt) -> bool:
 
 
 class Trace:
-    """Notes whether a line of a file is executed, and what is raised there."""
+    """Records whether a line of a file is executed, and the exception raised there."""
 
     def __init__(self, path: str, line: int) -> None:
         self._path = path
@@ -207,12 +208,12 @@ class Trace:
         return self
 
     def told(self) -> str:
-        """Return what became of the line when nothing has come out of it."""
+        """Return the result of the line if no exception left it."""
         return f"caught {self.raised}" if self.raised else "fine" if self.seen else "unreached"
 
 
 class _Importer:
-    """Imports as Python does; what is not installed, and in no `try`, comes as a stand-in."""
+    """Imports modules as Python does, except that a stand-in replaces missing ones outside `try`."""
 
     def __init__(self, folder: str, names: dict[str, Any], path: str) -> None:
         self._import = builtins.__import__
@@ -243,7 +244,7 @@ class _Importer:
             return Stand
 
     def _tried(self, path: str, line: int) -> bool:
-        """Return whether a line stands in the body of a `try`: there, what is not installed matters."""
+        """Return whether a line is in the body of a `try`, where a missing package matters."""
         if path not in self._tries:
             with open(path, "rb") as file:  # noqa: PTH123
                 tree = ast.parse(file.read())
@@ -279,7 +280,7 @@ def _module(folder: str, path: str) -> dict[str, Any]:
 
 
 def _stand_in(statement: ast.stmt, names: dict[str, Any]) -> None:
-    """Bind the names of an import, a class or a function that failed, so that the code after it can go on."""
+    """Bind the names of a failed import, class or function, so that the code after it can continue."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         for alias in statement.names:
             names.setdefault(alias.asname or alias.name.partition(".")[0], Stand)

@@ -1,16 +1,16 @@
-"""How right `compat scan` is: what it says of real code, held against what Python does in an installed pair.
+"""Measure the accuracy of `compat scan`: compare its findings in real code with an installed pair.
 
     python bench/scan_truth.py --env PYTHON --sample 100 --seed 1 FOLDER…
 
-Three draws, all seeded, from everything that the folders ask of the releases in that environment:
+The script draws three seeded samples from the references in the folders to the releases of that environment:
 
-1. what is found to be broken, executed;
-2. all that is asked for, fine or broken, executed with no guard around it: precision and recall;
-3. import statements as they stand, with the module's code up to them: whether the environment gets to them,
-   and whether what fails there is caught (see `scan_sections.py`).
+1. references that the scan reports as broken, which are executed;
+2. all references, executed without the guards around them: precision and recall;
+3. import statements in their context, with the module's code before them: whether the environment reaches
+   them, and whether code catches the failure (see `scan_sections.py`).
 
-Each is executed in a process of its own, forked from one that has loaded both packages. What fails for want
-of something else on this machine (a driver, a library) is counted apart.
+Each one is executed in a process of its own, forked from one that has loaded both packages. Failures because
+this machine lacks something else (a driver, a library) are counted separately.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from compat.scan.check.file_checker import AXES, Analysis, statement_of
 from compat.scan.check.reference_checker import ReferenceChecker
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module
-from compat.scan.prefilter.mentions import mentioned
+from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.releases import selection
 from compat.scan.sources.discovery import Unreadable, Walk, read
 from compat.scan.syntax.references import Reference
@@ -43,30 +43,30 @@ IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "AttributeError")
 
 
 class Claim(NamedTuple):
-    """What a scan says of one reference in one release."""
+    """The result of a scan for one reference in one release."""
 
     path: str
     line: int
-    """Of the statement."""
+    """The line of the statement."""
     module: str
-    """Imported first; of attributes and strings the longest part that can be imported is."""
+    """The module to import; for attributes and strings, the longest part that can be imported."""
     name: str
     rest: tuple[str, ...]
-    """Attributes after that."""
+    """The attributes below the module."""
     rule: str
-    """What is wrong with it, guards left aside; empty when nothing is."""
+    """The rules that the reference breaks, guards ignored."""
     told: bool
-    """Whether it is found to be broken where it stands."""
+    """Whether the scan reports the reference as broken."""
     section: str
-    """The function that an import statement stands in, `<module>`, or empty for what is no statement."""
+    """The function around an import statement, or `<module>`; empty for other references."""
     uncaught: bool
-    """Whether the release gets to it, and what fails there is not caught."""
+    """Whether the release reaches the reference and does not catch a failure there."""
     root: str
     """The scanned folder."""
 
     @property
     def target(self) -> tuple[str, str, tuple[str, ...]]:
-        """What is to be executed."""
+        """The code to execute."""
         return self.module, self.name, self.rest
 
     def __str__(self) -> str:
@@ -98,19 +98,22 @@ def main() -> int:
 def _claims(folder: str, versions: dict[str, str]) -> Iterator[Claim]:
     index = Index()
     chosen = {
-        package: selection.asked(index, package, [version], "--env") for package, version in versions.items()
+        package: selection.requested_releases(index, package, [version], "--env")
+        for package, version in versions.items()
     }
     analysis = Analysis(index, chosen, list(Walk().files((folder,))))
     for path in Walk().files((folder,)):
         try:
-            if mentioned(path, read(path)):
+            if mentions_package(path, read(path)):
                 yield from _of_file(analysis, path, folder)
         except (OSError, Unreadable):  # noqa: PERF203 -- one file does not stop the rest
             continue
 
 
 def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
-    told = {(each.line, each.statement) for each in analysis.examined(path).findings if each.level == "error"}
+    told = {
+        (each.line, each.statement) for each in analysis.check_file(path).findings if each.level == "error"
+    }
     tree = analysis.tree.module(path)
     for reference in analysis.references(path):
         checker = analysis.checkers.get(AXES[reference.top])
@@ -131,7 +134,7 @@ def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
 
 
 def _uncaught(checker: ReferenceChecker, reference: Reference, module: Module) -> bool:
-    """Return whether the one release gets to a reference and fails there, whoever calls the function."""
+    """Return whether the release reaches a reference and fails there if the function is called."""
     reachability = Reachability(checker._evaluations[0], module)  # noqa: SLF001
     return reachability.reached(reference.position) and not reachability.protected(
         reference.position, "ImportError"
@@ -155,7 +158,7 @@ def _claim(path: str, reference: Reference, **said: Any) -> Claim:
 
 
 def _bare(what: str, arguments: argparse.Namespace, drawn: Sequence[Claim], count: int) -> None:
-    """Execute references, and print how many are right."""
+    """Execute references, and print how many results of the scan are right."""
     targets = list(dict.fromkeys(claim.target for claim in drawn))
     outcomes = dict(zip(targets, ran("scan_truth_runner.py", arguments.env, targets), strict=True))
     verdicts = {claim: _verdict(claim, outcomes[claim.target]) for claim in drawn}
@@ -172,7 +175,7 @@ def _bare(what: str, arguments: argparse.Namespace, drawn: Sequence[Claim], coun
 
 
 def _guarded(arguments: argparse.Namespace, claims: Sequence[Claim], draw: random.Random) -> None:
-    """Execute import statements where they stand, and print how often they do what the scan says."""
+    """Execute import statements in their context, and print how often the scan is right."""
     statements: dict[tuple[str, int], list[Claim]] = {}
     for claim in claims:
         if claim.section:
@@ -195,7 +198,7 @@ def _guarded(arguments: argparse.Namespace, claims: Sequence[Claim], draw: rando
 
 
 def _section_verdict(found: Sequence[Claim], outcome: str) -> str:
-    """Return `right`, `wrong`, `environment`, or `not told`: the code does not run without its callers."""
+    """Return `right`, `wrong`, `environment`, or `not told` if the code needs its callers to run."""
     what, _, why = outcome.partition(" ")
     if what == "unknown":
         return "not told"
@@ -227,7 +230,7 @@ def ran(script: str, python: str, asked: Sequence[Any]) -> list[str]:
 
 
 def _verdict(claim: Claim, outcome: str) -> str:
-    """Return `right`, `wrong`, `environment` when this machine lacks something, or `not judged`."""
+    """Return `right`, `wrong`, `environment` if this machine lacks something, or `not judged`."""
     if outcome.startswith("object"):
         return "not judged"  # an attribute of a class or an object
     if claim.rule == "CPT002":
@@ -240,7 +243,7 @@ def _verdict(claim: Claim, outcome: str) -> str:
 
 
 def of_the_packages(outcome: str) -> bool:
-    """Return whether an import failed for what the packages have, not for a driver or another library."""
+    """Return whether an import failed because of the packages, not because of a driver or another library."""
     about = outcome.partition(":")[2]
     lacking = "lib" in about and ".so" in about
     return not lacking and any(top in about for top in ("vllm", "sglang", "sgl_kernel"))

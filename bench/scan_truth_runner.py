@@ -1,4 +1,4 @@
-"""Runs inside an installed pair: executes imports, each in a fork, and prints one line for each.
+"""Execute imports inside an installed pair, each in a forked process, and print one line per import.
 
 Needs the standard library alone. Input: JSON, a list of `[module, name, attributes]`.
 """
@@ -14,11 +14,11 @@ import types
 from collections.abc import Callable
 
 LIMIT = 240
-"""Seconds for one import."""
+"""Time limit in seconds for one import."""
 
 
 def main() -> int:
-    """Execute what stdin lists."""
+    """Execute the imports that stdin lists."""
     load()
     for asked in json.load(sys.stdin):
         print(f"OUTCOME {forked(functools.partial(outcome, *asked))}", flush=True)
@@ -26,14 +26,14 @@ def main() -> int:
 
 
 def load() -> None:
-    """Import what would otherwise be imported in every fork."""
+    """Import the modules that every forked process would import."""
     for module in ("torch", "vllm", "sglang", "vllm.entrypoints.llm", "sglang.srt.entrypoints.engine"):
         with contextlib.suppress(BaseException):
             importlib.import_module(module)
 
 
 def forked(ask: Callable[[], str]) -> str:
-    """Return what a function answers in a process of its own, in one line."""
+    """Return the result of a function that runs in a forked process, as one line."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -51,23 +51,23 @@ def forked(ask: Callable[[], str]) -> str:
 
 
 class OfAnObject(Exception):  # noqa: N818 -- no failure: the answer
-    """What is asked for is an attribute of a class or an object, of which a scan says nothing."""
+    """The path leads to an attribute of a class or an object, which a scan does not check."""
 
 
 def outcome(module: str, name: str, rest: list[str]) -> str:
-    """Return `ok …`, or the exception."""
+    """Return `ok`, `ok stub`, or the exception of an import."""
     try:
         value = getattr(__import__(module, fromlist=[name]), name) if name else resolved(module, rest)
     except OfAnObject:
         return "object"
-    except BaseException as error:  # noqa: BLE001 -- whatever the import does is the answer
+    except BaseException as error:  # noqa: BLE001 -- any exception is the result
         return f"{type(error).__name__}: {error}"
     stub = value is None or repr(value) == "typing.Any" or getattr(value, "__name__", "") == "DummyConfig"
     return "ok stub" if stub else "ok"
 
 
 def resolved(module: str, rest: list[str]) -> object:
-    """Return what a path leads to, its modules imported on the way."""
+    """Return the object at the end of a path, and import modules on the way."""
     parts = [*(module.split(".") if module else []), *rest]
     value: object = importlib.import_module(parts[0])
     path = parts[0]
@@ -83,7 +83,7 @@ def resolved(module: str, rest: list[str]) -> object:
             except ModuleNotFoundError as error:
                 if error.name and not path.startswith(error.name):
                     raise
-                message = f"{path} is not there: {error}"
+                message = f"{path} does not exist: {error}"
                 raise AttributeError(message) from None
     return value
 

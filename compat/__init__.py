@@ -1,6 +1,7 @@
-"""Where each symbol of sglang and vllm lives, release by release, and whether a pair really works.
+"""Find the symbols of sglang and vllm in each release, and check whether a pair of releases works.
 
-`load` and `require` are for programs. They are imported when first used; `__init__.pyi` has their types.
+The public API is `load`, `require` and `SymbolUnavailable`. Each is imported on first use; `__init__.pyi`
+declares the types.
 """
 
 __all__ = ["SymbolUnavailable", "__version__", "load", "require"]
@@ -14,14 +15,14 @@ _HOMES = {
 }
 
 
-def __getattr__(name):  # noqa: ANN001, ANN202 -- `__init__.pyi` is what type checkers read
+def __getattr__(name):  # noqa: ANN001, ANN202 -- type checkers read `__init__.pyi`
     if name not in _HOMES:
         raise AttributeError(f"module 'compat' has no attribute {name!r}", name=name)
     import importlib
 
-    found = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = found  # next time it is found without this function
-    return found
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value  # Python calls this function only for names that the module does not have
+    return value
 
 
 def __dir__():  # noqa: ANN202

@@ -1,4 +1,4 @@
-"""One entry for all commands: `compat NAME ARGS…` is `python -m compat.NAME ARGS…`."""
+"""The console script `compat`: `compat NAME ARGS…` runs the same command as `python -m compat.NAME ARGS…`."""
 
 import argparse
 import importlib
@@ -13,7 +13,10 @@ from compat.errors import UsageError
 
 
 class Command(NamedTuple):
-    """A command by the module that has its `main(argv) -> int`, imported only when the command is called."""
+    """One subcommand: the module that defines its `main(argv) -> int`, and its line in `--help`.
+
+    The module is imported only when the command runs.
+    """
 
     module: str
     help: str
@@ -21,43 +24,43 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
-        "resolve": Command(module="compat.resolve.__main__", help="where a symbol lives in each release"),
-        "explain": Command(module="compat.explain.cli", help="why an import failed, from its log"),
-        "doctor": Command(module="compat.doctor.cli", help="whether an environment is sound"),
-        "scan": Command(module="compat.scan.cli", help="what in your code breaks, and where"),
-        "export": Command(module="compat.export", help="the index as rules of ruff"),
-        "index": Command(module="compat.index.cli", help="build the index, or say what it holds"),
+        "resolve": Command(module="compat.resolve.__main__", help="find a symbol in each release"),
+        "explain": Command(module="compat.explain.cli", help="find the cause of a failed import in a log"),
+        "doctor": Command(module="compat.doctor.cli", help="check an installed environment"),
+        "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),
+        "export": Command(module="compat.export", help="write the index as a ruff configuration"),
+        "index": Command(module="compat.index.cli", help="build the index, or describe it"),
         "matrix": Command(module="compat.matrix.cli", help="install pairs and check their symbols"),
-        "pairs": Command(module="compat.pairs.cli", help="which releases go together; their locks"),
-        "bundle": Command(module="compat.bundle.cli", help="pack a pair for a runner without network"),
+        "pairs": Command(module="compat.pairs.cli", help="find releases that go together; write lock files"),
+        "bundle": Command(module="compat.bundle.cli", help="pack a pair for a machine without network"),
     }
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Return the exit code of the command that `argv` names.
+    """Run the command that `argv` names and return its exit code.
 
     Raises:
-        UsageError: no command is named, or an unknown one.
+        UsageError: `argv` names no command, or an unknown one.
     """
     if argv and argv[0] in COMMANDS:
         command: console.Main = importlib.import_module(COMMANDS[argv[0]].module).main
         return command(argv[1:])
     if not argv:
-        raise UsageError("name a command (see `compat --help`)")
+        raise UsageError('no command given (see "compat --help")')
     if not argv[0].startswith("-"):
-        import difflib  # few mistype a command, and everyone would wait for it
+        import difflib  # slow to import, and only a misspelt command needs it
 
         nearest = difflib.get_close_matches(argv[0], COMMANDS, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(COMMANDS)}"
-        raise UsageError(f"{argv[0]!r} is no command; {hint} (see `compat --help`)")
-    _parser().parse_args(argv)  # ends on --help and --version, and refuses every other option
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"the commands are {', '.join(COMMANDS)}"
+        raise UsageError(f'{argv[0]!r} is not a command; {hint} (see "compat --help")')
+    _parser().parse_args(argv)  # exits on --help and --version, and rejects every other option
     return errors.CLEAN
 
 
 def _parser() -> console.Parser:
-    """Return the parser of what stands before a command's name; it lists the commands for `--help`."""
-    parser = console.Parser("compat", "Where each symbol of sglang and vllm lives, release by release.")
+    """Return the parser of the options before a command's name; its `--help` lists the commands."""
+    parser = console.Parser("compat", "Compatibility and import diagnostics for sglang and vllm.")
     parser.add_argument("--version", action="version", version=f"compat {__version__}")
     commands = parser.add_subparsers(
         title="commands", metavar="NAME", prog="compat", parser_class=argparse.ArgumentParser
@@ -68,7 +71,7 @@ def _parser() -> console.Parser:
 
 
 def entry() -> int:
-    """Run the command line of this process: the console script `compat`."""
+    """Run the command line of this process and return the exit code; the console script calls this."""
     return console.run(main)
 
 

@@ -1,12 +1,12 @@
-"""Every error a user can meet, each with the exit code of the command that ends on it.
+"""All errors that this project raises for users, each with the exit code that a command returns for it.
 
-A message is one line: what is wrong, where, and what to do about it.
+A message is one line: what is wrong, where, and what to do.
 """
 
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from compat.model.diagnosis import Diagnosis  # a command that goes wrong early needs no noun
+    from compat.model.diagnosis import Diagnosis  # for types alone: importing it would slow every command
 
 CLEAN = 0
 FINDINGS = 1
@@ -22,53 +22,53 @@ EXIT_CODES = (
 
 
 class CompatError(Exception):
-    """The base of all errors of this project; `exit_code` is what a command returns for it."""
+    """The base class of all errors of this project; a command that raises one returns its `exit_code`."""
 
     exit_code: ClassVar[int] = ENVIRONMENT
 
 
 class UsageError(CompatError):
-    """What the user asked for cannot be understood: an unknown version, a misspelt key, a missing file."""
+    """The command line or a configuration is not valid: an unknown version, a wrong key, a missing file."""
 
     exit_code = USAGE
 
 
 class NothingSelectedError(CompatError):
-    """The request is well formed and matches nothing."""
+    """The request is valid, but nothing matches it."""
 
     exit_code = NOTHING_SELECTED
 
 
 class NetworkError(CompatError):
-    """The package index did not answer, or not with what was asked for."""
+    """The package index did not answer, or its answer was not usable."""
 
 
 class DiskError(CompatError):
-    """The disk is full, read-only or otherwise refuses."""
+    """A file cannot be written: the disk is full or read-only, or another disk error occurred."""
 
 
 class IntegrityError(CompatError):
-    """Bytes differ from the digest that was promised for them."""
+    """A file is damaged: it differs from its recorded digest, or cannot be parsed."""
 
 
 class MissingToolError(CompatError):
-    """A program or optional library that this command needs is not installed."""
+    """A program or an optional library that the command needs is not installed."""
 
 
 class OutOfTimeError(CompatError):
-    """A cell, or the installation of a bundle, did not end within the time that it was given."""
+    """A matrix cell or the installation of a bundle exceeded its time limit."""
 
 
 class PreparationError(CompatError):
-    """The environment of a pair cannot be made: the installer failed, or its Python does not start."""
+    """An environment cannot be prepared or examined: the installer failed, or its Python does not start."""
 
 
 class SymbolUnavailable(CompatError, ImportError):  # noqa: N818 -- users read it as a sentence
-    """`load` has no real object to give, or `require` lacks a release. An ImportError, too.
+    """`load` cannot return the real object, or a requirement of `require` is not met; also an ImportError.
 
     Args:
         message: one line.
-        diagnosis: the cause with its evidence, and what to do.
+        diagnosis: the cause, its evidence and the fix.
     """
 
     exit_code = FINDINGS
@@ -78,16 +78,16 @@ class SymbolUnavailable(CompatError, ImportError):  # noqa: N818 -- users read i
         self.diagnosis = diagnosis
 
     def __reduce__(self) -> tuple[type["SymbolUnavailable"], tuple[str, "Diagnosis"]]:
-        """Let it travel between processes with its diagnosis."""
+        """Support pickling, so that the diagnosis survives the way to another process."""
         return type(self), (str(self), self.diagnosis)
 
 
 class SchemeUnavailable(CompatError):  # noqa: N818 -- users read it as a sentence
-    """A quantization scheme that the installed release or this machine cannot run.
+    """The installed release or this machine cannot run a quantization scheme.
 
     Args:
         message: one line.
-        diagnosis: the cause, and as evidence what the release itself says and where it says it.
+        diagnosis: the cause, with the release's own message and its source line as evidence.
     """
 
     exit_code = FINDINGS
@@ -97,12 +97,12 @@ class SchemeUnavailable(CompatError):  # noqa: N818 -- users read it as a senten
         self.diagnosis = diagnosis
 
     def __reduce__(self) -> tuple[type["SchemeUnavailable"], tuple[str, "Diagnosis"]]:
-        """Let it travel between processes with its diagnosis."""
+        """Support pickling, so that the diagnosis survives the way to another process."""
         return type(self), (str(self), self.diagnosis)
 
 
 class CheckpointError(CompatError):
-    """A checkpoint that cannot be loaded as it is: every fault of it that was found, and where.
+    """A checkpoint cannot be loaded; `faults` lists every problem that was found, and where.
 
     Args:
         message: one line.
@@ -116,5 +116,5 @@ class CheckpointError(CompatError):
         self.faults = faults
 
     def __reduce__(self) -> tuple[type["CheckpointError"], tuple[str, tuple[str, ...]]]:
-        """Let it travel between processes with its faults."""
+        """Support pickling, so that the faults survive the way to another process."""
         return type(self), (str(self), self.faults)

@@ -1,7 +1,7 @@
-"""A pytest plug-in: a diagnosis under a failed test whose error is an import or a call of these packages.
+"""A pytest plug-in that adds a diagnosis below a test which fails with an import error of these packages.
 
-It is active once this project is installed; `--no-compat`, or `compat = false` in pytest's configuration,
-turns it off. As long as nothing fails it does nothing, and loads nothing but this file.
+It is active wherever this project is installed; `--no-compat`, or `compat = false` in pytest's
+configuration, turns it off. Until a test fails, it imports nothing else of this project.
 """
 
 import re
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 TITLE = "compat diagnosis"
 DEEPEST = 30
-"""Exceptions of a chain that are looked at."""
+"""Most exceptions of one chain that are inspected."""
 _OURS = re.compile(r"\b(?:sglang|vllm|sgl_kernel)\b")
 _STUBBED = re.compile(r"\bAny\b|\bDummy|\bPlaceholder|NoneType")
-"""What errors say when a stub was used as the real thing."""
+"""Matches the message of an error that using a stub raises."""
 _CALL = re.compile(r"(\w+)(?:\.\w+)*\(\) (?:got an unexpected|missing \d+ required|takes .{1,30} positional)")
-"""What Python says of a call that a definition does not take."""
+"""Matches Python's message about arguments that do not fit a function's signature."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the ways to turn it off."""
+    """Register the options that turn the plug-in off."""
     group = parser.getgroup("compat", "sglang-vllm-compat")
     group.addoption(
         "--no-compat",
@@ -37,50 +37,50 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start to watch for failures, unless that is turned off."""
+    """Register the reporter, unless the plug-in is turned off."""
     if not config.getoption("no_compat") and config.getini("compat"):
         config.pluginmanager.register(Reporter(), "compat-reporter")
 
 
 class Reporter:
-    """Adds a diagnosis to the reports of failures."""
+    """Adds a diagnosis to pytest's reports of failures."""
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
-        """Look at a failed test, or its set-up or clean-up."""
+        """Add a diagnosis to the report of a failed test, set-up or teardown."""
         outcome = yield
         if call.excinfo is not None:
-            _tell(outcome.get_result(), call.excinfo.value)
+            _add_diagnosis(outcome.get_result(), call.excinfo.value)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self) -> Generator[None, Any, None]:
-        """Look at a file that could not be collected."""
+        """Add a diagnosis to the report of a file that could not be collected."""
         outcome = yield
         report = outcome.get_result()
         excinfo = getattr(getattr(report, "call", None), "excinfo", None)
         if excinfo is not None:
-            _tell(report, excinfo.value)
+            _add_diagnosis(report, excinfo.value)
 
 
-def _tell(report: pytest.TestReport | pytest.CollectReport, error: BaseException) -> None:
-    """Add the diagnosis to a failed report; whatever goes wrong here is one line in it, and no more."""
+def _add_diagnosis(report: pytest.TestReport | pytest.CollectReport, error: BaseException) -> None:
+    """Add a section with the diagnosis to a failed report; if diagnosing fails, the section says so."""
     if not report.failed:
         return
     try:
-        text = _diagnosed(error)
+        text = _diagnosis_text(error)
     except Exception as problem:  # noqa: BLE001 -- a defect here must not break a run
         text = f"no diagnosis: {type(problem).__name__}: {' '.join(str(problem).split())}"
     if not text:
         return
     add = getattr(report.longrepr, "addsection", None)
     if add is not None:
-        add(TITLE, text)  # shown whatever becomes of captured output
+        add(TITLE, text)  # shown even when pytest hides captured output
     else:
         report.sections.append((TITLE, text))
 
 
-def _diagnosed(error: BaseException) -> str:
-    """Return the diagnosis of an exception as text; empty when it is none of these packages', or unknown."""
+def _diagnosis_text(error: BaseException) -> str:
+    """Return the diagnosis of an exception as text; empty for other packages' errors and unknown causes."""
     chain = list(_chain(error))
     if not any(map(_concerned, chain)):
         return ""
@@ -90,13 +90,13 @@ def _diagnosed(error: BaseException) -> str:
         warnings.simplefilter("ignore")  # a run may turn warnings into errors
         from compat.explain.output import as_text
 
-        # Of an unknown cause something may be known all the same: then it says where.
+        # An unknown cause that names a module still has evidence worth showing.
         found = [each for each in _found(error, chain) if each.cause != "unknown" or each.module]
         return as_text(found) if found else ""
 
 
 def _found(error: BaseException, chain: list[BaseException]) -> tuple["Diagnosis", ...]:
-    """Return what `compat.load` has told already, else what its text is explained by."""
+    """Return the diagnosis that a SymbolUnavailable carries, else what `explain` finds in the traceback."""
     from compat.errors import SymbolUnavailable
 
     for each in chain:
@@ -112,7 +112,7 @@ def _found(error: BaseException, chain: list[BaseException]) -> tuple["Diagnosis
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those that it came from, the last first."""
+    """Yield an exception and its causes and contexts, the most recent first."""
     current: BaseException | None = error
     for _ in range(DEEPEST):
         if current is None:
@@ -122,7 +122,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _concerned(error: BaseException) -> bool:
-    """Return whether an exception may be an import error of these packages, or tell of one of their stubs."""
+    """Return whether an exception may come from an import, a stub or a call of these packages."""
     text = str(error)
     if not isinstance(error, ImportError):
         named = isinstance(error, AttributeError | KeyError | NameError | TypeError | RuntimeError | OSError)
@@ -138,7 +138,7 @@ def _concerned(error: BaseException) -> bool:
 
 
 def _called_ours(error: BaseException, text: str) -> bool:
-    """Return whether it is a definition of these packages that does not take a call."""
+    """Return whether `text` reports wrong arguments for a function that these packages define."""
     found = _CALL.match(text)
     step = error.__traceback__
     if found is None or step is None:

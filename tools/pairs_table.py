@@ -1,4 +1,4 @@
-"""The first choice of vllm for every release of sglang: the table that `docs/pairs.md` holds."""
+"""Print the best vllm for every release of sglang: the table in `docs/pairs.md`."""
 
 import sys
 from collections.abc import Sequence
@@ -17,23 +17,27 @@ HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch",
 
 
 def main(argv: Sequence[str]) -> int:
-    """Return the exit code of `python tools/pairs_table.py ARGS…`.
+    """Print the table with the options in `argv`, and return the exit code.
 
     Raises:
-        NothingSelectedError: no final release is that late.
-        UsageError: `--since` or `--python` is no version.
+        NothingSelectedError: no final release is as new as `--since`.
+        UsageError: `--since` or `--python` is not a valid version.
     """
     parser = console.Parser(
-        "python tools/pairs_table.py", "The first choice of vllm for every final release of sglang."
+        "python tools/pairs_table.py", "Print the best vllm for every final release of sglang."
     )
-    parser.add_argument("--since", default="0.4.7", metavar="VERSION", help="default: %(default)s")
-    parser.add_argument("--python", default=PYTHON, metavar="X.Y", help="default: %(default)s")
+    parser.add_argument(
+        "--since", default="0.4.7", metavar="VERSION", help="first sglang release (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--python", default=PYTHON, metavar="X.Y", help="Python version (default: %(default)s)"
+    )
     parser.add_argument("--format", choices=("markdown", "json"), default="markdown")
     options = parser.parse_args(argv)
     parse_python(options.python, "--python")
     choices = first_choices(Index(), parse_version(options.since, "--since"), options.python)
     if not choices:
-        raise NothingSelectedError(f"--since: no final release of sglang is as late as {options.since}")
+        raise NothingSelectedError(f"--since: no final release of sglang from {options.since} on is indexed")
     if options.format == "json":
         pairs = [
             {"sglang": str(each.sglang.release.version), "vllm": str(each.vllm.release.version)}
@@ -46,13 +50,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def first_choices(index: Index, since: Version, python: str) -> list[Partner]:
-    """Return the best partner of every final release of sglang from `since` on, in order."""
+    """Return the best vllm for every final release of sglang from `since` on, in version order."""
     versions = (version for version in index.versions(SGLANG) if not Version(version).is_prerelease)
     return [rank(index, SGLANG, text, python)[1][0] for text in versions if Version(text) >= since]
 
 
 def as_markdown(choices: Sequence[Partner]) -> str:
-    """Return the table."""
+    """Return the table as Markdown."""
     lines = [HEAD, ["---"] * len(HEAD), *map(_row, choices)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

@@ -1,4 +1,4 @@
-"""What the index tells of renames, for people to look over: the most confident, and some drawn at random."""
+"""List renames in the index for review by people: the most confident ones, or a random sample."""
 
 import hashlib
 import sys
@@ -15,25 +15,27 @@ from compat.model.symbols import location
 
 
 class Renamed(NamedTuple):
-    """One rename, with the releases it lies between."""
+    """One rename, with the first release that has the new name."""
 
     package: str
     version: str
-    """The first release with the new name."""
+    """The first release that has the new name."""
     step: Succession
 
 
 def main(argv: Sequence[str]) -> int:
-    """Return the exit code of `python tools/review_renames.py ARGS…`."""
+    """Print the renames that `argv` requests, and return the exit code."""
     parser = console.Parser(
         "python tools/review_renames.py", "List the most confident renames of the history."
     )
-    parser.add_argument("--top", type=int, default=40, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--top", type=int, default=40, metavar="N", help="number of renames (default: %(default)s)"
+    )
     parser.add_argument(
         "--sample",
         type=int,
         metavar="SEED",
-        help="instead, draw N vanished definitions of each sort: moved, renamed, no successor known",
+        help="draw N removed definitions each of those that were moved, renamed, or have no known successor",
     )
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     arguments = parser.parse_args(argv)
@@ -53,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def renames(index: Index, top: int) -> tuple[Renamed, ...]:
-    """Return the `top` most confident renames of the history; of equals, public and newer ones first."""
+    """Return the `top` renames with the highest confidence; of equals, public and newer ones first."""
     found = [
         Renamed(package, index.versions(package)[step.last + 1], step)
         for package in index.packages
@@ -64,21 +66,21 @@ def renames(index: Index, top: int) -> tuple[Renamed, ...]:
 
 
 def sample(index: Index, size: int, seed: int) -> dict[str, tuple[str, ...]]:
-    """Return `size` vanished definitions of each sort, drawn by seed: moved, renamed, no successor known.
+    """Return `size` removed definitions each of three sorts: moved, renamed, and without known successor.
 
-    Another definition more or less in the index leaves the draw of the others as it is.
+    The draw is stable: adding a definition to the index does not change the order of the others.
     """
     sorts: dict[str, list[str]] = {"move": [], "rename": [], "none": []}
     for package in index.packages:
         known = {(step.last, step.module, step.name): step for step in index.successions(package)}
         for key in _vanished(index, package):
             step = known.get(key)
-            told = f"{package} {index.versions(package)[key[0] + 1]} {location(*key[1:])}"
+            line = f"{package} {index.versions(package)[key[0] + 1]} {location(*key[1:])}"
             if step is not None:
-                told += (
+                line += (
                     f" -> {location(step.to_module, step.to_name)} {step.confidence:.2f} ({step.evidence})"
                 )
-            sorts["none" if step is None else step.change].append(told)
+            sorts["none" if step is None else step.change].append(line)
     return {
         sort: tuple(sorted(sorted(lines, key=lambda line: _lot(line, seed))[:size]))
         for sort, lines in sorts.items()
@@ -99,7 +101,7 @@ def _lot(line: str, seed: int) -> bytes:
 
 
 def as_markdown(found: Iterable[Renamed]) -> str:
-    """Return a table for a document."""
+    """Return the renames as a Markdown table."""
     lines = [
         "| Release | Was | Is | Confidence | Evidence |",
         "|---|---|---|---|---|",
@@ -113,7 +115,7 @@ def as_markdown(found: Iterable[Renamed]) -> str:
 
 
 def as_text(found: Iterable[Renamed]) -> str:
-    """Return one line for each."""
+    """Return one line of text for each rename."""
     return "\n".join(
         f"{each.step.confidence:.2f}  {each.package} {each.version}  {_was(each)} -> {_is(each)}"
         f"  ({each.step.evidence})"
@@ -122,7 +124,7 @@ def as_text(found: Iterable[Renamed]) -> str:
 
 
 def as_rows(found: Iterable[Renamed]) -> Sequence[dict[str, object]]:
-    """Return what a JSON document says of each."""
+    """Return one JSON object for each rename."""
     return [
         {
             "package": each.package,

@@ -1,1 +1,1 @@
-"""What all commands share: the argument parser, the error wrapper, text and progress."""
+"""Command-line plumbing that all commands share: argument parser, error handling, text and progress."""

@@ -1,4 +1,4 @@
-"""What all commands share: one parser style, one wrapper that turns errors into lines and exit codes."""
+"""The argument parser of all commands, and the wrapper that turns errors into one line and an exit code."""
 
 import argparse
 import errno
@@ -7,24 +7,25 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from compat import errors
+from compat._cli.printable import printable
 
 Main = Callable[[Sequence[str]], int]
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Help as wide as the terminal; argparse would load `shutil` to ask, for every argument that is added."""
+    """A help formatter as wide as the terminal that avoids argparse's slow import of `shutil`."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_columns() - 2)
 
 
 def _columns() -> int:
-    """Return what `shutil.get_terminal_size().columns` does."""
+    """Return the width of the terminal, like `shutil.get_terminal_size().columns`."""
     try:
         wanted = int(os.environ["COLUMNS"])
     except (KeyError, ValueError):
@@ -38,7 +39,7 @@ def _columns() -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose help ends with the exit codes and whose errors are one line."""
+    """An argument parser whose help ends with the exit codes and whose errors raise UsageError."""
 
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(
@@ -50,19 +51,19 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        raise errors.UsageError(f"{message} (see `{self.prog} --help`)")
+        raise errors.UsageError(f'{message} (see "{self.prog} --help")')
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """End `--help` and `--version`, once what they wrote has arrived: `run` tells when it has not."""
+        """Flush the output of `--help` or `--version`, then exit; `run` reports an output that failed."""
         sys.stdout.flush()
         super().exit(status, message)
 
 
 def run(main: Main, argv: Sequence[str] | None = None) -> int:
-    """Return the exit code of `main(argv)`; a known error becomes one line on stderr, never a traceback."""
+    """Run `main(argv)` and return the exit code; a known error is printed as one line, not a traceback."""
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal or pipe that cannot show a letter is no failure
+        if isinstance(stream, io.TextIOWrapper):  # a character outside the encoding must not raise
             stream.reconfigure(errors="backslashreplace")
     try:
         code = main(sys.argv[1:] if argv is None else argv)
@@ -74,7 +75,7 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         say("interrupted")
         return errors.INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has gone.
+        # The reader (head, less) has exited.
         _drop_unwritable_output()
         return errors.CLEAN
     except OSError as error:
@@ -85,9 +86,10 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Give a process that was started without standard output or error (`>&-`) one that leads nowhere.
+    """Replace a closed standard output or error (`>&-`) by the null device.
 
-    Python has None in their place, and `print` takes None for the other one: notes would get into documents.
+    Python sets a closed stream to None, and `print(file=None)` writes to standard output: notes for stderr
+    would end up in documents.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -95,7 +97,7 @@ def _replace_closed_streams() -> None:
 
 
 def _drop_unwritable_output() -> None:
-    """Point stdout elsewhere when it refuses what is buffered, so that the last flush is quiet."""
+    """Redirect stdout to the null device if it cannot be flushed, so that the flush at exit does not fail."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -104,7 +106,7 @@ def _drop_unwritable_output() -> None:
 
 @contextmanager
 def no_cycle_search() -> Iterator[None]:
-    """Let a command make millions of objects that hold no cycles, without Python looking for some."""
+    """Switch the cyclic garbage collector off for a block that creates millions of objects without cycles."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -115,30 +117,17 @@ def no_cycle_search() -> Iterator[None]:
 
 
 def disk_message(error: OSError) -> str:
-    """Return one line for an operating-system error, with what to do when the disk is full."""
+    """Return one line for an OSError, with advice when the disk is full."""
     where = f" ({error.filename})" if error.filename else ""
     hint = "; free some space and run it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return f"{error.strerror or error}{where}{hint}"
 
 
 def say(message: str) -> None:
-    """Write one line for a person to stderr."""
-    print(f"compat: {message}", file=sys.stderr, flush=True)
-
-
-def printable(text: str) -> str:
-    """Return foreign text with its control characters spelt out: none of them may reach a terminal."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
-def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return rows of one length as lines whose columns stand below one another."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table)
-    return ["  ".join(cells).rstrip() for cells in padded]
+    """Print one line to stderr, prefixed with "compat: "."""
+    print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
 
 
 def document(command: str, **content: Any) -> str:
-    """Return a JSON document of the contract: sorted keys, `schema` and `command` always present."""
+    """Return a JSON document of a command: `schema`, `command` and `content`, with sorted keys."""
     return json.dumps({"schema": 1, "command": command, **content}, indent=2, sort_keys=True)

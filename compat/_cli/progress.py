@@ -1,4 +1,4 @@
-"""Progress as an observer: library code reports, and the command decides whether anybody sees it."""
+"""Progress observers: library code reports its progress, the command decides whether to show it."""
 
 import os
 import sys
@@ -6,46 +6,48 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from compat._cli.printable import printable
+
 
 class Progress(Protocol):
-    """Receives the advance of one task."""
+    """An observer of one task's progress."""
 
     def advance(self, amount: int = 1) -> None:
         """Report that `amount` more units (files, bytes, modules) are done."""
 
     def note(self, message: str) -> None:
-        """Report something a person should know, such as a fall-back."""
+        """Report something that the user should know, such as a fallback."""
 
 
 class Silent:
-    """Drops everything; the default everywhere."""
+    """An observer that ignores everything; the default of library functions."""
 
     def advance(self, amount: int = 1) -> None:
-        """Drop it."""
+        """Ignore the progress."""
 
     def note(self, message: str) -> None:
-        """Drop it."""
+        """Ignore the note."""
 
 
 class NoteLines:
-    """Passes notes on as lines on stderr and draws nothing: for pipes, files and CI logs."""
+    """An observer for pipes, files and CI logs: it prints notes to stderr and draws no bar."""
 
     def advance(self, amount: int = 1) -> None:
-        """Draw nothing."""
+        """Ignore the progress."""
 
     def note(self, message: str) -> None:
         """Write the note to stderr."""
-        print(f"compat: {message}", file=sys.stderr, flush=True)
+        print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def on_terminal(title: str, total: int | None, *, unit_bytes: bool = False) -> Iterator[Progress]:
-    """Yield an observer that draws a bar on stderr when that is a terminal, else one that writes notes only.
+    """Yield an observer that draws a progress bar on stderr, or prints notes only if that is no terminal.
 
     Args:
-        title: what is being done, in two or three words.
-        total: units in all, or None when unknown.
-        unit_bytes: whether the units are bytes, to be shown as such.
+        title: the label of the bar, two or three words.
+        total: the number of units, or None if unknown.
+        unit_bytes: whether the units are bytes, shown as kB or MB.
     """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield NoteLines()
@@ -66,6 +68,6 @@ def on_terminal(title: str, total: int | None, *, unit_bytes: bool = False) -> I
                 drawn.advance(task, amount)
 
             def note(self, message: str) -> None:
-                drawn.console.print(f"compat: {message}", highlight=False, markup=False)
+                drawn.console.print(f"compat: {printable(message)}", highlight=False, markup=False)
 
         yield Bar()

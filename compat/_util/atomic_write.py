@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Atomic writes: a reader sees the old file or the new one, never a part of one."""
 
 import os
 import shutil
@@ -12,11 +12,11 @@ _SYSTEM = ("/dev/", "/proc/")
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield a temporary neighbour of `target` that takes its place when the block ends well.
+    """Yield the path of a temporary file that replaces `target` when the block succeeds.
 
-    When the block raises, or is interrupted, the neighbour is removed and `target` is what it was before. A
-    link stays one, and what it leads to is replaced. What is no ordinary file, such as `/dev/stdout`, is
-    written to.
+    When the block raises or is interrupted, the temporary file is removed and `target` is unchanged. If
+    `target` is a symbolic link, the file that it points to is replaced. A special file, such as
+    `/dev/stdout`, is written to instead of replaced.
     """
     if _is_special(target):
         with tempfile.TemporaryDirectory() as folder:
@@ -35,26 +35,26 @@ def replacing(target: Path) -> Iterator[Path]:
         yield part
         with part.open("rb") as written:
             os.fsync(written.fileno())
-        part.chmod(0o644)  # mkstemp makes private files; these are ordinary ones
+        part.chmod(0o644)  # mkstemp creates files that only their owner can read
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
 def _is_special(target: Path) -> bool:
-    """Return whether a path is that of a device, a pipe, or one of the names for what is open already."""
+    """Return whether a path is a device, a pipe or an open file descriptor rather than a regular file."""
     if str(target.absolute()).startswith(_SYSTEM):
         return target.exists()
     return target.exists() and not target.is_file() and not target.is_dir()
 
 
 def write_text(target: Path, text: str) -> None:
-    """Replace `target` by `text` (UTF-8) in one step."""
+    """Write `text` to `target` atomically, as UTF-8."""
     with replacing(target) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_bytes(target: Path, content: bytes) -> None:
-    """Replace `target` by `content` in one step."""
+    """Write `content` to `target` atomically."""
     with replacing(target) as part:
         part.write_bytes(content)

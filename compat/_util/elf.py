@@ -1,4 +1,4 @@
-"""Reading shared libraries: what they need, leave undefined and define. Nothing is loaded."""
+"""Read which libraries and symbols an ELF shared library needs and defines, without loading it."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,15 @@ from compat.errors import IntegrityError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
-    """The dynamic section of a shared library."""
+    """The dependencies of a shared library, from its dynamic section and symbol table."""
 
     path: Path
     needed: tuple[str, ...]
-    """The libraries that it is linked against, by soname."""
+    """The sonames of the libraries that it is linked against."""
     search: tuple[Path, ...]
-    """Where it looks for them first."""
+    """The folders of its RUNPATH and RPATH."""
     undefined: tuple[str, ...]
-    """Mangled symbols that others must define; weak ones are left out."""
+    """The mangled symbols that other libraries must define, without weak ones."""
 
 
 def linked_against(path: Path) -> tuple[str, ...]:
@@ -34,10 +34,10 @@ def linked_against(path: Path) -> tuple[str, ...]:
 
 
 def read(path: Path) -> Library:
-    """Return what a shared library needs.
+    """Return the dependencies of a shared library.
 
     Raises:
-        IntegrityError: it is none, or damaged.
+        IntegrityError: the file is not a shared library, or is damaged.
     """
     with _opened(path) as file:
         symbols = file.get_section_by_name(".dynsym")
@@ -51,10 +51,10 @@ def read(path: Path) -> Library:
 
 
 def places(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
-    """Return where those of the named sections begin that a shared library has, and how many bytes they take.
+    """Return the offset and the size of each named section that a shared library has, in bytes.
 
     Raises:
-        IntegrityError: it is none, or damaged.
+        IntegrityError: the file is not a shared library, or is damaged.
     """
     with _opened(path) as file:
         found = [file.get_section_by_name(name) for name in names]
@@ -62,7 +62,7 @@ def places(path: Path, names: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _damage() -> tuple[type[Exception], ...]:
-    """Return what pyelftools raises when bytes are not what they should be: its own errors, and Python's."""
+    """Return the exceptions that pyelftools raises for damaged files: its own and builtin ones."""
     from elftools.common.exceptions import ELFError
     from elftools.construct import ConstructError
 
@@ -72,10 +72,10 @@ def _damage() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Yield a shared library as pyelftools has it.
+    """Yield a shared library as an `ELFFile` of pyelftools.
 
     Raises:
-        IntegrityError: it is none, or the block has met damage.
+        IntegrityError: the file is not a shared library, or reading it in the block failed.
     """
     from elftools.elf.elffile import ELFFile
 
@@ -83,7 +83,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with path.open("rb") as stream:
             yield ELFFile(stream)
     except _damage() as error:
-        raise IntegrityError(f"{path}: no shared library that can be read ({error})") from None
+        raise IntegrityError(f"{path}: cannot be read as a shared library ({error})") from None
 
 
 def _tags(file: Any) -> list[Any]:
@@ -110,10 +110,10 @@ def _undefined(symbols: Any) -> Iterator[str]:
 
 
 class Exports:
-    """What some libraries define, asked symbol by symbol through their hash tables.
+    """The symbols that a set of libraries defines, looked up in their hash tables.
 
     Args:
-        paths: the libraries; what cannot be read of them defines nothing.
+        paths: the libraries; one that cannot be read counts as defining nothing.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -138,7 +138,7 @@ class Exports:
         self._stack.close()
 
     def define(self, symbol: str) -> bool:
-        """Return whether one of them defines a symbol."""
+        """Return whether any of the libraries defines a symbol."""
         for table in self._tables:
             try:
                 found = table.get_symbol(symbol)

@@ -1,1 +1,1 @@
-"""`compat bundle`: a locked pair's environment, packed for a machine without network."""
+"""`compat bundle`: pack the environment of a locked pair for a machine without network."""

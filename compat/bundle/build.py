@@ -1,4 +1,4 @@
-"""Makes a bundle: from a lock to a folder of parts."""
+"""Build a bundle: from a lock to a folder of compressed parts and a manifest."""
 
 import tempfile
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ from packaging.version import Version
 
 from compat._cli.progress import Progress
 from compat.bundle import completeness, pinned_requirements
+from compat.bundle.archive.output_folder import check_output, replacing_folder
+from compat.bundle.archive.parts import Compressor, PartWriter
+from compat.bundle.archive.tar import Entries, write_archive
+from compat.bundle.archive.unpack import MANIFEST
 from compat.bundle.manifest import Manifest, Packed
-from compat.bundle.output_folder import check_output, replacing_folder
-from compat.bundle.parts import Compressor, PartWriter
 from compat.bundle.provided import Package, split
 from compat.bundle.site_packages import SCRIPTS, Installed, install
-from compat.bundle.tar import Entries, write_archive
-from compat.bundle.trim import Dropped, Trim
-from compat.bundle.trim_rules import TrimList
-from compat.bundle.unpack import MANIFEST
+from compat.bundle.trim.trim_files import Dropped, Trim
+from compat.bundle.trim.trim_lists import TrimList
 from compat.errors import NothingSelectedError
 from compat.locks.lockfile import Lock
 from compat.model.releases import Pair
@@ -32,17 +32,17 @@ UNPACK = '#!/bin/sh\nexec "${PYTHON:-python3}" "$(dirname "$0")/unpack.py" "$@"\
 
 
 class Stage(Protocol):
-    """Opens the progress of one step: a title, and how many units it has."""
+    """A function that opens the progress bar of one step, given a title and the number of units."""
 
     def __call__(
         self, title: str, total: int | None, *, unit_bytes: bool = False
     ) -> AbstractContextManager[Progress]:
-        """Return the context manager that yields it."""
+        """Return the context manager that yields the progress object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleOptions:
-    """The choices of one bundle."""
+    """The options of one bundle."""
 
     output: Path
     python: str
@@ -57,16 +57,16 @@ class BundleOptions:
 
 
 def build(pair: Pair, lock: Lock, options: BundleOptions, stage: Stage) -> Manifest:
-    """Make the bundle of `pair` in the folder `options.output` and return its manifest.
+    """Build the bundle of `pair` in the folder `options.output`, and return its manifest.
 
-    The folder is there, whole, when this returns; when it raises, whatever was there before still is.
+    The folder is replaced in one step at the end; on an error it stays as it was.
 
     Raises:
-        UsageError: a wheel is not there for the Python and platform, a pattern matches nothing, or the place
-            is taken by something else.
-        NothingSelectedError: the runner has everything.
+        UsageError: a package has no wheel for the Python version and platform, a pattern matches no file, or
+            the output folder holds something else than a bundle.
+        NothingSelectedError: the runner has every package already.
         PreparationError: uv failed.
-        OutOfTimeError: uv did not end.
+        OutOfTimeError: uv did not finish in time.
     """
     check_output(options.output)
     chosen = split(lock.packages, options.provided)
@@ -74,11 +74,11 @@ def build(pair: Pair, lock: Lock, options: BundleOptions, stage: Stage) -> Manif
     carried = {name: version for name, version in chosen.carried.items() if name not in skipped}
     if not carried:
         raise NothingSelectedError(
-            f"{pair.id}: the runner has every package of the lock; nothing is to be packed"
+            f"{pair.id}: the runner has every package of the lock, so there is nothing to pack"
         )
     with replacing_folder(options.output) as folder:
-        with tempfile.TemporaryDirectory(prefix=".site.", dir=folder) as work:
-            installed = _install(lock, carried, options, Path(work), stage)
+        with tempfile.TemporaryDirectory(prefix=".site.", dir=folder) as temporary:
+            installed = _install(lock, carried, options, Path(temporary), stage)
             dropped = _dropped(installed, options)
             entries = installed.entries(path for one in dropped for path in one.files)
             packed = _pack(entries, folder, options, stage)
@@ -128,7 +128,7 @@ def _skipped(packages: Mapping[NormalizedName, Version], trims: TrimList) -> dic
 
 
 def _install(
-    lock: Lock, carried: Mapping[NormalizedName, Version], options: BundleOptions, work: Path, stage: Stage
+    lock: Lock, carried: Mapping[NormalizedName, Version], options: BundleOptions, folder: Path, stage: Stage
 ) -> Installed:
     if options.python == lock.inputs.python:
         hashes = pinned_requirements.locked_hashes(lock)
@@ -143,7 +143,7 @@ def _install(
     with stage("installing (seconds)", None) as progress:
         return install(
             pinned_requirements.requirements(carried, hashes),
-            work,
+            folder,
             python=options.python,
             platform=options.platform,
             progress=progress,
@@ -154,13 +154,13 @@ def _dropped(installed: Installed, options: BundleOptions) -> tuple[Dropped, ...
     scripts = sorted(installed.scripts())
     sizes = {path: size for path, size in installed.sizes.items() if path not in set(scripts)}
     trim = Trim(python=options.python, arch=options.arch, drops=options.trims.files, asked=options.drops)
-    # Their length is that of a path of this machine, so it is not told.
-    own = (Dropped(reason=SCRIPTS, files=tuple(scripts), bytes=0),) if scripts else ()
-    return (*own, *trim.apply(sizes))
+    # The size of a script depends on a path of this machine, so the manifest states 0 bytes.
+    dropped_scripts = (Dropped(reason=SCRIPTS, files=tuple(scripts), bytes=0),) if scripts else ()
+    return (*dropped_scripts, *trim.apply(sizes))
 
 
 def _finish(folder: Path, manifest: Manifest) -> None:
-    source = (resources.files("compat.bundle") / "unpack.py").read_text(encoding="utf-8")
+    source = (resources.files("compat.bundle.archive") / "unpack.py").read_text(encoding="utf-8")
     (folder / "unpack.py").write_text(source, encoding="utf-8")
     (folder / "unpack.sh").write_text(UNPACK, encoding="utf-8")
     (folder / "unpack.sh").chmod(0o755)

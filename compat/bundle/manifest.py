@@ -1,4 +1,4 @@
-"""The manifest of a bundle: what is in it, what is not and why, and the digests of its parts."""
+"""The manifest of a bundle: its packages, what was left out and why, and the digests of its parts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,34 +8,34 @@ from typing import Any
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.bundle.completeness import Unmet
-from compat.bundle.parts import Part
+from compat.bundle.archive.parts import Part
 from compat.bundle.provided import Left
-from compat.bundle.trim import Dropped
+from compat.bundle.trim.trim_files import Dropped
+from compat.requirements.graph import UnmetRequirement
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """The archive and its parts."""
+    """The size of the archive, its blocks and its parts."""
 
     files: int
     bytes: int
-    """Of all files, unpacked."""
+    """Total of all files, uncompressed."""
     blocks: Sequence[int]
-    """Compressed bytes of each block of the archive; they lie in the parts one after the other."""
+    """Compressed bytes of each block of the archive; the parts contain the blocks one after the other."""
     parts: Sequence[Part]
 
     @property
     def part_bytes(self) -> int:
-        """Bytes of all parts."""
+        """Total bytes of all parts."""
         return sum(part.bytes for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """All that is known of a bundle; nothing in it depends on where or when the bundle was made."""
+    """The description of a bundle; no value depends on where or when the bundle was built."""
 
     pair: str
     describe: str
@@ -48,16 +48,17 @@ class Manifest:
     left: Sequence[Left]
     differing: Sequence[Left]
     skipped: Mapping[NormalizedName, str]
-    """Packages that a trim list leaves out, with the reason."""
+    """Packages that a trim list leaves out, each with the reason."""
     dropped: Sequence[Dropped]
     contested: Mapping[str, Sequence[NormalizedName]]
-    """Files that several packages bring in different forms, with the packages; the first one's is there."""
-    unmet: Sequence[Unmet]
+    """Files that several packages provide with different contents, with those packages; the bundle has the
+    first package's file."""
+    unmet: Sequence[UnmetRequirement]
     level: int
     packed: Packed
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the manifest as JSON values."""
         return {
             "schema": SCHEMA,
             "command": "bundle",
@@ -77,9 +78,9 @@ class Manifest:
             "contested": {path: list(names) for path, names in self.contested.items()},
             "unmet": [
                 {
-                    "package": one.package,
-                    "requirement": one.requirement,
-                    "provided": None if one.found is None else str(one.found),
+                    "package": one.edge.by,
+                    "requirement": str(one.edge.requirement),
+                    "provided": one.installed,
                 }
                 for one in self.unmet
             ],
@@ -92,7 +93,7 @@ class Manifest:
         }
 
     def text(self) -> str:
-        """Return the file's content."""
+        """Return the content of `manifest.json`."""
         return json.dumps(self.document(), indent=1, sort_keys=True) + "\n"
 
 

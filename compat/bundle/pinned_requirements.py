@@ -1,4 +1,4 @@
-"""The requirements of a bundle: the lock's versions, with the hashes of the wheels that fit its Python."""
+"""The requirements of a bundle: the locked versions, with the hashes of the wheels for its Python version."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +13,11 @@ from compat.wheels.package_index import Registry
 from compat.wheels.platform_tags import fitting_wheels
 
 THREADS = 8
-"""Project pages read at once: the time goes into waiting."""
+"""Project pages that are read concurrently; reading one is mostly waiting."""
 
 
 def locked_hashes(lock: Lock) -> dict[NormalizedName, tuple[str, ...]]:
-    """Return the hashes that the lock itself pins: of the wheels for its own Python."""
+    """Return the hashes in the lock by package: those of the wheels for the lock's own Python version."""
     text = lock.requirements.read_text(encoding="utf-8")
     return {name: pin.hashes for name, pin in parse_requirements(text, str(lock.requirements)).items()}
 
@@ -25,16 +25,16 @@ def locked_hashes(lock: Lock) -> dict[NormalizedName, tuple[str, ...]]:
 def other_hashes(
     packages: Mapping[NormalizedName, Version], python: str, registry: Registry, progress: Progress
 ) -> dict[NormalizedName, tuple[str, ...]]:
-    """Return the hashes of the wheels of the same versions for another Python, as the index promises them.
+    """Return the hashes of the wheels for another Python version, as the package index states them.
 
     Args:
         packages: the locked versions.
         python: `X.Y`.
-        registry: the index that is asked.
+        registry: the package index.
         progress: advanced by one for each package.
 
     Raises:
-        UsageError: a version has no wheel for it.
+        UsageError: a locked version has no wheel for this Python version.
         NetworkError: the index cannot be reached.
     """
 
@@ -49,7 +49,7 @@ def other_hashes(
     if without:
         raise UsageError(
             f"no wheel for Python {python} on Linux x86-64: {', '.join(sorted(without))}; choose another "
-            "--python, or name in --provided what the runner has"
+            "--python, or list in --provided what the runner has"
         )
     return found
 
@@ -57,7 +57,7 @@ def other_hashes(
 def requirements(
     packages: Mapping[NormalizedName, Version], hashes: Mapping[NormalizedName, tuple[str, ...]]
 ) -> dict[NormalizedName, str]:
-    """Return each package as a line for an installer that checks hashes, sorted by name."""
+    """Return each package as a line of a hashed requirements file, sorted by name."""
     return {
         name: " ".join([f"{name}=={version}", *(f"--hash={digest}" for digest in hashes[name])])
         for name, version in sorted(packages.items())

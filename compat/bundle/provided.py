@@ -1,4 +1,4 @@
-"""What the runner has already, and what of a lock therefore stays behind."""
+"""Read the list of packages that the runner has, and split a lock into what is carried and what is not."""
 
 import json
 import re
@@ -17,22 +17,22 @@ _NAME = r"[A-Za-z0-9*?]([A-Za-z0-9._*?-]*[A-Za-z0-9*?])?"
 _LINE = re.compile(
     rf"(?P<name>{_NAME})\s*(?:@\s*\S+|(?:===?|\s)\s*(?P<version>[^\s;#]+))?\s*(?:[;#].*|\s\S+)?"
 )
-"""`name`, `name==1.0`, `name @ file:…`, and the columns `name 1.0` of a table."""
+"""Matches `name`, `name==1.0`, `name @ file:…`, and the columns `name 1.0` of a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One line of what the runner has."""
+    """One package, or a glob of packages, that the runner has."""
 
     name: str
-    """Normalized; `*` and `?` stand for any characters."""
+    """Normalized; `*` and `?` match as in a glob."""
     version: Version | None
-    """None when the file does not tell: the user's word is taken for it."""
+    """None when the list has no version: any locked version then counts as provided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A locked package that is left out."""
+    """A locked package that the runner has as well, with both versions."""
 
     name: NormalizedName
     locked: Version
@@ -41,38 +41,39 @@ class Left:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """A lock, divided."""
+    """The packages of a lock, split into those that the bundle carries and those that the runner has."""
 
     carried: Mapping[NormalizedName, Version]
     left: tuple[Left, ...]
-    """The runner has them, in the locked version or in one that the user vouches for."""
+    """Packages that the runner has, in the locked version or in one that the list does not state."""
     differing: tuple[Left, ...]
-    """The runner has another version: they are carried, and stand before the runner's own."""
+    """Packages that the runner has in another version: the bundle carries the locked one, which takes
+    precedence on the import path."""
 
 
 def read_provided(path: Path) -> tuple[Package, ...]:
-    """Return what a file lists: `pip freeze`, `pip list` (as a table or JSON), or plain names and globs.
+    """Return the packages in a file: `pip freeze`, `pip list` (a table or JSON), or plain names and globs.
 
     Raises:
-        UsageError: it cannot be read, or a line is none of these.
+        UsageError: the file cannot be read, or a line is not valid.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"--provided {path}: cannot be read: {reason}; give what pip freeze prints"
+            f'--provided {path}: cannot be read: {reason}; give the output of "pip freeze"'
         ) from None
     packages = _json(text, path) if text.lstrip().startswith("[") else _lines(text, path)
     return tuple(packages)
 
 
 def split(packages: Mapping[NormalizedName, Version], provided: tuple[Package, ...]) -> Split:
-    """Return which locked packages the runner has and which it needs.
+    """Split locked packages into those that the runner has and those that the bundle carries.
 
     Args:
         packages: name to locked version.
-        provided: what the runner has; an exact name counts before a glob.
+        provided: what the runner has; an exact name takes precedence over a glob.
     """
     carried: dict[NormalizedName, Version] = {}
     left, differing = [], []
@@ -82,7 +83,7 @@ def split(packages: Mapping[NormalizedName, Version], provided: tuple[Package, .
             carried[name] = locked
             continue
         one = Left(name=name, locked=locked, provided=found.version)
-        # `==` passes over a local label that it does not name: 2.11.0+cu130 is 2.11.0.
+        # `==` ignores a local label that the specifier does not have: 2.11.0+cu130 equals 2.11.0.
         if found.version is None or SpecifierSet(f"=={locked}").contains(found.version, prereleases=True):
             left.append(one)
         else:
@@ -92,7 +93,7 @@ def split(packages: Mapping[NormalizedName, Version], provided: tuple[Package, .
 
 
 def find(name: NormalizedName, provided: tuple[Package, ...]) -> Package | None:
-    """Return what the runner has of a package: its exact name counts before a glob."""
+    """Return the runner's entry for a package, or None; an exact name takes precedence over a glob."""
     exact = (package for package in provided if package.name == name)
     globs = (package for package in provided if fnmatchcase(name, package.name))
     return next(exact, None) or next(globs, None)
@@ -104,20 +105,20 @@ def _json(text: str, path: Path) -> Iterator[Package]:
             yield _package(entry["name"], entry["version"], f"--provided {path}")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(
-            f"--provided {path}: not what `pip list --format=json` writes (give its output, unchanged)"
+            f'--provided {path}: not the output of "pip list --format=json"; give it unchanged'
         ) from None
 
 
 def _lines(text: str, path: Path) -> Iterator[Package]:
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()  # noqa: PLW2901
-        # Comments, options such as `-e …`, and the two lines above a table.
+        # Skip comments, options such as `-e …`, and the two header lines of a table.
         if not line or line.startswith(("#", "-")) or line.split()[:2] == ["Package", "Version"]:
             continue
         found = _LINE.fullmatch(line)
         if found is None:
             raise UsageError(
-                f"--provided {path}, line {number}: {line!r} is neither `name` nor `name==version`"
+                f"--provided {path}, line {number}: {line!r} is neither a name nor name==version"
             )
         yield _package(found["name"], found["version"], f"--provided {path}, line {number}")
 
@@ -126,4 +127,4 @@ def _package(name: str, version: str | None, where: str) -> Package:
     try:
         return Package(name=canonicalize_name(name), version=Version(version) if version else None)
     except InvalidVersion:
-        raise UsageError(f"{where}: {version!r} of {name} is no version") from None
+        raise UsageError(f"{where}: {version!r} is not a valid version of {name}") from None

@@ -1,4 +1,4 @@
-"""The files of a bundle: what uv installs, as it would be on any machine."""
+"""Install the packages of a bundle with uv, so that the files do not depend on this machine."""
 
 import csv
 import io
@@ -8,49 +8,49 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from compat._cli.progress import Progress
 from compat.errors import IntegrityError, PreparationError, UsageError
-from compat.uv import client
+from compat.requirements.graph import RequirementGraph
+from compat.requirements.installed import read_environment
+from compat.requirements.specifiers import pinned
+from compat.uv import client, messages
 
 OWN = re.compile(r"(^|/)__pycache__/|^\.lock$|^\.gitignore$")
-"""What uv or Python puts there for itself."""
+"""Files that uv or Python create for themselves; a bundle leaves them out."""
 LONGEST_INSTALLATION = 3600.0
-"""Seconds; a slow line needs minutes for 5 GB."""
+"""Seconds; a slow connection needs minutes for 5 GB."""
 SCRIPTS = "scripts that start the Python of the machine where the bundle was made"
 _RECORD = re.compile(r"(?P<stem>[^/]+)\.dist-info/RECORD")
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
-"""With what a requirement begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """A folder as uv has filled it. Its files may be links into uv's cache: they are only read."""
+    """The files that uv has installed. They may be links into uv's cache, so they must not be modified."""
 
     folder: Path
     files: Mapping[str, Path]
-    """Path below the site to the file, which is in the folder unless it is contested."""
+    """The file for each path below site-packages; it is in `folder` unless it is contested."""
     sizes: Mapping[str, int]
-    """Path below the site to bytes."""
+    """Bytes by path below site-packages."""
     contested: Mapping[str, tuple[NormalizedName, ...]]
-    """Files that several packages bring in different forms: the first package's is taken. One that requires
-    another stands before it, as pip would install it later; else they are in the order of names."""
+    """Files that several packages provide with different contents; the first package's file is used. A
+    package precedes those that it requires, since pip would install it after them; otherwise by name."""
 
     def scripts(self) -> list[str]:
-        """Return what names an interpreter of this machine in its first line."""
+        """Return the scripts whose first line names a Python interpreter of this machine."""
         return [path for path, file in self.files.items() if path.startswith("bin/") and _is_script(file)]
 
-    def entries(self, gone: Iterable[str]) -> dict[str, Path | bytes]:
-        """Return what goes into the archive; each RECORD lists what is really there, in sorted lines."""
-        left = set(self.files).difference(gone)
-        entries: dict[str, Path | bytes] = {path: self.files[path] for path in left}
-        for path in left:
+    def entries(self, dropped: Iterable[str]) -> dict[str, Path | bytes]:
+        """Return the entries of the archive without `dropped` files; each RECORD lists the remaining ones."""
+        remaining = set(self.files).difference(dropped)
+        entries: dict[str, Path | bytes] = {path: self.files[path] for path in remaining}
+        for path in remaining:
             if _RECORD.fullmatch(path):
-                entries[path] = _record(self.files[path].read_text(encoding="utf-8"), left)
+                entries[path] = _record(self.files[path].read_text(encoding="utf-8"), remaining)
         return entries
 
 
@@ -62,25 +62,25 @@ def install(
     platform: str,
     progress: Progress,
 ) -> Installed:
-    """Install wheels with uv into `folder`/site, for a Python that need not be on this machine.
+    """Install wheels with uv into `folder`/site, for a Python version that this machine need not have.
 
     Args:
-        requirements: each package as a line with its version and hashes.
-        folder: an empty folder for all that is written here.
+        requirements: each package as a requirement with version and hashes.
+        folder: an empty folder for all files.
         python: `X.Y`.
-        platform: as uv calls it.
-        progress: told of every second.
+        platform: the platform, as uv names it.
+        progress: advanced once a second.
 
     Raises:
-        UsageError: a package has no wheel for this Python and platform.
-        PreparationError: uv failed otherwise.
-        OutOfTimeError: uv did not end.
+        UsageError: a package has no wheel for this Python version and platform.
+        PreparationError: uv failed for another reason.
+        OutOfTimeError: uv did not finish in time.
     """
     target = folder / "site"
     _run_uv(requirements.values(), target, python, platform, progress)
     files = _scan(target)
     contested = _contested(target, files)
-    # uv unpacks wheels side by side, so which of several wins is chance.
+    # uv unpacks wheels concurrently, so it is random which package's file remains.
     again = folder / "again"
     first = sorted({names[0] for names in contested.values()})
     for name in first:
@@ -108,12 +108,12 @@ def _run_uv(lines: Iterable[str], target: Path, python: str, platform: str, prog
 
 
 def _explain(output: str, python: str, platform: str) -> None:
-    text = " ".join(output.split())
-    found = re.search(r"Because (\S+?)==(\S+) has no (?:usable )?wheels", text)
+    found = messages.no_wheel(output)
     if found:
+        version = pinned(found.specifier) or found.specifier
         raise UsageError(
-            f"{found[1]} {found[2]} has no wheel for Python {python} on {platform}; choose another --python "
-            "or --platform, or name it in --provided when the runner has it"
+            f"{found.name} {version} has no wheel for Python {python} on {platform}; choose another --python "
+            "or --platform, or list it in --provided if the runner has it"
         )
 
 
@@ -122,7 +122,7 @@ def _scan(target: Path) -> dict[str, Path]:
     for root, folders, names in os.walk(target):
         links = [name for name in (*folders, *names) if Path(root, name).is_symlink()]
         if links:
-            raise IntegrityError(f"{Path(root, links[0])}: a link; wheels hold plain files only")
+            raise IntegrityError(f"{Path(root, links[0])}: a symbolic link, which no wheel may contain")
         for name in names:
             path = Path(root, name)
             relative = path.relative_to(target).as_posix()
@@ -132,47 +132,24 @@ def _scan(target: Path) -> dict[str, Path]:
 
 
 def _contested(target: Path, files: Mapping[str, Path]) -> dict[str, tuple[NormalizedName, ...]]:
-    """Return the files whose RECORDs promise different digests, with the packages: the first is taken."""
-    promised: defaultdict[str, dict[NormalizedName, str]] = defaultdict(dict)
+    """Return the files with different digests in several RECORDs, with the packages by precedence."""
+    digests: defaultdict[str, dict[NormalizedName, str]] = defaultdict(dict)
     for path, file in files.items():
         record = _RECORD.fullmatch(path)
         if record:
             name = canonicalize_name(record["stem"].rpartition("-")[0])
             for row in csv.reader(io.StringIO(file.read_text(encoding="utf-8"))):
                 if len(row) == 3 and row[1] and (target / row[0]).is_file():
-                    promised[row[0]][name] = row[1]
-    several = {path: frozenset(by) for path, by in promised.items() if len(set(by.values())) > 1}
+                    digests[row[0]][name] = row[1]
+    several = {path: frozenset(by) for path, by in digests.items() if len(set(by.values())) > 1}
     owners = frozenset[NormalizedName]().union(*several.values())
-    needs = _needs(target) if owners else {}
-    below = {name: _reached(name, needs) for name in owners}
+    site = read_environment([target])
+    graph = RequirementGraph(site.versions, site.requires)
+    below = {name: frozenset(graph.closure([name])) for name in owners}
     return {
         path: tuple(sorted(names, key=lambda name: (-len(names & below[name]), name)))
         for path, names in several.items()
     }
-
-
-def _needs(target: Path) -> dict[NormalizedName, set[NormalizedName]]:
-    """Return the names that each distribution of a site requires, under whatever condition."""
-    return {
-        canonicalize_name(one.name): {
-            canonicalize_name(found[0]) for text in one.requires or () if (found := _NAME.match(text))
-        }
-        for one in distributions(path=[str(target)])
-    }
-
-
-def _reached(
-    name: NormalizedName, needs: Mapping[NormalizedName, set[NormalizedName]]
-) -> frozenset[NormalizedName]:
-    """Return all that a distribution requires, and what that requires in turn."""
-    found: set[NormalizedName] = set()
-    left = list(needs.get(name, ()))
-    while left:
-        one = left.pop()
-        if one not in found:
-            found.add(one)
-            left += needs.get(one, ())
-    return frozenset(found - {name})
 
 
 def _is_script(path: Path) -> bool:
@@ -180,14 +157,17 @@ def _is_script(path: Path) -> bool:
         return re.match(rb"#!\s*/\S*python|#!/bin/sh\n'''exec' ", stream.read(200)) is not None
 
 
-def _record(text: str, left: set[str]) -> bytes:
-    """Return the RECORD (https://packaging.python.org/en/latest/specifications/recording-installed-packages/)."""
-    rows = sorted(row for row in csv.reader(io.StringIO(text)) if row and _place(row[0]) in left)
+def _record(text: str, remaining: set[str]) -> bytes:
+    """Return a RECORD with the lines of the remaining files, sorted.
+
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    rows = sorted(row for row in csv.reader(io.StringIO(text)) if row and _below_site(row[0]) in remaining)
     output = io.StringIO()
     csv.writer(output, lineterminator="\n").writerows(rows)
     return output.getvalue().encode()
 
 
-def _place(path: str) -> str:
-    """Return a path of a RECORD below the site; scripts may be noted as if it were a `site-packages`."""
+def _below_site(path: str) -> str:
+    """Return a path of a RECORD relative to the target folder; scripts may be listed as `../../bin/…`."""
     return re.sub(r"^(\.\./)+(?=bin/)", "", path)

@@ -1,1 +1,1 @@
-"""`compat doctor`: whether an installed environment is sound."""
+"""`compat doctor`: check an installed environment with sglang or vllm, without changing it."""

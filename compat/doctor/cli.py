@@ -1,4 +1,4 @@
-"""`compat doctor`: whether an environment is sound, and what to do when it is not."""
+"""The command line of `compat doctor`: arguments and exit code."""
 
 import argparse
 import shutil
@@ -13,10 +13,10 @@ from compat.errors import UsageError
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run `compat doctor` and return its exit code: 1 on any finding."""
+    """Run `compat doctor` and return its exit code: 1 if there is any finding, else 0."""
     arguments = _parser().parse_args(argv)
     if not arguments.timeout > 0:
-        raise UsageError(f"--timeout: {arguments.timeout:g} is not more than 0; give seconds")
+        raise UsageError(f"--timeout: {arguments.timeout:g} is not a positive number of seconds")
     from compat._cli.progress import on_terminal
     from compat.doctor import output
     from compat.doctor.checks import DoctorOptions, check
@@ -38,10 +38,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _python(text: str | None) -> Path:
-    """Return the interpreter that is meant: a path, a name on the PATH, or the folder of an environment.
+    """Return the interpreter for a path, a name on the PATH, or the folder of an environment.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no such interpreter exists.
     """
     if text is None:
         return Path(sys.executable)
@@ -50,32 +50,36 @@ def _python(text: str | None) -> Path:
         path /= "bin/python"
     found = shutil.which(path)
     if found is None:
-        raise UsageError(f"--python: {text!r} is no program; give a Python, or the folder of its environment")
+        raise UsageError(
+            f"--python: {text!r} is not a program; pass a Python, or the folder of an environment"
+        )
     return Path(found).absolute()
 
 
 def _parser() -> console.Parser:
     parser = console.Parser(
         "compat doctor",
-        "Tell whether an environment with sglang or vllm is sound: releases, requirements, compiled code, "
-        "GPU, and the import of every quantization symbol in child processes.",
+        "Check an environment with sglang or vllm: releases, requirements, compiled code, GPU, and the "
+        "import of every quantization symbol in child processes.",
     )
     parser.add_argument(
-        "--python", metavar="PATH", help="the Python to examine, or its environment (default: this one)"
+        "--python",
+        metavar="PATH",
+        help="the Python to examine, or its environment's folder (default: this one)",
     )
     parser.add_argument(
         "--imports",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="whether to import the quantization modules, which takes a minute or two",
+        help="import the quantization modules, which takes a minute or two (default: yes)",
     )
-    parser.add_argument("--gpu", action="store_true", help="insist on a GPU: without one there is a finding")
+    parser.add_argument("--gpu", action="store_true", help="report a missing GPU as a finding")
     parser.add_argument(
         "--timeout",
         type=float,
         default=300.0,
         metavar="SECONDS",
-        help="without progress, after which an import hangs (default: %(default)g)",
+        help="stop an import after this time without progress (default: %(default)g)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     return parser

@@ -1,29 +1,30 @@
-"""What an environment has twice, half, or hidden by something else of the same name."""
+"""Find distributions that are installed twice or incompletely, and packages that a local file shadows."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from compat._cli.text import counted
 from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.unmet_requirements import closure
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, KERNELS
 
 MISSING_FILES = 3
-"""Names of missing files that are told."""
+"""Most missing files whose names are reported."""
 
 
-def leftovers(environment: InspectedEnvironment) -> tuple[Diagnosis, ...]:
-    """Return what does not belong there, or is not all there."""
+def check_duplicates(environment: InspectedEnvironment) -> tuple[Diagnosis, ...]:
+    """Return the findings about duplicate, incomplete and shadowed packages."""
     return (*_twice(environment), *_both_kernels(environment), *_half(environment), *_hidden(environment))
 
 
 def hidden_versions(environment: InspectedEnvironment) -> tuple[str, ...]:
-    """Return what is to be said of distributions that a later folder of the path has in another version.
+    """Return notes on distributions of which a later folder of the import path holds another version.
 
-    The first on the path is imported, as is meant where one folder lies over another; what it violates is
-    told anyway.
+    Python imports the first, which is intended where one environment extends another; the requirements that
+    it violates are reported separately.
     """
     found = []
     for name, versions in _several(environment):
@@ -36,14 +37,14 @@ def hidden_versions(environment: InspectedEnvironment) -> tuple[str, ...]:
 
 
 def _twice(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
-    """Yield what is recorded twice in one folder, its files mixed, and packages that hide themselves."""
+    """Yield findings for distributions with two records in one folder, or covered packages in two folders."""
     for name, versions in _several(environment):
         numbers = [version for version, _ in versions]
         if _in_one_folder(versions):
-            what = f"{name} is recorded twice in one folder: {' and '.join(numbers)}"
+            what = f"{name} has metadata of several versions in one folder: {' and '.join(numbers)}"
         elif _matters(name, environment) and len(set(numbers)) > 1:
             listed = " and ".join(f"{version} in {folder}" for version, folder in versions)
-            what = f"{name} is installed twice: {listed}"
+            what = f"{name} is installed more than once: {listed}"
         else:
             continue
         yield Diagnosis(
@@ -53,14 +54,14 @@ def _twice(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
             evidence=(what,),
             fix=Fix(
                 kind="environment",
-                text="remove both and install the one that is meant",
+                text=f"Remove all copies of {name} and install the intended version.",
                 command=f"pip uninstall -y {name} {name}",
             ),
         )
 
 
 def _several(environment: InspectedEnvironment) -> Iterator[tuple[str, list[tuple[str, Path]]]]:
-    """Yield the distributions with several records: version and folder of each, in the order of the path."""
+    """Yield each distribution with several metadata folders, with the version and folder of each."""
     for name in closure(environment):
         folders = environment.metadata.get(canonicalize_name(name), ())
         if len(folders) > 1:
@@ -84,17 +85,17 @@ def _both_kernels(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
             package=present[0],
             version=environment.packages.version(present[0]),
             module="sgl_kernel",
-            evidence=(f"{versions} are both installed, and write the same files: sgl_kernel",),
+            evidence=(f"{versions} are both installed, and both own the files of sgl_kernel",),
             fix=Fix(
                 kind="environment",
-                text="remove both and install the one that sglang asks for",
+                text="Remove both and install the one that sglang requires.",
                 command=f"pip uninstall -y {' '.join(present)}",
             ),
         )
 
 
 def _half(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
-    """Yield the covered packages of which listed Python files are gone."""
+    """Yield a finding for each covered package whose recorded Python files are missing."""
     for package, version in environment.releases.items():
         gone = [path for path in environment.files(package) if path.suffix == ".py" and not path.is_file()]
         if gone:
@@ -103,17 +104,17 @@ def _half(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
                 cause="unknown",
                 package=package,
                 version=version,
-                evidence=(f"{len(gone)} files that {package} {version} lists are not there: {names}",),
+                evidence=(f"{package} {version} lacks {counted(len(gone), 'file')} of its RECORD: {names}",),
                 fix=Fix(
                     kind="install",
-                    text="install it again",
+                    text=f"Reinstall {package}.",
                     command=f"pip install --force-reinstall --no-deps {package}=={version}",
                 ),
             )
 
 
 def _hidden(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
-    """Yield the covered packages, and torch, that something in the current folder hides."""
+    """Yield a finding for each covered package, or torch, that a file in the current folder shadows."""
     for top, local in environment.local.items():
         there = environment.installed.get(top)
         if local is None or local == there or not _inside(local, environment.folder):
@@ -126,8 +127,10 @@ def _hidden(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
             package=package,
             version=environment.packages.version(package),
             module=top,
-            evidence=(f"in {environment.folder} `import {top}` takes {local}, not what is installed",),
-            fix=Fix(kind="environment", text=f"start Python in another folder, or rename {Path(local).name}"),
+            evidence=(f"in {environment.folder}, Python imports {local} instead of the installed {top}",),
+            fix=Fix(
+                kind="environment", text=f"Start Python in another folder, or rename {Path(local).name}."
+            ),
         )
 
 

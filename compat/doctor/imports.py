@@ -1,4 +1,4 @@
-"""Importing every quantization module of the environment, in child processes."""
+"""Import every quantization module of the environment in child processes, and find failures and stubs."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -20,44 +20,45 @@ from compat.probe.probe_records import ModuleFact, NameFact
 from compat.probe.probe_runner import PROBE, ProbeRunner
 
 REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
-"""What a name is of which the index says that it is no stub, though it may look like one."""
+"""The statuses of names that are real objects according to the index, even if they look like stubs."""
 
 RETRIES = 12
-"""Modules of a package that are tried in a process of their own: each takes seconds, and causes are few."""
+"""Most failed modules of a package that are retried in a process of their own; each takes seconds."""
 
 LOG_ROOM = 16_000_000
-"""Bytes that the children may print; nobody reads them."""
+"""Most bytes of output that are kept of the child processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stub:
-    """A name that is bound, and not to the real thing."""
+    """A name that is bound to a stub instead of the real object."""
 
     module: str
     name: str
     what: str
     """`none`, `any`, `hollow class` or `hollow function`."""
     guard: str
-    """The branch that bound it."""
+    """The guard of the branch that bound it, as text."""
     lacking: tuple[str, ...]
-    """The top-level names without which it is not the real thing."""
+    """Top-level names that are not installed, and without which the name is a stub."""
     wanted: tuple[str, ...]
     """The modules that its guards import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResults:
-    """What importing gave."""
+    """The results of importing the quantization modules."""
 
     failed: tuple[ModuleFact, ...]
+    """Modules that cannot be imported."""
     unsure: tuple[ModuleFact, ...]
-    """Modules that failed after others had failed in the same process, and were not tried alone."""
+    """Modules that failed after others in the same process and were not retried alone."""
     late: tuple[ModuleFact, ...]
-    """Modules that cannot be imported first, and can after others."""
+    """Modules that can be imported only after other modules."""
     stubs: tuple[Stub, ...]
     modules: int
     symbols: int
-    """Names that were looked up and are the real thing."""
+    """The number of names that are bound to the real object."""
 
 
 def resolver_of(environment: InspectedEnvironment, folder: Path) -> NameResolver:
@@ -65,10 +66,10 @@ def resolver_of(environment: InspectedEnvironment, folder: Path) -> NameResolver
 
     Args:
         environment: the environment.
-        folder: where what is read of releases that the index lacks may be kept.
+        folder: an existing folder for a temporary index of releases that the shipped index lacks.
 
     Raises:
-        IntegrityError: a release that the index lacks is installed without files.
+        IntegrityError: a release that the shipped index lacks is installed without files.
     """
     releases, index = environment.releases, Index()
     if all(index.knows(package, version) for package, version in releases.items()):
@@ -93,24 +94,24 @@ def resolver_of(environment: InspectedEnvironment, folder: Path) -> NameResolver
     )
 
 
-def look(
+def import_modules(
     environment: InspectedEnvironment,
     resolver: NameResolver,
     folder: Path,
     timeout: float,
     progress: Progress,
 ) -> ImportResults:
-    """Import every quantization module and look up every name of it.
+    """Import every quantization module, look up its names and return the results.
 
     Args:
         environment: the environment.
-        resolver: the same, as the index sees it.
+        resolver: a resolver for the environment.
         folder: an existing, private folder.
-        timeout: seconds without progress after which a module hangs.
-        progress: told of every module.
+        timeout: seconds without progress after which an import counts as hanging.
+        progress: advances with every module.
 
     Raises:
-        PreparationError: a child died before its first module.
+        PreparationError: a child process ended before its first module.
     """
     expected = tuple(module for module in expected_in(resolver) if module.exists)
     facts = dict(_facts(environment, expected, folder, timeout, progress))
@@ -134,8 +135,8 @@ def _facts(
     timeout: float,
     progress: Progress,
 ) -> Iterator[tuple[str, ModuleFact]]:
-    # The probe runs as a copy: beside the original, modules of this project would hide others of that name.
-    # It is not isolated, for what the user's PYTHONPATH brings is part of the environment.
+    # The probe runs as a copy, because Python puts the script's folder on the import path, where modules of
+    # this project would shadow others. It is not isolated: the user's PYTHONPATH belongs to the environment.
     probe = folder / "compat_probe.py"
     probe.write_bytes(PROBE.read_bytes())
     with (folder / "imports.log").open("ab", buffering=0) as log:
@@ -149,7 +150,7 @@ def _facts(
             retries=RETRIES,
             room=LOG_ROOM,
         )
-        # One package after the other, for a failed import leaves things behind that spoil the process.
+        # Each package gets a process of its own, because a failed import leaves a broken state behind.
         for top in dict.fromkeys(module.module.partition(".")[0] for module in expected):
             mine = [module for module in expected if module.module.partition(".")[0] == top]
             with closing(runner.facts(mine)) as facts:
@@ -175,17 +176,17 @@ def _stubs(resolver: NameResolver, module: ModuleExpectation, fact: ModuleFact) 
 
 
 def _is_stub(resolver: NameResolver, module: str, expected: NameExpectation, seen: NameFact) -> bool:
-    """Return whether what was seen is a stub, and not what the index has there: None, an empty base class."""
+    """Return whether an object is a stub, and not a real None or empty class according to the index."""
     if seen.stub.startswith("hollow"):
         return not is_at_home(resolver, module, expected.name, seen.module, seen.qualname)
     if seen.stub == "none":
         return expected.status not in REAL or expected.kind != "value"
-    # A name that is `Any` at run time whatever happens is there for annotations.
+    # A name that is unconditionally `Any` at run time exists for annotations.
     return seen.stub == "any" and (expected.status not in REAL or expected.guarded)
 
 
 def _provided(environment: InspectedEnvironment) -> Iterator[str]:
-    """Yield the top-level names that are in the folders of the import path."""
+    """Yield the top-level names in the folders of the import path."""
     for entry in environment.path:
         folder = Path(entry)
         if folder.is_dir():

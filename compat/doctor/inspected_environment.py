@@ -1,4 +1,4 @@
-"""The environment that is examined: its interpreter, everything that is installed, its driver."""
+"""The environment that `compat doctor` examines: its interpreter, distributions and GPU driver."""
 
 import csv
 from collections.abc import Mapping
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from compat.doctor.survey_runner import Asker
 from compat.errors import PreparationError
 from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES
+from compat.requirements.graph import RequirementGraph, required_name
 from compat.requirements.installed import InstalledEnvironment, metadata_folders, read_environment
 
 TOPS = (*dict.fromkeys(IMPORT_NAMES.values()), "torch")
-"""Top-level names of which it is told where they would be imported from."""
+"""Top-level names whose origin on the import path is looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A GPU."""
+    """One GPU."""
 
     name: str
     capability: tuple[int, int]
@@ -32,31 +32,31 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """What the CUDA driver says."""
+    """The CUDA driver and its devices."""
 
     version: str = ""
     """The CUDA version that it supports, `X.Y`."""
     devices: tuple[Device, ...] = ()
     problem: str = ""
-    """Why there is none."""
+    """Why there are no devices; empty if there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectedEnvironment:
-    """One Python with all that it can import."""
+    """One Python interpreter and everything that it can import."""
 
     python: Path
     markers: Mapping[str, str]
     path: tuple[str, ...]
-    """Its import path, without the current folder."""
+    """The import path, without the current folder."""
     packages: InstalledEnvironment
-    """The distributions that count: the first of each name on the path."""
+    """The distributions that Python uses: the first of each name on the import path."""
     metadata: Mapping[str, tuple[Path, ...]]
-    """Canonical distribution name to every metadata folder of it."""
+    """Canonical distribution name to all its metadata folders."""
     local: Mapping[str, str | None]
-    """Top-level name to where it comes from for a program in the current folder."""
+    """Top-level name to the file that a program in the current folder imports, or None."""
     installed: Mapping[str, str | None]
-    """The same without the current folder."""
+    """Top-level name to the file that is imported without the current folder, or None."""
     user_base: str
     driver: Driver
     folder: Path
@@ -64,77 +64,76 @@ class InspectedEnvironment:
 
     @property
     def releases(self) -> dict[str, str]:
-        """The covered packages that are there, with their versions."""
+        """The installed packages that the index covers, with their versions."""
         versions = {str(package): self.packages.version(package) for package in PACKAGES}
         return {package: version for package, version in versions.items() if version is not None}
 
     @property
     def cuda(self) -> bool:
-        """Whether there is a CUDA device."""
+        """Whether the machine has a CUDA device."""
         return bool(self.driver.devices)
 
-    def requires(self, name: str) -> tuple[Requirement, ...]:
-        """Return what a distribution requires; lines that are no requirement are left out."""
-        found = []
-        for line in self.packages.requires(name):
-            try:
-                found.append(Requirement(line))
-            except InvalidRequirement:  # noqa: PERF203 -- rare, and a distribution has few lines
-                continue
-        return tuple(found)
+    @property
+    def graph(self) -> RequirementGraph:
+        """Who requires whom, with the markers evaluated for this Python."""
+        return RequirementGraph(self.packages.versions, self.packages.requires, self.markers)
+
+    def names(self, by: str, name: str) -> bool:
+        """Return whether a distribution requires another one, anywhere and with whichever extra."""
+        return any(required_name(line) == name for line in self.packages.requires(by))
 
     def files(self, name: str) -> tuple[Path, ...]:
-        """Return the files that a distribution lists, whether they are there or not; maybe none."""
+        """Return the files that a distribution's RECORD lists, whether they exist or not."""
         distribution = self.packages.distribution(name)
         if distribution is None:
             return ()
-        record = distribution.read_text("RECORD")  # `files` leaves out what is gone, from Python 3.12 on
+        record = distribution.read_text("RECORD")  # `files` omits missing files from Python 3.12 on
         listed = [row[0] for row in csv.reader((record or "").splitlines()) if row]
         return tuple(Path(str(distribution.locate_file(file))) for file in listed or distribution.files or ())
 
 
 def examine(asker: Asker, folder: Path) -> InspectedEnvironment:
-    """Return what an interpreter is; nothing of a package is run.
+    """Return the environment of an interpreter, without importing any of its packages.
 
     Args:
-        asker: asks the interpreter.
-        folder: the current folder of a program.
+        asker: runs the survey with the interpreter.
+        folder: the folder in which the user starts programs.
 
     Raises:
-        PreparationError: the interpreter does not answer.
+        PreparationError: the interpreter does not start or does not answer.
     """
-    told = asker.ask("interpreter", folder=str(folder), tops=TOPS)
+    answer = asker.ask("interpreter", folder=str(folder), tops=TOPS)
     driver = _driver(asker)
     return InspectedEnvironment(
         python=asker.python,
-        markers=told["markers"],
-        path=tuple(told["path"]),
-        packages=read_environment(told["path"], cuda=bool(driver.devices)),
-        metadata=_metadata(told["path"]),
-        local=told["local"],
-        installed=told["installed"],
-        user_base=told["user_base"],
+        markers=answer["markers"],
+        path=tuple(answer["path"]),
+        packages=read_environment(answer["path"], cuda=bool(driver.devices)),
+        metadata=_metadata(answer["path"]),
+        local=answer["local"],
+        installed=answer["installed"],
+        user_base=answer["user_base"],
         driver=driver,
         folder=folder,
     )
 
 
 def kernel(environment: InspectedEnvironment) -> str | None:
-    """Return the distribution that provides `sgl_kernel`."""
+    """Return the installed distribution that provides `sgl_kernel`, or None."""
     return next((str(name) for name in KERNELS if environment.packages.version(name)), None)
 
 
 def _driver(asker: Asker) -> Driver:
     try:
-        told: Mapping[str, Any] = asker.ask("driver")
+        answer: Mapping[str, Any] = asker.ask("driver")
     except PreparationError as error:
         return Driver(problem=str(error))
-    if "error" in told:
-        return Driver(problem=told["error"])
+    if "error" in answer:
+        return Driver(problem=answer["error"])
     devices = tuple(
-        Device(name=each["name"], capability=(each["major"], each["minor"])) for each in told["devices"]
+        Device(name=each["name"], capability=(each["major"], each["minor"])) for each in answer["devices"]
     )
-    return Driver(version=told["version"], devices=devices, problem="" if devices else "it lists no device")
+    return Driver(version=answer["version"], devices=devices, problem="" if devices else "it lists no device")
 
 
 def _metadata(path: list[str]) -> dict[str, tuple[Path, ...]]:

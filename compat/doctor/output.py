@@ -1,13 +1,14 @@
-"""The forms of an examination: text for people, JSON for programs."""
+"""The output of `compat doctor`: a report as text for people, or as a JSON document."""
 
 from compat._cli import console
+from compat._cli.printable import printable
 from compat.doctor.checks import DoctorReport
 from compat.doctor.gpu_driver import built_for, describe
 from compat.explain import output
 
 
 def as_text(report: DoctorReport) -> str:
-    """Return what was examined, the findings, and what was noted besides."""
+    """Return the report as text: a summary of the environment, the findings and the notes."""
     environment = report.environment
     releases = ", ".join(f"{package} {version}" for package, version in environment.releases.items())
     torch, cuda = environment.packages.version("torch"), built_for(environment)
@@ -24,16 +25,16 @@ def as_text(report: DoctorReport) -> str:
         lines.append(f"imports  {fine} of {results.modules} quantization modules, {results.symbols} symbols")
     count = len(report.findings)
     lines.append(f"findings  {count or 'none'}")
-    text = "\n".join(lines)
+    text = "\n".join(map(printable, lines))
     if report.findings:
         text += f"\n\n{output.as_text(report.findings)}"
     if report.notes:
-        text += "\n\n" + "\n".join(f"note: {note}" for note in report.notes)
+        text += "\n\n" + "\n".join(f"note: {printable(note)}" for note in report.notes)
     return text
 
 
 def as_json(report: DoctorReport) -> str:
-    """Return the JSON document."""
+    """Return the report as the JSON document of `compat doctor`."""
     environment, results = report.environment, report.import_results
     imports = None
     if results is not None:

@@ -1,12 +1,12 @@
-"""Tell what an interpreter is: its path, its markers, where it finds packages, the GPUs that its driver sees.
+"""Report an interpreter's import path, markers, package locations, GPUs or loadable libraries.
 
-This file is run as `python survey.py TASK` by the examined Python, where `compat` is not installed: it needs
-the standard library only. TASK is a JSON file; the answer is written to the file that it names.
+The examined Python, where `compat` is not installed, runs this file as `python survey.py TASK`: it needs the
+standard library only. TASK is a JSON file with the question and the file for the answer.
 """
 
 from __future__ import annotations  # Python 3.9 runs it too
 
-# ruff: noqa: BLE001, PTH123 -- foreign finders may raise anything; no more is imported than must be
+# ruff: noqa: BLE001, PTH123 -- third-party finders may raise anything; imports are kept to a minimum
 import ctypes
 import importlib.util
 import json
@@ -19,11 +19,11 @@ from typing import Any
 
 SET_PARENT_DEATH_SIGNAL = 1
 COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR = 75, 76
-"""Attributes of a device, from the CUDA driver API."""
+"""Device attributes of the CUDA driver API."""
 
 
 def markers() -> dict[str, str]:
-    """Return the environment of the dependency specifiers: the names and values that a marker may ask for."""
+    """Return the variables of environment markers and their values, as PEP 508 defines them."""
     version = sys.implementation.version
     numbers = ".".join(map(str, version[:3]))
     kind = "" if version.releaselevel == "final" else f"{version.releaselevel[0]}{version.serial}"
@@ -43,7 +43,7 @@ def markers() -> dict[str, str]:
 
 
 def found(top: str) -> str | None:
-    """Return the file or folder that importing a top-level name would run; None when there is none."""
+    """Return the file or folder that a top-level name would be imported from, or None."""
     try:
         spec = importlib.util.find_spec(top)
     except Exception:
@@ -56,8 +56,8 @@ def found(top: str) -> str | None:
 
 
 def interpreter(task: dict[str, Any]) -> dict[str, Any]:
-    """Return what can be told without running anything of a package."""
-    # Python has put the folder of this file first; what a program sees there is the current folder.
+    """Return the interpreter's import path, markers and package locations, without importing a package."""
+    # Python puts the folder of this file first; for the user's programs, that is the current folder.
     sys.path[:1] = [task["folder"]]
     local = {top: found(top) for top in task["tops"]}
     sys.path.pop(0)
@@ -72,7 +72,7 @@ def interpreter(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def driver() -> dict[str, Any]:
-    """Return the version of the CUDA driver and its devices, or why there are none."""
+    """Return the version of the CUDA driver and its devices, or an error message."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
@@ -88,7 +88,7 @@ def driver() -> dict[str, Any]:
 
 
 def device(cuda: ctypes.CDLL, at: int) -> dict[str, Any]:
-    """Return name and compute capability of a device."""
+    """Return the name and the compute capability of a device."""
     handle, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     name = ctypes.create_string_buffer(256)
     cuda.cuDeviceGet(ctypes.byref(handle), at)
@@ -99,18 +99,18 @@ def device(cuda: ctypes.CDLL, at: int) -> dict[str, Any]:
 
 
 def loadable(names: list[str]) -> dict[str, str]:
-    """Return the libraries that the loader does not give, each with what it says."""
+    """Return the libraries that cannot be loaded, each with the loader's message."""
     refused = {}
     for name in names:
         try:
             ctypes.CDLL(name)
-        except OSError as error:  # noqa: PERF203 -- it is a child's only work
+        except OSError as error:  # noqa: PERF203 -- this process does nothing else
             refused[name] = str(error)
     return refused
 
 
 def main() -> None:
-    """Answer the one question of the task."""
+    """Write the answer to the question of the task file, and exit."""
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     with open(sys.argv[1], encoding="utf-8") as stream:
         task = json.load(stream)

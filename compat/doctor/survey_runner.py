@@ -1,86 +1,60 @@
-"""Asking the examined interpreter: a child in a process group of its own, with a time-out."""
+"""Run the survey with the examined interpreter, in a child process with a time-out."""
 
 import json
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compat._util.subprocesses import how_ended, kill_group
+from compat._util.subprocesses import how_ended, run
 from compat.errors import PreparationError
 from compat.probe.probe_runner import child_variables
 
 SURVEY = Path(__file__).with_name("survey.py")
 LONGEST = 300
-"""Characters of what a child said that are told."""
+"""Most characters of a child's output that an error message quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Runs the survey with the examined Python."""
+    """Runs the survey with the examined Python and returns its answers."""
 
     python: Path
     folder: Path
     """An existing, private folder."""
     timeout: float
-    """Seconds for one answer."""
+    """Seconds after which a child process is ended."""
 
     def ask(self, question: str, **content: Any) -> Any:
-        """Return the answer to one question.
+        """Return the survey's answer to one question.
 
         Raises:
-            PreparationError: the interpreter does not start, or gives no answer in time.
+            PreparationError: the interpreter does not start, or does not answer in time.
         """
-        # A copy: beside the original, modules of this project would hide others of the same name.
+        # A copy, because Python puts the script's folder on the import path, where modules of this project
+        # would shadow others.
         script = Path(shutil.copy(SURVEY, self.folder / "compat_survey.py"))
-        task, answer, log = (self.folder / name for name in ("question.json", "answer.json", "survey.log"))
+        task, answer = self.folder / "question.json", self.folder / "answer.json"
         answer.unlink(missing_ok=True)
         document = {"question": question, "answer": str(answer), **content}
         task.write_text(json.dumps(document), encoding="utf-8")
-        ended = self._run([str(self.python), str(script), str(task)], log)
+        command = [self.python, script, task]
+        try:
+            done = run(command, seconds=self.timeout, merged=True, variables=variables(), folder=self.folder)
+        except OSError as error:
+            raise PreparationError(f"{self.python}: {error.strerror}; pass a Python with --python") from None
         try:
             return json.loads(answer.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            said = " ".join(_tail(log).split())[-LONGEST:]
+            ended = f"did not answer within {self.timeout:g} s" if done.code is None else how_ended(done.code)
+            output = " ".join(done.stdout.split())[-LONGEST:]
             raise PreparationError(
-                f"{self.python}: asked about its {question}, it {ended}" + (f": {said}" if said else "")
+                f"{self.python}: the survey of its {question} {ended}" + (f": {output}" if output else "")
             ) from None
-
-    def _run(self, command: list[str], log: Path) -> str:
-        """Return how the child ended."""
-        with log.open("wb") as stream:
-            try:
-                process = subprocess.Popen(
-                    command,
-                    cwd=self.folder,
-                    env=variables(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=stream,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise PreparationError(f"{self.python}: {error.strerror}; give --python a Python") from None
-            try:
-                return how_ended(process.wait(self.timeout))
-            except subprocess.TimeoutExpired:
-                return f"gave no answer in {self.timeout:g} s"
-            finally:
-                kill_group(process)
 
 
 def variables() -> dict[str, str]:
-    """Return the variables for a child: as for a pair, and the user's import path counts."""
+    """Return the environment variables for a child process, with those of the user's import path."""
     kept = ("PYTHONPATH", "PYTHONUSERBASE", "PYTHONNOUSERSITE")
     return child_variables(os.environ) | {name: os.environ[name] for name in kept if name in os.environ}
-
-
-def _tail(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - 4 * LONGEST))
-            return stream.read().decode("utf-8", "replace")
-    except OSError:
-        return ""

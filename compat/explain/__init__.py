@@ -1,1 +1,1 @@
-"""`compat explain`: from a traceback or a whole log to the cause of a failed import and its fix."""
+"""`compat explain`: find the cause of a failed import in a traceback or a whole log, and its fix."""

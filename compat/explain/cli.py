@@ -1,4 +1,4 @@
-"""`compat explain`: the cause of a failed import, and its fix, from a traceback or a whole log."""
+"""The command line of `compat explain`: arguments, input and exit code."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,11 @@ from compat._cli import console
 from compat.errors import UsageError
 
 CHUNK = 1 << 20
-"""Bytes that are read at a time."""
+"""Bytes to read at a time."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run `compat explain` and return its exit code: 0 when the cause is known, 1 when it is not."""
+    """Run `compat explain` and return its exit code: 0 if a cause was found, 1 if all are unknown."""
     arguments = _parser().parse_args(argv)
     from compat.explain import output
     from compat.explain.engine import explain
@@ -34,14 +34,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _opened(name: str, stack: ExitStack) -> BinaryIO:
-    """Return the file, or standard input for `-`.
+    """Return the named file opened for reading, or standard input for `-`.
 
     Raises:
-        UsageError: it cannot be opened.
+        UsageError: the file cannot be opened, or standard input is closed.
     """
     if name == "-":
         if sys.stdin is None:
-            raise UsageError("standard input is closed; give a log file")
+            raise UsageError("standard input is closed; pass a log file")
         if sys.stdin.isatty():
             console.say("reading the log from the terminal; end it with Ctrl-D")
         return sys.stdin.buffer
@@ -50,7 +50,7 @@ def _opened(name: str, stack: ExitStack) -> BinaryIO:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"{name}: cannot be read: {reason}; give a log file, or - for standard input"
+            f"{name}: cannot be read: {reason}; pass a log file, or - for standard input"
         ) from None
 
 
@@ -65,13 +65,13 @@ def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
 def _parser() -> console.Parser:
     parser = console.Parser(
         "compat explain",
-        "Tell why an import of sglang or vllm failed, from a traceback or a whole log. Releases that are not "
-        "given are taken from the log when it names them, else from what is installed here.",
+        "Find out why an import of sglang or vllm failed, from a traceback or a whole log. Releases that no "
+        "option names are taken from the log, else from this environment.",
     )
     parser.add_argument(
         "file", nargs="?", default="-", metavar="FILE", help="the log (default: standard input)"
     )
-    parser.add_argument("--sglang", metavar="VERSION", help="the release of sglang that was in use")
-    parser.add_argument("--vllm", metavar="VERSION", help="likewise")
+    parser.add_argument("--sglang", metavar="VERSION", help="the release of sglang that wrote the log")
+    parser.add_argument("--vllm", metavar="VERSION", help="the release of vllm that wrote the log")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     return parser

@@ -1,4 +1,4 @@
-"""Everything that a rule may look at: what the log tells, what is installed, and the index."""
+"""The context of a rule: the contents of the log, the known releases, the environment and the index."""
 
 import re
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
 from compat.requirements.installed import InstalledEnvironment
 
 MOST_MODULES = 200
-"""Modules of tracebacks by which a release is looked for."""
+"""Most modules of tracebacks that narrow down an unknown release."""
 
 
-_SPEAKS = "the text speaks of"
+_CLAIMED = "the text mentions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The version of a distribution, and how it is known."""
+    """The version of a distribution, and the source of that knowledge."""
 
     version: str
     source: str
-    """For people: `given`, `the log says …`, `installed here`."""
+    """For people: `given by the user`, `the log says “…”`, `installed here`."""
 
 
 class RuleContext:
-    """One log with what is known around it.
+    """One log, with everything that rules may ask about its releases and its environment.
 
     Args:
-        contents: what the log tells.
-        history: the index of all releases, and what has been asked of it so far.
-        given: versions that the user named, by package.
-        environment: what is installed where the log comes from, as far as that is known.
+        contents: the failures and versions that the log contains.
+        history: answers about all indexed releases, cached.
+        given: package to the version that the user passed.
+        environment: the environment that may have written the log, if known.
     """
 
     def __init__(
@@ -56,38 +56,42 @@ class RuleContext:
         self.environment = environment
 
     def known(self, distribution: str) -> Known | None:
-        """Return the version of a distribution: given, told by the log, installed, or claimed by a person."""
+        """Return the version of a distribution: given, in the log, installed, or mentioned in prose."""
         if distribution in self.given:
-            return Known(version=self.given[distribution], source="given")
-        told = self.contents.facts.told.get(distribution)
-        if told:
-            return Known(version=told[0], source=f"the log says “{told[1]}”")
-        version = self.environment.version(distribution) if self.environment and self.fits else None
+            return Known(version=self.given[distribution], source="given by the user")
+        printed = self.contents.facts.printed.get(distribution)
+        if printed:
+            return Known(version=printed[0], source=f"the log says “{printed[1]}”")
+        version = (
+            self.environment.version(distribution) if self.environment and self.environment_matches else None
+        )
         if version:
             return Known(version=version, source="installed here")
         claim = self.contents.facts.claims.get(distribution)
-        return Known(version=claim[0], source=f"{_SPEAKS} “{claim[1]}”") if claim else None
+        return Known(version=claim[0], source=f"{_CLAIMED} “{claim[1]}”") if claim else None
 
-    def claimed(self, package: str) -> bool:
-        """Return whether a release is known from nothing but what a person says of it."""
+    def is_only_claimed(self, package: str) -> bool:
+        """Return whether the only source for a release is prose in the log."""
         known = self.known(package)
-        return known is not None and known.source.startswith(_SPEAKS)
+        return known is not None and known.source.startswith(_CLAIMED)
 
     @cached_property
-    def fits(self) -> bool:
-        """Whether the environment may be that of the log: nothing that is told of releases contradicts it."""
+    def environment_matches(self) -> bool:
+        """Whether the environment may have written the log: no version in the log contradicts it."""
         if self.environment is None:
             return False
-        told, here = {**self.contents.facts.versions(), **self.given}, self.environment.versions
+        logged, installed = {**self.contents.facts.versions(), **self.given}, self.environment.versions
         pair = (SGLANG, VLLM)
-        agree = all(name in here and _equal(told[name], here[name]) for name in pair if name in told)
-        return agree and any(name in here for name in pair)
+        agree = all(
+            name in installed and _equal(logged[name], installed[name]) for name in pair if name in logged
+        )
+        return agree and any(name in installed for name in pair)
 
-    def absent(self, distribution: str) -> bool:
-        """Return whether a distribution is known not to be installed where the log comes from."""
-        if distribution in self.given or self.contents.facts.told.get(distribution):
+    def is_absent(self, distribution: str) -> bool:
+        """Return whether a distribution is known to be missing in the environment that wrote the log."""
+        if distribution in self.given or self.contents.facts.printed.get(distribution):
             return False
-        if self.environment is not None and self.fits:
+        if self.environment is not None and self.environment_matches:
             return self.environment.version(distribution) is None
         top = IMPORT_NAMES.get(distribution, distribution)
         lacking = re.compile(rf"No module named '?{re.escape(top)}'?(?![\w.])")
@@ -95,13 +99,13 @@ class RuleContext:
         return any(lacking.search(exception.message) for failure in everything for exception in failure.chain)
 
     def release_index(self, package: str) -> int | None:
-        """Return the position of the known release in the index; None when it is not known or not indexed."""
+        """Return the release_index of a package's known release, or None if unknown or not indexed."""
         known = self.known(package)
-        return None if known is None else position_of(self.index, package, known.version)
+        return None if known is None else release_index_of(self.index, package, known.version)
 
     @cached_property
     def release_indexes(self) -> dict[str, int]:
-        """The known releases, with the kernels that the sglang release pins."""
+        """Package to the release_index of its known release; includes the kernels that sglang pins."""
         known: dict[str, int] = {}
         for package in self.index.packages:
             at = self.release_index(package)
@@ -113,12 +117,12 @@ class RuleContext:
 
     @cached_property
     def resolver(self) -> NameResolver:
-        """The world of the known releases."""
-        absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.absent(name))
+        """A resolver for the known releases."""
+        absent = frozenset(IMPORT_NAMES[name] for name in (SGLANG, VLLM) if self.is_absent(name))
         return NameResolver(self.index, Facts(release_indexes=self.release_indexes, absent=absent))
 
-    def candidates(self, package: str) -> list[int]:
-        """Return the releases of a package that have every module in which a traceback has been."""
+    def candidate_releases(self, package: str) -> list[int]:
+        """Return the releases of a package that contain every module in the tracebacks."""
         found = list(range(len(self.index.versions(package))))
         for module in self._modules:
             if package in self.index.owners[module.partition(".")[0]]:
@@ -134,38 +138,38 @@ class RuleContext:
         return tuple(dict.fromkeys(module for module in modules if module))[:MOST_MODULES]
 
     @property
-    def inside(self) -> bool:
-        """Whether a traceback has been in the modules of an indexed package."""
+    def in_indexed_package(self) -> bool:
+        """Whether a traceback has a frame in an indexed package."""
         return bool(self._modules)
 
     @cached_property
-    def involved(self) -> frozenset[str]:
-        """The distributions in whose files a traceback has been."""
+    def distributions_in_tracebacks(self) -> frozenset[str]:
+        """The distributions that own a frame of a traceback."""
         chains = (failure.chain for failure in self.contents.failures)
         frames = (frame for chain in chains for exception in chain for frame in exception.frames)
         return frozenset(distribution_of(top) for frame in frames if (top := top_of(frame.path)))
 
     @cached_property
-    def likely(self) -> dict[str, int]:
-        """The known releases; where nothing is known, the newest of both packages."""
-        return self.release_indexes or {package: self.newest(package) for package in (SGLANG, VLLM)}
+    def likely_releases(self) -> dict[str, int]:
+        """The known releases, or the newest releases of both packages if none is known."""
+        return self.release_indexes or {package: self.newest_release(package) for package in (SGLANG, VLLM)}
 
-    def newest(self, package: str) -> int:
-        """Return the position of the newest final release."""
+    def newest_release(self, package: str) -> int:
+        """Return the release_index of the newest final release."""
         return newest(self.index.versions(package))
 
     @cached_property
     def resolvers_by_cuda(self) -> dict[bool, NameResolver]:
-        """The world of the known releases, without and with a CUDA device."""
+        """Resolvers for the known releases, without and with a CUDA device."""
         facts = self.resolver.environment
         return {cuda: NameResolver(self.index, facts._replace(cuda=cuda)) for cuda in (False, True)}
 
     def module(self, frame: TracebackFrame) -> str | None:
-        """Return the indexed module of a frame."""
+        """Return the indexed module that a frame runs in, or None."""
         return indexed_module(frame.path, self.index)
 
     def mentions(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Return the first match among the lines that tell of errors outside tracebacks."""
+        """Return the first match of a pattern in the error lines outside tracebacks."""
         for failure in self.contents.mentions:
             for exception in failure.chain:
                 found = pattern.search(exception.text)
@@ -173,12 +177,12 @@ class RuleContext:
                     return found
         return None
 
-    def top(self, distribution: str) -> str:
-        """Return the import name of a distribution, as far as it is known."""
+    def import_name(self, distribution: str) -> str:
+        """Return the import name of a distribution, a guess for distributions that are not indexed."""
         return IMPORT_NAMES.get(distribution, distribution.removesuffix("-python").replace("-", "_"))
 
-    def seen(self, top: str) -> bool:
-        """Return whether an installed file of an import name shows in a traceback or its messages."""
+    def is_in_tracebacks(self, top: str) -> bool:
+        """Return whether a traceback contains the path of an installed file of a top-level name."""
         installed = re.compile(rf"(?:site|dist)-packages/{re.escape(top)}[/.]")
         return any(
             installed.search(exception.text)
@@ -187,15 +191,15 @@ class RuleContext:
             for exception in failure.chain
         )
 
-    def compiled(self, module: str, package: str, at: int | None) -> bool:
-        """Return whether a module is an extension in a release; without one, whether it is in any."""
+    def is_extension(self, module: str, package: str, at: int | None) -> bool:
+        """Return whether a module is an extension in a release, or in any release if `at` is None."""
         places = range(len(self.index.versions(package))) if at is None else (at,)
         rows = (self.index.module(module, package, place) for place in places)
         return any(row is not None and row.form == "extension" for row in rows)
 
     @cached_property
     def _extensions(self) -> dict[str, set[str]]:
-        """The last parts of the names of extensions, with the import names below which they lie."""
+        """The last component of each extension's name to the top-level names that contain it."""
         found: dict[str, set[str]] = {}
         for package in self.index.packages:
             for entry in self.index.module_ranges(package):
@@ -204,13 +208,13 @@ class RuleContext:
                     found.setdefault(rest.rpartition(".")[2], set()).add(top)
         return found
 
-    def top_with_extension(self, stem: str) -> str | None:
-        """Return the import name below which an extension is called so, if there is just one."""
+    def package_of_extension(self, stem: str) -> str | None:
+        """Return the top-level name that contains an extension of this name, if it is unique."""
         tops = self._extensions.get(stem, set())
         return next(iter(tops)) if len(tops) == 1 else None
 
     def owner(self, module: str) -> str | None:
-        """Return the indexed package that a module belongs to; of several, the one of which most is known."""
+        """Return the indexed package that provides a module, preferring packages with a known release."""
         owners = self.index.owners.get(module.partition(".")[0], [])
         likely = [name for name in owners if self.known(name)] or [
             n for n in owners if n in self.release_indexes
@@ -218,15 +222,15 @@ class RuleContext:
         return next(iter([*likely, *owners]), None)
 
 
-def foreign(frame: TracebackFrame | None) -> bool:
-    """Return whether a frame lies in an installed package, where the user has nothing to edit."""
+def in_installed_package(frame: TracebackFrame | None) -> bool:
+    """Return whether a frame lies in an installed package, which the user cannot edit."""
     return frame is not None and below_site(frame.path) is not None
 
 
-def position_of(index: Index, package: str, version: str) -> int | None:
-    """Return the position of a release, or of the last one before it; None when there is none.
+def release_index_of(index: Index, package: str, version: str) -> int | None:
+    """Return the release_index of a version, or of the last release before it; None if there is none.
 
-    What is installed may have a version of no known form (`unknown`): then nothing is known of it.
+    An installed package may have a version that does not follow PEP 440, such as `unknown`: also None.
     """
     try:
         wanted = Version(version)

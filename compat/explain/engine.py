@@ -1,11 +1,12 @@
-"""`explain` for programs."""
+"""`explain`, the function behind the command: it applies the rules to the failures of a log, in order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
+from compat._cli.text import counted
 from compat.errors import UsageError
-from compat.explain.context import RuleContext, foreign
+from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import imported
 from compat.explain.log.log_reader import LogContents, read
 from compat.explain.log.model import ExceptionInfo, Failure
@@ -33,42 +34,46 @@ Rule = Callable[[ExceptionInfo, RuleContext], Diagnosis | None]
 
 RULES: tuple[Rule, ...] = (
     environment.shadowed,
-    missing_extensions.unbuilt,
+    missing_extensions.missing_extension,
     environment.circular,
-    version_checks.said,
+    version_checks.stated_requirement,
     resolver_conflicts.unsolvable,
-    missing_packages.told,
+    missing_packages.stated_package,
     version_checks.numpy,
     missing_names.missing_in_kernels,
     missing_names.missing_name,
-    missing_names.unloaded,
+    missing_names.unimported_submodule,
     call_arguments.call,
     call_arguments.option,
     native_code.undefined_symbol,
     native_code.missing_library,
     native_code.device_code,
     missing_extensions.missing_operator,
-    guarded_imports.conditional,
-    guarded_imports.undefined,
+    guarded_imports.unbound_name,
+    guarded_imports.name_error,
     guarded_imports.placeholder,
-    guarded_imports.by_name,
-    guarded_imports.lying_advice,
+    guarded_imports.removed_name,
+    guarded_imports.wrong_advice,
     missing_packages.quantization_method,
     environment.no_gpu,
-    violated_requirements.importer,
+    violated_requirements.importing_package,
     missing_packages.package_missing,
-    violated_requirements.python,
-    violated_requirements.third_party,
-    third_party_names.asked_by_a_release,
+    violated_requirements.python_too_old,
+    violated_requirements.third_party_package,
+    third_party_names.imported_by_a_release,
     missing_packages.advised,
 )
-"""In the order in which they are asked: the first that knows the cause ends the search."""
-LAST: tuple[Rule, ...] = (missing_names.broken_off, environment.left_behind, missing_names.misspelt)
-"""Asked when no line of the log tells anything to the others."""
+"""All rules in the order of their application: the first that returns a diagnosis ends the search."""
+LAST: tuple[Rule, ...] = (
+    missing_names.truncated_traceback,
+    environment.earlier_import_failed,
+    missing_names.misspelt,
+)
+"""Rules that are applied when `RULES` find no cause in the whole log."""
 MOST = 60
-"""Failures of one log that are looked into."""
+"""Most failures of one log that are diagnosed."""
 PRELIMINARY = ("package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated")
-"""Causes that end an import before it comes to the name that was asked for."""
+"""Causes that end an import before Python looks up the requested name."""
 
 
 def explain(
@@ -78,19 +83,19 @@ def explain(
     vllm: str | None = None,
     environment: InstalledEnvironment | None = None,
 ) -> tuple[Diagnosis, ...]:
-    """Return the causes of the failures in a traceback or log, the root cause of the first failure first.
+    """Return the causes of the failures in a log, the root cause of the first failure first.
 
-    There is always one: a failure of which nothing is known is `unknown`, with what was read as evidence.
+    The result is never empty: without a known cause it is one `unknown` diagnosis that quotes the log.
 
     Args:
-        text: the log, or its bytes in pieces of any size.
-        sglang: the release in use, when it is known.
-        vllm: likewise.
-        environment: what is installed where the log comes from; see
+        text: the log, or its bytes in chunks of any size.
+        sglang: the release of sglang that wrote the log, if known.
+        vllm: the release of vllm that wrote the log, if known.
+        environment: the environment that may have written the log; see
             `compat.requirements.installed.read_environment`.
 
     Raises:
-        UsageError: a version that is none.
+        UsageError: `sglang` or `vllm` is not a version.
     """
     given = {
         str(package): str(parse_version(version, f"--{package}"))
@@ -102,10 +107,10 @@ def explain(
 
 
 def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
-    """Return the causes of all failures of a case; lines without a traceback count when nothing else does."""
+    """Return the causes of all failures in a log; error lines count only if no traceback has a cause."""
     contents = context.contents
-    # With a traceback at hand, a warning about an import that was guarded is not what ended the run, unless
-    # all tracebacks have lost their ends and nothing else tells.
+    # A warning about a guarded import did not end a run that left a traceback. It counts only when all
+    # tracebacks are truncated and no other line has a cause.
     others = [each for each in contents.mentions if not contents.failures or not _guarded(each)]
     whole = any(failure.chain[-1].kind for failure in contents.failures)
     warned = [] if whole else contents.mentions
@@ -120,21 +125,25 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
 
 
 def unknown(contents: LogContents) -> Diagnosis:
-    """Return the diagnosis of a log of which no rule knows the cause: what was read, and nothing else."""
+    """Return the `unknown` diagnosis of a log: the last error lines and how much was read."""
     failures = contents.failures or contents.mentions
     lines = [exception.line for failure in failures[-3:] for exception in failure.chain[:2] if exception.line]
     evidence = lines or ([contents.last] if contents.last else [])
     tracebacks, others = len(contents.failures), len(contents.mentions)
-    said = f"{contents.lines} lines, {tracebacks} tracebacks, {others} other error lines"
+    read_ = (
+        counted(contents.lines, "line"),
+        counted(tracebacks, "traceback"),
+        counted(others, "other error line"),
+    )
     return Diagnosis(
         cause="unknown",
-        evidence=(*evidence, f"read: {said}"),
-        fix=Fix(kind="none", text="No rule knows this failure."),
+        evidence=(*evidence, f"read: {', '.join(read_)}"),
+        fix=Fix(kind="none", text="No rule covers this failure."),
     )
 
 
 def _of_failure(failure: Failure, context: RuleContext, rules: tuple[Rule, ...]) -> Iterator[Diagnosis]:
-    """Yield the cause of a failure: what is known of its earliest exception, else of the next one."""
+    """Yield the cause of a failure: of its earliest exception that a rule covers."""
     for exception in failure.chain:
         for rule in rules:
             found = rule(exception, context)
@@ -145,17 +154,21 @@ def _of_failure(failure: Failure, context: RuleContext, rules: tuple[Rule, ...])
 
 
 def _asked_first(exception: ExceptionInfo, found: Diagnosis, context: RuleContext) -> Iterator[Diagnosis]:
-    """Yield what else is wrong with the user's own import, which failed before it came to that."""
-    users = (frame for frame in exception.frames if not foreign(frame) and context.module(frame) is None)
+    """Yield what is also wrong with the user's import, which failed too early to report it."""
+    users = (
+        frame
+        for frame in exception.frames
+        if not in_installed_package(frame) and context.module(frame) is None
+    )
     own = next((frame for frame in users if imported(frame.source)), None)
     asked = imported(own.source) if own is not None else None
     if asked is None or own is exception.frames[-1] or found.cause not in PRELIMINARY:
         return
     package = context.owner(asked.module)
     if package is None or context.release_index(package) is None:
-        return  # of a release that is only assumed, nothing is known to be wrong
+        return  # the release is a guess, so the name may exist in the real one
     for name in asked.names or ("",):
-        line = f"asked for in the first place: `{own.source}`" if own else ""
+        line = f"the import that led here also fails: `{own.source}`" if own else ""
         other = locate(context, package, asked.module, name, evidence=(line,))
         if other is not None:
             yield other
@@ -166,15 +179,15 @@ def _guarded(mention: Failure) -> bool:
 
 
 def _some(failures: list[Failure]) -> list[Failure]:
-    """Return the failures to look into: all, or the first and the last of very many."""
+    """Return the failures to diagnose: all, or the first and the last of very many."""
     return failures if len(failures) <= MOST else [*failures[: MOST // 2], *failures[-MOST // 2 :]]
 
 
 def _distinct(found: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
-    """Return the diagnoses, each cause of each thing once."""
+    """Return the diagnoses without duplicates: each cause of each symbol once."""
     kept: dict[tuple[str | None, ...], Diagnosis] = {}
     for each in found:
-        evidence = tuple(dict.fromkeys(each.evidence))  # a line may be read as two things
+        evidence = tuple(dict.fromkeys(each.evidence))  # two rules may quote the same line
         kept.setdefault(
             (each.cause, each.package, each.module, each.symbol), replace(each, evidence=evidence)
         )

@@ -1,19 +1,20 @@
-"""The forms of an explanation: short text for people, JSON of the contract."""
+"""The output of `compat explain`: diagnoses as text for people, or as a JSON document."""
 
 from collections.abc import Sequence
 
 from compat._cli import console
+from compat._cli.printable import printable
 from compat.model.diagnosis import Diagnosis
 from compat.model.symbols import location
 
 
 def as_text(diagnoses: Sequence[Diagnosis]) -> str:
-    """Return the diagnoses for people: the cause, what shows it, what to do."""
+    """Return the diagnoses as text: the cause, its evidence and the fix."""
     return "\n\n".join(_text(each) for each in diagnoses)
 
 
 def as_json(diagnoses: Sequence[Diagnosis]) -> str:
-    """Return the JSON document of the contract."""
+    """Return the diagnoses as the JSON document of `compat explain`."""
     return console.document("explain", diagnoses=[each.as_document() for each in diagnoses])
 
 
@@ -24,4 +25,4 @@ def _text(diagnosis: Diagnosis) -> str:
     lines = [head, *(f"  - {line}" for line in diagnosis.evidence), f"  fix: {diagnosis.fix.text}"]
     ready = (diagnosis.fix.statement or "").splitlines()
     ready += [diagnosis.fix.command] if diagnosis.fix.command else []
-    return "\n".join(map(console.printable, [*lines, *(f"      {line}" for line in ready)]))
+    return "\n".join(map(printable, [*lines, *(f"      {line}" for line in ready)]))

@@ -8,6 +8,7 @@ from pathlib import Path
 from compat import errors
 from compat._cli import console
 from compat._cli.progress import on_terminal
+from compat._cli.text import duration, size
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,10 +64,11 @@ def _build(arguments: argparse.Namespace) -> int:
     begun = time.monotonic()
     with on_terminal("reading releases", None) as progress:
         report = build_index(target, progress, finish=finish)
-    size, seconds = target.stat().st_size, time.monotonic() - begun
-    console.say(f"{target.name}: {report.releases} releases, {report.files} files, {size / 1e6:.1f} MB")
-    console.say(f"took {seconds:.0f} s")
-    console.say(f"fetched {report.fetched / 1e6:.1f} MB of wheels of {report.wheels / 1e6:.0f} MB")
+    seconds = time.monotonic() - begun
+    written = size(target.stat().st_size)
+    console.say(f"{target.name}: {report.releases} releases, {report.files} files, {written}")
+    console.say(f"took {duration(seconds)}")
+    console.say(f"fetched {size(report.fetched)} of wheels of {size(report.wheels)}")
     return errors.CLEAN
 
 
@@ -81,7 +83,7 @@ def _update(arguments: argparse.Namespace) -> int:
     with on_terminal("reading new releases", None) as progress:
         added, report = update_index(SHIPPED, arguments.output or SHIPPED, progress, finish=finish)
     print("\n".join(map(str, added)) if added else "nothing new")
-    console.say(f"{len(added)} new releases; fetched {report.fetched / 1e6:.1f} MB")
+    console.say(f"{len(added)} new releases; fetched {size(report.fetched)}")
     return errors.CLEAN
 
 

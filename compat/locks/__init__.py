@@ -1,1 +1,1 @@
-"""Lock files."""
+"""Lock files of the pairs: exact versions, hashes and sizes of their packages."""

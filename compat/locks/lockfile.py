@@ -1,7 +1,7 @@
-"""Locks: the exact versions and hashes of each pair's environment, as they are kept in the repository.
+"""Read and write locks: the exact versions and hashes of each pair's environment, kept in the repository.
 
-A lock is two files: `ID.txt`, what an installer reads, and `ID.json`, what is known about those packages.
-Both are written by one command and refused when they do not fit each other.
+A lock consists of two files: `ID.txt`, a requirements file for installers, and `ID.json`, with inputs, import
+names and sizes. One command writes both, and files that do not agree are refused. Resolving is not done here.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What a lock was made from; it is stale when these differ from the matrix."""
+    """The inputs of a resolution; a lock is stale when its inputs differ from the pair in the matrix."""
 
     python: str
     requirements: tuple[str, ...]
@@ -37,64 +37,65 @@ class Inputs:
         """Return the inputs of `pair`.
 
         Raises:
-            UsageError: an override is no requirement.
+            UsageError: an override is not a valid requirement.
         """
         overrides = tuple(_override(pair, name, pair.overrides[name]) for name in sorted(pair.overrides))
         requirements = tuple(map(str, pair.requirements))
         return cls(python=pair.python, requirements=requirements, overrides=overrides)
 
     def differences(self, other: "Inputs") -> list[str]:
-        """Return one line for each input that is another in `other`."""
+        """Return one line for each input of a lock that differs from `other`, the inputs in the matrix."""
         lines = []
         for name in ("python", "requirements", "overrides"):
-            mine, its = getattr(self, name), getattr(other, name)
-            if mine != its:
-                lines.append(f"{name}: {_listed(mine)} in the lock, {_listed(its)} in the matrix")
+            locked, current = getattr(self, name), getattr(other, name)
+            if locked != current:
+                lines.append(f"{name}: {_listed(locked)} in the lock, {_listed(current)} in the matrix")
         return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
-    """One line of the requirements file."""
+    """The version and hashes in one line of the requirements file."""
 
     version: Version
     hashes: tuple[str, ...]
-    """Each `sha256:` and hexadecimal digits."""
+    """Each is `sha256:` and hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPackage:
-    """One package as a lock is to hold it."""
+    """One package as it is written into a lock."""
 
     pin: Pinned
     imports: tuple[str, ...]
     download_bytes: int
     installed_bytes: int
     guessed: bool = False
-    """No wheel fits: the package is built from source, its import name is a guess, its sizes count as 0."""
+    """Whether no wheel is compatible: the package is built from source, its import name is a guess, and its
+    sizes count as 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """The environment of one pair."""
+    """The locked environment of one pair."""
 
     pair: str
     inputs: Inputs
     packages: Mapping[NormalizedName, Version]
     imports: Mapping[NormalizedName, tuple[str, ...]]
-    """Top-level names that each package lets a program import."""
+    """Top-level modules and packages that each distribution provides."""
     download_bytes: int
     installed_bytes: int
     digest: str
     """Hexadecimal sha256 of the requirements file."""
     requirements: Path
-    """The file for the installer, to be used with its hash checking."""
+    """The requirements file, to install with hash checking."""
     sizes: Mapping[NormalizedName, int] = field(default_factory=dict)
-    """Bytes that each package takes when it is installed."""
+    """Installed bytes of each package."""
 
 
 def lock_paths(pair_id: str, folder: Path) -> tuple[Path, Path]:
-    """Return the requirements file and the JSON file of a lock."""
+    """Return the paths of the requirements file and the JSON file of a lock."""
     return folder / f"{pair_id}.txt", folder / f"{pair_id}.json"
 
 
@@ -102,7 +103,7 @@ def read_lock(pair_id: str, folder: Path) -> Lock:
     """Return the lock of a pair.
 
     Raises:
-        UsageError: it is missing, or its files are not what the command writes; the command is named.
+        UsageError: the lock is missing or not valid; the message names the command that writes it.
     """
     text_path, json_path = lock_paths(pair_id, folder)
     try:
@@ -110,23 +111,23 @@ def read_lock(pair_id: str, folder: Path) -> Lock:
     except FileNotFoundError as error:
         problem = f"{error.filename} does not exist"
     except (InvalidVersion, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        problem = f"{json_path} is not as it was written ({type(error).__name__}: {error})"
+        problem = f"{json_path} is not a valid lock ({type(error).__name__}: {error})"
     except UsageError as error:
         problem = str(error)
-    raise UsageError(f"{problem}; run `{command(pair_id)}`")
+    raise UsageError(f'{problem}; run "{command(pair_id)}"')
 
 
 def read_current(pair: Pair, folder: Path) -> Lock:
-    """Return the lock of a pair, made from what the pair is now.
+    """Return the lock of a pair, after checking that it is not stale.
 
     Raises:
-        UsageError: it is missing, broken or stale; the command is named.
+        UsageError: the lock is missing, not valid or stale; the message names the command that writes it.
     """
     lock = read_lock(pair.id, folder)
     differences = lock.inputs.differences(Inputs.of(pair))
     if differences:
         raise UsageError(
-            f"the lock of {pair.id} is stale ({'; '.join(differences)}); run `{command(pair.id)}`"
+            f'the lock of {pair.id} is stale ({"; ".join(differences)}); run "{command(pair.id)}"'
         )
     return lock
 
@@ -137,14 +138,14 @@ def command(pair_id: str) -> str:
 
 
 def parse_requirements(text: str, where: str) -> dict[NormalizedName, Pinned]:
-    """Return what a hashed requirements file pins.
+    """Return the pinned version and the hashes of each package in a requirements file.
 
     Args:
-        text: its content.
-        where: what to name in errors.
+        text: the content of the file.
+        where: the file or pair that errors name.
 
     Raises:
-        UsageError: a line is an option, an address, or a requirement without version or hash.
+        UsageError: a line is an option, a URL, or a requirement without an exact version or a hash.
     """
     pinned: dict[NormalizedName, Pinned] = {}
     for line in text.replace("\\\n", " ").splitlines():
@@ -155,7 +156,7 @@ def parse_requirements(text: str, where: str) -> dict[NormalizedName, Pinned]:
         if not hashes or not all(map(_HASH.fullmatch, hashes)):
             raise UsageError(f"{where}: {name} has no sha256 hash")
         if name in pinned:
-            raise UsageError(f"{where}: {name} is there twice")
+            raise UsageError(f"{where}: {name} is listed twice")
         pinned[name] = Pinned(version=version, hashes=tuple(hashes))
     return pinned
 
@@ -176,7 +177,7 @@ def write_lock(pair: Pair, packages: Mapping[NormalizedName, LockedPackage], fol
         "download_bytes": sum(package.download_bytes for package in packages.values()),
         "installed_bytes": sum(package.installed_bytes for package in packages.values()),
     }
-    # Interrupted between the two, they do not fit each other, and `read_lock` says so.
+    # After an interruption between the two writes, `read_lock` reports that the files do not agree.
     atomic_write.write_text(text_path, _requirements(pair, packages))
     atomic_write.write_text(json_path, json.dumps(document, indent=1, sort_keys=True) + "\n")
 
@@ -187,7 +188,7 @@ def _read(pair_id: str, text_path: Path, json_path: Path) -> Lock:
     document: dict[str, Any] = json.loads(json_path.read_text(encoding="utf-8"))
     entries = {canonicalize_name(name): entry for name, entry in document["packages"].items()}
     if document["pair"] != pair_id or document["schema"] != 1:
-        raise UsageError(f"{json_path} belongs to another pair or another version of this program")
+        raise UsageError(f"{json_path} is for another pair or was written by another version of this program")
     for name in sorted({*pinned, *entries}):
         if (
             name not in entries
@@ -199,7 +200,7 @@ def _read(pair_id: str, text_path: Path, json_path: Path) -> Lock:
         key: sum(entry[key] for entry in entries.values()) for key in ("download_bytes", "installed_bytes")
     }
     if any(document[key] != total for key, total in totals.items()):
-        raise UsageError(f"{json_path}: its totals are not the sums of its packages")
+        raise UsageError(f"{json_path}: the totals differ from the sums over the packages")
     inputs = document["inputs"]
     return Lock(
         pair=pair_id,
@@ -222,24 +223,22 @@ def _override(pair: Pair, name: str, specifier: str) -> str:
         requirement = Requirement(f"{name}{specifier}")
     except InvalidRequirement:
         requirement = None
-    # `torch` and `2.7.1` make a valid requirement too: a distribution called torch2.7.1.
+    # `torch` followed by `2.7.1` is valid as well, but names a distribution torch2.7.1.
     if requirement is None or requirement.name != name:
         where = f"pair.{pair.id}.overrides.{name}"
-        raise UsageError(f"{where}: {specifier!r} is no specifier (write one such as ==2.7.1)")
+        raise UsageError(f"{where}: {specifier!r} is not a valid specifier (example: ==2.7.1)")
     return str(requirement)
 
 
 def _pin(text: str, where: str) -> tuple[NormalizedName, Version]:
     if text.startswith("-") or "://" in text:
-        raise UsageError(
-            f"{where}: {text.split(maxsplit=1)[0]!r}: a lock holds neither options nor addresses"
-        )
+        raise UsageError(f"{where}: {text.split(maxsplit=1)[0]!r}: a lock must not contain options or URLs")
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
-        raise UsageError(f"{where}: {text!r} is no requirement") from None
+        raise UsageError(f"{where}: {text!r} is not a valid requirement") from None
     if requirement.marker or requirement.extras:
-        raise UsageError(f"{where}: {text!r}: a lock holds plain names with versions")
+        raise UsageError(f"{where}: {text!r}: a lock must not contain markers or extras")
     specifiers = list(requirement.specifier)
     if len(specifiers) != 1 or specifiers[0].operator != "==" or specifiers[0].version.endswith("*"):
         raise UsageError(f"{where}: {requirement.name} is not pinned to one version")

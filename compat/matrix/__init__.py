@@ -1,1 +1,1 @@
-"""The matrix: every pair of `matrix.toml` installed for real, and the index compared with what is there."""
+"""`compat matrix`: install every pair of `matrix.toml`, and compare the index with the real packages."""

@@ -1,4 +1,4 @@
-"""Running one cell: install, look, judge."""
+"""Run one cell: prepare the environment, run the probe or the GPU tests, and judge the result."""
 
 import contextlib
 import shutil
@@ -11,6 +11,7 @@ from typing import Any
 
 from compat._cli import console
 from compat._cli.progress import on_terminal
+from compat._cli.text import counted
 from compat._util import atomic_write
 from compat.errors import DiskError, NetworkError, OutOfTimeError, PreparationError
 from compat.locks.lockfile import Lock
@@ -33,16 +34,16 @@ from compat.probe.probe_runner import ProbeRunner
 from compat.uv import client
 
 FULL = 50_000_000
-"""With fewer bytes free than this after a run, what failed may have failed for want of disk."""
+"""With fewer free bytes than this after a run, a failure may be due to the full disk."""
 
 
 LIMIT = 3600.0
-"""Seconds; a slow line needs minutes for 5 GB, and some kernels are compiled for minutes."""
+"""Seconds; a slow connection needs minutes for 5 GB, and some kernels compile for minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One cell that is to be run."""
+    """One cell to run, with its lock, plan and options."""
 
     pair: Pair
     lock: Lock
@@ -50,50 +51,52 @@ class Job:
     plan: Plan
     sources: Sources
     uv: Path | None
-    """None where nothing is to be installed."""
+    """The path of uv; None when nothing is installed."""
     envs: Path
     reports: Path
     timeout: float
-    """Seconds without progress after which a module hangs."""
+    """Seconds without progress after which a module counts as hung."""
     level: Level = Level.IMPORT
     limit: float = LIMIT
-    """Seconds for the whole cell, after which all that it has started is ended."""
+    """Seconds after which the cell and its child processes are killed."""
     retries: int | None = None
     """See `ProbeRunner.retries`."""
     keep: bool = False
     max_disk: int | None = None
-    """Bytes that uv's cache and all environments may take together."""
+    """Bytes that uv's cache and all environments may use together."""
     existing: ExistingEnvironment | None = None
-    """The environment to look into, which stays as it is; None: one is installed for the cell."""
+    """An existing environment to use and leave unchanged; None to install one for the cell."""
 
     @property
     def cell(self) -> Cell:
-        """The cell."""
+        """Pair and level of the cell."""
         return Cell(pair_id=self.pair.id, level=self.level)
 
     @property
     def folder(self) -> Path:
-        """Where the cell reports."""
+        """The report folder of the cell."""
         return self.reports / self.cell.id
 
 
 def run_cell(job: Job) -> CellOutcome:
-    """Install the pair, look at every module, write log and outcome, remove the environment.
+    """Run a cell from installation to removal of the environment, and return the outcome.
+
+    Log and outcome are written to the report folder.
 
     Raises:
         UsageError: another process is running this pair.
     """
     begun = time.monotonic()
     outcome = _begun(job)
-    # An environment that was kept for another run is not to be mixed up with what a given one writes.
+    # A cell in an existing environment needs its own folder: the pair's may hold a kept environment.
     name = job.pair.id if job.existing is None else f"{job.pair.id}+given"
     with claimed(job.envs, name, job.lock.digest) as space:
-        # An old outcome must not be taken for the new one if this run is interrupted.
+        # After an interruption, an old outcome must not pass for the new one.
         outcome_path(job.cell, job.reports).unlink(missing_ok=True)
         try:
             outcome = _checked(job, space, outcome, begun + job.limit)
         except OutOfTimeError as error:
-            reason = f"not over after {job.limit:g} s: {error}"
+            reason = f"did not finish within {job.limit:g} s: {error}"
             outcome = replace(outcome, state=State.FAILED, reason=reason)
         except (PreparationError, DiskError, NetworkError) as error:
             outcome = replace(outcome, state=State.BLOCKED, reason=str(error))
@@ -112,7 +115,7 @@ def run_cell(job: Job) -> CellOutcome:
 
 
 def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> CellOutcome:
-    """Return and write the outcome of a cell that cannot even be begun."""
+    """Write and return the outcome of a cell that could not start."""
     outcome = replace(_begun(job), state=state, reason=reason)
     (job.folder / "log.txt").unlink(missing_ok=True)
     outcome.write(outcome_path(job.cell, job.reports))
@@ -120,7 +123,7 @@ def not_begun(job: Job, reason: str, state: State = State.BLOCKED) -> CellOutcom
 
 
 def host() -> dict[str, str]:
-    """Return what can be told of this machine before anything is installed."""
+    """Return the facts about this machine that are known before an installation: the NVIDIA driver."""
     try:
         version = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
     except OSError:
@@ -141,7 +144,7 @@ def _begun(job: Job) -> CellOutcome:
 
 
 def why_not_here(job: Job) -> str:
-    """Return why this machine has nothing to run the cell on; empty when it has."""
+    """Return why this machine cannot run the cell, or an empty string if it can."""
     if job.level is Level.GPU and not host()["driver"]:
         return "no GPU: this machine has no NVIDIA driver"
     return ""
@@ -149,12 +152,12 @@ def why_not_here(job: Job) -> str:
 
 def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> CellOutcome:
     if job.level is Level.IMPORT and not host()["driver"]:
-        driver_stub.compiler()  # its lack is told before minutes are spent
+        driver_stub.compiler()  # report a missing compiler before the install
     ready = _prepared(job, space, until)
     machine = {"environment": ready.what} if ready.what else {}
     outcome = replace(outcome, machine={**outcome.machine, **machine}, declared=ready.declared)
     if ready.wrong:
-        reason = f"the environment is not what the lock says: {_first(outcome, ready.wrong)}"
+        reason = f"the environment differs from the lock: {_first(outcome, ready.wrong)}"
         return replace(outcome, state=State.FAILED, reason=reason, disagreements=ready.wrong)
     runner = ProbeRunner(
         python=ready.python,
@@ -176,7 +179,7 @@ def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> 
     rehearsed = _rehearse(job, ready, runner, cuda=cuda)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
-            f"{job.pair.id}: the disk of {space.folder} is full; free some space and run it again"
+            f"{job.pair.id}: the disk of {space.folder} is full; free disk space and run the cell again"
         )
     return _judged(job, outcome, expected, facts, rehearsed, cuda=cuda)
 
@@ -196,7 +199,7 @@ def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
 
 
 def _first(outcome: CellOutcome, wrong: tuple[Disagreement, ...]) -> str:
-    """Return the first difference, and how many more there are."""
+    """Return the first difference, and the number of further ones."""
     more = len(wrong) - 1
     return f"{outcome.complaint(wrong[0])}{f', and {more} more' if more else ''}"
 
@@ -204,9 +207,9 @@ def _first(outcome: CellOutcome, wrong: tuple[Disagreement, ...]) -> str:
 def _tested(
     job: Job, ready: Prepared, space: Workspace, outcome: CellOutcome, until: float, *, cuda: bool
 ) -> CellOutcome:
-    """Run the GPU tests, when there is a GPU."""
+    """Run the GPU tests if torch finds a GPU, and return the outcome."""
     if not cuda:
-        return replace(outcome, state=State.NOT_RUN, reason="no GPU: the pair's torch finds none")
+        return replace(outcome, state=State.NOT_RUN, reason="no GPU: the torch of the pair finds none")
     bench = gpu_tests.GpuTestSetup(
         python=ready.python,
         path=ready.path,
@@ -234,7 +237,7 @@ def _look(job: Job, runner: ProbeRunner, expected: tuple[ModuleExpectation, ...]
 
 
 def _rehearse(job: Job, ready: Prepared, runner: ProbeRunner, *, cuda: bool) -> tuple[Rehearsal, ...]:
-    """Build the layers of each package of the pair, with the driver's own library where there is one."""
+    """Rehearse each package of the pair, with the library of the driver or, without a GPU, a stub of it."""
     stub = None if cuda else driver_stub.build(ready.sites, runner.folder)
     given = rehearsals.variables(runner, job.sources.code(), stub)
     with on_terminal(f"{job.pair.id}: building layers", None) as progress:
@@ -261,17 +264,15 @@ def _judged(
     left, met, idle = expected_failures.explain(found, job.pair.expect, cuda=cuda)
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))
     broken = sum(entry.is_layer for entry in left)
-    contradicted = len(left) - broken
     reasons = []
-    if contradicted:
-        plural = "" if contradicted == 1 else "s"
-        reasons.append(f"{contradicted} disagreement{plural} between index and run time")
+    if contradicted := len(left) - broken:
+        reasons.append(f"{counted(contradicted, 'disagreement')} between index and run time")
     if broken:
-        reasons.append(f"{broken} layer{'' if broken == 1 else 's'} that cannot be built")
+        reasons.append(f"{counted(broken, 'layer')} that cannot be built")
     reasons += [problem for each in rehearsed for problem in each.problems]
     reasons += [f"an expected failure did not happen: {entry.location}" for entry in idle]
     if not counts.imported:
-        reasons.append("nothing was imported: the index lists no name of this pair that is there")
+        reasons.append("nothing was imported: no name that the index lists is bound in this environment")
     return replace(
         outcome,
         state=State.FAILED if reasons else State.PASSED,

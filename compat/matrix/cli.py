@@ -1,4 +1,4 @@
-"""`compat matrix list|plan|run|report|gate`."""
+"""`compat matrix`: list the pairs, run their cells, report the outcomes, and check that all have passed."""
 
 import argparse
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compat import errors
 from compat._cli import console
+from compat._cli.printable import printable
 from compat.errors import UsageError
 from compat.matrix import scheduler
 from compat.matrix.cell import LIMIT
@@ -22,14 +23,14 @@ from compat.matrix.report import files, gate
 from compat.model.releases import Pair
 
 NODE_ENVS = Path(tempfile.gettempdir()) / "compat-matrix"
-"""Where the nodes of a cluster make their environments, unless told otherwise."""
+"""The default folder for environments on the nodes of a cluster."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Return the exit code of one subcommand.
+    """Run the subcommand that `argv` names, and return the exit code.
 
     Raises:
-        UsageError: the arguments or `matrix.toml` cannot be understood.
+        UsageError: the arguments or `matrix.toml` are not valid.
     """
     arguments = _parser().parse_args(argv)
     matrix_path: Path = arguments.matrix
@@ -77,12 +78,12 @@ def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
         from compat.matrix import ray_scheduler
 
         root = arguments.matrix.parent.resolve()
-        there = Shipped(Path("locks"))  # a task runs in the project that was sent
-        engine = ray_scheduler.Engine(address=arguments.address, root=root, sources=there)
+        remote = Shipped(Path("locks"))  # the working directory of a task is a copy of the project
+        engine = ray_scheduler.Engine(address=arguments.address, root=root, sources=remote)
         options = replace(options, envs=arguments.envs or NODE_ENVS)
         outcomes = ray_scheduler.run_on_ray(pairs, Shipped(root / "locks"), options, engine)
     elif arguments.address:
-        raise UsageError("--address is for --engine ray")
+        raise UsageError("--address: only valid with --engine ray")
     else:
         outcomes = scheduler.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
     print(files.as_json(outcomes) if arguments.format == "json" else files.as_text(outcomes))
@@ -90,26 +91,28 @@ def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
 
 
 def _existing(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> ExistingEnvironment | None:
-    """Return the environment to look into, when there is one.
+    """Return the environment that `--environment` names, or None without that option.
 
     Raises:
-        UsageError: it is none, or not for what is to be run.
+        UsageError: the folder is not an environment, or it does not belong to the selected pair.
     """
     if not arguments.environment:
         if arguments.python:
-            raise UsageError("--python is for --environment; an installed pair has the Python of its lock")
+            raise UsageError(
+                "--python: only valid with --environment; otherwise the lock determines the Python version"
+            )
         return None
     if arguments.engine != "local" or len(pairs) != 1:
         raise UsageError(
-            f"--environment is for one pair on this machine, not for {', '.join(pair.id for pair in pairs)}"
-            f"{' on a cluster' if arguments.engine != 'local' else ''}"
+            f"--environment: only valid for one pair on this machine, not for "
+            f"{', '.join(pair.id for pair in pairs)}{' on a cluster' if arguments.engine != 'local' else ''}"
         )
-    place = open_existing(arguments.environment, arguments.python or Path(sys.executable))
-    if place.bundle is not None and place.bundle.pair != pairs[0].id:
-        raise UsageError(f"--environment: a bundle of {place.bundle.pair}, not of {pairs[0].id}")
-    if place.bundle is None and arguments.python:
-        raise UsageError("--python is for bundles; a virtual environment has its own")
-    return place
+    environment = open_existing(arguments.environment, arguments.python or Path(sys.executable))
+    if environment.bundle is not None and environment.bundle.pair != pairs[0].id:
+        raise UsageError(f"--environment: a bundle of {environment.bundle.pair}, not of {pairs[0].id}")
+    if environment.bundle is None and arguments.python:
+        raise UsageError("--python: only valid for a bundle; a virtual environment has its own interpreter")
+    return environment
 
 
 def _report(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
@@ -133,7 +136,7 @@ def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
         print(console.document("matrix gate", open=result.open, required=cells))
     else:
         for outcome in result.failures:
-            print(f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}")
+            print(printable(f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}"))
         print(
             f"{len(result.required) - len(result.failures)} of {len(result.required)} required cells passed"
         )
@@ -200,19 +203,23 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
 
 
 def _bytes(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
     if not found or not float(found[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size (write one such as 60GB)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size (example: 60GB)")
     return int(float(found[1]) * 10 ** (3 * " kMGT".index(found[2] or " ")))
 
 
 def _parser() -> console.Parser:
-    parser = console.Parser("compat matrix", "Install pairs for real and compare the index with them.")
+    parser = console.Parser(
+        "compat matrix",
+        "Install pairs of releases and compare the index with them. A cell is one pair at one level: import "
+        "or gpu.",
+    )
     commands = parser.add_subparsers(title="commands", metavar="NAME", required=True)
 
     def command(
@@ -224,24 +231,35 @@ def _parser() -> console.Parser:
         added.add_argument(
             "--matrix", type=Path, default=Path("matrix.toml"), metavar="FILE", help="the matrix"
         )
-        added.add_argument("--reports", type=Path, metavar="DIR", help="reports (default: beside the matrix)")
+        added.add_argument(
+            "--reports", type=Path, metavar="DIR", help="folder of reports (default: beside the matrix)"
+        )
         added.add_argument("--format", choices=formats, default="text")
         return added
 
     added = command("list", _list, "List the pairs.", ("text", "json", "github"))
     _add_level(added)
     _add_pairs(added)
-    _add_cells(command("plan", _plan, "Tell what a run would take; install nothing."), nargs="*")
+    _add_cells(
+        command("plan", _plan, "Estimate download, disk space and time of a run; install nothing."), nargs="*"
+    )
     added = command(
-        "run", _run, "Install each pair, import every listed name, compare. Reports go to reports/CELL/."
+        "run", _run, "Install each pair, compare the index with it, and write reports/CELL/outcome.json."
     )
     _add_cells(added, nargs="+")
     _add_run(added)
-    command("report", _report, "Write matrix.json, .md, .html and junit.xml from the outcome files alone.")
-    added = command(
-        "gate", _gate, "Exit 1 unless every required cell passed.", ("text", "json", "junit", "markdown")
+    command(
+        "report", _report, "Write matrix.json, .md, .html and junit.xml from the outcomes of earlier runs."
     )
-    added.add_argument("--require", choices=[level.value for level in Level], required=True)
+    added = command(
+        "gate",
+        _gate,
+        "Exit with 1 unless every required cell has passed.",
+        ("text", "json", "junit", "markdown"),
+    )
+    added.add_argument(
+        "--require", choices=[level.value for level in Level], required=True, help="gpu requires import too"
+    )
     _add_pairs(added)
     return parser
 
@@ -251,51 +269,51 @@ def _add_pairs(parser: console.Parser) -> None:
 
 
 def _add_cells(parser: console.Parser, *, nargs: str) -> None:
-    """Add what chooses cells that are to be run, and where."""
+    """Add the options that select the cells to run, and the folder of their environments."""
     add = parser.add_argument
-    add("ids", nargs=nargs, metavar="ID", help="a pair's id, or a glob")
-    add("--envs", type=Path, metavar="DIR", help="where environments are made (default: .matrix)")
+    add("ids", nargs=nargs, metavar="ID", help="id of a pair, or a glob")
+    add("--envs", type=Path, metavar="DIR", help="folder for environments (default: .matrix)")
     _add_level(parser)
-    add("--rerun", action="store_true", help="run cells again that are finished")
+    add("--rerun", action="store_true", help="run finished cells again")
 
 
 def _add_run(parser: console.Parser) -> None:
-    """Add what tells how cells are run."""
+    """Add the options that control how cells run."""
     add = parser.add_argument
-    add("--keep", action="store_true", help="leave the environments; a later run uses them")
+    add("--keep", action="store_true", help="keep the environments for a later run")
     add(
         "--timeout", type=_seconds, default=scheduler.TIMEOUT, metavar="S",
-        help="seconds without progress after which a module hangs (default: %(default)g)",
+        help="seconds without progress after which a module counts as hung (default: %(default)g)",
     )  # fmt: skip
     add(
         "--engine", choices=("local", "ray"), default="local",
-        help="where the cells run: one after another here, or as tasks of a Ray cluster",
+        help="run the cells one after another on this machine, or as tasks of a Ray cluster",
     )  # fmt: skip
-    add("--address", help="of the Ray cluster (default: the environment's, else a local one)")
+    add("--address", help="address of the Ray cluster (default: from the environment, or else a local one)")
     add(
         "--environment", type=Path, action="append", metavar="DIR",
-        help="install nothing: a virtual environment, or an unpacked bundle (again: one below it)",
+        help="install nothing; use a virtual environment or an unpacked bundle (repeat for one below it)",
     )  # fmt: skip
     add(
         "--python", type=Path, metavar="FILE",
-        help="the interpreter for an unpacked bundle (default: the one that runs this)",
+        help="interpreter for an unpacked bundle (default: the current one)",
     )  # fmt: skip
     add(
         "--max-disk", type=_bytes, metavar="SIZE",
-        help="what uv's cache and the environments may take together, such as 60GB (default: all)",
+        help="limit for uv's cache and the environments together, such as 60GB (default: none)",
     )  # fmt: skip
     add(
         "--beside", nargs="+", metavar="ID",
-        help="other pairs of the same run, in processes of their own: they share --max-disk",
+        help="pairs that other processes run at the same time; they share --max-disk",
     )  # fmt: skip
     add(
         "--limit", type=_seconds, default=LIMIT, metavar="S",
-        help="seconds for a whole cell; then all that it started is ended (default: %(default)g)",
+        help="seconds after which a cell and its child processes are killed (default: %(default)g)",
     )  # fmt: skip
 
 
 def _add_level(parser: console.Parser) -> None:
     parser.add_argument(
         "--level", choices=[*(level.value for level in Level), "all"], default=Level.IMPORT.value,
-        help="how deep: the imports, or the tests on the GPU (default: %(default)s)",
+        help="import all modules, or run the GPU tests (default: %(default)s)",
     )  # fmt: skip

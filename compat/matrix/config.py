@@ -1,6 +1,7 @@
-"""`matrix.toml`: read once, checked to the last key, then a value.
+"""Read and validate `matrix.toml`.
 
-The noxfile reads it in nox's own environment: this module needs `packaging`, and `tomli` on Python 3.10.
+The noxfile uses this module in nox's own environment, so it needs nothing but `packaging`, and `tomli` on
+Python 3.10.
 """
 
 import difflib
@@ -37,7 +38,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """The pairs of one `matrix.toml`, in its order."""
+    """The pairs of one `matrix.toml`, in the order of the file."""
 
     pairs: tuple[Pair, ...]
 
@@ -47,14 +48,14 @@ class Matrix:
         return tuple(pair.id for pair in self.pairs)
 
     def select(self, patterns: Sequence[str]) -> tuple[Pair, ...]:
-        """Return the pairs that an id or a glob among `patterns` names, in the matrix's order.
+        """Return the pairs whose id matches one of `patterns` (ids or globs), in the order of the matrix.
 
         Raises:
             UsageError: a pattern matches no pair.
-            NothingSelectedError: there is no pattern.
+            NothingSelectedError: `patterns` is empty.
         """
         if not patterns:
-            raise NothingSelectedError(f"no pair was named; there are {', '.join(self.ids)}")
+            raise NothingSelectedError(f"no pair selected (known: {', '.join(self.ids)})")
         for pattern in patterns:
             if not fnmatch.filter(self.ids, pattern):
                 raise UsageError(f"{pattern!r} matches no pair of the matrix{_nearest(pattern, self.ids)}")
@@ -64,17 +65,17 @@ class Matrix:
 
 
 def read_matrix(path: Path) -> Matrix:
-    """Return the matrix that `path` describes.
+    """Return the matrix that the file at `path` describes.
 
     Raises:
-        UsageError: the file is missing, is no TOML or says something that cannot be understood; the message
-            names the key's path.
+        UsageError: the file is missing, is not TOML, or a key or value is not valid; the message names the
+            path of the key.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(
-            f"{path}: there is no such file (go to the project's folder, or give --matrix FILE)"
+            f"{path}: no such file; change to the project's folder, or give --matrix FILE"
         ) from None
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}; give --matrix a file") from None
@@ -84,7 +85,7 @@ def read_matrix(path: Path) -> Matrix:
 
 
 def folded(pair_id: str) -> str:
-    """Return the id as nox names its environment folder: ids that fold alike would share one."""
+    """Return the name that nox gives the environment folder of a pair; equal names would share a folder."""
     return re.sub(r"[^a-z0-9]+", "-", pair_id.lower()).strip("-")
 
 
@@ -96,7 +97,7 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _TableReader:
-    """Checks the tables of one file; `where` arguments are key paths such as `pair[2].vllm`."""
+    """Validates the tables of one file; `where` arguments are key paths such as `pair[2].vllm`."""
 
     file: str
 
@@ -114,7 +115,7 @@ class _TableReader:
 
     def text(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or not value.strip():
-            raise self.fail(where, "must be text in quotes, and not empty")
+            raise self.fail(where, "must be a string in quotes, and not empty")
         return value
 
     def array(self, value: Any, where: str) -> list[Any]:
@@ -128,7 +129,7 @@ class _TableReader:
         python = self.python(defaults["python"], "defaults.python") if "python" in defaults else None
         entries = self.array(content.get("pair", []), "pair")
         if not entries:
-            raise self.fail("pair", "the matrix is empty (add at least one [[pair]])")
+            raise self.fail("pair", "the matrix is empty; add a [[pair]]")
         pairs = tuple(self.pair(entry, f"pair[{at}]", python) for at, entry in enumerate(entries))
         self.distinct(pairs)
         return Matrix(pairs=pairs)
@@ -139,9 +140,11 @@ class _TableReader:
             first, other = seen.setdefault(folded(pair.id), (at, pair.id))
             if first != at:
                 problem = (
-                    "is taken" if other == pair.id else f"differs from {other!r} in punctuation or case only"
+                    "is a duplicate of"
+                    if other == pair.id
+                    else f"differs only in punctuation or case from {other!r} in"
                 )
-                raise self.fail(f"pair[{at}].id", f"{pair.id!r} {problem}, see pair[{first}].id")
+                raise self.fail(f"pair[{at}].id", f"{pair.id!r} {problem} pair[{first}].id")
 
     def pair(self, value: Any, where: str, python: str | None) -> Pair:
         entry = self.table(value, where, PAIR_KEYS)
@@ -149,19 +152,17 @@ class _TableReader:
             raise self.fail(f"{where}.id", "is missing")
         pair_id = self.text(entry["id"], f"{where}.id")
         if not _ID.fullmatch(pair_id):
-            raise self.fail(f"{where}.id", f"{pair_id!r} may hold letters, digits, dots and hyphens only")
-        own = self.python(entry["python"], f"{where}.python") if "python" in entry else python
-        if own is None:
-            raise self.fail(
-                f"{where}.python", 'is missing, and [defaults] has none (write one such as "3.11")'
-            )
+            raise self.fail(f"{where}.id", f"{pair_id!r} must consist of letters, digits, dots and hyphens")
+        version = self.python(entry["python"], f"{where}.python") if "python" in entry else python
+        if version is None:
+            raise self.fail(f"{where}.python", 'is missing, and [defaults] has none (example: "3.11")')
         if "sglang" not in entry and "vllm" not in entry:
-            raise self.fail(where, "names no release (give sglang, vllm or both)")
+            raise self.fail(where, "names no release; give sglang, vllm or both")
         if "sglang-extras" in entry and "sglang" not in entry:
-            raise self.fail(f"{where}.sglang-extras", "there is no sglang in this pair")
+            raise self.fail(f"{where}.sglang-extras", "the pair has no sglang")
         return Pair(
             id=pair_id,
-            python=own,
+            python=version,
             sglang=self.version(entry, "sglang", where),
             sglang_extras=self.extras(entry.get("sglang-extras", []), f"{where}.sglang-extras"),
             vllm=self.version(entry, "vllm", where),
@@ -184,7 +185,7 @@ class _TableReader:
 
     def name(self, text: str, where: str) -> str:
         if not _NAME.fullmatch(text):
-            raise self.fail(where, f"{text!r} is no package name")
+            raise self.fail(where, f"{text!r} is not a package name")
         return canonicalize_name(text)
 
     def overrides(self, value: Any, where: str) -> MappingProxyType[str, str]:
@@ -198,9 +199,7 @@ class _TableReader:
             try:
                 Requirement(f"{name} {text}")  # a specifier, a marker or both
             except InvalidRequirement:
-                raise self.fail(
-                    full, f'{text!r} is no version specifier (write one such as "==2.7.1")'
-                ) from None
+                raise self.fail(full, f'{text!r} is not a version specifier (example: "==2.7.1")') from None
             if name in read:
                 raise self.fail(full, f"{name} is overridden twice")
             read[name] = text
@@ -220,7 +219,8 @@ class _TableReader:
         read = {key: self.text(item, f"{where}.{key}") for key, item in entry.items()}
         if spreads and not all(part.isidentifier() for part in read["location"].split(".")):
             raise self.fail(
-                f"{where}.location", f"{read['location']!r} is no module, so nothing can spread from it"
+                f"{where}.location",
+                f"{read['location']!r} is not a module, so the failure cannot spread from it",
             )
         if read.get("when", WHEN[0]) not in WHEN:
             raise self.fail(f"{where}.when", f"{read['when']!r} is unknown{_nearest(read['when'], WHEN)}")

@@ -1,4 +1,4 @@
-"""Is there room for a cell? On the disk, beside the cells that run, and within a budget."""
+"""Check the free disk space before a cell starts: on the disk, beside other cells, and within a budget."""
 
 import shutil
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from compat.uv import client
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskCheck:
-    """What decides whether there is room for a cell."""
+    """The disk limit of a run, and the locks of its cells."""
 
     limit: int | None
-    """Bytes that uv's cache and the environments may take together; None for what the disk has."""
+    """Bytes that uv's cache and the environments may use together; None for no limit but the disk."""
     done: Sequence[Lock]
-    """Of the finished cells of this run."""
+    """The locks of the finished cells of this run."""
     left: Sequence[Lock]
-    """Of the others, the cell itself included."""
+    """The locks of the other cells, the one to check included."""
 
     def check(self, job: Job, promised: Promised) -> None:
-        """Do nothing when the cell fits beside all that other cells have been promised.
+        """Check that there is disk space for a cell beside the reservations of other cells.
 
         Raises:
-            DiskError: it does not.
+            DiskError: there is not enough.
         """
         plan.check_room(promised.all, shutil.disk_usage(job.envs).free, job.envs, job.pair.id)
         if job.uv is None:
@@ -43,7 +43,7 @@ class DiskCheck:
             budget.make_room(needed, self.done, self.left, self._kept(job, promised))
 
     def _kept(self, job: Job, promised: Promised) -> set[NormalizedName]:
-        """Return the packages on which running cells count, and this one when it is to download nothing."""
+        """Return the packages that must stay in the cache for running cells, and for this one if cached."""
         running = [lock for lock in (*self.done, *self.left) if lock.pair in promised.others]
         return {
             name for lock in (*running, *([job.lock] if job.plan.cached else [])) for name in lock.packages
@@ -51,5 +51,5 @@ class DiskCheck:
 
 
 def nearest_existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is already there."""
+    """Return `folder`, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.parents) if path.exists())

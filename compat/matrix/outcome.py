@@ -1,4 +1,4 @@
-"""Cells and their outcomes: what was run, how it ended and why, as a value that survives a file."""
+"""Cells and their outcomes as values, and reading and writing outcome files."""
 
 import json
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from compat._util import atomic_write
 
 SCHEMA = 1
 OUTCOME = "outcome.json"
-"""The file in a cell's report folder that holds its outcome."""
+"""Name of the outcome file in the report folder of a cell."""
 LAYER = "layer:"
-"""What the locations of layers begin with."""
+"""The beginning of locations of layers."""
 
 
 class Level(str, Enum):
-    """How deep a cell goes: are the names there, or do the kernels compute the right thing."""
+    """What a cell checks: that the names can be imported, or that the kernels compute correct results."""
 
     IMPORT = "import"
     GPU = "gpu"
@@ -31,7 +31,7 @@ class State(str, Enum):
     BLOCKED = "blocked"
     """The environment could not be prepared: unsatisfiable, disk, network."""
     NOT_RUN = "not-run"
-    """There was nothing to run it on, such as no GPU."""
+    """The machine cannot run it: it has no GPU, for example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """The canonical id, which is also the name of the cell's report folder: `seed-import`."""
+        """The id of the cell and name of its report folder, such as `seed-import`."""
         return f"{self.pair_id}-{self.level.value}"
 
 
@@ -58,16 +58,16 @@ class Disagreement:
 
     @property
     def is_layer(self) -> bool:
-        """Whether it is about a layer, of which the index says nothing."""
+        """Whether it concerns a layer and not an answer of the index."""
         return self.location.startswith(LAYER)
 
     def __str__(self) -> str:
-        return f"{self.location}: the index says {self.expected}; really it is {self.observed}"
+        return f"{self.location}: index: {self.expected}; run time: {self.observed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedFailure:
-    """A disagreement that `matrix.toml` knows."""
+    """A disagreement that an `expect` entry of `matrix.toml` explains."""
 
     disagreement: Disagreement
     reason: str
@@ -76,46 +76,46 @@ class ExpectedFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How much a cell compared."""
+    """Numbers of modules, names and tests that a cell compared."""
 
     modules: int = 0
     refused: int = 0
-    """Modules of which the index says that they are missing or cannot be imported, and that really fail."""
+    """Modules that fail to import, as the index expects."""
     listed: int = 0
     """Names that the index lists; the sum of `checked`, `conditional` and `unchecked`."""
     imported: int = 0
-    """Listed names that were really bound."""
+    """Listed names that were bound at run time."""
     checked: int = 0
-    """Listed names for which the index commits itself, compared with the run time."""
+    """Listed names for which the index has a definite answer, which was compared with the run time."""
     conditional: int = 0
-    """Listed names for which it does not: any answer fits, none counts as agreement."""
+    """Listed names for which it has none: any observation is consistent, none counts as agreement."""
     unchecked: int = 0
-    """Listed names of modules that did not import."""
+    """Listed names of modules that could not be imported."""
     disagreements: int = 0
     expected: int = 0
     """Disagreements that `matrix.toml` explains; not among `disagreements`."""
     tests: int = 0
-    """Tests on the GPU that were collected; 0 at the level `import`."""
+    """GPU tests that pytest collected; 0 at the level `import`."""
     tests_passed: int = 0
 
     def __post_init__(self) -> None:
         if any(type(value) is not int for value in asdict(self).values()):
-            raise TypeError("counts are whole numbers")
+            raise TypeError("counts must be whole numbers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
-    """How the layers of one package came out that were built without a GPU."""
+    """Numbers of layers that the rehearsal of one package built without a GPU."""
 
     built: int = 0
     refused: int = 0
-    """Layers of which the release says that it does not run them."""
+    """Layers that the release does not run, by its own checks."""
     broken: int = 0
-    """Layers for which the release lacks what is asked of it, or does not take it; each is a disagreement."""
+    """Layers that raised anything else, or got another class than expected; each is a disagreement."""
 
     def __post_init__(self) -> None:
         if any(type(value) is not int for value in asdict(self).values()):
-            raise TypeError("numbers of layers are whole numbers")
+            raise TypeError("numbers of layers must be whole numbers")
 
     def __str__(self) -> str:
         return f"{self.built} built, {self.refused} refused, {self.broken} broken"
@@ -123,110 +123,110 @@ class Layers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
-    """What an outcome depends on, as hex digests; when all are equal, a new run can tell nothing new."""
+    """Hexadecimal digests of the inputs of an outcome; it is stale when one of them changes."""
 
     pair: str = ""
-    """The pair's entry in `matrix.toml`: releases, Python, expected failures."""
+    """Of the pair's entry in `matrix.toml`: releases, Python, expected failures."""
     lock: str = ""
     index: str = ""
     probe: str = ""
-    """The code that looks and judges."""
+    """Of the code that observes and judges."""
 
     def __post_init__(self) -> None:
         if any(type(value) is not str for value in asdict(self).values()):
-            raise TypeError("digests are text")
+            raise TypeError("digests must be strings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellOutcome:
-    """How a cell ended."""
+    """The result of one cell, with counts, disagreements and the circumstances of the run."""
 
     cell: Cell
     state: State
     reason: str = ""
-    """Why, in one line; empty only when it passed."""
+    """The reason for the state, in one line; empty only when the cell passed."""
     pair: str = ""
-    """The pair as people say it."""
+    """The releases of the pair, such as `sglang 0.5.14 + vllm 0.23.0`."""
     counts: Counts = field(default_factory=Counts)
     agreed: Mapping[str, int] = field(default_factory=dict)
-    """Names on which index and run time agree: by status, and those whose `origin` was the very same object,
-    whose `kind` was compared, whose `guard` had been decided."""
+    """Numbers of names on which index and run time agree: by status; and under `origin`, `kind` and `guard`,
+    of those with an identical origin object, a compared kind, or a guard that had to be evaluated."""
     layers: Mapping[str, Layers] = field(default_factory=dict)
-    """By package: sglang, vllm; empty at the level `gpu`."""
+    """The rehearsal of each package, by name; empty at the level `gpu`."""
     disagreements: tuple[Disagreement, ...] = ()
     expected: tuple[ExpectedFailure, ...] = ()
     declared: tuple[str, ...] = ()
-    """In what an environment that was there already is not its lock, as its bundle declares."""
+    """Differences between an existing environment and the lock that the manifest of its bundle declares."""
     digests: Digests = field(default_factory=Digests)
     machine: Mapping[str, str] = field(default_factory=dict)
-    """Python, torch, GPU and driver, as the probe found them."""
+    """Python, torch, GPU and driver, as the probe reports them."""
     seconds: float = 0.0
     peak_bytes: int = 0
-    """What the environment with everything written during the run took on the disk."""
+    """Disk space that the environment and the files of the run used."""
     shared_bytes: int = 0
-    """What uv's cache and all environments took together at its end; 0 where no budget was to be kept."""
+    """Disk space that uv's cache and all environments used together at the end; 0 without a limit."""
     budget_bytes: int = 0
-    """What they were allowed to take; 0 for no limit."""
+    """The limit for that disk space; 0 for none."""
     started: str = ""
     """UTC, ISO 8601."""
 
     def __post_init__(self) -> None:
         if (self.state is State.PASSED) != (not self.reason):
-            raise ValueError("every state but passed has a reason")
+            raise ValueError("every state except passed needs a reason, and passed must not have one")
 
     @property
     def passed(self) -> bool:
-        """Whether the cell passed; a skip or a blocked cell did not."""
+        """Whether the cell passed; one that was blocked or not run did not."""
         return self.state is State.PASSED
 
     def complaint(self, entry: Disagreement) -> str:
-        """Return one of the disagreements in words; without modules it is not the index that was wrong."""
+        """Return a disagreement as text; it mentions the index only if the index was compared."""
         if self.counts.modules and not entry.is_layer:
             return str(entry)
-        return f"{entry.location}: {entry.expected} expected, {entry.observed} found"
+        return f"{entry.location}: expected: {entry.expected}; found: {entry.observed}"
 
     def document(self) -> dict[str, Any]:
-        """Return the outcome as plain JSON values."""
+        """Return the outcome as JSON values."""
         content = asdict(self)
         del content["cell"]
         cell = {"pair_id": self.cell.pair_id, "level": self.cell.level.value}
         return {"schema": SCHEMA, **cell, **content, "state": self.state.value}
 
     def write(self, path: Path) -> None:
-        """Write the outcome to `path` in one step."""
+        """Write the outcome to `path` atomically."""
         atomic_write.write_text(path, json.dumps(self.document(), indent=2, sort_keys=True) + "\n")
 
 
 _UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
-"""What reading a file raises that is no outcome."""
+"""Exceptions from reading a file that is not a valid outcome."""
 
 
 def outcome_path(cell: Cell, reports: Path) -> Path:
-    """Return where the outcome of a cell is kept, in the folder of all reports."""
+    """Return the path of a cell's outcome file below the folder of all reports."""
     return reports / cell.id / OUTCOME
 
 
 def read_outcome(path: Path, cell: Cell) -> CellOutcome:
-    """Return the outcome of `cell` that `path` holds.
+    """Return the outcome of `cell` from the file `path`.
 
-    A file that is missing, cut short or about another cell is a failed outcome, whose reason says so: nothing
-    that could not be read ever counts as passed.
+    If the file is missing, damaged or about another cell, the result is a failed outcome with that reason:
+    an outcome that cannot be read never counts as passed.
     """
     broken = CellOutcome(cell=cell, state=State.FAILED, reason="no outcome")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         outcome = _rebuild(document)
     except FileNotFoundError:
-        return replace(broken, reason=f"there is no {path.name}: the cell was not run")
+        return replace(broken, reason=f"{path.name} does not exist: the cell was not run")
     except _UNREADABLE as error:
-        return replace(broken, reason=f"{path.name} cannot be read ({_brief(error)}): run the cell again")
+        return replace(broken, reason=f"{path.name} cannot be read ({_brief(error)}); run the cell again")
     if outcome.cell != cell:
         return replace(broken, reason=f"{path.name} is about {outcome.cell.id}, not {cell.id}")
     return outcome
 
 
 def read_any_outcome(folder: Path) -> CellOutcome:
-    """Return the outcome in a report folder of which no cell is known; the file says what it is about."""
+    """Return the outcome in a report folder whose cell is not in the matrix; the file names the cell."""
     path = folder / OUTCOME
     try:
         outcome = _rebuild(json.loads(path.read_text(encoding="utf-8")))
@@ -267,7 +267,7 @@ def _rebuild(document: dict[str, Any]) -> CellOutcome:
 
 
 def _layers(document: dict[str, Any]) -> dict[str, Any]:
-    """Return what an outcome says of layers; at the level `import` one that says nothing proves nothing."""
+    """Return the layers of an outcome; at the level `import`, an outcome without this key is unreadable."""
     layers: dict[str, Any] = (
         document["layers"] if document["level"] == Level.IMPORT.value else document.get("layers", {})
     )

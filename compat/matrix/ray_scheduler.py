@@ -1,7 +1,7 @@
-"""The cells on a Ray cluster: each a task on some node, which builds the environment itself.
+"""Run the cells of the matrix on a Ray cluster: each is a task on a node, which installs the environment.
 
-A task that dies with its node is run again elsewhere. What a cell writes travels back and is put where a
-local run would have put it, so that reports and the gate do not know the difference.
+A task that is lost with its node runs again on another one. Outcome and log come back to the same files as in
+a local run, so that reports and the gate work alike for both.
 """
 
 import importlib
@@ -22,38 +22,38 @@ from compat.matrix.report.gate import differences
 from compat.model.releases import Pair
 
 RETRIES = 3
-"""How often a cell is begun anew after its node was lost."""
+"""How many times a cell is restarted after its node was lost."""
 NOT_SHIPPED = [".?*", "reports", "dist", "bench", "node_modules"]
-"""What of the project the nodes do not need, as patterns of Ray; `.*` would match the folder itself, `.`."""
+"""Ray patterns of the project's files that nodes do not need; `.*` would match the folder itself, `.`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """Where the cells run."""
+    """The Ray cluster on which the cells run."""
 
     address: str | None
-    """Of the cluster; None for the one of the environment, else one on this machine."""
+    """Address of the cluster; None for the one in the environment, or else a local one."""
     root: Path | None
-    """The project that is sent to the nodes; None when they have all they need."""
+    """The project folder to send to the nodes; None when they have it already."""
     sources: Sources | None = None
-    """Locks and expectations as the nodes find them; None for where this machine does."""
+    """Locks and expectations on the nodes; None when they are as on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What a cell has left on its node."""
+    """The files that a cell has written on its node."""
 
     outcome: bytes
     log: bytes
     node: str
     code: str
-    """Where this package lies there."""
+    """The folder of this package on the node."""
 
 
 def run_on_ray(
     pairs: Sequence[Pair], sources: Sources, options: scheduler.RunOptions, engine: Engine
 ) -> tuple[CellOutcome, ...]:
-    """Return one outcome for each cell; each is written as soon as it is known.
+    """Run the cells on a cluster and return one outcome for each; each is written as soon as it arrives.
 
     Args:
         pairs: the pairs.
@@ -63,7 +63,7 @@ def run_on_ray(
 
     Raises:
         MissingToolError: Ray is not installed.
-        UsageError: a lock is missing or stale, or there is no cluster at that address.
+        UsageError: a lock is missing or stale, or no cluster has this address.
     """
     ray = _ray()
     cells = [(pair, level) for pair in pairs for level in options.levels]
@@ -81,12 +81,12 @@ def run_on_ray(
                 )
             elif known[cell] is None:
                 task = ray.remote(num_cpus=1, num_gpus=int(level is Level.GPU), max_retries=RETRIES)(_cell)
-                how = replace(options, levels=(level,), rerun=True)
-                waiting[task.options(name=cell.id).remote(pair, engine.sources or sources, how)] = (
+                task_options = replace(options, levels=(level,), rerun=True)
+                waiting[task.options(name=cell.id).remote(pair, engine.sources or sources, task_options)] = (
                     cell,
                     pair,
                 )
-        say(f"{len(waiting)} cells on {len(ray.nodes())} nodes")
+        say(f"running {len(waiting)} cells on {len(ray.nodes())} nodes")
         for outcome in _arrivals(ray, waiting, sources, options):
             known[outcome.cell] = outcome
     finally:
@@ -97,7 +97,7 @@ def run_on_ray(
 def _arrivals(
     ray: Any, waiting: dict[Any, tuple[Cell, Pair]], sources: Sources, options: scheduler.RunOptions
 ) -> Iterator[CellOutcome]:
-    """Yield the outcomes in the order in which they arrive."""
+    """Yield the outcomes in the order of their arrival."""
     while waiting:
         (done, *_), _ = ray.wait(list(waiting), num_returns=1)
         cell, pair = waiting.pop(done)
@@ -108,7 +108,7 @@ def _arrivals(
             reason = str(cause) if isinstance(cause, CompatError) else str(error).strip().splitlines()[-1]
             outcome = _lost(cell, pair, options, State.BLOCKED, reason)
         except ray.exceptions.RayError as error:
-            reason = f"its node was lost, {RETRIES + 1} times in all ({type(error).__name__})"
+            reason = f"its node was lost {RETRIES + 1} times ({type(error).__name__})"
             outcome = _lost(cell, pair, options, State.BLOCKED, reason)
         else:
             path = outcome_path(cell, options.reports)
@@ -116,27 +116,27 @@ def _arrivals(
             atomic_write.write_bytes(path, written.outcome)
             outcome = _of_this_code(read_outcome(path, cell), pair, sources, written.node)
             outcome.write(path)
-            say(f"{cell.id} ran on node {written.node}, by the code in {written.code}")
+            say(f"{cell.id} ran on node {written.node}, with the code in {written.code}")
         say(f"{cell.id}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
         yield outcome
 
 
 def _of_this_code(outcome: CellOutcome, pair: Pair, sources: Sources, node: str) -> CellOutcome:
-    """Return an outcome, or a failed one when the node has run other code or another lock than is here."""
+    """Return an outcome, or a failed one if the node had another lock, index or code than this machine."""
     stale = differences(outcome.digests, digests(pair, sources.lock(pair), sources, outcome.cell.level))
     if not stale:
         return outcome
-    reason = f"node {node} ran it with another {' and another '.join(stale)} than this machine has"
+    reason = f"node {node} has another {' and another '.join(stale)} than this machine"
     return replace(outcome, state=State.FAILED, reason=reason)
 
 
 def _cell(pair: Pair, sources: Sources, options: scheduler.RunOptions) -> Written:
-    """Run one cell on the node where this is called."""
+    """Run one cell on the current node, and return its files."""
     node = str(_ray().get_runtime_context().get_node_id())[:12]
     with tempfile.TemporaryDirectory(prefix="compat-cell-") as folder:
-        here = replace(options, reports=Path(folder), envs=options.envs / node)
-        (outcome,) = scheduler.run_pairs([pair], sources, here)
-        path = outcome_path(outcome.cell, here.reports)
+        local = replace(options, reports=Path(folder), envs=options.envs / node)
+        (outcome,) = scheduler.run_pairs([pair], sources, local)
+        path = outcome_path(outcome.cell, local.reports)
         log = path.with_name("log.txt")
         return Written(
             outcome=path.read_bytes(),
@@ -147,7 +147,7 @@ def _cell(pair: Pair, sources: Sources, options: scheduler.RunOptions) -> Writte
 
 
 def _earlier(pair: Pair, level: Level, sources: Sources, options: scheduler.RunOptions) -> CellOutcome | None:
-    """Return the outcome of an earlier run that still holds."""
+    """Return the outcome of an earlier run if it is still valid, or remove it and return None."""
     now = digests(pair, sources.lock(pair), sources, level)
     cell = Cell(pair_id=pair.id, level=level)
     earlier = read_outcome(outcome_path(cell, options.reports), cell)
@@ -155,7 +155,7 @@ def _earlier(pair: Pair, level: Level, sources: Sources, options: scheduler.RunO
     if not ended or options.rerun:
         outcome_path(cell, options.reports).unlink(missing_ok=True)
         return None
-    say(f"{cell.id}: {earlier.state.value} on {earlier.started[:10]}, and nothing has changed since")
+    say(f"{cell.id}: {earlier.state.value} on {earlier.started[:10]}; nothing has changed since")
     return earlier
 
 
@@ -185,5 +185,5 @@ def _ray() -> Any:
         return importlib.import_module("ray")
     except ImportError:
         raise MissingToolError(
-            'this engine needs Ray, which is not installed; run `pip install "sglang-vllm-compat[ray]"`'
+            "--engine ray: Ray is not installed; run \"pip install 'sglang-vllm-compat[ray]'\""
         ) from None

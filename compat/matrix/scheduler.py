@@ -1,4 +1,4 @@
-"""Running many cells: plan first, one environment at a time, nothing twice."""
+"""Plan and run the cells on this machine, one environment at a time, and skip finished ones."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compat._cli.console import disk_message, say
 from compat._cli.progress import NoteLines
+from compat._cli.text import duration
 from compat.errors import CLEAN, ENVIRONMENT, FINDINGS, CompatError, DiskError, UsageError
 from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_here
 from compat.matrix.disk_check import DiskCheck, nearest_existing
@@ -17,68 +18,67 @@ from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.inputs import Sources, digests
 from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
-from compat.matrix.plan import Plan, cache_query, duration, nothing_to_download, venv_command
+from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.uv import client
+from compat.uv.messages import nothing_to_download
 
 
 class Estimate:
-    """Plans in order; each finished cell corrects what is thought of the others."""
+    """The remaining time of a run; each finished cell corrects the estimate for the others."""
 
     def __init__(self, planned: Sequence[float]) -> None:
-        """Begin with the planned seconds of each cell that is to be run."""
+        """Start with the planned seconds of each cell to run, in order."""
         self._planned = list(planned)
         self._spent: list[float] = []
 
     def done(self, seconds: float) -> None:
-        """Tell how long the current cell has really taken."""
+        """Record the actual duration of the current cell."""
         self._spent.append(seconds)
 
     @property
     def seconds(self) -> float:
-        """The time that is left: what is planned, by the ratio of real to planned so far."""
-        place = len(self._spent)
-        planned = sum(self._planned[:place])
+        """The remaining time: the planned seconds, scaled by the ratio of actual to planned ones so far."""
+        finished_cells = len(self._spent)
+        planned = sum(self._planned[:finished_cells])
         ratio = sum(self._spent) / planned if planned else 1.0
-        return ratio * sum(self._planned[place:])
+        return ratio * sum(self._planned[finished_cells:])
 
     def line(self) -> str:
-        """Return the place among several cells and the time left: ` (2 of 5, about 6 min 10 s left)`."""
-        count, place = len(self._planned), len(self._spent) + 1
-        return f" ({place} of {count}, about {duration(self.seconds)} left)" if count > 1 else ""
+        """Return the number of the current cell and the time left: ` (2 of 5, about 6 min 10 s left)`."""
+        count, number = len(self._planned), len(self._spent) + 1
+        return f" ({number} of {count}, about {duration(self.seconds)} left)" if count > 1 else ""
 
 
 TIMEOUT = 300.0
-"""Seconds; a first import from a cold disk takes 40, and some modules compile."""
+"""Seconds; a first import with a cold disk cache takes 40, and some modules compile code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """How a run goes about it."""
+    """The options of a run."""
 
     reports: Path
     envs: Path
     timeout: float = TIMEOUT
-    """Seconds without progress after which a module hangs."""
+    """Seconds without progress after which a module counts as hung."""
     limit: float = LIMIT
     """Seconds for a whole cell."""
     levels: tuple[Level, ...] = (Level.IMPORT,)
     max_disk: int | None = None
-    """Bytes that uv's cache and the environments may take together; None for what the disk has."""
+    """Bytes that uv's cache and the environments may use together; None for no limit but the disk."""
     keep: bool = False
     rerun: bool = False
     beside: tuple[Pair, ...] = ()
-    """Other pairs of the same run, in processes of their own: they share the disk."""
+    """Pairs that other processes run at the same time; they share the disk."""
     existing: ExistingEnvironment | None = None
-    """An environment that is there already, for one pair; it is looked into whatever was found earlier."""
+    """An existing environment for one pair; the cell runs even if an earlier outcome is valid."""
 
 
 def run_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> tuple[CellOutcome, ...]:
-    """Return one outcome for each pair, from a run or from the report of an earlier one that still holds.
+    """Run the cells and return one outcome for each, from an earlier run if that outcome is still valid.
 
-    The plan of all of them is told before the first download.
-
-    Whatever happens in one cell, the others are run.
+    The plan of all cells is printed before the first download. An error in one cell does not stop the others.
 
     Raises:
         UsageError: a lock is missing, or another process is running one of the pairs.
@@ -93,31 +93,33 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> t
 
 
 def _run_all(jobs: Sequence[Job], sources: Sources, options: RunOptions) -> tuple[CellOutcome, ...]:
-    """Run the jobs one after another; one that is refused is told when the others are done."""
-    outcomes, refused = [], list[CompatError]()
+    """Run the jobs one after another, and raise the first error at the end."""
+    outcomes, failures = [], list[CompatError]()
     clock = Estimate([job.plan.seconds for job in jobs if not job.plan.finished])
-    for place, job in enumerate(jobs):
-        shared = any(_will_run(other) for other in jobs[place + 1 : place + 2] if other.pair == job.pair)
+    for number, job in enumerate(jobs):
+        shared = any(_will_run(other) for other in jobs[number + 1 : number + 2] if other.pair == job.pair)
         try:
-            disk_check = _disk_check(jobs[:place], jobs[place:], sources, options)
+            disk_check = _disk_check(jobs[:number], jobs[number:], sources, options)
             outcomes.append(_outcome(replace(job, keep=job.keep or shared), disk_check, clock))
         except (CompatError, OSError) as error:
-            told = error if isinstance(error, CompatError) else DiskError(disk_message(error))
-            where = "" if isinstance(error, UsageError) else f"{job.cell.id}: "  # that one names its pair
-            say(f"error: {where}{told}")
-            refused.append(told)
-    if refused:
-        raise refused[0]
+            reported = error if isinstance(error, CompatError) else DiskError(disk_message(error))
+            where = (
+                "" if isinstance(error, UsageError) else f"{job.cell.id}: "
+            )  # a usage error names the pair
+            say(f"error: {where}{reported}")
+            failures.append(reported)
+    if failures:
+        raise failures[0]
     return tuple(outcomes)
 
 
 def _will_run(job: Job) -> bool:
-    """Return whether a cell is going to need its environment."""
+    """Return whether a cell will run and needs its environment."""
     return not job.plan.finished and not why_not_here(job)
 
 
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> Iterator[Job]:
-    """Yield what running each pair would take; nothing is downloaded and nothing is installed."""
+    """Yield a job with its plan for each cell; nothing is downloaded or installed."""
     workspace.make_root(options.envs)
     tool = None if options.existing else client.find_uv()
     linked = tool is None or _share_a_disk(options.envs, client.cache_folder(tool))
@@ -157,19 +159,19 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
 
 
 def finished(earlier: CellOutcome, now: Digests) -> str:
-    """Return why an earlier outcome still holds; empty when the cell has to be run."""
+    """Return why an earlier outcome is still valid, or an empty string if the cell must run."""
     if earlier.state not in {State.PASSED, State.FAILED} or earlier.digests != now:
         return ""
     if earlier.machine.get("driver") != host()["driver"]:
         return ""
     return (
-        f"{earlier.state.value} on {earlier.started[:10]}, and lock, index and probe are the same "
+        f"{earlier.state.value} on {earlier.started[:10]}; lock, index and probe have not changed since "
         "(--rerun runs it again)"
     )
 
 
 def exit_code(outcomes: Sequence[CellOutcome]) -> int:
-    """Return the exit code of a run: a failed cell weighs more than one that could not be prepared."""
+    """Return the exit code of a run: a failed cell takes precedence over one that could not be prepared."""
     states = {outcome.state for outcome in outcomes}
     if State.FAILED in states:
         return FINDINGS
@@ -178,7 +180,7 @@ def exit_code(outcomes: Sequence[CellOutcome]) -> int:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Make a polite request to stop (SIGTERM, SIGHUP) the same as Ctrl-C, so that nothing is left behind."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C inside the block, so that environments are removed."""
 
     def stop(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -192,7 +194,7 @@ def stoppable() -> Iterator[None]:
 
 
 def _disk_check(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: RunOptions) -> DiskCheck:
-    """Return what decides whether there is room: the cells of this process, and those beside it."""
+    """Return the disk check over the cells of this process and of the processes beside it."""
     finished_, others = [job.lock for job in done], [job.lock for job in left]
     for pair, level in ((pair, level) for pair in options.beside for level in options.levels):
         cell = Cell(pair_id=pair.id, level=level)
@@ -200,7 +202,7 @@ def _disk_check(done: Sequence[Job], left: Sequence[Job], sources: Sources, opti
             lock = sources.lock(pair)
             now = digests(pair, lock, sources, level)
         except UsageError:
-            continue  # its own process says so
+            continue  # the process that runs this pair reports the error
         ended = read_outcome(outcome_path(cell, options.reports), cell).digests == now
         (finished_ if ended else others).append(lock)
     return DiskCheck(limit=options.max_disk, done=finished_, left=others)
@@ -219,7 +221,7 @@ def _outcome(job: Job, disk_check: DiskCheck, clock: Estimate) -> CellOutcome:
         except DiskError as error:
             say(f"error: {error}")
             return not_begun(job, str(error))
-        say(f"{name}: running{clock.line()}; its log grows in {job.envs / job.pair.id}.log")
+        say(f"{name}: running{clock.line()}; the log is {job.envs / job.pair.id}.log")
         outcome = run_cell(job)
     clock.done(outcome.seconds)
     say(f"{name}: {outcome.state.value}{f': {outcome.reason}' if outcome.reason else ''}")
@@ -227,13 +229,13 @@ def _outcome(job: Job, disk_check: DiskCheck, clock: Estimate) -> CellOutcome:
 
 
 def _is_cached(tool: Path, pair: Pair, requirements: Path, envs: Path) -> bool:
-    """Ask uv, in an empty environment, whether it would have to download anything."""
+    """Return whether uv would install the lock without a download, by a dry run in an empty environment."""
     with tempfile.TemporaryDirectory(dir=envs, prefix=f".{pair.id}-") as folder:
         empty = Path(folder, "env")
-        code, _ = client.ask([*venv_command(tool, pair.python, empty), "--offline"])
+        code, _ = client.ask([*client.venv_command(tool, pair.python, empty), "--offline"])
         if code:
             return False
-        return nothing_to_download(*client.ask(cache_query(tool, empty, requirements)))
+        return nothing_to_download(*client.ask(client.cache_query(tool, empty, requirements)))
 
 
 def _share_a_disk(envs: Path, cache: Path) -> bool:

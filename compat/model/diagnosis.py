@@ -1,4 +1,4 @@
-"""Diagnoses: one cause, its evidence, one fix. The nouns that `explain`, `doctor` and `load` share."""
+"""`Diagnosis`, the result that `explain`, `doctor` and `load` share: one cause, its evidence and one fix."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -20,10 +20,10 @@ Cause = Literal[
     "no_gpu",
     "unknown",
 ]
-"""Why an import failed; a closed set, the contract's."""
+"""Why an import failed; a closed set that programs may rely on."""
 
 FixKind = Literal["edit", "install", "environment", "none"]
-"""Change the code, install something, change the machine's set-up, or nothing is known to help."""
+"""What a fix changes: the user's code, the installed packages, the machine or its set-up, or nothing."""
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 FIX_KINDS: tuple[FixKind, ...] = get_args(FixKind)
@@ -31,34 +31,34 @@ FIX_KINDS: tuple[FixKind, ...] = get_args(FixKind)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """What to do about a cause."""
+    """What the user can do about a cause."""
 
     kind: FixKind
     text: str
-    """One sentence for a person."""
+    """One or two plain sentences for people."""
     statement: str | None = None
-    """The import to write now."""
+    """The import statement to write instead."""
     command: str | None = None
-    """The command to run, without any address of a package index."""
+    """The command to run, without the address of a package index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """One cause of a failure, with what shows it and what to do."""
+    """One cause of a failure, with its evidence and the fix."""
 
     cause: Cause
     fix: Fix
     evidence: tuple[str, ...] = ()
-    """One line each: what was read, and what the index or the environment says of it."""
+    """One line each: an excerpt of the log, or a fact from the index or the environment."""
     package: str | None = None
-    """The distribution that the cause lies in, or None when none is known."""
+    """The distribution that is at fault, or None if unknown."""
     version: str | None = None
-    """Its release, where known."""
+    """The installed version of the distribution, if known."""
     module: str | None = None
     symbol: str | None = None
 
     def as_document(self) -> dict[str, Any]:
-        """Return the diagnosis as the contract's JSON object."""
+        """Return the diagnosis as the JSON object that `explain` and `doctor` write."""
         return {
             "cause": self.cause,
             "package": self.package,

@@ -1,8 +1,8 @@
-"""Guards: under which condition a top-level binding happens, as a small tree that can be kept and evaluated.
+"""Guards: the condition under which a module binds a top-level name, as a tree to store and evaluate.
 
-A guard is built from four kinds of leaf and three connectives. Evaluation is three-valued: None means that
-the facts at hand do not decide. The nodes are named tuples: Python defines these much faster than
-dataclasses. No two kinds hold the same, so that nodes of two kinds are never equal.
+A guard has four kinds of leaf and three connectives. Evaluation is three-valued: None means that the known
+facts do not decide. The nodes are named tuples, because importing a module defines these much faster than
+dataclasses; no two kinds have the same fields, so that nodes of two kinds never compare equal.
 """
 
 from collections.abc import Callable
@@ -12,48 +12,48 @@ from compat.errors import IntegrityError
 
 
 class Const(NamedTuple):
-    """Always, or never: `if TYPE_CHECKING`, `if sys.platform == "darwin"`."""
+    """A guard that always or never holds: `if TYPE_CHECKING`, `if sys.platform == "darwin"`."""
 
     value: bool
 
 
 class Imports(NamedTuple):
-    """True when every import succeeds, in this order: the body of a `try`."""
+    """The body of a `try`: holds when all its imports succeed, in this order."""
 
     targets: tuple[str, ...]
     """Locations, `module` or `module:name`."""
     alone: bool = True
-    """Whether the body holds nothing but imports and plain assignments; else it may also fail otherwise."""
+    """Whether the body consists of imports and plain assignments only; other statements may raise, too."""
 
 
 class Condition(NamedTuple):
-    """An expression, its names written in full: `sglang.srt.utils.is_cuda()`."""
+    """The expression of an `if`, with fully qualified names: `sglang.srt.utils.is_cuda()`."""
 
     text: str
 
 
 class Flag(NamedTuple):
-    """The truth of a top-level name of another module."""
+    """The truth value of a top-level name of another module."""
 
     target: str
-    """A location, `vllm.triton_utils:HAS_TRITON`: with its colon it is no expression."""
+    """A location, `vllm.triton_utils:HAS_TRITON`; the colon distinguishes it from an expression."""
 
 
 class Not(NamedTuple):
-    """The other branch."""
+    """Holds when the inner guard does not: the `else` or `except` branch."""
 
     guard: "Guard"
 
 
 class All(NamedTuple):
-    """All of them hold."""
+    """Holds when all parts hold."""
 
     guards: "tuple[Guard, ...]"
     word: str = "and"
 
 
 class AnyOf(NamedTuple):
-    """One of them holds."""
+    """Holds when at least one part holds."""
 
     guards: "tuple[Guard, ...]"
     word: str = "or"
@@ -66,7 +66,7 @@ NEVER = Const(False)  # noqa: FBT003
 
 
 def both(left: Guard, right: Guard) -> Guard:
-    """Return the guard that holds when both hold, without empty layers."""
+    """Return the conjunction of two guards, simplified."""
     if left == ALWAYS or right == NEVER:
         return right
     if right == ALWAYS or left == NEVER:
@@ -76,7 +76,7 @@ def both(left: Guard, right: Guard) -> Guard:
 
 
 def either(left: Guard, right: Guard) -> Guard:
-    """Return the guard that holds when one of both holds, without empty layers."""
+    """Return the disjunction of two guards, simplified."""
     if left == NEVER or right == ALWAYS:
         return right
     if right == NEVER or left == ALWAYS:
@@ -86,7 +86,7 @@ def either(left: Guard, right: Guard) -> Guard:
 
 
 def negated(guard: Guard) -> Guard:
-    """Return the guard of the other branch."""
+    """Return the negation of a guard, simplified."""
     if isinstance(guard, Const):
         return Const(not guard.value)
     return guard.guard if isinstance(guard, Not) else Not(guard)
@@ -97,11 +97,11 @@ def _parts(guard: Guard, connective: type[All | AnyOf]) -> tuple[Guard, ...]:
 
 
 def evaluate(guard: Guard, leaf: Callable[[Imports | Condition | Flag], bool | None]) -> bool | None:
-    """Return whether the guard holds, or None when `leaf` leaves it open.
+    """Return whether a guard holds, or None when the answers of `leaf` do not decide it.
 
     Args:
-        guard: the tree.
-        leaf: decides an `Imports`, `Condition` or `Flag`, or returns None.
+        guard: the guard to evaluate.
+        leaf: returns whether an `Imports`, `Condition` or `Flag` holds, or None if unknown.
     """
     match guard:
         case Const(value):
@@ -120,7 +120,7 @@ def evaluate(guard: Guard, leaf: Callable[[Imports | Condition | Flag], bool | N
 
 
 def describe(guard: Guard) -> str:
-    """Return the guard as a person reads it in source: `try: import vllm…`, `except ImportError`, `if …`."""
+    """Return the guard as text for people, close to the source: `try: import of vllm…`, `if …`."""
     match guard:
         case All(guards):
             return " and ".join(describe(part) for part in guards)
@@ -174,7 +174,7 @@ def from_json(value: Any) -> Guard:
     """Return the guard that `to_json` wrote.
 
     Raises:
-        IntegrityError: it is none; the index is damaged or from another version.
+        IntegrityError: `value` is not a guard; the index is damaged or from another version.
     """
     match value:
         case bool():
@@ -194,4 +194,4 @@ def from_json(value: Any) -> Guard:
         case ["any", *parts]:
             return AnyOf(tuple(map(from_json, parts)))
         case _:
-            raise IntegrityError(f"index: unreadable guard {value!r}; install this package again")
+            raise IntegrityError(f"index: {value!r} is not a guard; reinstall sglang-vllm-compat")

@@ -1,4 +1,4 @@
-"""Releases and pairs: the two nouns that everything else is about."""
+"""Releases and pairs of releases, and functions that parse and compare versions."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 from compat.errors import UsageError
 from compat.model.package_names import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM
 
-if TYPE_CHECKING:  # loading these takes longer than most answers
+if TYPE_CHECKING:  # importing these would take longer than most answers
     from collections.abc import Sequence
 
     from packaging.requirements import Requirement
@@ -31,42 +31,42 @@ __all__ += [
 
 
 def parse_version(text: str, where: str) -> Version:
-    """Return `text` as a version.
+    """Return `text` as a `packaging` version.
 
     Args:
-        text: a version as people write it.
-        where: what to name in the error, such as `--vllm` or `pair.seed.vllm`.
+        text: the version.
+        where: its source, for the error message: `--vllm` or `pair.seed.vllm`.
 
     Raises:
-        UsageError: it is no version.
+        UsageError: `text` is not a version.
     """
     try:
         return Version(text)
     except InvalidVersion:
-        raise UsageError(f"{where}: {text!r} is not a version (write one such as 0.9.0.1)") from None
+        raise UsageError(f"{where}: {text!r} is not a version (example: 0.9.0.1)") from None
 
 
 def parse_python(text: str, where: str) -> str:
-    """Return `text` when it is a version of Python as pairs have it, `X.Y`.
+    """Return `text` if it is a Python version of the form `3.Y`.
 
     Args:
-        text: what somebody has written.
-        where: what to name in the error.
+        text: the version.
+        where: its source, for the error message.
 
     Raises:
-        UsageError: it is none.
+        UsageError: `text` has another form.
     """
     if not re.fullmatch(r"3\.\d{1,2}", text):
-        raise UsageError(f"{where}: {text!r} is no Python version (write one such as 3.11)")
+        raise UsageError(f"{where}: {text!r} is not a Python version (example: 3.11)")
     return text
 
 
 def marker_variables(python: str, patch: int) -> dict[str, str]:
-    """Return what markers may ask for where environments are made: by CPython, on Linux x86-64.
+    """Return the marker variables of an environment: CPython on Linux x86-64.
 
     Args:
         python: `X.Y`.
-        patch: which release of it; markers may ask for that, too.
+        patch: the patch release, for markers on `python_full_version`.
     """
     return {
         "implementation_name": "cpython",
@@ -82,15 +82,15 @@ def marker_variables(python: str, patch: int) -> dict[str, str]:
 
 
 def newest(versions: "Sequence[str]") -> int:
-    """Return the position of what `latest` means: the newest final version, else the newest."""
+    """Return the index of the newest final version, or of the newest pre-release if none is final."""
     parsed = [Version(version) for version in versions]
     return max(range(len(parsed)), key=lambda at: (not parsed[at].is_prerelease, parsed[at]))
 
 
 def allows(specifiers: "SpecifierSet", version: str) -> bool:
-    """Return whether a version that is installed, of whatever form, is what a requirement asks for.
+    """Return whether an installed version satisfies a requirement's specifiers; pre-releases may.
 
-    Pre-releases count. What is no version, as old installers let in, meets only what asks for none.
+    A version that does not follow PEP 440, as old installers accepted, satisfies only an empty specifier.
     """
     try:
         return not specifiers or specifiers.contains(Version(version), prereleases=True)
@@ -111,21 +111,21 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One sglang release beside one vllm release; either may be absent."""
+    """One sglang release and one vllm release in one environment; either may be absent."""
 
     id: str
     python: str
-    """`X.Y`, the Python of the pair's environment."""
+    """The Python version of the pair's environment, `X.Y`."""
     sglang: Version | None = None
     sglang_extras: tuple[str, ...] = ()
     vllm: Version | None = None
     overrides: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Package name to specifier: what uv must take instead of what the releases ask for."""
+    """Package name to the specifier that uv uses instead of the releases' own requirement."""
     expect: tuple["KnownFailure", ...] = ()
 
     @property
     def releases(self) -> tuple[Release, ...]:
-        """The releases the pair consists of, sglang first."""
+        """The releases of the pair, sglang first."""
         return tuple(
             Release(package=package, version=version)
             for package, version in ((SGLANG, self.sglang), (VLLM, self.vllm))
@@ -134,7 +134,7 @@ class Pair:
 
     @property
     def requirements(self) -> "tuple[Requirement, ...]":
-        """What an installer is asked for."""
+        """The requirements to pass to an installer, one exact pin for each release."""
         from packaging.requirements import Requirement
 
         return tuple(
@@ -143,7 +143,7 @@ class Pair:
         )
 
     def describe(self) -> str:
-        """Return the pair as people say it: `sglang 0.4.7[srt] + vllm 0.9.0.1`."""
+        """Return the pair as text for people: `sglang 0.4.7[srt] + vllm 0.9.0.1`."""
         return " + ".join(f"{release}{self._extras(release)}" for release in self.releases)
 
     def _extras(self, release: Release) -> str:
@@ -153,17 +153,17 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFailure:
-    """A disagreement of a cell that has been looked into."""
+    """A reviewed disagreement of a cell, an `expect` entry of `matrix.toml`."""
 
     location: str
-    """A glob over `module` or `module:name`, or over `layer:package/scheme/way/dtype`."""
+    """A glob that matches `module`, `module:name` or `layer:package/scheme/way/dtype`."""
     reason: str
     link: str = ""
     when: str = "always"
-    """`always`, `no-cuda` or `cuda`: on which machines it is expected."""
+    """The machines on which it is expected: `always`, `no-cuda` or `cuda`."""
     spreads: bool = False
-    """The location is a module that cannot be imported there at all, so what needs it cannot either."""
+    """Whether the location is a module that fails to import, so that modules which import it fail, too."""
 
     def applies(self, *, cuda: bool | None) -> bool:
-        """Return whether it is expected with or without a CUDA device; None is an unknown machine."""
+        """Return whether the failure is expected on a machine; `cuda` is None if its devices are unknown."""
         return self.when == "always" or (cuda is not None and self.when == ("cuda" if cuda else "no-cuda"))

@@ -1,33 +1,33 @@
-"""Symbols, where they live, and what can be said of a location in one release."""
+"""Locations of symbols (`module:name`), and the status and kind that a location has in a release."""
 
 from typing import Literal, get_args
 
 Status = Literal[
     "defined", "reexported", "submodule", "lazy", "conditional", "placeholder", "dynamic", "missing"
 ]
-"""What a location is in a release; the contract explains each word."""
+"""What a location is in a release, as `resolve` reports it."""
 
 Kind = Literal["class", "function", "module", "value"]
-"""What a name is bound to; `value` is everything that is no class, function or module."""
+"""What a name is bound to; `value` is everything other than a class, function or module."""
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 UNUSABLE: frozenset[Status] = frozenset({"missing", "placeholder"})
-"""A location in one of these states gives no real object."""
+"""The statuses of a location that yields no real object."""
 
 
 def location(module: str, name: str) -> str:
-    """Return the location as text, `module:name`; a module itself is written without a name."""
+    """Return a location as text, `module:name`, or `module` for a module itself."""
     return f"{module}:{name}" if name else module
 
 
 def split_location(text: str) -> tuple[str, str]:
-    """Return module and name of a location; the name is empty when the location is a module."""
+    """Return the module and the name of a location; the name is empty for a module itself."""
     module, _, name = text.partition(":")
     return module, name
 
 
 def import_statement(module: str, name: str) -> str:
-    """Return the statement that brings a location into a user's file."""
+    """Return the import statement for a location."""
     return f"from {module} import {name}" if name else f"import {module}"

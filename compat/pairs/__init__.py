@@ -1,1 +1,1 @@
-"""Which releases go together: ranking, clashes, overrides, locks."""
+"""`compat pairs`: find releases of sglang and vllm that install together, with overrides and locks."""

@@ -1,4 +1,4 @@
-"""Where the requirements of two releases exclude each other, decided from the specifiers alone."""
+"""Find requirements of two releases that exclude each other, from the specifiers alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,92 +7,92 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from compat.requirements.release_requirements import TORCH, Needs
+from compat.requirements.release_requirements import TORCH, ReleaseRequirements
 from compat.requirements.specifiers import disjoint, named_version
 
 ABI_BOUND = (TORCH, *map(canonicalize_name, ("torchvision", "torchaudio", "triton")))
-"""torch and what is compiled against one version of it: these move together. All else is soft: Python code,
-or kernels that find their torch at run time."""
+"""torch and packages that are compiled against one version of it, so that all must change together. Other
+packages are soft: they are Python code, or kernels that find torch at run time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One side of a clash."""
+class ClashSide:
+    """One of the two requirements in a clash."""
 
     by: str
-    """Who asks, as `outlines 0.1.11`."""
+    """The package that has the requirement, such as `outlines 0.1.11`."""
     side: str
-    """The release on whose behalf: `sglang`, `vllm`, or both as `sglang and vllm`."""
+    """The release that needs this package: `sglang`, `vllm`, or `sglang and vllm`."""
     specifiers: SpecifierSet
 
     @property
     def reach(self) -> Version:
-        """The version around which the requirement lies: its highest lower bound, else an upper one."""
+        """The version by which requirements are compared: the highest lower bound, or else an upper one."""
         named = [(each.operator, named_version(each)) for each in self.specifiers]
         lower = [version for operator, version in named if operator in {"==", "===", ">=", "~=", ">"}]
         upper = [version for operator, version in named if operator in {"<", "<="}]
         return max(lower) if lower else min(upper, default=Version("0"))
 
     def __str__(self) -> str:
-        return f"{self.by} asks for {self.specifiers}"
+        return f"{self.by} requires {self.specifiers}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:
-    """A distribution for which no version satisfies both who ask for it."""
+    """A package of which no version meets two requirements."""
 
     package: NormalizedName
-    asks: tuple[Ask, Ask]
+    asks: tuple[ClashSide, ClashSide]
     extras: frozenset[str] = frozenset()
-    """The extras that are asked of it."""
+    """The extras of the package that are required."""
     direct: bool = True
-    """Whether both releases ask for it themselves: then no resolution can avoid it."""
+    """Whether both releases require the package themselves, so that no resolution can avoid the clash."""
 
     @property
     def bound(self) -> bool:
-        """Whether it is torch, or compiled against it."""
+        """Whether the package is torch, or compiled against it."""
         return self.package in ABI_BOUND
 
     @property
-    def newer(self) -> Ask:
-        """The side that asks for the newer version; of equals the one that allows more.
+    def newer(self) -> ClashSide:
+        """The side with the newer version, or the less strict one if both are equal.
 
-        Where a release asks for another version of the other release, the pair is what it is.
+        In a clash about a release of the pair itself, it is the side of the pair.
         """
         if (given := self.given) is not None:
             return given
         return max(self.asks, key=lambda ask: (ask.reach, not _exact(ask.specifiers)))
 
     @property
-    def given(self) -> Ask | None:
-        """The pair's own word, where the clash is about one of its two releases."""
+    def given(self) -> ClashSide | None:
+        """The side of the pair itself, in a clash about one of its two releases."""
         return next((ask for ask in self.asks if ask.side == self.package), None)
 
     @property
-    def older(self) -> Ask:
-        """The other side."""
+    def older(self) -> ClashSide:
+        """The side that is not `newer`."""
         return next(ask for ask in self.asks if ask is not self.newer)
 
     def __str__(self) -> str:
         return f"{self.package}: {'; '.join(map(str, self.asks))}"
 
 
-def direct_clashes(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
-    """Return the clashes between what two releases ask for themselves, those about each other first."""
+def direct_clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Clash, ...]:
+    """Return the clashes between the requirements of two releases, those about each other first."""
     return (*_about_each_other(sglang, vllm), *_between(sglang, vllm))
 
 
-def _about_each_other(sglang: Needs, vllm: Needs) -> Iterator[Clash]:
-    """Yield a clash for a release that asks for another version of the other one: sglang did, up to 0.4."""
+def _about_each_other(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> Iterator[Clash]:
+    """Yield a clash for a release that requires another version of the other one, as sglang did up to 0.4."""
     for asking, other in ((sglang, vllm), (vllm, sglang)):
         name = other.release.package
         if name in asking.wants and not asking.wants[name].contains(other.release.version, prereleases=True):
             own = SpecifierSet(f"=={other.release.version}")
-            given = Ask(by="this pair", side=name, specifiers=own)
+            given = ClashSide(by="this pair", side=name, specifiers=own)
             yield Clash(package=name, asks=(_ask(asking, name), given), extras=frozenset(other.extras))
 
 
-def _between(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
+def _between(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Clash, ...]:
     return tuple(
         Clash(
             package=name,
@@ -104,9 +104,9 @@ def _between(sglang: Needs, vllm: Needs) -> tuple[Clash, ...]:
     )
 
 
-def _ask(needs: Needs, name: NormalizedName) -> Ask:
+def _ask(needs: ReleaseRequirements, name: NormalizedName) -> ClashSide:
     package = needs.release.package
-    return Ask(by=str(needs.release), side=package, specifiers=needs.wants[name])
+    return ClashSide(by=str(needs.release), side=package, specifiers=needs.wants[name])
 
 
 def _exact(specifiers: SpecifierSet) -> bool:

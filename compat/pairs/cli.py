@@ -1,4 +1,4 @@
-"""`compat pairs`: which releases go together, what clashes, and the locks."""
+"""`compat pairs`: rank partners of a release, find clashes and overrides of a pair, and write locks."""
 
 import argparse
 import re
@@ -13,17 +13,17 @@ from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM, newest, parse_python, parse_version
 from compat.pairs import json_output, text_output
 from compat.pairs.ranking import rank, users_of
-from compat.requirements.release_requirements import PYTHON, Needs, needs_of
+from compat.requirements.release_requirements import PYTHON, ReleaseRequirements, requirements_of
 
 SHOWN = 10
-"""Partners in the text output, unless all are asked for."""
+"""The number of partners in the text output without --all."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Return the exit code of what `argv` asks for.
+    """Run the command that `argv` requests, and return the exit code.
 
     Raises:
-        UsageError: the arguments cannot be understood, or name a release that the index does not have.
+        UsageError: the arguments are not valid, or name a release that is not in the index.
     """
     if argv and argv[0] == "lock":
         from compat.pairs import lock_cli
@@ -34,18 +34,18 @@ def main(argv: Sequence[str]) -> int:
     _refuse_idle(options)
     if options.partner_of:
         if options.releases:
-            raise UsageError("give --for or the two releases of a pair, not both (see `compat pairs --help`)")
+            raise UsageError('give --for or the two releases of a pair, not both (see "compat pairs --help")')
         return _for(options)
     if len(options.releases) != 2:
-        raise UsageError("name two releases, sglang's first, or one with --for (see `compat pairs --help`)")
+        raise UsageError('give two releases, sglang first, or one with --for (see "compat pairs --help")')
     return _pair(options)
 
 
 def _refuse_idle(options: argparse.Namespace) -> None:
-    """Refuse options that would change nothing: they belong to another question.
+    """Refuse options that have no effect on the requested command.
 
     Raises:
-        UsageError: one is given.
+        UsageError: the arguments contain such an option.
     """
     pair_only = {
         "--offline": options.offline,
@@ -54,17 +54,17 @@ def _refuse_idle(options: argparse.Namespace) -> None:
     }
     for option, given in pair_only.items():
         if given and options.partner_of:
-            raise UsageError(f"{option} is for the two releases of a pair, not for --for")
+            raise UsageError(f"{option}: only valid for the two releases of a pair, not with --for")
         if given and options.offline and option != "--offline":
-            raise UsageError(f"{option} takes a resolution, which --offline does without; give one of them")
+            raise UsageError(f"{option}: needs a resolution, which --offline excludes; give one of them")
     if options.all and not options.partner_of:
-        raise UsageError("--all is for --for: a pair has one answer")
+        raise UsageError("--all: only valid with --for")
     if options.envs and not options.probe:
-        raise UsageError("--envs is for --probe, which installs the pair there")
+        raise UsageError("--envs: only valid with --probe")
 
 
 def _for(options: argparse.Namespace) -> int:
-    """Rank the partners of one release; of another package tell which releases go with it."""
+    """Print the ranked partners of a release, or the releases that require another package."""
     package, version = _release(options.partner_of, "--for")
     index = Index()
     if package not in (SGLANG, VLLM):
@@ -85,7 +85,7 @@ def _for(options: argparse.Namespace) -> int:
 
 
 def _pair(options: argparse.Namespace) -> int:
-    """Tell what clashes between two releases, and the overrides under which they install."""
+    """Print the clashes between two releases, and the overrides with which they install together."""
     index = Index()
     sglang, vllm = (
         _needs(index, package, text, options.python)
@@ -122,20 +122,20 @@ def _pair(options: argparse.Namespace) -> int:
     return errors.FINDINGS if failed else errors.CLEAN
 
 
-def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Needs:
+def _needs(index: Index, package: NormalizedName, text: str, python: str) -> ReleaseRequirements:
     name, version = _release(text, package) if "==" in text else (package, text)
     if name != package:
-        raise UsageError(f"{text!r}: a pair is named as sglang first, then vllm")
+        raise UsageError(f"{text!r}: give sglang first, then vllm")
     versions = index.versions(package)
-    place = newest(versions) if version == "latest" else index.release_index(package, version, package)
-    return needs_of(package, index.releases(package)[place], python)
+    position = newest(versions) if version == "latest" else index.release_index(package, version, package)
+    return requirements_of(package, index.releases(package)[position], python)
 
 
 def _release(text: str, where: str) -> tuple[NormalizedName, str]:
-    """Return package and version of `sglang==0.5.14`; the version may be `latest`."""
+    """Return package and version of a release such as `sglang==0.5.14`; the version may be `latest`."""
     name, equal, version = text.partition("==")
     if not equal or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name.strip()):
-        raise UsageError(f"{where}: {text!r} is no release (write one such as sglang==0.5.14)")
+        raise UsageError(f"{where}: {text!r} is not a release (example: sglang==0.5.14)")
     if version != "latest":
         parse_version(version, where)
     return canonicalize_name(name.strip()), version
@@ -144,19 +144,24 @@ def _release(text: str, where: str) -> tuple[NormalizedName, str]:
 def _parser() -> console.Parser:
     parser = console.Parser(
         "compat pairs",
-        "Which sglang goes with which vllm: ranked (--for), or what clashes between two and the overrides "
-        "under which they install. `compat pairs lock ID…` writes the locks of the matrix.",
+        "Rank the releases of vllm that fit a release of sglang, or the reverse (--for), or find the clashes "
+        'between two releases and the overrides with which they install together. "compat pairs lock ID…" '
+        "writes the locks of the matrix.",
     )
-    parser.add_argument("releases", nargs="*", metavar="RELEASE", help="SGLANG VLLM: two versions")
+    parser.add_argument("releases", nargs="*", metavar="RELEASE", help="two versions: SGLANG VLLM")
     parser.add_argument(
         "--for", dest="partner_of", metavar="PACKAGE==VERSION",
-        help="rank the partners of a release of sglang or vllm; or which of them go with a kernel package "
-        "(sgl-kernel, sglang-kernel, flashinfer-python, torch)",
+        help="rank the partners of a release of sglang or vllm, or list the releases that require a package "
+        "such as sgl-kernel, sglang-kernel, flashinfer-python or torch",
     )  # fmt: skip
-    parser.add_argument("--python", default=PYTHON, metavar="X.Y", help="default: %(default)s")
-    parser.add_argument("--all", action="store_true", help="with --for: every partner, not the ten best")
-    parser.add_argument("--offline", action="store_true", help="only direct clashes, from the index alone")
-    parser.add_argument("--probe", action="store_true", help="install the pair and let the imports decide")
-    parser.add_argument("--envs", metavar="DIR", help="where --probe installs (default: a temporary folder)")
+    parser.add_argument(
+        "--python", default=PYTHON, metavar="X.Y", help="Python version (default: %(default)s)"
+    )
+    parser.add_argument("--all", action="store_true", help="with --for: list every partner, not the ten best")
+    parser.add_argument("--offline", action="store_true", help="find direct clashes from the index alone")
+    parser.add_argument(
+        "--probe", action="store_true", help="install the pair, and choose overrides by imports"
+    )
+    parser.add_argument("--envs", metavar="DIR", help="folder for --probe (default: a temporary one)")
     parser.add_argument("--format", choices=("text", "json", "toml"), default="text")
     return parser

@@ -1,4 +1,4 @@
-"""What `compat pairs` tells programs."""
+"""The JSON documents of `compat pairs`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,32 +12,32 @@ from compat.pairs.clashes import Clash
 from compat.pairs.overrides import Override, choose
 from compat.pairs.ranking import Partner, kernels_of
 from compat.pairs.solve import Solution
-from compat.requirements.release_requirements import Needs
+from compat.requirements.release_requirements import ReleaseRequirements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeAttempt:
-    """One installation that `--probe` has tried."""
+    """The result of one installation by `--probe`."""
 
     overrides: tuple[str, ...]
     imported: bool
-    """Whether every module imported that the index expects to import, but for those that want a GPU here."""
+    """Whether every module that the index expects to import did, except those that need a GPU."""
     problem: str = ""
-    """Why not."""
+    """The reason if not."""
     flipped: str = ""
-    """The override that takes its other side in the next attempt."""
+    """The override that is replaced by its other side in the next attempt."""
     modules: int = 0
     checked: int = 0
     disagreements: int = 0
-    """Answers of the index that the run time contradicts, modules that do not import included."""
+    """Disagreements between index and run time, modules that cannot be imported included."""
     without_gpu: int = 0
-    """Modules that this machine cannot import for want of a GPU or its driver; not among these."""
+    """Modules that this machine cannot import without a GPU or driver; not among the disagreements."""
     without_gpu_why: str = ""
     seconds: float = 0.0
 
 
-def of_ranking(mine: Needs, partners: Sequence[Partner], python: str) -> str:
-    """Return the whole ranking."""
+def of_ranking(mine: ReleaseRequirements, partners: Sequence[Partner], python: str) -> str:
+    """Return the document of a ranking."""
     return console.document(
         "pairs for",
         release=_release(mine),
@@ -56,14 +56,16 @@ def of_ranking(mine: Needs, partners: Sequence[Partner], python: str) -> str:
     )
 
 
-def of_users(package: NormalizedName, version: str, users: Sequence[Needs], python: str) -> str:
-    """Return which releases ask for a distribution in a version."""
+def of_users(package: NormalizedName, version: str, users: Sequence[ReleaseRequirements], python: str) -> str:
+    """Return the document of the releases that require a version of a package."""
     releases = [{**_release(user), "asks": str(user.wants[package])} for user in users]
     return console.document("pairs for", package=package, version=version, python=python, releases=releases)
 
 
-def of_clashes(sglang: Needs, vllm: Needs, clashes: Sequence[Clash], python: str) -> str:
-    """Return the direct clashes of two releases."""
+def of_clashes(
+    sglang: ReleaseRequirements, vllm: ReleaseRequirements, clashes: Sequence[Clash], python: str
+) -> str:
+    """Return the document of the direct clashes of two releases."""
     overrides = [_override(choose(clash)) for clash in clashes]
     return console.document(
         "pairs",
@@ -77,7 +79,7 @@ def of_clashes(sglang: Needs, vllm: Needs, clashes: Sequence[Clash], python: str
 
 
 def of_solution(solution: Solution, record: Sequence[ProbeAttempt]) -> str:
-    """Return how two releases install together."""
+    """Return the document of a solution and of the attempts of the probe."""
     return console.document(
         "pairs",
         sglang=_release(solution.sglang),
@@ -108,7 +110,7 @@ def of_solution(solution: Solution, record: Sequence[ProbeAttempt]) -> str:
     )
 
 
-def _release(needs: Needs) -> dict[str, Any]:
+def _release(needs: ReleaseRequirements) -> dict[str, Any]:
     release = needs.release
     return {
         "package": release.package,

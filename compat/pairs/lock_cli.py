@@ -1,4 +1,4 @@
-"""`compat pairs lock`: the locks of pairs."""
+"""`compat pairs lock`: write the locks of pairs, or check whether they are stale."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from compat import errors
 from compat._cli import console
 from compat._cli.progress import on_terminal
+from compat._cli.text import size
 from compat.errors import UsageError
 from compat.locks.lockfile import Inputs, lock_paths, read_lock, write_lock
 from compat.model.releases import Pair
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from compat.uv.compile import WheelReader
 
 FOLDER = "locks"
-"""Where locks are kept, beside `matrix.toml`."""
+"""The folder of locks, beside `matrix.toml`."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Return the exit code of `compat pairs lock ARGS…`."""
+    """Run `compat pairs lock` with `argv`, and return the exit code."""
     options = _parser().parse_args(argv)
 
     from compat.matrix.config import read_matrix
@@ -38,12 +39,12 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> console.Parser:
     lock = console.Parser(
         "compat pairs lock",
-        "Resolve pairs of the matrix; write the exact versions and hashes of their environments.",
+        "Resolve pairs of the matrix, and write the exact versions and hashes of their environments.",
     )
+    lock.add_argument("ids", nargs="+", metavar="ID", help="id of a pair, or a glob such as 'torch-*'")
     lock.add_argument(
-        "ids", nargs="+", metavar="ID", help="a pair of the matrix, or a glob such as 'torch-*'"
+        "--check", action="store_true", help="only report stale locks; exit with 1 if there are any"
     )
-    lock.add_argument("--check", action="store_true", help="only tell which locks are stale; exit 1 for any")
     lock.add_argument(
         "--matrix", type=Path, default=Path("matrix.toml"), metavar="FILE", help="default: matrix.toml"
     )
@@ -52,7 +53,7 @@ def _parser() -> console.Parser:
 
 
 def _check(pairs: Sequence[Pair], folder: Path) -> list[dict[str, Any]]:
-    """Return what differs between the locks and the matrix; nothing is resolved."""
+    """Return the differences between locks and matrix, without resolving."""
     return [{"pair": pair.id, "problems": _problems(pair, folder)} for pair in pairs]
 
 
@@ -79,9 +80,8 @@ def _lock_one(pair: Pair, folder: Path, uv: str, reader: "WheelReader") -> dict[
     from compat.uv.compile import compile_requirements
 
     for release in pair.releases:
-        reader.registry.wheel(
-            release.package, release.version
-        )  # an unknown version is told with its neighbours
+        # For an unknown version, this error names the nearest ones; uv's does not.
+        reader.registry.wheel(release.package, release.version)
     console.say(f"resolving {pair.id}: {pair.describe()}, Python {pair.python}")
     pinned = compile_requirements(pair, uv)
     with on_terminal(f"reading the wheels of {pair.id}", len(pinned)) as progress:
@@ -103,8 +103,8 @@ def _line(result: dict[str, Any]) -> str:
         return f"{result['pair']}: {'; '.join(result['problems'])}"
     if "packages" not in result:
         return f"{result['pair']}: up to date"
-    fetched, installed = (result[key] / 1e9 for key in ("download_bytes", "installed_bytes"))
-    line = f"{result['packages']} packages, {fetched:.1f} GB to fetch, {installed:.1f} GB installed"
+    fetched, installed = (size(result[key]) for key in ("download_bytes", "installed_bytes"))
+    line = f"{result['packages']} packages, {fetched} to download, {installed} installed"
     if result["guessed"]:
-        line += f"; built from source, so import names are guessed: {', '.join(result['guessed'])}"
+        line += f"; built from source, with guessed import names: {', '.join(result['guessed'])}"
     return f"{result['pair']}: {line}; written to {result['requirements']}"

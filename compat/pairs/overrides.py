@@ -1,4 +1,4 @@
-"""Overrides: what an installer takes instead of what two releases ask for, from which side, and why."""
+"""Overrides, which replace requirements of two releases: which side of a clash they take, and why."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -6,27 +6,27 @@ from dataclasses import dataclass, replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.pairs.clashes import Ask, Clash
+from compat.pairs.clashes import Clash, ClashSide
 
 NEVER = "; python_version < '3'"
-"""A marker that holds nowhere: a requirement with it is dropped."""
+"""A marker that is never true; an override with it drops the requirement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """One override, as `matrix.toml` keeps it, with its grounds."""
+    """One override as in `matrix.toml`, with its reason."""
 
     package: NormalizedName
     specifier: str
-    """What follows the name: extras and versions, or the marker `NEVER`."""
+    """The text after the name: extras and specifiers, or the marker `NEVER`."""
     side: str
-    """Whose requirement it is: `sglang`, `vllm`, `torch` for what follows torch, `date` for what has
-    drifted since the releases, `none` for a dropped one."""
+    """The origin: `sglang` or `vllm` for the requirement of that release, `torch` for a version that follows
+    torch, `date` for one from the time of the releases, `none` for a dropped requirement."""
     reason: str
     bound: bool = False
-    """Whether it is torch or compiled against it: then only kernels can tell whether it is right."""
+    """Whether the package is torch or compiled against it, so that only running kernels can confirm it."""
     clash: Clash | None = None
-    """The clash that it settles."""
+    """The clash that the override resolves."""
 
     def __str__(self) -> str:
         return f"{self.package}{self.specifier}"
@@ -35,19 +35,20 @@ class Override:
 def choose(clash: Clash) -> Override:
     """Return the override that takes the newer side of a clash.
 
-    What was written for an older version usually runs with a newer one, for the newer adds; what was written
-    for a newer one fails on the first name that the older lacks.
+    Code for an older version usually runs with a newer one, which adds names; code for a newer version fails
+    at the first name that the older one lacks.
     """
     newer, older = clash.newer, clash.older
     if clash.given is not None:
-        return _take(clash, newer, f"the pair's own: {older}")
-    return _take(clash, newer, f"the newer: {newer}, {older}")
+        return _take(clash, newer, f"the release of this pair: {older}")
+    return _take(clash, newer, f"the newer side: {newer}, {older}")
 
 
 def flipped(override: Override, why: str) -> Override | None:
-    """Return the override with the other side of its clash; None when it has none, or is bound to torch.
+    """Return the override with the other side of its clash, or None.
 
-    There is no other side either where the clash is about a release of the pair.
+    None is returned for an override without a clash, for one that is bound to torch, and for one about a
+    release of the pair itself.
     """
     if override.clash is None or override.bound or override.clash.given is not None:
         return None
@@ -57,31 +58,31 @@ def flipped(override: Override, why: str) -> Override | None:
 
 
 def of_its_time(package: NormalizedName, then: Version, why: str) -> Override:
-    """Return the override for what nobody pins: the version of the time of the releases."""
-    reason = f"{why}; this one is of the time of the releases"
+    """Return the override for a package that no requirement pins: its version at the time of the releases."""
+    reason = f"{why}; this version is from the time of the releases"
     return Override(package=package, specifier=f"=={then}", side="date", reason=reason)
 
 
 def dropped(package: NormalizedName, why: str) -> Override:
-    """Return the override that drops a requirement that cannot be installed."""
+    """Return the override that drops a package that cannot be installed."""
     return Override(package=package, specifier=NEVER, side="none", reason=why)
 
 
 def follows_torch(package: NormalizedName, version: Version, torch: Version, clash: Clash | None) -> Override:
-    """Return the override for what is compiled against torch: the version that is made for this torch."""
-    reason = f"made for torch {torch}" + (f"; {', '.join(map(str, clash.asks))}" if clash else "")
+    """Return the override for a package that is compiled against torch: the version for this torch."""
+    reason = f"built for torch {torch}" + (f"; {', '.join(map(str, clash.asks))}" if clash else "")
     return Override(
         package=package, specifier=f"=={version}", side="torch", reason=reason, bound=True, clash=clash
     )
 
 
 def as_mapping(overrides: Iterable[Override]) -> Mapping[str, str]:
-    """Return the overrides as a pair keeps them: name to specifier, by name."""
+    """Return the specifier of each override by package, sorted, as in `Pair.overrides`."""
     ordered = sorted(overrides, key=lambda override: override.package)
     return {override.package: override.specifier for override in ordered}
 
 
-def _take(clash: Clash, ask: Ask, reason: str) -> Override:
+def _take(clash: Clash, ask: ClashSide, reason: str) -> Override:
     override = Override(
         package=clash.package, specifier=_specifier(clash, ask), side=ask.side, reason=reason, clash=clash
     )
@@ -90,11 +91,11 @@ def _take(clash: Clash, ask: Ask, reason: str) -> Override:
     return replace(
         override,
         bound=True,
-        reason=f"{reason}; what the other side has compiled was built for another torch: run it on a GPU",
+        reason=f"{reason}; extensions of the other side were built for another torch: test them on a GPU",
     )
 
 
-def _specifier(clash: Clash, ask: Ask) -> str:
-    # An override replaces the whole requirement, the extras that were asked for included.
+def _specifier(clash: Clash, ask: ClashSide) -> str:
+    # An override replaces the whole requirement, including its extras.
     extras = f"[{','.join(sorted(clash.extras))}]" if clash.extras else ""
     return f"{extras}{ask.specifiers}"

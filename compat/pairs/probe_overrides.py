@@ -1,4 +1,4 @@
-"""Let the imports decide: install a pair, import its modules, turn the override that one stumbles over."""
+"""Choose overrides by imports: install a pair, import its modules, and flip the override that fails."""
 
 import re
 import tempfile
@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.progress import Progress
+from compat._cli.text import counted
 from compat.explain.engine import explain
 from compat.explain.rules.native_code import DRIVER_LIBRARIES
 from compat.locks.lockfile import Lock, read_lock, write_lock
@@ -31,27 +32,27 @@ from compat.uv.compile import WheelReader, compile_requirements
 from compat.wheels.package_index import Registry
 
 MOST_FLIPS = 4
-"""Overrides that may take their other side; a pair in which more than that is wrong is not to be had so."""
+"""The number of overrides that may be flipped; a pair with more wrong ones is given up."""
 
 NO_DRIVER = KnownFailure(
     location="sgl_kernel",
-    reason="its compiled part needs libcuda.so.1, the NVIDIA driver's",
+    reason="its extension module needs libcuda.so.1 of the NVIDIA driver",
     when="no-cuda",
     spreads=True,
 )
 RETRIES = 1000
-"""Enough for all modules; but of those that fail alike, one in a process of its own is enough."""
+"""Enough for all modules; a limit also lets the probe confirm only one of several equal failures."""
 
 Solve = Callable[[tuple[Override, ...]], Solution]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeSetup:
-    """What probing works with."""
+    """The tools and folders of the probe."""
 
     uv: str
     envs: Path
-    """Where the environment is made."""
+    """The folder for the environment."""
     sources: Callable[[Path], Sources]
 
 
@@ -62,14 +63,14 @@ def probe(
     progress: Progress,
     sources: Callable[[Path], Sources] = Shipped,
 ) -> tuple[Solution, list[ProbeAttempt]]:
-    """Return the solution under which the imports succeed, and the record of what was tried.
+    """Return the best solution by its imports, and the record of all attempts.
 
     Args:
-        solution: one that resolves.
+        solution: a solution that resolves.
         uv: path of the uv program.
         envs: a folder for the environment; None for a temporary one.
-        progress: told of every attempt.
-        sources: gives what the index expects, and locks from a folder.
+        progress: gets a note about every attempt.
+        sources: returns locks and expectations for a folder of locks.
 
     Raises:
         PreparationError: the pair cannot be installed.
@@ -99,14 +100,14 @@ def decide(
     then: Callable[[Solution], Mapping[NormalizedName, Version]],
     progress: Progress,
 ) -> tuple[Solution, list[ProbeAttempt]]:
-    """Return the best of the solutions that were tried, and the record.
+    """Try solutions until no override can be improved; return the best one and the record of all attempts.
 
     Args:
-        solution: the first to try.
-        again: resolves anew with some overrides settled.
+        solution: the first solution to try.
+        again: resolves again with some overrides fixed.
         tried: installs a solution and imports its modules.
-        then: what would have been installed when the releases were published.
-        progress: told of every attempt.
+        then: returns the versions that would have been installed when the releases were published.
+        progress: gets a note about every attempt.
     """
     record: list[ProbeAttempt] = []
     candidates: list[tuple[int, Solution]] = []
@@ -128,15 +129,15 @@ def decide(
         solution = again(tuple(settled.values()))
         if solution.blocked:
             break
-    best = min(range(len(candidates)), key=lambda place: (candidates[place][0], place))
-    record.append(record.pop(best))  # what is answered stands last
+    best = min(range(len(candidates)), key=lambda position: (candidates[position][0], position))
+    record.append(record.pop(best))  # the attempt of the returned solution comes last
     return candidates[best][1], record
 
 
 def _broken(outcome: CellOutcome) -> tuple[list[Disagreement], list[Disagreement]]:
-    """Return the modules that do not import, for a reason of their own and for want of a GPU.
+    """Return the modules that cannot be imported: for their own reason, and for lack of a GPU.
 
-    A module that imports after others counts as one that does: that it is circular is the release's doing.
+    A module that can be imported after others counts as importable, since the release itself is circular.
     """
     broken = [
         entry
@@ -151,7 +152,7 @@ def _broken(outcome: CellOutcome) -> tuple[list[Disagreement], list[Disagreement
 
 
 def _is_behind(entry: Disagreement, waiting: Sequence[Disagreement]) -> bool:
-    """Return whether a module meets a circular import in a package that itself cannot be imported here."""
+    """Return whether a module fails with a circular import in a package that needs a GPU itself."""
     found = re.search(r"\(([\w/]+)\.py:\d+\)$", entry.observed)
     if CIRCULAR not in entry.observed or found is None:
         return False
@@ -160,7 +161,7 @@ def _is_behind(entry: Disagreement, waiting: Sequence[Disagreement]) -> bool:
 
 
 def wants_gpu(error: str) -> bool:
-    """Return whether an import error says that a GPU or its driver is missing, and nothing else."""
+    """Return whether the cause of an import error is a missing GPU or driver."""
     return any(
         found.cause == "no_gpu"
         or (found.cause == "missing_native_library" and (found.symbol or "").startswith(DRIVER_LIBRARIES))
@@ -169,7 +170,7 @@ def wants_gpu(error: str) -> bool:
 
 
 def named_in(error: str, lock: Lock) -> set[NormalizedName]:
-    """Return the locked packages of which an import error names a module or a file."""
+    """Return the locked packages whose modules or files an import error names."""
     words = set(re.findall(r"(?<![\w./])[A-Za-z_]\w*", error))
     return {name for name, tops in lock.imports.items() if words.intersection(tops)}
 
@@ -177,7 +178,7 @@ def named_in(error: str, lock: Lock) -> set[NormalizedName]:
 def _turned(
     solution: Solution, errors: Sequence[str], lock: Lock, settled: Mapping[NormalizedName, Override]
 ) -> Override | None:
-    """Return the other side of the override that most errors name; None when none can be turned."""
+    """Return the other side of the override that most errors name, or None if none can be flipped."""
     blamed = {
         override: [error for error in errors if override.package in named_in(error, lock)]
         for override in solution.overrides
@@ -195,7 +196,7 @@ def _drifted(
     lock: Lock,
     then: Callable[[Solution], Mapping[NormalizedName, Version]],
 ) -> Override | None:
-    """Return the older version of what an error names and nobody pins; None when that is not wrong."""
+    """Return an override to the older version of an unpinned package that errors name, or None."""
     fixed = {override.package for override in solution.overrides} | {*PACKAGES, *ABI_BOUND}
     blamed = Counter(name for error in errors for name in named_in(error, lock) - fixed)
     old = then(solution) if blamed else {}
@@ -209,7 +210,7 @@ def _drifted(
 
 
 def _day(solution: Solution) -> date:
-    """Return the day after which both releases were there, with a week for what was mended at once."""
+    """Return the date one week after the later release, to include fixes of its dependencies."""
     days = [needs.uploaded for needs in (solution.sglang, solution.vllm) if needs.uploaded]
     return max(days, default=date.today()) + timedelta(days=7)  # noqa: DTZ011 -- a day is all it needs
 
@@ -221,7 +222,7 @@ def _attempt(
     waiting: Sequence[Disagreement],
     turned: Override | None,
 ) -> ProbeAttempt:
-    problem = _told(broken, "do not import") if broken else ""
+    problem = _summary(broken, "cannot be imported") if broken else ""
     if not outcome.counts.imported:
         problem = problem or outcome.reason
     return ProbeAttempt(
@@ -233,19 +234,19 @@ def _attempt(
         checked=outcome.counts.checked,
         disagreements=len(outcome.disagreements) - len(waiting),
         without_gpu=len(waiting),
-        without_gpu_why=_told(waiting, "need a GPU to be imported") if waiting else "",
+        without_gpu_why=_summary(waiting, "cannot be imported without a GPU") if waiting else "",
         seconds=outcome.seconds,
     )
 
 
-def _told(entries: Sequence[Disagreement], what: str) -> str:
-    return f"{len(entries)} modules {what}, such as {entries[0].location}: {entries[0].observed}"
+def _summary(entries: Sequence[Disagreement], what: str) -> str:
+    return f"{counted(len(entries), 'module')} {what}, such as {entries[0].location}: {entries[0].observed}"
 
 
 def _tried(
     solution: Solution, folder: Path, reader: WheelReader, bench: ProbeSetup, progress: Progress
 ) -> tuple[CellOutcome, Lock]:
-    """Lock and install a solution, and compare its modules with the index."""
+    """Lock and install a solution, compare its modules with the index, and return outcome and lock."""
     pair = replace(solution.pair("probe"), expect=(NO_DRIVER,))
     progress.note(f"installing {pair.describe()} with {len(solution.overrides)} overrides")
     write_lock(pair, reader.read(compile_requirements(pair, bench.uv), pair.python), folder)

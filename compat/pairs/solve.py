@@ -1,4 +1,4 @@
-"""Overrides under which two releases resolve: predicted from metadata, completed by what uv says."""
+"""Find overrides with which two releases resolve: predicted from metadata, completed by uv's errors."""
 
 import re
 import time
@@ -12,33 +12,35 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
+from compat._util.subprocesses import Result
 from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
 from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
 from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
-from compat.pairs.uv_clashes import clashes_in, reason_in
-from compat.requirements.release_requirements import TORCH, Needs
-from compat.uv.compile import Attempt, resolve
+from compat.pairs.uv_clashes import clashes_in
+from compat.requirements.release_requirements import TORCH, ReleaseRequirements
+from compat.uv.compile import resolve
+from compat.uv.messages import conflict_reason
 from compat.uv.pylock import LockedFile, read_pylock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """How two releases install together, or why they do not."""
+    """The overrides and packages with which two releases install together, or the reason why they cannot."""
 
-    sglang: Needs
-    vllm: Needs
+    sglang: ReleaseRequirements
+    vllm: ReleaseRequirements
     python: str
     clashes: tuple[Clash, ...] = ()
-    """Direct ones first, then those that only the resolver saw."""
+    """Direct clashes first, then those that only the resolver found."""
     overrides: tuple[Override, ...] = ()
     packages: Mapping[NormalizedName, Version] = field(default_factory=dict)
-    """What is installed; empty when blocked."""
+    """The resolved versions; empty when blocked."""
     blocked: str = ""
-    """Why no overrides help, in the shortest true words."""
+    """The reason why no overrides help, in one line; empty for a solution."""
     rounds: int = 0
-    """How often uv was asked."""
+    """The number of resolutions by uv."""
     seconds: float = 0.0
 
     def pair(self, pair_id: str) -> Pair:
@@ -46,7 +48,13 @@ class Solution:
         return pair_of(self.sglang, self.vllm, self.python, self.overrides, pair_id)
 
 
-def pair_of(sglang: Needs, vllm: Needs, python: str, overrides: Iterable[Override], pair_id: str) -> Pair:
+def pair_of(
+    sglang: ReleaseRequirements,
+    vllm: ReleaseRequirements,
+    python: str,
+    overrides: Iterable[Override],
+    pair_id: str,
+) -> Pair:
     """Return two releases with their overrides as a pair of the matrix."""
     releases = {needs.release.package: needs for needs in (sglang, vllm)}
     return Pair(
@@ -60,12 +68,12 @@ def pair_of(sglang: Needs, vllm: Needs, python: str, overrides: Iterable[Overrid
 
 
 MOST_ROUNDS = 40
-"""A pair has at most some dozen clashes; beyond this something else is wrong."""
+"""The maximal number of resolutions; a pair has about a dozen clashes at most."""
 
 
 def solve(
-    sglang: Needs,
-    vllm: Needs,
+    sglang: ReleaseRequirements,
+    vllm: ReleaseRequirements,
     python: str,
     uv: str,
     progress: Progress | None = None,
@@ -73,27 +81,27 @@ def solve(
     predict: bool = True,
     start: Iterable[Override] = (),
 ) -> Solution:
-    """Return a small set of overrides under which uv resolves the two releases.
+    """Return a small set of overrides with which uv resolves the two releases.
 
     Args:
-        sglang: what that release asks for.
-        vllm: the same.
+        sglang: the requirements of that release.
+        vllm: the requirements of that release.
         python: `X.Y` of the common environment.
         uv: path of the uv program.
-        progress: told what is found.
-        predict: whether to override the direct clashes before uv is asked for the first time; without it
-            every clash costs a round, as by hand.
-        start: overrides that are settled already, and stay as they are.
+        progress: gets a note about every clash.
+        predict: whether to override direct clashes before the first resolution; without it, every clash
+            costs one resolution.
+        start: overrides that stay as they are.
 
     Raises:
         NetworkError: the package index cannot be reached.
-        PreparationError: what is built from source cannot be tried, for want of that Python.
+        PreparationError: a source archive cannot be built, since this Python version is not available.
     """
     begun = time.monotonic()
     search = _Search(sglang, vllm, python, uv, progress or Silent())
     refusing = [needs for needs in (sglang, vllm) if not needs.runs_on(python)]
     if refusing:
-        blocked = "; ".join(f"{needs} needs Python {needs.python}, not {python}" for needs in refusing)
+        blocked = "; ".join(f"{needs} requires Python {needs.python}, not {python}" for needs in refusing)
     else:
         search.settle(start)
         if predict:
@@ -113,7 +121,7 @@ def solve(
 
 
 def as_of(solution: Solution, day: date, uv: str) -> dict[NormalizedName, Version]:
-    """Return what uv would have chosen for a solution on a day; empty when nothing resolves so.
+    """Return the versions that uv would have chosen for a solution on a date; empty if it cannot resolve.
 
     Raises:
         NetworkError: the package index cannot be reached.
@@ -124,9 +132,11 @@ def as_of(solution: Solution, day: date, uv: str) -> dict[NormalizedName, Versio
 
 
 class _Search:
-    """The state of one search."""
+    """The state of one search for overrides."""
 
-    def __init__(self, sglang: Needs, vllm: Needs, python: str, uv: str, progress: Progress) -> None:
+    def __init__(
+        self, sglang: ReleaseRequirements, vllm: ReleaseRequirements, python: str, uv: str, progress: Progress
+    ) -> None:
         self.sglang, self.vllm, self.python, self.uv, self.progress = sglang, vllm, python, uv, progress
         self.clashes: dict[NormalizedName, Clash] = {}
         self.overrides: dict[NormalizedName, Override] = {}
@@ -135,13 +145,13 @@ class _Search:
         self.rounds = 0
 
     def settle(self, overrides: Iterable[Override]) -> None:
-        """Take overrides over as they are."""
+        """Add overrides that the search must not change."""
         for override in overrides:
             self.overrides[override.package] = override
             self.settled.add(override.package)
 
     def add(self, clashes: Iterable[Clash]) -> None:
-        """Override what clashes; torch takes its companions along."""
+        """Add an override for each clash; after one for torch, adapt the packages compiled against it."""
         for clash in clashes:
             self.clashes[clash.package] = clash
             if clash.package not in self.overrides:
@@ -151,7 +161,7 @@ class _Search:
             self.settled.add(TORCH)
 
     def run(self) -> str:
-        """Complete the overrides until uv resolves; return why that cannot be, empty when it can."""
+        """Add overrides until uv resolves; return the reason if that fails, or else an empty string."""
         for _ in range(MOST_ROUNDS):
             attempt = self.ask(self.overrides.values())
             if attempt.code == 0:
@@ -162,45 +172,45 @@ class _Search:
                 self.add(fresh)
                 self.progress.note(f"clash: {'; '.join(map(str, fresh))}")
             elif not self._turn(attempt.stderr):
-                return reason_in(attempt.stderr)
+                return conflict_reason(attempt.stderr)
         else:
-            return f"no solution after {MOST_ROUNDS} rounds"
+            return f"no solution after {MOST_ROUNDS} resolutions"
         self.found = read_pylock(attempt.stdout)
         self._drop_stubs()
         self._shrink()
         return ""
 
-    def ask(self, overrides: Iterable[Override]) -> Attempt:
-        """Ask uv for a resolution with these overrides."""
+    def ask(self, overrides: Iterable[Override]) -> Result:
+        """Return the result of a resolution with these overrides."""
         self.rounds += 1
         inputs = Inputs.of(pair_of(self.sglang, self.vllm, self.python, overrides, "pair"))
         return resolve(inputs, self.uv, "--format", "pylock.toml")
 
     def _turn(self, explanation: str) -> bool:
-        """Take the other side of an override whose version does not exist; return whether there was one."""
-        reason = reason_in(explanation)
+        """Flip an override whose version does not exist; return whether there was one."""
+        reason = conflict_reason(explanation)
         for name, override in self.overrides.items():
-            other = flipped(override, f"{override} cannot be had")
+            other = flipped(override, f"{override} is not available")
             if other is not None and name not in self.settled and _names(reason, name):
                 self.overrides[name] = other
                 self.settled.add(name)
-                self.progress.note(f"{name}: the other side, for {reason}")
+                self.progress.note(f"{name}: taking the other side, since {reason}")
                 return True
         return False
 
     def _move_with_torch(self) -> None:
-        """Override the companions that are not made for the torch that was chosen."""
+        """Override the packages that are compiled against torch, unless they fit the chosen version."""
         chosen = str(self.overrides[TORCH])
         version = next(iter(SpecifierSet(self.overrides[TORCH].specifier))).version
         for name in ABI_BOUND[1:]:
             wants = [needs.wants[name] for needs in (self.sglang, self.vllm) if name in needs.wants]
             if not wants or name in self.settled:
                 continue
-            # Without overrides: here the companion's own requirement on torch has to hold.
+            # Resolve without overrides, so that the package's own requirement on torch must hold.
             if self._resolves(chosen, *(f"{name}{specifiers}" for specifiers in wants)) is not None:
                 self.overrides.pop(name, None)
                 continue
-            # As a release asks for it, if that fits: some releases of a companion ask for no torch at all.
+            # Try the versions that the releases require first, since some versions require no torch at all.
             tries = (self._resolves(chosen, asked) for asked in [*(f"{name}{each}" for each in wants), name])
             if fitting := next((found for found in tries if found is not None), None):
                 clash = self.clashes.get(name)
@@ -215,7 +225,7 @@ class _Search:
         return {file.package: file.version for file in read_pylock(attempt.stdout)}
 
     def _drop_stubs(self) -> None:
-        """Drop what has no wheel and whose source archive cannot be built."""
+        """Drop the packages that have no wheel and whose source archive cannot be built."""
         sources = [file for file in self.found if not file.has_wheel]
         reasons = unbuildable_sdists.unbuildable(sources, self.python, self.uv, self.progress)
         for file in sources:
@@ -227,10 +237,10 @@ class _Search:
             self.found = read_pylock(attempt.stdout)
 
     def _shrink(self) -> None:
-        """Leave out each override without which uv resolves as well.
+        """Remove each override without which uv resolves as well.
 
-        Direct clashes are passed over: both releases are given, so nothing avoids them. So are the companions
-        of torch: an override of torch hides from uv that they would not fit.
+        Overrides of direct clashes stay, since nothing else avoids these. So do those of packages compiled
+        against torch: with an override of torch, uv does not see that other versions would not fit.
         """
         for name, override in sorted(self.overrides.items()):
             clash = self.clashes.get(name)
@@ -240,9 +250,9 @@ class _Search:
             attempt = self.ask(rest.values())
             if attempt.code == 0:
                 self.overrides, self.found = rest, read_pylock(attempt.stdout)
-                self.progress.note(f"{name}: not needed any more")
+                self.progress.note(f"{name}: the override is not needed any more")
 
 
 def _names(reason: str, package: NormalizedName) -> bool:
-    """Return whether a reason is about a distribution: `openai-harmony` is not `openai`."""
+    """Return whether a reason names a package; `openai-harmony` does not name `openai`."""
     return re.search(rf"(?<![\w.-]){re.escape(package)}(?![\w-])", reason) is not None

@@ -1,24 +1,25 @@
-"""What `compat pairs` tells people."""
+"""The text output of `compat pairs`, and its `matrix.toml` entries."""
 
 import json
 from collections.abc import Sequence
 
 from packaging.utils import NormalizedName
 
-from compat._cli import console
+from compat._cli.printable import printable
+from compat._cli.text import aligned
 from compat.pairs.clashes import Clash
 from compat.pairs.json_output import ProbeAttempt
 from compat.pairs.overrides import choose
 from compat.pairs.ranking import Partner, SameTorch, kernels_of
 from compat.pairs.solve import Solution
-from compat.requirements.release_requirements import Needs
+from compat.requirements.release_requirements import ReleaseRequirements
 
-HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "what clashes")
-_SAME = {SameTorch.EXACT: "yes", SameTorch.PATCH: "but for the patch", SameTorch.OTHER: "no"}
+HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "clashes")
+_SAME = {SameTorch.EXACT: "yes", SameTorch.PATCH: "except patch", SameTorch.OTHER: "no"}
 
 
-def ranking(mine: Needs, partners: Sequence[Partner], shown: int | None) -> str:
-    """Return a release, and its partners as a table, the best first."""
+def ranking(mine: ReleaseRequirements, partners: Sequence[Partner], shown: int | None) -> str:
+    """Return a release and a table of its partners, the best first."""
     lines = [about(mine)]
     usable = [partner for partner in partners if not partner.problem]
     rows = [
@@ -29,75 +30,74 @@ def ranking(mine: Needs, partners: Sequence[Partner], shown: int | None) -> str:
             str(len(partner.clashes)),
             f"{partner.days:+d}",
             _kernels(partner.candidate),
-            ", ".join(clash.package for clash in partner.clashes) or "nothing",
+            ", ".join(clash.package for clash in partner.clashes) or "none",
         )
         for partner in usable[:shown]
     ]
     lines += (
-        console.aligned([HEAD, *rows]) if rows else ["no release of the other goes with it on this Python"]
+        aligned([HEAD, *rows]) if rows else ["no release of the other package fits on this Python version"]
     )
     if shown is not None and len(usable) > shown:
         lines.append(f"and {len(usable) - shown} more (--all)")
     refused = len(partners) - len(usable)
     if refused:
-        lines.append(f"{refused} more need another Python, such as {partners[-1].problem}")
+        verb = "requires" if refused == 1 else "require"
+        lines.append(f"{refused} more {verb} another Python version: {partners[-1].problem}")
     return "\n".join(lines)
 
 
-def users(package: NormalizedName, version: str, found: Sequence[Needs]) -> str:
-    """Return which releases ask for a distribution in a version."""
+def users(package: NormalizedName, version: str, found: Sequence[ReleaseRequirements]) -> str:
+    """Return a table of the releases that require a version of a package."""
     if not found:
-        return f"no release of sglang or vllm asks for {package} {version}"
+        return f"no release of sglang or vllm requires {package} {version}"
     rows = [(str(user), str(user.wants[package]), str(user.torch or "-"), _kernels(user)) for user in found]
-    return "\n".join(console.aligned([("release", f"asks {package}", "torch", "kernels"), *rows]))
+    return "\n".join(aligned([("release", package, "torch", "kernels"), *rows]))
 
 
-def about(needs: Needs) -> str:
-    """Return a release with its kernel packages in one line."""
+def about(needs: ReleaseRequirements) -> str:
+    """Return a release with its date, Python versions and kernel packages, in one line."""
     parts = [f"{name} {text}" for name, text in kernels_of(needs).items()]
     day = f" of {needs.uploaded}" if needs.uploaded else ""
     return f"{needs}{day}, Python {needs.python or 'any'}: {', '.join(parts) or 'no kernel packages'}"
 
 
-def clashes(sglang: Needs, vllm: Needs, found: Sequence[Clash]) -> str:
-    """Return the direct clashes of two releases with the side to take."""
+def clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Sequence[Clash]) -> str:
+    """Return a table of the direct clashes of two releases, with the override to use."""
     lines = [about(sglang), about(vllm)]
-    rows = [(clash.package, *map(str, clash.asks), f"take {choose(clash)}") for clash in found]
-    lines += console.aligned(rows) if rows else ["nothing that both ask for clashes"]
-    lines.append("what lies deeper only a resolver can tell: run it without --offline")
+    rows = [(clash.package, *map(str, clash.asks), f"use {choose(clash)}") for clash in found]
+    lines += aligned(rows) if rows else ["no direct clash"]
+    lines.append("only a resolver finds clashes of further requirements: run without --offline")
     return "\n".join(lines)
 
 
 def solution(found: Solution, record: Sequence[ProbeAttempt]) -> str:
-    """Return the overrides of a pair with their grounds, or why it is blocked."""
+    """Return a table of the overrides of a pair and the attempts of the probe, or why it is blocked."""
     lines = [about(found.sglang), about(found.vllm)]
     if found.blocked:
-        return "\n".join([*lines, f"blocked: {found.blocked}"])
+        return "\n".join([*lines, printable(f"blocked: {found.blocked}")])
     rows = [
         (str(each), each.side, "ABI-bound" if each.bound else "soft", each.reason) for each in found.overrides
     ]
-    lines += (
-        console.aligned([("override", "side", "kind", "why"), *rows]) if rows else ["no override is needed"]
-    )
+    lines += aligned([("override", "side", "kind", "why"), *rows]) if rows else ["no override is needed"]
     lines.append(
         f"{len(found.packages)} packages, {len(found.overrides)} overrides, "
-        f"{found.rounds} questions to uv in {found.seconds:.1f} s"
+        f"{found.rounds} resolutions in {found.seconds:.1f} s"
     )
     for number, attempt in enumerate(record, start=1):
         verdict = f"{attempt.modules} modules, {attempt.checked} symbols checked, "
         verdict += f"{attempt.disagreements} disagree with the index"
         verdict += f"; {attempt.without_gpu_why}" if attempt.without_gpu_why else ""
         lines.append(
-            f"probe {number}: {verdict if attempt.imported else attempt.problem}"
+            printable(f"probe {number}: {verdict if attempt.imported else attempt.problem}")
             + (f"; then {attempt.flipped}" if attempt.flipped else "")
         )
     return "\n".join(lines)
 
 
 def as_toml(found: Solution) -> str:
-    """Return a pair as `matrix.toml` keeps it; a blocked one as a comment."""
+    """Return a pair as an entry of `matrix.toml`, or a blocked one as a comment."""
     if found.blocked:
-        return f"# blocked: {found.blocked}"
+        return printable(f"# blocked: {found.blocked}")
     sglang, vllm = found.sglang, found.vllm
     lines = ["[[pair]]", f'id = "sglang-{sglang.release.version}-vllm-{vllm.release.version}"']
     lines += [f'python = "{found.python}"', f'sglang = "{sglang.release.version}"']
@@ -107,12 +107,12 @@ def as_toml(found: Solution) -> str:
     if found.overrides:
         lines += ["", "[pair.overrides]"]
         lines += [
-            f'{each.package} = "{each.specifier}"  # {each.reason}'
+            printable(f'{each.package} = "{each.specifier}"  # {each.reason}')
             for each in sorted(found.overrides, key=lambda override: override.package)
         ]
     return "\n".join(lines)
 
 
-def _kernels(needs: Needs) -> str:
+def _kernels(needs: ReleaseRequirements) -> str:
     named = {name: text for name, text in kernels_of(needs).items() if "torch" not in name}
     return ", ".join(f"{name.removesuffix('-python')} {text}" for name, text in named.items()) or "-"

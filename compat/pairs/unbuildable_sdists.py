@@ -1,12 +1,10 @@
-"""Packages that a resolver accepts and no installer can install: source archives that cannot be built.
+"""Find packages that resolve but cannot be installed, since their source archive cannot be built.
 
-Some releases on an index are stubs whose build fetches the real wheel from elsewhere. Whether that works here
-only building tells.
+Some releases on an index are stubs whose build downloads the real wheel from elsewhere. Only a build shows
+whether that works.
 """
 
 import os
-import re
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +12,9 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress
-from compat._util.subprocesses import kill_group
+from compat._util.subprocesses import run
 from compat.errors import PreparationError
-from compat.matrix.plan import reason_of
+from compat.uv.messages import failure_reason, fetches_elsewhere
 from compat.uv.pylock import LockedFile
 
 LONGEST_BUILD = 300.0
@@ -26,10 +24,10 @@ LONGEST_BUILD = 300.0
 def unbuildable(
     sources: Sequence[LockedFile], python: str, uv: str, progress: Progress
 ) -> dict[NormalizedName, str]:
-    """Return those among some source archives that cannot be built here, each with the reason in one line.
+    """Return the packages whose source archive cannot be built, each with the reason in one line.
 
     Raises:
-        PreparationError: uv cannot make an environment of that Python to build them in.
+        PreparationError: uv cannot create an environment of this Python version.
     """
     if not sources:
         return {}
@@ -38,10 +36,10 @@ def unbuildable(
         made = [uv, "venv", "--quiet", "--no-project", "--python", python, str(environment)]
         code, output = _run(made, folder)
         if code:
-            raise PreparationError(f"nothing can be built for Python {python}: {reason_of(output, code)}")
+            raise PreparationError(f"cannot build for Python {python}: {failure_reason(output, code)}")
         reasons = {}
         for file in sources:
-            progress.note(f"{file} has no wheel for Python {python}: building it")
+            progress.note(f"{file} has no wheel for Python {python}; building it")
             options = ("--no-deps", "--color", "never", "--target", str(Path(folder, "target")))
             command = [uv, "pip", "install", "--python", str(environment), *options, str(file)]
             code, output = _run(command, folder)
@@ -51,27 +49,16 @@ def unbuildable(
 
 
 def _run(command: Sequence[str], folder: str) -> tuple[int, str]:
-    """Return exit code and output; a build that takes too long is ended with all that it started."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "NO_COLOR": "1"},
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=LONGEST_BUILD)
-    except subprocess.TimeoutExpired:
-        return 1, f"error: not built within {LONGEST_BUILD:.0f} s"
-    finally:
-        kill_group(process)
-    return process.returncode, output.decode(errors="replace")
+    """Return exit code and output of a command; one that takes too long is killed with its children."""
+    variables = {**os.environ, "NO_COLOR": "1"}
+    done = run(command, seconds=LONGEST_BUILD, merged=True, variables=variables, folder=folder)
+    if done.code is None:
+        return 1, f"error: the build did not finish within {LONGEST_BUILD:.0f} s"
+    return done.code, done.stdout
 
 
 def _why(output: str, code: int) -> str:
-    """Return why a build failed: that it wanted to download something, else uv's reason."""
-    if re.search(r"urlopen|URLError|ConnectionError|download_|HTTPError", output):
-        return "fetches the real package from elsewhere, which does not work here"
-    return f"cannot be built: {reason_of(output, code)}"
+    """Return why a build failed: a download from elsewhere, or else the reason that uv prints."""
+    if fetches_elsewhere(output):
+        return "downloads the real package from elsewhere, which does not work here"
+    return f"cannot be built: {failure_reason(output, code)}"

@@ -1,1 +1,1 @@
-"""Code that runs in another interpreter, and code that drives it."""
+"""The probe, which imports modules in the Python of another environment, and the code that runs it."""

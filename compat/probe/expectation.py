@@ -1,4 +1,4 @@
-"""What the index says of a module before anything is imported: the left side of every comparison."""
+"""Expectations: the answers of the index about modules and names, which are compared with the run time."""
 
 from dataclasses import dataclass
 
@@ -7,31 +7,31 @@ from compat.model.symbols import Kind, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameExpectation:
-    """What the index says of one name of a module."""
+    """The answer of the index about one name of a module."""
 
     name: str
     status: Status
     kind: Kind
-    """`value` stands for all that is no class, function or module, and for what the index cannot know."""
+    """`value` is any object that is not a class, function or module, or one of unknown kind."""
     origin: str | None = None
-    """Where the object really comes from: `module:name`, or `module` for a module; None for its own."""
+    """The definition of a re-exported object: `module:name`, or `module` for a module; otherwise None."""
     guarded: bool = False
-    """Whether a guard had to be decided to say so."""
+    """Whether the answer depends on a guard that was evaluated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleExpectation:
-    """What the index says of one module."""
+    """The answer of the index about one module."""
 
     module: str
     exists: bool
     names: tuple[NameExpectation, ...] = ()
     open: bool = False
-    """Whether the module binds names that nobody can list without running it; these are no disagreement."""
+    """Whether the module binds names that a static reading cannot list; these are not disagreements."""
     problem: str | None = None
-    """Why the import of the module must fail in this environment, when the index says so."""
+    """The reason why the import must fail in this environment; None if it should succeed."""
 
     @property
     def must_fail(self) -> bool:
-        """Whether the index says that importing the module raises."""
+        """Whether the index expects that importing the module fails."""
         return not self.exists or self.problem is not None

@@ -1,14 +1,15 @@
-"""Look at modules from within an environment, and write down facts; nothing here judges.
+"""Import modules inside an environment and record facts about them, without judging them.
 
-This file is run as `python -I probe.py TASK` by the environment's own Python, where `compat` is not
-installed: it needs the standard library only. TASK is a JSON file; facts are appended to the file it names,
-one JSON record a line. The parent knows from the last one what was being done when this process died or hung.
+The Python of the environment runs this file as `python -I probe.py TASK`. `compat` is not installed there, so
+it needs only the standard library. TASK is a JSON file that names the modules and the file of records, to
+which facts are appended, one JSON object per line. If this process crashes or hangs, the last record shows
+the parent process what it was doing.
 """
 
 from __future__ import annotations  # Python 3.9 runs it too
 
-# ruff: noqa: BLE001 -- a foreign module may raise anything, SystemExit included
-# ruff: noqa: PTH123 -- pathlib is one of the modules that foreign code patches
+# ruff: noqa: BLE001 -- an imported module may raise anything, SystemExit included
+# ruff: noqa: PTH123 -- an imported module may patch pathlib
 import abc
 import builtins
 import ctypes
@@ -29,7 +30,7 @@ from typing import Any
 
 ABSENT = object()
 
-# What a decorator keeps of the function or class that it was given.
+# The attributes in which decorators keep the function or class that they wrap.
 WRAPPED = ("__wrapped__", "fn", "func", "_fn", "_init_fn", "_opoverload")
 
 CLASS_FURNITURE = {
@@ -42,7 +43,7 @@ CLASS_FURNITURE = {
 CONSTANTS = (bool, int, float, complex, str, bytes, type(None), type(...))
 IDLE_BASES = {object, abc.ABC, typing.Protocol, typing.Any}
 
-# The byte code of a body that returns a constant or raises: nothing is read, stored or compared.
+# The bytecode of a body that returns a constant or raises: it reads, stores and compares nothing.
 TRIVIAL = {
     "RESUME", "NOP", "CACHE", "EXTENDED_ARG", "LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT",
     "LOAD_GLOBAL", "LOAD_ASSERTION_ERROR", "PUSH_NULL", "PRECALL", "CALL", "CALL_FUNCTION",
@@ -51,11 +52,11 @@ TRIVIAL = {
 
 
 LONGEST_TRACEBACK = 20_000
-"""Characters of a traceback that are kept."""
+"""Maximal number of characters of a recorded traceback; the end is kept."""
 
 
 class Records:
-    """Appends records; opened anew for each, since a foreign module may close whatever is open."""
+    """Appends records to a file, which is opened for each one, since a module may close any open file."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -67,7 +68,7 @@ class Records:
 
 
 def machine() -> dict[str, Any]:
-    """Tell about this interpreter and, when it is there, torch."""
+    """Return facts about this interpreter and, if it is installed, torch."""
     facts: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
     try:
         torch = importlib.import_module("torch")
@@ -84,7 +85,7 @@ def machine() -> dict[str, Any]:
 
 
 def described(error: BaseException) -> dict[str, str]:
-    """Return an exception as type, last line and the place where it was raised."""
+    """Return an exception as its type, its last line, and the file and line that raised it."""
     lines = [line for line in traceback.format_exception_only(type(error), error) if not line.startswith(" ")]
     text = " ".join((lines or [type(error).__name__])[-1].split())
     for root in sys.path:
@@ -98,22 +99,22 @@ def described(error: BaseException) -> dict[str, str]:
 
 
 def whole(error: BaseException) -> str:
-    """Return the traceback with those of its causes; of a very long one the end."""
+    """Return the traceback of an exception and its causes, or the end of a very long one."""
     try:
         lines = traceback.format_exception(type(error), error, error.__traceback__)
-    except BaseException:  # what a foreign exception says of itself is foreign code
+    except BaseException:  # formatting runs methods of the exception, which may raise
         return ""
     return "".join(lines)[-LONGEST_TRACEBACK:]
 
 
 def short(path: str) -> str:
-    """Return a file's path below the folder that it is imported from."""
+    """Return the path of a file below the folder on the import path that contains it."""
     roots = sorted((root for root in sys.path if root and path.startswith(root + os.sep)), key=len)
     return path[len(roots[-1]) + 1 :] if roots else path.rpartition(os.sep)[2]
 
 
 def text_of(thing: object, attribute: str) -> str | None:
-    """Return an attribute when it is text; whatever else a foreign object answers is no news."""
+    """Return an attribute of an object if it is a string, or else None, even if reading it raises."""
     try:
         value = getattr(thing, attribute, None)
     except BaseException:
@@ -131,7 +132,7 @@ def kind_of(value: object) -> str:
 
 
 def trivial(function: types.FunctionType) -> bool:
-    """Tell whether a Python function only returns a constant or raises a built-in exception."""
+    """Return whether a Python function only returns a constant or raises a built-in exception."""
     code = function.__code__
     if any(instruction.opname not in TRIVIAL for instruction in dis.get_instructions(code)):
         return False
@@ -140,14 +141,14 @@ def trivial(function: types.FunctionType) -> bool:
 
 
 def hollow(cls: type) -> bool:
-    """Tell whether a class inherits nothing real, and has constants and methods that do nothing only."""
+    """Return whether a class inherits no behaviour, and has only constants and methods that do nothing."""
     return set(cls.__bases__) <= IDLE_BASES and all(
         name in CLASS_FURNITURE or idle(value) for name, value in dict(vars(cls)).items()
     )
 
 
 def idle(value: object) -> bool:
-    """Tell whether an attribute of a class is a plain constant or a method that does nothing."""
+    """Return whether an attribute of a class is a constant or a method that does nothing."""
     function = getattr(value, "__func__", value)  # of a class method or static method
     if isinstance(function, types.FunctionType):
         return function.__module__ == "typing" or trivial(function)
@@ -166,13 +167,13 @@ def stub_of(value: object) -> str | None:
 
 
 def wrapped(value: object) -> str | None:
-    """Return `module:qualname` of the function or class that a decorator has put `value` around."""
+    """Return `module:qualname` of the function or class that the decorated object `value` wraps, or None."""
     seen: list[object] = []
     while len(seen) < 10 and not any(value is other for other in seen):
         seen.append(value)
-        own = getattr(value, "__dict__", None)
-        own = own if isinstance(own, (dict, types.MappingProxyType)) else {}
-        inner = next((own[name] for name in WRAPPED if own.get(name) is not None), ABSENT)
+        attributes = getattr(value, "__dict__", None)
+        attributes = attributes if isinstance(attributes, (dict, types.MappingProxyType)) else {}
+        inner = next((attributes[name] for name in WRAPPED if attributes.get(name) is not None), ABSENT)
         if inner is ABSENT:
             break
         value = inner
@@ -182,7 +183,7 @@ def wrapped(value: object) -> str | None:
 
 
 def facts_of(value: object) -> dict[str, Any]:
-    """Return what can be told of a bound object without calling it."""
+    """Return the facts about a bound object that can be found without calling it."""
     facts = {
         "bound": True,
         "kind": kind_of(value),
@@ -196,7 +197,7 @@ def facts_of(value: object) -> dict[str, Any]:
 
 
 def look_up(module: str, name: str) -> object:
-    """Return what `from module import name` gives, or raise what it raises."""
+    """Return the object that `from module import name` binds, or raise what it raises."""
     __import__(module, fromlist=(name,))
     found = getattr(sys.modules[module], name, ABSENT)
     if found is ABSENT:
@@ -214,7 +215,7 @@ def at_origin(origin: str) -> object:
 
 
 def compared(value: object, origin: str) -> dict[str, Any]:
-    """Return whether `value` is the very object that its origin names, or why that cannot be told."""
+    """Return whether `value` is identical to the object that `origin` names, or the error of its lookup."""
     try:
         return {"same": at_origin(origin) is value}
     except BaseException as error:
@@ -224,7 +225,7 @@ def compared(value: object, origin: str) -> dict[str, Any]:
 def name_facts(
     records: Records, module: str, namespace: dict[str, object], item: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the facts about one expected name; a step record precedes whatever may import more."""
+    """Return the facts about one expected name, after a record of this step if it may import modules."""
     name, origin = item["name"], item.get("origin")
     if name not in namespace or (origin and origin.partition(":")[0] not in sys.modules):
         records.write("step", module=module, name=name)
@@ -236,7 +237,7 @@ def name_facts(
 
 
 def unlisted(module: str, namespace: dict[str, object], listed: set[str]) -> dict[str, str]:
-    """Return the names that are bound although nobody listed them; submodules come with being imported."""
+    """Return the bound names that are not listed, except dunder names and imported submodules."""
     found = {}
     for name, value in namespace.items():
         dunder = name.startswith("__") and name.endswith("__")
@@ -247,7 +248,7 @@ def unlisted(module: str, namespace: dict[str, object], listed: set[str]) -> dic
 
 
 def examine(records: Records, task: dict[str, Any]) -> None:
-    """Import one module and record what is in it."""
+    """Import one module, and record the facts about its names."""
     module, skip = task["module"], task.get("skip", {})
     records.write("start", module=module)
     begun = time.monotonic()
@@ -255,8 +256,8 @@ def examine(records: Records, task: dict[str, Any]) -> None:
         importlib.import_module(module)
         namespace = dict(vars(sys.modules[module]))
     except BaseException as error:
-        told = described(error) | {"traceback": whole(error)}
-        records.write("module", module=module, imported=False, error=told)
+        content = described(error) | {"traceback": whole(error)}
+        records.write("module", module=module, imported=False, error=content)
         return
     names = {
         item["name"]: {"bound": False, "error": skip[item["name"]]}
@@ -275,7 +276,7 @@ def examine(records: Records, task: dict[str, Any]) -> None:
 
 
 def preloaded(modules: list[str]) -> bool:
-    """Import what all modules need and none changes; return whether each gets a copy of this process."""
+    """Import modules in advance; return whether each task can then run in a forked copy of this process."""
     try:
         for module in modules:
             importlib.import_module(module)
@@ -285,7 +286,7 @@ def preloaded(modules: list[str]) -> bool:
 
 
 def examine_apart(records: Records, task: dict[str, Any]) -> None:
-    """Examine a module in a forked copy of this process, which no other module has touched."""
+    """Examine a module in a forked copy of this process, in which no other module was imported."""
     child = os.fork()
     if not child:
         die_with_parent()
@@ -294,25 +295,29 @@ def examine_apart(records: Records, task: dict[str, Any]) -> None:
     _, status = os.waitpid(child, 0)
     if status:
         number = os.WTERMSIG(status)
-        how = f"crashed: signal {number} ({signal.Signals(number).name})" if number else "left before its end"
+        how = (
+            f"crashed: signal {number} ({signal.Signals(number).name})"
+            if number
+            else "exited during the import"
+        )
         error = {"type": "", "text": how, "where": ""}
         records.write("module", module=task["module"], imported=False, error=error)
 
 
 def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent dies, even when that is killed outright."""
+    """Make Linux kill this process when its parent dies, even if the parent is killed."""
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def limit_output(room: int) -> None:
-    """Let this process and its children write so many bytes more into the log; then writing fails."""
+    """Limit the bytes that this process and its children can add to the log; further writes fail."""
     limit = os.fstat(1).st_size + room
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 def main() -> None:
-    """Work the task off, then leave without running what foreign modules left for the end."""
+    """Run the task, and exit without the exit handlers of imported modules."""
     die_with_parent()
     with open(sys.argv[1], encoding="utf-8") as stream:
         task = json.load(stream)

@@ -1,4 +1,4 @@
-"""What the probe saw, as values: the right side of every comparison."""
+"""Facts: what the probe has observed about modules and names, read from its records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,30 +7,30 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameFact:
-    """What one name of an imported module really is."""
+    """The observed facts about one name of an imported module."""
 
     bound: bool
     error: str = ""
-    """Why the look-up failed, when it did."""
+    """Why the lookup failed; empty if it did not."""
     kind: str = ""
     """`class`, `function`, `module` or `value`."""
     type: str = ""
     """The type of the object, such as `triton.runtime.jit.JITFunction`."""
     module: str = ""
-    """What the object calls its module; often its type's for a value."""
+    """The `__module__` of the object; for a value, often that of its type."""
     qualname: str = ""
     callable: bool = False
     stub: str = ""
-    """`none`, `any`, `hollow class` or `hollow function` when the object is recognised as a stub."""
+    """`none`, `any`, `hollow class` or `hollow function` if the object is recognized as a stub."""
     wraps: str = ""
-    """`module:qualname` of the function or class that a decorator has put this object around."""
+    """`module:qualname` of the function or class that the object wraps, if a decorator created it."""
     same: bool | None = None
-    """Whether it is the very object that its expected origin names; None when no origin was asked for."""
+    """Whether it is identical to the object at its expected origin; None if there is no origin to compare."""
     origin_error: str = ""
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> "NameFact":
-        """Return the fact that a record of the probe holds."""
+        """Return the fact in a record of the probe."""
         content = {key: value for key, value in record.items() if value is not None}
         if isinstance(content.get("error"), Mapping):
             content["error"] = content["error"]["text"]
@@ -38,37 +38,37 @@ class NameFact:
 
     @property
     def home(self) -> str:
-        """Where the object says it was defined: `module:qualname`."""
+        """The definition of the object, according to its attributes: `module:qualname`."""
         return f"{self.module}:{self.qualname}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleFact:
-    """What importing one module gave."""
+    """The observed facts about the import of one module."""
 
     module: str
     error: str = ""
-    """How the import ended, when not well: an exception's last line, `crashed: signal 11`, `hung …`."""
+    """How the import failed: the last line of the exception, `crashed: signal 11`, `hung …`; or empty."""
     where: str = ""
-    """The file and line that raised."""
+    """The file and line that raised the exception."""
     traceback: str = ""
-    """All that Python tells of the exception, when there was one."""
+    """The traceback of the exception; empty if there was none."""
     names: Mapping[str, NameFact] | None = None
-    """What the names are; known of a module with an error, too, when it imports after others."""
+    """The facts about names; also for a module with an error that can be imported after others."""
     unlisted: Mapping[str, str] = field(default_factory=dict)
-    """Bound names that the index does not list, each with what it is."""
+    """Bound names that the index does not list, each with its kind and module."""
     seconds: float = 0.0
     confirmed: bool = True
-    """Whether a failure is the module's own, and not what an earlier one in the same process left behind."""
+    """Whether a failure is due to the module itself and not to an earlier import in the same process."""
 
     @property
     def imported(self) -> bool:
-        """Whether the module can be imported by itself."""
+        """Whether the module can be imported on its own."""
         return not self.error
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> "ModuleFact":
-        """Return the fact that a `module` record of the probe holds."""
+        """Return the fact in a `module` record of the probe."""
         if not record["imported"]:
             error = record["error"]
             return cls(

@@ -1,4 +1,4 @@
-"""Drive the probe: one child process after the other, so that a crash or hang costs one module only."""
+"""Run the probe in child processes, one after another, so that a crash or hang affects one module only."""
 
 import json
 import os
@@ -6,12 +6,13 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
-from compat._util.subprocesses import how_ended, kill_group
+from compat._util.subprocesses import how_ended, running
 from compat.errors import OutOfTimeError, PreparationError
 from compat.probe.expectation import ModuleExpectation
 from compat.probe.probe_records import ModuleFact
@@ -20,41 +21,41 @@ PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
 HUNG = "hung"
 CLEAN = ("torch",)
-"""What every module under test imports first, and none of them changes."""
+"""Modules that every module under test imports and none modifies."""
 CIRCULAR = "circular import"
 LOOK_EVERY = 0.05
-"""Seconds between two looks at the records of a child."""
+"""Seconds between two reads of a child's records."""
 MAX_SKIPPED = 5
-"""Names of one module whose look-up may kill the child before the module itself is given up."""
+"""The number of names whose lookup may kill a child process before their module counts as failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRunner:
-    """Runs the probe with one environment's Python."""
+    """Runs the probe with the interpreter of one environment."""
 
     python: Path
     folder: Path
-    """An existing, private folder for tasks, records, and whatever the packages write."""
+    """An existing private folder for tasks, records, and files that the packages write."""
     log: BinaryIO
-    """Takes all that the children print."""
+    """The file for the output of child processes."""
     timeout: float
-    """Seconds without progress after which a child hangs."""
+    """Seconds without progress after which a child process counts as hung."""
     until: float = float("inf")
-    """The value of `time.monotonic()` at which the cell has to be over."""
+    """The value of `time.monotonic()` at which the probe is aborted."""
     variables: Mapping[str, str] = field(default_factory=lambda: child_variables(os.environ))
     probe: tuple[str | Path, ...] = ("-I", PROBE)
-    """How Python is told to run the probe; isolated, so that nothing outside of the environment counts."""
+    """The arguments of the interpreter; by default, it is isolated from anything outside the environment."""
     retries: int | None = None
-    """How many doubtful modules are tried once more, each in a child of its own; None: all of them. With a
-    limit, a failure that was confirmed for one module is believed of others that fail alike."""
+    """The number of unexpected results that are repeated, each in its own process; None for all of them.
+    With a limit, a failure that was confirmed for one module counts for others with the same error."""
     room: int = 256_000_000
-    """Bytes that one child may add to the log: a flood must not fill the disk."""
+    """Bytes that one child process may add to the log, so that it cannot fill the disk."""
 
     def machine(self) -> dict[str, Any]:
-        """Return what a first, tiny child tells about Python, torch and the GPU.
+        """Return facts about Python, torch and the GPU, from a child process that imports nothing else.
 
         Raises:
-            PreparationError: that child did not get so far.
+            PreparationError: the child process failed.
         """
         facts: dict[str, Any] = {}
         with self._child([], machine=True) as child:
@@ -63,23 +64,23 @@ class ProbeRunner:
                     facts = {key: value for key, value in record.items() if key != "event"}
         if not facts:
             raise PreparationError(
-                f"the environment's Python tells nothing about itself ({child.end}), see the log"
+                f"the Python of the environment failed to run the probe ({child.end}); see the log"
             )
         return facts
 
     def facts(self, expected: Sequence[ModuleExpectation]) -> Generator[ModuleFact]:
-        """Yield one fact for every module, in the order in which they become known.
+        """Yield one fact for every module, in the order in which the facts become known.
 
-        A module of which the index says otherwise is tried once more in a child of its own, and that answer
-        counts: what was seen may be an earlier module's doing. Where the import of a whole package has ended
-        and there is a limit, the first such answer counts for all that show what was left behind. Of a module
-        that stumbles over a circular import even so, the names are looked up after the others. A hang is not
-        tried again.
+        A result that contradicts the index is repeated in a separate process and replaced by that result,
+        since an earlier import in the same process may be its cause. If the import of a whole package has
+        failed and `retries` is a limit, one such repetition counts for all modules that fail as a result. If
+        a module still fails with a circular import, its names are looked up after other imports. A hang is
+        not repeated.
 
         Raises:
-            PreparationError: a child died before its first module.
+            PreparationError: a child process died before its first module.
         """
-        # What must fail comes last: a failed import leaves modules behind that spoil the child for others.
+        # Modules that must fail come last, since a failed import leaves modules in `sys.modules`.
         tasks = [_Task.of(module) for module in sorted(expected, key=lambda module: module.must_fail)]
         hopeless = {module.module for module in expected if module.must_fail}
         fine: list[str] = []
@@ -95,8 +96,8 @@ class ProbeRunner:
                 doubtful.append(seen)
                 continue
             yield seen.fact
-        # That such a module was imported is mostly an earlier one's doing. A look into copies of a clean
-        # process is cheap; what fails in there has failed.
+        # A module that was imported although it must fail usually succeeds because of an earlier import. A
+        # repetition in forked copies of a clean process is cheap, and a failure there is conclusive.
         surprising = [seen.task for seen in doubtful if seen.fact.imported and seen.fact.module in hopeless]
         refused = {seen.fact.module: seen.fact for seen in self._shared(surprising, CLEAN)}
         confirmed: set[tuple[str, str]] = set()
@@ -123,7 +124,7 @@ class ProbeRunner:
             yield fact
 
     def _again(self, failed: "_Seen", fine: Sequence[str]) -> ModuleFact:
-        """Return the fact from a child of the module's own; its names perhaps from one that has others."""
+        """Return the fact from a separate process; after a circular import, with names found after others."""
         fact = failed.fact if failed.alone else self._last([failed.task])
         if CIRCULAR not in fact.error or not fine:
             return fact
@@ -135,9 +136,9 @@ class ProbeRunner:
         return seen.fact
 
     def _shared(self, listed: Sequence["_Task"], preload: Sequence[str] = ()) -> Iterator["_Seen"]:
-        """Work the tasks off in order, with as few children as it takes.
+        """Run the tasks in order, in as few child processes as possible.
 
-        With `preload` each module gets a copy of its own of a process that has imported those modules only.
+        With `preload`, each module runs in a forked copy of a process that has imported only those modules.
         """
         tasks = deque(listed)
         while tasks:
@@ -154,7 +155,7 @@ class ProbeRunner:
                 fact = ModuleFact(module=tasks[0].module, error=child.end)
                 yield _Seen(fact=fact, task=tasks.popleft(), alone=alone)
             elif alone and tasks:
-                raise PreparationError(f"the probe {child.end} before its first module, see the log")
+                raise PreparationError(f"the probe {child.end} before its first module; see the log")
 
     def _child(
         self, tasks: Iterable["_Task"], *, machine: bool = False, preload: Sequence[str] = ()
@@ -173,7 +174,7 @@ class ProbeRunner:
 
 @dataclass(slots=True)
 class _Task:
-    """One module to look at, and the names in it that must not be touched again."""
+    """One module to examine, and its names whose lookup has killed a process."""
 
     module: str
     names: list[dict[str, str | None]] = field(default_factory=list)
@@ -193,19 +194,19 @@ class _Seen:
     fact: ModuleFact
     task: _Task
     alone: bool
-    """Whether its child had imported no other module of the index before."""
+    """Whether it was the first module in its process."""
 
 
 class Child:
-    """A process of the environment, followed by the lines that it writes into a file.
+    """A child process and the lines that it writes to a file; killed with its process group at the end.
 
-    It has a process group and a HOME of its own, and is gone when the block ends.
+    The process has its own HOME and an empty current folder.
 
     Args:
         runner: interpreter, folder, log and limits.
-        arguments: what the interpreter is told to run.
-        records: the file; what it holds already is removed.
-        variables: environment variables beside the runner's.
+        arguments: arguments of the interpreter.
+        records: the file, which is emptied first.
+        variables: environment variables in addition to the runner's.
     """
 
     def __init__(
@@ -220,8 +221,9 @@ class Child:
         self.path = records
         self.path.write_bytes(b"")
         self.variables = {**runner.variables, **variables}
+        self._stack = ExitStack()
         self.end = ""
-        """How the process ended when nobody stopped listening before."""
+        """How the process ended, if it ended before its reader stopped reading."""
 
     def __enter__(self) -> "Child":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
         work = self.runner.folder / "work"
@@ -229,25 +231,23 @@ class Child:
         for folder in (work, home):
             folder.mkdir(exist_ok=True)
         path = f"{self.runner.python.parent}{os.pathsep}{self.variables.get('PATH', os.defpath)}"
-        self.process = subprocess.Popen(
+        command = running(
             self.command,
-            cwd=work,
-            env={**self.variables, "HOME": str(home), "PATH": path},
-            stdin=subprocess.DEVNULL,
             stdout=self.runner.log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            variables={**self.variables, "HOME": str(home), "PATH": path},
+            folder=work,
         )
+        self.process = self._stack.enter_context(command)
         return self
 
     def __exit__(self, *_: object) -> None:
-        kill_group(self.process)
+        self._stack.close()
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines as they appear; returns when the process is over, dead or out of time.
+        """Yield complete lines as they appear, until the process has finished, died or timed out.
 
         Raises:
-            OutOfTimeError: the cell has to be over.
+            OutOfTimeError: the time of the runner is over.
         """
         deadline = time.monotonic() + self.runner.timeout
         with self.path.open("rb") as stream:
@@ -260,7 +260,7 @@ class Child:
                     self.end = how_ended(self.process.returncode)
                     return
                 if time.monotonic() > self.runner.until:
-                    raise OutOfTimeError("the modules were not all imported in time")
+                    raise OutOfTimeError("not all modules were imported in time")
                 if time.monotonic() > deadline:
                     self.end = f"{HUNG} after {self.runner.timeout:g} s"
                     return
@@ -274,7 +274,7 @@ class Child:
 
 
 def _records(child: Child) -> Iterator[dict[str, Any]]:
-    """Yield the probe's records as they appear; returns when it says that it is done, or is no more."""
+    """Yield the records of the probe as they appear, until it has finished, died or timed out."""
     for line in child.lines():
         record = json.loads(line)
         if record["event"] == "done":
@@ -283,10 +283,10 @@ def _records(child: Child) -> Iterator[dict[str, Any]]:
 
 
 def child_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables for a child: the user's, less what would change what is looked at.
+    """Return the environment variables for a child process: the user's, without those that change imports.
 
-    Switches of the two packages and of Python itself stay behind, so that two machines answer alike; the
-    level of vllm's log is no such switch. Caches go to the child's own HOME. Nothing is asked of a model hub.
+    Variables of the two packages and of Python are removed, so that the results do not depend on the machine;
+    only the log level of vllm stays. Caches go to the HOME of the child process, and model hubs are offline.
     """
     dropped = ("PYTHON", "SGLANG_", "SGL_", "VLLM_", "XDG_", "VIRTUAL_ENV")
     kept = {
@@ -302,15 +302,16 @@ def _top(fact: ModuleFact) -> str:
 
 
 def _left_behind(fact: ModuleFact) -> bool:
-    """Return whether a module stumbled over its package, whose import had ended before in the same process.
+    """Return whether a module failed because the import of its package had failed in the same process.
 
-    Python takes the package out of `sys.modules` and leaves what is inside; namespace packages then miss it.
+    Python removes the failed package from `sys.modules` but not its submodules, and a namespace package in it
+    then raises a KeyError.
     """
     return fact.error == f"KeyError: {_top(fact)!r}"
 
 
 def _whole_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines that are complete; the start of one is left for the next time."""
+    """Yield the complete lines, and leave an incomplete one for the next call."""
     while True:
         position = stream.tell()
         line = stream.readline()

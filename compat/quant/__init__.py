@@ -1,5 +1,5 @@
-"""Mixed precision on the packages' own kernels: schemes, packers, a linear layer, a loader of checkpoints.
+"""Quantized linear layers on the kernels of sglang or vllm: schemes, packers, a layer, a checkpoint loader.
 
-Only `compat.quant.schemes` and what reads configurations work without torch; everything else needs
-`compat[quant]`.
+`compat.quant.schemes`, the table of adapters and the readers of `quantization_config` work without torch;
+everything else needs `compat[quant]`.
 """

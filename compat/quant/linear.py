@@ -1,4 +1,4 @@
-"""`MixedPrecisionLinear`: one layer for any scheme, on the kernels of sglang or vllm, or in plain torch."""
+"""`MixedPrecisionLinear`: a linear layer of any scheme, run by sglang or vllm or in plain torch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -18,16 +18,16 @@ Backend = Literal["reference", "sglang", "vllm"]
 BACKENDS: tuple[Backend, ...] = ("reference", "sglang", "vllm")
 
 
-def _hooks_of_all() -> bool:
-    return bool(module._global_forward_hooks or module._global_forward_pre_hooks)  # noqa: SLF001 -- no public way
+def _has_global_hooks() -> bool:
+    return bool(module._global_forward_hooks or module._global_forward_pre_hooks)  # noqa: SLF001 -- no public API
 
 
 class MixedPrecisionLinear(nn.Module):
-    """`y = x @ weight.T + bias`, with the weight in any scheme, for inference.
+    """Compute `y = x @ weight.T + bias` with a weight in any scheme, for inference.
 
-    It is built empty; `load` gives it the tensors of a checkpoint. On `sglang` and `vllm` the package's own
-    configuration, linear layer and method do the work; `method` and `kernel` tell which. On `reference` it is
-    plain torch that accumulates in float32.
+    A new layer has no weights; `load` sets them from the tensors of a checkpoint. On `sglang` and `vllm` the
+    package's own configuration, linear layer and method compute; `method` and `kernel` name them. On
+    `reference`, plain torch computes and accumulates in float32.
 
     Args:
         scheme: the format of the weight.
@@ -36,16 +36,18 @@ class MixedPrecisionLinear(nn.Module):
         bias: whether there is a bias `[N]`.
         backend: `reference`, `sglang` or `vllm`.
         dtype: of activations and result: float16 or bfloat16; float32 on `reference` only.
-        device: where it lives; `cuda` for a package, else the CPU, when None.
-        prefix: its name in the model; some releases look at it.
-        way: the package's own name of a method, such as `gptq` where `gptq_marlin` would be taken.
-        parallel: `column` or `row` for one rank's part, by the package's parallel layers; None for all of it.
-        shard: for `reference`, which part; a package knows its own rank.
+        device: the device of the weights; None is `cuda` for a package, and the CPU for `reference`.
+        prefix: the layer's name in the model; some releases read it.
+        quantization: the package's name of a quantization method, such as `gptq` instead of the default
+            `gptq_marlin`.
+        parallel: `column` or `row` for one rank's part, by the package's parallel layers; None for the whole.
+        shard: which part, for `reference`; a package knows its own rank.
 
     Raises:
-        SchemeUnavailable: the installed release or this machine cannot run the scheme; `diagnosis` tells why.
-        SymbolUnavailable: what this needs is not in the installed release, or only as a stub.
-        UsageError: the format cannot hold a weight of this shape, or an argument is none of its choices.
+        SchemeUnavailable: the installed release or this machine cannot run the scheme; `diagnosis` has the
+            reason.
+        SymbolUnavailable: a required symbol is missing from the installed release, or is a stub.
+        UsageError: the format cannot hold a weight of this shape, or an argument is not valid.
     """
 
     def __init__(
@@ -59,27 +61,26 @@ class MixedPrecisionLinear(nn.Module):
         dtype: torch.dtype = torch.bfloat16,
         device: torch.device | str | None = None,
         prefix: str = "layer",
-        way: str | None = None,
+        quantization: str | None = None,
         parallel: Parallel | None = None,
         shard: Shard | None = None,
     ) -> None:
         super().__init__()
         if backend not in BACKENDS:
-            raise UsageError(f"{backend!r} is no back end; there are {', '.join(BACKENDS)}")
+            raise UsageError(f"backend {backend!r} does not exist; use one of {', '.join(BACKENDS)}")
         scheme.tensors(out_features, in_features)  # refuses a shape that the format cannot hold
         self.scheme, self.backend, self.dtype = scheme, backend, dtype
         self.in_features, self.out_features, self.has_bias = in_features, out_features, bias
         self.shard = shard
         self.loaded = False
         self._ready: torch.dtype | None = None
-        """The dtype that needs no further look, once there are weights."""
+        """The dtype that a plain call accepts without further checks, once the weights are loaded."""
         self.inner: Any = None
-        where = torch.device(device or ("cpu" if backend == "reference" else "cuda"))
-        self.device = where
+        self.device = torch.device(device or ("cpu" if backend == "reference" else "cuda"))
         self._parallel = parallel
         if backend == "reference":
             if parallel is not None and (shard is None or shard.kind != parallel):
-                raise UsageError("the reference back end needs `shard` to know which part it is")
+                raise UsageError("backend 'reference' with `parallel` needs a `shard` of the same kind")
             self._call: Callable[[Tensor], Tensor] = self._reference
             return
         self._spec = LayerSpec(
@@ -89,49 +90,49 @@ class MixedPrecisionLinear(nn.Module):
             in_features=in_features,
             bias=bias,
             dtype=dtype,
-            device=where,
+            device=self.device,
             prefix=prefix,
             parallel=parallel,
-            way=way,
+            quantization=quantization,
         )
         self.inner, self.adapter = package_layer.build(self._spec)
         run = package_layer.runner(self.inner, parallel=parallel is not None)
-        self._call = torch_compile.behind(run, self.width) if self.adapter.opaque else run
+        self._call = torch_compile.opaque(run, self.width) if self.adapter.opaque else run
 
     @classmethod
     def from_float(
         cls, scheme: Scheme, weight: Tensor, bias: Tensor | None = None, **options: Any
     ) -> "MixedPrecisionLinear":
-        """Return a loaded layer that holds `weight` `[N, K]`, rounded; `options` as for the class."""
+        """Return a loaded layer for `weight` `[N, K]`, rounded; `options` are those of the class."""
         out_features, in_features = weight.shape
         layer = cls(scheme, in_features, out_features, bias=bias is not None, **options)
-        wide = layer.dtype == torch.float32 and not isinstance(scheme, Unquantized)  # scales are halves
+        wide = layer.dtype == torch.float32 and not isinstance(scheme, Unquantized)  # scales are float16
         tensors = packers.pack(scheme, weight, dtype=torch.float16 if wide else layer.dtype)
         layer.load({**tensors, **({"bias": bias.to(layer.dtype)} if bias is not None else {})})
         return layer
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the whole layer's tensors, as a checkpoint holds them; once.
+        """Load the tensors of the whole layer, as a checkpoint stores them. A layer is loaded only once.
 
         Raises:
-            UsageError: they are not those of the scheme and shape, or the layer is loaded already.
-            SchemeUnavailable: the package refuses them, or its kernel does not compute what the scheme says.
+            UsageError: the tensors do not fit the scheme and shape, or the layer is already loaded.
+            SchemeUnavailable: the package refuses the tensors, or its kernel computes a wrong result.
         """
         if self.loaded:
             raise UsageError(
-                "the layer is loaded already; its package has changed the weights for its kernel"
+                "the layer is already loaded; its package has rearranged the weights, so build a new layer"
             )
-        given = {name: tensor for name, tensor in tensors.items() if name != "bias"}
-        packers.check(self.scheme, given, self.out_features, self.in_features)
+        weights = {name: tensor for name, tensor in tensors.items() if name != "bias"}
+        packers.check(self.scheme, weights, self.out_features, self.in_features)
         if ("bias" in tensors) != self.has_bias:
             raise UsageError(
-                f"bias is {'missing' if self.has_bias else 'there'}, the layer has bias={self.has_bias}"
+                f"bias is {'missing' if self.has_bias else 'unexpected'}: the layer has bias={self.has_bias}"
             )
         if self.backend != "reference":
             package_layer.fill(self.inner, tensors, self._spec)
             bias = None if self._parallel == "row" else self.inner.bias
-            run, part = package_layer.alone(self.inner, bias), package_layer.part(self._spec)
-            self_test.try_out(run, tensors, self._spec, part)
+            run, part = package_layer.local_runner(self.inner, bias), package_layer.shard_of(self._spec)
+            self_test.verify(run, tensors, self._spec, part)
         else:
             if self.shard is not None:
                 tensors = cut(self.scheme, tensors, (self.out_features, self.in_features), self.shard)
@@ -141,50 +142,50 @@ class MixedPrecisionLinear(nn.Module):
 
     @property
     def method(self) -> str:
-        """The class that runs the layer."""
+        """The name of the class that runs the layer."""
         return "reference" if self.inner is None else type(self.inner.quant_method).__name__
 
     @property
     def home(self) -> str:
-        """The module that defines that class: sglang 0.4.7, for one, runs GPTQ by vllm's."""
-        return "compat.quant.reference" if self.inner is None else type(self.inner.quant_method).__module__
+        """The module that defines the class `method`: sglang 0.4.7, for example, runs GPTQ with vllm's."""
+        return reference.__name__ if self.inner is None else type(self.inner.quant_method).__module__
 
     @property
     def kernel(self) -> str:
-        """What computes inside that class, as far as it tells."""
-        return "torch.matmul" if self.inner is None else package_layer.kernel(self.inner)
+        """The name of the kernel inside the class `method`, as far as the class exposes it."""
+        return "torch.matmul" if self.inner is None else package_layer.kernel_name(self.inner)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """As any module; without hooks, a plain `[M, K]` goes straight to the kernel.
+        """Return `forward(x)`; without hooks, a contiguous `[M, K]` goes straight to the kernel.
 
-        A model makes this call thousands of times a second, and torch's own way takes microseconds.
+        A model makes this call thousands of times a second, and `nn.Module.__call__` takes microseconds.
         """
         if (
             x.dtype is self._ready
             and x.dim() == 2
             and x.is_contiguous()
             and x.numel()
-            and not (self._forward_hooks or self._forward_pre_hooks or _hooks_of_all())
+            and not (self._forward_hooks or self._forward_pre_hooks or _has_global_hooks())
         ):
             return self._call(x)
         return super().__call__(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `[..., N]` for `x` `[..., K]`, both in `dtype`; a part of it on a parallel layer.
+        """Return `[..., N]` for `x` `[..., K]`, both in `dtype`; on a parallel layer, this rank's part.
 
-        `x` may be strided. No rows give no rows.
+        `x` may be strided, and may have no rows.
         """
         if not self.loaded:
-            raise UsageError("the layer has no weights yet; call load")
+            raise UsageError("the layer has no weights yet; call load first")
         flat = x.reshape(-1, x.shape[-1]).contiguous()
         if flat.dtype != self.dtype:
-            raise UsageError(f"x is {x.dtype}, the layer was built for {self.dtype}")
+            raise UsageError(f"x is {x.dtype}, but the layer was built for {self.dtype}")
         out = self._call(flat) if flat.shape[0] else flat.new_empty(0, self.width)
         return out.view(*x.shape[:-1], out.shape[-1])
 
     @property
     def width(self) -> int:
-        """The outputs that this layer, or this rank's part of it, has."""
+        """The number of outputs of this layer, or of this rank's part of it."""
         if self.inner is not None:
             return int(getattr(self.inner, "output_size_per_partition", self.out_features))
         return (
@@ -203,7 +204,7 @@ class MixedPrecisionLinear(nn.Module):
         return (out if bias is None else out + bias.to(out.dtype)).to(self.dtype)
 
     def extra_repr(self) -> str:
-        """Return what `repr` tells."""
+        """Return the description that `repr` prints."""
         return (
             f"{self.scheme.label}, in_features={self.in_features}, out_features={self.out_features}, "
             f"backend={self.backend}, method={self.method}"

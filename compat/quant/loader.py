@@ -1,4 +1,4 @@
-"""`MixedPrecisionLoader`: a checkpoint whose layers have different schemes, into a model, all or nothing."""
+"""`MixedPrecisionLoader`: load a checkpoint whose layers have different schemes into a model."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from compat._cli import progress
 from compat.errors import CheckpointError, UsageError
 from compat.quant.backends.package_layer import Parallel
-from compat.quant.checkpoint.compressed_tensors import stored, translate
+from compat.quant.checkpoint.compressed_tensors import stored_tensors, translate
 from compat.quant.checkpoint.quantization_config import Assigned, assignment
 from compat.quant.checkpoint.safetensors_dir import Checkpoint
 from compat.quant.linear import Backend, MixedPrecisionLinear
@@ -20,14 +20,14 @@ from compat.quant.packing.sharding import Shard
 from compat.quant.schemes import FLOATS, TensorSpec, Unquantized
 
 IGNORED = ("*.rotary_emb.inv_freq",)
-"""Tensors that old checkpoints have and no model needs."""
-TOLD = 8
-"""Faults that the message itself names; all are in `faults`."""
+"""Tensors that old checkpoints contain and no model needs."""
+SHOWN_FAULTS = 8
+"""How many faults the message lists; `CheckpointError.faults` has all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One linear layer, and what its checkpoint has for it."""
+    """A linear layer of the model, with its scheme and tensors in the checkpoint."""
 
     module: nn.Linear
     assigned: Assigned
@@ -35,19 +35,20 @@ class Planned:
 
 
 class MixedPrecisionLoader:
-    """Loads sharded safetensors with a `config.json` in which each linear layer has its own scheme.
+    """Load sharded safetensors with a `config.json` in which each linear layer has its own scheme.
 
-    Which scheme is read from `quantization_config`: `compat.quant.checkpoint.quantization_config` tells the
-    forms. Tensors are read layer by layer, so that memory stays near the model itself plus its largest layer.
+    The schemes are read from `quantization_config`, in one of the forms that
+    `compat.quant.checkpoint.quantization_config` supports. Tensors are read layer by layer, so that the peak
+    memory is that of the model plus its largest layer.
 
     Args:
         directory: the checkpoint.
-        backend: `reference`, `sglang` or `vllm`, for all quantized layers; also for plain ones.
-        dtype: of activations and of all that is not quantized.
-        device: where the model goes; as for `MixedPrecisionLinear` when None.
-        parallel: patterns of layers that are divided over the ranks, each `column` or `row`.
+        backend: `reference`, `sglang` or `vllm`, for all linear layers, quantized or not.
+        dtype: of activations and of everything that is not quantized.
+        device: the device of the model; None selects as in `MixedPrecisionLinear`.
+        parallel: from patterns of layer names to `column` or `row`, for layers divided over the ranks.
         shard: rank and number of ranks, for `reference`; the packages know their own.
-        observer: is told of each layer; a bar on a terminal when None.
+        observer: is advanced after each layer; None shows a progress bar on a terminal.
     """
 
     def __init__(
@@ -68,20 +69,16 @@ class MixedPrecisionLoader:
         self._observer = observer
 
     def load(self, model: nn.Module) -> nn.Module:
-        """Replace every `nn.Linear` of `model` by a layer of its scheme, and fill all parameters.
+        """Return `model`, with every `nn.Linear` replaced by a layer of its scheme and all parameters loaded.
 
-        The model may be on the device `meta`. It stays as it was when anything fails.
+        The model may be on the device `meta`. It stays unchanged when anything fails.
 
         Args:
-            model: its linear layers and parameters are named as in the checkpoint.
-
-        Returns:
-            The same model.
+            model: a model whose linear layers and parameters have the names of the checkpoint.
 
         Raises:
-            CheckpointError: tensors are missing, unexpected, of a wrong shape or dtype, or cannot be read:
-            all of
-                that in one report, before anything is loaded.
+            CheckpointError: tensors are missing, unexpected, of a wrong shape or dtype, or unreadable; one
+                error lists all faults before anything is loaded.
             SchemeUnavailable: the back end cannot run a scheme of the checkpoint.
         """
         checkpoint = Checkpoint.open(self.directory)
@@ -100,17 +97,17 @@ class MixedPrecisionLoader:
         for name, value in values.items():
             owner, _, last = name.rpartition(".")
             parent = model.get_submodule(owner)
-            if last in parent._parameters:  # noqa: SLF001 -- torch has no public way to tell them from buffers
+            if last in parent._parameters:  # noqa: SLF001 -- torch has no public API that separates them from buffers
                 setattr(parent, last, nn.Parameter(value, requires_grad=False))
             else:
                 parent.register_buffer(last, value)
         return model
 
     def _planned(self, model: nn.Module, checkpoint: Checkpoint) -> tuple[dict[str, Planned], dict[str, str]]:
-        """Return what to do for each linear layer, and the source of each other tensor.
+        """Return the plan for each linear layer, and the name in the checkpoint of each other tensor.
 
         Raises:
-            CheckpointError: anything does not fit; every fault is told.
+            CheckpointError: model and checkpoint do not match; the error lists every fault.
         """
         schemes = assignment(checkpoint.config.get("quantization_config"))
         faults: list[str] = []
@@ -126,7 +123,7 @@ class MixedPrecisionLoader:
                 and f"{name}.weight" not in checkpoint.entries
                 and isinstance(assigned.scheme, Unquantized)
             ):
-                continue  # the embedding is used in its place
+                continue  # the head shares the weight of the embedding
             try:
                 specs = _specs(module, assigned)
             except UsageError as error:
@@ -135,7 +132,7 @@ class MixedPrecisionLoader:
             plan[name] = Planned(module=module, assigned=assigned, specs=specs)
             for spec in specs:
                 used.add(f"{name}.{spec.name}")
-                faults += _compared(f"{name}.{spec.name}", spec, checkpoint)
+                faults += _faults(f"{name}.{spec.name}", spec, checkpoint)
         rest = {}
         for name, tensor in model.state_dict(keep_vars=True).items():
             if name.rpartition(".")[0] in plan:
@@ -146,17 +143,17 @@ class MixedPrecisionLoader:
             rest[name] = source
             used.add(source)
             spec = TensorSpec(name=name, shape=tuple(tensor.shape), dtypes=FLOATS)
-            faults += _compared(source, spec, checkpoint)
+            faults += _faults(source, spec, checkpoint)
         unexpected = [
             name
             for name in checkpoint.entries
             if name not in used and not any(fnmatchcase(name, pattern) for pattern in IGNORED)
         ]
-        faults += [f"{name} is unexpected: nothing of the model has it" for name in unexpected]
+        faults += [f"{name} is unexpected: the model has no such tensor" for name in unexpected]
         if faults:
-            more = f"; and {len(faults) - TOLD} more" if len(faults) > TOLD else ""
-            told = "; ".join(faults[:TOLD])
-            raise CheckpointError(f"{self.directory}: nothing was loaded: {told}{more}", tuple(faults))
+            more = f"; and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+            shown = "; ".join(faults[:SHOWN_FAULTS])
+            raise CheckpointError(f"{self.directory}: nothing was loaded: {shown}{more}", tuple(faults))
         return plan, rest
 
     def _layer(self, name: str, planned: Planned, checkpoint: Checkpoint) -> MixedPrecisionLinear:
@@ -196,13 +193,13 @@ class MixedPrecisionLoader:
 
 
 def _specs(module: nn.Linear, assigned: Assigned) -> tuple[TensorSpec, ...]:
-    specs = stored(assigned, module.out_features, module.in_features)
+    specs = stored_tensors(assigned, module.out_features, module.in_features)
     if module.bias is None:
         return specs
     return (*specs, TensorSpec(name="bias", shape=(module.out_features,), dtypes=FLOATS))
 
 
-def _compared(name: str, spec: TensorSpec, checkpoint: Checkpoint) -> list[str]:
+def _faults(name: str, spec: TensorSpec, checkpoint: Checkpoint) -> list[str]:
     entry = checkpoint.entries.get(name)
     if entry is None:
         return [f"{name} is missing"]
@@ -216,7 +213,7 @@ def _compared(name: str, spec: TensorSpec, checkpoint: Checkpoint) -> list[str]:
 
 
 def _embedding(model: nn.Module, name: str) -> str:
-    """Return the name of the embedding that a tied head shares; the name itself when there is none."""
+    """Return the name of the embedding whose weight a tied head shares; `name` itself when there is none."""
     found = [f"{each}.weight" for each, module in model.named_modules() if isinstance(module, nn.Embedding)]
     return found[0] if len(found) == 1 else name
 

@@ -1,7 +1,7 @@
-"""Quantization schemes of one linear layer, as values: which tensors it has, of what shape, type and packing.
+"""Quantization schemes of a linear layer, as values that define its tensors: shapes, dtypes and packing.
 
-Nothing here needs torch. A weight is `[out_features, in_features]`, written `[N, K]`; dtypes are named as
-torch names them.
+Nothing here needs torch. A weight is `[out_features, in_features]`, written `[N, K]`; dtypes are named as in
+torch.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from typing import ClassVar, Literal
 from compat.errors import UsageError
 
 FLOATS = ("float16", "bfloat16", "float32")
-"""What an unquantized tensor may be."""
+"""The dtypes of an unquantized tensor."""
 HALVES = ("float16", "bfloat16")
-"""What the scales of weight-only formats may be."""
+"""The dtypes of the scales in weight-only formats."""
 E4M3 = ("float8_e4m3fn",)
 E4M3_MAX = 448.0
 """The largest finite float8_e4m3fn (Micikevicius et al., FP8 Formats for Deep Learning, 2022, table 1)."""
 INT8_MAX = 127.0
-"""Symmetric int8 leaves -128 unused."""
+"""The largest value of symmetric int8, which does not use -128."""
 BLOCK = 128
 """Rows and columns that share a scale in block formats (`weight_block_size` of DeepSeek-V3's config.json)."""
 
@@ -27,7 +27,7 @@ Activation = Literal["static", "dynamic"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """Which dimension of a tensor follows N or K, and how many of those it takes to advance by one."""
+    """The dimension of a tensor that follows N or K, and how many of N or K one step of it covers."""
 
     dim: int
     per: int = 1
@@ -35,25 +35,25 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """One tensor of a linear layer as a checkpoint holds it."""
+    """One tensor of a linear layer, as a checkpoint stores it."""
 
     name: str
-    """The last part of its name, such as `qweight`."""
+    """The last part of the tensor's name, such as `qweight`."""
     shape: tuple[int, ...]
     dtypes: tuple[str, ...]
-    """What is accepted; packers write the first."""
+    """The accepted dtypes; packers write the first."""
     output: Axis | None = None
-    """How it is cut when N is divided over ranks; None: every rank has all of it."""
+    """How the tensor is cut when N is divided over ranks; None when every rank has all of it."""
     input: Axis | None = None
-    """How it is cut when K is divided over ranks."""
+    """How the tensor is cut when K is divided over ranks; None when every rank has all of it."""
 
 
 class Scheme:
-    """What all schemes share; each is a frozen dataclass below."""
+    """The interface of all schemes; each scheme is a frozen dataclass below."""
 
     __slots__ = ()
     kind: ClassVar[str]
-    """Its name in configurations."""
+    """The scheme's name in configurations."""
 
     def tensors(self, out_features: int, in_features: int) -> tuple[TensorSpec, ...]:
         """Return the tensors of a layer, without its bias.
@@ -65,7 +65,7 @@ class Scheme:
 
     @property
     def label(self) -> str:
-        """A short name that tells all values apart, for tables and test ids."""
+        """A short name that is unique for each value, for tables and test ids."""
         raise NotImplementedError
 
 
@@ -85,12 +85,12 @@ class Unquantized(Scheme):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp8(Scheme):
-    """float8_e4m3fn weights, and activations quantized to the same type when the layer runs.
+    """float8_e4m3fn weights, with activations that are quantized to the same dtype when the layer runs.
 
     `weight` is `[N, K]`. A scale multiplies what is stored: `weight_scale` is float32 of shape `[1]` (per
     tensor) or `[N, 1]` (per channel); per block of 128 x 128 it is `weight_scale_inv`, float32 `[ceil(N/128),
     ceil(K/128)]`. A static activation adds `input_scale`, float32 `[1]`. Sources: the checkpoints of ModelOpt
-    and compressed- tensors (tensor, channel) and of DeepSeek-V3 (block), as `Fp8LinearMethod.create_weights`
+    and compressed-tensors (tensor, channel) and of DeepSeek-V3 (block), as `Fp8LinearMethod.create_weights`
     of both packages reads them.
     """
 
@@ -102,7 +102,9 @@ class Fp8(Scheme):
         _one_of("granularity", self.granularity, ("tensor", "channel", "block"))
         _one_of("activation", self.activation, ("static", "dynamic"))
         if self.granularity == "block" and self.activation == "static":
-            raise UsageError("fp8: a block format has no static activation scale; use activation 'dynamic'")
+            raise UsageError(
+                "fp8: granularity 'block' has no static activation scale; use activation 'dynamic'"
+            )
 
     def tensors(self, out_features: int, in_features: int) -> tuple[TensorSpec, ...]:
         weight = _weight(out_features, in_features, E4M3)
@@ -124,13 +126,13 @@ class Fp8(Scheme):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gptq(Scheme):
-    """Integer weights with a scale and a zero point per group of inputs; activations stay as they are.
+    """4-bit or 8-bit weights with a scale and zero point per group of inputs; activations are not quantized.
 
-    With p = 32 / bits values in an int32, the first in the lowest bits: `qweight` `[K/p, N]`, packed along K;
-    `qzeros` `[G, N/p]`, packed along N, each the zero point minus one; `scales` `[G, N]`; `g_idx` `[K]`, the
-    group of each input. G = K / group_size; group_size -1 is one group of all K. With `desc_act` the groups
-    follow the order of activation, not of position. Source: checkpoint format "gptq" (v1) of AutoGPTQ and
-    GPTQModel.
+    An int32 holds p = 32 / bits values, the first in the lowest bits. `qweight` `[K/p, N]` is packed along K;
+    `qzeros` `[G, N/p]` is packed along N and stores the zero point minus one; `scales` is `[G, N]`; `g_idx`
+    `[K]` is the group of each input. G = K / group_size; group_size -1 is one group of all K. With `desc_act`
+    the groups follow the order of activation, not of position. Source: checkpoint format "gptq" (v1) of
+    AutoGPTQ and GPTQModel.
     """
 
     kind: ClassVar[str] = "gptq"
@@ -183,7 +185,7 @@ class Gptq(Scheme):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awq(Scheme):
-    """4-bit weights with a scale and a zero point per group of inputs; activations stay as they are.
+    """4-bit weights with a scale and zero point per group of inputs; activations are not quantized.
 
     Eight values of one row fill an int32, outputs 0, 2, 4, 6, 1, 3, 5, 7 from the lowest bits up: `qweight`
     `[K, N/8]`, `qzeros` `[G, N/8]`, `scales` `[G, N]`. Without `zero_point` every zero point is 8. Source:
@@ -233,11 +235,10 @@ class Awq(Scheme):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockInt8(Scheme):
-    """int8 weights, a scale per block of 128 x 128; activations become int8 in groups of 128 inputs.
+    """int8 weights with a scale per block of 128 x 128; activations are quantized to int8 per 128 inputs.
 
-    `weight` int8 `[N, K]`, `weight_scale_inv` float32 `[ceil(N/128), ceil(K/128)]`, which multiplies what is
-    stored.
-    Source: `blockwise_int8` of sglang (`BlockInt8LinearMethod.create_weights`).
+    `weight` is int8 `[N, K]`; `weight_scale_inv` is float32 `[ceil(N/128), ceil(K/128)]` and multiplies the
+    stored values. Source: `blockwise_int8` of sglang (`BlockInt8LinearMethod.create_weights`).
     """
 
     kind: ClassVar[str] = "block_int8"
@@ -252,9 +253,9 @@ class BlockInt8(Scheme):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class W8A8Int8(Scheme):
-    """int8 weights, a scale per output; activations become int8, a scale per token; both symmetric.
+    """int8 weights with a scale per output, and activations quantized to int8 per token; both symmetric.
 
-    `weight` int8 `[N, K]`, `weight_scale` float32 `[N, 1]`. Sources: `w8a8_int8` of sglang, and the int8
+    `weight` is int8 `[N, K]`, `weight_scale` float32 `[N, 1]`. Sources: `w8a8_int8` of sglang, and the int8
     channel format of compressed-tensors, which vllm reads.
     """
 
@@ -271,11 +272,11 @@ class W8A8Int8(Scheme):
 KINDS: dict[str, type[Scheme]] = {
     scheme.kind: scheme for scheme in (Unquantized, Fp8, Gptq, Awq, BlockInt8, W8A8Int8)
 }
-"""Every scheme by its name in configurations."""
+"""From the name of a scheme in configurations to its class."""
 
 
 def blocks(size: int) -> int:
-    """Return how many blocks of 128 cover `size`; the last may be smaller."""
+    """Return the number of blocks of 128 that cover `size`; the last block may be smaller."""
     return -(-size // BLOCK)
 
 
@@ -316,18 +317,18 @@ def _size(group_size: int) -> str:
 def _check_group(kind: str, group_size: int, bits: int) -> None:
     if isinstance(group_size, bool) or not isinstance(group_size, int):
         raise UsageError(
-            f"{kind}: group_size {group_size!r} is no number; give -1 or a positive multiple of 8"
+            f"{kind}: group_size {group_size!r} is not an integer; use -1 or a positive multiple of 8"
         )
     per = 32 // bits
     if group_size != -1 and (group_size < per or group_size % per):
-        raise UsageError(f"{kind}: group_size {group_size} cannot be packed; give -1 or a multiple of {per}")
+        raise UsageError(f"{kind}: group_size {group_size} cannot be packed; use -1 or a multiple of {per}")
 
 
 def _multiple(kind: str, what: str, size: int, of: int) -> None:
     if size <= 0 or size % of:
-        raise UsageError(f"{kind}: {what} is {size}, which is no multiple of {of}")
+        raise UsageError(f"{kind}: {what} is {size}, which is not a positive multiple of {of}")
 
 
 def _one_of(name: str, value: object, choices: tuple[object, ...]) -> None:
     if value not in choices or isinstance(value, bool):
-        raise UsageError(f"{name} is {value!r}; give one of {', '.join(map(repr, choices))}")
+        raise UsageError(f"{name} is {value!r}; use one of {', '.join(map(repr, choices))}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from packaging.specifiers import Specifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import Version
 
 
@@ -36,3 +36,17 @@ def _candidates(specifiers: Iterable[Specifier]) -> Iterator[Version]:
 def named_version(specifier: Specifier) -> Version:
     """Return the version that a specifier names; of `==2.*` it is 2."""
     return Version(specifier.version.removesuffix(".*"))
+
+
+def pinned(specifiers: SpecifierSet | None) -> Version | None:
+    """Return the one version that a requirement allows when it is an exact pin."""
+    pins = [each for each in specifiers or () if each.operator == "==" and not each.version.endswith("*")]
+    return Version(pins[0].version) if pins else None
+
+
+def python_specifier(requires_python: str | None) -> SpecifierSet:
+    """Return a Requires-Python; any Python when there is none or, as for installers, when it is not valid."""
+    try:
+        return SpecifierSet(requires_python or "")
+    except InvalidSpecifier:
+        return SpecifierSet()

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from compat._cli import console
+from compat._cli.text import aligned
 from compat.model.symbols import UNUSABLE, Status, location
 from compat.resolve.query import Query
 from compat.resolve.release_selection import Subject
@@ -69,7 +70,7 @@ def as_text(results: Sequence[Result]) -> str:
         pair = (first.subject.pair,) if first.subject.pair else ()
         rows.append((*head, *pair, first.subject.package, versions, *first.summary))
         calls.append(signature_lines(first.signature))
-    lines = zip(console.aligned(rows), calls, strict=True)
+    lines = zip(aligned(rows), calls, strict=True)
     return "\n".join(line for head_line, below in lines for line in (head_line, *below))
 
 

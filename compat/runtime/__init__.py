@@ -1,1 +1,1 @@
-"""Symbols at run time: the real object in the installed release, or an error that says why there is none."""
+"""`compat.load` and `compat.require`: get symbols of the installed release at run time, or a diagnosis."""

@@ -1,4 +1,4 @@
-"""Why `load` gives nothing, as a diagnosis: from the index's history, and from what was seen."""
+"""Diagnoses for `load`: why the installed release has no real object for a query."""
 
 import traceback
 from dataclasses import dataclass, replace
@@ -27,14 +27,14 @@ Location = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedDistribution:
-    """The installed distribution that was asked."""
+    """An installed distribution in which `load` looks for a symbol."""
 
     resolver: NameResolver
     package: str
 
     @property
     def version(self) -> str:
-        """Its version."""
+        """The installed version."""
         return self.resolver.index.versions(self.package)[
             self.resolver.environment.release_indexes[self.package]
         ]
@@ -43,7 +43,7 @@ class AskedDistribution:
         return f"{self.package} {self.version}"
 
     def diagnosis(self, cause: Cause, place: Location, evidence: list[str], fix: Fix) -> Diagnosis:
-        """Return a diagnosis that lies in it."""
+        """Return a diagnosis with this distribution as its package."""
         return Diagnosis(
             cause=cause,
             package=self.package,
@@ -55,76 +55,81 @@ class AskedDistribution:
         )
 
 
-def refused(diagnosis: Diagnosis) -> SymbolUnavailable:
-    """Return the error for a diagnosis; its message is what was seen first, and the fix."""
-    return SymbolUnavailable(f"{diagnosis.evidence[0]}; {diagnosis.fix.text}", diagnosis)
+def as_error(diagnosis: Diagnosis) -> SymbolUnavailable:
+    """Return the error for a diagnosis; its message is the first line of evidence and the fix."""
+    return SymbolUnavailable(f"{diagnosis.evidence[0]}. {diagnosis.fix.text}", diagnosis)
 
 
 def not_installed(package: str, text: str) -> Diagnosis:
-    """Return the diagnosis for a package that this interpreter does not have, and that `text` asks for."""
+    """Return the diagnosis for a query that needs a package which is not installed."""
     return Diagnosis(
         cause="package_missing",
         package=package,
         evidence=(f"{text}: {package} is not installed in this interpreter",),
-        fix=of_absence(IMPORT_NAMES[package], _environment()).fix,
+        fix=of_missing_package(IMPORT_NAMES[package], _environment()).fix,
     )
 
 
 def not_found(shipped: Index, subject: AskedDistribution, query: Query, found: Found) -> Diagnosis:
-    """Return the diagnosis for a name of which the installed release has no real object.
+    """Return the diagnosis for a name that has no real object in the installed release.
 
     Args:
-        shipped: the index of the published releases: it knows the history.
+        shipped: the shipped index, for the history of the name.
         subject: the installed distribution that was searched.
-        query: what was asked for.
-        found: what the search found.
+        query: the query.
+        found: the result of the search.
     """
     place = found.place
     if place is not None and place.answer.status == "placeholder":
-        return stood_in(subject, (place.module, place.name), "a stub", place.answer.guard)
+        return is_stub(subject, (place.module, place.name), "a stub", place.answer.guard)
     if found.replacement is not None:
-        return _succeeded(subject, query, found.replacement)
+        return _has_successor(subject, query, found.replacement)
     return _absent(shipped, subject, query)
 
 
-def stood_in(subject: AskedDistribution, place: Location, what: str, guard: str | None = None) -> Diagnosis:
-    """Return the diagnosis for a symbol that is `what` instead of the real thing."""
+def is_stub(subject: AskedDistribution, place: Location, what: str, guard: str | None = None) -> Diagnosis:
+    """Return the diagnosis for a symbol that is bound to a stub, described by `what`."""
     absent = lacking(subject.resolver, *place)
     listed = " and ".join(absent)
-    fix = Fix(kind="none", text="find out why the import that it stands in for fails")
+    fix = Fix(kind="none", text="Find out why the import of the real object fails.")
     if absent:
-        fix = of_absence(absent[0], _environment()).fix
-    evidence = [f"{location(*place)} is {what} in {subject}, not the real thing"]
-    evidence += [f"bound {guard}"] if guard else []
+        fix = of_missing_package(absent[0], _environment()).fix
+    evidence = [f"{location(*place)} is {what} in {subject}, not the real object"]
+    evidence += [f"bound in the branch “{guard}”"] if guard else []
     evidence += [f"{listed} cannot be imported here"] if absent else []
     return subject.diagnosis("placeholder", place, evidence, fix)
 
 
-def failed(subject: AskedDistribution, place: Location, error: BaseException) -> Diagnosis:
-    """Return the diagnosis for an import that raised: its root cause where that is known, else `unknown`."""
-    told = probe.described(error)
-    where = f" ({told['where']})" if told["where"] and not told["where"].startswith("compat/") else ""
-    seen = f"{import_statement(*place)} failed: {told['text']}{where}"
+def import_failed(subject: AskedDistribution, place: Location, error: BaseException) -> Diagnosis:
+    """Return the diagnosis for an import that raised an exception: its root cause, or `unknown`."""
+    description = probe.described(error)
+    where = (
+        f" ({description['where']})"
+        if description["where"] and not description["where"].startswith("compat/")
+        else ""
+    )
+    seen = f"{import_statement(*place)} failed: {description['text']}{where}"
     cause = of_error(error, _environment())
     if cause is not None:
         return replace(cause, evidence=(seen, *cause.evidence))
-    text = "see the exception that this one was raised from"
+    text = "See the exception that caused this one."
     top = place[0].partition(".")[0]
-    if left_behind(top, error):
-        text = f"an earlier import of {top} in this process has failed: see what that said"
+    if follows_failed_import(top, error):
+        text = f"An earlier import of {top} in this process failed: find out why."
     fix = Fix(kind="none", text=text)
     return subject.diagnosis("unknown", place, [seen], fix)
 
 
-def left_behind(top: str, error: BaseException) -> bool:
-    """Return whether an import stumbled over what an earlier, failed import of its package left behind.
+def follows_failed_import(top: str, error: BaseException) -> bool:
+    """Return whether an import failed because an earlier import of its package failed in this process.
 
-    Python takes the package out of `sys.modules` and leaves what is inside; namespace packages then miss it.
+    Python removes only the package itself from `sys.modules` and keeps its submodules; namespace packages
+    below it then raise a KeyError.
     """
     return isinstance(error, KeyError) and error.args == (top,)
 
 
-def _succeeded(subject: AskedDistribution, query: Query, successor: Replacement) -> Diagnosis:
+def _has_successor(subject: AskedDistribution, query: Query, successor: Replacement) -> Diagnosis:
     statement = import_statement(successor.module, successor.name)
     asked = query.name.rpartition(".")[2] or query.text
     if not successor.name:
@@ -135,12 +140,12 @@ def _succeeded(subject: AskedDistribution, query: Query, successor: Replacement)
         f"{subject} has no {query.text}",
         f"{location(successor.module, successor.name)} ({successor.confidence:.2f}): {successor.evidence}",
     ]
-    fix = Fix(kind="edit", text=f"its likely successor: {statement}", statement=statement)
+    fix = Fix(kind="edit", text=f"Use its likely successor: {statement}", statement=statement)
     return subject.diagnosis(cause, (successor.module, successor.name), evidence, fix)
 
 
 def _absent(shipped: Index, subject: AskedDistribution, query: Query) -> Diagnosis:
-    """Return the diagnosis for a name without successor: it was removed, is still to come, or never was."""
+    """Return the diagnosis for a name without a successor: removed, not added yet, or never existing."""
     module, _, name = (query.name if query.dotted else f"{query.module or ''}.{query.name}").rpartition(".")
     versions = shipped.versions(subject.package)
     having = [version for at, version in enumerate(versions) if shipped.binders(name, subject.package, at)]
@@ -151,41 +156,41 @@ def _absent(shipped: Index, subject: AskedDistribution, query: Query) -> Diagnos
     elsewhere = subject.resolver.index.binders(
         name, package, subject.resolver.environment.release_indexes[package]
     )
-    if elsewhere:  # the search has passed over it, since nothing is to be had from there as things are
+    if elsewhere:  # the search skipped these modules because they cannot be imported here
         nearest = min(elsewhere, key=nearness)
         problem = subject.resolver.problem(nearest)
         evidence += [f"{location(nearest, name)} cannot be imported here: {problem}"] if problem else []
         statement = import_statement(nearest, name)
-        fix = Fix(kind="edit", text=f"it is elsewhere: {statement}", statement=statement)
+        fix = Fix(kind="edit", text=f"Import it from another module: {statement}", statement=statement)
         return subject.diagnosis("symbol_moved", (module, name), evidence, fix)
     if before:
         until = f" to {before[-1]}" if len(before) > 1 else ""
         evidence.append(f"{name} was in {package} {before[0]}{until}")
-        fix = Fix(kind="none", text=f"it was removed after {before[-1]}, and no successor is known")
+        fix = Fix(kind="none", text=f"It was removed after {before[-1]}, and no successor is known.")
         return subject.diagnosis("symbol_removed", (module, name), evidence, fix)
     if after:
-        text = f"it came with {package} {after[0]}"
+        text = f"Install {package} {after[0]}, the first release that has it."
         fix = Fix(kind="install", text=text, command=f"pip install {package}=={after[0]}")
         return subject.diagnosis("not_yet_added", (module, name), evidence, fix)
-    meant = hint(name) or "see how it is written"
-    fix = Fix(kind="none", text=f"no release has this name; {meant}")
+    meant = hint(name) or "check the spelling"
+    fix = Fix(kind="none", text=f"No release has this name: {meant}.")
     return subject.diagnosis("unknown", (module, name), evidence, fix)
 
 
 @cache
 def _environment() -> InstalledEnvironment:
-    """Return what is installed here."""
+    """Return the environment of this interpreter."""
     return read_environment()
 
 
 def of_error(error: BaseException, environment: InstalledEnvironment) -> Diagnosis | None:
-    """Return the root cause of an exception, or None when nothing is known of it."""
+    """Return the root cause of an exception, or None if it is unknown."""
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     found = explain("".join(lines), environment=environment)
     return next((each for each in found if each.cause != "unknown"), None)
 
 
-def of_absence(top: str, environment: InstalledEnvironment) -> Diagnosis:
-    """Return what is to be said when a top-level name cannot be imported, and above all what to install."""
+def of_missing_package(top: str, environment: InstalledEnvironment) -> Diagnosis:
+    """Return the diagnosis for a top-level name that cannot be imported, with the package to install."""
     (found, *_) = explain(f"ModuleNotFoundError: No module named {top!r}", environment=environment)
     return found

@@ -1,4 +1,4 @@
-"""`load` and `require`: what programs call. They import what they are asked for, and nothing else."""
+"""`load` and `require`, the functions that programs call at run time."""
 
 import sys
 import threading
@@ -19,68 +19,69 @@ from compat.resolve.query import Query, parse_query
 from compat.resolve.search import Found, Place, find
 from compat.runtime import diagnoses
 from compat.runtime.diagnoses import AskedDistribution
-from compat.runtime.stub_detection import stand_in
+from compat.runtime.stub_detection import describe_stub
 
 CONFIDENCE = 0.75
-"""How sure a successor must be to be followed unasked. Of the renames judged by hand (docs/renames.md) the
-wrong ones had at most 0.72, and 0.70 is what a namesake gets when several modules define the name."""
+"""Least confidence of a successor that `load` returns by default. Of the renames reviewed by hand
+(docs/accuracy/resolve.md), the wrong ones had at most 0.72; a namesake that several modules define has
+0.70."""
 
 PLACES = 3
-"""Modules that are tried for one thing: where one stumbles over a circular import the next may not."""
+"""Most modules that are tried for one object: if one fails with a circular import, the next may not."""
 
 _loaded: dict[tuple[str, str | None, float], Any] = {}
-_ended: dict[str, BaseException] = {}
-"""Top-level package to what first ended its import: of what that leaves behind Python says little."""
+_first_errors: dict[str, BaseException] = {}
+"""Top-level package to the exception of its first failed import; later errors would hide that cause."""
 _searching = threading.RLock()
-"""Held while the index is asked, never while a package is imported."""
+"""Held during queries of the index, never during an import."""
 
 
 def load(query: str, *, package: str | None = None, confidence: float = CONFIDENCE) -> Any:
-    """Return the real object that a name stands for in the installed release.
+    """Return the real object for a name or path in the installed release.
 
-    The name is looked up in the index, or in the installed files of a release that the index does not know;
-    its module is imported; the object is compared with what it should be. Many threads may call it; what was
-    found once is kept.
+    `load` looks the name up in the index (for a release that the index does not cover: in the installed
+    files), imports its module and checks that the object is not a stub. It is thread-safe, and caches
+    objects.
 
-    A path that is wrong for the installed release is followed to where the same thing is now, a name that was
-    renamed to its recorded successor. Of several modules that define a bare name the canonical one is meant,
-    which `compat resolve` tells; another is never taken in its place.
+    A path from another release leads to the present location of the same object, and a renamed name to its
+    recorded successor. If several modules define a bare name, only the canonical one counts, which
+    `compat resolve` shows.
 
     Args:
         query: a name (`GPTQLinearMethod`), a dotted path, `module:Name`, or an import statement for one name.
-        package: `vllm`, `sglang`, `sglang-kernel` or `sgl-kernel`. Without it a bare name must mean one thing
-            in all that is installed; a path tells by itself.
-        confidence: between 0 and 1; a successor less sure than this is told in the diagnosis only.
+        package: `vllm`, `sglang`, `sglang-kernel` or `sgl-kernel`. Without it, a bare name must be
+            unambiguous among the installed packages; a path names its package itself.
+        confidence: between 0 and 1; a successor of less confidence only appears in the diagnosis.
 
     Raises:
-        SymbolUnavailable: there is no real object: package or symbol are not there, the import fails, or what
-            is bound is a stub. Its `diagnosis` tells why, and what to do.
-        UsageError: no such query or package, or the name means several things and no package is given.
+        SymbolUnavailable: the package or the symbol does not exist here, the import fails, or the name is
+            bound to a stub. `diagnosis` has the cause and the fix.
+        UsageError: the query or the package is not valid, or the name is ambiguous and `package` is None.
     """
     key = (query, package, confidence)
     try:
         return _loaded[key]
     except KeyError:
-        return _loaded.setdefault(key, _load(query, package, confidence))  # two threads get the first one's
+        return _loaded.setdefault(key, _load(query, package, confidence))  # all threads get the same object
 
 
 def require(*requirements: str) -> None:
-    """Insist on installed releases: `require("vllm>=0.20", "sglang")`.
+    """Raise unless the installed distributions meet all requirements: `require("vllm>=0.20", "sglang")`.
 
-    Versions are read from metadata, nothing is imported. Any distribution may be named. One whose marker does
-    not hold here is not required; of extras, what they ask for is required too.
+    `require` reads versions from metadata and imports nothing. A requirement may name any distribution; one
+    whose marker does not hold here is ignored, and the requirements of its extras must be met, too.
 
     Args:
-        requirements: each as a line of a requirements file.
+        requirements: each in the form of a line of a requirements file.
 
     Raises:
-        SymbolUnavailable: one is not met; its `diagnosis` tells which, and what to install.
-        UsageError: one cannot be read.
+        SymbolUnavailable: a requirement is not met; `diagnosis` says which, and what to install.
+        UsageError: a requirement is not valid.
     """
     for requirement in requirements:
         diagnosis = unmet(requirement)
         if diagnosis is not None:
-            raise diagnoses.refused(diagnosis)
+            raise diagnoses.as_error(diagnosis)
 
 
 def _load(text: str, package: str | None, confidence: float) -> Any:
@@ -91,12 +92,12 @@ def _load(text: str, package: str | None, confidence: float) -> Any:
         subject = AskedDistribution(resolver=resolver, package=owner)
         places = _places(found, confidence)
         if not places:
-            raise diagnoses.refused(diagnoses.not_found(_shipped(), subject, query, found))
+            raise diagnoses.as_error(diagnoses.not_found(_shipped(), subject, query, found))
     problems: list[SymbolUnavailable] = []
     for place in places:
         try:
             return _imported(subject, place)
-        except SymbolUnavailable as error:  # noqa: PERF203 -- an import dwarfs it
+        except SymbolUnavailable as error:  # noqa: PERF203 -- an import takes far longer
             problems.append(error)
     raise problems[0]
 
@@ -104,37 +105,37 @@ def _load(text: str, package: str | None, confidence: float) -> Any:
 def _imported(subject: AskedDistribution, place: tuple[str, str]) -> Any:
     try:
         value = probe.at_origin(location(*place))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a foreign module may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a third-party module may raise anything
         cause = _first(place[0].partition(".")[0], error)
-        raise diagnoses.refused(diagnoses.failed(subject, place, cause)) from cause
+        raise diagnoses.as_error(diagnoses.import_failed(subject, place, cause)) from cause
     with _searching:
-        what = stand_in(subject.resolver, *place, value)
+        what = describe_stub(subject.resolver, *place, value)
         if what is not None:
-            raise diagnoses.refused(diagnoses.stood_in(subject, place, what))
+            raise diagnoses.as_error(diagnoses.is_stub(subject, place, what))
     return value
 
 
 def _first(top: str, error: BaseException) -> BaseException:
-    """Return what ended the import of a package when an error only tells that it is not there any more."""
+    """Return the exception of the package's first failed import if `error` merely follows from it."""
     if top in sys.modules:
         return error
-    first = _ended.setdefault(top, error)
-    return first if diagnoses.left_behind(top, error) else error
+    first = _first_errors.setdefault(top, error)
+    return first if diagnoses.follows_failed_import(top, error) else error
 
 
 def _parsed(text: str) -> Query:
     queries = parse_query(text)
     if len(queries) != 1:
-        raise UsageError(f"{text!r} asks for {len(queries)} names; load one at a time")
+        raise UsageError(f"{text!r} imports {len(queries)} names; pass one name at a time")
     return queries[0]
 
 
 def _found(resolver: NameResolver, query: Query, package: str | None) -> tuple[str, Found]:
-    """Return the distribution that is asked, and what it has.
+    """Return the distribution that answers a query, and the result of the search in it.
 
     Raises:
-        SymbolUnavailable: it is not installed.
-        UsageError: it is not known, or does not fit the path, or several have the name.
+        SymbolUnavailable: the distribution is not installed.
+        UsageError: the package is not indexed or does not match the path, or several packages have the name.
     """
     found = {name: find(resolver, name, query) for name in _asked(resolver, query, package)}
     having = {name: each for name, each in found.items() if _usable(each.place)} or {
@@ -143,27 +144,29 @@ def _found(resolver: NameResolver, query: Query, package: str | None) -> tuple[s
     if len({_identity(each) for each in having.values()}) > 1:
         statements = " and ".join(str(each.statement) for each in having.values())
         raise UsageError(
-            f"{query.text!r} may be had by {statements}; give package=, one of {', '.join(having)}"
+            f"{query.text!r} is ambiguous: {statements}; pass package=, one of {', '.join(having)}"
         )
-    # Of two names for one thing, the one where it is defined.
+    # Prefer the distribution that defines the object to one that re-exports it.
     having = dict(sorted(having.items(), key=lambda item: _is_elsewhere(item[1])))
     return next(iter((having or found).items()))
 
 
 def _asked(resolver: NameResolver, query: Query, package: str | None) -> list[str]:
-    """Return the installed distributions that a query is asked of."""
+    """Return the installed distributions in which to look for a query."""
     tops = [_import_name(package)] if package is not None else []
     tops += [query.top] if query.top is not None else []
     if len(set(tops)) > 1:
-        raise UsageError(f"{query.text!r} leads into {tops[1]}, not into {package}")
+        raise UsageError(f"{query.text!r} is a path in {tops[1]}, not in {package}")
     known: list[str] = [name for name in PACKAGES if not tops or IMPORT_NAMES[name] == tops[0]]
     if not known:
-        raise UsageError(f"{query.text!r}: {tops[0]} is not indexed; {', '.join(PACKAGES)} are")
+        raise UsageError(
+            f"{query.text!r}: {tops[0]} is not indexed; the indexed packages are {', '.join(PACKAGES)}"
+        )
     present = [name for name in known if name in resolver.environment.release_indexes]
     if not present:
         had = [name for name in known if _shipped().binds_ever(query.name, name)]
-        raise diagnoses.refused(diagnoses.not_installed((had or known)[0], query.text))
-    # A name that nothing here has is told by the first that ever had it.
+        raise diagnoses.as_error(diagnoses.not_installed((had or known)[0], query.text))
+    # If no installed release has the name, a distribution that once had it gives the better diagnosis.
     return (
         sorted(present, key=lambda name: not _shipped().binds_ever(query.name, name)) if not tops else present
     )
@@ -182,7 +185,7 @@ def _is_elsewhere(found: Found) -> bool:
 
 
 def _identity(found: Found) -> str:
-    """Return where the thing itself is."""
+    """Return the location that defines the object."""
     if not _usable(found.place) and found.replacement is not None:
         return location(found.replacement.module, found.replacement.name)
     return _origin(found.place) if found.place else ""
@@ -193,7 +196,7 @@ def _origin(place: Place) -> str:
 
 
 def _places(found: Found, confidence: float) -> list[tuple[str, str]]:
-    """Return where to import it from: the canonical place, then others that have the very same thing."""
+    """Return the locations to import from: the canonical one, then others of the same object."""
     place, successor = found.place, found.replacement
     if place is not None and _usable(place):
         same = [each for each in found.others if _usable(each) and _origin(each) == _origin(place)]
@@ -201,9 +204,8 @@ def _places(found: Found, confidence: float) -> list[tuple[str, str]]:
     if successor is not None and successor.confidence >= confidence:
         return [(successor.module, successor.name)]
     if place is not None and place.answer.status == "missing" and place.answer.reason:
-        return [
-            (place.module, place.name)
-        ]  # it is there, and the index says why its import must fail: let it
+        # The index says that the import fails: the exception gives the better diagnosis.
+        return [(place.module, place.name)]
     return []
 
 
@@ -214,5 +216,5 @@ def _shipped() -> Index:
 
 @lru_cache(maxsize=1)
 def _resolver() -> NameResolver:
-    """Return what is installed; read once, for what was imported from it stays loaded, too."""
+    """Return a resolver for this environment; cached, because imported modules stay loaded, too."""
     return here(_shipped())

@@ -1,4 +1,4 @@
-"""Telling the real object from a stand-in: by the object, and by what the index says of its home."""
+"""Detect stubs that are bound instead of the real object, by the object itself and by the index."""
 
 import sys
 import types
@@ -16,20 +16,18 @@ WORDS = {
     "hollow class": "an empty class",
     "hollow function": "a function that does nothing",
 }
-"""What the probe calls a stub, for people."""
+"""The probe's kinds of stub, as text for people."""
 
 
-def stand_in(resolver: NameResolver, module: str, name: str, value: object) -> str | None:
-    """Return what `value` is when it only stands in for `module:name`, or None when it is the real thing.
+def describe_stub(resolver: NameResolver, module: str, name: str, value: object) -> str | None:
+    """Return a description of `value` if it is a stub for `module:name`, or None if it is the real object.
 
-    None, `typing.Any` and `object` always do. A class or function without behaviour may be real (a base
-    class, a marker): it is when the place that it calls its home is where the index has this name, and no
-    stub.
+    None, `typing.Any` and `object` are always stubs. A class or function without behaviour may be real, such
+    as a base class: it is real if the index has a definition of this name where the object says it is
+    defined.
     """
     if not name:
-        return (
-            None if isinstance(value, types.ModuleType) else f"{_described(value)} in the place of a module"
-        )
+        return None if isinstance(value, types.ModuleType) else f"{_described(value)} instead of a module"
     if value is object:
         return "object"
     stub = probe.stub_of(value)
@@ -41,9 +39,9 @@ def stand_in(resolver: NameResolver, module: str, name: str, value: object) -> s
 
 
 def _bound_instead(resolver: NameResolver, module: str, name: str, value: object) -> bool:
-    """Return whether a dummy instance is bound where an import that failed would have brought the real thing.
+    """Return whether a placeholder instance is bound because the import of the real object failed.
 
-    Both packages do so: the exception itself, or an object of a class of their own that complains when used.
+    sglang and vllm bind the exception itself, or an instance of a class that raises when it is used.
     """
     top = type(value).__module__.partition(".")[0]
     if probe.kind_of(value) != "value" or not (
@@ -57,7 +55,7 @@ def _bound_instead(resolver: NameResolver, module: str, name: str, value: object
 
 
 def _loaded(target: str) -> object:
-    """Return what a location holds now; nothing is imported for it."""
+    """Return the object at a location if its module is already imported, else `probe.ABSENT`."""
     module, name = split_location(target)
     found = sys.modules.get(module, probe.ABSENT)
     return getattr(found, name, probe.ABSENT) if name else found

@@ -1,1 +1,1 @@
-"""What in a source tree breaks, in which releases of sglang and vllm; nothing that is read is executed."""
+"""`compat scan`: find the uses of sglang and vllm in a source tree that break, without executing it."""

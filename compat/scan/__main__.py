@@ -8,5 +8,5 @@ from compat.scan.cli import main
 
 if __name__ == "__main__":
     code = console.run(main)
-    gc.freeze()  # the process ends: its last look for cycles would go through all that was loaded
+    gc.freeze()  # the garbage collection at exit would traverse every loaded object for nothing
     sys.exit(code)

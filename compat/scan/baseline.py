@@ -1,4 +1,4 @@
-"""Known findings: a file that a project keeps, so that only what is new is told."""
+"""Baseline files: the known findings of a project, which `compat scan` does not report again."""
 
 import json
 import os
@@ -13,13 +13,13 @@ Key = tuple[str, str, str]
 
 
 class Baseline:
-    """The findings that a file lists.
+    """The known findings that a baseline file lists.
 
     Args:
-        path: the file; the paths in it are relative to its folder.
+        path: the baseline file; paths in it are relative to its folder.
 
     Raises:
-        UsageError: it is not there, or no baseline.
+        UsageError: the file cannot be read or is not a baseline.
     """
 
     def __init__(self, path: str) -> None:
@@ -29,18 +29,20 @@ class Baseline:
             self._known = {(each["path"], each["rule"], each["import"]) for each in document["findings"]}
         except OSError as error:
             raise UsageError(
-                f"--baseline: {path}: {error.strerror}; write it with --write-baseline"
+                f"--baseline: {path}: {error.strerror}; create it with --write-baseline"
             ) from None
         except (ValueError, KeyError, TypeError):
-            raise UsageError(f"--baseline: {path} is no baseline; write it with --write-baseline") from None
+            raise UsageError(
+                f"--baseline: {path} is not a baseline; create it with --write-baseline"
+            ) from None
 
     def __call__(self, finding: Finding) -> bool:
-        """Return whether a finding is known, wherever in its file it stands now."""
+        """Return whether the baseline lists a finding, on whatever line of its file."""
         return _key(finding, self._folder) in self._known
 
 
 def write(path: str, findings: Iterable[Finding]) -> None:
-    """Write findings as known."""
+    """Write a baseline file that lists the findings, notes excepted."""
     folder = Path(path).absolute().parent
     keys = sorted({_key(finding, folder) for finding in findings if finding.level != "note"})
     rows = [{"path": name, "rule": rule, "import": statement} for name, rule, statement in keys]

@@ -1,4 +1,4 @@
-"""`compat scan` in full: files, releases, findings, and the document about them."""
+"""The command `compat scan`: collect the source files, check them, write the report."""
 
 import os
 from collections.abc import Sequence
@@ -6,17 +6,18 @@ from importlib import import_module
 
 from compat import errors
 from compat._cli import console
+from compat._cli.text import counted
 from compat.errors import NothingSelectedError, UsageError
 from compat.scan import options as command_line
-from compat.scan.findings import Report
+from compat.scan.findings import Report, range_text
 from compat.scan.options import ScanOptions
-from compat.scan.prefilter.mentions import mentioned
+from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.sources.discovery import Files, Skipped, Walk
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat scan` and return its exit code."""
-    with console.no_cycle_search():  # it would take a quarter of the time
+    with console.no_cycle_search():  # garbage collection would take a quarter of the time
         return _run(argv)
 
 
@@ -24,13 +25,14 @@ def _run(argv: Sequence[str]) -> int:
     options = command_line.parse(argv)
     for path in options.paths:
         if not os.path.lexists(path):
-            raise UsageError(f"{path}: there is no such file or folder")
+            raise UsageError(f"{path}: no such file or folder")
     report = scan(options)
     for skipped in report.skipped:
         console.say(f"{skipped.path}: {skipped.reason}")
     for each in report.release_sets:
         console.say(
-            f"{each.package} {each.versions[0]}..{each.versions[-1]} ({len(each.versions)}): {each.source}"
+            f"{each.package} {range_text((each.versions[0], each.versions[-1]))} "
+            f"({counted(len(each.versions), 'release')}): {each.source}"
         )
     if options.write_baseline:
         from compat.scan import baseline
@@ -41,18 +43,18 @@ def _run(argv: Sequence[str]) -> int:
         from compat.scan.fix.cli import run
 
         return run(report, options)
-    told = [finding for finding in report.findings if finding.level != "note"]
+    reported = [finding for finding in report.findings if finding.level != "note"]
     document: str = import_module(f"compat.scan.formats.{options.format}_").render(report, options)
     _write(document, options.output)
-    return errors.FINDINGS if told else errors.CLEAN
+    return errors.FINDINGS if reported else errors.CLEAN
 
 
 def scan(options: ScanOptions) -> Report:
-    """Return what a scan finds.
+    """Scan the paths of the options and return the report.
 
     Raises:
-        NothingSelectedError: there is no source file, or no release matches.
-        UsageError: a release that does not exist.
+        NothingSelectedError: no source file was found, or no release matches.
+        UsageError: an option names a release that does not exist.
     """
     walk = Walk(options.exclude)
     skipped: list[Skipped] = []
@@ -60,7 +62,7 @@ def scan(options: ScanOptions) -> Report:
     if not files:
         passed = "; ".join(f"{each.path}: {each.reason}" for each in walk.skipped)
         raise NothingSelectedError(
-            f"nothing to scan: {passed}" if passed else f"{' '.join(options.paths)}: no Python file there"
+            f"nothing to scan: {passed}" if passed else f"{' '.join(options.paths)}: no Python file found"
         )
     store = Files()
     candidates = _candidates(files, store, skipped)
@@ -68,9 +70,9 @@ def scan(options: ScanOptions) -> Report:
     if not candidates:
         _check_specifiers(options)
         return Report((), tuple(skipped), (), len(files), 0)
-    from compat.scan.runner import examine
+    from compat.scan.runner import check_candidates
 
-    found = examine(options, files, candidates, store)
+    found = check_candidates(options, files, candidates, store)
     return found._replace(skipped=(*skipped, *found.skipped), files=len(files))
 
 
@@ -78,7 +80,7 @@ def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> l
     found = []
     for path in files:
         try:
-            if store.naming(path) and mentioned(path, store.read(path)):
+            if store.names_package(path) and mentions_package(path, store.read(path)):
                 found.append(path)
         except OSError as error:  # noqa: PERF203 -- one file does not stop the rest
             skipped.append(Skipped(path, error.strerror or str(error)))
@@ -86,16 +88,16 @@ def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> l
 
 
 def _check_specifiers(options: ScanOptions) -> None:
-    """Refuse what cannot be understood, although no file needs it."""
+    """Reject invalid values of --sglang and --vllm even when no file refers to the packages."""
     if options.sglang or options.vllm:
         from compat.index.reader import Index
-        from compat.scan.releases.selection import asked
+        from compat.scan.releases.selection import requested_releases
 
         index = Index()
         for package in ("sglang", "vllm"):
             texts: tuple[str, ...] = getattr(options, package)
             if texts:
-                asked(index, package, texts, f"--{package}")
+                requested_releases(index, package, texts, f"--{package}")
 
 
 def _write(text: str, output: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Findings: what breaks where, in which releases, why, and what to write there."""
+"""The records of a scan: findings, the release ranges in which each breaks, and the report."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -7,13 +7,14 @@ from compat.scan.sources.discovery import Skipped
 
 if TYPE_CHECKING:  # a scan that finds nothing does not load it
     from compat.model.diagnosis import Cause
+    from compat.scan.releases.index_lookup import ReleaseSet
 
 LEVELS = {"CPT001": "error", "CPT002": "error", "CPT003": "warning", "CPT004": "note"}
 RULES = {
     "CPT001": "missing in a release",
     "CPT002": "a placeholder in a release",
-    "CPT003": "bound only when another package is there",
-    "CPT004": "private, or not to be known without running",
+    "CPT003": "bound only when another package is installed",
+    "CPT004": "private, or known only at run time",
 }
 
 
@@ -44,51 +45,51 @@ class Successor(NamedTuple):
 
 
 class BrokenRange(NamedTuple):
-    """Releases one after another in which the same is wrong."""
+    """Consecutive releases in which a reference breaks for the same reason."""
 
     first: str
     last: str
     cause: "Cause"
     reason: str
-    """Why, for people."""
+    """One sentence for people."""
     replacement: Successor | None
 
     @property
     def text(self) -> str:
-        """The releases as people write them."""
-        return _row((self.first, self.last))
+        """The releases as text: `0.9.0`, or `0.9.0..0.9.2`."""
+        return range_text((self.first, self.last))
 
 
 class Finding(NamedTuple):
-    """One reference and what is wrong with it."""
+    """One reference that breaks in some releases, or is worth a note."""
 
     path: str
     line: int
-    """From 1; of a notebook, in the code of all cells."""
+    """From 1; in a notebook, counted over the code of all cells."""
     column: int
-    """From 1, in characters, as the end is."""
+    """From 1, in characters."""
     end_line: int
     end_column: int
-    """The first column that does not belong to it."""
+    """The first column after the reference."""
     rule: str
     package: str
     statement: str
-    """What is asked for, as an import statement or a dotted path."""
+    """The reference as an import statement or a dotted path."""
     status: Status
     broken_in: tuple[tuple[str, str], ...]
-    """First and last of each row of releases in which it is so."""
+    """First and last release of each range in which the reference breaks."""
     broken_ranges: tuple[BrokenRange, ...]
     """The same releases, apart where cause or replacement differ."""
     broken: int
-    """How many releases that are."""
+    """Number of these releases."""
     form: str
     function: str | None = None
-    """The function that the reference stands in: it breaks when that is called."""
+    """The function that contains the reference and fails when it is called."""
     code: str = ""
-    """The line that it begins on."""
+    """The source line on which the reference begins."""
     fixable: bool = False
     cell: tuple[int, int] | None = None
-    """Of a notebook: the number of the cell and the line in it."""
+    """For a notebook: the number of the cell and the line in it."""
 
     @property
     def level(self) -> str:
@@ -102,15 +103,15 @@ class Finding(NamedTuple):
 
     @property
     def releases(self) -> str:
-        """The releases as people write them."""
-        return ", ".join(map(_row, self.broken_in))
+        """The broken releases as text."""
+        return ", ".join(map(range_text, self.broken_in))
 
     def message(self) -> str:
         """Return the finding in one line."""
         what = {
             "CPT001": "is missing",
             "CPT002": "is a placeholder",
-            "CPT003": "is there only with another package",
+            "CPT003": "is available only with another package",
         }
         if self.rule == "CPT004":
             what_it_is = self.status if self.status == "dynamic" else "private"
@@ -118,10 +119,10 @@ class Finding(NamedTuple):
         where = f" (in {self.function})" if self.function else ""
         text = f"{self.statement} {what[self.rule]} in {self.package} {self.releases}{where}"
         successor = self.replacement
-        return f"{text}; there: {successor.statement}{successor.doubt}" if successor else text
+        return f"{text}; use {successor.statement}{successor.doubt}" if successor else text
 
     def as_document(self) -> dict[str, Any]:
-        """Return the finding as the contract's JSON object."""
+        """Return the finding as an object of the JSON document."""
         return {
             "path": self.path,
             "line": self.line,
@@ -153,8 +154,9 @@ class Finding(NamedTuple):
         }
 
 
-def _row(row: tuple[str, str]) -> str:
-    first, last = row
+def range_text(release_range: tuple[str, str]) -> str:
+    """Return a range of releases as text: `0.9.0..0.9.2`, or `0.9.0` for one release."""
+    first, last = release_range
     return first if first == last else f"{first}..{last}"
 
 
@@ -172,23 +174,14 @@ def _successor(successor: Successor | None) -> dict[str, Any] | None:
     }
 
 
-class Releases(NamedTuple):
-    """The releases of a package that were asked about."""
-
-    package: str
-    versions: tuple[str, ...]
-    source: str
-    """Why these."""
-
-
 class Report(NamedTuple):
-    """What a scan found."""
+    """The findings of a scan, and what was scanned."""
 
     findings: tuple[Finding, ...]
     skipped: tuple[Skipped, ...]
-    """What was not read, and why."""
-    release_sets: tuple[Releases, ...]
+    """Files and folders that were not read, and why."""
+    release_sets: "tuple[ReleaseSet, ...]"
     files: int
-    """Source files that were looked at."""
+    """Number of source files."""
     parsed: int
-    """Those that name one of the packages."""
+    """Number of files that mention one of the packages, and were checked."""

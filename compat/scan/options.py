@@ -1,4 +1,4 @@
-"""What a scan is asked to do: the command line, and `[tool.compat]` of the scanned project."""
+"""The options of a scan: the command line, completed from `[tool.compat]` in `pyproject.toml`."""
 
 import sys
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from compat.errors import UsageError
 from compat.scan.findings import RULES
 
 KEYS = ("baseline", "exclude", "ignore", "select", "sglang", "vllm")
-"""Of `[tool.compat]`; each stands for the option of its name."""
+"""The keys of `[tool.compat]`; each sets the option of the same name."""
 FORMATS = ("text", "json", "sarif", "github", "junit", "html")
-VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
+VERSION_HELP = "exact version, specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
 
 
 class ScanOptions(NamedTuple):
-    """All that can be said about a scan."""
+    """The options of one scan."""
 
     paths: tuple[str, ...]
     sglang: tuple[str, ...]
     vllm: tuple[str, ...]
     select: frozenset[str]
-    """The rules that are told."""
+    """The rules whose findings are reported."""
     exclude: tuple[str, ...]
     baseline: str | None
     write_baseline: str | None
@@ -29,7 +29,7 @@ class ScanOptions(NamedTuple):
     diff: bool
     format: str
     notes: bool
-    """Whether the text has what is only information."""
+    """Whether the text report includes notes (CPT004)."""
     output: str | None
 
 
@@ -37,7 +37,7 @@ def parse(argv: Sequence[str]) -> ScanOptions:
     """Return the options of a command line, completed from the configuration of the project.
 
     Raises:
-        UsageError: an option, a key or a rule that does not exist.
+        UsageError: an option, key or rule does not exist.
     """
     arguments = _parser().parse_args(argv)
     table = configured(arguments.path[0])
@@ -60,10 +60,10 @@ def parse(argv: Sequence[str]) -> ScanOptions:
 
 
 def configured(path: str) -> dict[str, list[str]]:
-    """Return `[tool.compat]` of the project that a path belongs to, each value as a list of texts.
+    """Return `[tool.compat]` of the project that contains a path, each value as a list of strings.
 
     Raises:
-        UsageError: the file cannot be read as TOML, or has a key or a value that is none.
+        UsageError: the file is not valid TOML, or has an unknown key or a value of the wrong type.
     """
     from compat.scan.releases.project_pins import project_root
     from compat.scan.sources.discovery import read
@@ -92,11 +92,11 @@ def _texts(where: str, key: str, value: Any, root: str) -> list[str]:
         import difflib
 
         near = difflib.get_close_matches(key, KEYS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KEYS)}"
-        raise UsageError(f"{where} is no key; {hint}")
+        hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(KEYS)}"
+        raise UsageError(f"{where}: unknown key; {hint}")
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-        raise UsageError(f"{where}: write a text or a list of texts")
+        raise UsageError(f"{where}: expected a string or a list of strings")
     return [f"{root}/{each}" for each in values] if key == "baseline" else values
 
 
@@ -104,34 +104,38 @@ def _rules(texts: Sequence[str], option: str) -> list[str]:
     found = [code.strip() for text in texts for code in text.split(",")]
     for code in found:
         if code not in RULES:
-            raise UsageError(f"{option}: {code!r} is no rule; there are {', '.join(RULES)}")
+            raise UsageError(f"{option}: unknown rule {code!r}; use one of {', '.join(RULES)}")
     return found
 
 
 def _parser() -> console.Parser:
     parser = console.Parser(
         "compat scan",
-        "Tell which uses of sglang and vllm in a source tree break, in which releases, and what to write "
-        "there. Nothing is executed. Without --sglang and --vllm: the releases that the project pins, "
-        "else the newest.",
+        "Find the uses of sglang and vllm in a source tree that break, the releases in which they break, "
+        "and what to write instead. Nothing is executed. Without --sglang and --vllm, the scan covers the "
+        "releases that the project pins, else the newest.",
     )
-    parser.add_argument("path", nargs="+", metavar="PATH", help="a file or folder: .py, .pyi and .ipynb")
+    parser.add_argument("path", nargs="+", metavar="PATH", help="file or folder (.py, .pyi and .ipynb)")
     parser.add_argument("--sglang", action="append", default=[], metavar="SPEC", help=VERSION_HELP)
-    parser.add_argument("--vllm", action="append", default=[], metavar="SPEC", help="likewise")
-    parser.add_argument("--select", action="append", default=[], metavar="RULES", help="only these rules")
-    parser.add_argument("--ignore", action="append", default=[], metavar="RULES", help="not these rules")
+    parser.add_argument("--vllm", action="append", default=[], metavar="SPEC", help="the same for vllm")
     parser.add_argument(
-        "--exclude", action="append", default=[], metavar="NAME", help="a folder or file to skip"
+        "--select", action="append", default=[], metavar="RULES", help="report only these rules"
     )
-    parser.add_argument("--baseline", metavar="FILE", help="known findings, which are not told")
     parser.add_argument(
-        "--write-baseline", metavar="FILE", help="write what is found as known, and end with 0"
+        "--ignore", action="append", default=[], metavar="RULES", help="do not report these rules"
     )
-    parser.add_argument("--fix", action="store_true", help="change the files (needs the extra `fix`)")
     parser.add_argument(
-        "--diff", action="store_true", help="show what --fix would change, and change nothing"
+        "--exclude", action="append", default=[], metavar="NAME", help="folder or file to skip"
     )
-    parser.add_argument("--notes", action="store_true", help="tell what is only information, too (CPT004)")
+    parser.add_argument("--baseline", metavar="FILE", help="file of known findings, which are not reported")
+    parser.add_argument(
+        "--write-baseline", metavar="FILE", help="write the findings to a baseline file and exit with 0"
+    )
+    parser.add_argument(
+        "--fix", action="store_true", help="rewrite imports in the files (needs the extra `fix`)"
+    )
+    parser.add_argument("--diff", action="store_true", help="print what --fix would change")
+    parser.add_argument("--notes", action="store_true", help="also report notes (CPT004)")
     parser.add_argument("--format", choices=FORMATS, default="text")
-    parser.add_argument("--output", metavar="FILE", help="write the document there instead of stdout")
+    parser.add_argument("--output", metavar="FILE", help="write the report to a file instead of stdout")
     return parser

@@ -1,75 +1,81 @@
-"""Candidates held against the index: the part of a scan that takes more than a look at bytes."""
+"""Check the candidate files of a scan against the index and return the report."""
 
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
-from compat.scan.check.file_checker import Analysis, Examined, located
-from compat.scan.findings import Finding, Releases, Report
+from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
+from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
 from compat.scan.releases import selection
 from compat.scan.releases.index_lookup import ReleaseSet
-from compat.scan.releases.project_pins import pinned, pinned_inside, project_root
+from compat.scan.releases.project_pins import nested_pins, pinned_specifiers, project_root
 from compat.scan.sources.discovery import Files
-from compat.scan.workers import shared
+from compat.scan.workers import map_files
 
 
-def examine(options: ScanOptions, files: Sequence[str], candidates: Sequence[str], store: Files) -> Report:
-    """Return what is wrong in files that name the packages.
+def check_candidates(
+    options: ScanOptions, files: Sequence[str], candidates: Sequence[str], store: Files
+) -> Report:
+    """Return the report on files that mention the packages.
 
     Args:
-        options: what the scan is asked to do.
+        options: the options of the scan.
         files: all source files.
-        candidates: those to be looked into.
-        store: reads them.
+        candidates: the files to check.
+        store: reads files.
     """
-    made: list[Analysis] = []
+    analyses: list[Analysis] = []
 
-    def work(paths: Iterator[str]) -> list[Examined]:
-        made.append(prepared(options, files, store))
-        return [made[-1].examined(path) for path in paths]
+    def work(paths: Iterator[str]) -> list[FileResult]:
+        analyses.append(make_analysis(options, files, store))
+        return [analyses[-1].check_file(path) for path in paths]
 
-    examined = shared(work, candidates, [len(store.read(path)) for path in candidates])
-    analysis = made[-1]  # of this process: it has parsed its share
+    examined = map_files(work, candidates, [len(store.read(path)) for path in candidates])
+    analysis = analyses[-1]  # of this process, with the files that it has parsed
     found = [finding for each in examined for finding in each.findings]
-    if any(each.lacking for each in examined):
-        found += _handed_on(analysis, files, dict(zip(candidates, examined, strict=True)))
+    if any(each.may_lack_names for each in examined):
+        found += _reexport_findings(analysis, files, dict(zip(candidates, examined, strict=True)))
         order = {path: number for number, path in enumerate(files)}
         found.sort(key=lambda each: (order[each.path], each.line, each.column))
     known = _known(options)
     findings = tuple(
-        finding for finding in located(found) if finding.rule in options.select and not known(finding)
+        finding
+        for finding in without_duplicates(found)
+        if finding.rule in options.select and not known(finding)
     )
     skipped = tuple(each.skipped for each in examined if each.skipped)
-    chosen = [checker.lookup.release_set for checker in analysis.checkers.values()]
-    told = tuple(Releases(each.package, each.versions, each.source) for each in chosen)
-    return Report(findings, skipped, told, len(files), len(candidates))
+    release_sets = tuple(checker.lookup.release_set for checker in analysis.checkers.values())
+    return Report(findings, skipped, release_sets, len(files), len(candidates))
 
 
-def _handed_on(
-    analysis: Analysis, files: Sequence[str], examined: Mapping[str, Examined]
+def _reexport_findings(
+    analysis: Analysis, files: Sequence[str], examined: Mapping[str, FileResult]
 ) -> Iterator[Finding]:
-    """Yield the findings in files that take from others what these leave unbound."""
+    """Yield the findings in files that import names which other files leave unbound in some releases."""
     from compat.scan.project.reexport_findings import Reexports
 
     for path, each in examined.items():
         analysis.broken.update({(path, package): mask for package, mask in each.broken})
-    modules = [analysis.tree.module(path) for path, each in examined.items() if each.lacking]
+    modules = [analysis.tree.module(path) for path, each in examined.items() if each.may_lack_names]
     yield from Reexports(analysis, files).findings([module for module in modules if module is not None])
 
 
-def prepared(options: ScanOptions, files: Sequence[str], store: Files) -> Analysis:
-    """Return what analyses files for the releases that are asked about."""
+def make_analysis(options: ScanOptions, files: Sequence[str], store: Files) -> Analysis:
+    """Return the analysis of the selected releases."""
     index = Index()
-    chosen = {each.package: each for each in releases(options, index, files, store)}
+    chosen = {each.package: each for each in select_releases(options, index, files, store)}
     return Analysis(index, chosen, files, store)
 
 
-def releases(options: ScanOptions, index: Index, files: Sequence[str], store: Files) -> Iterator[ReleaseSet]:
-    """Yield the releases to ask about: what is asked for, else what the project pins, else the newest.
+def select_releases(
+    options: ScanOptions, index: Index, files: Sequence[str], store: Files
+) -> Iterator[ReleaseSet]:
+    """Yield the releases to check, per package: from the options, else from pins, else the newest.
 
-    A project that pins none may be made of projects that do: those with files that name a package are asked.
+    If the project has no pins, the pins of projects inside it count, if a file of theirs contains the name of
+    a package.
     """
     pins: dict[str, dict[str, str]] | None = None
     inside: dict[str, dict[str, str]] | None = None
@@ -77,39 +83,41 @@ def releases(options: ScanOptions, index: Index, files: Sequence[str], store: Fi
     for package in ("sglang", "vllm"):
         texts: tuple[str, ...] = getattr(options, package)
         if texts:
-            yield selection.asked(index, package, texts, f"--{package}")
+            yield selection.requested_releases(index, package, texts, f"--{package}")
             continue
         if pins is None:
             root = project_root(options.paths[0]) or os.path.abspath(options.paths[0])  # noqa: PTH100
-            pins = pinned(root)
+            pins = pinned_specifiers(root)
         own = pins.get(package, {})
         if not own and inside is None:
-            inside = pinned_inside(root, _naming(files, store))
+            inside = nested_pins(root, _files_with_package_names(files, store))
         yield _pinned(index, package, own or (inside or {}).get(package, {}))
 
 
-def _naming(files: Sequence[str], store: Files) -> Iterator[str]:
-    """Yield the files that name a package."""
+def _files_with_package_names(files: Sequence[str], store: Files) -> Iterator[str]:
+    """Yield the files that contain the name of a package."""
     for path in files:
         with contextlib.suppress(OSError):
-            if store.naming(path):
+            if store.names_package(path):
                 yield path
 
 
 def _pinned(index: Index, package: str, pins: dict[str, str]) -> ReleaseSet:
     versions = index.versions(package)
     at = {
-        release_index for specifier in pins for release_index in selection.matches(versions, specifier) or ()
+        release_index
+        for specifier in pins
+        for release_index in selection.matching_indexes(versions, specifier) or ()
     }
     source = ", ".join(f"{package}{specifier} in {name}" for specifier, name in pins.items())
     if at:
         return selection.release_set(index, package, at, source)
-    newest = selection.default(index, package)
-    return newest._replace(source=f"{newest.source}; {source} is none that is known") if pins else newest
+    newest = selection.newest_releases(index, package)
+    return newest._replace(source=f"{newest.source}; no indexed release matches {source}") if pins else newest
 
 
 def _known(options: ScanOptions) -> Callable[[Finding], bool]:
-    """Return what tells the findings that the baseline has."""
+    """Return a function that returns whether the baseline of the options lists a finding."""
     if options.baseline is None:
         return lambda _: False
     from compat.scan.baseline import Baseline

@@ -1,4 +1,7 @@
-"""Work on many files shared out among processes, one for each core: parsing keeps a core busy."""
+"""Process many files in parallel, in forked processes that take the next file from one queue.
+
+`bench/scan_parts.py` measures what this saves. `multiprocessing` takes longer to import than most scans run.
+"""
 
 import os
 import sys
@@ -7,28 +10,28 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Work = Callable[[Iterator[str]], list[T]]
-"""Makes one result of each path, and opens what it needs: nothing open is taken over by another process."""
+"""Returns one result per path. It runs in each process and has to open the files and databases it needs."""
 
-MOST = 4
-"""Processes: each takes memory, and parses the files that several of them need."""
-ENOUGH = 50_000
-"""Bytes of source for which another process pays."""
-LONGEST = 16_000
-"""Paths: their numbers have to fit into a pipe, which holds 64 KiB on Linux."""
+MAX_PROCESSES = 4
+"""Each process takes memory, and parses again the files that others have parsed, too."""
+BYTES_PER_PROCESS = 50_000
+"""Bytes of source from which one more process saves time."""
+MAX_PATHS = 16_000
+"""The queue is a pipe, which holds 64 KiB on Linux, 4 bytes per path."""
 
 
-def shared(work: Work[T], paths: Sequence[str], sizes: Sequence[int]) -> list[T]:
-    """Return what `work` makes of each path, in order.
+def map_files(work: Work[T], paths: Sequence[str], sizes: Sequence[int]) -> list[T]:
+    """Return the result of `work` for each path, in the order of the paths.
 
-    What a process that ends early leaves undone is done by this one in the end, where errors are told.
+    This process repeats what another process failed to do, so that errors are raised here.
 
     Args:
-        work: called in each process; its results can be pickled.
-        paths: of files.
-        sizes: their bytes: the largest files come first.
+        work: called once in each process, with an iterator of paths; its results can be pickled.
+        paths: the files.
+        sizes: their sizes in bytes; the largest files are taken first.
     """
-    count = min(MOST, _cores(), sum(sizes) // ENOUGH)
-    if count < 2 or len(paths) > LONGEST:
+    count = min(MAX_PROCESSES, _cores(), sum(sizes) // BYTES_PER_PROCESS)
+    if count < 2 or len(paths) > MAX_PATHS:
         return work(iter(paths))
     queue = _queue(sorted(range(len(paths)), key=lambda at: -sizes[at]))
     children = [_start(work, paths, queue) for _ in range(count - 1)]
@@ -47,7 +50,7 @@ def shared(work: Work[T], paths: Sequence[str], sizes: Sequence[int]) -> list[T]
 
 
 def _cores() -> int:
-    """Return the cores that this process may use; one when it has threads, which do not survive a fork."""
+    """Return the number of usable cores; 1 if this process has threads, which do not survive a fork."""
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         return 1
@@ -55,7 +58,7 @@ def _cores() -> int:
 
 
 def _queue(numbers: Sequence[int]) -> int:
-    """Return the reading end of a pipe that holds the numbers: every process takes the next from it."""
+    """Return the reading end of a pipe that holds the numbers; each process reads the next one from it."""
     reader, writer = os.pipe()
     os.write(writer, b"".join(number.to_bytes(4, "little") for number in numbers))
     os.close(writer)
@@ -63,7 +66,7 @@ def _queue(numbers: Sequence[int]) -> int:
 
 
 def _done(work: Work[T], paths: Sequence[str], queue: int) -> list[tuple[int, T]]:
-    """Return what becomes of the paths that this process takes, with their numbers."""
+    """Return the results for the paths that this process takes from the queue, with their numbers."""
     taken: list[int] = []
 
     def take() -> Iterator[str]:
@@ -75,7 +78,7 @@ def _done(work: Work[T], paths: Sequence[str], queue: int) -> list[tuple[int, T]
 
 
 def _start(work: Work[T], paths: Sequence[str], queue: int) -> tuple[int, int]:
-    """Start a process that does a share; return its number and where it writes its answer."""
+    """Start a process that works on the queue; return its id and the pipe with its results."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:
@@ -88,23 +91,23 @@ def _start(work: Work[T], paths: Sequence[str], queue: int) -> tuple[int, int]:
         with os.fdopen(writer, "wb") as pipe:
             pipe.write(data)
     finally:
-        os._exit(0)  # what failed is done again, and told, by the process that waits
+        os._exit(0)  # the waiting process repeats what failed, and raises the error
 
 
 def _answer(child: tuple[int, int]) -> Any:
-    """Return what a process has done; nothing when it ended early."""
+    """Return the results of a process; nothing if it ended early."""
     import pickle
 
     with os.fdopen(os.dup(child[1]), "rb") as pipe:
         data = pipe.read()
     try:
-        return pickle.loads(data)  # noqa: S301 -- of this very program
+        return pickle.loads(data)  # noqa: S301 -- this program wrote it
     except (EOFError, pickle.UnpicklingError):
         return ()
 
 
 def _end(pid: int, reader: int) -> None:
-    """End a process, which is of no more use, done or not."""
+    """Kill a process, whether it has finished or not, and wait for its end."""
     import signal
 
     os.close(reader)

@@ -1,1 +1,1 @@
-"""uv: finding it, running it, and what it makes."""
+"""Find and run uv, resolve requirements with it, and parse its output and that of pip."""

@@ -1,26 +1,26 @@
-"""Finding uv, and running it to make environments."""
+"""Find uv, build its command lines for environments, and run it."""
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from compat._cli.progress import Progress
+from compat._util import subprocesses
 from compat._util.subprocesses import run_logged
 from compat.errors import MissingToolError, PreparationError
-from compat.matrix import plan
+from compat.uv.messages import failure_reason
 
 LONGEST_ANSWER = 600.0
-"""Seconds: it waits for others that hold the cache, and dropping much of that takes minutes."""
+"""Seconds: uv waits for other processes that lock its cache, and cleaning a large cache takes minutes."""
 
 
 def find_uv() -> Path:
-    """Return the uv that came with this project's extra `matrix`, else the one on the PATH.
+    """Return the path of uv: the one of the extra `matrix`, or else the one on the PATH.
 
     Raises:
-        MissingToolError: there is none.
+        MissingToolError: uv is not installed.
     """
     try:
         from uv import find_uv_bin
@@ -29,61 +29,75 @@ def find_uv() -> Path:
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
     if found is None:
-        raise MissingToolError("uv is not installed (run `pip install uv`)")
+        raise MissingToolError('uv is not installed; run "pip install uv"')
     return Path(found)
 
 
+def venv_command(uv: Path, python: str, environment: Path) -> list[str]:
+    """Return the command that creates an empty environment with the Python version `X.Y`."""
+    return [str(uv), "venv", "--no-project", "--python", python, str(environment)]
+
+
+def install_command(uv: Path, environment: Path, requirements: Path) -> list[str]:
+    """Return the command that installs the requirements file of a lock; the user's uv knows the index."""
+    python = str(interpreter(environment))
+    options = ["--python", python, "--require-hashes", "--no-deps"]
+    return [str(uv), "pip", "install", *options, "--requirements", str(requirements)]
+
+
+def cache_query(uv: Path, environment: Path, requirements: Path) -> list[str]:
+    """Return the command of a dry run without network, whose output `nothing_to_download` reads."""
+    return [*install_command(uv, environment, requirements), "--dry-run", "--offline"]
+
+
+def interpreter(environment: Path) -> Path:
+    """Return the path of an environment's interpreter."""
+    return environment / "bin" / "python"
+
+
 def cache_folder(uv: Path) -> Path:
-    """Return where uv keeps what it has downloaded.
+    """Return the cache folder of uv.
 
     Raises:
-        PreparationError: uv does not tell.
+        PreparationError: uv failed.
     """
     code, output = ask([str(uv), "cache", "dir"])
     if code:
-        raise PreparationError(plan.reason_of(output, code))
+        raise PreparationError(failure_reason(output, code))
     return Path(output.strip())
 
 
 def ask(command: Sequence[str]) -> tuple[int, str]:
-    """Return exit code and output of a short command.
+    """Run a short command of uv, and return exit code and output.
 
     Raises:
-        PreparationError: it does not end.
+        PreparationError: the command does not finish in time.
     """
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LONGEST_ANSWER,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        asked = " ".join(command[1:3])
+    done = subprocesses.run(command, seconds=LONGEST_ANSWER, merged=True)
+    if done.code is None:
+        subcommand = " ".join(command[1:3])
         raise PreparationError(
-            f"`uv {asked}` did not end in {LONGEST_ANSWER:g} s; see whether another uv holds its cache"
-        ) from None
-    return done.returncode, done.stdout
+            f'"uv {subcommand}" did not finish within {LONGEST_ANSWER:g} s; check whether another uv process '
+            "locks the cache"
+        )
+    return done.code, done.stdout
 
 
 def run(command: Sequence[str], log: BinaryIO, progress: Progress, *, until: float = float("inf")) -> None:
-    """Run a long command, its output in the log; `progress` advances once a second.
+    """Run a long command of uv, and append its output to the log.
 
     Args:
         command: program and arguments.
         log: an unbuffered file, open for reading and appending.
-        progress: told of every second.
-        until: the value of `time.monotonic()` at which it is ended.
+        progress: advanced once a second.
+        until: the value of `time.monotonic()` at which the command is killed.
 
     Raises:
-        PreparationError: the command failed; the message is its own shortest explanation.
-        OutOfTimeError: it was not done by then.
+        PreparationError: the command failed; the message is the reason that uv prints, in one line.
+        OutOfTimeError: the command did not finish in time.
     """
     begin = log.seek(0, os.SEEK_END)
     code = run_logged(command, log, progress, until=until)
     if code:
         log.seek(begin)
-        raise PreparationError(plan.reason_of(log.read().decode(errors="replace"), code))
+        raise PreparationError(failure_reason(log.read().decode(errors="replace"), code))

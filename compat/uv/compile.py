@@ -1,22 +1,21 @@
-"""Makes locks: uv resolves a pair's requirements, the chosen wheels tell what they provide."""
+"""Resolve the requirements of a pair with uv, and read sizes and import names from the chosen wheels."""
 
 import os
-import re
-import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress, Silent
+from compat._util.subprocesses import Result, run
 from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.model.releases import Pair
+from compat.uv import messages
 from compat.wheels.http_session import ADVICE
 from compat.wheels.index_url import index_url
 from compat.wheels.package_index import Registry, WheelFile
@@ -24,57 +23,42 @@ from compat.wheels.platform_tags import PLATFORM, fitting_wheels
 from compat.wheels.wheel_sources import WheelManifest, read_manifest
 
 THREADS = 8
-"""Wheels read at once: their answers are small, so the time goes into waiting."""
+"""Wheels that are read concurrently: the responses are small, so reading is mostly waiting."""
 
 LONGEST_RESOLUTION = 900
-"""Seconds; with a cold cache and a slow line it takes a few minutes at most."""
-
-_NETWORK = re.compile(
-    r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
-)
+"""Seconds; with a cold cache and a slow connection, a resolution takes a few minutes at most."""
 
 
 def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
     """Return the versions and hashes that uv chooses for the environment of `pair`.
 
     Args:
-        pair: what is to be installed together.
+        pair: the pair to resolve.
         uv: path of the uv program.
 
     Raises:
-        UsageError: the requirements exclude each other; the message says which.
+        UsageError: the requirements exclude each other; the message names them.
         NetworkError: uv cannot reach the package index.
     """
     attempt = resolve(Inputs.of(pair), uv, "--generate-hashes", "--no-header", "--no-annotate")
     if attempt.code:
         _fail(pair, attempt.stderr)
-    # Settings of the user, such as an additional index, would come out as options.
+    # uv prints settings of the user, such as an additional index, as option lines.
     lines = attempt.stdout.splitlines(keepends=True)
     return parse_requirements("".join(line for line in lines if not line.startswith("-")), f"pair {pair.id}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What uv answered."""
-
-    code: int
-    stdout: str
-    stderr: str
-    seconds: float
-
-
-def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
-    """Return what `uv pip compile` answers for some inputs on the platform of all locks.
+def resolve(inputs: Inputs, uv: str, *options: str) -> Result:
+    """Return the result of `uv pip compile` for some inputs, on the platform of all locks.
 
     Args:
-        inputs: requirements, overrides and Python.
+        inputs: requirements, overrides and Python version.
         uv: path of the uv program.
-        options: more options, such as for the form of the answer.
+        options: further options, such as the output format.
 
     Raises:
         NetworkError: uv takes too long, or cannot reach the package index.
     """
-    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="compat-lock-") as folder:
         asked, overridden = Path(folder, "requirements.in"), Path(folder, "overrides.in")
         asked.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
@@ -84,46 +68,36 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Attempt:
             *("--python-version", inputs.python, "--python-platform", PLATFORM),
             *("--quiet", "--color", "never", *options),
         ]
-        try:
-            # In the empty folder no project's settings take part.
-            done = subprocess.run(
-                arguments,
-                cwd=folder,
-                env=_environment(),
-                capture_output=True,
-                text=True,
-                timeout=LONGEST_RESOLUTION,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}") from None
-    if done.returncode and _NETWORK.search(done.stderr):
+        # In the empty folder, uv reads no settings of a project.
+        done = run(arguments, seconds=LONGEST_RESOLUTION, variables=_environment(), folder=folder)
+    if done.code is None:
+        raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}")
+    if done.code and messages.is_unreachable(done.stderr):
         raise NetworkError(f"{', '.join(inputs.requirements)}: uv cannot reach the package index; {ADVICE}")
-    seconds = time.monotonic() - begun
-    return Attempt(code=done.returncode, stdout=done.stdout, stderr=done.stderr, seconds=seconds)
+    return done
 
 
 class WheelReader:
-    """Reads what the wheels of locked packages provide; what pairs share is read once."""
+    """Reads sizes and import names from the wheels of locked packages; each wheel is read once."""
 
     def __init__(self, registry: Registry) -> None:
-        """Read from `registry`."""
+        """Read wheels from `registry`."""
         self.registry = registry
         self._manifests: dict[str, WheelManifest] = {}
 
     def read(
         self, pinned: Mapping[NormalizedName, Pinned], python: str, progress: Progress | None = None
     ) -> dict[NormalizedName, LockedPackage]:
-        """Return each package as the lock is to hold it, with the hashes of the wheels that fit.
+        """Return the packages as a lock stores them, with the hashes of compatible wheels only.
 
         Args:
             pinned: the packages.
-            python: `X.Y`, for which they are installed.
+            python: `X.Y`, the Python version of the environment.
             progress: advanced by one for each package.
 
         Raises:
             NetworkError: the index cannot be reached.
-            IntegrityError: the index has another file than the one that uv saw, or a broken one.
+            IntegrityError: the index has another file than the one that uv chose, or a damaged one.
         """
         progress = progress or Silent()
         packages = {}
@@ -143,11 +117,11 @@ class WheelReader:
         hashes = tuple(sorted({f"sha256:{wheel.sha256}" for wheel in wheels}))
         if not set(pin.hashes).issuperset(hashes):
             raise IntegrityError(
-                f"{name} {pin.version}: uv and this program see different wheels of it; {ADVICE}"
+                f"{name} {pin.version}: the wheels on the index differ from those that uv lists; {ADVICE}"
             )
         manifest = self._manifest(wheels[0])
         return LockedPackage(
-            # Without the hundreds of hashes for other systems a change of the lock can be reviewed.
+            # Hashes for other platforms are left out, so that people can review a change of the lock.
             pin=replace(pin, hashes=hashes),
             imports=manifest.imports,
             download_bytes=manifest.download_bytes,
@@ -161,18 +135,15 @@ class WheelReader:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment for uv: it resolves on the index that the wheels are read from."""
+    """Return the environment variables for uv, with the index that the wheels are read from."""
     index = index_url()
     return {**os.environ, **({"UV_DEFAULT_INDEX": index} if index else {})}
 
 
 def _fail(pair: Pair, stderr: str) -> NoReturn:
-    text = " ".join(stderr.split())
-    # uv derives its verdict step by step; the first step names the requirements that clash.
-    clash = re.search(r"Because (.+?), we can conclude that", text)
+    clash = messages.first_step(stderr)
     if clash:
         raise UsageError(
-            f"pair {pair.id} cannot be resolved: {clash[1]}; add or change an override in matrix.toml"
+            f"pair {pair.id} cannot be resolved: {clash}; add or change an override in matrix.toml"
         )
-    reason = re.sub(r"\w+://\S+", "(address)", text.removeprefix("error: "))
-    raise UsageError(f"pair {pair.id}: uv failed: {reason or 'it gave no reason'}")
+    raise UsageError(f"pair {pair.id}: uv failed: {messages.complaint(stderr) or 'it gave no reason'}")

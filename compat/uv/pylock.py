@@ -1,4 +1,4 @@
-"""The resolution that uv prints as `pylock.toml`: which versions, and for which of them a wheel fits."""
+"""Read a resolution that uv has printed as `pylock.toml`: versions, and whether they have a wheel."""
 
 import sys
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class LockedFile:
     package: NormalizedName
     version: Version
     has_wheel: bool
-    """Whether a wheel fits the platform; else it is built from source."""
+    """Whether a wheel is compatible with the platform; otherwise the package is built from source."""
 
     def __str__(self) -> str:
         return f"{self.package}=={self.version}"
 
 
 def read_pylock(text: str) -> tuple[LockedFile, ...]:
-    """Return the packages of a `pylock.toml` (PEP 751) by name; uv lists only the wheels that fit."""
+    """Return the packages of a `pylock.toml` (PEP 751), in which uv lists compatible wheels only."""
     return tuple(
         LockedFile(
             package=canonicalize_name(entry["name"]),

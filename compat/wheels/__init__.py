@@ -1,4 +1,4 @@
-"""Reading published wheels without installing or wholly downloading them: the only network code."""
+"""Read published wheels without installing them or downloading them whole: the only network code."""
 
 from importlib.util import find_spec
 
@@ -6,8 +6,8 @@ from compat.errors import MissingToolError
 
 for _needed in ("requests", "pypi_simple", "platformdirs"):
     if find_spec(_needed) is None:
-        # The base install stays small, so this is an ordinary situation and not a broken one.
+        # The base install leaves these packages out to stay small, so their absence is no defect.
         raise MissingToolError(
             f"reading wheels needs {_needed}, which is not installed; "
-            "run `pip install 'sglang-vllm-compat[index]'`"
+            "run \"pip install 'sglang-vllm-compat[index]'\""
         )

@@ -1,4 +1,4 @@
-"""One patient HTTP session, and its errors as lines a person can act on."""
+"""An HTTP session with retries and time-outs, and network errors as one-line messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,30 +13,30 @@ from urllib3.util import Retry
 from compat.errors import NetworkError
 
 ADVICE = (
-    "check the connection and the index that pip or uv is configured with (PIP_INDEX_URL, UV_DEFAULT_INDEX)"
+    "check the connection and the package index configured for pip or uv (PIP_INDEX_URL, UV_DEFAULT_INDEX)"
 )
 
 LONGEST_WAIT = 60
-"""Seconds: a server may ask for a pause in `Retry-After`; nobody wants to sit through an hour of it."""
+"""Seconds: the longest pause that a `Retry-After` header can impose; a server may ask for an hour."""
 
 
 class _Retry(Retry):
-    """Retries that honour `Retry-After`, up to `LONGEST_WAIT`."""
+    """A retry policy that honours `Retry-After`, up to `LONGEST_WAIT`."""
 
     def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
-        asked = super().get_retry_after(response)
-        return None if asked is None else min(asked, LONGEST_WAIT)
+        seconds = super().get_retry_after(response)
+        return None if seconds is None else min(seconds, LONGEST_WAIT)
 
 
 class _Adapter(HTTPAdapter):
-    """Gives every request a time-out, which `requests` itself does only when asked each time."""
+    """An adapter that sets a default time-out; `requests` has none unless each call passes one."""
 
     def __init__(self, *, retries: Retry, connections: int, timeout: tuple[float, float]) -> None:
         self.timeout = timeout
         super().__init__(max_retries=retries, pool_maxsize=connections)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send it, with the session's time-out when the caller names none."""
+        """Send a request, with the session's time-out unless the caller passes one."""
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self.timeout
         return super().send(request, *args, **kwargs)
@@ -49,19 +49,19 @@ def open_session(
     timeout: tuple[float, float] = (10.0, 60.0),
     connections: int = 16,
 ) -> requests.Session:
-    """Return a session that tries again when a server is busy or a connection fails.
+    """Return a session that repeats a request when the server is busy or the connection fails.
 
     Args:
-        retries: how often a request is repeated; 0 for never.
-        backoff: seconds that grow twofold with each repetition.
-        timeout: seconds to wait for a connection, and between two pieces of an answer.
-        connections: how many threads may use the session at once without waiting.
+        retries: how many times a request is repeated; 0 for never.
+        backoff: factor, in seconds, of the pause before a repetition; the pause doubles each time.
+        timeout: seconds to wait for a connection, and between two chunks of a response.
+        connections: how many threads can use the session at once without waiting.
     """
     policy = _Retry(
         total=retries,
         backoff_factor=backoff,
         status_forcelist=(429, 500, 502, 503, 504),
-        raise_on_status=False,  # the last answer says more than "too many retries"
+        raise_on_status=False,  # the last response explains more than "too many retries"
     )
     session = requests.Session()
     adapter = _Adapter(retries=policy, connections=connections, timeout=timeout)
@@ -72,32 +72,32 @@ def open_session(
 
 @contextmanager
 def network_errors(what: str, url: str) -> Iterator[None]:
-    """Turn what goes wrong on the network inside the block into one line that begins with `what`.
+    """Replace network errors inside the block by a `NetworkError` of one line that begins with `what`.
 
     Raises:
-        NetworkError: in place of every error of `requests` and `urllib3`; it names the host of `url`.
+        NetworkError: replaces every error of `requests` and `urllib3`; it names the host of `url`.
     """
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        # The host alone: an address may carry a password.
+        # The message names the host only, since a URL may carry a password.
         host = urlsplit(url).hostname or "the server"
         raise NetworkError(f"{what}: {_reason(error, host)}; {ADVICE}") from error
 
 
 def _reason(error: Exception, host: str) -> str:
-    # After the last attempt `requests` hides what happened inside a ConnectionError.
+    # After the last attempt, `requests` wraps the real error in a ConnectionError.
     inner = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(error, requests.HTTPError):
         return f"{host} answered {error.response.status_code} {error.response.reason or ''}".rstrip()
     if isinstance(error, requests.Timeout) or isinstance(inner, urllib3.exceptions.ReadTimeoutError):
         return f"{host} did not answer in time"
     if isinstance(error, requests.exceptions.SSLError):
-        return f"{host} has no certificate that is trusted here"
+        return f"this machine does not trust the certificate of {host}"
     if isinstance(error, requests.exceptions.ProxyError):
         return f"the proxy to {host} does not work"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return f"{host} broke off its answer"
+        return f"{host} closed the connection before the response was complete"
     if isinstance(error, requests.ConnectionError):
         return f"{host} cannot be reached"
-    return f"{host} gave an answer that cannot be used ({type(error).__name__})"
+    return f"{host} sent an invalid response ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""Which package index the user has configured for uv or pip."""
+"""The URL of the package index that uv or pip is configured with."""
 
 import configparser
 import os
@@ -13,14 +13,14 @@ else:
     import tomli as tomllib
 
 VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-"""The variables that name an index, the strongest first."""
+"""The environment variables that name an index, the one with the highest priority first."""
 
 
 def index_url() -> str | None:
-    """Return the address of the configured index, or None when nothing names one.
+    """Return the URL of the configured index, or None when no configuration names one.
 
-    Looked at in turn: the environment, uv's configuration, pip's. Only an index that is read over HTTP
-    counts; directories and additional indexes are passed over.
+    The environment comes first, then uv's configuration files, then pip's. Only an index that is read over
+    HTTP counts; directories and additional indexes are ignored.
     """
     return next((url for url in _candidates() if url.startswith(("https://", "http://"))), None)
 
@@ -48,7 +48,7 @@ def _uv_urls(path: Path) -> Iterator[str]:
     try:
         settings: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return  # uv itself will complain about a broken file, with its own words
+        return  # uv itself reports a broken configuration file
     indexes = settings.get("index")
     for index in indexes if isinstance(indexes, list) else []:
         if isinstance(index, dict) and index.get("default"):
@@ -57,7 +57,7 @@ def _uv_urls(path: Path) -> Iterator[str]:
 
 
 def _pip_files() -> list[Path]:
-    """Return pip's configuration files, the strongest last."""
+    """Return pip's configuration files, the one with the highest priority last."""
     named = os.environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []  # pip's documented way to read no file at all

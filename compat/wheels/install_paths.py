@@ -1,4 +1,4 @@
-"""What the paths inside a wheel mean once it is installed."""
+"""Where an installer puts the files of a wheel, and which modules they provide."""
 
 import re
 from collections.abc import Iterable
@@ -10,39 +10,40 @@ _EXTENSION = re.compile(r"(?P<name>[^/.]+)(?:\.cpython-[^/.]+|\.abi3)?\.so")
 _LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")
 
 NOT_PACKAGES = frozenset({"__pycache__", "bin", "doc", "docs", "etc", "include", "lib", "lib64", "share"})
-"""Folders that wheels leave beside their packages; with an `__init__.py` they count nevertheless."""
+"""Folders beside the packages of a wheel that are no packages, unless they hold an `__init__.py`."""
 
 
 def installed_path(path: str) -> str | None:
-    """Return where `path` of a wheel goes below site-packages, or None when it goes elsewhere.
+    """Return the path below site-packages at which `path` of a wheel is installed.
 
-    `*.dist-info` is reported as None too: it is no part of what a package provides.
+    The result is None for a file that is installed elsewhere, and for one in `*.dist-info`, which no program
+    imports.
     """
     inside = _DATA.sub("", path, count=1) if _DATA.match(path) else path
     return None if _OTHER_DATA.match(inside) else inside
 
 
 def extension_module(path: str) -> str | None:
-    """Return the module name of an extension module's file, without its package, or None for other files."""
+    """Return the module name of an extension module, without its package, or None for any other file."""
     found = _EXTENSION.fullmatch(path.rpartition("/")[2])
     return found["name"] if found and found["name"].isidentifier() else None
 
 
 def added_roots(pth: str) -> tuple[str, ...]:
-    """Return the folders below site-packages that the text of a `.pth` file puts on the import path."""
+    """Return the folders below site-packages that a `.pth` file of this text adds to the import path."""
     lines = (line.strip() for line in pth.splitlines())
     folders = (line for line in lines if line and not line.startswith(("#", "import ", "import\t", "/")))
     return tuple(folder.rstrip("/") for folder in folders)
 
 
 def importable(paths: Iterable[str], roots: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the top-level names that a wheel of these `paths` lets a program import, sorted.
+    """Return the top-level modules and packages that a wheel with these `paths` provides, sorted.
 
-    A namespace such as `nvidia`, which many wheels share, is listed by its top name alone.
+    A namespace package such as `nvidia`, which many wheels share, is listed by its top-level name alone.
 
     Args:
         paths: the paths inside the wheel.
-        roots: folders below site-packages that the wheel puts on the import path too.
+        roots: folders below site-packages that the wheel adds to the import path.
     """
     names = set()
     packages = set()

@@ -1,4 +1,4 @@
-"""Lists the wheels of a distribution on the configured package index."""
+"""List the wheels of a distribution on the configured package index."""
 
 import bisect
 import re
@@ -25,28 +25,28 @@ from compat.wheels.index_url import index_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelFile:
-    """One wheel as the index lists it."""
+    """One wheel, as the package index lists it."""
 
     package: NormalizedName
     version: Version
     filename: str
     url: str
     sha256: str
-    """Hexadecimal, as the index promises it."""
+    """Hexadecimal, as the index states it."""
     size: int | None
-    """Bytes, when the index tells."""
+    """Bytes; None when the index does not state it."""
     uploaded: datetime | None
     requires_python: str | None
     yanked: bool
 
     @property
     def tags(self) -> frozenset[Tag]:
-        """The environments that the file name claims."""
+        """The compatibility tags in the file name."""
         return parse_wheel_filename(self.filename)[3]
 
     @property
     def build(self) -> BuildTag:
-        """The build tag of the file name, `()` when it has none."""
+        """The build tag in the file name; `()` when it has none."""
         return parse_wheel_filename(self.filename)[2]
 
     def __str__(self) -> str:
@@ -54,14 +54,14 @@ class WheelFile:
 
 
 class Registry:
-    """The package index, each project page read once; `with` closes its connections."""
+    """A client of the package index that reads each project page once; `with` closes its connections."""
 
     def __init__(self, session: requests.Session | None = None, endpoint: str | None = None) -> None:
-        """Connect to nothing yet.
+        """Set up the client; the first query connects.
 
         Args:
-            session: the session to use for pages and files; a new patient one when None.
-            endpoint: address of a simple index; when None the one that uv or pip is configured with.
+            session: the session for pages and files; None for a new one with retries.
+            endpoint: URL of a simple index; None for the one that uv or pip is configured with.
         """
         self.session = open_session() if session is None else session
         self._client = pypi_simple.PyPISimple(
@@ -76,12 +76,12 @@ class Registry:
         self.session.close()
 
     def files(self, package: str) -> tuple[WheelFile, ...]:
-        """Return every wheel of `package`, by version, then by name.
+        """Return every wheel of `package`, sorted by version, then by file name.
 
         Raises:
             UsageError: the index has no such package.
-            NetworkError: the index cannot be reached or understood.
-            IntegrityError: the index promises no digest for a wheel.
+            NetworkError: the index cannot be reached, or its response cannot be read.
+            IntegrityError: the index states no digest for a wheel.
         """
         name = canonicalize_name(package)
         if name not in self._pages:
@@ -93,26 +93,26 @@ class Registry:
     def wheels(self, package: str) -> tuple[WheelFile, ...]:
         """Return one wheel for each release of `package`, pre-releases included, in version order.
 
-        It is the wheel to read sources from: one for Linux on x86-64, or for any platform, before all others;
-        then the latest build. The errors are those of `files`.
+        It is the wheel to read sources from: one for Linux on x86-64 or for any platform is preferred, then
+        the latest build. The errors are those of `files`.
         """
         releases = groupby(self.files(package), key=lambda wheel: wheel.version)
         return tuple(max(group, key=_preference) for _, group in releases)
 
     def wheel(self, package: str, version: Version) -> WheelFile:
-        """Return the wheel of one release to read sources from.
+        """Return the wheel to read the sources of one release from.
 
         Raises:
-            UsageError: there is no such release, or none with a wheel; the nearest ones are named.
+            UsageError: the release does not exist or has no wheel; the message names the nearest ones.
         """
         wheels = self.wheels(package)
         versions = [wheel.version for wheel in wheels]
-        place = bisect.bisect_left(versions, version)
-        if place < len(versions) and versions[place] == version:
-            return wheels[place]
-        nearest = ", ".join(str(near) for near in versions[max(0, place - 2) : place + 2])
-        hint = f"the nearest are {nearest}" if nearest else "it has none of any other version either"
-        raise UsageError(f"the package index has no wheel of {canonicalize_name(package)} {version}; {hint}")
+        position = bisect.bisect_left(versions, version)
+        if position < len(versions) and versions[position] == version:
+            return wheels[position]
+        nearest = ", ".join(str(near) for near in versions[max(0, position - 2) : position + 2])
+        hint = f"nearest: {nearest}" if nearest else "no version of it has a wheel"
+        raise UsageError(f"the package index has no wheel of {canonicalize_name(package)} {version} ({hint})")
 
     def _page(self, name: NormalizedName) -> pypi_simple.ProjectPage:
         what = f"cannot list the wheels of {name}"
@@ -122,7 +122,7 @@ class Registry:
         except pypi_simple.NoSuchProjectError:
             raise UsageError(f"the package index has no package {name}; check the spelling") from None
         except (ValueError, pypi_simple.UnsupportedRepoVersionError) as error:
-            reason = f"the index answers in a form that cannot be read ({type(error).__name__})"
+            reason = f"the response of the package index cannot be read ({type(error).__name__})"
             raise NetworkError(f"{what}: {reason}; {ADVICE}") from error
 
 
@@ -132,13 +132,13 @@ def _wheel(package: NormalizedName, file: pypi_simple.DistributionPackage) -> Wh
     try:
         name, version, _, _ = parse_wheel_filename(file.filename)
     except InvalidWheelFilename:
-        return None  # an installer passes over it as well
+        return None  # installers ignore it as well
     if name != package:
         return None
     sha256 = file.digests.get("sha256", "").lower()
     if not re.fullmatch("[0-9a-f]{64}", sha256):
         raise IntegrityError(
-            f"{file.filename}: the package index promises no sha256 for it; use one that does"
+            f"{file.filename}: the package index states no sha256 for it; configure an index that does"
         )
     return WheelFile(
         package=package,

@@ -1,4 +1,4 @@
-"""A wheel on a server as a seekable file, of which only the bytes that are read travel."""
+"""A wheel on a server as a seekable file that downloads only the byte ranges that are read."""
 
 import hashlib
 import io
@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 import requests
 
 from compat._cli.progress import Progress, Silent
+from compat._cli.text import size
 from compat.errors import IntegrityError, NetworkError
 from compat.wheels.http_session import ADVICE, network_errors
 from compat.wheels.package_index import WheelFile
@@ -18,43 +19,43 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 TAIL = 96 * 1024
-"""Bytes asked for first. A zip's end record lies in the last 66 kB, and most wheels have their whole central
-directory here, so that one request is enough for them."""
+"""Bytes of the first request, from the end of the file. The end record of a zip is in the last 66 kB, and the
+central directory of most wheels fits in here too, so that one request is enough for them."""
 
 GAP = 128 * 1024
-"""Bytes between two wanted ranges that are fetched rather than skipped: a request costs about a tenth of a
-second, in which an ordinary line brings at least this much."""
+"""The largest gap in bytes between two ranges that one request covers. Another request costs about a tenth of
+a second, in which an ordinary connection transfers at least this much."""
 
 ATTEMPTS = 3
-"""How often an answer is asked for that breaks off in the middle."""
+"""How many times a request is sent whose response is cut short."""
 
 _CHUNK = 1 << 20
 
 Range = tuple[int, int]
-"""First byte and the byte after the last."""
+"""The first byte, and the byte after the last."""
 
 
 class RemoteFile(io.RawIOBase):
-    """A read-only file over HTTP byte ranges, good enough for `zipfile`.
+    """A read-only file over HTTP byte ranges, with the methods that `zipfile` needs.
 
-    A server without range support gives the whole file once, into a temporary file.
+    From a server without range support, the whole file is downloaded once, into a temporary file.
     """
 
     def __init__(self, wheel: WheelFile, session: requests.Session, progress: Progress | None = None) -> None:
         """Fetch the end of the file.
 
         Args:
-            wheel: what to read.
-            session: what to ask with.
-            progress: told when the whole file must be fetched.
+            wheel: the wheel to read.
+            session: the HTTP session.
+            progress: gets a note when the whole file must be downloaded.
 
         Raises:
-            NetworkError: the server cannot be reached, or does not answer as it should.
-            IntegrityError: the file is not the one that the index promises.
+            NetworkError: the server cannot be reached, or sends an invalid response.
+            IntegrityError: size or digest differ from what the index states.
         """
         super().__init__()
         self.fetched = 0
-        """Bytes of answers that have come over the wire so far."""
+        """Bytes downloaded so far."""
         self._wheel = wheel
         self._session = session
         self._progress = progress or Silent()
@@ -67,11 +68,11 @@ class RemoteFile(io.RawIOBase):
     @property
     def size(self) -> int:
         """Length of the file in bytes."""
-        assert self._size is not None  # noqa: S101 - the first answer has told it
+        assert self._size is not None  # noqa: S101 - the first response states it
         return self._size
 
     def prefetch(self, ranges: Iterable[Range]) -> None:
-        """Fetch `ranges` in few requests, so that reading them later causes none."""
+        """Fetch `ranges` in few requests, so that reading them later needs none."""
         missing = sorted(gap for wanted in ranges for gap in self._missing(*wanted))
         joined: list[Range] = []
         for start, stop in missing:
@@ -92,11 +93,11 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return the position of the next byte that is read."""
+        """Return the position of the next byte to read."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to `offset` bytes from the start, the position or the end."""
+        """Move to `offset` bytes from the start, the current position or the end; return the position."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if base + offset < 0:
             raise OSError(f"{self._wheel}: seek before the start of the file")
@@ -104,7 +105,7 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill `buffer` as far as the file goes; what is not here yet is fetched."""
+        """Read into `buffer`, fetching missing bytes; return the number of bytes read."""
         view = memoryview(buffer).cast("B")
         stop = min(self._position + len(view), self.size)
         count = max(0, stop - self._position)
@@ -118,20 +119,20 @@ class RemoteFile(io.RawIOBase):
         return count
 
     def readall(self) -> bytes:
-        """Return the rest of the file, fetched at once; the inherited method asks for it piece by piece."""
+        """Return the rest of the file in one fetch; the inherited method would fetch it piece by piece."""
         rest = bytearray(max(0, self.size - self._position))
         self.readinto(rest)
         return bytes(rest)
 
     def close(self) -> None:
-        """Drop what was fetched."""
+        """Discard what was fetched."""
         if self._whole is not None:
             self._whole.close()
         self._spans.clear()
         super().close()
 
     def _missing(self, start: int, stop: int) -> list[Range]:
-        """Return the parts of a range that are not here."""
+        """Return the parts of a range that have not been fetched."""
         if self._whole is not None:
             return []
         gaps = []
@@ -152,7 +153,7 @@ class RemoteFile(io.RawIOBase):
             at += len(piece)
 
     def _ask(self, wanted: Range | None) -> None:
-        """Fetch one range, or the tail of a file of unknown size; without ranges the whole file."""
+        """Fetch one range, or the tail when the size is unknown, or the file without range support."""
         what, url = f"cannot read {self._wheel}", self._wheel.url
         header = f"bytes={wanted[0]}-{wanted[1] - 1}" if wanted else f"bytes=-{TAIL}"
         headers = {"Range": header, "Accept-Encoding": "identity"}
@@ -166,17 +167,21 @@ class RemoteFile(io.RawIOBase):
                 complete = self._keep(response, wanted) if partial else self._download(response)
             if complete:
                 return
-        raise NetworkError(f"{what}: the answer broke off {ATTEMPTS} times; {ADVICE}")
+        raise NetworkError(f"{what}: the response was cut short {ATTEMPTS} times; {ADVICE}")
 
     def _keep(self, response: requests.Response, wanted: Range | None) -> bool:
         """Store one range; return whether it arrived completely."""
-        told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
-        if told is None:
-            raise NetworkError(f"cannot read {self._wheel}: the server sends a part and does not say which")
-        first, last, size = map(int, told.groups())
+        stated = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
+        if stated is None:
+            raise NetworkError(
+                f"cannot read {self._wheel}: the server sends a byte range without a valid Content-Range"
+            )
+        first, last, size = map(int, stated.groups())
         self._agree_on(size)
         if (first, last + 1) != (wanted or _tail(size)):
-            raise NetworkError(f"cannot read {self._wheel}: the server sends another part than was asked for")
+            raise NetworkError(
+                f"cannot read {self._wheel}: the server sends another byte range than requested"
+            )
         content = io.BytesIO()
         if not self._receive(response, content, last + 1 - first):
             return False
@@ -184,13 +189,13 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def _download(self, response: requests.Response) -> bool:
-        """Store the whole file on disk, not in memory: wheels are 300 MB and more."""
+        """Store the whole file on disk, not in memory; return whether it is complete."""
         length = response.headers.get("Content-Length")
         if length is not None:
             self._agree_on(int(length))
         self._progress.note(
-            f"{self._wheel}: the server gives no parts of files; fetching the whole wheel"
-            + (f" ({self._size / 1e6:.1f} MB)" if self._size else "")
+            f"{self._wheel}: the server does not support byte ranges; downloading the whole wheel"
+            + (f" ({size(self._size)})" if self._size else "")
         )
         whole = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
         try:
@@ -219,15 +224,15 @@ class RemoteFile(io.RawIOBase):
             self.fetched += received
         if expected is not None and received > expected:
             raise NetworkError(
-                f"cannot read {self._wheel}: {received} bytes came instead of {expected}; {ADVICE}"
+                f"cannot read {self._wheel}: the server sent {received} bytes instead of {expected}; {ADVICE}"
             )
         return expected is None or received == expected
 
     def _agree_on(self, size: int) -> None:
         if self._size is not None and size != self._size:
             raise IntegrityError(
-                f"{self._wheel}: it has {size} bytes now, {self._size} were promised; run the command again, "
-                "and if it stays so tell those who keep the index"
+                f"{self._wheel}: the file has {size} bytes, the index states {self._size}; run the command "
+                "again, and if the error persists, report it to the operator of the index"
             )
         self._size = size
 
@@ -238,7 +243,7 @@ class RemoteFile(io.RawIOBase):
             digest.update(chunk)
         if digest.hexdigest() != self._wheel.sha256:
             raise IntegrityError(
-                f"{self._wheel}: its sha256 is {digest.hexdigest()}, the index promises {self._wheel.sha256}"
+                f"{self._wheel}: its sha256 is {digest.hexdigest()}, the index states {self._wheel.sha256}"
             )
 
 

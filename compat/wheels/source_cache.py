@@ -1,4 +1,4 @@
-"""Sources of wheels that were read before, in the user's cache directory."""
+"""Cache the Python sources of wheels in the user's cache directory."""
 
 import hashlib
 import json
@@ -18,37 +18,37 @@ from compat.wheels.package_index import WheelFile
 from compat.wheels.wheel_sources import WheelSources, read_sources
 
 FORMAT = b"compat wheel sources 1"
-"""First line of an entry; another number is another format, which is fetched again."""
+"""First line of an entry; the sources of an entry in another format are fetched again."""
 
 
 def default_folder() -> Path:
-    """Return the cache directory: `COMPAT_CACHE_DIR`, else a folder in the user's cache directory."""
+    """Return the cache directory: `COMPAT_CACHE_DIR`, or else a folder in the user's cache directory."""
     named = os.environ.get("COMPAT_CACHE_DIR")
     return Path(named) if named else platformdirs.user_cache_path("sglang-vllm-compat")
 
 
 class SourceCache:
-    """One file per wheel, named by the wheel's sha256, with a digest of its own.
+    """A cache with one file per wheel, named by the wheel's sha256 and verified by a digest of its own.
 
-    Entries are replaced in one step, so that any number of processes can share the folder.
+    Entries are written atomically, so that any number of processes can share the folder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Use `folder`, by default that of `default_folder`; it is made when first needed."""
+        """Use `folder`, or `default_folder()` when None; it is created on the first write."""
         self.folder = (folder or default_folder()) / "sources"
 
     def path(self, wheel: WheelFile) -> Path:
-        """Return the file that holds, or will hold, the entry of `wheel`."""
+        """Return the path of the cache entry of `wheel`, whether it exists or not."""
         return self.folder / f"{wheel.sha256}.z"
 
     def get(
         self, wheel: WheelFile, session: requests.Session, progress: Progress | None = None
     ) -> WheelSources:
-        """Return the sources of `wheel`, from the cache when it has them undamaged, else from the index.
+        """Return the sources of `wheel`: from a valid cache entry if there is one, or else from the index.
 
         Raises:
-            NetworkError: the index cannot be reached, or does not answer as it should.
-            IntegrityError: what the index gives differs from its digests.
+            NetworkError: the index cannot be reached, or sends an invalid response.
+            IntegrityError: a downloaded file differs from its digest.
         """
         progress = progress or Silent()
         path = self.path(wheel)
@@ -57,14 +57,14 @@ class SourceCache:
         except FileNotFoundError:
             pass
         except (IntegrityError, OSError) as error:
-            progress.note(f"{wheel}: its cache entry is unusable ({error}); fetching it again")
+            progress.note(f"{wheel}: its cache entry is not usable ({error}); downloading the wheel again")
             path.unlink(missing_ok=True)
         sources = read_sources(wheel, session, progress)
         try:
             atomic_write.write_bytes(path, _pack(sources))
         except OSError as error:
-            # The answer is here and right; only the next run is slower.
-            progress.note(f"{wheel}: cannot be kept in {self.folder} ({error.strerror or error})")
+            # The sources are complete and verified; only the next run is slower.
+            progress.note(f"{wheel}: cannot write to the cache {self.folder} ({error.strerror or error})")
         return sources
 
 
@@ -84,13 +84,13 @@ def _unpack(wheel: WheelFile, entry: bytes) -> WheelSources:
     form, _, rest = entry.partition(b"\n")
     digest, _, body = rest.partition(b"\n")
     if form != FORMAT:
-        raise IntegrityError("another format")
+        raise IntegrityError("it has another format")
     if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise IntegrityError("damaged")
+        raise IntegrityError("it is damaged")
     line, _, contents = zlib.decompress(body).partition(b"\n")
     head = json.loads(line)
     if head["wheel"] != wheel.sha256:
-        raise IntegrityError("of another wheel")
+        raise IntegrityError("it belongs to another wheel")
     bounds = pairwise(accumulate(head["sizes"].values(), initial=0))
     pieces = (contents[start:stop] for start, stop in bounds)
     return WheelSources(

@@ -1,4 +1,4 @@
-"""Wheels as zip archives: their Python sources, and what they provide, without fetching the rest."""
+"""Read the Python sources and the central directory of a wheel without downloading the rest."""
 
 import zipfile
 import zlib
@@ -26,49 +26,51 @@ class WheelSources:
     metadata: str
     """The text of METADATA."""
     sources: Mapping[str, bytes]
-    """Path below site-packages to content, for every `.py` file, sorted by path."""
+    """The content of every `.py` file by its path below site-packages, sorted by path."""
     extensions: tuple[str, ...]
-    """Paths below site-packages of the compiled modules, sorted; they are listed and not read."""
+    """Paths below site-packages of the extension modules, sorted; their content is not read."""
     fetched: int
-    """Bytes that came over the wire for this; 0 from the cache."""
+    """Bytes downloaded; 0 when the sources come from the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelManifest:
-    """What the central directory of a wheel tells."""
+    """Sizes and top-level modules of a wheel, read from its central directory."""
 
     wheel: WheelFile
     download_bytes: int
     installed_bytes: int
     imports: tuple[str, ...]
-    """Top-level names that it lets a program import, sorted."""
+    """Top-level modules and packages that it provides, sorted."""
 
 
 def read_sources(
     wheel: WheelFile, session: requests.Session, progress: Progress | None = None
 ) -> WheelSources:
-    """Return METADATA and every `.py` file of `wheel`, fetched through a few byte ranges.
+    """Return METADATA and every `.py` file of `wheel`, downloaded as a few byte ranges.
 
     Args:
-        wheel: what to read.
-        session: what to ask with.
-        progress: told when the server makes the whole wheel travel; it is not advanced.
+        wheel: the wheel to read.
+        session: the HTTP session.
+        progress: gets a note when the whole wheel must be downloaded; it is not advanced.
 
     Raises:
-        NetworkError: the server cannot be reached, or does not answer as it should.
-        IntegrityError: a file differs from its digest, or the wheel is broken.
+        NetworkError: the server cannot be reached, or sends an invalid response.
+        IntegrityError: a file differs from its digest, or the wheel is damaged.
     """
     with RemoteFile(wheel, session, progress) as remote, _opened(wheel, remote) as archive:
         info = _dist_info(wheel, archive)
         members = {member.filename: member for member in archive.infolist() if not member.is_dir()}
-        placed = {path: installed_path(path) for path in members}
-        python = [path for path, place in placed.items() if place is not None and path.endswith(".py")]
+        installed = {path: installed_path(path) for path in members}
+        python = [path for path, target in installed.items() if target is not None and path.endswith(".py")]
         wanted = [f"{info}/RECORD", f"{info}/METADATA", *python]
         remote.prefetch(_ranges(archive, {members[path].header_offset for path in wanted if path in members}))
         record = read_record(wheel.filename, _text(wheel, archive, f"{info}/RECORD"))
         metadata = _text(wheel, archive, f"{info}/METADATA", record)
-        contents = {placed[path] or path: _content(wheel, archive, path, record) for path in python}
-        extensions = (place for place in placed.values() if place is not None and extension_module(place))
+        contents = {installed[path] or path: _content(wheel, archive, path, record) for path in python}
+        extensions = (
+            target for target in installed.values() if target is not None and extension_module(target)
+        )
         return WheelSources(
             wheel=wheel,
             metadata=metadata,
@@ -79,7 +81,7 @@ def read_sources(
 
 
 def read_manifest(wheel: WheelFile, session: requests.Session) -> WheelManifest:
-    """Return what the central directory of `wheel` tells; the errors are those of `read_sources`."""
+    """Return sizes and top-level modules of `wheel`; the errors are those of `read_sources`."""
     with RemoteFile(wheel, session) as remote, _opened(wheel, remote) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         paths = [member.filename for member in members]
@@ -98,23 +100,23 @@ def _opened(wheel: WheelFile, remote: RemoteFile) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(remote)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise IntegrityError(f"{wheel}: it is no readable zip file ({error})") from error
+        raise IntegrityError(f"{wheel}: not a valid zip file ({error})") from error
     with archive:
         yield archive
 
 
 def _dist_info(wheel: WheelFile, archive: zipfile.ZipFile) -> str:
-    """Return the folder of the wheel's own metadata: wheels may carry that of others too."""
+    """Return the `.dist-info` folder of the wheel's own distribution; a wheel may contain others as well."""
     for path in archive.namelist():
         folder, _, rest = path.partition("/")
         name = folder.removesuffix(".dist-info").partition("-")[0]
         if rest == "RECORD" and folder.endswith(".dist-info") and canonicalize_name(name) == wheel.package:
             return folder
-    raise IntegrityError(f"{wheel}: it has no RECORD, so nothing in it can be verified")
+    raise IntegrityError(f"{wheel}: it has no RECORD, so its files cannot be verified")
 
 
 def _ranges(archive: zipfile.ZipFile, wanted: set[int]) -> list[Range]:
-    """Return the bytes of the members that begin at the `wanted` offsets: each ends where the next begins."""
+    """Return the byte ranges of the members at the `wanted` offsets: each ends where the next one begins."""
     # `start_dir` is where zipfile found the central directory, which follows the last member.
     starts = sorted({member.header_offset for member in archive.infolist()})
     ends = [*starts[1:], archive.start_dir]
@@ -141,6 +143,6 @@ def _unpacked(wheel: WheelFile, archive: zipfile.ZipFile, path: str) -> bytes:
     try:
         return archive.read(path)
     except KeyError:
-        raise IntegrityError(f"{wheel}: {path} is missing from it") from None
+        raise IntegrityError(f"{wheel}: it does not contain {path}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise IntegrityError(f"{wheel}: {path} cannot be unpacked ({error})") from error

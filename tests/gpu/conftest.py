@@ -1,6 +1,6 @@
-"""Tests on a GPU. Without one, or without a package, they are told as not run; `--require-gpu` forbids it.
+"""Fixtures of the GPU tests, which are skipped without a GPU or a package, or fail with `--require-gpu`.
 
-One process should hold one package: `pytest -m gpu tests/gpu --back-end vllm --results vllm.json`.
+Test one package per process: `pytest -m gpu tests/gpu --back-end vllm --results vllm.json`.
 """
 
 import json
@@ -16,8 +16,10 @@ from gpu_cases import BACK_ENDS, cases, why_not
 
 from compat.quant.backends import process_setup
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))  # the small Llama lives there
-os.environ.setdefault("SGLANG_JIT_DEEPGEMM_PRECOMPILE", "0")  # for 16,384 sizes before the first product
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))  # for the small Llama
+os.environ.setdefault(
+    "SGLANG_JIT_DEEPGEMM_PRECOMPILE", "0"
+)  # it compiles 16,384 sizes before the first product
 
 RECORDS = pytest.StashKey[list[dict[str, Any]]]()
 
@@ -27,21 +29,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 ODD_SHAPES = {"multiples-of-64": (576, 1152), "multiples-of-16": (720, 1040)}
-"""`[N, K]`; no whole number of groups fits some of them, and then the format itself cannot hold them."""
+"""`[N, K]`; schemes whose group size does not divide K are left out."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of all that can be asked here, so that none has to be skipped."""
+    """Parametrize the tests with everything that this machine can run, so that none is skipped."""
     asked = [each for each in BACK_ENDS if each in (metafunc.config.getoption("--back-end") or BACK_ENDS)]
     names = metafunc.fixturenames
     if "back_end" in names:
-        there = [each for each in asked if process_setup.installed(each)]
-        metafunc.parametrize("back_end", there or asked[:1])
+        installed = [each for each in asked if process_setup.installed(each)]
+        metafunc.parametrize("back_end", installed or asked[:1])
     found = [case for case in cases() if case.back_end in asked]
-    if "default_case" in names:  # only what is taken when nobody asks
+    if "default_case" in names:  # only the methods that the layer selects by default
         found = [case for case in found if case.default]
     if why_not() is not None:
-        found = found[:1]  # one line says as much as four hundred
+        found = found[:1]  # one skipped test says as much as four hundred
     if "shape" in names:
         both = [
             pytest.param(case, shape, id=f"{case.id}-{name}")
@@ -56,7 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs two GPUs where there is one; without any it is told as not run."""
+    """Deselect tests that need two GPUs on a machine with one; without a GPU they are skipped as not run."""
     if torch.cuda.device_count() != 1:
         return
     two = [item for item in items if item.get_closest_marker("two_gpus")]
@@ -75,7 +77,7 @@ def _needs_gpu(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
-    """A new one each time; it is printed, and stands in the results."""
+    """Return a new random seed, which is printed and recorded in the results."""
     fresh = int(torch.seed()) % 2**32
     print(f"seed {fresh} of {request.node.name}")
     torch.manual_seed(fresh)
@@ -84,7 +86,7 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def record(request: pytest.FixtureRequest, seed: int) -> dict[str, Any]:
-    """What this test measures, for `--results`."""
+    """Return the record of this test in the file of `--results`."""
     entry: dict[str, Any] = {"test": request.node.name, "seed": seed}
     request.config.stash[RECORDS].append(entry)
     return entry
@@ -116,6 +118,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         "records": session.config.stash[RECORDS],
     }
     worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker is not None:  # each process has seen some of the tests
+    if worker is not None:  # each process has run some of the tests
         target = target.with_stem(f"{target.stem}-{worker}")
     target.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

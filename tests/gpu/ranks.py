@@ -1,4 +1,4 @@
-"""One of two ranks: parallel layers of a package, compared with float64. `test_gpu_parallel.py` runs it."""
+"""Compare parallel layers with float64, in one of the two processes that `test_gpu_parallel.py` starts."""
 
 import json
 import os
@@ -34,13 +34,13 @@ SCHEMES: tuple[Scheme, ...] = (
     W8A8Int8(),
 )
 LLAMA_BOUND = 3e-2
-"""As on one GPU."""
+"""The bound for the logits, the same as on one GPU."""
 KINDS: tuple[Parallel, ...] = ("column", "row")
 N, K, ROWS, SIZE = 1024, 1024, 17, 2
 
 
 def main(back_end: Any) -> list[dict[str, Any]]:
-    """Return what this rank measured: for each scheme and way of dividing, the error relative to float64."""
+    """Return the error of this rank relative to float64, for each scheme and kind of parallel layer."""
     rank = int(os.environ["RANK"])
     torch.cuda.set_device(rank)
     found = []
@@ -64,8 +64,8 @@ def main(back_end: Any) -> list[dict[str, Any]]:
                 )
                 layer.load(tensors)
             except SchemeUnavailable as error:
-                told = {"reason": str(error), "evidence": list(error.diagnosis.evidence)}
-                found.append({**entry, "outcome": "refused", **told})
+                refusal = {"reason": str(error), "evidence": list(error.diagnosis.evidence)}
+                found.append({**entry, "outcome": "refused", **refusal})
                 continue
             whole = dict(tensors)
             right = reference.forward(
@@ -85,16 +85,16 @@ def main(back_end: Any) -> list[dict[str, Any]]:
 
 
 def that_runs_divided(back_end: Any) -> dict[str, Scheme]:
-    """Return the schemes of the small Llama; on vllm no reordered inputs are divided over ranks."""
+    """Return the small Llama's schemes for two ranks; vllm cannot divide reordered GPTQ inputs over ranks."""
     found = that_runs(MIXED, back_end, str(process_setup.installed(back_end)))
-    for name, held in found.items():
-        if back_end == "vllm" and "self_attn.o_proj" in name and isinstance(held, Gptq) and held.desc_act:
+    for name, scheme in found.items():
+        if back_end == "vllm" and "self_attn.o_proj" in name and isinstance(scheme, Gptq) and scheme.desc_act:
             found[name] = Gptq()
     return found
 
 
 def llama(back_end: Any) -> dict[str, Any]:
-    """Return how far the logits of the small Llama are from float64 when two ranks share its layers."""
+    """Return the error of the small Llama's logits relative to float64, with its layers on two ranks."""
     rank = int(os.environ["RANK"])
     entry: dict[str, Any] = {"scheme": "llama", "parallel": "both", "rank": rank, "bound": LLAMA_BOUND}
     schemes = that_runs_divided(back_end)

@@ -1,4 +1,4 @@
-"""Every scheme on every back end: what ran, how exact it is, and in which surroundings it works."""
+"""Test every scheme on every back end: the method, its errors, odd sizes, CUDA graphs and torch.compile."""
 
 import statistics
 from collections.abc import Callable
@@ -25,7 +25,7 @@ TIMED = (16, 512)
 def made(
     case: Case, n: int = N, k: int = K, *, bias: bool = True
 ) -> tuple[MixedPrecisionLinear, dict[str, Any]]:
-    """Return a layer with random weights, and its tensors as in a checkpoint, on the GPU."""
+    """Return a layer with random weights, and its checkpoint tensors on the GPU."""
     tensors = pack(case.scheme, uneven(n, k), dtype=case.dtype, input_scale=INPUT_SCALE)
     if bias:
         tensors["bias"] = torch.randn(n).to(case.dtype)
@@ -36,7 +36,7 @@ def made(
         bias=bias,
         backend=case.back_end,
         dtype=case.dtype,
-        way=case.way,
+        quantization=case.quantization,
         prefix="model.layers.0.x",
     )
     layer.load(tensors)
@@ -44,16 +44,16 @@ def made(
 
 
 class RefusedError(Exception):
-    """The release does not run it, for a reason of its own that is known: the test has shown that."""
+    """The release refuses the case, as expected."""
 
 
 def or_refused(test: Callable[..., None]) -> Callable[..., None]:
-    """Let a test end well where the layer is refused as it should be."""
+    """Return the test so that it passes when the release refuses the case as expected."""
 
     @wraps(test)
-    def either(*given: Any, **named: Any) -> None:
+    def either(*args: Any, **kwargs: Any) -> None:
         with suppress(RefusedError):
-            test(*given, **named)
+            test(*args, **kwargs)
 
     return either
 
@@ -61,15 +61,15 @@ def or_refused(test: Callable[..., None]) -> Callable[..., None]:
 def made_or_refused(
     case: Case, record: dict[str, Any], *, odd_size: bool = False, **options: Any
 ) -> tuple[MixedPrecisionLinear, dict[str, Any]]:
-    """As `made`; a refusal that is the release's own is recorded.
+    """Return what `made` returns, and record a refusal by the release.
 
     Raises:
-        RefusedError: it is one of those that are known.
+        RefusedError: the release refuses the case, as expected.
     """
     record.update(
         back_end=case.back_end,
         scheme=case.scheme.label,
-        way=case.way,
+        way=case.quantization,
         dtype=str(case.dtype).removeprefix("torch."),
     )
     try:
@@ -82,12 +82,12 @@ def made_or_refused(
 
 
 def exact(case: Case, tensors: dict[str, Any], x: torch.Tensor, *, ideal: bool) -> torch.Tensor:
-    given = dict(tensors)
+    weights = dict(tensors)
     return reference.forward(
         case.scheme,
-        given,
+        weights,
         x,
-        given.pop("bias", None),
+        weights.pop("bias", None),
         accumulate=torch.float64,
         quantize_activations=not ideal,
     )
@@ -98,7 +98,7 @@ def relative(found: torch.Tensor, right: torch.Tensor) -> float:
 
 
 def poisoned(layer: MixedPrecisionLinear, x: torch.Tensor) -> torch.Tensor:
-    """Run the layer when every free block that its result may get holds NaN."""
+    """Return the layer's result, computed while every free block that it may be stored in holds NaN."""
     for _ in range(3):
         blocks = [
             torch.full((x.shape[0], layer.out_features), torch.nan, dtype=x.dtype, device="cuda")
@@ -109,7 +109,7 @@ def poisoned(layer: MixedPrecisionLinear, x: torch.Tensor) -> torch.Tensor:
 
 
 def kernels(layer: MixedPrecisionLinear, x: torch.Tensor) -> list[str]:
-    """Return the GPU kernels of one call, the longest first."""
+    """Return the names of the GPU kernels of one call, the longest first."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as seen:
@@ -190,7 +190,7 @@ def test_a_cuda_graph_replays_it(case: Case, record: dict[str, Any]) -> None:
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        layer(x)  # whatever is compiled or allocated once must not be captured
+        layer(x)  # one-time compilation and allocation must not be captured
         layer(x)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()

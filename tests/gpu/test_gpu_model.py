@@ -1,4 +1,4 @@
-"""A small Llama whose layers mix all schemes, loaded onto a back end: its logits agree with float64."""
+"""Test that the logits of a small Llama whose layers mix all schemes agree with float64 on a back end."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +22,10 @@ TOKENS = torch.arange(24).reshape(2, 12) * 7 % 384
 
 
 def that_dtype(back_end: Package, scheme: Scheme, dtype: torch.dtype) -> Scheme:
-    """Return the scheme, or W8A8 in its place where the release runs it in another dtype only."""
+    """Return the scheme, or W8A8 where the release runs the scheme in another dtype only."""
     first = next(case for case in cases() if case.back_end == back_end and case.default)
-    ways = candidates(back_end, str(process_setup.installed(back_end)), scheme)
-    case = replace(first, scheme=scheme, way=ways[0].name, dtype=dtype)
+    adapters = candidates(back_end, str(process_setup.installed(back_end)), scheme)
+    case = replace(first, scheme=scheme, quantization=adapters[0].name, dtype=dtype)
     return W8A8Int8() if refused_in_advance(case) else scheme
 
 

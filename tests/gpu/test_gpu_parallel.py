@@ -1,4 +1,4 @@
-"""Two GPUs: the packages' own column- and row-parallel layers, one process per GPU."""
+"""Test the packages' own column- and row-parallel layers on two GPUs, with one process per GPU."""
 
 import json
 import os
@@ -18,13 +18,13 @@ REFUSED = {
     "sglang": frozenset(),
     "vllm": frozenset(
         {
-            ("block-int8", "column"),  # no class of it reads the format
+            ("block-int8", "column"),  # vllm has no class that reads the format
             ("block-int8", "row"),
-            ("gptq4-g128-sym-desc", "row"),  # see docs/quant.md
+            ("gptq4-g128-sym-desc", "row"),  # wrong result, see docs/accuracy/quant.md
         }
     ),
 }
-"""Scheme and way of dividing that a package does not run, or computes wrongly: the layer has to say so."""
+"""Scheme and kind of parallel layer that a package cannot run or computes wrongly, and must refuse."""
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""A process that has made a layer comes to its end."""
+"""Test that a process that has built a layer exits."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ print("made", flush=True)
 
 
 def test_a_process_with_a_layer_ends(back_end: Package, record: dict[str, Any]) -> None:
-    """It takes half a minute; with the groups of ranks left alive one never ended."""
+    """The process takes half a minute; without destroying its process groups it would never exit."""
     record.update(back_end=back_end)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, back_end], capture_output=True, text=True, timeout=300, check=False

@@ -1,4 +1,4 @@
-"""Environments for the tests of `compat doctor`: real ones, with packages and compiled code made here."""
+"""Virtual environments for the tests of `compat doctor`, with generated packages and compiled code."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ BASE = {
 
 
 class Env:
-    """A virtual environment without pip; distributions are written into it."""
+    """A virtual environment without pip, into which tests write distributions."""
 
     def __init__(self, folder: Path) -> None:
         venv.create(folder, symlinks=True)
@@ -38,7 +38,7 @@ class Env:
 
 
 def compiled(folder: Path, name: str, source: str, *options: str) -> Path:
-    """Compile a shared library, or skip the test where there is no compiler."""
+    """Compile a shared library, or skip the test if no compiler is installed."""
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
     code = target.with_suffix(".c")

@@ -1,4 +1,4 @@
-"""The corpus of real failures: what was run, what it printed, and what is to be found."""
+"""The corpus of real failures: the command, its output, the environment and the expected diagnosis."""
 
 import re
 import sys
@@ -42,18 +42,18 @@ class Sample:
 
     @property
     def log(self) -> bytes:
-        """What the run printed."""
+        """The output of the command."""
         return (CORPUS / f"{self.id}.log").read_bytes()
 
     @property
     def environment(self) -> InstalledEnvironment:
-        """What was installed."""
+        """The environment of the command."""
         versions = {**pins(self.lock), **self.changed}
         return InstalledEnvironment(versions={n: v for n, v in versions.items() if n not in self.removed})
 
     @property
     def found(self) -> tuple[str | None, ...]:
-        """What must be found."""
+        """The expected cause, package, module and symbol."""
         return self.cause, self.package, self.module, self.symbol
 
 
@@ -65,7 +65,7 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def samples() -> list[Sample]:
-    """Return the whole corpus, in the order of its manifest."""
+    """Return all samples of the corpus, in the order of its manifest."""
     document: dict[str, Any] = tomllib.loads((CORPUS / "manifest.toml").read_text(encoding="utf-8"))
     return [
         Sample(

@@ -1,4 +1,4 @@
-"""Distributions written into a folder as an installer does, and child processes that see them."""
+"""Write distributions into a folder as an installer does, and run child processes that import them."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def distribution(
     requires: Sequence[str] = (),
     listed: bool = True,
 ) -> None:
-    """Write an installed distribution; one that is not listed is editable."""
+    """Write an installed distribution; with `listed=False`, as an editable one."""
     files = files or {}
     for path, source in files.items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def distribution(
 
 
 def run(folder: Path, *arguments: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
-    """Run this Python in a child that sees this project and the distributions of `folder`/site."""
+    """Run this Python in a child process with this project and `folder`/site on its import path."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(ROOT)]),

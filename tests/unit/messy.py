@@ -1,4 +1,4 @@
-"""What launchers, loggers and terminals make of a log: each takes the bytes that a program wrote."""
+"""Functions that change a log as launchers, loggers and terminals do; each takes and returns bytes."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ Mess = Callable[[bytes], bytes]
 
 
 def each_line(before: bytes, after: bytes = b"") -> Mess:
-    """Return a mess that puts something around every line."""
+    """Return a function that adds a prefix and a suffix to every line."""
 
     def mess(log: bytes) -> bytes:
         return b"".join(before + line + after + b"\n" for line in log.split(b"\n"))
@@ -16,14 +16,14 @@ def each_line(before: bytes, after: bytes = b"") -> Mess:
 
 
 def interleaved(log: bytes) -> bytes:
-    """Two workers that fail alike, line by line."""
+    """Interleave the lines of two workers that fail in the same way."""
     lines = log.split(b"\n")
     tags = (b"(VllmWorker rank=0 pid=41) ", b"(VllmWorker rank=1 pid=42) ")
     return b"\n".join(tag + line for line in lines for tag in tags)
 
 
 def wrapped(log: bytes) -> bytes:
-    """The same failure, seen from a process that waits for the one that failed."""
+    """Add the traceback of a process that waits for the failed one."""
     return (
         log.rstrip()
         + b"""
@@ -41,7 +41,7 @@ RuntimeError: Engine core initialization failed. See root cause above.
 
 
 def beheaded(log: bytes) -> bytes:
-    """A log that was cut in its first traceback: the header and the outermost frame are gone."""
+    """Remove everything up to the header and the outermost frame of the first traceback."""
     _, found, tail = log.partition(b"Traceback (most recent call last):\n")
     if not found or tail.partition(b"\n\n")[0].count(b"  File ") < 3:
         return log
@@ -49,18 +49,18 @@ def beheaded(log: bytes) -> bytes:
 
 
 def in_the_middle(log: bytes) -> bytes:
-    """Much before it and much after it."""
+    """Add many lines before and after the log."""
     noise = b"".join(b"INFO 11-24 15:00:00 [metrics.py:1] step %d of 900\n" % number for number in range(900))
     return noise + log + b"\n" + noise
 
 
 def wide(log: bytes) -> bytes:
-    """The encoding of another system's redirected output."""
+    """Encode the log as UTF-16, like redirected output on Windows."""
     return log.decode("utf-8", "replace").encode("utf-16")
 
 
 def records(log: bytes) -> bytes:
-    """What docker keeps: each line in a record in JSON."""
+    """Write each line as a JSON record, like docker."""
     lines = log.decode("utf-8", "replace").splitlines(keepends=True)
     return "\n".join(json.dumps({"log": line, "stream": "stderr"}) for line in lines).encode()
 

@@ -1,4 +1,4 @@
-"""The schemes that the quantization tests go through, each with why it is there."""
+"""The schemes that the quantization tests cover, and the largest error of a packed weight in each."""
 
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
@@ -26,16 +26,16 @@ SCHEMES: tuple[Scheme, ...] = (
 WEIGHT_ERROR = {
     # Half a step of the largest value in a group, in units of that value: 1 / 2 / (levels above zero).
     "unquantized": 2**-11,  # float16 has 11 bits
-    "fp8": 2**-4,  # e4m3 has 4 bits, and the smallest numbers of a group lose more of themselves, not of it
+    "fp8": 2**-4,  # e4m3 has 4 bits; small values lose more relative to themselves, not to the group
     "gptq4": 1 / 14,
     "gptq8": 1 / 254,
     "awq4": 1 / 14,
     "block": 1 / 254,
     "w8a8": 1 / 254,
 }
-"""The largest error of a packed weight, relative to the largest of its group, by how the label begins."""
+"""The largest error of a packed weight relative to the largest of its group, by prefix of the label."""
 
 
 def weight_error(scheme: Scheme) -> float:
-    """Return the bound for one scheme; zero points that differ halve it at most, so they need no entry."""
+    """Return the bound for a scheme; asymmetric schemes, whose error is at most half, need no entry."""
     return next(bound for start, bound in WEIGHT_ERROR.items() if scheme.label.startswith(start))

@@ -1,4 +1,4 @@
-"""A small Llama in plain torch, and checkpoints of it with random weights in any mix of schemes."""
+"""A small Llama in plain torch, and its checkpoints with random weights in any mix of schemes."""
 
 import dataclasses
 import json
@@ -45,7 +45,7 @@ MIXED: Mapping[str, Scheme] = {
     "model.layers.1.mlp.down_proj": BlockInt8(),
     "lm_head": Unquantized(),
 }
-"""Every scheme at least once; `that_runs` replaces what a release has no class for."""
+"""A scheme for each layer, covering all schemes; `that_runs` replaces those that a release cannot run."""
 
 
 class Norm(nn.Module):
@@ -121,7 +121,7 @@ class Body(nn.Module):
 
 
 class Llama(nn.Module):
-    """Named as the checkpoints of `LlamaForCausalLM` are."""
+    """A Llama whose modules have the names of `LlamaForCausalLM` checkpoints."""
 
     def __init__(self, c: Mapping[str, Any] = SIZES) -> None:
         super().__init__()
@@ -136,19 +136,20 @@ class Llama(nn.Module):
 
 
 def that_runs(schemes: Mapping[str, Scheme], package: Package, version: str) -> dict[str, Scheme]:
-    """Return the schemes with one that the release runs in place of each that it has no class for."""
+    """Return the schemes, with each that the release cannot run replaced by one that it can."""
     return {
-        name: held if candidates(package, version, held) else _like(held) for name, held in schemes.items()
+        name: scheme if candidates(package, version, scheme) else _replacement(scheme)
+        for name, scheme in schemes.items()
     }
 
 
-def _like(scheme: Scheme) -> Scheme:
+def _replacement(scheme: Scheme) -> Scheme:
     return dataclasses.replace(scheme, desc_act=False) if isinstance(scheme, Gptq) else W8A8Int8()
 
 
 def own_map(schemes: Mapping[str, Scheme]) -> dict[str, Any]:
-    """Return the `quantization_config` of this project for the schemes."""
-    modules = {name: {"scheme": held.kind, **_settings(held)} for name, held in schemes.items()}
+    """Return a `quantization_config` in this project's own form for the schemes."""
+    modules = {name: {"scheme": scheme.kind, **_settings(scheme)} for name, scheme in schemes.items()}
     return {"quant_method": "mixed", "modules": modules}
 
 
@@ -168,21 +169,21 @@ def write(
     """Write a checkpoint of the small Llama, and return its tensors.
 
     Args:
-        directory: is made.
-        schemes: of the linear layers.
+        directory: the folder to create.
+        schemes: from the names of the linear layers to their schemes.
         config: the `quantization_config`.
-        seed: of the weights.
-        rename: from the name of a layer and its tensors to how a format stores them.
-        shards: how many files.
+        seed: the seed of the weights.
+        rename: from the name of a layer and its tensors to the tensors that a format stores.
+        shards: the number of files.
     """
     torch.manual_seed(seed)
     model, tensors = Llama(), {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
-            held = pack(schemes[name], module.weight.detach(), dtype=torch.bfloat16, input_scale=0.03)
+            packed = pack(schemes[name], module.weight.detach(), dtype=torch.bfloat16, input_scale=0.03)
             if module.bias is not None:
-                held["bias"] = module.bias.detach().to(torch.bfloat16)
-            tensors.update({f"{name}.{last}": tensor for last, tensor in rename(name, held).items()})
+                packed["bias"] = module.bias.detach().to(torch.bfloat16)
+            tensors.update({f"{name}.{last}": tensor for last, tensor in rename(name, packed).items()})
     for name, parameter in model.named_parameters():
         if "norm" in name or "embed" in name:
             tensors[name] = parameter.detach().to(torch.bfloat16)
@@ -199,7 +200,7 @@ def write(
 
 
 def logits(tensors: Mapping[str, Tensor], schemes: Mapping[str, Scheme], tokens: Tensor) -> Tensor:
-    """Return the logits in float64 of the weights that a checkpoint holds, without rounding activations."""
+    """Return the logits in float64 with the weights of a checkpoint, without rounding activations."""
     from compat.quant.packing.packers import dequantize
 
     model = Llama().double()
@@ -207,11 +208,11 @@ def logits(tensors: Mapping[str, Tensor], schemes: Mapping[str, Scheme], tokens:
     for name in model.state_dict():
         layer, _, last = name.rpartition(".")
         if layer in schemes and last == "weight":
-            held = {
+            stored = {
                 key.rpartition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{layer}.")
             }
-            held.pop("bias", None)
-            state[name] = dequantize(schemes[layer], held, torch.float64)
+            stored.pop("bias", None)
+            state[name] = dequantize(schemes[layer], stored, torch.float64)
         else:
             state[name] = tensors[name].double()
     model.load_state_dict(state)
@@ -223,4 +224,4 @@ PARALLEL: Mapping[str, Any] = {
     **dict.fromkeys(("*.q_proj", "*.k_proj", "*.v_proj", "*.gate_proj", "*.up_proj"), "column"),
     **dict.fromkeys(("*.o_proj", "*.down_proj"), "row"),
 }
-"""How layers are divided over two ranks: heads and the inner features of the MLP by outputs, then back."""
+"""How layers are divided over ranks: heads and the inner features of the MLP by outputs, then by inputs."""

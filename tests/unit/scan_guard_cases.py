@@ -1,4 +1,4 @@
-"""Code with guards and without, for the tests of the scan; and what breaks in it."""
+"""Code with and without guards for the tests of the scan, with the expected findings."""
 
 import json
 import textwrap
@@ -9,9 +9,9 @@ import pytest
 from compat.scan.cli import main
 
 OLD = "vllm.worker.worker"
-"""A module up to 0.10.2."""
+"""A module that exists up to 0.10.2."""
 NEW = "vllm.v1.worker.gpu_worker"
-"""A module from 0.6.4."""
+"""A module that exists from 0.6.4."""
 RELEASES = ("0.10.2", "0.11.0", "0.23.0")
 
 
@@ -19,7 +19,7 @@ BROKEN = list(RELEASES[1:])
 
 
 def broken(folder: Path, capsys: pytest.CaptureFixture[str], source: str) -> dict[int, list[str]]:
-    """Return, line by line, the releases in which something breaks."""
+    """Return the releases in which something breaks, by line number."""
     (folder / "code.py").write_text(textwrap.dedent(source))
     arguments = [argument for release in RELEASES for argument in ("--vllm", release)]
     main([str(folder), "--format", "json", "--select", "CPT001", *arguments])

@@ -1,4 +1,4 @@
-"""Files are replaced in one step, or not at all."""
+"""Files are replaced atomically or not at all."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_text_and_bytes_replace_what_was_there(tmp_path: Path) -> None:
+def test_text_and_bytes_replace_the_old_content(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "name.txt"
     atomic_write.write_text(target, "größer\n")
     assert target.read_bytes() == "größer\n".encode()

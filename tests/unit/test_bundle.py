@@ -1,4 +1,4 @@
-"""`compat bundle`: the real uv and real wheels of an index on this machine, packed, unpacked, damaged."""
+"""`compat bundle` with the real uv and real wheels from a local index: packing, unpacking, errors."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from compat import errors
 from compat._cli import console
 from compat.bundle import cli as bundle
-from compat.bundle import parts
+from compat.bundle.archive import parts
 from compat.pairs import cli as pairs
 from compat.wheels.http_session import open_session
 from wheelhouse import Index, build_wheel, noise, serving, uv_sees_only
@@ -56,7 +56,7 @@ def publish(
 
 @cache
 def wheels() -> Index:
-    """Return what every index of these tests has; a wheel is built once, so that one lock fits them all."""
+    """Return the wheels on every index of these tests, built once so that one lock matches all indexes."""
     index = Index()
     needs = ("torch>=2.7", "numpy<3", "nvidia-ml-py", "sgl-kernel")
     publish(index, "sglang", "0.4.7", {"sglang/__init__.py": b"NAME = 'sglang'\n"}, *needs)
@@ -73,7 +73,7 @@ def wheels() -> Index:
 
 
 def see_only(index: Index, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Make `folder` a project, where uv and we see `index` and nothing else."""
+    """Set up `folder` as a project in which uv and compat use `index` only."""
     folder.mkdir()
     (folder / "matrix.toml").write_text(MATRIX)
     patch.chdir(folder)
@@ -91,7 +91,7 @@ def index() -> Iterator[Index]:
 
 @pytest.fixture(scope="module")
 def locks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the lock of the pair."""
+    """Return the folder with the lock of the pair."""
     project = tmp_path_factory.mktemp("locked") / "project"
     with serving() as index, pytest.MonkeyPatch.context() as patch:
         for body in wheels().bodies.items():
@@ -123,7 +123,7 @@ def manifest(folder: Path = Path("out")) -> dict[str, Any]:
 
 
 def unpack(*argv: str, folder: Path = Path("out")) -> "subprocess.CompletedProcess[str]":
-    """Run the script as on a runner: without this project, without its folder on the path."""
+    """Run the script as on a runner, where this project is not installed or on the import path."""
     return subprocess.run(
         ["sh", str(folder.resolve() / "unpack.sh"), *argv],
         env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
@@ -135,7 +135,7 @@ def unpack(*argv: str, folder: Path = Path("out")) -> "subprocess.CompletedProce
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Return every file with its digest."""
+    """Return the digest of every file by its path."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -144,7 +144,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def child(environment: dict[str, str], limit: int = resource.RLIM_INFINITY) -> "subprocess.Popen[str]":
-    """Start the command in a process of its own, which may write files of `limit` bytes."""
+    """Start the command in a process that cannot write files of more than `limit` bytes."""
     root = Path(bundle.__file__).parents[2]
     return subprocess.Popen(
         ["prlimit", f"--fsize={limit}", sys.executable, "-m", "compat.bundle", "both", "--output", "out"],
@@ -156,7 +156,7 @@ def child(environment: dict[str, str], limit: int = resource.RLIM_INFINITY) -> "
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
-    """Return the one line of an error."""
+    """Return the one-line error that the command printed."""
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("compat: error: ")
     return line
@@ -176,7 +176,7 @@ def test_a_bundle_unpacks_to_an_environment_that_imports(project: Path) -> None:
     assert (project / "here/it is/site/torch/lib.so").read_bytes() == LIBRARY
 
 
-def test_parts_have_the_asked_size_and_the_told_digests(project: Path) -> None:
+def test_parts_have_the_requested_size_and_the_digests_of_the_manifest(project: Path) -> None:
     assert run("--part-size", "50K") == errors.CLEAN
     parts = manifest()["parts"]
     files = {path.name: path.read_bytes() for path in project.glob("out/part-*")}
@@ -194,7 +194,7 @@ def test_parts_have_the_asked_size_and_the_told_digests(project: Path) -> None:
 def test_the_same_lock_and_options_give_the_same_bytes(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also with a cold cache, another number of threads, another umask and another place."""
+    """The bytes do not depend on the cache, the number of threads, the umask or the folder."""
     monkeypatch.setattr(parts, "BLOCK", 20_000)
     assert run("--threads", "1") == errors.CLEAN
     first = tree(project / "out")
@@ -211,7 +211,7 @@ def test_the_same_lock_and_options_give_the_same_bytes(
     assert tree(project / "else/where") == first
 
 
-def test_nothing_of_this_machine_is_told(project: Path, index: Index) -> None:
+def test_nothing_in_a_bundle_depends_on_this_machine(project: Path, index: Index) -> None:
     assert run() == errors.CLEAN
     unpack("there")
     files = [path for root in ("out", "there") for path in (project / root).rglob("*") if path.is_file()]
@@ -239,7 +239,7 @@ def test_scripts_of_this_machine_stay_behind_and_records_say_what_is_there(proje
 def test_a_file_of_two_packages_is_always_the_same(
     project: Path, index: Index, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wheels are unpacked side by side: of so many such files the first package never wins all by luck."""
+    """With this many contested files, no package wins all by chance, as uv unpacks wheels concurrently."""
     names = [f"both{number}.py" for number in range(20)]
     for package, version in (("numpy", "2.3.5"), ("torch", "2.7.1")):
         index.projects.pop(package)
@@ -248,10 +248,10 @@ def test_a_file_of_two_packages_is_always_the_same(
     relock()
     assert run() == errors.CLEAN
     assert manifest()["contested"] == {name: ["numpy", "torch"] for name in names}
-    told = (
-        "both0.py and 19 more are brought by numpy, torch, each in another form; those of numpy are taken\n"
+    note = (
+        "both0.py and 19 more: numpy, torch provide different contents; the bundle has the files of numpy\n"
     )
-    assert told in capsys.readouterr().err
+    assert note in capsys.readouterr().err
     unpack("there")
     assert {(project / "there/site" / name).read_bytes()[:5] for name in names} == {b"numpy"}
 
@@ -259,7 +259,7 @@ def test_a_file_of_two_packages_is_always_the_same(
 def test_a_file_of_a_package_that_lies_on_top_of_another_is_taken(
     project: Path, index: Index, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As pip leaves it, which installs what is required first: a variant for one CUDA lies over its base."""
+    """The file of the dependent package wins, as with pip, which installs requirements first."""
     for package, version, requires in (
         ("numpy", "2.3.5", ()),
         ("torch", "2.7.1", ("Numpy>=1; extra == 'x'",)),
@@ -268,8 +268,8 @@ def test_a_file_of_a_package_that_lies_on_top_of_another_is_taken(
         publish(index, package, version, {"both.py": package.encode()}, *requires)
     relock()
     assert run() == errors.CLEAN
-    told = "both.py is brought by torch, numpy, each in another form; that of torch is taken\n"
-    assert told in capsys.readouterr().err
+    note = "both.py: torch, numpy provide different contents; the bundle has the file of torch\n"
+    assert note in capsys.readouterr().err
     unpack("there")
     assert (project / "there/site/both.py").read_bytes() == b"torch"
 
@@ -285,7 +285,7 @@ def test_what_the_runner_has_stays_behind(project: Path, capsys: pytest.CaptureF
     ]
     assert told["differing"] == [{"name": "numpy", "locked": "2.3.5", "provided": "2.5.2"}]
     lines = capsys.readouterr().err
-    assert "compat: numpy: the runner has 2.5.2, the lock 2.3.5; carried\n" in lines
+    assert "compat: numpy: the runner has 2.5.2, the lock pins 2.3.5, which the bundle carries\n" in lines
     assert "compat: left to the runner in whatever version it has: nvidia-ml-py\n" in lines
     unpack("there")
     assert not (project / "there/site/torch").exists()
@@ -310,7 +310,7 @@ def test_extensions_for_other_pythons_go_when_there_is_one_that_fits(project: Pa
 
 
 def test_the_wheels_are_those_of_the_runners_python(project: Path, index: Index) -> None:
-    """The lock is for 3.11; what is packed for 3.12 has the same version and comes from another wheel."""
+    """With a lock for 3.11, a package for 3.12 has the same version and comes from another wheel."""
     index.projects.pop("numpy")
     for tag in ("cp311-cp311-manylinux_2_28_x86_64", "cp312-cp312-manylinux_2_28_x86_64"):
         publish(index, "numpy", "2.3.5", {"numpy/__init__.py": tag.encode()}, tag=tag)
@@ -338,7 +338,7 @@ def test_a_python_without_a_wheel_is_one_line(
 def test_a_requirement_that_nobody_meets_is_a_finding(
     project: Path, index: Index, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A lock for 3.11 lacks what only 3.12 needs."""
+    """A lock for 3.11 lacks a requirement that applies to 3.12 only."""
     index.projects.pop("vllm")
     publish(
         index, "vllm", "0.9.0.1", {"vllm/__init__.py": b""}, "torch", 'later>=1; python_version >= "3.12"'
@@ -347,10 +347,13 @@ def test_a_requirement_that_nobody_meets_is_a_finding(
     assert run() == errors.CLEAN
     assert run("--python", "3.12") == errors.FINDINGS
     assert manifest()["unmet"] == [{"package": "vllm", "requirement": "later>=1", "provided": None}]
-    assert "compat: vllm asks for later>=1; nobody has it\n" in capsys.readouterr().err
+    assert (
+        "compat: vllm requires later>=1; neither the bundle nor the runner has it\n"
+        in capsys.readouterr().err
+    )
     (project / "has.txt").write_text("later==0.9\n")
     assert run("--python", "3.12", "--provided", "has.txt") == errors.CLEAN
-    assert "compat: vllm asks for later>=1; the runner has 0.9\n" in capsys.readouterr().err
+    assert "compat: vllm requires later>=1; the runner has 0.9\n" in capsys.readouterr().err
 
 
 def test_a_trim_list_leaves_out_files_and_packages(project: Path) -> None:
@@ -378,17 +381,17 @@ def test_the_shipped_list_is_understood() -> None:
 @pytest.mark.parametrize(
     ("argv", "part"),
     [
-        (["--drop", "no/such.so"], "--drop 'no/such.so' matches no file of the bundle"),
-        (["--part-size", "12"], "'12' is no size of at least 1K"),
-        (["--part-size", "58X"], "'58X' is no size"),
-        (["--arch", "hopper"], "'hopper' is no GPU architecture (write one such as sm_90)"),
-        (["--python", "3"], "'3' is no Python version"),
-        (["--platform", "aarch64-manylinux_2_28"], "locks hold wheels up to x86_64-manylinux_2_39"),
-        (["--threads", "0"], "'0' is no number from 1 to 64"),
+        (["--drop", "no/such.so"], "--drop 'no/such.so': matches no file of the bundle"),
+        (["--part-size", "12"], "'12' is not a size of at least 1K"),
+        (["--part-size", "58X"], "'58X' is not a size"),
+        (["--arch", "hopper"], "'hopper' is not a GPU architecture (example: sm_90)"),
+        (["--python", "3"], "'3' is not a Python version"),
+        (["--platform", "aarch64-manylinux_2_28"], "locks contain wheels up to x86_64-manylinux_2_39"),
+        (["--threads", "0"], "'0' is not a number from 1 to 64"),
         (["--provided", "absent.txt"], "--provided absent.txt: cannot be read"),
-        (["--trim", "absent"], "there is no such list (there are linear, or give a .toml file)"),
-        (["--output", "matrix.toml"], "is there and no folder"),
-        (["--output", "locks"], "holds something that is no bundle; name another folder"),
+        (["--trim", "absent"], "--trim absent: no such list (known: linear; or give a .toml file)"),
+        (["--output", "matrix.toml"], "exists and is not a folder"),
+        (["--output", "locks"], "the folder is neither empty nor a bundle; choose another one"),
         (["--matrix", "absent.toml"], "absent.toml: there is no such file"),
     ],
 )
@@ -405,7 +408,7 @@ def test_an_unknown_pair_and_a_pair_without_lock(project: Path, capsys: pytest.C
     assert "'bot' matches no pair of the matrix" in said(capsys)
     (project / "locks/both.txt").unlink()
     assert run() == errors.USAGE
-    assert "both.txt does not exist; run `python -m compat.pairs lock both`" in said(capsys)
+    assert 'both.txt does not exist; run "python -m compat.pairs lock both"' in said(capsys)
 
 
 def test_a_stale_lock_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -439,7 +442,7 @@ def test_a_uv_that_never_ends_is_one_line(
     monkeypatch.setattr("compat.uv.client.find_uv", lambda: waits)
     monkeypatch.setattr("compat.bundle.site_packages.LONGEST_INSTALLATION", 0.1)
     assert run() == errors.ENVIRONMENT
-    assert "waits was not done in time" in said(capsys)
+    assert "waits did not end in time" in said(capsys)
     assert sorted(path.name for path in project.iterdir()) == ["locks", "matrix.toml"]
 
 
@@ -459,7 +462,7 @@ def test_a_new_bundle_takes_the_place_of_the_old_one(project: Path) -> None:
 
 
 def test_an_interrupted_pack_leaves_nothing(project: Path) -> None:
-    """The real process, while uv waits for an index that does not answer."""
+    """The test interrupts a real process while uv waits for an index that does not respond."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/simple/"
@@ -474,7 +477,7 @@ def test_an_interrupted_pack_leaves_nothing(project: Path) -> None:
 
 
 def test_a_disk_that_refuses_leaves_nothing(project: Path) -> None:
-    """A limit on the size of files is what a test can have of a full disk: it cuts a part short."""
+    """A limit on the file size stands in for a full disk: it cuts a part short."""
     assert run("--part-size", "1M") == errors.CLEAN  # from now on uv's cache has all the wheels
     before = tree(project)
     process = child({}, limit=120_000)

@@ -1,4 +1,4 @@
-"""What a bundle leaves out: the runner's list, trim lists, architectures, and what is then missing."""
+"""What a bundle leaves out: packages of the runner, trim lists, architectures; and unmet requirements."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from packaging.version import Version
 from compat.bundle.build import _skipped
 from compat.bundle.completeness import unmet
 from compat.bundle.provided import Package, read_provided, split
-from compat.bundle.trim import Drop, Trim, parse_arch
-from compat.bundle.trim_rules import PackageDrop, TrimList, read_trim_list, shipped
+from compat.bundle.trim.trim_files import Drop, Trim, parse_arch
+from compat.bundle.trim.trim_lists import PackageDrop, TrimList, read_trim_list, shipped
 from compat.errors import UsageError
 from wheelhouse import metadata
 
@@ -62,20 +62,20 @@ def test_what_pip_list_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("torch\nno, this is prose", "line 2: 'no, this is prose' is neither `name` nor `name==version`"),
-        ("torch==two", "line 1: 'two' of torch is no version"),
+        ("torch\nno, this is prose", "line 2: 'no, this is prose' is neither a name nor name==version"),
+        ("torch==two", "line 1: 'two' is not a valid version of torch"),
         ("torch>=2", "line 1: 'torch>=2' is neither"),
-        ('["torch"]', "not what `pip list --format=json` writes"),
-        ('[{"name": 1, "version": 2}]', "not what `pip list --format=json` writes"),
-        pytest.param("[" * 100_000, "not what `pip list --format=json` writes", id="nested"),
-        ("[", "not what `pip list --format=json` writes"),
-        ('[{"name": "torch", "version": "two"}]', "'two' of torch is no version"),
+        ('["torch"]', 'not the output of "pip list --format=json"'),
+        ('[{"name": 1, "version": 2}]', 'not the output of "pip list --format=json"'),
+        pytest.param("[" * 100_000, 'not the output of "pip list --format=json"', id="nested"),
+        ("[", 'not the output of "pip list --format=json"'),
+        ('[{"name": "torch", "version": "two"}]', "'two' is not a valid version of torch"),
     ],
 )
-def test_a_list_that_cannot_be_understood_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(told)):
+def test_a_list_that_cannot_be_understood_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
         listed(tmp_path / "has", text)
 
 
@@ -99,24 +99,27 @@ def test_three_digits_are_blackwell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[[drop]]\nfiles = ['a']\n", "drop[0]: needs a reason, and files or packages"),
         ("[[drop]]\nreason = 'r'\n", "drop[0]: needs a reason, and files or packages"),
         ("[[drop]]\nreason = 'r'\nfile = ['a']\n", "drop[0].file: unknown key"),
-        ("[[drop]]\nreason = 'r'\nfiles = 'a'\n", "drop[0].files: must be text in a list"),
-        ("[[drop]]\nreason = ['r']\nfiles = ['a']\n", "drop[0].reason: must be text"),
-        ("[[drop]]\nreason = 'r'\nfiles = ['a']\narch = ['hopper']\n", "drop[0].arch: 'hopper' is no GPU"),
+        ("[[drop]]\nreason = 'r'\nfiles = 'a'\n", "drop[0].files: must be a list of strings"),
+        ("[[drop]]\nreason = ['r']\nfiles = ['a']\n", "drop[0].reason: must be a string"),
+        (
+            "[[drop]]\nreason = 'r'\nfiles = ['a']\narch = ['hopper']\n",
+            "drop[0].arch: 'hopper' is not a GPU architecture",
+        ),
         pytest.param(f"drop = {'[' * 100_000}", "cannot be read", id="nested"),
-        ("drop = 3\n", "must hold [[drop]] tables and nothing else"),
+        ("drop = 3\n", "must contain [[drop]] tables and nothing else"),
         ("drop = [3]\n", "drop[0]: must be a table"),
         ("x = ", "cannot be read"),
     ],
 )
-def test_a_trim_list_that_cannot_be_understood_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_trim_list_that_cannot_be_understood_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(UsageError, match=re.escape(told)):
+    with pytest.raises(UsageError, match=re.escape(message)):
         read_trim_list(str(path), None)
 
 
@@ -128,7 +131,7 @@ def test_what_holds_for_one_architecture_is_passed_over_without_it() -> None:
     assert only.patterns == ("vllm/vllm_flash_attn/_vllm_fa2_C.*",)
 
 
-def test_of_several_reasons_the_first_is_told() -> None:
+def test_of_several_reasons_the_first_is_reported() -> None:
     drops = (Drop(patterns=("a*",), reason="one"), Drop(patterns=("*.so",), reason="two"))
     found = Trim(python="3.11", drops=drops, asked=("*",)).apply({"a.so": 1, "b.so": 2, "c": 4})
     assert [(one.reason, one.files, one.bytes) for one in found] == [
@@ -142,7 +145,7 @@ def test_of_several_reasons_the_first_is_told() -> None:
 
 
 def site(folder: Path, *distributions: str) -> Path:
-    """Make the metadata of distributions: each `name version`, then its requirements after `|`."""
+    """Write the metadata of distributions: each is `name version`, then its requirements after `|`."""
     for text in distributions:
         head, *requires = (part.strip() for part in text.split("|"))
         name, version = head.split()
@@ -154,7 +157,7 @@ def site(folder: Path, *distributions: str) -> Path:
 
 def missing(folder: Path, *roots: str, has: tuple[Package, ...] = (), python: str = "3.12") -> list[str]:
     found = unmet(folder, tuple(map(Requirement, roots)), has, python=python, excused=("meant",))
-    return [f"{one.package}: {one.requirement}" for one in found]
+    return [f"{one.edge.by}: {one.edge.requirement}" for one in found]
 
 
 def test_requirements_are_those_of_the_runner_and_of_the_asked_extras(tmp_path: Path) -> None:
@@ -170,12 +173,20 @@ def test_requirements_are_those_of_the_runner_and_of_the_asked_extras(tmp_path: 
     assert missing(folder, "a", has=(Package(name="c", version=None),)) == []
 
 
+def test_broken_metadata_ends_in_no_traceback(tmp_path: Path) -> None:
+    folder = site(tmp_path, "a 1 | b>=1 | b>= | c; sys_platform ~= 'lin' | nameless | d", "b unknown")
+    (folder / "nameless-1.dist-info").mkdir()  # an installation that was cut off
+    (folder / "latin-1.dist-info").mkdir()
+    (folder / "latin-1.dist-info" / "METADATA").write_bytes(b"Author: Andr\xe9\nRequires-Dist: e\n")
+    assert missing(folder, "a") == ["a: d", "latin: e"]
+
+
 def test_a_version_that_the_runner_has_is_compared(tmp_path: Path) -> None:
     folder = site(tmp_path, "a 1 | torch==2.11.0")
     for version, expected in (("2.11.0+cu130", []), ("2.10.0", ["a: torch==2.11.0"])):
         assert missing(folder, "a", has=(Package(name="torch", version=Version(version)),)) == expected
 
 
-def test_a_list_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot be read: Is a directory; give what"):
+def test_a_list_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read: Is a directory; give the output of"):
         read_provided(tmp_path)

@@ -1,4 +1,4 @@
-"""The unpack script: every way in which parts, manifest, archive or place can be wrong."""
+"""The unpack script, with valid bundles and with every fault of parts, manifest, archive and DEST."""
 
 import json
 import lzma
@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from compat._cli.progress import Silent
-from compat.bundle import unpack as script
+from compat.bundle.archive import unpack as script
+from compat.bundle.archive.parts import Compressor, PartWriter
+from compat.bundle.archive.tar import EPOCH, write_archive
 from compat.bundle.build import UNPACK
-from compat.bundle.parts import Compressor, PartWriter
-from compat.bundle.tar import EPOCH, write_archive
 from wheelhouse import noise
 
 FILES = {
@@ -31,12 +31,12 @@ FILES = {
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A bundle of small files in three parts and several blocks."""
+    """Build a bundle of small files in three parts and several blocks."""
     folder = tmp_path / "bundle"
     folder.mkdir()
     parts = PartWriter(folder, 30_000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("compat.bundle.parts.BLOCK", 20_000)
+        patch.setattr("compat.bundle.archive.parts.BLOCK", 20_000)
         with Compressor(parts, 0, 2, Silent()) as target:
             write_archive(FILES, target)
     describe(folder, parts, target.blocks, FILES)
@@ -80,7 +80,7 @@ def change(folder: Path, **changes: Any) -> None:
 
 
 def refused(folder: Path, code: int, *argv: str, limit: int = resource.RLIM_INFINITY) -> str:
-    """Return the one line of a refusal, after which everything is as it was."""
+    """Run the script, and return its one-line error after checking that no file has changed."""
     before = sorted(folder.parent.rglob("*"))
     done = unpack(folder, *(argv or ("dest",)), limit=limit)
     assert (done.returncode, done.stdout) == (code, "")
@@ -109,7 +109,7 @@ def test_the_parts_together_are_an_ordinary_tar_xz(made: Path) -> None:
 
 
 def test_parts_may_lie_in_several_folders(made: Path, tmp_path: Path) -> None:
-    """As they arrive when only one fits into each delivery."""
+    """Parts may be in several folders, as when each delivery holds only one."""
     for number in range(3):
         (tmp_path / f"delivery{number}").mkdir()
         part = f"part-{number:03}"
@@ -119,8 +119,8 @@ def test_parts_may_lie_in_several_folders(made: Path, tmp_path: Path) -> None:
     assert unpack(made, "dest", *places).returncode == 0
 
 
-def test_check_tells_whether_all_has_arrived(made: Path, tmp_path: Path) -> None:
-    assert unpack(made, "--check").stdout == "3 parts, all as the manifest says\n"
+def test_check_verifies_that_all_parts_have_arrived(made: Path, tmp_path: Path) -> None:
+    assert unpack(made, "--check").stdout == "3 parts verified\n"
     (made / "part-002").unlink()
     assert "part-002: missing in" in refused(made, 4, "--check")
     assert not (tmp_path / "dest").exists()
@@ -134,37 +134,40 @@ def flip(path: Path) -> None:
 
 DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: (folder / "part-001").unlink(), "part-001: missing in"),
-    (lambda folder: flip(folder / "part-001"), "part-001: its sha256 is not the manifest's; copy it again"),
+    (
+        lambda folder: flip(folder / "part-001"),
+        "part-001: its sha256 differs from the manifest's; copy it again",
+    ),
     (lambda folder: os.truncate(folder / "part-001", 100), "part-001: has 100 bytes instead of 30000"),
     (
         lambda folder: os.truncate(folder / "part-001", 30_001),
         "part-001: has 30001 bytes instead of 30000",
     ),
-    (lambda folder: (folder / "manifest.json").unlink(), "there is no manifest.json; copy it"),
+    (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing; copy it"),
     (lambda folder: os.truncate(folder / "manifest.json", 40), "manifest.json: damaged (Expecting"),
     (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json: damaged (list"),
     (
         lambda folder: change(folder, schema=2),
-        "manifest.json: no manifest of a bundle that this script can read",
+        "manifest.json: not a bundle manifest that this script can read",
     ),
-    (lambda folder: change(folder, parts=[{}]), "manifest.json: no manifest of a bundle"),
+    (lambda folder: change(folder, parts=[{}]), "manifest.json: not a bundle manifest"),
     (lambda folder: change(folder, blocks=[5]), "the archive is damaged"),
     (lambda folder: change(folder, blocks=[10**9]), "the archive is damaged (it ends early)"),
-    (lambda folder: change(folder, site={"files": 3, "bytes": 1}), "the archive holds 4 files, not what"),
-    (lambda folder: change(folder, site={"files": 4, "bytes": 10**18}), "the disk is too full; free "),
+    (lambda folder: change(folder, site={"files": 3, "bytes": 1}), "the archive holds 4 files with "),
+    (lambda folder: change(folder, site={"files": 4, "bytes": 10**18}), "not enough disk space; free "),
     (
         lambda folder: change(folder, parts=[{"name": "../x", "bytes": 1, "sha256": ""}]),
-        "part '../x' is no plain file name",
+        "part '../x' is not a plain file name",
     ),
 ]
 
 
-@pytest.mark.parametrize(("damage", "told"), DAMAGES, ids=[told[:40] for _, told in DAMAGES])
-def test_damage_is_told_and_nothing_is_unpacked(
-    made: Path, damage: Callable[[Path], object], told: str
+@pytest.mark.parametrize(("damage", "message"), DAMAGES, ids=[message[:40] for _, message in DAMAGES])
+def test_damage_is_reported_and_nothing_is_unpacked(
+    made: Path, damage: Callable[[Path], object], message: str
 ) -> None:
     damage(made)
-    assert told in refused(made, 4)
+    assert message in refused(made, 4)
 
 
 def test_damage_leaves_the_environment_that_was_there(made: Path, tmp_path: Path) -> None:
@@ -176,7 +179,7 @@ def test_damage_leaves_the_environment_that_was_there(made: Path, tmp_path: Path
 
 
 def hostile(folder: Path, *members: tuple[tarfile.TarInfo, bytes]) -> None:
-    """Replace the archive by one that a packer would not make, its digests and sizes all right."""
+    """Replace the archive by one that the packer would never write, with valid digests and sizes."""
     for path in folder.glob("part-*"):
         path.unlink()
     parts = PartWriter(folder, 1_000_000)
@@ -207,7 +210,7 @@ def test_a_path_that_leads_outside_is_refused(made: Path, name: str) -> None:
 )
 def test_anything_but_a_plain_file_is_refused(made: Path, kind: bytes) -> None:
     hostile(made, (member("link", kind, "/etc"), b""), (member("link/evil"), b"2"))
-    assert "'link' in the archive is no plain file" in refused(made, 4)
+    assert "'link' in the archive is not a regular file" in refused(made, 4)
 
 
 def test_a_file_twice_is_refused(made: Path) -> None:
@@ -220,16 +223,16 @@ def test_a_disk_that_refuses_leaves_nothing(made: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         ([], "name the folder to unpack into (see --help)"),
         (["--what"], "unrecognized arguments: --what (see --help)"),
-        (["bundle/part-000"], "part-000: is no folder; name a new one"),
-        (["full"], "full: holds something that is no unpacked bundle; name a new folder"),
-        (["link"], "link: is no folder; name a new one"),
+        (["bundle/part-000"], "part-000: not a folder; name a new one"),
+        (["full"], "full: neither empty nor an unpacked bundle; name a new folder"),
+        (["link"], "link: not a folder; name a new one"),
     ],
 )
-def test_a_wrong_place_is_refused(made: Path, tmp_path: Path, argv: list[str], told: str) -> None:
+def test_a_wrong_place_is_refused(made: Path, tmp_path: Path, argv: list[str], message: str) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine").write_text("precious")
     (tmp_path / "link").symlink_to(tmp_path / "full")
@@ -237,7 +240,7 @@ def test_a_wrong_place_is_refused(made: Path, tmp_path: Path, argv: list[str], t
     done = unpack(made, *argv)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("unpack: error: ")
-    assert told in done.stderr
+    assert message in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -271,7 +274,7 @@ def test_folders_are_swapped_without_the_system_call_too(
 
 
 def test_the_script_stands_alone() -> None:
-    """It needs nothing but the standard library, even without site-packages."""
+    """The script needs only the standard library: it runs without site-packages."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", script.__file__, "--help"], capture_output=True, text=True, check=True
     )
@@ -279,7 +282,7 @@ def test_the_script_stands_alone() -> None:
 
 
 def test_folders_that_pth_files_name_are_on_the_path_too(made: Path, tmp_path: Path) -> None:
-    """Python reads these files in its own site folders alone; nvidia-cutlass-dsl has one."""
+    """Python reads .pth files in its own site folders only; nvidia-cutlass-dsl has one."""
     unpack(made, "dest")
     site = tmp_path / "dest/site"
     (site / "inner/packages").mkdir(parents=True)

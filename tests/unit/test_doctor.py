@@ -1,4 +1,4 @@
-"""`compat doctor` on real environments: virtual ones, with packages that are broken in every way."""
+"""`compat doctor` on real virtual environments with packages that are broken in various ways."""
 
 import json
 from collections.abc import Callable
@@ -58,8 +58,8 @@ def test_a_sound_environment_has_no_finding(env: Env, doctor: Doctor) -> None:
     }
 
 
-def test_no_package_takes_the_examination_along(env: Env, doctor: Doctor, tmp_path: Path) -> None:
-    """Crashes, exits, hangs, floods and processes left behind are findings, each told once."""
+def test_no_package_can_end_the_examination(env: Env, doctor: Doctor, tmp_path: Path) -> None:
+    """Crashes, exits, hangs, floods of output and processes left behind are findings, each reported once."""
     left = tmp_path / "left.pid"
     hazards = {
         "crashes": "import ctypes\nctypes.string_at(0)\n",
@@ -120,11 +120,11 @@ def test_many_failures_take_few_processes(env: Env, doctor: Doctor, monkeypatch:
     assert any(line.startswith("9 modules cannot be imported") for line in first["evidence"])
     assert len(document["findings"]) == 3
     assert len(document["imports"]["unsure"]) == 2
-    assert "2 more modules failed after these" in document["notes"][0]
+    assert "2 more modules failed after others in the same process" in document["notes"][0]
 
 
-def test_what_ends_the_whole_package_is_told_of_all_its_modules(env: Env, doctor: Doctor) -> None:
-    """After such an import Python says `KeyError: 'vllm'` of whatever is in a namespace package of it."""
+def test_a_package_that_fails_to_import_is_one_finding_with_all_its_modules(env: Env, doctor: Doctor) -> None:
+    """After such an import, Python raises `KeyError: 'vllm'` for modules in its namespace packages."""
     files = {name: source for name, source in BASE.items() if name != "vllm/model_executor/__init__.py"}
     more = {f"{Q}/more{number}.py": "" for number in range(20)}
     start = {
@@ -137,10 +137,10 @@ def test_what_ends_the_whole_package_is_told_of_all_its_modules(env: Env, doctor
     assert (finding["cause"], finding["package"]) == ("package_missing", "kernels-of-old")
     assert any(line.startswith("22 modules cannot be imported") for line in finding["evidence"])
     (note,) = document["notes"]
-    assert "idle>=3, it is not installed; no import comes so far" in note
+    assert "idle>=3, but it is not installed; all imports fail earlier" in note
 
 
-def test_a_requirement_matters_when_an_import_stumbles_over_it(env: Env, doctor: Doctor) -> None:
+def test_an_unmet_requirement_matters_if_an_import_fails_because_of_it(env: Env, doctor: Doctor) -> None:
     uses = "from openai.types import NamespaceTool\n"
     env.add("vllm", "99.0", {**BASE, f"{Q}/uses.py": uses}, requires=["openai>=2.25.0", "idle>=3"])
     env.add("openai", "2.6.1", {"openai/__init__.py": "", "openai/types.py": ""})
@@ -155,18 +155,20 @@ def test_a_requirement_matters_when_an_import_stumbles_over_it(env: Env, doctor:
     assert any("openai>=2.25.0" in line for line in finding["evidence"])
     assert any("uses" in line for line in finding["evidence"])
     assert "openai" in finding["fix"]["command"]
-    assert document["notes"] == ["vllm 99.0 requires idle>=3, 2.0 is installed; no import stumbles over it"]
+    assert document["notes"] == [
+        "vllm 99.0 requires idle>=3, but 2.0 is installed; no import fails because of it"
+    ]
 
 
-def test_what_nothing_asks_for_is_a_note(env: Env, doctor: Doctor) -> None:
+def test_a_missing_package_that_nothing_requires_is_a_note(env: Env, doctor: Doctor) -> None:
     env.add("vllm", "99.0", {**BASE, f"{Q}/other.py": "import other_device\n"})
     code, document = doctor()
     assert code == 0
     assert len(document["notes"]) == 1
-    assert "nothing asks for it" in document["notes"][0]
+    assert "no package requires it" in document["notes"][0]
 
 
-def test_stubs_are_told_with_what_is_lacking(env: Env, doctor: Doctor) -> None:
+def test_stubs_are_reported_with_the_missing_package(env: Env, doctor: Doctor) -> None:
     guarded = """
         try:
             from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod, GPTQConfig
@@ -202,7 +204,9 @@ def test_kernels_of_another_build_are_a_finding(env: Env, doctor: Doctor) -> Non
     assert document["imports"] is None
 
 
-def test_what_is_there_twice_half_or_hidden_is_told(env: Env, doctor: Doctor, tmp_path: Path) -> None:
+def test_duplicate_incomplete_and_shadowed_packages_are_findings(
+    env: Env, doctor: Doctor, tmp_path: Path
+) -> None:
     env.add("vllm", "99.0", BASE, requires=["helper"])
     env.add("helper", "1.0")
     env.add("helper", "2.0")
@@ -213,16 +217,16 @@ def test_what_is_there_twice_half_or_hidden_is_told(env: Env, doctor: Doctor, tm
     (tmp_path / "work/vllm/__init__.py").write_text("")
     _, document = doctor("--no-imports")
     told = {finding["package"]: " ".join(finding["evidence"]) for finding in document["findings"]}
-    assert "recorded twice in one folder: 1.0 and 2.0" in told["helper"]
+    assert "metadata of several versions in one folder: 1.0 and 2.0" in told["helper"]
     assert "both installed" in told["sglang-kernel"]
-    assert "1 files that vllm 99.0 lists are not there: quantization/fine.py" in " ".join(
+    assert "vllm 99.0 lacks 1 file of its RECORD: quantization/fine.py" in " ".join(
         line for finding in document["findings"] for line in finding["evidence"]
     )
     hidden = [finding for finding in document["findings"] if finding["module"] == "vllm"]
     assert [finding["cause"] for finding in hidden] == ["shadowed_module"]
 
 
-def test_a_python_that_is_not_supported_is_told(env: Env, doctor: Doctor) -> None:
+def test_an_unsupported_python_is_a_finding(env: Env, doctor: Doctor) -> None:
     env.add("vllm", "99.0", BASE)
     metadata = env.site / "vllm-99.0.dist-info/METADATA"
     metadata.write_text(metadata.read_text() + "Requires-Python: <3\n")
@@ -241,8 +245,8 @@ def test_a_python_built_after_its_release_is_that_release(env: Env, doctor: Doct
     assert (document["python"], document["findings"]) == ("3.12.1+", [])
 
 
-def test_what_old_installers_let_in_is_examined_all_the_same(env: Env, doctor: Doctor) -> None:
-    """Metadata that is no UTF-8, versions that are none, and markers that cannot be decided."""
+def test_metadata_of_old_installers_is_examined(env: Env, doctor: Doctor) -> None:
+    """Metadata that is not UTF-8, invalid versions, and markers that cannot be evaluated."""
     env.add("vllm", "99.0", BASE, requires=["odd>=1", "any"])
     env.add("any", "from-source", requires=["absent; platform_release ~= 'x'", "no requirement at all"])
     env.add("odd", "from-source")
@@ -251,11 +255,11 @@ def test_what_old_installers_let_in_is_examined_all_the_same(env: Env, doctor: D
     code, document = doctor()
     assert code == 0
     assert document["notes"] == [
-        "vllm 99.0 requires odd>=1, from-source is installed; no import stumbles over it"
+        "vllm 99.0 requires odd>=1, but from-source is installed; no import fails because of it"
     ]
 
 
-def test_no_gpu_is_a_finding_only_for_who_wants_one(
+def test_a_missing_gpu_is_a_finding_on_request_only(
     env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
@@ -268,7 +272,7 @@ def test_no_gpu_is_a_finding_only_for_who_wants_one(
     assert [finding["cause"] for finding in document["findings"]] == ["no_gpu"]
 
 
-def test_a_driver_that_is_too_old_is_told(
+def test_a_driver_that_is_too_old_is_a_finding(
     env: Env, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled(tmp_path / "driver", "libcuda.so.1", DRIVER)
@@ -297,7 +301,7 @@ EXTENSION = """
 """
 
 
-def test_an_extension_built_for_another_torch_is_told(env: Env, doctor: Doctor) -> None:
+def test_an_extension_built_for_another_torch_is_a_finding(env: Env, doctor: Doctor) -> None:
     lib = compiled(env.site / "torch/lib", "libtorch_cpu.so", TORCH)
     env.add("torch", "2.7.1", {"torch/__init__.py": ""})
     env.add("vllm", "99.0", BASE, requires=["torch==2.6.0"])
@@ -313,8 +317,8 @@ def test_an_extension_built_for_another_torch_is_told(env: Env, doctor: Doctor) 
     assert finding["fix"]["command"] == "pip install 'torch==2.6.0'"
 
 
-def test_a_variant_for_another_torch_is_not_held_against_this_one(env: Env, doctor: Doctor) -> None:
-    """Its name says which torch it is for, and only the one for the torch that is there is loaded."""
+def test_a_variant_for_another_torch_is_no_finding(env: Env, doctor: Doctor) -> None:
+    """Its name contains a torch version, and only the variant for the installed torch is loaded."""
     lib = compiled(env.site / "torch/lib", "libtorch_cpu.so", TORCH)
     env.add("torch", "2.11.0", {"torch/__init__.py": ""})
     env.add("vllm", "99.0", BASE, requires=["addon"])
@@ -330,10 +334,10 @@ def test_a_variant_for_another_torch_is_not_held_against_this_one(env: Env, doct
 
 
 @pytest.mark.parametrize(("version", "findings"), [("98.0", 1), ("99.0", 0)])
-def test_folders_that_lie_over_one_another_are_no_finding_but_for_the_packages(
+def test_another_version_in_a_later_folder_is_a_finding_for_covered_packages_only(
     env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch, version: str, findings: int
 ) -> None:
-    """The first on the path counts, as where a bundle lies over what a machine has."""
+    """The first on the import path counts, as where a bundle extends the environment of a machine."""
     over = env.site.parent / "over"
     env.add("vllm", "99.0", BASE, requires=["helper", "same"])
     for name, below, above in (("helper", "1.0", "2.0"), ("same", "1.0", "1.0")):
@@ -345,7 +349,7 @@ def test_folders_that_lie_over_one_another_are_no_finding_but_for_the_packages(
     assert document["notes"] == [f"helper 2.0 in {over} hides 1.0 in {env.site}"]
     assert [each["package"] for each in document["findings"]] == ["vllm"] * findings
     told = [" ".join(each["evidence"]) for each in document["findings"]]
-    assert ["installed twice: 98.0 in" in each for each in told] == [True] * findings
+    assert ["installed more than once: 98.0 in" in each for each in told] == [True] * findings
 
 
 def test_the_same_torch_of_another_name_is_a_note(env: Env, doctor: Doctor) -> None:
@@ -358,17 +362,17 @@ def test_the_same_torch_of_another_name_is_a_note(env: Env, doctor: Doctor) -> N
         record.write("vllm/_C.abi3.so,,\n")
     code, document = doctor("--no-imports")
     assert (code, document["compiled"]) == (0, 1)
-    assert "all symbols of torch that compiled code needs are there" in document["notes"][0]
+    assert "the installed torch defines all symbols that compiled code needs" in document["notes"][0]
 
 
-def test_a_library_that_is_not_there_is_told(env: Env, doctor: Doctor, tmp_path: Path) -> None:
+def test_a_missing_library_is_a_finding(env: Env, doctor: Doctor, tmp_path: Path) -> None:
     lib = compiled(tmp_path / "gone", "libcudart.so.11", "void f(void) {}")
     env.add("vllm", "99.0", {**BASE, "vllm/_D.so": ""})
     compiled(env.site / "vllm", "_D.so", "void f(void); void g(void) { f(); }", str(lib))
     _, document = doctor("--no-imports")
     (finding,) = document["findings"]
     assert finding["cause"] == "missing_native_library"
-    assert "libcudart.so.11 is needed by _D.so" in finding["evidence"][0]
+    assert "_D.so needs libcudart.so.11, which is not installed" in finding["evidence"][0]
     assert "CUDA 11" in finding["fix"]["text"]
 
 
@@ -381,7 +385,7 @@ def test_what_the_import_path_brings_counts(
     assert (code, document["imports"]["symbols"]) == (0, 1)
 
 
-def test_text_tells_the_same(env: Env, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_text_has_the_same_findings(env: Env, capsys: pytest.CaptureFixture[str]) -> None:
     env.add("vllm", "99.0", {**BASE, f"{Q}/leaves.py": "import os\nos._exit(4)\n"})
     assert main(["--python", str(env.python.parent.parent)]) == 1
     out = capsys.readouterr().out
@@ -394,13 +398,13 @@ def test_text_tells_the_same(env: Env, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("argv", "code", "told"),
     [
-        (["--python", "/nowhere/python"], 2, "'/nowhere/python' is no program"),
-        (["--python", "/bin/true"], 4, "asked about its interpreter, it exited with code 0"),
-        (["--timeout", "0"], 2, "0 is not more than 0"),
+        (["--python", "/nowhere/python"], 2, "'/nowhere/python' is not a program"),
+        (["--python", "/bin/true"], 4, "the survey of its interpreter exited with code 0"),
+        (["--timeout", "0"], 2, "0 is not a positive number of seconds"),
         (["more"], 2, "unrecognized arguments: more"),
     ],
 )
-def test_a_wrong_call_is_told_in_one_line(
+def test_a_wrong_argument_is_one_line(
     argv: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert console.run(main, argv) == code
@@ -410,21 +414,21 @@ def test_a_wrong_call_is_told_in_one_line(
     assert captured.err.count("\n") == 1
 
 
-def test_an_interpreter_that_never_answers_is_told(
+def test_an_interpreter_that_never_answers_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slow = tmp_path / "python"
     slow.write_text("#!/bin/sh\nsleep 60\n")
     slow.chmod(0o755)
     assert console.run(main, ["--python", str(slow), "--timeout", "1"]) == 4
-    assert "gave no answer in 1 s" in capsys.readouterr().err
+    assert "did not answer within 1 s" in capsys.readouterr().err
 
 
 def test_an_environment_without_the_packages_is_nothing_to_examine(
     env: Env, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert console.run(main, ["--python", str(env.python)]) == 3
-    assert "neither sglang nor vllm is installed there" in capsys.readouterr().err
+    assert "neither sglang nor vllm is installed; pass another Python" in capsys.readouterr().err
 
 
 def test_nothing_is_left_behind(

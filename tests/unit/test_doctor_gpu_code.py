@@ -1,4 +1,4 @@
-"""Code for GPUs, as nvcc makes it, against the GPUs that are there."""
+"""The check of GPU code, in libraries of the layout that nvcc writes, against the GPUs of a machine."""
 
 import json
 import random
@@ -27,7 +27,7 @@ ALL = frozenset(
 
 
 def library(folder: Path, name: str, content: bytes) -> Path:
-    """Return a shared library with code for GPUs, where nvcc puts it."""
+    """Return a shared library with GPU code in the section in which nvcc puts it."""
     held = folder / f"{name}.fatbin"
     folder.mkdir(parents=True, exist_ok=True)
     held.write_bytes(content)
@@ -36,7 +36,7 @@ def library(folder: Path, name: str, content: bytes) -> Path:
 
 
 def entries(*wanted: int) -> bytes:
-    """Return the container with some of its entries, in the order that nvcc gives them."""
+    """Return a container with some of its entries, in the order in which nvcc writes them."""
     content = MADE.read_bytes()
     kept, at = [], 16
     while at < len(content):
@@ -54,16 +54,16 @@ def test_what_nvcc_has_made_is_read(tmp_path: Path) -> None:
 
 
 def test_containers_follow_one_another_with_padding_between(tmp_path: Path) -> None:
-    """A library has one for each source file."""
+    """A library has one container for each source file."""
     content = entries(0) + bytes(24) + entries(1, 2)
     assert code(library(tmp_path, "two.so", content)) == {Code((8, 0)), Code((9, 0)), Code((9, 0), "a")}
 
 
-def test_a_library_without_any_has_none(tmp_path: Path) -> None:
+def test_a_library_without_gpu_code_has_none(tmp_path: Path) -> None:
     assert code(compiled(tmp_path, "none.so", "int one(void) { return 1; }")) == frozenset()
 
 
-def test_damage_is_told_or_does_no_harm(tmp_path: Path) -> None:
+def test_damage_is_reported_or_harmless(tmp_path: Path) -> None:
     good = library(tmp_path, "all.so", MADE.read_bytes()).read_bytes()
     start = good.index(MADE.read_bytes()[:8])
     seed = time.time_ns()
@@ -84,7 +84,7 @@ def test_damage_is_told_or_does_no_harm(tmp_path: Path) -> None:
 def test_a_header_without_length_is_damage(tmp_path: Path) -> None:
     content = bytearray(MADE.read_bytes())
     content[6:16] = (0).to_bytes(2, "little") + (16).to_bytes(8, "little")
-    with pytest.raises(IntegrityError, match=r"empty\.so: its code for GPUs cannot be read"):
+    with pytest.raises(IntegrityError, match=r"empty\.so: its GPU code cannot be read"):
         code(library(tmp_path, "empty.so", bytes(content)))
 
 
@@ -136,10 +136,10 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Env:
 def test_code_for_the_gpu_is_no_finding(
     env: Env, capability: tuple[int, int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a single file has for other GPUs only is a note."""
+    """A single file with code for other GPUs only is a note."""
     document = examined(env, capability, monkeypatch, capsys)
     assert document["findings"] == []
-    told = "_fa3_C.abi3.so of vllm: no code for Made Up 100 (compute capability 8.6); that is for other GPUs"
+    told = "_fa3_C.abi3.so of vllm: no code for Made Up 100 (compute capability 8.6), only for other GPUs"
     assert document["notes"] == ([told] if capability == (8, 6) else [])
 
 
@@ -152,9 +152,9 @@ def test_a_gpu_that_nothing_is_built_for_is_a_finding(
     held = "_C.abi3.so, _fa3_C.abi3.so of vllm 99.0 have code for sm_80, sm_90, sm_90a"
     assert finding["evidence"] == [
         f"{held}; the GPU is Made Up 100 (compute capability 12.0)",
-        "its kernels end with “no kernel image is available for execution on the device”",
+        "its kernels fail with “no kernel image is available for execution on the device”",
     ]
-    assert "install a build of vllm for compute capability 12.0" in finding["fix"]["text"]
+    assert "Install a build of vllm for compute capability 12.0" in finding["fix"]["text"]
 
 
 def test_a_library_that_cannot_be_read_is_a_note(
@@ -164,4 +164,4 @@ def test_a_library_that_cannot_be_read_is_a_note(
     document = examined(env, (9, 0), monkeypatch, capsys)
     assert document["findings"] == []
     (note,) = document["notes"]
-    assert "_C.abi3.so: no shared library that can be read" in note
+    assert "_C.abi3.so: cannot be read as a shared library" in note

@@ -76,7 +76,7 @@ def test_without_a_compiler_it_is_told_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    with pytest.raises(PreparationError, match="install a compiler such as gcc, or name one in CC"):
+    with pytest.raises(PreparationError, match="install a compiler such as gcc, or set CC"):
         driver_stub.build([], tmp_path)
 
 
@@ -95,7 +95,7 @@ def test_a_compiler_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: 
     own.write_bytes(b"\x00\x01 no program")
     own.chmod(0o755)
     monkeypatch.setenv("CC", str(own))
-    with pytest.raises(PreparationError, match="did not make a stub"):
+    with pytest.raises(PreparationError, match="did not build a stub"):
         driver_stub.build([], tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Shared libraries as they are read: what they need and define, and damage in any part of them."""
+"""Reading shared libraries: the symbols that they need and define, and damage in any part."""
 
 import random
 import time
@@ -24,7 +24,7 @@ def defines(path: Path, symbol: str) -> bool:
         return exports.define(symbol)
 
 
-def test_a_library_tells_what_it_needs_and_defines(library: Path) -> None:
+def test_the_needed_and_defined_symbols_of_a_library_are_read(library: Path) -> None:
     found = read(library)
     assert "absent" in found.undefined
     assert "one" not in found.undefined
@@ -47,7 +47,7 @@ def test_what_cannot_be_read_defines_nothing(library: Path, damage: str) -> None
     assert not defines(library, "one")
 
 
-def test_damage_is_told_or_does_no_harm(library: Path) -> None:
+def test_damage_is_reported_or_harmless(library: Path) -> None:
     good = library.read_bytes()
     seed = time.time_ns()
     print(f"seed {seed}")

@@ -1,4 +1,4 @@
-"""Every error has an exit code of the contract, and help tells what the codes mean."""
+"""Every error class has a documented exit code, and the line in `--help` explains all of them."""
 
 import inspect
 import re
@@ -24,12 +24,12 @@ def test_an_error_ends_with_a_code_that_means_failure(error: type[errors.CompatE
     assert error.__doc__
 
 
-def test_errors_of_every_kind_are_there() -> None:
-    """The test above sees the classes: usage, nothing selected and environment are all in use."""
+def test_every_exit_code_has_an_error_class() -> None:
+    """The test above finds the classes: usage, nothing selected and environment all occur."""
     assert {error.exit_code for error in error_classes()} >= {2, 3, 4}
 
 
-def test_the_line_in_help_is_the_contract() -> None:
+def test_the_line_in_help_explains_every_exit_code() -> None:
     told = dict(re.findall(r"(\d+) (\w+)", errors.EXIT_CODES))
     assert told == {str(code): word for code, word in CONTRACT.items()}
     named = (errors.CLEAN, errors.FINDINGS, errors.USAGE, errors.NOTHING_SELECTED, errors.ENVIRONMENT)

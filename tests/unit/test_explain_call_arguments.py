@@ -1,4 +1,4 @@
-"""Calls that a release does not take; the messages are Python's own."""
+"""Diagnoses of calls with wrong arguments, from messages that Python itself produces."""
 
 import argparse
 import contextlib
@@ -17,7 +17,7 @@ INSIDE = "/home/user/venv/lib/python3.11/site-packages/vllm/entrypoints/llm.py"
 
 
 def message(definition: str, call: str) -> str:
-    """Return what this Python says of a call of a definition, by making it."""
+    """Return the message of this Python for a call of a definition, by calling it."""
     names: dict[str, Any] = {}
     exec(definition, names)  # noqa: S102 -- our own text, so that the message is Python's
     with pytest.raises(TypeError) as caught:
@@ -40,55 +40,55 @@ STEPS = message(
 )
 
 
-def test_an_argument_that_is_gone_is_told_with_the_releases_that_had_it() -> None:
+def test_a_removed_argument_is_reported_with_the_releases_that_accept_it() -> None:
     found = first(log(STEPS, (USER, "args = EngineArgs('m', num_scheduler_steps=8)")), vllm="0.11.0")
     assert (found.cause, found.package, found.version) == ("symbol_removed", "vllm", "0.11.0")
     assert (found.module, found.symbol) == ("vllm.engine.arg_utils", "EngineArgs(num_scheduler_steps=)")
-    assert "takes num_scheduler_steps in 0.5.5 to 0.10.0" in found.evidence[-1]
+    assert "accepts num_scheduler_steps in 0.5.5 to 0.10.0" in found.evidence[-1]
     assert (found.fix.kind, found.fix.command) == ("edit", None)
 
 
-def test_an_argument_of_a_later_release_is_told_with_the_first_that_takes_it() -> None:
+def test_an_argument_of_a_later_release_is_reported_with_the_first_that_accepts_it() -> None:
     error = message("class EngineArgs:\n def __init__(self): ...", "EngineArgs(async_scheduling=True)")
     found = first(log(error, (USER, "args = EngineArgs(async_scheduling=True)")), vllm="0.9.0.1")
     assert found.cause == "not_yet_added"
     assert found.fix.command == 'pip install "vllm>=0.10.0"'
 
 
-def test_what_a_release_asks_for_is_told() -> None:
+def test_a_newly_required_argument_is_reported() -> None:
     error = message(
         "class GPTQMarlinConfig:\n def __init__(self, a, dynamic, full_config): ...", "GPTQMarlinConfig(4)"
     )
     found = first(log(error, (USER, "config = GPTQMarlinConfig(4)")), vllm="0.9.0.1")
     assert (found.cause, found.symbol) == ("symbol_removed", "GPTQMarlinConfig")
-    assert "does without dynamic and full_config in" in found.evidence[-1]
+    assert "does not require dynamic and full_config in" in found.evidence[-1]
     assert "to 0.7.2" in found.evidence[-1]
-    assert found.fix.text == "Give dynamic and full_config: vllm 0.9.0.1 asks for it."
+    assert found.fix.text == "Pass dynamic and full_config: vllm 0.9.0.1 requires it."
 
 
-def test_the_package_that_passes_on_what_it_was_given_is_not_to_blame() -> None:
+def test_a_package_that_passes_arguments_on_is_not_to_blame() -> None:
     frames = (USER, "llm = LLM('m', num_scheduler_steps=8)"), (INSIDE, "engine_args = EngineArgs(")
     assert first(log(STEPS, *frames), vllm="0.11.0").fix.kind == "edit"
 
 
-def test_another_package_that_calls_is_told_as_made_for_other_releases() -> None:
+def test_a_calling_package_is_reported_as_written_for_another_release() -> None:
     found = first(log(STEPS, (USER, "trainer.train()"), (TRL, "args = EngineArgs(**given)")), vllm="0.11.0")
     assert found.fix.kind == "install"
-    assert found.fix.text.startswith("trl is made for another vllm")
+    assert found.fix.text.startswith("trl was written for another release of vllm")
     assert "0.5.5 to 0.10.0" in found.fix.text
 
 
-def test_before_python_3_10_the_line_tells_the_class() -> None:
+def test_before_python_3_10_the_source_line_names_the_class() -> None:
     error = STEPS.replace("EngineArgs.__init__()", "__init__()")
     assert "EngineArgs" not in error
     found = first(log(error, (USER, "run(EngineArgs(model='m', num_scheduler_steps=8))")), vllm="0.11.0")
     assert found.symbol == "EngineArgs(num_scheduler_steps=)"
 
 
-def test_a_name_that_is_nearly_it_is_told() -> None:
+def test_the_nearest_accepted_name_is_suggested() -> None:
     error = message("class EngineArgs:\n def __init__(self): ...", "EngineArgs(override_pooler_config=1)")
     found = first(log(error, (USER, "args = EngineArgs(override_pooler_config=1)")), vllm="0.23.0")
-    assert found.fix.text.endswith("The nearest that it takes is pooler_config.")
+    assert found.fix.text.endswith("The nearest name that it accepts is pooler_config.")
 
 
 @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ def test_a_short_name_counts_where_the_package_is_said() -> None:
     assert (found.cause, found.symbol) == ("not_yet_added", "gen(json_schema=)")
 
 
-def test_two_packages_that_may_be_meant_are_told_apart_by_the_traceback() -> None:
-    """Both have a `get_model`; in a file of one of them, that one is meant."""
+def test_the_traceback_decides_between_two_packages() -> None:
+    """Both define `get_model`; a call in a file of one of them refers to its own."""
     error = message("def get_model(*, vllm_config): ...", "get_model()")
     found = first(log(error, (INSIDE, "model = get_model()")), vllm="0.9.0.1", sglang="0.4.7")
     assert (found.package, found.module) == ("vllm", "vllm.model_executor.model_loader")
 
 
 def unrecognized(program: str, *given: str) -> str:
-    """Return what argparse says of options that a program does not have."""
+    """Return the message of argparse for options that a program does not have."""
     parser = argparse.ArgumentParser(prog=program)
     said = io.StringIO()
     with pytest.raises(SystemExit), contextlib.redirect_stderr(said):
@@ -136,20 +136,20 @@ def unrecognized(program: str, *given: str) -> str:
 
 
 @pytest.mark.parametrize("program", ["vllm serve", "api_server.py"])
-def test_an_option_of_the_server_that_is_gone_is_told(program: str) -> None:
+def test_a_removed_option_of_the_server_is_reported(program: str) -> None:
     found = first(unrecognized(program, "--num-scheduler-steps", "8"), vllm="0.11.0")
     assert (found.cause, found.symbol) == ("symbol_removed", "EngineArgs(num_scheduler_steps=)")
-    assert found.fix.text == "Leave --num-scheduler-steps out: vllm 0.11.0 does not take it."
+    assert found.fix.text == "Leave --num-scheduler-steps out: vllm 0.11.0 does not accept it."
 
 
 def test_an_option_of_sglang_is_looked_up_in_its_own_server() -> None:
-    """There is another `ServerArgs`, of its image models."""
+    """There is a second class `ServerArgs` in sglang, for image models."""
     found = first(unrecognized("launch_server.py", "--disable-flashinfer"), vllm="0.11.0", sglang="0.5.14")
     assert (found.module, found.symbol) == ("sglang.srt.server_args", "ServerArgs(disable_flashinfer=)")
 
 
 def test_an_option_of_the_other_server_is_unknown() -> None:
-    """The one for images had this option up to 0.5.13; `launch_server.py` never did."""
+    """The server for image models had this option up to 0.5.13; `launch_server.py` never did."""
     text = unrecognized("launch_server.py", "--mask-strategy-file-path", "x")
     assert first(text, vllm="0.11.0", sglang="0.5.14").cause == "unknown"
 
@@ -158,7 +158,7 @@ def test_an_option_of_another_program_is_unknown() -> None:
     assert first(unrecognized("train.py", "--num-scheduler-steps", "8"), vllm="0.11.0").cause == "unknown"
 
 
-def test_too_many_by_position_are_told() -> None:
+def test_too_many_positional_arguments_are_reported() -> None:
     error = message(
         "def init_distributed_environment(a, b, c, d, e): ...",
         "init_distributed_environment(1, 2, 3, 4, 5, 6)",
@@ -169,7 +169,7 @@ def test_too_many_by_position_are_told() -> None:
         "vllm",
         "init_distributed_environment",
     )
-    assert "takes 6 arguments by position in" in found.evidence[-1]
+    assert "accepts 6 positional arguments in" in found.evidence[-1]
 
 
 def test_a_class_may_have_its_fields_from_one_of_the_same_last_words() -> None:

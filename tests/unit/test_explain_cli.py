@@ -1,4 +1,4 @@
-"""The command, the parts that no failure of the corpus reaches, and what is read of an environment."""
+"""The command line of `compat explain`, reading environments, and parts that the corpus does not reach."""
 
 import io
 import json
@@ -20,7 +20,7 @@ LINE = "ModuleNotFoundError: No module named 'vllm.model_executor.layers.quantiz
 
 
 @pytest.mark.parametrize(("text", "code"), [(LINE, 0), ("all is well\n", 1), ("", 1)])
-def test_the_exit_code_tells_whether_the_cause_is_known(
+def test_the_exit_code_says_whether_the_cause_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, code: int
 ) -> None:
     path = tmp_path / "log"
@@ -33,7 +33,7 @@ def test_the_exit_code_tells_whether_the_cause_is_known(
     assert json.dumps(document, indent=2, sort_keys=True) + "\n" == out
 
 
-def test_standard_input_is_read_when_no_file_is_given(
+def test_standard_input_is_read_without_a_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINE.encode())))
@@ -41,12 +41,12 @@ def test_standard_input_is_read_when_no_file_is_given(
     assert capsys.readouterr().out.startswith("module_moved:  vllm 0.23.0")
 
 
-def test_a_closed_standard_input_is_told(
+def test_a_closed_standard_input_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", None)  # what Python makes of `<&-`
+    monkeypatch.setattr(sys, "stdin", None)  # Python's value for a stream closed with `<&-`
     assert console.run(main, []) == 2
-    assert capsys.readouterr().err == "compat: error: standard input is closed; give a log file\n"
+    assert capsys.readouterr().err == "compat: error: standard input is closed; pass a log file\n"
 
 
 @pytest.mark.parametrize("argv", [["no such file"], ["."], ["-", "--format", "xml"], ["-", "--vllm", "new"]])
@@ -119,7 +119,7 @@ def test_an_environment_is_read_from_metadata(tmp_path: Path) -> None:
 
 
 def test_metadata_of_another_age_is_read_and_of_no_known_version_nothing_is_concluded(tmp_path: Path) -> None:
-    """Old installers let in bytes that are no UTF-8, versions that are none, and markers that say nothing."""
+    """Old installers accepted metadata that is not UTF-8, invalid versions and invalid markers."""
     for name, version, line in (
         ("vllm", "unknown", b"torch==2.7.0"),
         ("sglang", "0.4.7", b"odd>=1; platform_release ~= 'x'"),
@@ -142,17 +142,17 @@ def test_an_environment_with_neither_package_is_not_that_of_the_log() -> None:
     report = read("ModuleNotFoundError: No module named 'vllm'")
     for versions, fits in (({"torch": "2.7.0"}, False), ({"torch": "2.7.0", "vllm": "0.9.0"}, True)):
         case = RuleContext(report, _history(), {}, InstalledEnvironment(versions=versions))
-        assert case.fits is fits
+        assert case.environment_matches is fits
         assert (case.known("torch") is not None) is fits
 
 
 def test_the_head_of_a_traceback_in_the_block_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a log that is nothing but errors, little more than what imports fail with is read."""
+    """In a log that consists of errors, only blocks with the signs of failed imports are parsed."""
     monkeypatch.setattr(log_reader, "BLOCK", 200)
     monkeypatch.setattr(log_reader, "LINES", 10)
     idle = "ValueError: one of very many\n"
     head = 'Traceback (most recent call last):\n  File "/srv/app.py", line 1, in run\n    run()\n'
-    for shift in range(0, 200, 20):  # wherever the blocks are cut
+    for shift in range(0, 200, 20):  # block boundaries at various positions
         log = f"{200 * idle}{'x' * shift}\n{head}{LINE}{300 * idle}"
         (failure,) = [each for each in log_reader.read(log).failures if "gptq" in each.chain[0].message]
         assert [frame.path for frame in failure.chain[0].frames] == ["/srv/app.py"]

@@ -1,4 +1,4 @@
-"""Real failures, with what was installed: the cause, what it lies in, and the import to write."""
+"""Diagnoses of real failures in known environments: cause, package, symbol and import statement."""
 
 from collections import Counter
 from typing import get_args
@@ -30,7 +30,7 @@ def test_the_answer_is_the_same_however_the_log_was_collected(mess: str) -> None
         log = MESSES[mess](sample.log)
         pieces = (log[start : start + 1000] for start in range(0, len(log), 1000))
         first = explain(pieces, environment=sample.environment)[0]
-        asked = 2 if mess == "beheaded" else 4  # a frame that is gone may have told what was asked for
+        asked = 2 if mess == "beheaded" else 4  # the missing frame may have contained the requested symbol
         if (first.cause, first.package, first.module, first.symbol)[:asked] != sample.found[:asked]:
             wrong.append((sample.id, first.cause, first.package, first.module, first.symbol))
     assert not wrong
@@ -47,4 +47,4 @@ def test_the_documentation_has_the_table_of_this_corpus() -> None:
     wrong = Counter(sample.cause for sample in SAMPLES if sample.missed)
     rows = [f"| `{cause}` | {causes[cause]} | {causes[cause] - wrong[cause]} |" for cause in get_args(Cause)]
     rows.append(f"| all | {len(SAMPLES)} | {len(SAMPLES) - wrong.total()} |")
-    assert "\n".join(rows) in (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
+    assert "\n".join(rows) in (ROOT / "docs" / "accuracy" / "explain.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""No bytes make `explain` raise, and none make it work more than in proportion to their number."""
+"""`explain` raises for no input, and its work is proportional to the size of the input."""
 
 import sys
 from collections.abc import Callable
@@ -101,12 +101,12 @@ def test_a_real_failure_cut_anywhere(sample: Any, mess: str, data: st.DataObject
 def test_where_the_pieces_are_cut_does_not_matter(log: bytes, size: int) -> None:
     whole = read([log])
     pieces = read(log[start : start + size] for start in range(0, len(log), size))
-    if b"\0" not in log and b"\r" not in log:  # these are looked at piece by piece
+    if b"\0" not in log and b"\r" not in log:  # logs with these are normalized chunk by chunk
         assert [f.chain for f in pieces.failures] == [f.chain for f in whole.failures]
 
 
 def calls(action: Callable[[], object]) -> int:
-    """Return how many calls of functions an action makes, those of C code included."""
+    """Return the number of function calls of an action, calls of C functions included."""
     number = 0
 
     def count(_frame: FrameType, event: str, _arg: object) -> None:

@@ -1,4 +1,4 @@
-"""Names that a release lacks, from a pasted line to a whole traceback, against the shipped index."""
+"""Diagnoses of names that a release lacks, for pasted lines and tracebacks, with the shipped index."""
 
 import io
 import sys
@@ -40,7 +40,7 @@ def test_a_line_is_enough(text: str, releases: dict[str, str], cause: str, state
         assert first.fix.statement == statement
 
 
-def test_the_true_boundary_is_told_whatever_release_the_text_names() -> None:
+def test_the_true_boundary_is_reported_whatever_release_the_text_names() -> None:
     text = f"""After upgrading vllm to 0.25 my script fails:
 Traceback (most recent call last):
   File "/home/user/serve.py", line 3, in <module>
@@ -51,7 +51,9 @@ ModuleNotFoundError: No module named '{GPTQ}'
     assert (first.cause, first.package, first.version) == ("symbol_renamed", "vllm", "0.25.0")
     assert (first.module, first.symbol) == (GPTQ, "GPTQLinearMethod")
     assert first.fix.statement == f"from {GPTQ.replace('gptq', 'auto_gptq')} import AutoGPTQLinearMethod"
-    assert any("broke in 0.22.0, the last with it is 0.21.0" in line for line in first.evidence)
+    assert any(
+        "the last release that has it is 0.21.0, and 0.22.0 lacks it" in line for line in first.evidence
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,9 +68,7 @@ def test_what_is_not_known_is_said_to_be_unknown(text: str) -> None:
 @pytest.mark.parametrize(
     ("attribute", "statement"), [("layers", "import sglang.srt.layers"), ("no_such_thing", None)]
 )
-def test_a_module_that_nothing_had_imported_is_told_to_be_imported(
-    attribute: str, statement: str | None
-) -> None:
+def test_the_fix_for_an_unimported_submodule_is_its_import(attribute: str, statement: str | None) -> None:
     text = f"AttributeError: module 'sglang.srt' has no attribute '{attribute}'"
     first = explain(text, sglang="0.5.14")[0]
     assert (first.cause, first.fix.statement) == ("unknown", statement)
@@ -83,13 +83,13 @@ Traceback (most recent call last):
 """
 
 
-def test_a_traceback_without_its_end_is_put_down_to_the_import_at_which_it_breaks_off() -> None:
+def test_a_truncated_traceback_is_diagnosed_by_the_import_at_its_end() -> None:
     (found,) = explain(BROKEN_OFF)
     assert (found.cause, found.symbol) == ("symbol_renamed", "GPTQLinearMethod")
-    assert "breaks off" in found.evidence[0]
+    assert "the traceback is truncated after" in found.evidence[0]
 
 
-def test_a_line_that_tells_an_error_outweighs_where_a_traceback_breaks_off() -> None:
+def test_an_error_line_outweighs_a_truncated_traceback() -> None:
     told = "ImportError: libcudart.so.12: cannot open shared object file: No such file or directory"
     (found,) = explain(f"{told}\n{BROKEN_OFF}")
     assert found.cause == "missing_native_library"
@@ -139,10 +139,10 @@ KeyError: 'sglang'
 """
 
 
-def test_what_a_failed_import_left_behind_is_told_as_that() -> None:
+def test_an_error_that_follows_from_an_earlier_failed_import_is_recognized() -> None:
     (found,) = explain(LEFT_BEHIND)
     assert (found.cause, found.package) == ("unknown", "sglang")
-    assert "an earlier import of sglang has failed" in found.evidence[1]
+    assert "an earlier import of sglang failed in this process" in found.evidence[1]
     before = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    import numpy\n'
     (found,) = explain(f"{before}ModuleNotFoundError: No module named 'numpy'\n{LEFT_BEHIND}")
     assert found.cause == "package_missing"
@@ -161,14 +161,14 @@ KERNEL = (
         ("sglang 0.4.9\nsgl-kernel 0.3.21\n", "0.3.21"),
     ],
 )
-def test_kernels_that_the_release_does_not_require_are_told(head: str, installed: str | None) -> None:
+def test_kernels_that_the_release_does_not_require_are_reported(head: str, installed: str | None) -> None:
     (found,) = explain(head + KERNEL)
     assert (found.cause, found.package, found.version) == ("requirement_violated", "sgl-kernel", installed)
     assert (found.module, found.symbol) == ("sgl_kernel", "fused_marlin_moe")
     assert found.fix.command == 'pip install "sgl-kernel==0.2.4"'
 
 
-def test_kernels_are_those_that_the_release_requires_unless_told() -> None:
+def test_unknown_kernels_are_those_that_the_release_requires() -> None:
     (found,) = explain(KERNEL, sglang="0.4.7")
     assert (found.cause, found.package, found.version) == ("not_yet_added", "sgl-kernel", "0.1.7")
     assert "sglang 0.4.7 requires sgl-kernel 0.1.7" in found.evidence
@@ -191,7 +191,7 @@ def test_a_box_of_a_logger_is_read() -> None:
     assert (found.module, found.symbol) == ("vllm.worker.worker", "Worker")
 
 
-def test_a_misspelt_name_is_told_what_it_may_be() -> None:
+def test_a_misspelt_name_gets_suggestions() -> None:
     head = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    from vllm import LLMEngin\n'
     (found,) = explain(
         f"{head}ImportError: cannot import name 'LLMEngin' from 'vllm' ({SITE}/vllm/__init__.py)"
@@ -208,7 +208,7 @@ def test_a_misspelt_name_is_told_what_it_may_be() -> None:
         f"ImportError: /libc.so.6: version `GLIBC_2.32' not found (required by {SITE}/sgl_kernel/o.abi3.so)",
     ],
 )
-def test_evidence_is_told_once_and_begins_with_what_was_said(text: str) -> None:
+def test_evidence_has_no_duplicates_and_begins_with_the_error(text: str) -> None:
     (found,) = explain(text)
     assert len(set(found.evidence)) == len(found.evidence)
     assert not found.evidence[0].startswith(":")

@@ -1,4 +1,4 @@
-"""Short texts in the shape of public reports: what people paste, and what is then told."""
+"""Diagnoses of short texts in the form in which people paste them into public reports."""
 
 import sys
 from typing import Any
@@ -30,6 +30,6 @@ def test_a_report_is_diagnosed(report: dict[str, Any]) -> None:
     assert len(found) == 1
 
 
-def test_every_report_has_a_name_and_tells_where_its_shape_is_known_from() -> None:
+def test_every_report_has_a_name_and_a_source() -> None:
     assert len({report["id"] for report in REPORTS}) == len(REPORTS)
     assert all(report["like"].count("/") == 1 and "#" in report["like"] for report in REPORTS)

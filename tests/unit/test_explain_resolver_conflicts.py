@@ -1,4 +1,4 @@
-"""Installations that pip and uv refused, as they said it."""
+"""Diagnoses of installations that pip and uv refused, from their recorded output."""
 
 from pathlib import Path
 
@@ -15,13 +15,16 @@ FOUND = {
     "tf": ("requirement_violated", 'pip install "transformers==5.8.1"'),
     "xf": ("requirement_violated", 'pip install "xformers==0.0.30"'),
     "three": ("requirement_violated", 'pip install "openai==2.6.1"'),
-    "none": ("unknown", "Ask for a release that exists: "),
-    "py": ("requirement_violated", "Use a Python that is <3.13,>=3.9."),
-    "py38": ("requirement_violated", "Use a Python that is <3.13,>=3.9."),
-    "pip-py313": ("requirement_violated", "Use a Python that is <3.13,>=3.9."),
-    "uv-py313": ("requirement_violated", "If xformers==0.0.30 exists as source only"),
-    "mac": ("requirement_violated", "Install it on a platform and with a Python that it has wheels for"),
-    "source": ("requirement_violated", "If flashinfer-python==0.2.6.post1 exists as source only"),
+    "none": ("unknown", "Request a release that exists: "),
+    "py": ("requirement_violated", "Use Python <3.13,>=3.9."),
+    "py38": ("requirement_violated", "Use Python <3.13,>=3.9."),
+    "pip-py313": ("requirement_violated", "Use Python <3.13,>=3.9."),
+    "uv-py313": ("requirement_violated", "If xformers==0.0.30 exists only as a source distribution"),
+    "mac": ("requirement_violated", "Use a platform and a Python for which it has wheels"),
+    "source": (
+        "requirement_violated",
+        "If flashinfer-python==0.2.6.post1 exists only as a source distribution",
+    ),
 }
 """The cause, and how the command of the fix begins, or its text where there is none."""
 LOGS = sorted(CORPUS.glob("*.log"))
@@ -33,12 +36,12 @@ def expected(log: Path) -> tuple[str, str]:
 
 
 def docker(text: str) -> str:
-    """What `docker build` makes of it."""
+    """Return the output with the prefixes of `docker build`."""
     return "".join(f"#9 {12.5 + number:.3f} {line}\n" for number, line in enumerate(text.splitlines()))
 
 
 def logged(text: str) -> str:
-    """What a runner of jobs makes of it."""
+    """Return the output with the prefixes of a CI runner."""
     return "".join(
         f"2026-03-01T10:00:0{number % 10}.1234567Z {line}\n" for number, line in enumerate(text.splitlines())
     )
@@ -46,7 +49,7 @@ def logged(text: str) -> str:
 
 @pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
 @pytest.mark.parametrize("collected", [str, docker, logged])
-def test_what_excludes_what_is_told(log: Path, collected: object) -> None:
+def test_conflicting_requirements_are_reported(log: Path, collected: object) -> None:
     text = log.read_text(encoding="utf-8")
     assert callable(collected)
     (only,) = explain(collected(text))
@@ -57,7 +60,7 @@ def test_what_excludes_what_is_told(log: Path, collected: object) -> None:
 
 
 def test_a_traceback_before_it_does_not_hide_it() -> None:
-    """What failed is told first, and not what somebody then tried to install."""
+    """The failed import comes first, not the installation that someone then attempted."""
     first = explain(
         'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    import vllm\n'
         "ModuleNotFoundError: No module named 'vllm'\n" + (LOGS[-1].read_text(encoding="utf-8"))
@@ -72,7 +75,7 @@ def test_what_is_not_indexed_and_asked_by_nobody_known_stays_unknown() -> None:
     assert (only.cause, only.fix.kind) == ("unknown", "none")
 
 
-def test_two_others_that_exclude_each_other_are_told_without_a_command() -> None:
+def test_a_conflict_of_other_packages_is_reported_without_a_command() -> None:
     text = (
         "  \xd7 No solution found when resolving dependencies:\n"
         "  ╰─▶ Because vllm==0.9.1 depends on xformers==0.0.30 and diffusers-ext==1.0 depends on\n"
@@ -86,7 +89,7 @@ def test_two_others_that_exclude_each_other_are_told_without_a_command() -> None
     )
 
 
-def test_a_range_without_a_wheel_is_told_by_a_release_in_it() -> None:
+def test_a_range_without_a_wheel_is_reported_with_a_release_in_it() -> None:
     text = (
         "error: No solution found when resolving dependencies\n"
         "  cause: Because vllm>=0.20,<0.21 has no usable wheels and you require vllm>=0.20,<0.21, we can "

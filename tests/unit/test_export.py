@@ -1,4 +1,4 @@
-"""`compat export ruff`: real ruff, with the configuration, finds what scan finds."""
+"""`compat export ruff`: ruff with the exported configuration reports the same names as scan."""
 
 import json
 import re
@@ -67,12 +67,14 @@ def test_a_project_extends_it(configuration: Path, tmp_path: Path) -> None:
     assert sorted(set(ruff(str(tmp_path)))) == [1, 2, 4, 6]
 
 
-def test_a_ban_says_where_it_is_now(configuration: Path) -> None:
-    assert configuration.read_text().startswith("# What other releases have and vllm 0.23.0 lacks, for ruff")
+def test_a_ban_names_the_present_location(configuration: Path) -> None:
+    assert configuration.read_text().startswith(
+        "# Names that other releases have and vllm 0.23.0 lacks, for ruff"
+    )
     text = configuration.read_text()
     assert (
         '"vllm.utils.FlexibleArgumentParser".msg = "not in vllm 0.23.0; '
-        'there: from vllm.utils.argparse_utils import FlexibleArgumentParser"\n'
+        'use: from vllm.utils.argparse_utils import FlexibleArgumentParser"\n'
     ) in text
     assert "sglang.srt" not in text
 

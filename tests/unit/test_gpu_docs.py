@@ -1,4 +1,4 @@
-"""The tables of docs/quant.md are those of the data."""
+"""The tables of docs/accuracy/quant.md agree with the data in docs/results."""
 
 import sys
 from collections import Counter
@@ -15,7 +15,7 @@ from gpu_table import EXACT, OTHERS, RESULTS, SPEED, read, tables  # noqa: E402 
 
 
 def test_the_page_says_what_was_measured() -> None:
-    page = (ROOT / "docs" / "quant.md").read_text(encoding="utf-8").splitlines()
+    page = (ROOT / "docs" / "accuracy" / "quant.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in tables() if line and line not in page] == []
 
 
@@ -32,7 +32,7 @@ def test_no_record_failed_but_those_that_the_page_explains(name: str, failed: in
 def test_the_pictures_are_drawn_from_the_data(name: str) -> None:
     drawn = pictures()[name]
     assert (RESULTS / name).read_text(encoding="utf-8") == drawn
-    assert f"results/{name}" in (ROOT / "docs" / "quant.md").read_text(encoding="utf-8")
+    assert f"results/{name}" in (ROOT / "docs" / "accuracy" / "quant.md").read_text(encoding="utf-8")
     ET.fromstring(drawn)  # noqa: S314 -- our own text
 
 

@@ -1,4 +1,4 @@
-"""Locks on disk: what is written is read back, and nothing else is accepted."""
+"""Writing and reading lock files, and refusing files that differ from what the command writes."""
 
 import hashlib
 import json
@@ -118,7 +118,7 @@ def test_a_changed_pair_makes_the_lock_stale(folder: Path, changed: Pair, lines:
 
 def test_an_override_that_is_no_specifier_is_named() -> None:
     pair = replace(PAIR, overrides=MappingProxyType({"torch": "2.7.1"}))
-    with pytest.raises(UsageError, match=r"pair\.seed\.overrides\.torch: '2\.7\.1' is no specifier"):
+    with pytest.raises(UsageError, match=r"pair\.seed\.overrides\.torch: '2\.7\.1' is not a valid specifier"):
         Inputs.of(pair)
 
 
@@ -131,20 +131,24 @@ def test_an_override_that_is_no_specifier_is_named() -> None:
         (
             "vllm==",
             "--index-url https://somewhere.test/\nvllm==",
-            "'--index-url': a lock holds neither options",
+            "'--index-url': a lock must not contain options or URLs",
         ),
         (
             "vllm==0.9.0.1",
             "vllm @ https://somewhere.test/vllm.whl",
-            "'vllm': a lock holds neither options nor addr",
+            "'vllm': a lock must not contain options or URLs",
         ),
         ("vllm==0.9.0.1", "vllm>=0.9.0.1", "vllm is not pinned to one version"),
         ("vllm==0.9.0.1", "vllm==0.9.*", "vllm is not pinned to one version"),
         ("vllm==0.9.0.1", "vllm", "vllm is not pinned to one version"),
-        ("vllm==0.9.0.1", "vllm[x]==0.9.0.1", "a lock holds plain names with versions"),
-        ("vllm==0.9.0.1", "vllm==0.9.0.1 ; python_version > '3'", "a lock holds plain names with versions"),
-        ("vllm==0.9.0.1", "v llm", "'v llm' is no requirement"),
-        ("vllm==0.9.0.1", "flashinfer.python==0.2.5", "flashinfer-python is there twice"),
+        ("vllm==0.9.0.1", "vllm[x]==0.9.0.1", "a lock must not contain markers or extras"),
+        (
+            "vllm==0.9.0.1",
+            "vllm==0.9.0.1 ; python_version > '3'",
+            "a lock must not contain markers or extras",
+        ),
+        ("vllm==0.9.0.1", "v llm", "'v llm' is not a valid requirement"),
+        ("vllm==0.9.0.1", "flashinfer.python==0.2.5", "flashinfer-python is listed twice"),
         ("vllm==0.9.0.1", "vllm==0.9.1", "do not agree on vllm"),
         ("vllm==0.9.0.1", "vlm==0.9.0.1", "do not agree on vllm"),
     ],
@@ -156,7 +160,7 @@ def test_an_edited_requirements_file_is_refused(folder: Path, old: str, new: str
         read_lock("seed", folder)
     assert message in str(caught.value)
     assert str(folder / "seed.txt") in str(caught.value)
-    assert str(caught.value).endswith("; run `python -m compat.pairs lock seed`")
+    assert str(caught.value).endswith('; run "python -m compat.pairs lock seed"')
 
 
 def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -171,16 +175,16 @@ def _set(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set("pair", value="other"), "belongs to another pair"),
-        (_set("schema", value=2), "belongs to another pair or another version of this program"),
-        (_set("download_bytes", value=1), "its totals are not the sums"),
+        (_set("pair", value="other"), "is for another pair"),
+        (_set("schema", value=2), "is for another pair or was written by another version of this program"),
+        (_set("download_bytes", value=1), "the totals differ from the sums over the packages"),
         (_set("packages", "vllm", "version", value="0.9.1"), "do not agree on vllm"),
-        (_set("packages", "vllm", "version", value="new"), "is not as it was written"),
+        (_set("packages", "vllm", "version", value="new"), "is not a valid lock"),
         (_set("packages", "extra", value={"version": "1", "imports": []}), "do not agree on extra"),
-        (_set("packages", "vllm", value={}), "is not as it was written"),
-        (_set("packages", "vllm", value=None), "is not as it was written"),
-        (_set("packages", value=[]), "is not as it was written"),
-        (_set("inputs", value={}), "is not as it was written"),
+        (_set("packages", "vllm", value={}), "is not a valid lock"),
+        (_set("packages", "vllm", value=None), "is not a valid lock"),
+        (_set("packages", value=[]), "is not a valid lock"),
+        (_set("inputs", value={}), "is not a valid lock"),
     ],
 )
 def test_an_edited_json_file_is_refused(
@@ -192,13 +196,13 @@ def test_an_edited_json_file_is_refused(
     path.write_text(json.dumps(document))
     with pytest.raises(UsageError, match=message) as caught:
         read_lock("seed", folder)
-    assert str(caught.value).endswith("; run `python -m compat.pairs lock seed`")
+    assert str(caught.value).endswith('; run "python -m compat.pairs lock seed"')
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", pytest.param(b"[" * 100_000, id="nested")])
 def test_a_json_file_that_is_none_is_refused(folder: Path, content: bytes) -> None:
     (folder / "seed.json").write_bytes(content)
-    with pytest.raises(UsageError, match=r"seed\.json is not as it was written"):
+    with pytest.raises(UsageError, match=r"seed\.json is not a valid lock"):
         read_lock("seed", folder)
 
 
@@ -207,7 +211,7 @@ def test_a_missing_file_is_named_with_the_command(folder: Path, name: str) -> No
     (folder / name).unlink()
     with pytest.raises(UsageError) as caught:
         read_lock("seed", folder)
-    assert str(caught.value) == f"{folder / name} does not exist; run `python -m compat.pairs lock seed`"
+    assert str(caught.value) == f'{folder / name} does not exist; run "python -m compat.pairs lock seed"'
 
 
 def test_an_interruption_between_the_files_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`compat NAME …`: which command runs, and with what."""
+"""`compat NAME …`: which command runs, and with which arguments."""
 
 import importlib
 import subprocess
@@ -44,12 +44,15 @@ def test_the_entry_reads_the_command_line_of_the_process(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["resolv"], r"'resolv' is no command; did you mean 'resolve'\? \(see `compat --help`\)"),
+        (["resolv"], r"""'resolv' is not a command; did you mean 'resolve'\? \(see "compat --help"\)"""),
         (
             ["zzz"],
-            r"'zzz' is no command; there are resolve, explain, doctor, scan, export, index, matrix, pairs",
+            (
+                r"'zzz' is not a command; the commands are resolve, explain, doctor, scan, export, index, "
+                r"matrix, pairs, bundle"
+            ),
         ),
-        ([], "name a command"),
+        ([], "no command given"),
         (["--no-such"], "--no-such"),
         (["--no-such", "resolve"], "--no-such"),
     ],
@@ -84,7 +87,8 @@ def test_a_wrong_command_costs_no_import_of_any_command() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     loaded = {name for name in done.stdout.split() if name.partition(".")[0] == "compat"}
-    assert loaded == {"compat", "compat.__main__", "compat._cli", "compat._cli.console", "compat.errors"}
+    shared = {"compat._cli", "compat._cli.console", "compat._cli.printable"}
+    assert loaded == {"compat", "compat.__main__", "compat.errors", *shared}
 
 
 @pytest.mark.parametrize("name", sorted(__main__.COMMANDS))

@@ -23,7 +23,7 @@ def test_nothing_is_granted_but_reading(workflow: str) -> None:
 
 
 def test_what_users_type_reaches_no_shell_as_code(workflow: str) -> None:
-    """Expressions stand in `env`, `with` and the like; a script reads variables."""
+    """Scripts contain no `${{ … }}` expressions, which are in `env` and `with`; scripts read variables."""
     scripts = re.findall(r"run: (?:\|\n((?:          .*\n)+)|(.+)\n)", workflow)
     assert len(scripts) > 5
     assert not [script for block in scripts for script in block if "${{" in script]

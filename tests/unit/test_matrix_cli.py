@@ -1,4 +1,4 @@
-"""The subcommands of `python -m compat.matrix`, and the reports they write."""
+"""The subcommands of `compat matrix`, and the reports that they write."""
 
 import json
 import subprocess
@@ -63,7 +63,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lock(house: Path, text: str = "0") -> None:
-    """Write real locks of both pairs, with a hash of so many digits."""
+    """Write real locks of both pairs, with hashes of this digit."""
     pin = Pinned(version=Version("1.0"), hashes=(f"sha256:{text * 64}",))
     package = LockedPackage(pin=pin, imports=("torch",), download_bytes=1, installed_bytes=2)
     for pair in read_matrix(house / "matrix.toml").pairs:
@@ -71,7 +71,7 @@ def lock(house: Path, text: str = "0") -> None:
 
 
 def put(house: Path, *outcomes: CellOutcome) -> None:
-    """Write outcomes as if they had been made from what is here now."""
+    """Write outcomes with the current digests, so that they are not stale."""
     sources = Shipped(house / "locks")
     pairs = {pair.id: pair for pair in read_matrix(house / "matrix.toml").pairs}
     for outcome in outcomes:
@@ -81,7 +81,7 @@ def put(house: Path, *outcomes: CellOutcome) -> None:
         replace(outcome, digests=now).write(path)
 
 
-def test_list_tells_the_pairs_in_three_formats(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_prints_the_pairs_in_three_formats(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert house.is_dir()
     assert main(["list"]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -133,13 +133,13 @@ def test_the_gate_opens_only_when_every_required_cell_passed(
 def test_the_gate_of_the_gpu_wants_both_levels(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(house, PASSED)
     assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 1
-    assert "one-gpu: failed: there is no outcome.json" in capsys.readouterr().out
+    assert "one-gpu: failed: outcome.json does not exist" in capsys.readouterr().out
     put(house, replace(PASSED, cell=Cell(pair_id="one", level=Level.GPU)))
     assert main(["gate", "--require", "gpu", "--pairs", "one", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["open"] is True
     (house / "reports" / "one-import" / "outcome.json").unlink()
     assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 1
-    assert "one-import: failed: there is no outcome.json" in capsys.readouterr().out
+    assert "one-import: failed: outcome.json does not exist" in capsys.readouterr().out
 
 
 def test_a_broken_outcome_keeps_the_gate_shut(house: Path) -> None:
@@ -158,16 +158,16 @@ def test_a_gate_over_nothing_is_shut(house: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda house: lock(house, "1"), "made with another lock"),
+        (lambda house: lock(house, "1"), "the outcome is stale: lock changed since"),
         (
             lambda house: (house / "matrix.toml").write_text(
                 MATRIX + '[[pair.expect]]\nlocation = "x"\nreason = "r"\n'
             ),
-            "made with another entry in the matrix",
+            "the outcome is stale: entry in the matrix changed since",
         ),
         (
             lambda house: (house / "locks" / "two.txt").unlink(),
-            "does not exist; run `python -m compat.pairs lock",
+            'does not exist; run "python -m compat.pairs lock',
         ),
         (
             lambda house: (house / "matrix.toml").write_text(MATRIX.replace("0.10.0", "0.10.1")),
@@ -212,7 +212,7 @@ def test_reports_are_made_from_the_outcome_files(house: Path, capsys: pytest.Cap
     assert main(["report"]) == 0
     printed = capsys.readouterr().out
     assert [line.split()[:2] for line in printed.splitlines()[1:3]] == [["one", "passed"], ["two", "failed"]]
-    assert "m:f: the index says defined; really it is <lambda> | None" in printed
+    assert "m:f: index: defined; run time: <lambda> | None" in printed
     assert printed.splitlines()[-1] == "1 passed, 1 failed"
     reports = house / "reports"
     document = json.loads((reports / "matrix.json").read_text())
@@ -230,7 +230,7 @@ def test_reports_are_made_from_the_outcome_files(house: Path, capsys: pytest.Cap
     assert (suite.findtext("testcase[@name='one-import']/system-out") or "").splitlines()[0] == told
     failure = suite.find("testcase[@name='two-import']/failure")
     assert failure is not None
-    assert failure.get("message") == "1 disagreements <&> [31mred"
+    assert failure.get("message") == r"1 disagreements <&> \x1b[31mred"
 
 
 def test_junit_calls_a_blocked_cell_an_error(house: Path) -> None:
@@ -246,13 +246,13 @@ def test_junit_calls_a_blocked_cell_an_error(house: Path) -> None:
         ([], 2, "required: NAME"),
         (["run"], 2, "required: ID"),
         (["run", "on"], 2, "'on' matches no pair of the matrix (did you mean \"one\"?)"),
-        (["run", "one", "--timeout", "0"], 2, "'0' is no number of seconds above 0"),
+        (["run", "one", "--timeout", "0"], 2, "'0' is not a number of seconds above 0"),
         (["run", "one", "--matrix", "bare/matrix.toml"], 2, "python -m compat.pairs lock one"),
-        (["run", "one", "--limit", "-1"], 2, "'-1' is no number of seconds above 0"),
-        (["report"], 3, "holds no cell"),
+        (["run", "one", "--limit", "-1"], 2, "'-1' is not a number of seconds above 0"),
+        (["report"], 3, "no outcome of a cell"),
         (["gate"], 2, "--require"),
         (["gate", "--require", "import", "--pairs", "three"], 2, "'three' matches no pair"),
-        (["list", "--matrix", "other.toml"], 2, "other.toml: there is no such file"),
+        (["list", "--matrix", "other.toml"], 2, "other.toml: no such file"),
         (["list", "--format", "yaml"], 2, "yaml"),
     ],
 )
@@ -268,7 +268,7 @@ def test_bad_input_is_one_line(
     assert captured.err.count("\n") == 1
 
 
-def test_the_module_runs_and_help_tells_the_exit_codes() -> None:
+def test_the_module_runs_and_help_lists_the_exit_codes() -> None:
     for arguments in (["--help"], ["run", "--help"]):
         done = subprocess.run(
             [sys.executable, "-m", "compat.matrix", *arguments],

@@ -185,7 +185,7 @@ def test_counts_tell_apart_what_was_checked_and_what_was_not() -> None:
     ]
 
 
-def test_modules_that_fail_as_told_are_counted_apart() -> None:
+def test_modules_that_fail_as_expected_are_counted_apart() -> None:
     told = ModuleExpectation(module="a", exists=True, problem="a imports b, which is missing")
     gone, wrong = ModuleExpectation(module="b", exists=False), replace(told, module="c")
     failed = {name: ModuleFact(module=name, error="ImportError: no") for name in "ab"}
@@ -215,7 +215,7 @@ def test_what_was_confirmed_is_counted_by_status_origin_kind_and_guard() -> None
     assert [entry.location for entry in verdict.disagreements] == [f"{MODULE}:W"]
 
 
-def test_expected_failures_explain_by_location_or_module_and_an_idle_one_is_told() -> None:
+def test_expected_failures_match_by_location_or_module_and_an_unused_one_is_reported() -> None:
     disagreements = [
         Disagreement(location="a.b:X", expected="e", observed="o"),
         Disagreement(location="a.c", expected="e", observed="o"),

@@ -73,24 +73,30 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
         ("[[pairs]]\n", 'pairs: unknown key (did you mean "pair"?)'),
         ("[default]\n", 'default: unknown key (did you mean "defaults"?)'),
         ('[defaults]\npythn = "3.11"', 'defaults.pythn: unknown key (did you mean "python"?)'),
-        ("[defaults]\npython = 3.11", "defaults.python: must be text"),
-        ('[defaults]\npython = "three"', "defaults.python: 'three' is no Python version"),
+        ("[defaults]\npython = 3.11", "defaults.python: must be a string"),
+        ('[defaults]\npython = "three"', "defaults.python: 'three' is not a Python version"),
         ('[[pair]]\nvllm = "1"', "pair[0].id: is missing"),
-        ('[[pair]]\nid = ""\n', "pair[0].id: must be text"),
-        ('[[pair]]\nid = "../a"\n', "pair[0].id: '../a' may hold"),
+        ('[[pair]]\nid = ""\n', "pair[0].id: must be a string"),
+        ('[[pair]]\nid = "../a"\n', "pair[0].id: '../a' must consist of"),
         ('[[pair]]\nid = "a"\nvllm = "1"\n', "pair[0].python: is missing"),
         (f'{PAIR}vlm = "1"', 'pair[0].vlm: unknown key (did you mean "vllm"?)'),
         (f'{PAIR}colour = "1"', "pair[0].colour: unknown key (known: id, python"),
         (PAIR, "pair[0]: names no release"),
         (f'{PAIR}vllm = "one"', "pair[0].vllm: 'one' is not a version"),
-        (f"{PAIR}sglang = 1", "pair[0].sglang: must be text"),
-        (f'{PAIR}vllm = "1"\nsglang-extras = ["srt"]', "pair[0].sglang-extras: there is no sglang"),
+        (f"{PAIR}sglang = 1", "pair[0].sglang: must be a string"),
+        (f'{PAIR}vllm = "1"\nsglang-extras = ["srt"]', "pair[0].sglang-extras: the pair has no sglang"),
         (f'{PAIR}sglang = "1"\nsglang-extras = "srt"', "pair[0].sglang-extras: must be an array"),
-        (f'{PAIR}sglang = "1"\nsglang-extras = ["a b"]', "pair[0].sglang-extras: 'a b' is no package"),
+        (
+            f'{PAIR}sglang = "1"\nsglang-extras = ["a b"]',
+            "pair[0].sglang-extras: 'a b' is not a package name",
+        ),
         (f'{PAIR}vllm = "1"\noverrides = ["torch"]', "pair[0].overrides: must be a table"),
         (f'{PAIR}vllm = "1"\noverrides = {{ torch = "2.7" }}', "pair[0].overrides.torch: '2.7' is no"),
-        (f'{PAIR}vllm = "1"\noverrides = {{ torch = 2 }}', "pair[0].overrides.torch: must be text"),
-        (f'{PAIR}vllm = "1"\noverrides = {{ "a b" = "==2" }}', "pair[0].overrides.a b: 'a b' is no package"),
+        (f'{PAIR}vllm = "1"\noverrides = {{ torch = 2 }}', "pair[0].overrides.torch: must be a string"),
+        (
+            f'{PAIR}vllm = "1"\noverrides = {{ "a b" = "==2" }}',
+            "pair[0].overrides.a b: 'a b' is not a package name",
+        ),
         (f'{PAIR}vllm = "1"\noverrides = {{ a_b = "==2", a-b = "==2" }}', "a-b: a-b is overridden twice"),
         (f'{PAIR}vllm = "1"\nexpect = ["m"]', "pair[0].expect[0]: must be a table"),
         (f'{PAIR}vllm = "1"\nexpect = [{{ location = "m" }}]', "pair[0].expect[0].reason: is missing"),
@@ -108,17 +114,17 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
         ),
         (
             f'{PAIR}vllm = "1"\nexpect = [{{ location = "m:*", reason = "r", spreads = true }}]',
-            "pair[0].expect[0].location: 'm:*' is no module",
+            "pair[0].expect[0].location: 'm:*' is not a module",
         ),
-        (f'{PAIR}vllm = "1"\n{PAIR}vllm = "2"', "pair[1].id: 'a' is taken, see pair[0].id"),
+        (f'{PAIR}vllm = "1"\n{PAIR}vllm = "2"', "pair[1].id: 'a' is a duplicate of pair[0].id"),
         (
             '[defaults]\npython = "3.11"\n[[pair]]\nid = "a.b"\nvllm = "1"\n[[pair]]\nid = "A-b"\nvllm = "2"',
-            "pair[1].id: 'A-b' differs from 'a.b' in punctuation or case only, see pair[0].id",
+            "pair[1].id: 'A-b' differs only in punctuation or case from 'a.b' in pair[0].id",
         ),
         ("[[pair]", "not valid TOML"),
     ],
 )
-def test_a_mistake_is_told_with_its_key_path(text: str, message: str, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_with_its_key_path(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read(text, tmp_path)
     assert str(caught.value).startswith("matrix.toml: ")
@@ -131,8 +137,8 @@ def test_a_folder_is_no_matrix(tmp_path: Path) -> None:
         read_matrix(tmp_path)
 
 
-def test_a_missing_file_is_told_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere\.toml: there is no such file"):
+def test_the_error_of_a_missing_file_names_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.toml: no such file"):
         read_matrix(tmp_path / "nowhere.toml")
 
 

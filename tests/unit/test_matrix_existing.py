@@ -1,4 +1,4 @@
-"""Cells in environments that are there already: real bundles and virtual environments, of tiny packages."""
+"""Cells in existing environments: real bundles and virtual environments with tiny packages."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def look(house: Path, *folders: Path, level: Level = Level.IMPORT, keep: bool = 
 
 
 def told(folder: Path, **changes: Any) -> None:
-    """Change the manifest of an unpacked bundle."""
+    """Change keys in the manifest of an unpacked bundle."""
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -86,8 +86,8 @@ def test_an_unpacked_bundle_is_looked_into_and_left_as_it_is(
     assert not (house / "envs" / "tiny+given").exists()
     verdict = gate.read_gate([pair()], Level.IMPORT, house / "reports", Tiny(house / "locks"))
     assert verdict.open
-    assert "tiny-import: run in an unpacked bundle" in report.as_text([outcome])
-    assert "tiny-import: run in an unpacked bundle" in report.as_gate([outcome], open_=True)
+    assert "tiny-import: ran in an unpacked bundle" in report.as_text([outcome])
+    assert "tiny-import: ran in an unpacked bundle" in report.as_gate([outcome], open_=True)
 
 
 def test_an_outcome_of_a_bundle_goes_stale_like_any_other(house: Path, unpacked: Path) -> None:
@@ -102,9 +102,9 @@ def test_an_earlier_outcome_does_not_stand_for_an_environment(house: Path, unpac
     (unpacked / "site" / "sglang-0.4.7.dist-info" / "METADATA").write_text("Name: sglang\nVersion: 0.4.6\n")
     outcome = look(house, unpacked)
     assert outcome.state is State.FAILED
-    assert "  sglang: 0.4.7 expected, 0.4.6 found" in report.as_text([outcome])
-    assert "- `sglang`: 0.4.7 expected, 0.4.6 found" in report.as_markdown([outcome])
-    expected = "the environment is not what the lock says: sglang: 0.4.7 expected, 0.4.6 found"
+    assert "  sglang: expected: 0.4.7; found: 0.4.6" in report.as_text([outcome])
+    assert "- `sglang`: expected: 0.4.7; found: 0.4.6" in report.as_markdown([outcome])
+    expected = "the environment differs from the lock: sglang: expected: 0.4.7; found: 0.4.6"
     assert outcome.reason == expected
     assert read_outcome(house / "reports" / "tiny-import" / "outcome.json", Cell(pair_id="tiny")) == outcome
 
@@ -112,8 +112,8 @@ def test_an_earlier_outcome_does_not_stand_for_an_environment(house: Path, unpac
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"lock": "0" * 64}, "the bundle: made from this lock expected, made from another one"),
-        ({"python": "3.9"}, f"Python: 3.9 expected, {PYTHON}."),
+        ({"lock": "0" * 64}, "the bundle: expected: built from this lock; found: built from another one"),
+        ({"python": "3.9"}, f"Python: expected: 3.9; found: {PYTHON}."),
     ],
 )
 def test_a_bundle_of_another_lock_fails(
@@ -127,7 +127,7 @@ def test_a_bundle_of_another_lock_fails(
 
 @dataclass(frozen=True)
 class WithTorch(Tiny):
-    """The lock of the pair holds one more, which the runner is to have; no Python that runs this has it."""
+    """Add a package to the lock that the runner should have; no Python that runs this test has it."""
 
     def lock(self, pair: Pair) -> Lock:
         lock = super().lock(pair)
@@ -160,7 +160,7 @@ def test_another_version_fails(declared: dict[str, Any], house: Path, unpacked: 
     distribution(unpacked / "site", "torchlike", "2.8.0")
     outcome = with_torch(house, unpacked, **declared)
     assert outcome.state is State.FAILED
-    assert outcome.reason.endswith("torchlike: 2.7.1 expected, 2.8.0 found")
+    assert outcome.reason.endswith("torchlike: expected: 2.7.1; found: 2.8.0")
 
 
 @pytest.mark.parametrize("declared", [provided("2.8.0"), provided(None)])
@@ -177,23 +177,23 @@ def test_another_version_passes_when_the_bundle_declares_it(
 
 def test_what_the_runner_was_said_to_have_and_has_not_fails(house: Path, unpacked: Path) -> None:
     outcome = with_torch(house, unpacked, **provided(None))
-    assert outcome.reason.endswith("torchlike: 2.7.1 expected, not there found")
+    assert outcome.reason.endswith("torchlike: expected: 2.7.1; found: not installed")
 
 
 def test_a_package_that_nobody_has_fails_unless_it_was_left_out_on_purpose(
     house: Path, unpacked: Path
 ) -> None:
-    assert with_torch(house, unpacked).reason.endswith("torchlike: 2.7.1 expected, not there found")
+    assert with_torch(house, unpacked).reason.endswith("torchlike: expected: 2.7.1; found: not installed")
     outcome = with_torch(house, unpacked, skipped={"torchlike": "nothing calls it"})
     assert outcome.passed, outcome.reason
-    assert outcome.declared == ("torchlike not there, locked is 2.7.1: left out: nothing calls it",)
+    assert outcome.declared == ("torchlike not installed, locked is 2.7.1: left out: nothing calls it",)
 
 
 def test_what_is_under_test_cannot_be_declared_away(house: Path, unpacked: Path) -> None:
     declared = {"name": "sglang", "locked": "0.4.7", "provided": None}
     told(unpacked, provided=[declared], skipped={"sglang": "not needed"})
     (unpacked / "site" / "sglang-0.4.7.dist-info" / "METADATA").unlink()
-    assert look(house, unpacked).reason.endswith("sglang: 0.4.7 expected, not there found")
+    assert look(house, unpacked).reason.endswith("sglang: expected: 0.4.7; found: not installed")
 
 
 def test_a_second_bundle_stands_below_the_first(house: Path, unpacked: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_release_that_the_pair_does_not_have_fails(house: Path, unpacked: Path
     info = unpacked / "site" / "vllm-0.9.0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.9.0.1\n")
-    assert look(house, unpacked).reason.endswith("vllm: not in this pair expected, 0.9.0.1 found")
+    assert look(house, unpacked).reason.endswith("vllm: expected: not in this pair; found: 0.9.0.1")
 
 
 def test_a_changed_file_blocks(house: Path, unpacked: Path) -> None:
@@ -219,11 +219,11 @@ def test_a_changed_file_blocks(house: Path, unpacked: Path) -> None:
     outcome = look(house, unpacked)
     assert outcome.state is State.BLOCKED
     assert outcome.reason.startswith("sglang/quant.py has ")
-    assert outcome.reason.endswith("the environment was changed; make it again")
+    assert outcome.reason.endswith("the environment was modified; create it again")
 
 
 def venv(house: Path) -> Path:
-    """Return a virtual environment with what the lock says."""
+    """Return a virtual environment with the packages of the lock."""
     assert run_one(house, Tiny(house / "locks"), keep=True).passed
     folder = house / "own"
     (house / "envs" / "tiny" / "env").rename(folder)
@@ -266,7 +266,7 @@ def write_tests(house: Path, source: str) -> None:
 def test_the_tests_on_a_gpu_run_in_it(
     source: str, state: State, house: Path, unpacked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Real pytest of this interpreter, on the packages of the bundle; only the GPU is claimed."""
+    """The pytest of this interpreter runs on the packages of the bundle; only the GPU is simulated."""
     write_tests(house, source)
     monkeypatch.setattr("compat.matrix.scheduler.why_not_here", lambda _: "")
     monkeypatch.setattr("compat.probe.probe_runner.ProbeRunner.machine", lambda _: {"cuda": True})
@@ -285,7 +285,7 @@ def test_without_pytest_the_level_gpu_is_blocked(house: Path, monkeypatch: pytes
     monkeypatch.setattr("compat.matrix.scheduler.why_not_here", lambda _: "")
     outcome = look(house, folder, level=Level.GPU)
     assert outcome.state is State.BLOCKED
-    assert "has no pytest" in outcome.reason
+    assert "pytest is missing" in outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -294,12 +294,12 @@ def test_without_pytest_the_level_gpu_is_blocked(house: Path, monkeypatch: pytes
         (["tiny", "--environment", "nothing"], "neither a virtual environment nor an unpacked bundle"),
         (
             ["tiny", "b", "--environment", "env"],
-            "--environment is for one pair on this machine, not for tiny, b",
+            "--environment: only valid for one pair on this machine, not for tiny, b",
         ),
         (["b", "--environment", "env"], "--environment: a bundle of tiny, not of b"),
         (["tiny", "--environment", "env", "--engine", "ray"], "on a cluster"),
-        (["tiny", "--environment", "env", "--python", "no-such"], "there is no such interpreter"),
-        (["tiny", "--python", "python3"], "--python is for --environment"),
+        (["tiny", "--environment", "env", "--python", "no-such"], "no such interpreter"),
+        (["tiny", "--python", "python3"], "--python: only valid with --environment"),
     ],
 )
 @pytest.mark.usefixtures("unpacked")
@@ -311,12 +311,12 @@ def test_what_cannot_be_meant_is_refused(
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"schema": 1}', '{"pair": 1, "lock": 2}'])
-def test_a_damaged_manifest_is_told_in_one_line(
+def test_the_error_of_a_damaged_manifest_is_one_line(
     content: str, unpacked: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (unpacked / "manifest.json").write_text(content)
     assert console.run(matrix.main, ["run", "tiny", "--environment", "env"]) == errors.USAGE
-    assert "no manifest of a bundle" in capsys.readouterr().err
+    assert "not a bundle manifest" in capsys.readouterr().err
 
 
 def test_folders_that_pth_files_name_are_on_the_path_too(unpacked: Path) -> None:

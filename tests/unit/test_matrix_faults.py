@@ -1,4 +1,4 @@
-"""What can go wrong under a cell, with real uv, wheels and disks: nothing is lost and nothing passes."""
+"""Faults during a cell, with real uv, wheels and disks: no outcome is lost, and none passes."""
 
 import fcntl
 import json
@@ -44,7 +44,7 @@ def test_a_hang_over_the_limit_of_the_cell_fails_and_leaves_nothing(
     (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), limit=12))
     os.close(stream)
     assert outcome.state is State.FAILED
-    assert outcome.reason == "not over after 12 s: the modules were not all imported in time"
+    assert outcome.reason == "did not finish within 12 s: the modules were not all imported in time"
     assert not (house / "envs" / "tiny").exists()
     assert "uv pip install" in outcome_path(house).with_name("log.txt").read_text()
 
@@ -63,7 +63,7 @@ def test_a_module_that_a_signal_kills_fails_its_cell_only(
 
 
 def rebuilt(house: Path) -> None:
-    """Build the tiny wheel anew from what `PACKAGE` is now."""
+    """Build the tiny wheel again from the current content of `PACKAGE`."""
     import hashlib
 
     wheel = next((house / "wheels").iterdir())
@@ -78,7 +78,7 @@ def test_a_cell_of_a_pair_that_is_taken_does_not_stop_the_others(house: Path) ->
     sources = AnyPair(house / "locks")
     with (
         claimed(house / "envs", "tiny", "digest"),
-        pytest.raises(UsageError, match="another run is at work"),
+        pytest.raises(UsageError, match="another process is running it"),
     ):
         scheduler.run_pairs([pair(), other], sources, options(house))
     assert (house / "reports" / "other-import" / "outcome.json").exists()
@@ -95,14 +95,14 @@ def write_for(house: Path, chosen: Pair) -> None:
 
 
 def test_two_runs_at_once_do_not_meet_in_one_pair(house: Path, running: Running) -> None:
-    """The second one leaves the pair to the first, with its outcome and its promise, and does the others."""
+    """The second run skips the pair that the first one runs, with its reservation, and runs the others."""
     other = replace(pair(), id="other")
     write_for(house, other)
     promise = house / "envs" / f"{disk_budget.PREFIX}tiny"
     before = promise.read_text()
     outcome_path(house).parent.mkdir(parents=True)
     outcome_path(house).write_text("the first run's")
-    with pytest.raises(UsageError, match="tiny: another run is at work"):
+    with pytest.raises(UsageError, match="tiny: another process is running it"):
         scheduler.run_pairs(
             [pair(), other], AnyPair(house / "locks"), replace(options(house), max_disk=10**9)
         )
@@ -129,7 +129,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_others(
 
 
 class AnyPair(Tiny):
-    """The same expectations for every pair."""
+    """A source that has the same expectations for every pair."""
 
 
 def digest(house: Path) -> str:
@@ -141,7 +141,7 @@ def digest(house: Path) -> str:
 def test_a_network_that_is_cut_during_the_install_blocks(
     house: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The whole answer comes at the next try: nothing of the cut one was kept."""
+    """After a response that was cut short, the next attempt downloads the whole wheel."""
     wheel = next((house / "wheels").iterdir())
     with serving() as index:
         index.add(wheel.name, wheel.read_bytes())
@@ -164,8 +164,8 @@ def test_a_network_that_is_cut_during_the_install_blocks(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"class Fp8: pass\n", "sglang/quant.py has 16 bytes, its wheel says "),
-        (None, "sglang/quant.py is not the file of its wheel"),
+        (b"class Fp8: pass\n", "sglang/quant.py has 16 bytes instead of "),
+        (None, "sglang/quant.py differs from the file in its wheel"),
     ],
 )
 def test_a_damaged_cache_blocks_and_is_no_finding(
@@ -178,11 +178,11 @@ def test_a_damaged_cache_blocks_and_is_no_finding(
     outcome = run_one(house, Tiny(house / "locks"), rerun=True)
     assert outcome.state is State.BLOCKED
     assert outcome.reason.startswith(reason)
-    assert outcome.reason.endswith("run `uv cache clean sglang`, then the cell again")
+    assert outcome.reason.endswith('run "uv cache clean sglang", then the cell again')
     assert outcome.disagreements == ()
 
 
-def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_is_reported(tmp_path: Path) -> None:
     site = tmp_path / "lib" / "python3.11" / "site-packages"
     (site / "vllm-1.0.dist-info").mkdir(parents=True)
     (site / "vllm-1.0.dist-info" / "RECORD").write_text("vllm/a.py,sha256=x,3\nvllm-1.0.dist-info/RECORD,,\n")
@@ -201,7 +201,7 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB; only root can make one."""
+    """Mount a disk of 4 MB, which only root can do."""
     folder = tmp_path / "disk"
     folder.mkdir()
     made = subprocess.run(
@@ -234,10 +234,10 @@ def test_what_fails_on_a_full_disk_is_no_finding(house: Path, monkeypatch: pytes
     outcome = run_one(house, Tiny(house / "locks", ()))
     assert outcome.state is State.BLOCKED
     assert outcome.reason.startswith("tiny: the disk of ")
-    assert outcome.reason.endswith(" is full; free some space and run it again")
+    assert outcome.reason.endswith(" is full; free disk space and run the cell again")
 
 
-def test_a_disk_that_is_too_small_is_told_before(house: Path, small_disk: Path) -> None:
+def test_a_disk_that_is_too_small_is_reported_before(house: Path, small_disk: Path) -> None:
     (outcome,) = scheduler.run_pairs(
         [pair()], Tiny(house / "locks"), replace(options(house), envs=small_disk / "envs")
     )
@@ -264,7 +264,7 @@ def test_a_cell_that_ends_while_its_promise_is_read_does_no_harm(
     lock = fcntl.flock
 
     def refused(stream: IO[str], how: int) -> None:
-        """Find the promise taken; its cell ends before it is read."""
+        """Find the reservation locked by a cell that ends before its content is read."""
         try:
             lock(stream, how)
         except BlockingIOError:
@@ -277,7 +277,7 @@ def test_a_cell_that_ends_while_its_promise_is_read_does_no_harm(
             assert both.others == {"one": 1000}
 
 
-def test_a_uv_that_waits_for_ever_is_told_and_stops_no_other_cell(
+def test_a_uv_that_waits_forever_is_reported_and_stops_no_other_cell(
     house: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     waits = house / "waits"
@@ -350,12 +350,12 @@ def test_the_budget_drops_from_the_cache_and_refuses_when_that_is_not_enough(hou
     assert list(cache.rglob("sglang/quant.py")), "a cell that begins or runs counts on it"
     budget_of(full).make_room(1000, done, [])
     assert not list(cache.rglob("sglang/quant.py"))
-    with pytest.raises(DiskError, match=r"needs 1\.0 kB, uv's cache and .* hold .* and --max-disk is 10 B"):
+    with pytest.raises(DiskError, match=r"needs 1\.0 kB, uv's cache and .* use .* and --max-disk is 10 B"):
         budget_of(10).make_room(1000, [], [])
 
 
 def test_what_a_cell_is_to_find_in_the_cache_stays_there(house: Path) -> None:
-    """It was planned without a download; so were the cells that run beside it."""
+    """The cell was planned without a download, as were the cells that run beside it."""
     (job,) = scheduler.plan_pairs([pair()], Tiny(house / "locks"), options(house))
     beside = replace(locked(numpy="2/20"), pair="beside")
     disk_check = DiskCheck(limit=1, done=[], left=[beside, replace(locked(torch="2.8/9"), pair="later")])
@@ -382,7 +382,7 @@ def test_what_a_kept_environment_links_to_counts(house: Path) -> None:
         Budget(limit=used_bytes(cache), cache=cache, envs=envs, uv=client.find_uv()).make_room(0, [], [])
 
 
-def test_a_cell_tells_what_cache_and_environments_took(house: Path) -> None:
+def test_an_outcome_states_what_cache_and_environments_used(house: Path) -> None:
     limit = 10**9
     (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), max_disk=limit))
     assert outcome.passed
@@ -390,13 +390,13 @@ def test_a_cell_tells_what_cache_and_environments_took(house: Path) -> None:
     assert outcome.peak_bytes <= outcome.shared_bytes < limit
     assert outcome.shared_bytes > used_bytes(house / "cache"), "before the environment is removed"
     assert read_outcome(outcome_path(house), outcome.cell) == outcome
-    assert "of 1.0 GB allowed" in files.as_text([outcome])
+    assert " of 1.0 GB" in files.as_text([outcome])
     assert json.loads(files.as_json([outcome]))["disk"]["peak_bytes"] == outcome.shared_bytes
     assert json.loads(files.as_json([replace(outcome, budget_bytes=0)]))["disk"] is None
 
 
 def test_cells_of_other_processes_share_the_budget(house: Path) -> None:
-    """As under nox, where each pair has a process of its own: what a finished one needed may go."""
+    """Under nox, each pair has its own process; packages of finished ones may be removed."""
     first, second = (replace(pair(), id=name) for name in ("first", "second"))
     for each in (first, second):
         write_for(house, each)

@@ -1,4 +1,4 @@
-"""The level `gpu`: real pytest runs in a child, and what their results prove."""
+"""The level `gpu`: real runs of pytest in a child process, and the outcomes of their results."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ HANGS = "@pytest.mark.gpu\ndef test_hangs():\n    import threading\n    threadin
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[GpuTestSetup]:
-    """The interpreter of these tests, which has pytest, in the place of an environment."""
+    """Return a setup in which the interpreter of these tests, which has pytest, is the environment."""
     tests = tmp_path / "project" / "tests" / "gpu"
     tests.mkdir(parents=True)
     (tests / "conftest.py").write_text(CONFTEST)
@@ -57,13 +57,11 @@ def test_all_passed_is_passed(bench: GpuTestSetup) -> None:
 def test_a_skipped_test_is_enough_for_not_run(bench: GpuTestSetup) -> None:
     found = ran(bench, GOOD + SKIP)
     assert found.state is State.NOT_RUN
-    assert found.reason == (
-        "1 of 2 GPU tests skipped themselves, such as tests.gpu.test_it.test_skip: no FP8 here"
-    )
+    assert found.reason == ("1 of 2 GPU tests were skipped, such as tests.gpu.test_it.test_skip: no FP8 here")
     assert (found.counts.tests, found.counts.tests_passed) == (2, 1)
 
 
-def test_a_failed_test_is_told_with_its_message(bench: GpuTestSetup) -> None:
+def test_a_failed_test_is_reported_with_its_message(bench: GpuTestSetup) -> None:
     found = ran(bench, GOOD + BAD + SKIP)
     assert found.state is State.FAILED
     assert found.reason == "1 of 3 GPU tests failed, such as tests.gpu.test_it.test_bad"
@@ -77,7 +75,7 @@ def test_no_test_and_no_folder_are_not_run(bench: GpuTestSetup) -> None:
     (bench.tests / "conftest.py").unlink()
     bench.tests.rmdir()
     found = run_tests(bench, Silent())
-    assert (found.state, found.reason) == (State.NOT_RUN, "there are no GPU tests: gpu is missing")
+    assert (found.state, found.reason) == (State.NOT_RUN, "there are no GPU tests: the folder gpu is missing")
 
 
 def test_a_module_that_cannot_be_collected_has_failed(bench: GpuTestSetup) -> None:
@@ -97,7 +95,7 @@ def test_a_test_that_hangs_is_ended_with_the_cell(bench: GpuTestSetup) -> None:
     from dataclasses import replace
     from time import monotonic
 
-    with pytest.raises(OutOfTimeError, match="was not done in time"):
+    with pytest.raises(OutOfTimeError, match="did not end in time"):
         ran(replace(bench, until=monotonic() + 1), GOOD + HANGS)
 
 

@@ -37,8 +37,8 @@ FAILED = CellOutcome(
 
 
 @pytest.mark.parametrize("level", Level)
-def test_a_folder_without_a_known_cell_tells_by_its_file(level: Level, tmp_path: Path) -> None:
-    """No level is ever read out of an id: `x-gpu` may be a pair too."""
+def test_the_file_names_the_cell_of_an_unknown_folder(level: Level, tmp_path: Path) -> None:
+    """The level does not come from the id, since a pair may be called `x-gpu`."""
     cell = Cell(pair_id="x-gpu", level=level)
     outcome = CellOutcome(cell=cell, state=State.PASSED)
     outcome.write(tmp_path / cell.id / "outcome.json")
@@ -101,7 +101,7 @@ def test_a_file_cut_short_anywhere_did_not_pass(tmp_path: Path) -> None:
         ({"layers": {"sglang": {"built": "all"}}}, "whole numbers"),
         ({"layers": {"sglang": {"skipped": 1}}}, "skipped"),
         ({"layers": [1]}, "cannot be read"),
-        ({"digests": {"lock": 1}}, "text"),
+        ({"digests": {"lock": 1}}, "digests must be strings"),
         ({"disagreements": [{"location": "m"}]}, "cannot be read"),
         ({"pair_id": "seed"}, "is about seed-import"),
         ({"extra": 1}, "extra"),
@@ -135,5 +135,5 @@ def test_what_is_said_of_a_layer_is_not_said_of_the_index() -> None:
     broken = Disagreement(
         location="layer:vllm/awq4-g128/awq/float16", expected="a layer", observed="TypeError"
     )
-    assert FAILED.complaint(broken) == f"{broken.location}: a layer expected, TypeError found"
-    assert FAILED.complaint(DISAGREEMENT).startswith("m:f: the index says")
+    assert FAILED.complaint(broken) == f"{broken.location}: expected: a layer; found: TypeError"
+    assert FAILED.complaint(DISAGREEMENT).startswith("m:f: index: ")

@@ -1,4 +1,4 @@
-"""The matrix on a Ray cluster of two node processes, one of which is killed in the middle."""
+"""The matrix on a Ray cluster of two node processes, one of which is killed during a cell."""
 
 import importlib
 import json
@@ -42,7 +42,7 @@ else:
 """
 
 
-def test_without_ray_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     monkeypatch.chdir(ROOT)
     assert console.run(main, ["run", "seed", "--engine", "ray"]) == errors.ENVIRONMENT
@@ -91,7 +91,7 @@ def test_a_lost_node_costs_time_and_no_cell(
     lost: list[str] = []
 
     def kill() -> None:
-        """Kill the node whose cell has come to the module that waits."""
+        """Kill the node whose cell imports the module that waits."""
         flag, deadline = house / "flag", time.monotonic() + 120
         while not (flag.exists() and flag.read_text()) and time.monotonic() < deadline:
             threading.Event().wait(0.1)
@@ -135,7 +135,7 @@ print(json.dumps([[outcome.state.value, outcome.reason] for outcome in outcomes]
 
 
 def from_elsewhere(project: Path, house: Path, address: str) -> tuple[list[list[str]], str]:
-    """Return what a driver answers and tells that runs elsewhere, with another version of the code."""
+    """Return exit code and output of a driver that runs another version of the code."""
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, str(house), address],
         cwd=project,
@@ -185,7 +185,7 @@ def test_an_outcome_of_other_code_has_failed(house: Path) -> None:
     assert _of_this_code(outcome, pair(), sources, "abc") == outcome
     other = _of_this_code(outcome, pair(), Tiny(house / "locks", digest="index-2"), "abc")
     assert other.state is State.FAILED
-    assert other.reason == "node abc ran it with another index than this machine has"
+    assert other.reason == "node abc has another index than this machine"
 
 
 @pytest.mark.ray

@@ -112,7 +112,7 @@ def test_a_record_that_cannot_be_read_is_told_and_spoils_no_other(line: str, run
 def test_one_that_does_not_come_to_its_end_proves_nothing(source: str, end: str, runner: ProbeRunner) -> None:
     found = run(runner, source)
     assert found.layers == Layers(built=1)
-    assert found.problems == (f"the rehearsal of sglang {end}, see the log",)
+    assert found.problems == (f"the rehearsal of sglang {end}; see the log",)
 
 
 def test_where_a_signal_ended_it_stands_in_the_log(runner: ProbeRunner) -> None:
@@ -125,11 +125,11 @@ HANGS = "import threading; threading.Event().wait()\n"
 
 def test_one_that_hangs_is_ended(runner: ProbeRunner) -> None:
     found = run(replace(runner, timeout=1), f"layer()\n{HANGS}")
-    assert found.problems == ("the rehearsal of sglang hung after 1 s, see the log",)
+    assert found.problems == ("the rehearsal of sglang hung after 1 s; see the log",)
 
 
 def test_one_that_is_not_over_with_its_cell_is_ended(runner: ProbeRunner) -> None:
-    with pytest.raises(OutOfTimeError, match="the layers of sglang were not all built in time"):
+    with pytest.raises(OutOfTimeError, match="not all layers of sglang were built in time"):
         run(replace(runner, until=monotonic() + 1), HANGS)
 
 

@@ -1,4 +1,4 @@
-"""Whole cells with real uv, real small wheels and real child processes; only the size is unreal."""
+"""Whole cells with real uv, small real wheels and real child processes."""
 
 import base64
 import hashlib
@@ -72,7 +72,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Tiny(Shipped):
-    """Real locks; expectations and a rehearsal of our own in the place of the shipped index and code."""
+    """A source with real locks, and with expectations and a rehearsal of the test."""
 
     names: tuple[NameExpectation, ...] = NAMES
     digest: str = "index-1"
@@ -96,7 +96,7 @@ class Tiny(Shipped):
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a project folder with a lock, and set uv up to take the tiny wheel from a folder beside it."""
+    """Return a project folder with a lock, and configure uv to find the tiny wheel in a folder beside it."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     wheel = wheels / "sglang-0.4.7-py3-none-any.whl"
@@ -190,7 +190,7 @@ def test_a_false_index_fails_with_each_disagreement(house: Path) -> None:
     assert outcome.state is State.FAILED
     assert outcome.reason == "1 disagreement between index and run time"
     assert [str(entry) for entry in outcome.disagreements] == [
-        "sglang.quant:old: the index says defined class; really it is None"
+        "sglang.quant:old: index: defined class; run time: None"
     ]
     assert scheduler.exit_code([outcome]) == 1
 
@@ -215,7 +215,7 @@ def test_a_layer_that_cannot_be_built_fails_the_cell_unless_it_is_expected(house
     outcome = run_one(house, sources)
     assert (outcome.state, outcome.reason) == (State.FAILED, "1 layer that cannot be built")
     assert outcome.layers == {"sglang": Layers(built=1, broken=1)}
-    told = "layer:sglang/awq4/awq/bfloat16: a layer that is built expected, TypeError: no size found"
+    told = "layer:sglang/awq4/awq/bfloat16: expected: a layer that is built; found: TypeError: no size"
     assert [outcome.complaint(entry) for entry in outcome.disagreements] == [told]
     assert told in files.as_text([outcome])
     known = KnownFailure(location="layer:sglang/awq4/*", reason="looked into")
@@ -239,7 +239,7 @@ def test_a_pair_of_which_nothing_could_be_built_has_failed(house: Path) -> None:
     outcome = run_one(house, Tiny(house / "locks"))
     assert outcome.state is State.FAILED
     assert outcome.reason == (
-        "the rehearsal of sglang exited with code 1, see the log; no layer of sglang could be built"
+        "the rehearsal of sglang exited with code 1; see the log; no layer of sglang could be built"
     )
     assert "no torch here" in outcome_path(house).with_name("log.txt").read_text()
 
@@ -250,7 +250,7 @@ def test_other_code_to_rehearse_is_another_run(house: Path, capfd: pytest.Captur
     assert verdict.open
     write_rehearsal(house, BROKEN)
     verdict = gate.read_gate([pair()], Level.IMPORT, house / "reports", Tiny(house / "locks"))
-    assert "made with another probe" in verdict.failures[0].reason
+    assert "probe changed since" in verdict.failures[0].reason
     capfd.readouterr()
     assert not run_one(house, Tiny(house / "locks")).passed
     assert "tiny: running" in capfd.readouterr().err
@@ -302,7 +302,7 @@ def test_a_finished_cell_is_run_again_only_when_something_differs(
     again = run_one(house, Tiny(house / "locks"))
     assert again == first
     told = capfd.readouterr().err
-    assert "lock, index and probe are the same (--rerun runs it again)" in told
+    assert "lock, index and probe have not changed since (--rerun runs it again)" in told
     assert "running" not in told
     for sources, chosen, rerun in (
         (Tiny(house / "locks"), pair(), True),
@@ -367,7 +367,10 @@ def test_a_lock_of_other_inputs_is_refused(house: Path) -> None:
 
 
 def test_a_pair_that_another_run_is_at_is_refused(house: Path) -> None:
-    with claimed(house / "envs", "tiny", "digest"), pytest.raises(UsageError, match="another run is at work"):
+    with (
+        claimed(house / "envs", "tiny", "digest"),
+        pytest.raises(UsageError, match="another process is running it"),
+    ):
         run_one(house, Tiny(house / "locks"))
 
 
@@ -389,7 +392,7 @@ sys.exit(console.run(main))
 
 @dataclass
 class Running:
-    """A run that is in the middle of importing a module, and a stream that ends when that import is dead."""
+    """A run that is importing a module, and a stream that ends when the importing process is dead."""
 
     process: subprocess.Popen[str]
     stream: int
@@ -401,7 +404,7 @@ class Running:
 
 @pytest.fixture
 def running(house: Path) -> Iterator[Running]:
-    """Yield a run in a process of its own that has come to a module that never ends."""
+    """Yield a run in its own process that is importing a module that never ends."""
     fifo = house / "fifo"
     os.mkfifo(fifo)
     stream = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -442,7 +445,7 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(
     assert running.import_is_dead(), "a child does not outlive its run"
     assert (house / "envs" / "tiny" / "env").is_dir()
     assert run_one(house, Tiny(house / "locks")).passed
-    assert "removing what an interrupted run of tiny left" in capfd.readouterr().err
+    assert "which an interrupted run of tiny left behind" in capfd.readouterr().err
     assert not (house / "envs" / "tiny").exists()
 
 

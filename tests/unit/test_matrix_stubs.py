@@ -1,4 +1,4 @@
-"""How the probe recognises stubs; it reads byte code, which differs between Pythons."""
+"""How the probe recognizes stubs by bytecode, which differs between Python versions."""
 
 import abc
 import typing
@@ -14,7 +14,7 @@ class Empty:
 
 
 class Dummy:
-    """Not the thing."""
+    """A stub."""
 
     level = 1
     name: str
@@ -103,5 +103,5 @@ async def yields_later() -> AsyncIterator[None]:
         (abc, None),
     ],
 )
-def test_stubs_are_told_from_real_things(value: object, stub: str | None) -> None:
+def test_stubs_are_distinguished_from_real_objects(value: object, stub: str | None) -> None:
     assert probe.stub_of(value) == stub

@@ -1,4 +1,4 @@
-"""What two releases ask for, and where it excludes each other."""
+"""Clashes between the requirements of two releases, and the overrides for them."""
 
 import pytest
 from hypothesis import given
@@ -9,10 +9,10 @@ from packaging.version import Version
 
 from compat.index.writer import ReleaseRow
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import Ask, Clash, direct_clashes
+from compat.pairs.clashes import Clash, ClashSide, direct_clashes
 from compat.pairs.overrides import as_mapping, choose, dropped, flipped
-from compat.requirements.release_requirements import needs_of, pinned
-from compat.requirements.specifiers import disjoint
+from compat.requirements.release_requirements import requirements_of
+from compat.requirements.specifiers import disjoint, pinned
 
 TORCH = canonicalize_name("torch")
 
@@ -29,8 +29,8 @@ def row(*requires: str, version: str = "1.0", python: str | None = None) -> Rele
 
 
 def test_the_runtime_extra_is_found_and_followed() -> None:
-    """Up to 0.5.2 sglang asks for torch in `srt` alone, which asks for another of its own extras."""
-    needs = needs_of(
+    """Up to 0.5.2, sglang requires torch only in `srt`, which requires another of its own extras."""
+    needs = requirements_of(
         SGLANG,
         row(
             "requests",
@@ -48,7 +48,7 @@ def test_the_runtime_extra_is_found_and_followed() -> None:
 
 
 def test_no_extra_is_needed_when_torch_is_asked_for_plainly() -> None:
-    needs = needs_of(
+    needs = requirements_of(
         SGLANG, row("torch==2.8.0", 'torch==2.9.0; extra == "cu130"', "x; extra == 'srt'"), "3.11"
     )
     assert (needs.extras, needs.torch) == ((), Version("2.8.0"))
@@ -62,12 +62,12 @@ def test_markers_are_those_of_linux_and_the_python() -> None:
         'd; platform_system == "Windows"',
         'e; python_full_version >= "3.12.0"',
     )
-    assert set(needs_of(VLLM, row(*lines), "3.11").wants) == {"a", "c"}
-    assert set(needs_of(VLLM, row(*lines), "3.12").wants) == {"a", "e"}
+    assert set(requirements_of(VLLM, row(*lines), "3.11").wants) == {"a", "c"}
+    assert set(requirements_of(VLLM, row(*lines), "3.12").wants) == {"a", "e"}
 
 
 def test_what_is_asked_twice_must_hold_twice() -> None:
-    needs = needs_of(VLLM, row("x>=1", "X[gpu]<2"), "3.11")
+    needs = requirements_of(VLLM, row("x>=1", "X[gpu]<2"), "3.11")
     assert needs.wants[canonicalize_name("x")] == SpecifierSet(">=1,<2")
     assert needs.extras_of[canonicalize_name("x")] == {"gpu"}
 
@@ -108,17 +108,17 @@ specifiers = st.lists(
 
 @given(specifiers, specifiers, st.lists(versions, min_size=30, max_size=60))
 def test_no_version_satisfies_what_is_disjoint(one: str, other: str, seen: list[str]) -> None:
-    """The other direction is told by example: a witness is what makes two sets not disjoint."""
+    """The converse is tested by example: a common version proves that two sets are not disjoint."""
     if disjoint(SpecifierSet(one), SpecifierSet(other)):
         both = SpecifierSet(one) & SpecifierSet(other)
         assert not [version for version in seen if both.contains(version, prereleases=True)]
 
 
 def test_direct_clashes_name_both_sides_and_keep_the_extras() -> None:
-    sglang = needs_of(SGLANG, row("torch==2.7.1", "humming[cu13]==0.1.12", "same==1"), "3.11")
-    vllm = needs_of(VLLM, row("torch==2.7.0", "humming==0.1.16", "same>=1"), "3.11")
+    sglang = requirements_of(SGLANG, row("torch==2.7.1", "humming[cu13]==0.1.12", "same==1"), "3.11")
+    vllm = requirements_of(VLLM, row("torch==2.7.0", "humming==0.1.16", "same>=1"), "3.11")
     humming, torch = direct_clashes(sglang, vllm)
-    assert str(torch) == "torch: sglang 1.0 asks for ==2.7.1; vllm 1.0 asks for ==2.7.0"
+    assert str(torch) == "torch: sglang 1.0 requires ==2.7.1; vllm 1.0 requires ==2.7.0"
     assert (torch.bound, humming.bound) == (True, False)
     assert str(choose(humming)) == "humming[cu13]==0.1.16"
     assert str(choose(torch)) == "torch==2.7.1"
@@ -129,8 +129,8 @@ def clash(one: str, other: str, package: str = "openai") -> Clash:
     return Clash(
         package=canonicalize_name(package),
         asks=(
-            Ask(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
-            Ask(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
+            ClashSide(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
+            ClashSide(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
         ),
     )
 
@@ -138,11 +138,11 @@ def clash(one: str, other: str, package: str = "openai") -> Clash:
 def test_the_newer_side_is_taken_and_can_be_turned() -> None:
     override = choose(clash("==2.6.1", ">=2.25.0"))
     assert (str(override), override.side) == ("openai>=2.25.0", "vllm")
-    assert override.reason == "the newer: vllm 1 asks for >=2.25.0, sglang 1 asks for ==2.6.1"
+    assert override.reason == "the newer side: vllm 1 requires >=2.25.0, sglang 1 requires ==2.6.1"
     other = flipped(override, "it fails")
     assert other is not None
     assert (str(other), other.side) == ("openai==2.6.1", "sglang")
-    assert other.reason == "it fails: sglang 1 asks for ==2.6.1"
+    assert other.reason == "it fails: sglang 1 requires ==2.6.1"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_the_newer_side_is_taken_and_can_be_turned() -> None:
 def test_a_requirement_lies_around_its_highest_lower_bound_else_its_lowest_upper_one(
     specifiers: str, reach: str
 ) -> None:
-    assert Ask(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
+    assert ClashSide(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
 
 
 @pytest.mark.parametrize(("one", "other"), [("==1.0", ">1.0"), (">1.0", "==1.0")])

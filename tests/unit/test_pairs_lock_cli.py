@@ -1,4 +1,4 @@
-"""`compat pairs lock`: the real uv and real wheels, on an index of this machine."""
+"""`compat pairs lock` with the real uv and real wheels from a local index."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ def publish(index: Index, name: str, version: str, *requires: str, tag: str = "p
 
 @pytest.fixture
 def index() -> Iterator[Index]:
-    """The seed in small: both packages pin torch, and not the same."""
+    """Publish a small version of the pair `seed`: both packages pin torch, to different versions."""
     with serving() as index:
         publish(index, "sglang", "0.4.7", "torch==2.7.1; extra == 'srt'")
         publish(index, "vllm", "0.9.0.1", "torch==2.7.0")
@@ -58,7 +58,7 @@ def index() -> Iterator[Index]:
 
 @pytest.fixture
 def project(tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a matrix, where uv and we see `index` and nothing else."""
+    """Set up a folder with a matrix, in which uv and compat use `index` only."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "matrix.toml").write_text(MATRIX)
@@ -116,7 +116,7 @@ def test_only_wheels_that_fit_are_locked(project: Path, index: Index) -> None:
     assert torch == " \\\n".join(f"    --hash=sha256:{digest}" for digest in expected)
 
 
-def test_the_check_tells_what_has_changed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_check_reports_what_has_changed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("lock", "both")
     (project / "matrix.toml").write_text(MATRIX.replace("==2.7.1", "==2.7.0"))
     capsys.readouterr()
@@ -128,7 +128,7 @@ def test_the_check_tells_what_has_changed(project: Path, capsys: pytest.CaptureF
         "pair": "both",
         "problems": ["overrides: torch==2.7.1 in the lock, torch==2.7.0 in the matrix"],
     }
-    assert alone["problems"][0].endswith("alone.txt does not exist; run `python -m compat.pairs lock alone`")
+    assert alone["problems"][0].endswith('alone.txt does not exist; run "python -m compat.pairs lock alone"')
     assert run("lock", "--check", "both") == errors.FINDINGS
     assert capsys.readouterr().out.startswith("both: overrides: torch==2.7.1 in the lock, torch==2.7.0")
 
@@ -149,7 +149,7 @@ def test_a_clash_names_both_sides_and_writes_nothing(
 def test_a_release_that_does_not_exist_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "matrix.toml").write_text(MATRIX.replace("0.9.0.1", "0.9.0.9"))
     assert run("lock", "alone") == errors.USAGE
-    message = "compat: error: the package index has no wheel of vllm 0.9.0.9; the nearest are 0.9.0.1\n"
+    message = "compat: error: the package index has no wheel of vllm 0.9.0.9 (nearest: 0.9.0.1)\n"
     assert capsys.readouterr().err == message
 
 
@@ -187,7 +187,7 @@ def test_an_index_that_dies_half_way_leaves_no_lock(
         (["lock", "booth"], "'booth' matches no pair"),
         (["lock"], "the following arguments are required: ID"),
         (["lock", "both", "--matrix", "missing.toml"], "missing.toml"),
-        ([], "name two releases"),
+        ([], "give two releases"),
     ],
 )
 def test_bad_usage_is_one_line(
@@ -200,10 +200,10 @@ def test_bad_usage_is_one_line(
     assert message in line
 
 
-def test_without_uv_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_uv_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "uv", None)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(errors.MissingToolError, match="run `pip install uv`"):
+    with pytest.raises(errors.MissingToolError, match='run "pip install uv"'):
         find_uv()
 
 
@@ -220,7 +220,7 @@ def test_a_package_without_a_fitting_wheel_is_guessed(index: Index) -> None:
 def test_another_file_than_uv_saw_is_refused(index: Index) -> None:
     pin = Pinned(version=Version("2.7.1"), hashes=(f"sha256:{'0' * 64}",))
     pinned = {canonicalize_name("torch"): pin}
-    message = r"torch 2\.7\.1: uv and this program see different wheels"
+    message = r"torch 2\.7\.1: the wheels on the index differ from those that uv lists"
     with Registry(open_session(retries=0), index.simple) as registry:
         reader = WheelReader(registry)
         with pytest.raises(errors.IntegrityError, match=message):

@@ -1,4 +1,4 @@
-"""`compat pairs --probe`: the openai case in small, with the real uv, real installs and real imports."""
+"""`compat pairs --probe` on a small version of the openai clash, with real installations and imports."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from compat.pairs import json_output, text_output
 from compat.pairs.probe_overrides import _broken, _day, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
 from compat.probe.expectation import ModuleExpectation, NameExpectation
-from compat.requirements.release_requirements import Needs, needs_of
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.uv.client import find_uv
 from wheelhouse import Index, build_wheel, serving, uv_sees_only
 
@@ -28,7 +28,7 @@ VLLM_SOURCE = b"import openai_like\nclass Gptq:\n    def apply(self, x): return 
 
 @dataclass(frozen=True)
 class Tiny(Shipped):
-    """Real locks, and expectations of our own in the place of the shipped index."""
+    """A source with real locks, and with expectations of the test instead of the shipped index."""
 
     def index_digest(self) -> str:
         return "index"
@@ -66,7 +66,7 @@ def publish(index: Index, name: str, version: str, source: bytes, *requires: str
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    """Two releases of a library: the newer has lost a name, which one of the pair still imports."""
+    """Publish two releases of a library; the newer lacks a name that a release of the pair imports."""
     with serving() as index:
         publish(index, "sglang", "0.5.21", SGLANG_SOURCE, "openai==2.6.1")
         publish(index, "vllm", "0.31.0", VLLM_SOURCE, "openai==2.25.0")
@@ -76,11 +76,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         yield index
 
 
-def needs(package: str, version: str, *requires: str) -> Needs:
+def needs(package: str, version: str, *requires: str) -> ReleaseRequirements:
     row = ReleaseRow(
         version=version, wheel="", sha256="", uploaded=None, requires_python=None, requires_dist=requires
     )
-    return needs_of(canonicalize_name(package), row, "3.11")
+    return requirements_of(canonicalize_name(package), row, "3.11")
 
 
 @pytest.mark.usefixtures("index")
@@ -95,7 +95,7 @@ def test_an_import_that_fails_turns_the_override_it_names(tmp_path: Path) -> Non
     assert "with openai==2.25.0 an import fails (ImportError: cannot import name 'Old'" in override.reason
     first, last = record
     assert (first.imported, first.flipped) == (False, "openai==2.6.1")
-    assert first.problem.startswith("1 modules do not import, such as sglang.quant: ImportError")
+    assert first.problem.startswith("1 module cannot be imported, such as sglang.quant: ImportError")
     assert (last.imported, last.problem, last.modules, last.checked) == (True, "", 2, 2)
     assert any("taking openai==2.6.1" in line for line in notes.lines)
     assert not (tmp_path / "envs" / "probe").exists()
@@ -118,7 +118,7 @@ def test_when_neither_side_imports_the_better_is_answered_and_said_to_fail(
 NO_DRIVER = b"raise RuntimeError('0 active drivers ([]). There should only be one.')\n"
 
 
-def test_what_wants_a_gpu_is_told_apart_from_what_does_not_import(index: Index, tmp_path: Path) -> None:
+def test_a_missing_gpu_is_distinguished_from_other_import_errors(index: Index, tmp_path: Path) -> None:
     index.projects["sglang"].clear()
     publish(index, "sglang", "0.5.21", NO_DRIVER, "openai==2.25.0")
     one, other = needs(SGLANG, "0.5.21", "openai==2.25.0"), needs(VLLM, "0.31.0", "openai==2.25.0")
@@ -128,9 +128,9 @@ def test_what_wants_a_gpu_is_told_apart_from_what_does_not_import(index: Index, 
     assert (attempt.imported, attempt.problem, attempt.disagreements) == (True, "", 0)
     assert attempt.without_gpu == 1
     assert attempt.without_gpu_why.startswith(
-        "1 modules need a GPU to be imported, such as sglang.quant: RuntimeError: 0 active drivers"
+        "1 module cannot be imported without a GPU, such as sglang.quant: RuntimeError: 0 active drivers"
     )
-    assert "need a GPU" in text_output.solution(found, [attempt])
+    assert "without a GPU" in text_output.solution(found, [attempt])
     assert '"without_gpu": 1' in json_output.of_solution(found, [attempt])
 
 
@@ -177,7 +177,7 @@ def test_only_the_driver_and_the_gpu_excuse_a_module(error: str, *, wants: bool)
 
 
 def test_what_has_drifted_since_is_taken_as_of_the_time_of_the_releases(index: Index, tmp_path: Path) -> None:
-    """Nobody pins it, and its newest release has lost what this sglang imports."""
+    """No requirement pins the library, and its newest release lacks a name that this sglang imports."""
     for package, body in (("sglang", SGLANG_SOURCE), ("vllm", VLLM_SOURCE)):
         index.projects[package].clear()
         publish(index, package, "0.5.21" if package == "sglang" else "0.31.0", body, "openai")

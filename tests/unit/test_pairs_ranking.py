@@ -1,4 +1,4 @@
-"""`compat pairs --for`, on the shipped index: real releases, and nothing but the index."""
+"""`compat pairs --for` with real releases, from the shipped index alone."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_the_order_is_torch_then_overrides_then_date(index: Index, package: str,
 
 
 def test_the_known_pairs_clash_as_they_are_known_to(index: Index) -> None:
-    """The direct part of what a search with the resolver finds for these two."""
+    """The direct clashes of this pair are among those that a search with uv finds."""
     _, partners = rank(index, SGLANG, "0.5.21", "3.11")
     (partner,) = (each for each in partners if str(each.candidate.release.version) == "0.31.0")
     assert [clash.package for clash in partner.clashes] == [
@@ -55,7 +55,7 @@ def test_the_known_pairs_clash_as_they_are_known_to(index: Index) -> None:
 
 
 def test_a_release_that_names_its_partner_is_ranked_with_it(index: Index) -> None:
-    """What sglang 0.3.0 itself asks for is vllm 0.5.5; another one is the pair's own word, an override."""
+    """Since sglang 0.3.0 requires vllm 0.5.5, a pair with another vllm needs an override for it."""
     _, partners = rank(index, SGLANG, "0.3.0", "3.11")
     assert str(partners[0].candidate) == "vllm 0.5.5"
     assert partners[0].clashes == ()
@@ -63,14 +63,14 @@ def test_a_release_that_names_its_partner_is_ranked_with_it(index: Index) -> Non
     (clash,) = other.clashes
     override = choose(clash)
     assert (str(override), override.side) == ("vllm==0.5.4", "vllm"), "the older, all the same"
-    assert override.reason == "the pair's own: sglang 0.3.0 asks for ==0.5.5"
+    assert override.reason == "the release of this pair: sglang 0.3.0 requires ==0.5.5"
     assert flipped(override, "it fails") is None, "another vllm would be another pair"
 
 
 def test_releases_for_other_pythons_come_last_with_the_reason(index: Index) -> None:
     _, partners = rank(index, SGLANG, "0.5.22", "3.10")
     assert all(partner.problem for partner in partners)
-    assert "sglang 0.5.22 needs Python >=3.11" in partners[0].problem
+    assert "sglang 0.5.22 requires Python >=3.11" in partners[0].problem
 
 
 def test_the_text_names_the_kernels_and_the_clashes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +87,6 @@ def test_the_text_names_the_kernels_and_the_clashes(capsys: pytest.CaptureFixtur
         "overrides",
         "days",
         "kernels",
-        "what",
         "clashes",
     ]
     assert best.split()[:5] == ["vllm", "0.24.0", "2.11.0", "yes", "3"]
@@ -109,7 +108,7 @@ def test_json_holds_the_whole_ranking(capsys: pytest.CaptureFixture[str]) -> Non
     assert not [each["version"] for each in document["partners"] if "rc" in each["version"]]
 
 
-def test_a_kernel_package_tells_who_goes_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_releases_that_require_a_kernel_package_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--for", "sgl_kernel==0.1.7") == errors.CLEAN
     assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()[1:]] == [
         ["sglang[srt]", "0.4.7", "==0.1.7"]
@@ -123,8 +122,8 @@ def test_a_kernel_package_tells_who_goes_with_it(capsys: pytest.CaptureFixture[s
 def test_offline_clashes_of_two_releases(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("0.5.17", "0.26.0", "--offline") == errors.FINDINGS
     printed = capsys.readouterr().out
-    assert "take torchcodec>=0.14" in printed
-    assert "take flashinfer-python[cu13]==0.6.15.post1" in printed
+    assert "use torchcodec>=0.14" in printed
+    assert "use flashinfer-python[cu13]==0.6.15.post1" in printed
     assert run("sglang==0.5.17", "vllm==0.26.0", "--offline", "--format", "json") == errors.FINDINGS
     document = json.loads(capsys.readouterr().out)
     assert document["resolved"] is None
@@ -136,21 +135,24 @@ def test_offline_clashes_of_two_releases(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--for", "sglang"], "'sglang' is no release (write one such as sglang==0.5.14)"),
+        (["--for", "sglang"], "'sglang' is not a release (example: sglang==0.5.14)"),
         (["--for", "sglang==0.5.99"], "the index has no sglang 0.5.99; near it are"),
         (["--for", "sglang==x"], "'x' is not a version"),
         (["--for", "sglang==0.5.14", "0.5.14"], "not both"),
-        (["0.5.14"], "name two releases"),
+        (["0.5.14"], "give two releases"),
         (["vllm==0.23.0", "sglang==0.5.14"], "sglang first, then vllm"),
-        (["0.5.14", "0.23.0", "--python", "4"], "'4' is no Python version"),
-        (["table", "--python", "three"], "--python: 'three' is no Python version"),
-        (["--for", "sglang==0.5.14", "--format", "toml"], "--format toml is for the two releases of a pair"),
-        (["--for", "sglang==0.5.14", "--probe"], "--probe is for the two releases of a pair"),
-        (["--for", "sglang==0.5.14", "--offline"], "--offline is for the two releases of a pair"),
-        (["0.5.14", "0.23.0", "--offline", "--probe"], "--probe takes a resolution"),
-        (["0.5.14", "0.23.0", "--offline", "--format", "toml"], "--format toml takes a resolution"),
-        (["0.5.14", "0.23.0", "--all"], "--all is for --for"),
-        (["0.5.14", "0.23.0", "--envs", "here"], "--envs is for --probe"),
+        (["0.5.14", "0.23.0", "--python", "4"], "'4' is not a Python version"),
+        (["table", "--python", "three"], "--python: 'three' is not a Python version"),
+        (
+            ["--for", "sglang==0.5.14", "--format", "toml"],
+            "--format toml: only valid for the two releases of a pair",
+        ),
+        (["--for", "sglang==0.5.14", "--probe"], "--probe: only valid for the two releases of a pair"),
+        (["--for", "sglang==0.5.14", "--offline"], "--offline: only valid for the two releases of a pair"),
+        (["0.5.14", "0.23.0", "--offline", "--probe"], "--probe: needs a resolution"),
+        (["0.5.14", "0.23.0", "--offline", "--format", "toml"], "--format toml: needs a resolution"),
+        (["0.5.14", "0.23.0", "--all"], "--all: only valid with --for"),
+        (["0.5.14", "0.23.0", "--envs", "here"], "--envs: only valid with --probe"),
     ],
 )
 def test_bad_usage_is_one_line(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

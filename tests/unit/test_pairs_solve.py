@@ -1,4 +1,4 @@
-"""`compat pairs SGLANG VLLM` with the real uv, on an index of this machine that mirrors real clashes."""
+"""`compat pairs SGLANG VLLM` with the real uv, on a local index that has the clashes of real releases."""
 
 import io
 import json
@@ -14,11 +14,11 @@ from packaging.version import Version
 from compat.errors import PreparationError
 from compat.index.writer import ReleaseRow
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import Ask, Clash
+from compat.pairs.clashes import Clash, ClashSide
 from compat.pairs.overrides import choose
 from compat.pairs.solve import Solution, solve
 from compat.pairs.unbuildable_sdists import unbuildable
-from compat.requirements.release_requirements import Needs, needs_of
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.uv.client import find_uv
 from compat.uv.pylock import LockedFile
 from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
@@ -45,7 +45,7 @@ def publish(index: Index, name: str, version: str, *requires: str) -> None:
 
 
 def publish_source(index: Index, name: str, version: str, setup: str) -> None:
-    """Publish a source archive whose metadata is static and whose build runs `setup`."""
+    """Publish a source archive with static metadata, whose build runs `setup`."""
     files = {
         "pyproject.toml": f'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
         f'[project]\nname = "{name}"\nversion = "{version}"\n',
@@ -80,11 +80,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         yield index
 
 
-def needs(package: str, version: str, *requires: str, python: str | None = None) -> Needs:
+def needs(package: str, version: str, *requires: str, python: str | None = None) -> ReleaseRequirements:
     row = ReleaseRow(
         version=version, wheel="", sha256="", uploaded=None, requires_python=python, requires_dist=requires
     )
-    return needs_of(canonicalize_name(package), row, "3.11")
+    return requirements_of(canonicalize_name(package), row, "3.11")
 
 
 def solved(
@@ -129,7 +129,7 @@ def test_predicting_saves_rounds_and_changes_nothing() -> None:
 
 
 def test_the_companion_follows_even_where_only_one_side_asks(index: Index) -> None:
-    """Uv would not notice: with an override of torch it takes any torchvision."""
+    """With an override of torch, uv accepts any torchvision, so the search must adapt it."""
     publish(index, "sglang", "0.5.21", "torch==2.7.1", "torchvision")
     publish(index, "vllm", "0.31.0", "torch==2.7.0", "torchvision==0.22.0")
     index.projects["sglang"].pop(0)
@@ -151,8 +151,8 @@ def alone(index: Index, package: str, version: str, *requires: str) -> None:
 def test_what_is_settled_stays_though_nothing_needs_it(index: Index) -> None:
     alone(index, "sglang", "0.5.21", "openai")
     alone(index, "vllm", "0.31.0", "openai")
-    asks = (Ask(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
-            Ask(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
+    asks = (ClashSide(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
+            ClashSide(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
     settled = choose(Clash(package=canonicalize_name("openai"), asks=asks, direct=False))
     one, other = needs(SGLANG, "0.5.21", "openai"), needs(VLLM, "0.31.0", "openai")
     found = solve(one, other, "3.11", str(find_uv()), Notes(), start=[settled])
@@ -168,7 +168,7 @@ def test_a_stub_that_cannot_be_built_is_dropped(index: Index) -> None:
     found = solved(("cuda-tile==1.6.0",), ("torch",))
     (override,) = found.overrides
     assert (str(override), override.side) == ("cuda-tile; python_version < '3'", "none")
-    assert "has no wheel, and its source archive fetches the real package from elsewhere" in override.reason
+    assert "has no wheel, and its source archive downloads the real package from elsewhere" in override.reason
     assert "cuda-tile" not in found.packages
 
 
@@ -177,9 +177,7 @@ def test_nothing_is_dropped_because_there_is_no_python_to_build_it_with(tmp_path
     uv.write_text("#!/bin/sh\necho 'error: No interpreter found for Python 3.11'\nexit 2\n")
     uv.chmod(0o755)
     source = LockedFile(package=canonicalize_name("stub"), version=Version("1.0"), has_wheel=False)
-    with pytest.raises(
-        PreparationError, match=r"^nothing can be built for Python 3\.11: .*No interpreter found"
-    ):
+    with pytest.raises(PreparationError, match=r"^cannot build for Python 3\.11: .*No interpreter found"):
         unbuildable([source], "3.11", str(uv), Notes())
 
 
@@ -199,7 +197,7 @@ def test_a_version_that_does_not_exist_turns_the_override(index: Index) -> None:
     found = solved(("openai==2.6.1",), ("openai>=9.0",))
     (override,) = found.overrides
     assert (str(override), override.side) == ("openai==2.6.1", "sglang")
-    assert override.reason.startswith("openai>=9.0 cannot be had")
+    assert override.reason.startswith("openai>=9.0 is not available")
 
 
 def test_a_pair_that_cannot_be_satisfied_is_blocked_with_the_reason(index: Index) -> None:
@@ -213,12 +211,12 @@ def test_a_pair_that_cannot_be_satisfied_is_blocked_with_the_reason(index: Index
 def test_a_release_for_another_python_blocks_without_asking() -> None:
     one = needs(SGLANG, "0.5.22", python=">=3.12")
     found = solve(one, needs(VLLM, "0.31.0"), "3.11", "/nonexistent/uv", Notes())
-    assert found.blocked == "sglang 0.5.22 needs Python >=3.12, not 3.11"
+    assert found.blocked == "sglang 0.5.22 requires Python >=3.12, not 3.11"
     assert found.rounds == 0
 
 
 def test_what_uv_needs_no_more_is_left_out(index: Index) -> None:
-    """By hand, one at a time, `deep` is overridden first; once `top` is, nothing asks for it any more."""
+    """Without prediction, `deep` is overridden first; after `top`, no package requires it any more."""
     alone(index, "sglang", "0.5.21", "top==1")
     alone(index, "vllm", "0.31.0", "top==2", "deep==2")
     publish(index, "top", "1", "deep==1")

@@ -1,4 +1,4 @@
-"""The probe and its watcher, against real packages in real child processes."""
+"""The probe and its runner, with real packages in real child processes."""
 
 import sys
 import venv
@@ -84,7 +84,7 @@ Probe = Callable[..., dict[str, ModuleFact]]
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Python of a real environment that has the tiny package."""
+    """Return the interpreter of a real environment that has the tiny package."""
     folder = tmp_path_factory.mktemp("env")
     venv.create(folder, symlinks=True)
     site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
@@ -182,7 +182,7 @@ def test_a_false_index_is_caught(wrong: NameExpectation, observed: str, probe: P
     assert (found.location, found.observed) == (f"tiny.good:{wrong.name}", observed)
 
 
-def test_names_that_the_index_lacks_are_told_and_submodules_are_not(probe: Probe) -> None:
+def test_names_that_the_index_lacks_are_reported_and_submodules_are_not(probe: Probe) -> None:
     facts = probe(module("tiny.home"), module("tiny", name("home", "submodule", "module")))
     assert facts["tiny.home"].unlisted == {"Thing": "class of tiny.home", "helper": "function of tiny.home"}
     assert facts["tiny"].unlisted == {}
@@ -240,7 +240,7 @@ def test_a_module_that_an_earlier_one_has_spoilt_is_judged_alone(probe: Probe) -
 
 
 def test_what_a_failed_import_leaves_behind_does_not_count_as_imported(probe: Probe) -> None:
-    """Python keeps `tiny.half.whole` when its package fails after it: a second import then seems to work."""
+    """Python keeps `tiny.half.whole` when its package fails later; a second import then seems to work."""
     reason = "tiny.half imports tiny.gone, which is missing"
     expected = tuple(module(text, problem=reason) for text in ("tiny.half", "tiny.half.whole"))
     verdict = judge(expected, probe(*expected))
@@ -289,7 +289,7 @@ def test_what_packages_print_goes_to_the_log(probe: Probe, tmp_path: Path) -> No
     assert set((tmp_path / "log.txt").read_text().split("\n")) >= {"out", "err"}
 
 
-def test_the_first_child_tells_about_the_machine(python: Path, tmp_path: Path) -> None:
+def test_the_first_child_reports_facts_about_the_machine(python: Path, tmp_path: Path) -> None:
     with (tmp_path / "log.txt").open("ab", buffering=0) as log:
         facts = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=60).machine()
     assert facts["python"] == ".".join(map(str, sys.version_info[:3]))

@@ -1,4 +1,4 @@
-"""Progress is drawn on a terminal and nowhere else; notes always arrive, stdout never hears of either."""
+"""Progress bars appear on terminals only, notes always appear, and neither is written to stdout."""
 
 import os
 import pty
@@ -25,7 +25,7 @@ NOTE = "compat: no byte ranges: [fetching] all of it"
 
 
 def on_a_terminal(code: str, **environment: str) -> tuple[str, str]:
-    """Return what `code` writes to stdout and to stderr, when stderr is a terminal."""
+    """Return what `code` writes to stdout and to stderr if stderr is a terminal."""
     controller, terminal = pty.openpty()
     clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
     child = subprocess.Popen(

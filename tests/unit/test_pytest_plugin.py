@@ -1,4 +1,4 @@
-"""The pytest plug-in, in real runs of pytest."""
+"""The pytest plug-in in real runs of pytest."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ TITLE = "compat diagnosis"
 
 @pytest.fixture
 def site(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install a vllm that has moved on."""
+    """Install a vllm that lacks older names."""
     folder = pytester.path / "site"
     quantization = "vllm/model_executor/layers/quantization"
     files = {
@@ -35,7 +35,7 @@ INSIDE = f"def test_inside():\n    {GONE}"
 
 
 def run(pytester: pytest.Pytester, *options: str) -> str:
-    """Run pytest in a process of its own; it must end in the usual way."""
+    """Run pytest in a child process and return its output; it must not crash."""
     done = pytester.runpytest_subprocess("-W", "error", *options)
     assert done.ret in (0, 1, 2), str(done.stderr)
     assert "INTERNALERROR" not in str(done.stdout)
@@ -44,9 +44,7 @@ def run(pytester: pytest.Pytester, *options: str) -> str:
 
 @pytest.mark.usefixtures("site")
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("--tb=short", "--show-capture=no")])
-def test_a_failed_test_is_told_with_its_diagnosis(
-    pytester: pytest.Pytester, options: tuple[str, ...]
-) -> None:
+def test_a_failed_test_gets_a_diagnosis(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     pytester.makepyfile(test_one=INSIDE, test_two="def test_fine(): pass\n")
     out = run(pytester, *options)
     assert TITLE in out
@@ -55,8 +53,10 @@ def test_a_failed_test_is_told_with_its_diagnosis(
     assert "1 failed, 1 passed" in out
 
 
-def test_what_a_failed_import_left_to_later_tests_is_told(pytester: pytest.Pytester, site: Path) -> None:
-    """Python says `KeyError: 'vllm'` of what is in a namespace package of a package that did not import."""
+def test_a_later_test_that_fails_because_of_a_failed_import_gets_a_diagnosis(
+    pytester: pytest.Pytester, site: Path
+) -> None:
+    """Python raises `KeyError: 'vllm'` for namespace packages of a package whose import failed."""
     (site / "vllm/__init__.py").write_text("import vllm.parts.early\nimport absent_thing\n")
     (site / "vllm/parts").mkdir()
     for name in ("early", "later"):
@@ -66,12 +66,14 @@ def test_what_a_failed_import_left_to_later_tests_is_told(pytester: pytest.Pytes
     out = run(pytester)
     assert out.count(TITLE) == 2
     assert "No module named 'absent_thing'" in out
-    assert "an earlier import of vllm has failed in this process" in out
+    assert "an earlier import of vllm failed in this process" in out
 
 
 @pytest.mark.usefixtures("site")
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
-def test_a_file_that_cannot_be_collected_is_told(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+def test_a_file_that_cannot_be_collected_gets_a_diagnosis(
+    pytester: pytest.Pytester, options: tuple[str, ...]
+) -> None:
     pytester.makepyfile(test_one=GONE)
     out = run(pytester, *options)
     assert TITLE in out
@@ -80,14 +82,14 @@ def test_a_file_that_cannot_be_collected_is_told(pytester: pytest.Pytester, opti
 
 
 @pytest.mark.usefixtures("site")
-def test_a_fixture_that_fails_is_told(pytester: pytest.Pytester) -> None:
+def test_a_failing_fixture_gets_a_diagnosis(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         "import pytest\n@pytest.fixture\ndef method():\n    " + GONE + "def test_it(method): pass\n"
     )
     assert TITLE in run(pytester)
 
 
-def test_a_stub_that_is_used_is_told(pytester: pytest.Pytester, site: Path) -> None:
+def test_the_use_of_a_stub_gets_a_diagnosis(pytester: pytest.Pytester, site: Path) -> None:
     source = """
         try:
             from vllm.gone import GPTQLinearMethod
@@ -106,7 +108,7 @@ def test_a_stub_that_is_used_is_told(pytester: pytest.Pytester, site: Path) -> N
     assert "sglang.srt.layers.quantization.gptq:GPTQLinearMethod depends on a guarded import" in out
 
 
-def test_a_call_that_the_release_does_not_take_is_told(pytester: pytest.Pytester, site: Path) -> None:
+def test_a_call_with_wrong_arguments_gets_a_diagnosis(pytester: pytest.Pytester, site: Path) -> None:
     home = site / "vllm" / "engine"
     home.mkdir()
     (home / "arg_utils.py").write_text(
@@ -124,7 +126,7 @@ def test_a_call_that_the_release_does_not_take_is_told(pytester: pytest.Pytester
 
 
 @pytest.mark.usefixtures("site")
-def test_what_load_says_is_shown(pytester: pytest.Pytester) -> None:
+def test_the_diagnosis_of_load_is_shown(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import compat\ndef test_it():\n    compat.load('NoSuchThing', package='sglang')\n")
     out = run(pytester)
     assert "package_missing:  sglang" in out

@@ -1,4 +1,4 @@
-"""The table of adapters against the shipped index: what it names is there in every release it names."""
+"""Compare the table of adapters with the shipped index: every release must have the symbols it names."""
 
 import ast
 from pathlib import Path
@@ -11,11 +11,11 @@ from compat.index.writer import SHIPPED
 from compat.quant.backends import adapters
 from compat.quant.backends.adapters import (
     CLAIMED,
-    NEEDED,
+    REQUIRED_SYMBOLS,
     TABLE,
     Adapter,
-    Needed,
     Package,
+    RequiredSymbol,
     candidates,
     location,
     other_releases,
@@ -43,11 +43,11 @@ def claimed(package: Package, releases: dict[str, list[str]]) -> list[str]:
     return [version for version in releases[package] if version in within]
 
 
-THERE = ("defined", "reexported", "conditional")
+USABLE = ("defined", "reexported", "conditional")
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.package}-{row.name}-{row.releases}")
-def test_what_a_row_names_is_in_every_claimed_release_of_it(
+def test_every_release_of_an_adapter_has_the_classes_that_it_names(
     row: Adapter, resolver: Resolver, releases: dict[str, list[str]]
 ) -> None:
     covered = [version for version in claimed(row.package, releases) if row.covers(version)]
@@ -56,43 +56,43 @@ def test_what_a_row_names_is_in_every_claimed_release_of_it(
         for version in covered:
             place = resolver.resolve(name, row.package, version).place
             assert place is not None, f"{row.package} {version} has no {name}"
-            assert place.answer.status in THERE, (version, name, place)
+            assert place.answer.status in USABLE, (version, name, place)
 
 
-@pytest.mark.parametrize("row", NEEDED, ids=lambda row: f"{row.package}-{row.role}-{row.releases}")
-def test_what_the_set_up_needs_is_in_every_claimed_release_of_it(
-    row: Needed, resolver: Resolver, releases: dict[str, list[str]]
+@pytest.mark.parametrize("row", REQUIRED_SYMBOLS, ids=lambda row: f"{row.package}-{row.role}-{row.releases}")
+def test_every_release_has_the_symbols_that_its_set_up_requires(
+    row: RequiredSymbol, resolver: Resolver, releases: dict[str, list[str]]
 ) -> None:
     covered = [version for version in claimed(row.package, releases) if row.covers(version)]
     assert covered
     for version in covered:
         place = resolver.resolve(row.location, row.package, version).place
         assert place is not None, f"{row.package} {version} has no {row.location}"
-        assert place.answer.status in THERE, (version, row.location, place)
+        assert place.answer.status in USABLE, (version, row.location, place)
         assert f"{place.module}:{place.name}" == row.location, (version, place)
 
 
-def test_no_two_symbols_play_one_role_in_a_release(releases: dict[str, list[str]]) -> None:
+def test_no_two_symbols_have_one_role_in_a_release(releases: dict[str, list[str]]) -> None:
     for package in PACKAGES:
         for version in claimed(package, releases):
-            roles = [row.role for row in NEEDED if row.package == package and row.covers(version)]
+            roles = [row.role for row in REQUIRED_SYMBOLS if row.package == package and row.covers(version)]
             assert sorted(roles) == sorted(set(roles)), version
 
 
-def test_nothing_is_loaded_from_a_package_but_what_the_tables_name() -> None:
-    """What is asked for elsewhere could be gone from a release, and no test would know."""
+def test_only_symbols_in_the_tables_are_loaded_from_a_package() -> None:
+    """A symbol that is not in the tables could be missing from a release, and no test would notice."""
     asked = set()
     for file in Path(adapters.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "compat.load":
                 asked.add((file.name, ast.unparse(node.args[0])))
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("needed"):
-                assert _roles(node.args[1]) <= {row.role for row in NEEDED}, ast.unparse(node)
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("load_symbol"):
+                assert _roles(node.args[1]) <= {row.role for row in REQUIRED_SYMBOLS}, ast.unparse(node)
     assert asked == {("package_layer.py", "adapter.config"), ("process_setup.py", "where")}
 
 
 def _roles(argument: ast.expr) -> set[str]:
-    """Return the roles that an argument may stand for: a literal, or the layers' one that is made up."""
+    """Return the roles that an argument may evaluate to: a literal, or the computed one of the layers."""
     if isinstance(argument, ast.Constant):
         return {str(argument.value)}
     assert ast.unparse(argument) == """f"{spec.parallel or 'whole'} layer\""""
@@ -100,11 +100,10 @@ def _roles(argument: ast.expr) -> set[str]:
 
 
 def test_a_release_that_needs_no_arguments_has_no_symbol_for_them() -> None:
-    assert location("sglang", "0.4.7", "current arguments") is None
-    assert (
-        location("sglang", "0.5.14", "current arguments") == "sglang.srt.server_args:get_global_server_args"
-    )
-    assert location("sglang", "0.5.23", "current arguments") == "sglang.srt.runtime_context:get_server_args"
+    role = "current server arguments"
+    assert location("sglang", "0.4.7", role) is None
+    assert location("sglang", "0.5.14", role) == "sglang.srt.server_args:get_global_server_args"
+    assert location("sglang", "0.5.23", role) == "sglang.srt.runtime_context:get_server_args"
 
 
 def lacking(package: Package, scheme: Scheme, releases: dict[str, list[str]]) -> list[str]:
@@ -113,12 +112,12 @@ def lacking(package: Package, scheme: Scheme, releases: dict[str, list[str]]) ->
 
 @pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.label)
-def test_every_release_has_a_way_but_for_what_the_packages_have_dropped(
+def test_every_release_runs_every_scheme_except_those_that_its_package_dropped(
     package: Package, scheme: Scheme, releases: dict[str, list[str]]
 ) -> None:
-    """Asymmetric GPTQ and groups out of order are gone from both packages or from one.
+    """Both packages dropped asymmetric GPTQ, and vllm dropped groups out of order.
 
-    Vllm has never had a class for int8 in blocks.
+    vllm never had a class for int8 in blocks.
     """
     without = lacking(package, scheme, releases)
     dropped = None
@@ -133,14 +132,14 @@ def test_every_release_has_a_way_but_for_what_the_packages_have_dropped(
     assert without == ([] if dropped is None else everything[everything.index(dropped) :])
 
 
-def test_the_fastest_way_comes_first() -> None:
+def test_the_fastest_adapter_comes_first() -> None:
     assert [row.name for row in candidates("sglang", "0.5.14", Gptq())] == ["gptq_marlin", "gptq"]
     assert [row.name for row in candidates("sglang", "0.5.14", Gptq(sym=False))] == ["gptq"]
     assert [row.name for row in candidates("vllm", "0.23.0", Awq())] == ["awq_marlin", "awq"]
     assert [row.name for row in candidates("vllm", "0.26.0", Awq())] == ["auto_awq"]
 
 
-def test_settings_are_what_a_checkpoint_would_say() -> None:
+def test_settings_match_the_config_of_a_checkpoint() -> None:
     gptq = candidates("vllm", "0.23.0", Gptq(bits=8, group_size=64))[0].settings(
         Gptq(bits=8, group_size=64), "a.b"
     )

@@ -1,4 +1,4 @@
-"""The order in which the benchmark on a GPU takes its turns."""
+"""Test the order in which the GPU benchmark measures its candidates."""
 
 import sys
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The layer on the reference back end, against float64; its refusals; its parts on several ranks."""
+"""Test the layer on the reference back end against float64, its errors, and its parts on several ranks."""
 
 import ctypes
 import subprocess
@@ -11,7 +11,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from compat.errors import SchemeUnavailable, UsageError
 from compat.quant.backends import reference, torch_compile
-from compat.quant.backends.package_layer import insist_on_the_same, own
+from compat.quant.backends.package_layer import check_names, copy_borrowed
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.packing.packers import dequantize, pack
 from compat.quant.packing.sharding import Shard, cut
@@ -21,12 +21,12 @@ from quant_cases import SCHEMES
 IDS = [scheme.label for scheme in SCHEMES]
 
 ACTIVATION_ERROR = {
-    "fp8": 4e-2,  # e4m3: 2**-4 at most, about 2.6e-2 in the mean over a normal distribution
+    "fp8": 4e-2,  # e4m3: 2**-4 at most, about 2.6e-2 on average over a normal distribution
     "w8a8": 1.2e-2,  # a step is peak / 127, and the peak of 256 normal numbers lies near 3 sigma
     "block": 1.2e-2,
 }
 ROUNDING = {torch.float16: 2**-11, torch.bfloat16: 2**-8, torch.float32: 1e-6}
-"""Of the result; what float32 accumulation adds over 256 terms is far below."""
+"""The rounding of the result; the error of float32 accumulation over 256 terms is far smaller."""
 
 
 def relative(found: torch.Tensor, exact: torch.Tensor) -> float:
@@ -42,7 +42,7 @@ def seeded(request: pytest.FixtureRequest) -> torch.Generator:
 @pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
 @pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
 @pytest.mark.parametrize("bias", [False, True])
-def test_the_oracle_agrees_with_float64(
+def test_the_reference_agrees_with_float64(
     request: pytest.FixtureRequest,
     scheme: Scheme,
     dtype: torch.dtype,
@@ -56,16 +56,16 @@ def test_the_oracle_agrees_with_float64(
     out = layer(x)
     assert out.dtype == dtype
     assert out.shape == (7, 3, 64)
-    held = dequantize(scheme, dict(layer.named_buffers()), torch.float64)
-    exact = x.double() @ held.T + (0 if added is None else added.to(dtype).double())
+    stored = dequantize(scheme, dict(layer.named_buffers()), torch.float64)
+    exact = x.double() @ stored.T + (0 if added is None else added.to(dtype).double())
     kind = next((bound for start, bound in ACTIVATION_ERROR.items() if scheme.label.startswith(start)), 0.0)
     static = 0.06 if scheme.label.endswith("static") else 0.0  # scale 1: small inputs are subnormal in e4m3
     assert relative(out, exact) <= kind + static + ROUNDING[dtype]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
-def test_rows_do_not_depend_on_their_company(scheme: Scheme) -> None:
-    """Leading shapes, strides and the number of rows change nothing."""
+def test_a_row_does_not_depend_on_the_other_rows(scheme: Scheme) -> None:
+    """Leading shapes, strides and the number of rows do not change the result."""
     layer = MixedPrecisionLinear.from_float(scheme, torch.randn(64, 256), dtype=torch.float32)
     x = torch.randn(6, 256)
     whole = layer(x)
@@ -83,19 +83,19 @@ def test_a_static_activation_is_clipped_at_its_scale() -> None:
 
 
 def test_a_group_of_activations_has_its_own_scale() -> None:
-    """What is large in one group of 128 inputs leaves the other groups exact."""
+    """A large value in one group of 128 inputs does not make the other groups less exact."""
     scheme = BlockInt8()
     x = torch.ones(1, 256)
     x[0, 0] = 1e4
-    held = reference.activation(scheme, {}, x)
-    assert held[0, 128:].tolist() == pytest.approx([1.0] * 128)
-    assert held[0, 1].item() == 0  # 1 is less than half a step of 1e4 / 127
+    rounded = reference.activation(scheme, {}, x)
+    assert rounded[0, 128:].tolist() == pytest.approx([1.0] * 128)
+    assert rounded[0, 1].item() == 0  # 1 is less than half a step of 1e4 / 127
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
 @pytest.mark.parametrize("kind", ["column", "row"])
 def test_the_parts_make_the_whole(scheme: Scheme, kind: str) -> None:
-    """Two parts, without the rounding of activations: per token it depends on how many inputs a rank sees."""
+    """Activations are not rounded here, since their scale per token depends on the inputs of a rank."""
     shape = (256, 512)
     tensors = pack(scheme, torch.randn(shape))
     if kind == "row" and getattr(scheme, "group_size", 0) == -1 and isinstance(scheme, Awq):
@@ -107,9 +107,9 @@ def test_the_parts_make_the_whole(scheme: Scheme, kind: str) -> None:
     parts = []
     for rank in range(2):
         shard = Shard(kind="column" if kind == "column" else "row", rank=rank, size=2)
-        held = dequantize(scheme, cut(scheme, tensors, shape, shard), torch.float64)
-        assert tuple(held.shape) == shard.features(*shape)
-        parts.append((x if kind == "column" else x[:, 256 * rank : 256 * rank + 256]) @ held.T)
+        weight = dequantize(scheme, cut(scheme, tensors, shape, shard), torch.float64)
+        assert tuple(weight.shape) == shard.features(*shape)
+        parts.append((x if kind == "column" else x[:, 256 * rank : 256 * rank + 256]) @ weight.T)
     torch.testing.assert_close(torch.cat(parts, 1) if kind == "column" else parts[0] + parts[1], whole)
 
 
@@ -147,7 +147,7 @@ print("agreed")
 
 
 def test_two_ranks_agree_with_one(tmp_path: Path) -> None:
-    """Two processes that really exchange their parts."""
+    """Two processes exchange their parts over gloo."""
     children = [
         subprocess.Popen(
             [sys.executable, "-c", RANKS, str(rank), str(tmp_path / "ranks")],
@@ -168,7 +168,7 @@ def test_two_ranks_agree_with_one(tmp_path: Path) -> None:
 
 def test_a_layer_is_used_and_filled_in_order() -> None:
     layer = MixedPrecisionLinear(W8A8Int8(), 16, 8, bias=True)
-    with pytest.raises(UsageError, match="no weights yet"):
+    with pytest.raises(UsageError, match="no weights yet; call load first"):
         layer(torch.zeros(1, 16))
     tensors = pack(W8A8Int8(), torch.randn(8, 16))
     with pytest.raises(UsageError, match="bias is missing"):
@@ -176,55 +176,57 @@ def test_a_layer_is_used_and_filled_in_order() -> None:
     layer.load({**tensors, "bias": torch.zeros(8)})
     with pytest.raises(UsageError, match=r"built for torch\.bfloat16"):
         layer(torch.zeros(1, 16))
-    with pytest.raises(UsageError, match="loaded already"):
+    with pytest.raises(UsageError, match="already loaded"):
         layer.load(tensors)
     assert (layer.method, layer.kernel) == ("reference", "torch.matmul")
     assert "w8a8-int8" in repr(layer)
 
 
-def test_what_cannot_be_is_refused_when_built() -> None:
+def test_invalid_arguments_are_errors_when_a_layer_is_built() -> None:
     with pytest.raises(UsageError, match="in_features is 100"):
         MixedPrecisionLinear(Gptq(), 100, 64)
-    with pytest.raises(UsageError, match="'triton' is no back end"):
+    with pytest.raises(
+        UsageError, match="backend 'triton' does not exist; use one of reference, sglang, vllm"
+    ):
         MixedPrecisionLinear(Unquantized(), 8, 8, backend="triton")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"needs `shard`"):
+    with pytest.raises(UsageError, match=r"needs a `shard` of the same kind"):
         MixedPrecisionLinear(Unquantized(), 8, 8, parallel="row")
 
 
 @pytest.mark.parametrize("package", ["sglang", "vllm"])
-def test_a_package_that_is_not_there_is_a_diagnosis(package: str) -> None:
-    """The unit tests run where neither is installed: a layer of theirs is refused."""
+def test_a_package_that_is_not_installed_is_a_diagnosis(package: str) -> None:
+    """The unit tests run where neither package is installed, so a layer on them is refused."""
     with pytest.raises(SchemeUnavailable, match=f"{package} is not installed") as caught:
         MixedPrecisionLinear(Gptq(), 128, 64, backend=package)  # type: ignore[arg-type]
     assert caught.value.diagnosis.cause == "package_missing"
     assert caught.value.diagnosis.fix.command == f"pip install {package}"
 
 
-def test_a_layer_owns_what_its_package_only_borrowed() -> None:
-    """A view by address alone, as compiled code may return it, dies with the tensor it is a view of."""
+def test_a_layer_copies_parameters_that_its_package_only_borrowed() -> None:
+    """A view by address alone, as compiled code may return it, is invalid once its tensor is freed."""
     layer = torch.nn.Module()
     before = torch.arange(6.0)
     address = (ctypes.c_float * 6).from_address(before.data_ptr())
     layer.borrowed = torch.nn.Parameter(torch.frombuffer(address, dtype=torch.float32), requires_grad=False)
     layer.shared = torch.nn.Parameter(before.view(2, 3), requires_grad=False)
-    own(layer, {"borrowed": before, "shared": before})
+    copy_borrowed(layer, {"borrowed": before, "shared": before})
     before.zero_()
     assert layer.borrowed.tolist() == [0, 1, 2, 3, 4, 5]
     assert layer.shared.data_ptr() == before.data_ptr()
 
 
-def test_torch_compile_calls_what_it_must_not_trace() -> None:
+def test_torch_compile_calls_an_opaque_function_without_tracing_it() -> None:
     calls = []
 
     def run(x: torch.Tensor) -> torch.Tensor:
-        calls.append(x.tolist())  # which a graph cannot hold
+        calls.append(x.tolist())  # a graph cannot contain this
         return torch.cat([x, x.sin()], 1)
 
-    hidden = torch_compile.behind(run, 16)
+    hidden = torch_compile.opaque(run, 16)
     x = torch.randn(3, 8)
     right = torch.cat([x, x.sin()], 1) + 1
     torch.testing.assert_close(hidden(x) + 1, right)
-    compiled = torch.compile(lambda given: hidden(given) + 1, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(lambda inputs: hidden(inputs) + 1, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), right)
     assert calls == [x.tolist()] * 2
 
@@ -239,11 +241,11 @@ def test_a_plain_call_is_short_and_hooks_are_still_called() -> None:
         (layer.register_forward_pre_hook, "pre-hook"),
         (register_module_forward_hook, "hook of all"),
     ):
-        handle = register(lambda *_given, name=name: seen.append(name))
+        handle = register(lambda *_args, name=name: seen.append(name))
         torch.testing.assert_close(layer(x), right)
         handle.remove()
     assert seen == ["hook", "pre-hook", "hook of all"]
-    object.__setattr__(layer, "forward", None)  # a plain call does without
+    object.__setattr__(layer, "forward", None)  # a plain call does not use it
     torch.testing.assert_close(layer(x), right)
 
 
@@ -256,21 +258,21 @@ def test_torch_compile_sees_through_a_layer() -> None:
 
 
 @pytest.mark.parametrize("scheme", [Gptq(), Gptq(group_size=-1), Gptq(group_size=32, sym=False)])
-def test_groups_in_order_need_not_be_told_to_a_layer_that_takes_them_for_granted(scheme: Gptq) -> None:
-    """As vllm's do from 0.30 on, which have no `g_idx`."""
+def test_a_layer_without_g_idx_accepts_groups_in_order(scheme: Gptq) -> None:
+    """Since 0.30, vllm's GPTQ layers have no `g_idx`."""
     tensors = pack(scheme, torch.randn(64, 256), dtype=torch.float16)
     parameters = {name: tensor for name, tensor in tensors.items() if name != "g_idx"}
-    insist_on_the_same(parameters, tensors)
+    check_names(parameters, tensors)
 
 
-def test_what_a_layer_cannot_hold_is_not_left_out() -> None:
+def test_a_tensor_without_a_parameter_is_an_error() -> None:
     tensors = pack(Gptq(desc_act=True), torch.randn(64, 256), dtype=torch.float16)
     parameters = {name: tensor for name, tensor in tensors.items() if name != "g_idx"}
     with pytest.raises(ValueError, match=r"the layer has .*, the checkpoint .*g_idx"):
-        insist_on_the_same(parameters, tensors)
+        check_names(parameters, tensors)
     tensors["g_idx"] = torch.arange(256, dtype=torch.int32) // 128
-    insist_on_the_same(parameters, tensors)
+    check_names(parameters, tensors)
     with pytest.raises(ValueError, match="bias"):
-        insist_on_the_same(parameters, {**tensors, "bias": torch.zeros(64)})
+        check_names(parameters, {**tensors, "bias": torch.zeros(64)})
     with pytest.raises(ValueError, match="scales"):
-        insist_on_the_same({**parameters, "other": tensors["scales"]}, tensors)
+        check_names({**parameters, "other": tensors["scales"]}, tensors)

@@ -1,4 +1,4 @@
-"""Checkpoints: the mix of all schemes against float64, what quantizers write, what is refused and why."""
+"""Test checkpoints: a mix of all schemes against float64, the forms of several quantizers, and errors."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Ten
 
 @pytest.fixture
 def copy(mixed: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> Path:
-    """A checkpoint to break."""
+    """Return a copy of the checkpoint for a test that damages it."""
     shutil.copytree(mixed[0], tmp_path / "checkpoint")
     broken: Path = tmp_path / "checkpoint"
     return broken
@@ -57,12 +57,12 @@ def test_a_llama_of_all_schemes_agrees_with_float64(
     assert {name: layer.scheme for name, layer in found.items()} == dict(MIXED)
     with torch.no_grad():
         out = model(TOKENS)
-    # Seven layers round activations to fp8 (2.6e-2 each) or int8; what they add is small beside the residual.
+    # Seven layers round activations to fp8 (2.6e-2 each) or int8; their part of the residual is small.
     assert relative(out, logits(tensors, MIXED, TOKENS)) < 2e-2
 
 
 def test_the_logits_go_wrong_with_one_wrong_tensor(copy: Path, mixed: tuple[Path, dict[str, Tensor]]) -> None:
-    """The bound of the test above sees a single scale that is off by a factor."""
+    """One scale that is wrong by a factor exceeds the bound of the test above."""
     name = "model.layers.1.mlp.down_proj.weight_scale_inv"
     change(copy, name, lambda tensor: tensor * 4)
     with torch.no_grad():
@@ -80,7 +80,7 @@ class Counted:
         raise AssertionError(message)
 
 
-def test_every_layer_is_told(mixed: tuple[Path, dict[str, Tensor]]) -> None:
+def test_the_observer_advances_for_every_layer(mixed: tuple[Path, dict[str, Tensor]]) -> None:
     observer = Counted()
     model = MixedPrecisionLoader(mixed[0], observer=observer).load(empty())
     assert observer.done == len(MIXED) + len([name for name, _ in model.named_parameters()])
@@ -178,8 +178,8 @@ def rename_scheme(directory: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "truncated": (truncate, r"model-00002.*: truncated: \d+ bytes, its header tells of \d+"),
-    "truncated-in-header": (cut_header, r"truncated, or no safetensors: 50 bytes"),
+    "truncated": (truncate, r"model-00002.*: truncated: \d+ bytes instead of \d+"),
+    "truncated-in-header": (cut_header, r"truncated, or not a safetensors file: 50 bytes"),
     "wrong-dtype": (
         lambda path: change(path, "model.layers.0.self_attn.q_proj.weight", lambda t: t.float()),
         r"q_proj.weight is float32, not float8_e4m3fn",
@@ -193,8 +193,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         r"k_proj.weight_scale is missing",
     ),
     "two-shards": (twice, r"model.norm.weight is in two shards"),
-    "twin-keys": (twin_keys, r"index.json: the key 'lm_head.weight' is there twice"),
-    "twin-keys-in-a-header": (twin_header, r"its header is broken: the key '.*' is there twice"),
+    "twin-keys": (twin_keys, r"index.json: duplicate key 'lm_head.weight'"),
+    "twin-keys-in-a-header": (twin_header, r"the header is not valid: duplicate key '.*'"),
     "outside": (outside, r"'../evil.safetensors' points outside"),
     "link-outside": (linked, r"is a link that points outside"),
     "no-shard": (
@@ -210,23 +210,23 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "unknown-scheme": (
         rename_scheme,
-        r"\(mixed\): scheme 'fp4' is none of",
+        r"\(mixed\): scheme 'fp4' does not exist; use one of",
     ),
     "unknown-method": (
         lambda path: edit(
             path / "config.json", lambda c: c["quantization_config"].update(quant_method="exl2")
         ),
-        r"quant_method 'exl2' is not read",
+        r"quant_method 'exl2' is not supported",
     ),
 }
 
 
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_bad_checkpoint_is_one_error_and_nothing_is_loaded(copy: Path, fault: str) -> None:
-    spoil, told = BROKEN[fault]
+    spoil, message = BROKEN[fault]
     spoil(copy)
     model = empty()
-    with pytest.raises(CheckpointError, match=told) as caught:
+    with pytest.raises(CheckpointError, match=message) as caught:
         MixedPrecisionLoader(copy).load(model)
     assert "\n" not in str(caught.value)
     assert not any(isinstance(module, MixedPrecisionLinear) for module in model.modules())
@@ -243,7 +243,7 @@ def test_all_faults_are_in_one_report(copy: Path) -> None:
 
 
 def test_a_layer_that_fails_late_leaves_the_model_alone(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Headers are in order, and the last layer cannot be filled: for example for want of memory."""
+    """All headers are valid, but the last layer cannot be loaded, for example because memory runs out."""
     load = MixedPrecisionLinear.load
 
     def fails(self: MixedPrecisionLinear, tensors: Any) -> None:
@@ -329,12 +329,12 @@ def test_quantized_layers_of_modelopt(tmp_path: Path) -> None:
 
 def test_an_algorithm_that_no_scheme_holds_is_named() -> None:
     layers = {"model.layers.0.mlp.up_proj": {"quant_algo": "NVFP4"}}
-    with pytest.raises(CheckpointError, match="up_proj: quant_algo 'NVFP4' is not read"):
+    with pytest.raises(CheckpointError, match="up_proj: quant_algo 'NVFP4' is not supported"):
         assignment({"quant_method": "modelopt", "quantized_layers": layers})
 
 
 def packed(_name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Store GPTQ and block tensors as compressed-tensors does."""
+    """Return GPTQ and block tensors in the layout of compressed-tensors."""
     if "qweight" in tensors:
         values = bit_packing.unpack(tensors["qweight"], 4, 0).T
         return {
@@ -394,8 +394,8 @@ def test_config_groups_of_compressed_tensors(tmp_path: Path) -> None:
     load_and_compare(tmp_path, schemes, own)
 
 
-def test_what_compressed_tensors_packs_is_what_it_says() -> None:
-    """Against their definition: 4-bit values plus 8, along K, the first lowest."""
+def test_tensors_are_packed_as_compressed_tensors_defines() -> None:
+    """By their definition, values plus 8 are packed along K in 4 bits each, the first in the lowest bits."""
     from compat.quant.checkpoint.compressed_tensors import translate
     from compat.quant.checkpoint.quantization_config import Assigned
 
@@ -408,7 +408,7 @@ def test_what_compressed_tensors_packs_is_what_it_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ({"quant_method": "gptq", "bits": 3, "group_size": 128}, "bits is 3"),
         ({"quant_method": "gptq", "group_size": 128}, "'bits' is missing"),
@@ -424,6 +424,6 @@ def test_what_compressed_tensors_packs_is_what_it_says() -> None:
         ),
     ],
 )
-def test_a_configuration_that_cannot_be_read_is_told(config: dict[str, Any], told: str) -> None:
-    with pytest.raises(CheckpointError, match=told):
+def test_a_configuration_that_is_not_supported_is_an_error(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
         assignment(config)("model.layers.0.mlp.up_proj")

@@ -1,4 +1,4 @@
-"""Packing and unpacking: words bit by bit, round trips as properties, values the slow way."""
+"""Test packing and unpacking: single bits of a word, round trips, and values computed one by one."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ IDS = [scheme.label for scheme in SCHEMES]
 
 
 def grouped_peak(scheme: Scheme, weight: torch.Tensor) -> torch.Tensor:
-    """Return for each weight the largest magnitude among those that share its scale."""
+    """Return, for each weight, the largest magnitude among the weights that share its scale."""
     if isinstance(scheme, Unquantized):
         return weight.abs()
     if isinstance(scheme, W8A8Int8) or (isinstance(scheme, Fp8) and scheme.granularity == "channel"):
@@ -32,7 +32,7 @@ def grouped_peak(scheme: Scheme, weight: torch.Tensor) -> torch.Tensor:
     assert isinstance(scheme, Gptq | Awq)
     size = weight.shape[1] if scheme.group_size == -1 else scheme.group_size
     if isinstance(scheme, Gptq) and scheme.desc_act:
-        return weight.abs().amax(1, keepdim=True).expand_as(weight)  # wherever it may have gone
+        return weight.abs().amax(1, keepdim=True).expand_as(weight)  # the group of an input is not known here
     return weight.abs().unflatten(1, (-1, size)).amax(2, keepdim=True).expand(-1, -1, size).flatten(1)
 
 
@@ -63,20 +63,22 @@ def test_a_weight_comes_back_within_half_a_step(scheme: Scheme, seed: int, size:
     tensors = pack(scheme, weight)
     check(scheme, tensors, 64, 256)
     error = (dequantize(scheme, tensors) - weight).abs()
-    # Scales in float16 are themselves rounded: 2**-11 of the value, which is at most the peak.
+    # Scales in float16 are rounded too: by 2**-11 of the value, which is at most the peak.
     slack = weight_error(scheme) + 2**-10
     asymmetric = isinstance(scheme, Gptq | Awq) and not getattr(scheme, "sym", False)
-    peak = grouped_peak(scheme, weight) * (2 if asymmetric else 1)  # from lowest to highest is twice as far
+    peak = grouped_peak(scheme, weight) * (
+        2 if asymmetric else 1
+    )  # the range from lowest to highest is up to twice the peak
     tiniest = 2**-25  # half of the smallest float16
     assert (error <= slack * peak + tiniest).all(), (error / peak).max()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
-def test_packing_what_was_unpacked_changes_nothing(scheme: Scheme) -> None:
-    """What the format can hold it holds, up to the rounding of scales, where the scales can be found again.
+def test_packing_an_unpacked_weight_changes_nothing(scheme: Scheme) -> None:
+    """A weight that the format can represent comes back, up to the rounding of scales.
 
-    Not with zero points that differ, where range and zero point depend on each other, nor where rounding
-    changes the order of activation: there only the bound of the test above holds.
+    Exceptions are asymmetric schemes, whose range and zero point depend on each other, and schemes in which
+    rounding changes the order of activation: for these only the bound of the test above holds.
     """
     weight = torch.randn(128, 256, generator=torch.Generator().manual_seed(1))
     once = dequantize(scheme, pack(scheme, weight))
@@ -97,7 +99,7 @@ def test_packing_what_was_unpacked_changes_nothing(scheme: Scheme) -> None:
     "scheme", [Gptq(sym=False), Gptq(desc_act=True, bits=8), Awq()], ids=lambda s: s.label
 )
 def test_values_are_what_the_format_defines(scheme: Gptq | Awq) -> None:
-    """One by one: (q - zero) * scale, read from the words with shifts."""
+    """Compute (q - zero) * scale for single weights, with shifts on the packed words."""
     tensors = pack(scheme, torch.randn(16, 256, generator=torch.Generator().manual_seed(2)))
     weight = dequantize(scheme, tensors)
     width, per = scheme.bits, 32 // scheme.bits
@@ -108,15 +110,15 @@ def test_values_are_what_the_format_defines(scheme: Gptq | Awq) -> None:
             zero = (int(tensors["qzeros"][group, n // per]) >> (width * (n % per)) & (2**width - 1)) + 1
         else:
             group = k // scheme.group_size
-            place = width * bit_packing.AWQ_ORDER.index(n % per)
-            q = int(tensors["qweight"][k, n // per]) >> place & 15
-            zero = int(tensors["qzeros"][group, n // per]) >> place & 15
+            shift = width * bit_packing.AWQ_ORDER.index(n % per)
+            q = int(tensors["qweight"][k, n // per]) >> shift & 15
+            zero = int(tensors["qzeros"][group, n // per]) >> shift & 15
         assert weight[n, k].item() == pytest.approx((q - zero) * float(tensors["scales"][group, n]), abs=1e-6)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=IDS)
 def test_zeros_stay_zeros(scheme: Scheme) -> None:
-    """No scale is a division by zero, and nothing becomes NaN."""
+    """No scale causes a division by zero, and no value becomes NaN."""
     weight = torch.randn(64, 256)
     weight[:, :128] = 0
     weight[:8] = 0
@@ -132,7 +134,7 @@ def test_the_order_of_activation_is_not_that_of_position() -> None:
     assert torch.equal(index.bincount(), torch.tensor([128, 128]))
 
 
-def test_whatever_is_wrong_with_tensors_is_told_at_once() -> None:
+def test_one_error_lists_everything_that_is_wrong_with_tensors() -> None:
     tensors = pack(Gptq(), torch.randn(64, 256))
     wrong = {
         **tensors,
@@ -143,5 +145,5 @@ def test_whatever_is_wrong_with_tensors_is_told_at_once() -> None:
     del wrong["qzeros"]
     with pytest.raises(UsageError) as caught:
         check(Gptq(), wrong, 64, 256)
-    for part in ("qzeros is missing", "extra is no tensor", "qweight has shape", "scales is float64"):
+    for part in ("qzeros is missing", "extra is not a tensor", "qweight has shape", "scales is float64"):
         assert part in str(caught.value)

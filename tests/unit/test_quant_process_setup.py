@@ -1,4 +1,4 @@
-"""What is set up once in a process."""
+"""Test what is set up once per process, and destroyed at its end."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from compat.quant.backends.process_setup import once
 
 
-def test_what_was_set_up_is_not_set_up_again() -> None:
+def test_a_set_up_runs_once() -> None:
     calls: list[str] = []
     ready = once(calls.append)
     for package in ("sglang", "vllm", "sglang"):
@@ -17,8 +17,8 @@ def test_what_was_set_up_is_not_set_up_again() -> None:
     assert calls == ["sglang", "vllm"]
 
 
-def test_what_failed_first_is_told_each_time() -> None:
-    """The second attempt of a package would fail because of the first, and hide why that did."""
+def test_the_first_error_of_a_set_up_is_raised_each_time() -> None:
+    """A second attempt would fail because of the first one, and hide its error."""
     calls: list[str] = []
 
     def fails(package: str) -> None:
@@ -37,15 +37,15 @@ import sys, types
 import torch
 from compat.quant.backends import process_setup
 
-def join(**given):
+def join(**options):
     torch.distributed.init_process_group(
-        "gloo", init_method=given["distributed_init_method"], rank=0, world_size=1
+        "gloo", init_method=options["distributed_init_method"], rank=0, world_size=1
     )
 
 state = types.SimpleNamespace(
     model_parallel_is_initialized=lambda: False,
-    init_distributed_environment=lambda **given: torch.distributed.is_initialized() or join(**given),
-    initialize_model_parallel=lambda **given: None,
+    init_distributed_environment=lambda **options: torch.distributed.is_initialized() or join(**options),
+    initialize_model_parallel=lambda **options: None,
 )
 def load(name, package):
     return getattr(state, name.partition(":")[2])
@@ -61,8 +61,10 @@ print("done")
 
 
 @pytest.mark.parametrize(("whose", "printed"), [("made here", "done destroyed"), ("its own", "done")])
-def test_a_process_ends_the_groups_that_were_made_for_it(whose: str, printed: str, tmp_path: Path) -> None:
-    """With NCCL's groups alive it may never end. The groups are real ones, of gloo; the package is not."""
+def test_a_process_destroys_the_groups_that_were_created_for_it(
+    whose: str, printed: str, tmp_path: Path
+) -> None:
+    """With NCCL groups alive a process may never exit. The groups here are real ones of gloo."""
     command = [sys.executable, "-c", PROGRAM, whose, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout.split()) == (0, printed.split()), done.stderr

@@ -1,4 +1,4 @@
-"""The stand-in for a device, and the rehearsal of a made-up release as the matrix runs it."""
+"""Test the stand-in for a GPU, and the rehearsal of a made-up release in a child process of the matrix."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Releases and pairs: order, what an installer is asked for, what people read."""
+"""Releases and pairs: their order, their requirements for an installer, and their text for people."""
 
 import dataclasses
 import itertools
@@ -26,7 +26,7 @@ def test_a_version_is_read_as_written(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "newest", "0.4.x", ">=0.4"])
-def test_a_wrong_version_is_told_with_its_place(text: str) -> None:
+def test_an_invalid_version_is_reported_with_its_source(text: str) -> None:
     with pytest.raises(UsageError, match=rf"^pair\.seed\.vllm: {text!r} is not a version") as told:
         parse_version(text, "pair.seed.vllm")
     assert "\n" not in str(told.value)
@@ -87,5 +87,5 @@ def test_package_names_are_canonical_and_distinct() -> None:
     ("versions", "expected"),
     [(("0.9", "0.10", "0.11rc1"), "0.10"), (("0.1rc1", "0.1rc2"), "0.1rc2"), (("0.10", "0.9"), "0.10")],
 )
-def test_the_newest_is_a_final_release_where_there_is_one(versions: tuple[str, ...], expected: str) -> None:
+def test_the_newest_is_a_final_release_if_there_is_one(versions: tuple[str, ...], expected: str) -> None:
     assert versions[newest(versions)] == expected

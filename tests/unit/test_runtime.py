@@ -1,4 +1,4 @@
-"""`compat.load` and `compat.require` against packages that are really installed, in real child processes."""
+"""`compat.load` and `compat.require` with installed packages, in child processes."""
 
 import ast
 import json
@@ -90,7 +90,7 @@ LOADER = """
 
 
 def loaded(folder: Path, *queries: tuple[str, dict[str, Any]]) -> list[Any]:
-    """Load in one child, one after another; return what each is, or the diagnosis."""
+    """Load several queries in one child process; return each object's location, or the diagnosis."""
     done = run(folder, "-c", dedent(LOADER), json.dumps(queries))
     assert done.returncode == 0, done.stderr
     found = list(map(json.loads, done.stdout.splitlines()))
@@ -109,7 +109,7 @@ def nightly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_real_object_is_given_whatever_form_asks_for_it(nightly: Path) -> None:
+def test_every_form_of_query_returns_the_real_object(nightly: Path) -> None:
     forms = ["Real", "vllm.mixed.Real", "vllm.mixed:Real", "from vllm.mixed import Real"]
     found = loaded(nightly, *((form, {}) for form in forms), ("Real", {"package": "vllm"}))
     assert found == ["vllm.mixed:Real"] * 5
@@ -119,7 +119,7 @@ REAL = ("Marker", "Conditional", "Base", "instance", "fallback")
 STUBS = ("Anything", "Nothing", "Dumb", "Renamed", "Plain", "Kept", "Held", "Idle", "DummyConfig", "Made")
 
 
-def test_what_looks_empty_and_is_real_is_given(nightly: Path) -> None:
+def test_real_objects_that_look_empty_are_returned(nightly: Path) -> None:
     found = loaded(nightly, *((f"vllm.mixed:{name}", {}) for name in REAL))
     assert found == [
         "vllm.mixed:Marker",
@@ -130,7 +130,7 @@ def test_what_looks_empty_and_is_real_is_given(nightly: Path) -> None:
     ]
 
 
-def test_no_stub_is_ever_given(nightly: Path) -> None:
+def test_no_stub_is_ever_returned(nightly: Path) -> None:
     found = loaded(nightly, *((f"vllm.mixed:{name}", {}) for name in STUBS))
     assert len(found) == len(STUBS)
     for name, each in zip(STUBS, found, strict=True):
@@ -159,8 +159,8 @@ def test_an_import_that_fails_is_diagnosed(
     assert seen in found["message"]
 
 
-def test_what_ended_a_whole_package_is_told_the_second_time_too(tmp_path: Path) -> None:
-    """Python then says `KeyError: 'vllm'` of what is in a namespace package."""
+def test_the_cause_of_a_failed_package_import_is_reported_again(tmp_path: Path) -> None:
+    """Python then raises `KeyError: 'vllm'` for modules in namespace packages."""
     files = {
         "vllm/__init__.py": "import vllm.parts.early\nimport absent_thing\n",
         "vllm/parts/early.py": "",
@@ -173,7 +173,7 @@ def test_what_ended_a_whole_package_is_told_the_second_time_too(tmp_path: Path) 
         assert each["cause"] == "package_missing"
         assert "No module named 'absent_thing'" in each["message"]
     line = "try:\n    import vllm\nexcept ImportError: pass\nimport compat\ncompat.load('Real')"
-    assert "an earlier import of vllm in this process has failed" in run(tmp_path, "-c", line).stderr
+    assert "An earlier import of vllm in this process failed" in run(tmp_path, "-c", line).stderr
 
 
 def test_what_is_elsewhere_and_cannot_be_imported_was_not_removed(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_many_threads_get_one_object_by_one_import(tmp_path: Path) -> None:
     source = """
         import time
         print("imported", flush=True)
-        time.sleep(0.2)  # the others arrive meanwhile
+        time.sleep(0.2)  # the other threads arrive in the meantime
         class Slow:
             def f(self): return 1
         def __getattr__(name):
@@ -235,7 +235,7 @@ def test_a_module_that_loads_while_it_is_imported_does_not_lock_up(tmp_path: Pat
 
 
 def test_a_release_of_the_index_is_asked_of_the_index(tmp_path: Path) -> None:
-    """The successor of vllm's GPTQ class has 0.54: it is told, and given to who asks for so little."""
+    """The successor of vllm's GPTQ class has confidence 0.54: `load` follows it only if that is enough."""
     home = "vllm/model_executor/layers/quantization/auto_gptq.py"
     real = "class AutoGPTQLinearMethod:\n    def apply(self, x): return x\n"
     distribution(tmp_path / "site", "vllm", "0.23.0", {"vllm/__init__.py": "", home: real})
@@ -249,7 +249,7 @@ def test_a_release_of_the_index_is_asked_of_the_index(tmp_path: Path) -> None:
     assert given == f"{module}:AutoGPTQLinearMethod"
 
 
-def test_what_came_and_what_went_is_told(tmp_path: Path) -> None:
+def test_added_and_removed_names_are_diagnosed(tmp_path: Path) -> None:
     distribution(tmp_path / "site", "vllm", "0.9.0.1", {"vllm/__init__.py": ""})
     asked = ("OnlineQuantScheme", "CompressedTensorsW8A8", "NoSuchThing")
     later, gone, never = loaded(tmp_path, *((each, {}) for each in asked))
@@ -276,7 +276,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_without_a_package_a_name_must_mean_one_thing(pair: Path) -> None:
+def test_without_a_package_a_name_must_be_unambiguous(pair: Path) -> None:
     shared, twice, told, contrary = loaded(
         pair,
         ("Shared", {}),
@@ -286,10 +286,10 @@ def test_without_a_package_a_name_must_mean_one_thing(pair: Path) -> None:
     )
     assert shared == "vllm.a:Shared"
     assert twice.startswith(
-        "UsageError: 'Twice' may be had by from sglang.b import Twice and from vllm.a import"
+        "UsageError: 'Twice' is ambiguous: from sglang.b import Twice and from vllm.a import"
     )
     assert told == "sglang.b:Twice"
-    assert contrary == "UsageError: 'vllm.a.Twice' leads into vllm, not into sglang"
+    assert contrary == "UsageError: 'vllm.a.Twice' is a path in vllm, not in sglang"
 
 
 @pytest.mark.parametrize(
@@ -298,17 +298,17 @@ def test_without_a_package_a_name_must_mean_one_thing(pair: Path) -> None:
         ("numpy.array", None, "UsageError: 'numpy.array': numpy is not indexed"),
         ("Shared", "torch", "UsageError: 'Shared': torch is not indexed"),
         ("a b", None, "UsageError: 'a b' is no query"),
-        ("from vllm.a import Shared, Twice", None, "asks for 2 names"),
+        ("from vllm.a import Shared, Twice", None, "imports 2 names; pass one name at a time"),
     ],
 )
-def test_a_query_that_cannot_be_answered_is_told(
+def test_a_query_that_cannot_be_answered_is_an_error(
     pair: Path, query: str, package: str | None, told: str
 ) -> None:
     (found,) = loaded(pair, (query, {"package": package}))
     assert told in found
 
 
-def test_a_package_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_package_is_diagnosed(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     found = loaded(tmp_path, ("Fp8LinearOp", {"package": "vllm"}), ("QuantizationConfig", {}))
     assert [(each["cause"], each["package"]) for each in found] == [
@@ -365,9 +365,9 @@ def test_require(tmp_path: Path, requirements: list[str], expected: tuple[Any, .
         assert (found["cause"], found["package"], found["version"], fix) == expected
 
 
-@pytest.mark.parametrize("requirement", ["vllm 3", "vllm @ file:///somewhere", ""])
-def test_a_requirement_that_cannot_be_read_is_told(requirement: str) -> None:
-    with pytest.raises(compat.errors.UsageError, match=r"no requirement|address"):
+@pytest.mark.parametrize("requirement", ["vllm 3", "vllm @ file:///somewhere", "", "vllm; os_name ~= 'x'"])
+def test_an_invalid_requirement_is_an_error(requirement: str) -> None:
+    with pytest.raises(compat.errors.UsageError, match=r"not a valid requirement|does not show the URL"):
         compat.require(requirement)
 
 
@@ -378,7 +378,7 @@ def test_the_error_travels_with_its_diagnosis() -> None:
     assert isinstance(error, ImportError)
 
 
-def test_the_types_name_what_is_there() -> None:
+def test_the_stub_file_declares_the_public_names() -> None:
     tree = ast.parse((ROOT / "compat/__init__.pyi").read_text(encoding="utf-8"))
     homes = {
         alias.name: node.module
@@ -393,9 +393,9 @@ def test_the_types_name_what_is_there() -> None:
         compat.nothing_like_it  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_a_misspelt_name_is_told_what_it_may_be(nightly: Path) -> None:
+def test_a_misspelt_name_gets_suggestions(nightly: Path) -> None:
     (found,) = loaded(nightly, ("Fp8LinearMethd", {"package": "vllm"}))
     assert (found["cause"], found["fix"]["text"]) == (
         "unknown",
-        "no release has this name; near it is Fp8LinearMethod",
+        "No release has this name: near it is Fp8LinearMethod.",
     )

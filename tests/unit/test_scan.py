@@ -17,7 +17,7 @@ from compat.errors import NothingSelectedError, UsageError
 from compat.scan.cli import main
 
 MOVED = "from vllm.model_executor.layers.quantization.gptq import GPTQLinearMethod\n"
-"""There up to 0.21.0; `auto_gptq.AutoGPTQLinearMethod` from 0.22.0."""
+"""A class up to 0.21.0; `auto_gptq.AutoGPTQLinearMethod` replaces it from 0.22.0."""
 
 Scan = Callable[..., list[dict[str, Any]]]
 
@@ -70,7 +70,7 @@ def test_a_finding_has_what_the_contract_says(scan: Scan, tmp_path: Path) -> Non
         ),
     ],
 )
-def test_what_only_others_have_under_the_name_is_told_where_they_have_it_from(
+def test_a_name_that_other_modules_only_re_export_is_reported_at_its_origin(
     scan: Scan, source: str, successor: str
 ) -> None:
     (finding,) = scan(source, "--vllm", "0.33.0")
@@ -142,7 +142,7 @@ def test_what_only_looks_like_it_is_not(scan: Scan, source: str) -> None:
     assert scan(source, "--vllm", "0.23.0") == []
 
 
-def test_a_function_is_told(scan: Scan) -> None:
+def test_the_enclosing_function_is_reported(scan: Scan) -> None:
     (finding,) = scan("def load():\n    import vllm.worker.worker\n", "--vllm", "0.23.0")
     assert finding["function"] == "load"
 
@@ -163,12 +163,12 @@ def test_private_names_are_information(scan: Scan) -> None:
 
 @pytest.mark.parametrize("rest", ["", "# é\n", "x = 1 # vllm.gone\n"])
 def test_what_is_in_a_private_module_is_private(scan: Scan, rest: str) -> None:
-    """However closely the rest of the file is looked at."""
+    """The first reference is reported however the rest of the file is checked."""
     source = f"from vllm._custom_ops import awq_gemm\n{rest}"
     assert [each["rule"] for each in scan(source, "--vllm", "0.23.0", notes=True)] == ["CPT004"]
 
 
-def test_what_is_not_utf_8_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_utf_8_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "latin.py").write_bytes("x = 'é'\nfrom vllm import LLM\n".encode("latin-1"))
     main([str(tmp_path), "--vllm", "0.23.0"])
     assert "latin.py: " in capsys.readouterr().err
@@ -287,13 +287,15 @@ def test_the_projects_in_a_project_are_asked_where_it_says_nothing(scan: Scan, t
     assert finding["broken_in"] == [{"first": "0.23.0", "last": "0.23.0"}]
 
 
-def test_a_pin_that_names_no_known_release_is_told(
+def test_a_pin_without_a_matching_release_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "requirements.txt").write_text("vllm==99.0\n")
     (tmp_path / "code.py").write_text(MOVED)
     main([str(tmp_path)])
-    assert "the newest 10; vllm==99.0 in requirements.txt is none that is known" in capsys.readouterr().err
+    assert (
+        "the newest 10; no indexed release matches vllm==99.0 in requirements.txt" in capsys.readouterr().err
+    )
 
 
 def test_the_collector_of_cycles_is_left_as_it_was(scan: Scan) -> None:
@@ -313,7 +315,7 @@ def test_the_project_configures(scan: Scan, tmp_path: Path) -> None:
     config.write_text("[tool.compat]\nvllm = '>=0.22,<0.24'\nignore = ['CPT001']\n")
     assert scan(MOVED) == []
     config.write_text("[tool.compat]\nvlm = '1'\n")
-    with pytest.raises(UsageError, match=r"tool\.compat\.vlm is no key; did you mean 'vllm'"):
+    with pytest.raises(UsageError, match=r"tool\.compat\.vlm: unknown key; did you mean 'vllm'"):
         scan(MOVED)
 
 
@@ -347,7 +349,7 @@ def test_a_notebook_tells_cell_and_line(scan: Scan) -> None:
 
 
 def test_nothing_of_the_scanned_tree_runs_and_little_is_loaded(tmp_path: Path) -> None:
-    """A tree without the packages costs no index, no parser and no library."""
+    """A scan of a tree without the packages loads no index, no parser and no library."""
     (tmp_path / "sitecustomize.py").write_text("raise SystemExit('executed')\n")
     (tmp_path / "a.py").write_text("import os\nraise SystemExit('executed')\n")
     code = (
@@ -372,6 +374,8 @@ def test_nothing_of_the_scanned_tree_runs_and_little_is_loaded(tmp_path: Path) -
         ("from vllm.sampling_params import StructuredOutputsParams\n", "not_yet_added"),
     ],
 )
-def test_what_no_release_has_is_not_told_to_come(scan: Scan, source: str, cause: str) -> None:
+def test_a_name_that_no_release_has_is_not_reported_as_not_yet_added(
+    scan: Scan, source: str, cause: str
+) -> None:
     (finding,) = scan(source, "--vllm", "0.9.0")
     assert [run["cause"] for run in finding["runs"]] == [cause]

@@ -1,4 +1,4 @@
-"""The ways into other projects: the GitHub Action and the pre-commit hooks call what exists."""
+"""The GitHub Action and the pre-commit hooks call commands and options that exist."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ HOOKS = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
 
 
 def script() -> str:
-    """Return the shell of the action's last step."""
+    """Return the shell script of the action's last step."""
     return re.sub(r"^ {8}", "", ACTION.partition("      run: |\n")[2], flags=re.MULTILINE)
 
 

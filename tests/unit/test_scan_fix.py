@@ -1,4 +1,4 @@
-"""`compat scan --fix`: what is written, what is left alone, and that nothing is half-written."""
+"""`compat scan --fix`: which imports it rewrites, which it keeps, and atomic replacement of files."""
 
 import ast
 import json
@@ -26,7 +26,7 @@ Fix = Callable[..., str]
 
 @pytest.fixture
 def fix(tmp_path: Path) -> Fix:
-    """Return a function that fixes source for some releases and returns what it became."""
+    """Return a function that fixes source for some releases and returns the result."""
 
     def run(source: str, release: str) -> str:
         path = tmp_path / "code.py"
@@ -101,7 +101,7 @@ def test_only_what_moved_leaves_its_statement(fix: Fix) -> None:
 
 
 def test_a_private_name_that_moved_is_changed_as_well(fix: Fix) -> None:
-    """That it is private there too is a note, and no reason to leave the file as it is."""
+    """A successor that is private as well is a note, which does not prevent the fix."""
     changed = fix("from vllm.utils import _generate_random_fp8\n", "0.23.0")
     assert changed == "from vllm.utils.torch_utils import _generate_random_fp8\n"
 
@@ -151,7 +151,7 @@ else:
 
 @pytest.mark.parametrize("release", [">=0.21.0,<0.24", ">=0.19.0,!=0.22.0,!=0.22.1,<0.24"])
 def test_for_a_range_the_test_that_the_file_has_is_written(fix: Fix, release: str) -> None:
-    """With the release in which the name is new, also when that is not asked about."""
+    """The test names the release in which the name is new, even if that release is not scanned."""
     assert fix(STYLED, release) == GUARDED
 
 
@@ -167,7 +167,7 @@ def test_for_a_range_the_test_that_the_file_has_is_written(fix: Fix, release: st
         ('vllm_at_least("0.20")', 'vllm_at_least("0.22.0")'),
     ],
 )
-def test_every_way_of_comparing_is_taken_over(fix: Fix, given: str, written: str) -> None:
+def test_every_form_of_version_test_is_adopted(fix: Fix, given: str, written: str) -> None:
     head = (
         "import vllm\nfrom importlib.metadata import version\nfrom packaging.version import Version\n"
         "def vllm_at_least(x):\n    return Version(vllm.__version__) >= Version(x)\nx = 1\n"
@@ -189,7 +189,7 @@ def test_a_variable_is_used_where_it_is_bound_and_its_value_before(fix: Fix, ord
     assert changed == head + order.format(test=test, use=written)
 
 
-def test_three_places_are_told_apart_by_two_releases(fix: Fix) -> None:
+def test_two_releases_separate_three_locations(fix: Fix) -> None:
     head = "import vllm\nif vllm.__version__ >= '0.28.0':\n    from vllm import LLM\n"
     changed = fix(f"{head}from {CLI} import make_arg_parser\n", ">=0.28.0")
     assert changed == head + textwrap.dedent(
@@ -225,7 +225,7 @@ def test_a_test_that_would_be_wrong_is_not_written(fix: Fix) -> None:
     assert changed == f"{head}try:\n    {NEW}\nexcept ImportError:\n    {OLD}\n"
 
 
-def test_the_style_of_the_tree_is_taken_where_a_file_has_none(fix: Fix, tmp_path: Path) -> None:
+def test_a_file_without_a_style_gets_that_of_the_tree(fix: Fix, tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(STYLED.rpartition("from")[0])
     changed = fix(f"import os\n{OLD}\n", ">=0.21.0,<0.24")
     assert changed == (
@@ -268,9 +268,12 @@ def test_what_works_or_cannot_be_changed_safely_is_left(fix: Fix, source: str, r
     assert fix(source, release) == source
 
 
-def test_another_call_is_told_and_not_changed(fix: Fix, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_import_whose_successor_has_another_signature_is_reported_and_not_changed(
+    fix: Fix, capsys: pytest.CaptureFixture[str]
+) -> None:
     fix("from vllm.worker.worker import Worker\n", "0.23.0")
-    assert "not changed, it is called differently there" in capsys.readouterr().err
+    reason = 'the successor has another signature; compare with "compat resolve NAME --signature"'
+    assert reason in capsys.readouterr().err
 
 
 def test_a_file_keeps_encoding_line_ends_and_mode(tmp_path: Path) -> None:
@@ -311,7 +314,7 @@ def test_a_file_that_cannot_be_written_stays_whole(tmp_path: Path, monkeypatch: 
     assert [each.name for each in tmp_path.iterdir()] == ["code.py"]
 
 
-def test_what_can_be_fixed_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fixable_findings_are_reported_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "code.py"
     path.write_text(f"from {GPTQ} import GPTQLinearMethod\nfrom vllm.worker.worker import Worker\n")
     main([str(path), "--vllm", "0.23.0", "--format", "json"])

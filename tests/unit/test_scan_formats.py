@@ -1,4 +1,4 @@
-"""The forms of a report: what programs read is valid, what people read is escaped and complete."""
+"""The output formats: machine-readable documents are valid, text and HTML are escaped and complete."""
 
 import json
 import re
@@ -10,9 +10,10 @@ import pytest
 import sarif_pydantic
 
 from compat.scan.cli import main
-from compat.scan.findings import RULES, BrokenRange, Finding, Releases, Report, Successor
+from compat.scan.findings import RULES, BrokenRange, Finding, Report, Successor
 from compat.scan.formats import github_, html_, json_, junit_, sarif_, text_
 from compat.scan.options import ScanOptions
+from compat.scan.releases.index_lookup import ReleaseSet
 from compat.scan.sources.discovery import Skipped
 
 OPTIONS = ScanOptions(
@@ -55,7 +56,10 @@ NOTE = finding("note.py", rule="CPT004", broken_in=(), broken=0, broken_ranges=(
 REPORT = Report(
     (finding(), finding(NASTY, function="f"), NOTE),
     (Skipped("bad.py", "line 1: invalid syntax"),),
-    (Releases("vllm", ("0.21.0", "0.22.0", "0.23.0"), "asked"), Releases("sglang", ("0.5.14",), "asked")),
+    (
+        ReleaseSet("vllm", (0, 1, 2), ("0.21.0", "0.22.0", "0.23.0"), "asked"),
+        ReleaseSet("sglang", (0,), ("0.5.14",), "asked"),
+    ),
     5,
     3,
 )
@@ -84,7 +88,7 @@ def test_annotations_are_escaped() -> None:
     assert first.startswith(
         "::error file=code.py,line=3,endLine=3,col=5,endColumn=9,title=compat CPT001::from "
     )
-    assert "file=a b/%25%2C%3A<&>\"'é%0A%3A%3Aerror%3A%3A\x07.py,line=3" in nasty
+    assert "file=a b/%25%2C%3A<&>\"'é%0A%3A%3Aerror%3A%3A\\x07.py,line=3" in nasty
     assert note.startswith("::notice ")
 
 
@@ -116,7 +120,7 @@ def test_text_shows_the_line_and_what_to_write(tmp_path: Path, capsys: pytest.Ca
         f"{code}:2:8: CPT001 import vllm.worker.worker is missing in vllm 0.23.0\n"
         "  2 | import vllm.worker.worker\n"
         "    |        ^^^^^^^^^^^^^^^^^^\n"
-        "    = 0.23.0 module removed: vllm.worker.worker is not there\n"
+        "    = 0.23.0 module removed: vllm.worker.worker does not exist\n"
         "\n"
         f"{code}:3:24: CPT001 from vllm.utils import FlexibleArgumentParser is missing in vllm 0.23.0\n"
         "  3 | from vllm.utils import FlexibleArgumentParser\n"
@@ -128,8 +132,8 @@ def test_text_shows_the_line_and_what_to_write(tmp_path: Path, capsys: pytest.Ca
     )
 
 
-def test_notes_are_counted_and_told_when_asked_for() -> None:
-    assert "2 findings in 2 of 5 files, 1 notes (--notes tells them)" in text_.render(REPORT, OPTIONS)
+def test_notes_are_counted_and_shown_on_request() -> None:
+    assert "2 findings in 2 of 5 files, 1 note (shown with --notes)" in text_.render(REPORT, OPTIONS)
     assert "CPT004" in text_.render(REPORT, OPTIONS._replace(notes=True))
 
 
@@ -162,3 +166,16 @@ def test_a_document_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
     main([str(tmp_path), "--vllm", "0.23.0", "--format", "sarif", "--output", str(target)])
     assert json.loads(target.read_text())["version"] == "2.1.0"
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("form", [github_, html_, json_, junit_, sarif_, text_])
+def test_nothing_from_outside_reaches_a_terminal_or_begins_a_line(form: Any) -> None:
+    acts = "\x1b[31m\r\u202e\ufffe\udc80\n::error::"
+    bad = finding(f"{acts}.py", code=acts, statement=f"import {acts}", function=acts, broken_ranges=())
+    ranges = (BrokenRange("0.22.0", "0.23.0", "symbol_moved", acts, Successor(acts, acts, 0.9, acts)),)
+    skipped = (Skipped(acts, acts),)
+    text = form.render(
+        Report((bad, finding(broken_ranges=ranges)), skipped, REPORT.release_sets, 5, 3), OPTIONS
+    )
+    assert not [letter for letter in text if letter in acts.replace("\n", "") and not letter.isprintable()]
+    assert not [line for line in text.splitlines() if line.startswith("::error::")]

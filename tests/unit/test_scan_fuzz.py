@@ -1,4 +1,4 @@
-"""Guards, classes and imports of one another, whatever they look like: a scan ends, and ends alike."""
+"""Random guards, classes and imports: a scan terminates, with the same result every time."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Guards: what a release does not get to breaks nothing in it, and what it gets to does."""
+"""Guards: the scan reports only imports that are reachable in a release and fail there."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Guards that other files of the tree hold, and files that only other releases import."""
+"""Guards that are in other files of the tree, and files that only other releases import."""
 
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def test_a_module_that_nothing_imports_is_run_by_itself(
 
 
 @pytest.mark.parametrize("first", ["code", "other"])
-def test_modules_that_import_one_another_are_told_when_one_of_them_is_imported(
+def test_modules_that_import_one_another_are_reported_when_one_of_them_is_imported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str
 ) -> None:
     (tmp_path / "other.py").write_text("import code\nimport vllm.worker.worker\n")
@@ -126,7 +126,7 @@ def test_the_files_that_may_call_a_function_are_all_asked_until_one_does(
     assert broken(tmp_path, capsys, source) == {2: BROKEN}
 
 
-def test_the_alternatives_are_told_where_none_works(
+def test_alternatives_are_reported_where_none_works(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = """
@@ -142,7 +142,7 @@ def test_the_alternatives_are_told_where_none_works(
 
 
 def test_a_module_that_many_name_is_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whichever release is asked about first, and from wherever it is asked."""
+    """The result is independent of the order of the releases and of the file that is checked first."""
     for number in range(8):
         (tmp_path / f"use{number}.py").write_text(CHOICE.format("import coder"))
     (tmp_path / "coder.py").write_text("import asked\nimport vllm.worker.worker\n")
@@ -271,7 +271,7 @@ def test_what_is_behind_a_test_of_such_a_name_may_be_reached(
         "import vllm.distributed.parallel_state as ps\nprint(ps, '_MINE')\n",
     ],
 )
-def test_a_name_that_is_given_to_something_else_is_missing(
+def test_a_name_that_is_assigned_to_another_object_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], other: str
 ) -> None:
     (tmp_path / "other.py").write_text(other)

@@ -1,4 +1,4 @@
-"""Files that no one should have: each is told, none stops the rest, nothing is executed."""
+"""Malformed files: each one is reported, none stops the scan, and nothing is executed."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from compat.scan.cli import main
-from compat.scan.prefilter.all_names_resolve import clean
-from compat.scan.prefilter.mentions import mentioned
+from compat.scan.prefilter.all_names_resolve import all_names_resolve
+from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.sources.discovery import LARGEST, Files, Walk
 from compat.scan.sources.parse import survives
 from compat.scan.sources.source_file import parse
@@ -22,7 +22,7 @@ BROKEN = b"import vllm.worker.worker\n"
 
 
 def scanned(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the names of files with findings, and of those that were skipped with the reason."""
+    """Return the names of files with findings, and those of skipped files with the reasons."""
     capsys.readouterr()
     main([str(folder), "--vllm", "0.23.0", "--format", "json"])
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -48,7 +48,7 @@ def scanned(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[str]
         (b"if 1:\n" + b"".join(b" " * n + b"if 1:\n" for n in range(1, 300)), ""),
     ],
 )
-def test_what_cannot_be_parsed_is_told_and_the_rest_goes_on(
+def test_an_unparsable_file_is_reported_and_the_scan_continues(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, reason: str
 ) -> None:
     (tmp_path / "bad.py").write_bytes(data + b"\n" + BROKEN)
@@ -63,7 +63,7 @@ def test_what_cannot_be_parsed_is_told_and_the_rest_goes_on(
 
 
 def test_a_process_that_parses_nonsense_survives() -> None:
-    """What it does not survive, this one does not try: there is such source for Python 3.10 only."""
+    """Source that kills the child process is not parsed here; it exists for Python 3.10 only."""
     assert survives(b"x = 1\n")
     assert survives(b"x = (\n")
 
@@ -107,7 +107,7 @@ def test_columns_are_characters(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (finding["column"], finding["end_column"]) == (18, 36)
 
 
-def test_special_files_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_special_files_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "good.py").write_bytes(BROKEN)
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "dangling.py").symlink_to("nowhere.py")
@@ -133,14 +133,14 @@ def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "good.py").write_bytes(BROKEN)
     (tmp_path / "secret.py").write_bytes(BROKEN)
     (tmp_path / "secret.py").chmod(0)
     assert scanned(tmp_path, capsys) == (["good.py"], {"secret.py": "Permission denied"})
 
 
-def test_a_file_that_fails_while_it_is_read_is_told(
+def test_a_file_that_fails_while_it_is_read_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("good.py", "bad.py"):
@@ -168,7 +168,7 @@ def test_others_environments_are_left_out(tmp_path: Path) -> None:
     "text",
     ["{", "[]", '{"cells": 1}', '{"cells": [{}]}', '{"cells": [{"cell_type": "code", "source": 3}]}', "vllm"],
 )
-def test_a_broken_notebook_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+def test_a_broken_notebook_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     (tmp_path / "n.ipynb").write_text(f"{text} vllm")
     (tmp_path / "good.py").write_bytes(BROKEN)
     found, skipped = scanned(tmp_path, capsys)
@@ -266,7 +266,7 @@ STATEMENTS = st.one_of(
 @example(["from vllm import LLM", "LLM.é.LLM"])
 @example(["import os, vllm", "vllm.é.LLM"])
 def test_the_shortcut_never_hides_a_reference(statements: list[str]) -> None:
-    """Whatever parsing finds was asked about before, or the file was parsed."""
+    """Every reference that parsing finds was looked up before, or the file has to be parsed."""
     data = ("\n".join(statements) + "\n").encode()
     asked: set[str] = set()
 
@@ -275,8 +275,8 @@ def test_the_shortcut_never_hides_a_reference(statements: list[str]) -> None:
         asked.update(path[:at] for at in range(len(path) + 1) if path[at : at + 1] in ("", "."))
         return True
 
-    found = references(parse("code.py", data)) if mentioned("code.py", data) else []
-    if clean(data, works):
+    found = references(parse("code.py", data)) if mentions_package("code.py", data) else []
+    if all_names_resolve(data, works):
         assert {reference.path for reference in found if reference.form != "star"} <= asked
     everything = references(parse("code.py", data), lines=None)
-    assert mentioned("code.py", data) or not [each for each in everything if each.path != "vllm"]
+    assert mentions_package("code.py", data) or not [each for each in everything if each.path != "vllm"]

@@ -1,4 +1,4 @@
-"""The HTML report in a real browser: nothing is cut off on a phone, and dark is dark. Needs Chromium."""
+"""The HTML report in Chromium: a phone shows all of it, and dark mode has a dark background."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""What a module of the tree hands on in some releases only is told where it is taken."""
+"""Imports of names that another module of the tree binds only in some releases are reported."""
 
 import json
 import textwrap
@@ -11,7 +11,7 @@ import pytest
 from compat.scan.cli import main
 
 RELEASES = ("0.10.2", "0.11.0", "0.23.0")
-"""`vllm.worker.worker` is in the first only."""
+"""`vllm.worker.worker` exists only in the first of these."""
 NEW = ["0.11.0", "0.23.0"]
 
 ATTEMPT = """
@@ -44,7 +44,7 @@ def findings(folder: Path, capsys: pytest.CaptureFixture[str], files: dict[str, 
 
 @pytest.fixture
 def scan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Scan:
-    """Return a function that writes files, and returns file and line of each finding with its releases."""
+    """Return a function that scans files and returns file, line and releases of each finding."""
 
     def run(files: dict[str, str]) -> Told:
         told: Told = {}
@@ -76,7 +76,7 @@ def scan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Scan:
         "def f(): from .compat import Worker\n",
     ],
 )
-def test_who_takes_what_is_not_bound_is_told(scan: Scan, compat: str, use: str) -> None:
+def test_an_import_of_an_unbound_name_is_reported(scan: Scan, compat: str, use: str) -> None:
     assert scan({"mine/__init__.py": "", "mine/compat.py": compat, "mine/use.py": use}) == {
         ("mine/use.py", 1): NEW
     }
@@ -96,7 +96,7 @@ def test_who_takes_what_is_not_bound_is_told(scan: Scan, compat: str, use: str) 
         "from .compat import Version\n",
     ],
 )
-def test_who_does_not_need_it_is_not_told(scan: Scan, use: str) -> None:
+def test_an_import_that_does_not_need_the_name_is_not_reported(scan: Scan, use: str) -> None:
     other = "class Worker: pass\n"
     files = {"mine/__init__.py": "", "mine/compat.py": VERSION, "mine/other.py": other, "mine/use.py": use}
     assert scan(files) == {}
@@ -118,12 +118,12 @@ def test_who_does_not_need_it_is_not_told(scan: Scan, use: str) -> None:
         "from third import *\n" + textwrap.dedent(VERSION),
     ],
 )
-def test_what_is_bound_or_cannot_be_known_is_not_told(scan: Scan, compat: str) -> None:
+def test_a_name_that_is_bound_or_unknown_is_not_reported(scan: Scan, compat: str) -> None:
     files = {"mine/__init__.py": "", "mine/compat.py": compat, "mine/use.py": "from .compat import Worker\n"}
     assert scan(files) == {}
 
 
-def test_a_module_that_breaks_itself_is_told_alone(scan: Scan) -> None:
+def test_only_a_module_that_breaks_itself_is_reported(scan: Scan) -> None:
     compat = f"{textwrap.dedent(VERSION)}import vllm.worker.model_runner\n"
     files = {"mine/__init__.py": "", "mine/compat.py": compat, "mine/use.py": "from .compat import Worker\n"}
     assert scan(files) == {("mine/compat.py", 5): NEW}
@@ -162,7 +162,7 @@ def test_a_failed_import_from_the_tree_decides_a_flag(scan: Scan) -> None:
     assert scan({"compat.py": ATTEMPT, "use.py": use}) == {("use.py", 9): NEW}
 
 
-def test_the_cause_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cause_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     use = {"use.py": "from compat import Worker\n"}
     (finding,) = findings(tmp_path, capsys, {"compat.py": ATTEMPT, **use})
     assert finding["import"] == "from compat import Worker"
@@ -176,4 +176,4 @@ def test_the_cause_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     compat = "import vllm\nif vllm.__version__ == '0.10.2':\n    from vllm import LLM as Worker\n"
     (finding,) = findings(tmp_path, capsys, {"compat.py": compat, **use})
     (run,) = finding["runs"]
-    assert run["reason"] == "compat.py:3 binds it in other releases only"
+    assert run["reason"] == "compat.py:3 binds it only in other releases"

@@ -1,4 +1,4 @@
-"""Files shared out among processes: every one is done once, whatever becomes of the others."""
+"""Parallel processing of files: every file is processed once, even if a process dies."""
 
 import os
 import signal
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from compat.scan import workers
-from compat.scan.workers import ENOUGH, shared
+from compat.scan.workers import BYTES_PER_PROCESS, map_files
 
 PATHS = [f"{number}.py" for number in range(40)]
-SIZES = [ENOUGH] * len(PATHS)
+SIZES = [BYTES_PER_PROCESS] * len(PATHS)
 HERE = os.getpid()
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -19,17 +19,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWa
 
 @pytest.fixture(autouse=True)
 def _three_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take three processes, on whatever this runs: the runner of the tests may have threads, too."""
+    """Use three processes on any machine, even if the test runner has threads."""
     monkeypatch.setattr(workers, "_cores", lambda: 3)
 
 
 def doubled(paths: Iterator[str]) -> list[tuple[str, int]]:
-    """Return each path twice over, and who has done it."""
+    """Return each path doubled, with the id of the process that did it."""
     return [(path * 2, os.getpid()) for path in paths]
 
 
 def test_the_results_are_in_the_order_of_the_paths() -> None:
-    assert [path for path, _ in shared(doubled, PATHS, SIZES)] == [path * 2 for path in PATHS]
+    assert [path for path, _ in map_files(doubled, PATHS, SIZES)] == [path * 2 for path in PATHS]
 
 
 def test_others_do_a_part_and_are_gone_then() -> None:
@@ -37,29 +37,29 @@ def test_others_do_a_part_and_are_gone_then() -> None:
 
     def work(paths: Iterator[str]) -> list[int]:
         if os.getpid() == HERE:
-            os.read(reader, 1)  # until another process has begun
+            os.read(reader, 1)  # until another process has started
         done = []
         for _ in paths:
             os.write(writer, b".")
             done.append(os.getpid())
         return done
 
-    done = shared(work, PATHS, SIZES)
+    done = map_files(work, PATHS, SIZES)
     os.close(reader)
     os.close(writer)
     assert len(done) == len(PATHS)
     others = set(done) - {HERE}
     assert others
     for pid in others:
-        with pytest.raises(ChildProcessError):  # it has been waited for
+        with pytest.raises(ChildProcessError):  # its parent has waited for it
             os.waitpid(pid, os.WNOHANG)
 
 
 def test_little_work_is_done_here() -> None:
-    assert {pid for _, pid in shared(doubled, PATHS, [1] * len(PATHS))} == {HERE}
+    assert {pid for _, pid in map_files(doubled, PATHS, [1] * len(PATHS))} == {HERE}
 
 
-def test_what_a_killed_process_had_taken_is_done_here() -> None:
+def test_files_of_a_killed_process_are_processed_here() -> None:
     reader, writer = os.pipe()
 
     waited: list[bytes] = []
@@ -69,11 +69,11 @@ def test_what_a_killed_process_had_taken_is_done_here() -> None:
             next(paths)
             os.write(writer, b".")
             os.kill(os.getpid(), signal.SIGKILL)
-        elif not waited:  # what is left is done by a second call
+        elif not waited:  # a second call does the rest
             waited.append(os.read(reader, 1))
         return doubled(paths)
 
-    done = shared(work, PATHS, SIZES)
+    done = map_files(work, PATHS, SIZES)
     os.close(reader)
     os.close(writer)
     assert [path for path, _ in done] == [path * 2 for path in PATHS]
@@ -90,7 +90,7 @@ def test_an_error_is_met_here() -> None:
         return done
 
     with pytest.raises(ValueError, match=r"7\.py"):
-        shared(work, PATHS, SIZES)
+        map_files(work, PATHS, SIZES)
 
 
 def test_a_process_with_threads_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_process_with_threads_is_not_copied(monkeypatch: pytest.MonkeyPatch) -
     other = threading.Thread(target=until.wait)
     other.start()
     try:
-        assert {pid for _, pid in shared(doubled, PATHS, SIZES)} == {HERE}
+        assert {pid for _, pid in map_files(doubled, PATHS, SIZES)} == {HERE}
     finally:
         until.set()
         other.join()

@@ -1,4 +1,4 @@
-"""The table of first choices in the documents is the one that the command prints."""
+"""The table in `docs/pairs.md` is the one that the command prints."""
 
 import json
 from pathlib import Path

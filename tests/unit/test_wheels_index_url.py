@@ -1,4 +1,4 @@
-"""Which index is asked: the environment, then uv's files, then pip's."""
+"""The configured package index: from the environment, then uv's files, then pip's."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from compat.wheels import index_url
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home and an interpreter in which nothing is configured."""
+    """Set up a home folder and an interpreter without any configuration."""
     for name in (*index_url.VARIABLES, "UV_CONFIG_FILE", "PIP_CONFIG_FILE", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

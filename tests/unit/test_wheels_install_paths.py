@@ -1,4 +1,4 @@
-"""What the paths inside a wheel mean."""
+"""Where the files of a wheel are installed, and which modules they provide."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Listing wheels: which one is chosen, and what a bad index leads to."""
+"""Listing the wheels of a distribution, choosing one, and the errors of a package index."""
 
 import socket
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def registry(index: Index) -> Iterator[Registry]:
         yield registry
 
 
-def test_a_wheel_is_told_with_all_that_the_index_says(index: Index, registry: Registry) -> None:
+def test_a_wheel_is_listed_with_all_that_the_index_states(index: Index, registry: Registry) -> None:
     index.add("Some_Thing-1.0-py3-none-any.whl", b"abc", yanked="broken", **{"requires-python": ">=3.9"})
     (wheel,) = registry.wheels("some.thing")
     assert (wheel.package, wheel.version, wheel.size) == ("some-thing", Version("1.0"), 3)
@@ -83,12 +83,12 @@ def test_an_unknown_version_is_answered_with_its_neighbours(
     assert str(registry.wheel("vllm", Version("0.9.1")).version) == "0.9.1"
     with pytest.raises(UsageError) as caught:
         registry.wheel("vllm", Version(version))
-    assert str(caught.value) == f"the package index has no wheel of vllm {version}; the nearest are {nearest}"
+    assert str(caught.value) == f"the package index has no wheel of vllm {version} (nearest: {nearest})"
 
 
 def test_a_package_without_wheels_has_no_neighbours(index: Index, registry: Registry) -> None:
     index.add("thing-1.0.tar.gz", b"")
-    with pytest.raises(UsageError, match="none of any other version"):
+    with pytest.raises(UsageError, match=r"no wheel of thing 1\.0 \(no version of it has a wheel\)"):
         registry.wheel("thing", Version("1.0"))
 
 
@@ -103,7 +103,7 @@ def test_a_wheel_without_a_digest_is_refused(
 ) -> None:
     index.add("thing-1.0-py3-none-any.whl", b"", hashes=hashes)
     with pytest.raises(
-        IntegrityError, match=r"thing-1\.0-py3-none-any\.whl: the package index promises no sha256"
+        IntegrityError, match=r"thing-1\.0-py3-none-any\.whl: the package index states no sha256"
     ):
         registry.wheels("thing")
 
@@ -127,12 +127,12 @@ def test_each_page_is_read_once(index: Index, registry: Registry) -> None:
     [
         (Fault(status=500), "127.0.0.1 answered 500 Internal Server Error"),
         (Fault(status=403), "127.0.0.1 answered 403 Forbidden"),
-        (Fault(cut=10), "127.0.0.1 broke off its answer"),
-        (Fault(headers={"Content-Type": "image/png"}), "a form that cannot be read"),
-        (Fault(headers={"Content-Encoding": "gzip"}), "cannot be used"),
+        (Fault(cut=10), "127.0.0.1 closed the connection before the response was complete"),
+        (Fault(headers={"Content-Type": "image/png"}), "the response of the package index cannot be read"),
+        (Fault(headers={"Content-Encoding": "gzip"}), "127.0.0.1 sent an invalid response"),
     ],
 )
-def test_an_index_that_fails_is_told_in_one_line(
+def test_the_error_of_an_index_is_one_line(
     index: Index, registry: Registry, fault: Fault, reason: str
 ) -> None:
     index.add("thing-1.0-py3-none-any.whl", b"")
@@ -146,7 +146,7 @@ def test_an_index_that_fails_is_told_in_one_line(
     assert "\n" not in message
 
 
-def test_an_unreachable_index_is_told_without_its_password() -> None:
+def test_the_error_of_an_unreachable_index_hides_its_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     endpoint = f"http://user:secret@127.0.0.1:{port}/simple/"

@@ -1,4 +1,4 @@
-"""Reading parts of files over HTTP, from servers good and bad."""
+"""Byte ranges over HTTP, from servers that support them and from servers that fail."""
 
 import io
 import zipfile
@@ -34,7 +34,7 @@ def session() -> Iterator[requests.Session]:
 
 @pytest.fixture
 def publish(index: Index, session: requests.Session) -> Publish:
-    """Publishes a file and forgets what the server was asked so far."""
+    """Publishes a file, and clears the log of requests."""
 
     def publish(body: bytes = BODY, **changes: object) -> WheelFile:
         index.add(NAME, body, **changes)
@@ -45,11 +45,11 @@ def publish(index: Index, session: requests.Session) -> Publish:
     return publish
 
 
-@pytest.mark.parametrize("told", [{}, {"size": None}])
+@pytest.mark.parametrize("stated", [{}, {"size": None}])
 def test_reading_anywhere_gives_the_bytes_that_are_there(
-    publish: Publish, session: requests.Session, told: dict[str, None]
+    publish: Publish, session: requests.Session, stated: dict[str, None]
 ) -> None:
-    with RemoteFile(publish(**told), session) as file:
+    with RemoteFile(publish(**stated), session) as file:
         assert file.size == len(BODY)
         for start, count in ((0, 10), (len(BODY) - 5, 50), (100_000, 1), (99_990, 40_000), (0, 150_000)):
             file.seek(start)
@@ -107,26 +107,28 @@ def test_a_file_shorter_than_the_tail_is_one_request(
 
 
 @pytest.mark.parametrize(("refusal", "requests_made"), [(None, 1), (416, 2), (501, 2)])
-@pytest.mark.parametrize("told", [{}, {"size": None}])
-def test_a_server_without_ranges_gives_the_whole_file_once_and_it_is_told(
+@pytest.mark.parametrize("stated", [{}, {"size": None}])
+def test_a_server_without_ranges_sends_the_whole_file_once_and_a_note_says_so(
     index: Index,
     publish: Publish,
     session: requests.Session,
     *,
     refusal: int | None,
     requests_made: int,
-    told: dict[str, None],
+    stated: dict[str, None],
 ) -> None:
     index.ranges, index.refusal = False, refusal
     notes = Notes()
-    with RemoteFile(publish(**told), session, notes) as file:
+    with RemoteFile(publish(**stated), session, notes) as file:
         file.prefetch([(0, 10), (500_000, 500_010)])
         file.seek(400_000)
         assert file.read(10) == BODY[400_000:400_010]
         assert file.fetched == file.size == len(BODY)
     assert len(index.log) == requests_made
     size = " (1.5 MB)"
-    assert notes.lines == [f"{NAME}: the server gives no parts of files; fetching the whole wheel{size}"]
+    assert notes.lines == [
+        f"{NAME}: the server does not support byte ranges; downloading the whole wheel{size}"
+    ]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -148,12 +150,12 @@ def test_an_answer_that_always_breaks_off_is_an_error(
     index.ranges = ranges
     index.faults.extend([Fault(cut=1000)] * range_file.ATTEMPTS)
     with pytest.raises(
-        NetworkError, match=f"cannot read {NAME}: the answer broke off 3 times; check the conn"
+        NetworkError, match=f"cannot read {NAME}: the response was cut short 3 times; check the conn"
     ):
         RemoteFile(wheel, session)
 
 
-def test_a_server_that_fails_is_told_with_the_wheel(
+def test_the_error_of_a_server_names_the_wheel(
     index: Index, publish: Publish, session: requests.Session
 ) -> None:
     wheel = publish()
@@ -170,7 +172,7 @@ def test_a_file_of_another_length_than_promised_is_refused_before_it_travels(
 ) -> None:
     index.ranges = ranges
     wheel = publish(size=1_400_000)
-    with pytest.raises(IntegrityError, match="it has 1500000 bytes now, 1400000 were promised"):
+    with pytest.raises(IntegrityError, match="the file has 1500000 bytes, the index states 1400000"):
         RemoteFile(wheel, session)
 
 
@@ -179,7 +181,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 ) -> None:
     with RemoteFile(publish(size=None), session) as file:
         index.bodies[NAME] = BODY + b"more"
-        with pytest.raises(IntegrityError, match="it has 1500004 bytes now, 1500000 were promised"):
+        with pytest.raises(IntegrityError, match="the file has 1500004 bytes, the index states 1500000"):
             file.read(10)
 
 
@@ -190,7 +192,7 @@ def test_a_whole_file_with_another_digest_is_refused(
     index.ranges = False
     index.bodies[NAME] = BODY[::-1]
     with pytest.raises(
-        IntegrityError, match=f"{NAME}: its sha256 is .{{64}}, the index promises {wheel.sha256}"
+        IntegrityError, match=f"{NAME}: its sha256 is .{{64}}, the index states {wheel.sha256}"
     ):
         RemoteFile(wheel, session)
 
@@ -198,9 +200,15 @@ def test_a_whole_file_with_another_digest_is_refused(
 @pytest.mark.parametrize(
     ("headers", "message"),
     [
-        ({"Content-Range": "nonsense"}, "does not say which"),
-        ({"Content-Range": f"bytes 0-{TAIL - 1}/{len(BODY)}"}, "sends another part than was asked for"),
-        ({"Content-Range": f"bytes {len(BODY) - TAIL}-{len(BODY) - 2}/{len(BODY)}"}, "sends another part"),
+        ({"Content-Range": "nonsense"}, "a byte range without a valid Content-Range"),
+        (
+            {"Content-Range": f"bytes 0-{TAIL - 1}/{len(BODY)}"},
+            "sends another byte range than requested",
+        ),
+        (
+            {"Content-Range": f"bytes {len(BODY) - TAIL}-{len(BODY) - 2}/{len(BODY)}"},
+            "sends another byte range",
+        ),
     ],
 )
 def test_a_part_that_was_not_asked_for_is_refused(

@@ -1,4 +1,4 @@
-"""The cache of sources: right, or fetched again."""
+"""The source cache: an entry is valid, or the wheel is downloaded again."""
 
 import errno
 import multiprocessing
@@ -72,7 +72,7 @@ def damaged(entry: bytes) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", sorted(damaged(b"\0")))
-def test_a_damaged_entry_is_told_dropped_and_fetched_again(
+def test_a_damaged_entry_is_reported_removed_and_fetched_again(
     wheel: WheelFile, session: requests.Session, cache: SourceCache, kind: str
 ) -> None:
     first = cache.get(wheel, session)
@@ -82,7 +82,7 @@ def test_a_damaged_entry_is_told_dropped_and_fetched_again(
     again = cache.get(wheel, session, notes)
     assert (again.sources, again.fetched) == (first.sources, first.fetched)
     assert len(notes.lines) == 1
-    assert notes.lines[0].startswith("thing-1.0-py3-none-any.whl: its cache entry is unusable (")
+    assert notes.lines[0].startswith("thing-1.0-py3-none-any.whl: its cache entry is not usable (")
     assert cache.path(wheel).read_bytes() == good
 
 
@@ -95,7 +95,7 @@ def test_an_entry_under_the_name_of_another_wheel_is_not_believed(
     cache.path(wheel).rename(cache.path(other))
     notes = Notes()
     assert cache.get(other, session, notes).sources == {"thing/b.py": b"b = 1\n"}
-    assert "of another wheel" in notes.lines[0]
+    assert "it belongs to another wheel" in notes.lines[0]
 
 
 def test_without_the_network_a_damaged_entry_is_gone(
@@ -146,7 +146,7 @@ def test_a_killed_writer_harms_nobody(
     assert notes.lines == []
 
 
-def test_a_full_disk_is_told_and_costs_the_cache_only(
+def test_a_full_disk_is_reported_and_costs_the_cache_only(
     wheel: WheelFile, session: requests.Session, cache: SourceCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
@@ -155,7 +155,7 @@ def test_a_full_disk_is_told_and_costs_the_cache_only(
     monkeypatch.setattr("os.fsync", full)
     notes = Notes()
     assert cache.get(wheel, session, notes).sources["thing/a.py"] == FILES["thing/a.py"]
-    assert notes.lines == [f"{wheel}: cannot be kept in {cache.folder} (No space left on device)"]
+    assert notes.lines == [f"{wheel}: cannot write to the cache {cache.folder} (No space left on device)"]
     assert list(cache.folder.iterdir()) == []
 
 
@@ -171,14 +171,14 @@ def _read_often(folder: Path, simple: str) -> int:
 
 
 class Failing(Notes):
-    """Allows no note."""
+    """A progress object that fails the test on any note."""
 
     def note(self, message: str) -> None:
         raise AssertionError(message)
 
 
 def test_processes_share_a_folder(index: Index, tmp_path: Path) -> None:
-    """They write and remove the same entry all the time, and never see a bad one."""
+    """Processes that write and remove the same entry all the time never read a damaged one."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert pool.starmap(_read_often, [(tmp_path, index.simple)] * 2) == [0, 0]
 

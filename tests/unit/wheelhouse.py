@@ -1,4 +1,4 @@
-"""A package index on this machine, with real wheels, and with every fault that a real one can have."""
+"""A local package index for tests that serves real wheels and simulates the faults of real servers."""
 
 import base64
 import hashlib
@@ -74,10 +74,10 @@ def _digest(content: bytes) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What the server does to one answer."""
+    """A fault that the server puts into one response."""
 
     status: int = 200
-    """Answer with this status and nothing else, when it is an error."""
+    """The status of the response; an error status comes without a body."""
     cut: int | None = None
     """Close the connection after so many bytes of the body."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -94,19 +94,19 @@ class Asked:
 
 @dataclass(slots=True)
 class Index:
-    """The state of the server; tests change it and look at it."""
+    """The state of the server, which tests change and inspect."""
 
     url: str = ""
     ranges: bool = True
-    """Whether parts of files are given."""
+    """Whether the server supports byte ranges."""
     refusal: int | None = None
-    """The status that answers a request for a part, such as 416; None gives the whole."""
+    """Without range support, the status of the response to a range request; None sends the whole file."""
     projects: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict)
     faults: deque[Fault] = field(default_factory=deque)
-    """Taken one by one, each by the next request for a file."""
+    """Faults of requests for files; each request uses up one."""
     page_faults: deque[Fault] = field(default_factory=deque)
-    """The same for project pages."""
+    """Faults of requests for project pages; each request uses up one."""
     log: list[Asked] = field(default_factory=list)
 
     @property
@@ -165,8 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             start = int(asked[1]) if asked[1] else max(0, len(body) - int(asked[2]))
             stop = min(len(body), int(asked[2]) + 1) if asked[1] and asked[2] else len(body)
-            told = {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}
-            self._answer(206, body[start:stop], told, fault)
+            headers = {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}
+            self._answer(206, body[start:stop], headers, fault)
 
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str], fault: Fault) -> None:
         if fault.status >= 400:
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Notes:
-    """Collects what a person would be told."""
+    """A progress object that collects the notes."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -199,7 +199,7 @@ class Notes:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Be quiet about clients that hang up; tell everything else."""
+        """Ignore clients that close the connection; report any other error."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 

@@ -1,1 +1,1 @@
-"""Native libraries: ELF files, and the GPU code in them."""
+"""Checks of compiled code: the symbols and libraries that ELF files need, and the GPU code in them."""

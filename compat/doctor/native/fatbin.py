@@ -1,7 +1,7 @@
-"""Reading for which GPUs a shared library holds machine code or PTX. Nothing is loaded.
+"""Read the GPU architectures that a shared library contains machine code or PTX for, without loading it.
 
-The layout is not documented. It was found by compiling one kernel with nvcc 13.0 for sm_80, sm_90, sm_90a,
-sm_100f, compute_120 and sm_120a.
+NVIDIA does not document the layout. It was derived from one kernel, compiled with nvcc 13.0 for sm_80, sm_90,
+sm_90a, sm_100f, compute_120 and sm_120a.
 """
 
 import mmap
@@ -16,9 +16,9 @@ from compat.errors import IntegrityError
 SECTIONS = (".nv_fatbin", "__nv_relfatbin")
 MAGIC = 0xBA55ED50
 _CONTAINER = struct.Struct("<IHHQ")
-"""Magic, version, bytes of this header, bytes of the entries after it."""
+"""Magic number, version, size of this header, size of the entries after it."""
 _ENTRY = struct.Struct("<H2xIQ12xI8xQ")
-"""Kind, bytes of this header, bytes of what follows it, architecture, flags."""
+"""Kind, size of this header, size of the code after it, architecture, flags."""
 _PTX, _BINARY = 1, 2
 _ONE_ARCHITECTURE, _FAMILY = 1 << 20, 1 << 21
 """Flags: code for exactly this architecture (`sm_90a`), or for its family (`sm_100f`)."""
@@ -28,7 +28,7 @@ Capability = tuple[int, int]
 
 
 class Code(NamedTuple):
-    """What there is code for: `sm_90a` is machine code, `compute_90` is PTX."""
+    """One architecture that a library has code for: `sm_90a` (machine code) or `compute_90` (PTX)."""
 
     capability: Capability
     suffix: str = ""
@@ -39,10 +39,11 @@ class Code(NamedTuple):
         return f"{'compute' if self.ptx else 'sm'}_{major}{minor}{self.suffix}"
 
     def runs_on(self, gpu: Capability) -> bool:
-        """Tell whether a GPU runs it.
+        """Return whether a GPU can run the code.
 
-        Machine code runs on the same major and a minor that is not lower; PTX, which the driver compiles, on
-        all that is not lower. An `a` binds both to one capability, an `f` to one major
+        Machine code runs on GPUs of the same major version and the same or a higher minor version. PTX, which
+        the driver compiles, runs on all GPUs of the same or a higher capability. The suffix `a` restricts
+        both to one capability, `f` to one major version
         (https://docs.nvidia.com/cuda/cuda-c-programming-guide/, "Compute Capability" and "Feature Sets").
         """
         if self.suffix == "a":
@@ -53,10 +54,10 @@ class Code(NamedTuple):
 
 
 def code(path: Path) -> frozenset[Code]:
-    """Return what a shared library has code for; nothing when it holds no code for GPUs.
+    """Return the architectures that a shared library has GPU code for; empty if it has none.
 
     Raises:
-        IntegrityError: it is no library, or damaged.
+        IntegrityError: the file is not a shared library, or is damaged.
     """
     found: set[Code] = set()
     spans = places(path, SECTIONS)
@@ -66,24 +67,24 @@ def code(path: Path) -> frozenset[Code]:
                 for start, size in spans:
                     found.update(_entries(memory, start, min(start + size, len(memory))))
     except (OSError, ValueError, struct.error) as error:
-        raise IntegrityError(f"{path}: its code for GPUs cannot be read ({error})") from None
+        raise IntegrityError(f"{path}: its GPU code cannot be read ({error})") from None
     return frozenset(found)
 
 
 def _entries(memory: mmap.mmap, at: int, end: int) -> Iterator[Code]:
-    """Yield what each entry of each container between two places is for; containers are padded to 8 bytes."""
+    """Yield the architecture of each entry between two offsets; containers are padded to 8 bytes."""
     while at + _CONTAINER.size <= end:
         magic, _, header, size = _CONTAINER.unpack_from(memory, at)
         if magic != MAGIC:
             at += 8
             continue
         if header < _CONTAINER.size:
-            raise ValueError(f"a container at {at} has a header of {header} bytes")
+            raise ValueError(f"the container at {at} has a header of {header} bytes")
         entry, at = at + header, at + header + size
         while entry + _ENTRY.size <= min(at, end):
             kind, header, size, architecture, flags = _ENTRY.unpack_from(memory, entry)
             if header < _ENTRY.size:
-                raise ValueError(f"an entry at {entry} has a header of {header} bytes")
+                raise ValueError(f"the entry at {entry} has a header of {header} bytes")
             if kind in (_PTX, _BINARY):
                 suffix = "a" if flags & _ONE_ARCHITECTURE else "f" if flags & _FAMILY else ""
                 yield Code(divmod(architecture, 10), suffix, kind == _PTX)

@@ -1,4 +1,4 @@
-"""Compiled code against what is installed: the libraries that it needs, and the symbols of torch's."""
+"""Check that compiled modules find the libraries and torch symbols that they need."""
 
 import os
 import re
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compat._cli.text import FILES, listed
+from compat._cli.text import FILES, counted, listed
 from compat._util.elf import Exports, Library, read
 from compat.doctor.inspected_environment import InspectedEnvironment, kernel
 from compat.doctor.survey_runner import Asker
-from compat.doctor.unmet_requirements import Violation, closure, demands
+from compat.doctor.unmet_requirements import closure, required
 from compat.errors import IntegrityError, PreparationError
 from compat.explain.lookup.demangle import demangled
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, allows
+from compat.requirements.graph import RequirementEdge
 
 TORCH_LIBRARIES = (
     "libc10.so",
@@ -27,32 +28,32 @@ TORCH_LIBRARIES = (
 TORCH_SYMBOL = re.compile(
     r"_ZN[KVR]*(?:2at|3c10|5torch|6caffe2)\d|_ZT[VIST]N(?:2at|3c10|5torch|6caffe2)\d|aoti_torch_|THP"
 )
-"""The mangled names that only torch defines: those of its namespaces, and its C interface."""
+"""Matches mangled names that only torch defines: in its namespaces or its C interface."""
 
 _FOR_TORCH = re.compile(r"torch_?(\d)\.?(\d{1,2})(?!\d)")
-"""In the name of a file: one of several variants, for this torch (torch-c-dlpack-ext has one for each)."""
+"""Matches the torch version in the name of a file that has one variant per torch (torch-c-dlpack-ext)."""
 
 DRIVER = re.compile(r"libcuda\.so|libnvidia-|libnvcuvid")
-"""Libraries of NVIDIA's driver: where they are missing, that is no fault of the packages."""
+"""Matches libraries of NVIDIA's driver, which the packages do not install."""
 
 Missing = dict[Path, list[str]]
-"""Compiled modules, and the symbols of torch's that they need in vain."""
+"""Compiled module to the symbols that the installed torch does not define."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Native:
-    """What the compiled code of the environment says."""
+class LinkageReport:
+    """The findings and notes about compiled modules."""
 
     findings: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()
     checked: int = 0
-    """Compiled modules whose torch symbols were all looked up."""
+    """The number of compiled modules whose torch symbols were looked up."""
     mismatched: tuple[str, ...] = ()
-    """Distributions built for another torch."""
+    """The distributions that are built for another torch."""
 
 
-def native(environment: InspectedEnvironment, asker: Asker) -> Native:
-    """Check the compiled modules of the covered packages, and of all they need that is built on torch."""
+def check_linkage(environment: InspectedEnvironment, asker: Asker) -> LinkageReport:
+    """Check the compiled modules of the covered packages and of dependencies that are built on torch."""
     libraries, notes = _read(environment)
     torch = _torch_folder(environment)
     findings: list[Diagnosis] = []
@@ -77,18 +78,17 @@ def native(environment: InspectedEnvironment, asker: Asker) -> Native:
     own = {name: group for name, group in libraries.items() if name in environment.releases}
     absent, driver = _absent_libraries(environment, own, asker, torch)
     findings += absent
-    return Native(
+    return LinkageReport(
         findings=tuple(findings), notes=(*notes, *driver), checked=checked, mismatched=tuple(mismatched)
     )
 
 
 def _read(environment: InspectedEnvironment) -> tuple[dict[str, list[Library]], list[str]]:
-    """Return the compiled modules by distribution, and what could not be read."""
+    """Return distribution name to its compiled modules, and notes on files that could not be read."""
     found: dict[str, list[Library]] = {}
     notes = []
     for name in closure(environment):
-        built_on_torch = any(each.name == "torch" for each in environment.requires(name))
-        if not (built_on_torch or name in environment.releases):
+        if not (environment.names(name, "torch") or name in environment.releases):
             continue
         for path in environment.files(name):
             if path.suffix != ".so" or not path.is_file():
@@ -107,7 +107,7 @@ def _missing(library: Library, exports: Exports) -> list[str]:
 
 
 def _for_another(library: Library, environment: InspectedEnvironment) -> bool:
-    """Tell whether the name of a library says that it is a variant for another torch, which nothing loads."""
+    """Return whether a library is a variant for another torch, according to its name, and never loaded."""
     named = _FOR_TORCH.search(library.path.name)
     torch = environment.packages.version("torch") or ""
     return named is not None and torch.split(".")[:2] != [named[1], named[2]]
@@ -120,7 +120,7 @@ def _torch_folder(environment: InspectedEnvironment) -> Path | None:
 
 
 def _mismatch(environment: InspectedEnvironment, mismatched: Mapping[str, Missing]) -> Diagnosis:
-    """Return the finding that distributions are built for another torch than there is: one, for one cause."""
+    """Return the one finding for all distributions that are built for another torch."""
     torch = environment.packages.version("torch")
     evidence, wanted = [], []
     for name, missing in mismatched.items():
@@ -129,17 +129,18 @@ def _mismatch(environment: InspectedEnvironment, mismatched: Mapping[str, Missin
         files = listed(sorted(path.name for path in missing), FILES)
         release = f"{name} {environment.packages.version(name)}"
         evidence.append(
-            f"{files} of {release}: torch {torch} does not define {shown} ({len(symbols)} in all)"
+            f"{files} of {release}: torch {torch} does not define {shown} "
+            f"({counted(len(symbols), 'missing symbol')} in all)"
         )
         pin = _torch_pin(environment, name)
         if pin is not None:
-            evidence.append(f"{pin.by} {pin.by_version} requires torch{pin.requirement.specifier}")
+            evidence.append(f"{pin.by} {pin.version} requires torch{pin.requirement.specifier}")
             wanted.append(str(pin.requirement.specifier))
-    fix = Fix(kind="install", text=f"install builds for torch {torch}, or the torch that they were built for")
+    fix = Fix(kind="install", text=f"Install builds for torch {torch}, or the torch that they are built for.")
     if wanted:
-        # Where the pins differ, what most ask for; of equals, the first: that of the covered packages.
+        # If the pins differ, the most frequent one counts; in a tie, the first, which a covered package has.
         pin_text = max(dict.fromkeys(wanted), key=wanted.count)
-        text = f"install the torch that they were built for: torch{pin_text}"
+        text = f"Install the torch that they are built for: torch{pin_text}."
         fix = Fix(kind="install", text=text, command=f"pip install 'torch{pin_text}'")
     return Diagnosis(
         cause="abi_mismatch",
@@ -150,20 +151,19 @@ def _mismatch(environment: InspectedEnvironment, mismatched: Mapping[str, Missin
     )
 
 
-def _torch_pin(environment: InspectedEnvironment, name: str) -> Violation | None:
-    """Return the torch that a distribution asks for and does not get; sglang asks for its kernels."""
-    asked = demands(environment, name, "torch")
+def _torch_pin(environment: InspectedEnvironment, name: str) -> RequirementEdge | None:
+    """Return the unmet requirement of a distribution on torch; for the kernels, that of sglang counts."""
+    asked = [edge for edge in required(environment, [name]) if edge.name == "torch"]
     if not asked and name == kernel(environment):
-        asked = demands(environment, SGLANG, "torch")
+        asked = [edge for edge in required(environment, [SGLANG]) if edge.name == "torch"]
     torch = environment.packages.version("torch") or ""
-    unmet = (each for each in asked if not allows(each.requirement.specifier, torch))
-    return next(unmet, None)
+    return next((edge for edge in asked if not allows(edge.requirement.specifier, torch)), None)
 
 
 def _absent_libraries(
     environment: InspectedEnvironment, libraries: dict[str, list[Library]], asker: Asker, torch: Path | None
 ) -> tuple[list[Diagnosis], list[str]]:
-    """Return the libraries that the loader would not find, and those of the driver as notes."""
+    """Return findings for libraries that the loader does not find, and notes for those of the driver."""
     wanted: dict[str, list[tuple[str, Library]]] = {}
     folders = _library_folders(environment, torch)
     for name, group in libraries.items():
@@ -180,9 +180,10 @@ def _absent_libraries(
     for needed in sorted(refused):
         users = wanted[needed]
         files = sorted({library.path.name for _, library in users})
-        told = f"{needed} is needed by {listed(files, FILES)} and is not there"
+        needs = "needs" if len(files) == 1 else "need"
+        missing = f"{listed(files, FILES)} {needs} {needed}, which is not installed"
         if DRIVER.match(needed):
-            notes.append(f"{told}: it comes with NVIDIA's driver")
+            notes.append(f"{missing}: it is part of the NVIDIA driver")
             continue
         name = users[0][0]
         findings.append(
@@ -190,7 +191,7 @@ def _absent_libraries(
                 cause="missing_native_library",
                 package=name,
                 version=environment.packages.version(name),
-                evidence=(told,),
+                evidence=(missing,),
                 fix=_library_fix(needed),
             )
         )
@@ -198,7 +199,7 @@ def _absent_libraries(
 
 
 def _library_folders(environment: InspectedEnvironment, torch: Path | None) -> list[Path]:
-    """Return where libraries are found because torch has loaded them before, or a variable says so."""
+    """Return the folders whose libraries are found because torch loads them, or by LD_LIBRARY_PATH."""
     site = [Path(entry) for entry in environment.path]
     brought = [folder for entry in site for folder in sorted(entry.glob("nvidia/*/lib"))]
     named = [Path(entry) for entry in os.environ.get("LD_LIBRARY_PATH", "").split(":") if entry]
@@ -208,6 +209,6 @@ def _library_folders(environment: InspectedEnvironment, torch: Path | None) -> l
 def _library_fix(needed: str) -> Fix:
     cuda = re.match(r"lib(?:cudart|cublas|cublasLt|nvrtc|cusparse|cufft|nccl)[\w-]*\.so\.(\d+)", needed)
     if cuda:
-        text = f"install a build for the CUDA of this torch, or a torch built for CUDA {cuda[1]}"
+        text = f"Install a build for the CUDA of this torch, or a torch built for CUDA {cuda[1]}."
         return Fix(kind="install", text=text)
-    return Fix(kind="environment", text=f"install the system library that has {needed}")
+    return Fix(kind="environment", text=f"Install the system library that contains {needed}.")

@@ -1,6 +1,7 @@
-"""From the bytes of a log to lines without what terminals, loggers and launchers put around them.
+"""Clean the lines of a log: remove terminal codes and the prefixes of loggers, launchers and containers.
 
-Every pattern is anchored or free of nested repetition, and lines are cut at `LONGEST`: the work is linear.
+Every pattern is anchored or free of nested repetition, and lines are truncated to `LONGEST`, so that the
+time is linear in the size of the log.
 """
 
 import json
@@ -9,11 +10,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST = 8_000
-"""Characters of a line that are read; no line of a traceback is longer."""
+"""Characters to which a line is truncated; lines of tracebacks are shorter."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _QUOTATION = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
-"""What word processors and chat programs make of quotation marks."""
+"""Typographic quotation marks, which word processors and chat programs insert, to plain ones."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff\u200b]+")
 
 _TAG = re.compile(
@@ -39,27 +40,27 @@ _QUOTE = re.compile(rf"> ?|E {{3,}}| {{0,80}}{_BORDER} ?")
 _GROUP = re.compile(r"\s{0,40}(?:\+ (?=Exception Group)|\+-\+-{8,}.*|\+-{8,}.*|\| ?)")
 _PREFIXES = (_TAG, _STAMP, _LEVEL, _PLACE, _QUOTE)
 _SAID = ("log", "message", "msg", "textPayload")
-"""Where a record in JSON has its line."""
+"""Keys under which a JSON log record holds its line."""
 _MOST = 8
-"""Prefixes on one line, one after another."""
+"""Most prefixes that are removed from one line."""
 
 
 class LogLine(NamedTuple):
-    """One cleaned line."""
+    """One cleaned line of a log."""
 
     text: str
-    """With the indentation that stood after the prefixes."""
+    """The line without prefixes; its indentation is kept."""
     worker: str
-    """Which process wrote it, when a prefix tells; else empty."""
+    """The process that wrote the line, if a prefix names it, else empty."""
     logged: bool
-    """Whether a logger's prefix stood before it."""
+    """Whether the line had a logger's prefix."""
     debug: bool = False
-    """Whether that prefix is of the level at which what is tried is told, and nothing that fails."""
+    """Whether the prefix had the level DEBUG, at which programs log attempts rather than failures."""
 
 
 @lru_cache(maxsize=500)
 def clean(raw: bytes) -> tuple[LogLine, ...]:
-    """Return what one line of a log holds: mostly one line, several when they were escaped into it."""
+    """Return the cleaned lines of one raw line: several if it contains escaped line ends, else one."""
     text = raw.decode("utf-8", "replace")
     if "\x1b" in text:
         text = _ANSI.sub("", text)
@@ -74,7 +75,7 @@ def clean(raw: bytes) -> tuple[LogLine, ...]:
 
 
 def _record(text: str) -> list[str]:
-    """Return the lines of a record in JSON, such as docker and collectors of logs write for each line."""
+    """Return the lines of a JSON log record, as docker and log collectors write; other text unchanged."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):
@@ -84,7 +85,7 @@ def _record(text: str) -> list[str]:
 
 
 def _stripped(text: str) -> LogLine:
-    """Return the line without its prefixes."""
+    """Return a line without its prefixes."""
     worker, logged, debug, at = "", False, False, 0
     if "|" in text[:80] or text[:1] == "[":
         found = _COMPOSE.match(text)
@@ -101,7 +102,7 @@ def _stripped(text: str) -> LogLine:
                 break
         if pattern is _QUOTE:
             rest = text[found.end() :]
-            if _BORDER in found[0] and rest.endswith(_BORDER):  # a box, as rich draws them
+            if _BORDER in found[0] and rest.endswith(_BORDER):  # rich draws boxes around tracebacks
                 rest = rest[:-1].rstrip()
             text, at = (rest.lstrip() if found[0][0] == "E" else rest), 0
             continue
@@ -115,7 +116,7 @@ def _stripped(text: str) -> LogLine:
 
 
 def _unescaped(text: str) -> str:
-    """Return the text of a log line that is JSON, or holds line ends written as backslash and n."""
+    """Return a line with its escaped line ends replaced; of a JSON object, the texts of several lines."""
     start = text.find("{")
     if start >= 0:
         try:

@@ -1,4 +1,4 @@
-"""Lines that tell of a failure without a traceback: warnings that quote an exception, bare error lines."""
+"""Parse error lines outside tracebacks: warnings that quote an exception, and bare error messages."""
 
 import re
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ _PLAIN = (
     "which is incompatible", "is not defined for option 'gpu-name'", "Unsupported gpu architecture '",
     "error: unrecognized arguments: ", "got an unexpected keyword argument",
 )  # fmt: skip
-"""What is told by a line without the name of an exception."""
+"""Phrases that mark an error line which does not name an exception."""
 _WORDS = ("Error", "NotFound", "Exception", *_PLAIN)
 _BEFORE, _AFTER = 400, 1_000
-"""Characters around such words that are kept."""
+"""Characters that are kept before and after such a phrase."""
 
 
 def loose(text: str) -> Iterator[Failure]:
-    """Yield the failure that a single line tells of, if it does."""
+    """Yield the failure that a single line reports, if any."""
     if not any(word in text for word in _WORDS):
         return
     found = _QUOTED.search(text)
@@ -42,5 +42,5 @@ def loose(text: str) -> Iterator[Failure]:
 
 
 def _failure(kind: str, message: str, line: str) -> Failure:
-    """Return the failure; the line itself stands for the rest of the message, for it may name a module."""
+    """Return a failure that keeps the whole line as further text, because it may name a module."""
     return Failure(chain=(ExceptionInfo(kind=kind, message=message[:2_000], more=line[:1_000]),), loose=True)

@@ -1,4 +1,4 @@
-"""The messages of import errors: which module and name they are about."""
+"""Parse messages of import errors and import statements: which module and names they are about."""
 
 import re
 from collections.abc import Iterable
@@ -22,30 +22,30 @@ _IMPORT = re.compile(r"import\s+([\w.]+)(?:\s+as\s+\w+)?\s*(?:,|$|#|;)")
 _DYNAMIC = re.compile(r"""import_module\(\s*['"]([\w.]+)['"]""")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 MOST = 20
-"""Names of one statement that are looked at."""
+"""Most names of one statement that are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedImport:
-    """What an import asked for and did not get."""
+    """A module and names that an import or an attribute access did not find."""
 
     module: str
     names: tuple[str, ...] = ()
-    """Names asked for in the module; none when it is the module itself."""
+    """The requested names of the module; empty for the module itself."""
     path: str = ""
-    """The file that Python names as the module's."""
+    """The file of the module, if the message names it."""
     partial: bool = False
-    """Whether Python says that the module was still being imported."""
+    """Whether the message says that the module is partially initialized."""
     not_package: str = ""
-    """What Python says is no package."""
+    """The module that the message says is not a package."""
     absent: str = ""
-    """The module that was not found: `module`, or a parent of it."""
+    """The module that was not found: `module` or a parent of it; empty if only a name was not found."""
     attribute: bool = False
-    """Whether it was asked for as an attribute, by code that had the module already."""
+    """Whether an attribute access failed rather than an import."""
 
 
 def wanted(exception: ExceptionInfo) -> FailedImport | None:
-    """Return what an exception says was not found, completed from the source line that asked for it."""
+    """Return the import that an exception reports as failed, completed from the source line; None if none."""
     frame = next((frame for frame in reversed(exception.frames) if imported(frame.source)), None)
     written = imported(frame.source) if frame is not None and frame is exception.frames[-1] else None
     found = CANNOT_IMPORT.search(exception.text)
@@ -75,7 +75,7 @@ def wanted(exception: ExceptionInfo) -> FailedImport | None:
 
 
 def imported(source: str) -> FailedImport | None:
-    """Return what an import statement asks for, as far as its first line shows it; None when it is none."""
+    """Return the module and names of an import statement's first line, or None for other code."""
     text = source.strip().removeprefix(">>> ")
     found = _FROM.search(text)
     if found and not found[1].startswith("."):
@@ -89,7 +89,7 @@ def imported(source: str) -> FailedImport | None:
 
 
 def identifiers(frames: Iterable[TracebackFrame]) -> tuple[str, ...]:
-    """Return the names in the source lines of frames, each once."""
+    """Return the identifiers in the source lines of frames, without duplicates."""
     return tuple(dict.fromkeys(name for frame in frames for name in _NAME.findall(frame.source)))[:MOST]
 
 

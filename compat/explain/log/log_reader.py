@@ -1,7 +1,6 @@
-"""A log of any size, read once in blocks: what is told in it of failures and of releases.
+"""Read a log of any size in one pass, block by block, and collect its failures and versions.
 
-Most blocks of a long log hold nothing of interest. They are passed over after a search for a few words, which
-is as fast as reading them.
+Most blocks of a long log are irrelevant. A search for a few byte strings skips them, as fast as reading.
 """
 
 import re
@@ -18,20 +17,20 @@ from compat.explain.log.traceback_parser import TracebackParser
 from compat.explain.log.versions import LogFacts
 
 BLOCK = 1 << 15
-"""Bytes that are searched at a time."""
+"""Bytes to search at a time."""
 LINES = 50_000
-"""Lines that are looked at closely because of any sign, and again as many because of a strong one. Of what is
-beyond that only the end is read: a log that is nothing but errors repeats itself."""
+"""Most lines that are parsed because their block has any sign, and again because it has a strong one.
+Beyond that only the end of the log is parsed: a log that consists of errors repeats itself."""
 TAIL = 8
-"""Blocks at the end of such a log that are read all the same."""
+"""Blocks at the end of a log that are parsed despite the limits."""
 FACT_BLOCKS = 200
-"""Blocks that are searched for releases; of those beyond, the last `TAIL`."""
+"""Most blocks that are searched for versions; of later ones, the last `TAIL`."""
 WORKERS = 64
-"""Processes whose tracebacks may be under way at once."""
+"""Most processes whose tracebacks are parsed at the same time."""
 MOST_REFUSALS = 100
-"""Times that pip or uv gave up which are read; a log has a handful."""
+"""Most errors of pip and uv that are parsed."""
 MOST_FAILURES = 200
-"""Distinct failures that are kept: the first half, and the last."""
+"""Most distinct failures that are kept: the first half and the last half."""
 SIGNS = (
     b"Traceback", b"Error", b"rror:", b"Exception", b'File "', b"NotFound", b"cannot import",
     b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
@@ -39,40 +38,40 @@ SIGNS = (
     b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture",
     b"unexpected keyword", *installer_output.SIGNS,
 )  # fmt: skip
-"""A block without any of these tells of no failure."""
+"""A block without any of these contains no failure."""
 STRONG = (
     b"ImportError", b"ModuleNotFound", b"cannot import", b"No module named", b"shared object", b"NameError",
     b"undefined symbol", b"version `", b"kernel image", b"quantization method", b"infer device", b"CUDA GPUs",
 )  # fmt: skip
-"""Those of them that imports fail with."""
+"""The signs that failed imports leave."""
 FACTS = (
     b"vLLM", b"vllm=", b"vllm-", b"vllm ", b"LLM engine (v", b"sglang", b"SGLang", b"Name: ", b"-info",
     b"[pip", b"==", b"[conda]", b"Package ", b"Successfully installed", b"/python3.",
 )  # fmt: skip
-"""A block without any of these tells of no release."""
+"""A block without any of these contains no version."""
 
 
 _CUT = re.compile(rb"(cannot import name '[\w.]{1,200}')[ \t]{0,8}\n[ \t>]{0,8}from\b")
-"""A message that a person has broken where it goes on."""
+"""A message that someone wrapped while pasting it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LogContents:
-    """What a whole log tells."""
+    """The failures and versions that a log contains."""
 
     failures: list[Failure] = field(default_factory=list)
-    """Tracebacks, in the order in which they end; each distinct one once."""
+    """Tracebacks without duplicates, in the order in which they end."""
     mentions: list[Failure] = field(default_factory=list)
-    """Lines that tell of an error without a traceback; each distinct one once."""
+    """Error lines outside tracebacks, without duplicates."""
     facts: LogFacts = field(default_factory=LogFacts)
     lines: int = 0
-    """Lines of the log."""
+    """The number of lines in the log."""
     last: str = ""
-    """The last line that is not empty, cleaned."""
+    """The last non-empty line, cleaned."""
     _seen: set[int] = field(default_factory=set)
 
     def add(self, failure: Failure) -> None:
-        """Keep a failure, unless it is known or there are too many."""
+        """Add a failure, unless it is a duplicate; beyond the limit, drop one from the middle."""
         key = hash((failure.chain, failure.loose))
         if key in self._seen:
             return
@@ -85,62 +84,61 @@ class LogContents:
 
 
 def read(source: str | Iterable[bytes]) -> LogContents:
-    """Return what a log tells.
+    """Return the failures and versions that a log contains.
 
     Args:
-        source: the text, or its bytes in pieces of any size, in any encoding that
-            contains ASCII, or UTF-16.
+        source: the text, or its bytes in chunks of any size, in UTF-8, another superset of ASCII, or UTF-16.
     """
     chunks = [source.encode("utf-8", "surrogatepass")] if isinstance(source, str) else source
     reader = _LogReader()
     block = b""
     for block in _blocks(chunks):
-        reader.take(block)
+        reader.read_block(block)
     return reader.end(block)
 
 
 class _LogReader:
-    """Takes blocks, and decides how closely to look at each."""
+    """Collects the contents of a log from its blocks, and decides which blocks to parse."""
 
     def __init__(self) -> None:
         self.contents = LogContents()
         self._parsers: OrderedDict[str, TracebackParser] = OrderedDict({"": TracebackParser()})
         self._busy: set[str] = set()
-        self._general, self._strong = LINES, LINES
-        self._telling = FACT_BLOCKS
-        self._refusals = MOST_REFUSALS
-        self._passed: deque[bytes] = deque(maxlen=TAIL)
-        self._told: deque[bytes] = deque(maxlen=TAIL)
+        self._lines_left, self._strong_lines_left = LINES, LINES
+        self._fact_blocks_left = FACT_BLOCKS
+        self._refusals_left = MOST_REFUSALS
+        self._skipped: deque[bytes] = deque(maxlen=TAIL)
+        self._last_fact_blocks: deque[bytes] = deque(maxlen=TAIL)
 
-    def take(self, block: bytes) -> None:
-        """Read a block that ends with a line."""
+    def read_block(self, block: bytes) -> None:
+        """Process the next block; it ends with a complete line."""
         self.contents.lines += block.count(b"\n")
         if any(sign in block for sign in FACTS):
-            if self._telling > 0:
-                self._telling -= 1
+            if self._fact_blocks_left > 0:
+                self._fact_blocks_left -= 1
                 self.contents.facts.read(block)
             else:
-                self._told.append(block)
+                self._last_fact_blocks.append(block)
         if not self._busy and not any(sign in block for sign in SIGNS):
             return
-        if self._general > 0:
-            self._general -= block.count(b"\n")
+        if self._lines_left > 0:
+            self._lines_left -= block.count(b"\n")
             self._read(block)
-        elif self._strong > 0 and any(sign in block for sign in STRONG):
-            self._strong -= block.count(b"\n")
-            if self._passed:
-                self._read(self._passed.pop())  # it may hold the head of the traceback
-            self._passed.clear()
+        elif self._strong_lines_left > 0 and any(sign in block for sign in STRONG):
+            self._strong_lines_left -= block.count(b"\n")
+            if self._skipped:
+                self._read(self._skipped.pop())  # the head of the traceback may be in it
+            self._skipped.clear()
             self._read(block)
         else:
             self._close()
-            self._passed.append(block)
+            self._skipped.append(block)
 
     def end(self, last: bytes) -> LogContents:
-        """Return what has been found; `last` is the last block of the log."""
-        for block in self._told:
+        """Return the contents of the log; `last` is its last block."""
+        for block in self._last_fact_blocks:
             self.contents.facts.read(block)
-        for block in self._passed:
+        for block in self._skipped:
             self._read(block)
         self._close()
         _remember_last(self.contents, last)
@@ -149,9 +147,9 @@ class _LogReader:
     def _read(self, block: bytes) -> None:
         if b"cannot import name" in block:
             block = _CUT.sub(rb"\1 from", block)
-        if self._refusals > 0 and any(sign in block for sign in installer_output.SIGNS):
-            refused = list(islice(installer_output.told(block), self._refusals))
-            self._refusals -= len(refused)
+        if self._refusals_left > 0 and any(sign in block for sign in installer_output.SIGNS):
+            refused = list(islice(installer_output.installer_failures(block), self._refusals_left))
+            self._refusals_left -= len(refused)
             self._keep(refused)
         for raw in block.split(b"\n"):
             if self._busy or any(sign in raw for sign in SIGNS):
@@ -194,7 +192,7 @@ def _remember_last(contents: LogContents, block: bytes) -> None:
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield pieces of about `BLOCK` bytes that end with a line; overlong lines are cut."""
+    """Yield blocks of about `BLOCK` bytes that end with a complete line; overlong lines are truncated."""
     rest = b""
     for chunk in chunks:
         data = rest + _plain(bytes(chunk))
@@ -208,14 +206,14 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield data[start:end]
             start = end
         rest = data[start:]
-        if len(rest) > 4 * BLOCK:  # one line without end: keep what can be read of it
+        if len(rest) > 4 * BLOCK:  # one overlong line: its start and end are all that is parsed
             rest = rest[:LONGEST] + rest[-LONGEST:]
     if rest:
         yield rest
 
 
 def _plain(chunk: bytes) -> bytes:
-    """Return the bytes with one kind of line end, and without the NULs of UTF-16 and UTF-32."""
+    """Return the bytes with LF as the only line end, and without the NULs of UTF-16 and UTF-32."""
     if b"\0" in chunk:
         chunk = chunk.replace(b"\0", b"").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
     if b"\r" in chunk:

@@ -1,4 +1,4 @@
-"""From the cleaned lines of one process to chains of exceptions: a small state machine, one step a line."""
+"""Parse the cleaned lines of one process into chains of exceptions: a state machine, one line a step."""
 
 import re
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from compat.explain.log.model import ExceptionInfo, Failure, Link, TracebackFrame
 
 MOST_FRAMES = 60
-"""Frames kept of one traceback, at either end; a recursion has thousands."""
+"""Most frames that are kept at each end of a traceback; a recursion has thousands."""
 MOST_MORE = 40
-"""Lines kept of a message, after its first."""
+"""Most lines of a message that are kept after its first."""
 LONGEST_MESSAGE = 4_000
 
 HEADER = "Traceback (most recent call last)"
@@ -21,7 +21,7 @@ _ARROW = re.compile(
     r"[ \N{BOX DRAWINGS LIGHT VERTICAL}]{0,80}(.*)"
 )
 _NUMBERED = re.compile(r"\d{1,6}(?: |$)")
-"""A line of code around the one that failed, as IPython and rich show them."""
+"""A numbered source line around the one that failed, as IPython and rich show them."""
 _EXCEPTION = re.compile(
     r"((?:[A-Za-z_]\w{0,80}\.){0,12}([A-Z]\w{0,80}|[a-z]\w{0,60}Error))(?::(?: (.*)|$)|$)"
 )
@@ -33,13 +33,13 @@ _CONTEXT = "During handling of the above exception, another exception occurred"
 
 @dataclass(slots=True, kw_only=True)
 class _Open:
-    """A traceback of which the end has not been seen."""
+    """A traceback whose end the parser has not seen yet."""
 
     frames: list[TracebackFrame] = field(default_factory=list)
     indent: int = 0
-    """Of the last frame's line."""
+    """The indentation of the last frame."""
     sourced: bool = True
-    """Whether the last frame has its source line, or will have none."""
+    """Whether the last frame already has its source line, or has none."""
     kind: str = ""
     message: str = ""
     more: list[str] = field(default_factory=list)
@@ -62,7 +62,7 @@ class _Open:
 
 
 class TracebackParser:
-    """Takes the lines of one process and gives the failures that they tell of."""
+    """Turns the lines of one process into the failures that they contain."""
 
     def __init__(self) -> None:
         self._open: _Open | None = None
@@ -71,11 +71,11 @@ class TracebackParser:
 
     @property
     def idle(self) -> bool:
-        """Whether no traceback is under way."""
+        """Whether the parser is outside any traceback."""
         return self._open is None and not self._chain
 
     def feed(self, text: str, *, logged: bool = False) -> Iterator[Failure]:
-        """Take one line; yield the failure that it ends, if it does."""
+        """Parse one line and yield the failure that it completes, if any."""
         stripped = text.strip()
         if HEADER in text:
             yield from self._begin()
@@ -93,7 +93,7 @@ class TracebackParser:
             yield from self.close()
 
     def close(self) -> Iterator[Failure]:
-        """Yield the failure that is under way: the log ends here."""
+        """Yield the unfinished failure, if any: the log ends here."""
         if self._open is not None:
             self._finish(None)
         if self._chain:
@@ -101,7 +101,7 @@ class TracebackParser:
         self._chain, self._link = [], None
 
     def _begin(self) -> Iterator[Failure]:
-        """End what is under way, unless the next traceback belongs to it."""
+        """Complete the current failure, unless the next traceback belongs to its chain."""
         if self._open is not None and not self._open.frames and not self._open.kind:
             self._open = None
         if self._open is not None:
@@ -119,7 +119,7 @@ class TracebackParser:
             del self._chain[MOST_FRAMES // 2]
 
     def _add_frame(self, indent: int, frame: TracebackFrame) -> Iterator[Failure]:
-        if self._open is not None and self._open.kind:  # a new traceback that has lost its head
+        if self._open is not None and self._open.kind:  # a new traceback without its header line
             yield from self._begin()
         if self._open is None:
             if self._link is None:
@@ -154,10 +154,10 @@ class TracebackParser:
         if found and (_KNOWN.match(found[2]) or (state.frames and found[3])):
             state.kind, state.message = found[2], (found[3] or "").strip()
         elif logged and state.frames and state.sourced and indent <= state.indent - 2:
-            self._finish(None)  # the end is lost, and the log goes on
+            self._finish(None)  # the traceback is truncated, and the log continues
 
     def _after_exception(self, state: _Open, stripped: str) -> Iterator[Failure]:
-        """Keep what may be the rest of the message; three empty lines end it for certain."""
+        """Keep a line that may belong to the message; three empty lines end the message."""
         state.blanks = 0 if stripped else state.blanks + 1
         if state.blanks > 2 or len(state.more) >= MOST_MORE:
             self._finish(None)
@@ -176,7 +176,7 @@ class TracebackParser:
 
 
 def _frame(text: str) -> tuple[int, TracebackFrame] | None:
-    """Return the frame that a line tells of, with its indentation."""
+    """Return the indentation and the frame of a line, or None if the line is not a frame."""
     if "line " not in text and ".py" not in text and "File " not in text:
         return None
     bare = text.strip()

@@ -1,4 +1,4 @@
-"""What a log says of releases: versions in start-up lines, lists of packages, pip's complaints, paths."""
+"""Collect versions from a log: from start-up lines, package lists, pip's messages and paths."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 MOST = 5_000
-"""Distributions that are remembered."""
+"""Most distributions that are kept."""
 
 _NUMBER = rb"(\d{1,6}(?:\.\d{1,8}){1,4}(?:(?:[.+_-]|post|dev|rc|a|b)[0-9a-z.+_-]{0,40})?)"
 _TABLE = re.compile(
@@ -51,7 +51,9 @@ _CLAIM = re.compile(
 )
 _EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
 _PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
-_NOT_HERE = re.compile(rb"(?i)uninstall|existing installation|requires|require |attempting|downgrad|>=|<=")
+_NOT_INSTALLED = re.compile(
+    rb"(?i)uninstall|existing installation|requires|require |attempting|downgrad|>=|<="
+)
 _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
     ((b"==", b"Package ", b"[pip", b"[conda]"), (_TABLE, _FREEZE)),
     ((b"  0.", b"  1.", b"  2.", b"  3.", b"  4.", b"  5."), (_COLUMNS,)),
@@ -74,22 +76,22 @@ _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
     ((b"Name: ",), (_SHOWN,)),
     ((b"-info", b"-py3"), (_FOLDER,)),
 )
-"""What a block must contain for a pattern to be worth a search."""
+"""Byte strings, one of which a block must contain, and the patterns to search it for."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LogFacts:
-    """What has been found so far; later statements replace earlier ones, claims count least."""
+    """The versions that a log contains; a later line replaces an earlier one."""
 
-    told: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Canonical name to the version that the log proves and the words that say so."""
+    printed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Canonical name to the version that a program printed, and the text that contains it."""
     claims: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Likewise for what a person says."""
+    """Canonical name to the version that a person mentions in prose, and the text that contains it."""
     python: str | None = None
-    """`X.Y`."""
+    """The version of Python in the paths, `X.Y`."""
 
     def read(self, block: bytes) -> None:
-        """Take in a block of whole lines."""
+        """Collect the versions in a block of complete lines."""
         if self.python is None and (found := _PYTHON.search(block)):
             self.python = found[1].decode()
         lower = block.lower()
@@ -103,32 +105,32 @@ class LogFacts:
             self._pairs(_ITEM, found[1])
         if b"which is incompatible" in block:
             for found in _CLASH.finditer(block):
-                self._tell(found[1], found[2], found[0])
-                self._tell(found[4], found[5], found[0])
+                self._add(found[1], found[2], found[0])
+                self._add(found[4], found[5], found[0])
 
     def _statements(self, block: bytes) -> None:
         for pattern in (_CLAIM, _EQUALS):
             for found in pattern.finditer(block):
-                self._tell(found[1], found[2], found[0], self.claims)
+                self._add(found[1], found[2], found[0], self.claims)
         for found in _BESIDE.finditer(block):
             name = b"vllm" if found[1].lower() == b"vllm-openai" else found[1]
             line = _line_around(block, found)
-            if not _NOT_HERE.search(line) and b"Requirement" not in line:
-                self._tell(name, found[2], found[0])
+            if not _NOT_INSTALLED.search(line) and b"Requirement" not in line:
+                self._add(name, found[2], found[0])
         for found in _STARTED.finditer(block):
-            self._tell(found[1], found[2], found[0])
+            self._add(found[1], found[2], found[0])
         for found in _ENGINE.finditer(block):
-            self._tell(b"vllm", found[1], found[0])
+            self._add(b"vllm", found[1], found[0])
 
     def _pairs(self, pattern: re.Pattern[bytes], block: bytes) -> None:
         for found in pattern.finditer(block):
-            if not _NOT_HERE.search(_line_around(block, found)):
-                self._tell(found[1], found[2], found[0])
+            if not _NOT_INSTALLED.search(_line_around(block, found)):
+                self._add(found[1], found[2], found[0])
 
-    def _tell(
+    def _add(
         self, name: bytes, version: bytes, words: bytes, into: dict[str, tuple[str, str]] | None = None
     ) -> None:
-        target = self.told if into is None else into
+        target = self.printed if into is None else into
         key: str = canonicalize_name(name.decode("ascii", "replace"))
         key = "torch" if key == "pytorch" else key
         text = version.decode("ascii", "replace").rstrip(".-_")
@@ -140,8 +142,8 @@ class LogFacts:
             target[key] = (text, " ".join(words.decode("utf-8", "replace").split())[:200])
 
     def versions(self) -> Mapping[str, str]:
-        """Return canonical name to version, of all that the log proves."""
-        return {name: version for name, (version, _) in self.told.items()}
+        """Return canonical name to version, for all versions that a program printed."""
+        return {name: version for name, (version, _) in self.printed.items()}
 
 
 def _is_version(text: str) -> bool:
@@ -153,6 +155,6 @@ def _is_version(text: str) -> bool:
 
 
 def _line_around(block: bytes, found: re.Match[bytes]) -> bytes:
-    """Return the line up to where a match ends; no more of it than matters."""
+    """Return the line of a match from its start to the end of the match, at most 300 bytes before it."""
     start = block.rfind(b"\n", max(0, found.start() - 300), found.start()) + 1
     return block[max(start, found.start() - 300) : found.end()]

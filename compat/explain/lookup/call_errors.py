@@ -1,4 +1,4 @@
-"""Calls that Python refused: what it says, and what may have been called, in every release."""
+"""Parse a TypeError about a call's arguments, and find the signatures of the called function by release."""
 
 import ast
 import json
@@ -28,139 +28,144 @@ _CALLED = re.compile(r"\b(\w{1,80})\(")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What a definition takes in one release."""
+    """The parameters of a function or method in one release."""
 
     names: tuple[str, ...]
     required: frozenset[str]
     open: bool
-    """Whether it takes any keyword."""
+    """Whether it accepts arbitrary keyword arguments."""
     positional: int | None
-    """How many arguments it takes by position, `self` too; None for any number."""
+    """The number of positional arguments that it accepts, `self` included; None for any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
-    """What Python says of a call."""
+class CallError:
+    """What a TypeError says about the arguments of a call."""
 
     owner: str
-    """The class of the method, as far as the message has it; else empty."""
+    """The class of the method, if the message names it, else empty."""
     function: str
-    wrong: Literal["unexpected", "missing", "many"]
+    kind: Literal["unexpected", "missing", "many"]
     names: tuple[str, ...] = ()
     option: str = ""
-    """How a command line has it."""
+    """The command-line option that stands for the argument, if any."""
     most: int = 0
-    """How many arguments it takes by position."""
+    """The number of positional arguments that the function accepts."""
     given: int = 0
+    """The number of positional arguments that the call passed."""
 
     @property
-    def asked(self) -> str:
-        """The arguments, for people."""
-        return self.option or " and ".join(self.names) or f"{self.given} arguments by position"
+    def described(self) -> str:
+        """The arguments, as text for people."""
+        return self.option or " and ".join(self.names) or f"{self.given} positional arguments"
 
-    def fits(self, takes: Parameters | None) -> bool:
-        """Return whether a definition would have taken the call."""
-        if takes is None:
+    def accepted_by(self, parameters: Parameters | None) -> bool:
+        """Return whether a signature accepts the call."""
+        if parameters is None:
             return False
-        if self.wrong == "unexpected":
-            return takes.open or self.names[0] in takes.names
-        if self.wrong == "many":
-            return takes.positional is None or takes.positional >= self.given
-        return not set(self.names) & takes.required
+        if self.kind == "unexpected":
+            return parameters.open or self.names[0] in parameters.names
+        if self.kind == "many":
+            return parameters.positional is None or parameters.positional >= self.given
+        return not set(self.names) & parameters.required
 
-    def comes_from(self, takes: Parameters | None) -> bool:
-        """Return whether a definition makes this complaint."""
-        if takes is None or self.fits(takes):
+    def raised_by(self, parameters: Parameters | None) -> bool:
+        """Return whether calling a function of this signature raises the TypeError."""
+        if parameters is None or self.accepted_by(parameters):
             return False
-        if self.wrong == "many":
-            return takes.positional == self.most
-        return self.wrong == "unexpected" or set(self.names) <= takes.required
+        if self.kind == "many":
+            return parameters.positional == self.most
+        return self.kind == "unexpected" or set(self.names) <= parameters.required
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callee:
-    """What was called, over all releases of its package."""
+    """A function, method or class that may have been called, with its parameters in all releases."""
 
     package: str
-    at: int
-    """The release in use: its position in the index."""
+    release_index: int
+    """The release_index of the release in use."""
     module: str
-    called: str
-    """For people: `EngineArgs` or `Fp8Config.from_config`."""
-    takes: tuple[Parameters | None, ...]
-    """In each release, oldest first; None where it is not there, or nothing tells."""
+    name: str
+    """Its name, as text for people: `EngineArgs` or `Fp8Config.from_config`."""
+    parameters: tuple[Parameters | None, ...]
+    """The parameters in each release, oldest first; None where it is missing or its signature unknown."""
 
 
-def complaint_of(exception: ExceptionInfo) -> Complaint | None:
-    """Return what an exception says of a call; None when it is about something else."""
+def parse_call_error(exception: ExceptionInfo) -> CallError | None:
+    """Return what an exception says about the arguments of a call, or None if it is another error."""
     for pattern in (_UNEXPECTED, _MISSING, _MANY):
         found = pattern.search(exception.message)
         if found:
             owner, function = found[1].rstrip(".").rpartition(".")[2], found[2]
             if pattern is _UNEXPECTED:
-                return Complaint(owner=owner, function=function, wrong="unexpected", names=(found[3],))
+                return CallError(owner=owner, function=function, kind="unexpected", names=(found[3],))
             if pattern is _MANY:
                 most, given = int(found[3]), int(found[4])
-                return Complaint(owner=owner, function=function, wrong="many", most=most, given=given)
+                return CallError(owner=owner, function=function, kind="many", most=most, given=given)
             names = tuple(re.findall(r"'(\w{1,80})'", found[3]))
-            return Complaint(owner=owner, function=function, wrong="missing", names=names) if names else None
+            return CallError(owner=owner, function=function, kind="missing", names=names) if names else None
     return None
 
 
-def callees(exception: ExceptionInfo, context: RuleContext, complaint: Complaint) -> Iterator[Callee]:
-    """Yield the definitions that may have been called: by the message, else by the line that calls."""
-    method = complaint.function
-    if complaint.owner:
-        wanted = [complaint.owner]
-    elif method == "__init__":  # so before Python 3.10
+def possible_callees(
+    exception: ExceptionInfo, context: RuleContext, call_error: CallError
+) -> Iterator[Callee]:
+    """Yield the definitions that a failed call may refer to, by its message or else its source line."""
+    method = call_error.function
+    if call_error.owner:
+        wanted = [call_error.owner]
+    elif method == "__init__":  # Python before 3.10 does not name the class
         wanted = _CALLED.findall(exception.frames[-1].source) if exception.frames else []
     else:
-        wanted, method = [complaint.function], ""
+        wanted, method = [call_error.function], ""
     for name in dict.fromkeys(wanted):
         for package in context.index.packages:
             known = context.release_index(package)
             if known is None and context.known(package) is not None:
                 continue
-            at = context.newest(package) if known is None else known
+            at = context.newest_release(package) if known is None else known
             for module in context.index.binders(name, package, at):
-                for each in (name, *_ends(name)):
+                for each in (name, *_possible_bases(name)):
                     callee = _callee(context.index, package, at, (module, each, method))
                     if callee is not None:
                         yield callee
 
 
 def _callee(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Callee | None:
-    """Return a definition over all releases; None where the one in use is not there. What: see `_takes`."""
-    if _takes(index, package, at, what) is None:
+    """Return a definition in all releases, or None if the release in use lacks it."""
+    if _parameters_in(index, package, at, what) is None:
         return None
     module, name, method = what
     return Callee(
         package=package,
-        at=at,
+        release_index=at,
         module=module,
-        called=name if method in ("", "__init__") else f"{name}.{method}",
-        takes=tuple(_takes(index, package, place, what) for place in range(len(index.versions(package)))),
+        name=name if method in ("", "__init__") else f"{name}.{method}",
+        parameters=tuple(
+            _parameters_in(index, package, place, what) for place in range(len(index.versions(package)))
+        ),
     )
 
 
-def _ends(name: str) -> list[str]:
-    """Return what a class of the same module may be derived from: `EngineArgs` for `AsyncEngineArgs`.
+def _possible_bases(name: str) -> list[str]:
+    """Return names of possible base classes in the same module: `EngineArgs` for `AsyncEngineArgs`.
 
-    The index holds no bases, and of a dataclass its own fields only.
+    The index does not record bases, and records only the fields that a dataclass defines itself.
     """
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]+", name)
     return ["".join(words[start:]) for start in range(1, len(words) - 1)]
 
 
-def _takes(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Parameters | None:
-    """Return what a function, or a method of a class, takes in a release; what: module, name, method."""
+def _parameters_in(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Parameters | None:
+    """Return the parameters of a function or method in a release; `what` is module, name and method."""
     module, name, method = what
     branches = [each for each in index.branches(module, name, package, at) if each.status == "defined"]
     signatures = {each.signature for each in branches if each.signature}
-    if len(signatures) != 1:  # another one in each branch of an `if`: nothing tells which
+    if len(signatures) != 1:  # the branches of an `if` differ, and the one that ran is unknown
         return None
     text = signatures.pop()
-    if text.startswith("{"):  # a class: the parameters of its methods, by their names
+    if text.startswith("{"):  # a class: method name to signature
         text = json.loads(text).get(method, "")
     elif method:
         return None
@@ -175,14 +180,16 @@ def _parameters(text: str) -> Parameters | None:
         return None
     if not isinstance(function, ast.FunctionDef):
         return None
-    given = function.args
-    positional = [each.arg for each in (*given.posonlyargs, *given.args)]
-    keyword = [each.arg for each in given.kwonlyargs]
-    required = positional[: len(positional) - len(given.defaults)]
-    required += [name for name, default in zip(keyword, given.kw_defaults, strict=True) if default is None]
+    arguments = function.args
+    positional = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
+    keyword = [each.arg for each in arguments.kwonlyargs]
+    required = positional[: len(positional) - len(arguments.defaults)]
+    required += [
+        name for name, default in zip(keyword, arguments.kw_defaults, strict=True) if default is None
+    ]
     return Parameters(
         names=(*positional, *keyword),
         required=frozenset(required) - {"self", "cls"},
-        open=given.kwarg is not None,
-        positional=None if given.vararg else len(positional),
+        open=arguments.kwarg is not None,
+        positional=None if arguments.vararg else len(positional),
     )

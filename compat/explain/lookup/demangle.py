@@ -1,8 +1,7 @@
-"""C++ symbol names made readable: by c++filt where it is, else the nested names of PyTorch's symbols."""
+"""Demangle C++ symbol names with c++filt if it is installed, else the qualified name only."""
 
 import re
 import shutil
-import subprocess
 
 _SYMBOL = re.compile(r"_Z[A-Za-z0-9_.$]+")
 _TIMEOUT = 5.0
@@ -10,7 +9,7 @@ _SHORT = {"St": "std", "Sa": "std::allocator", "Ss": "std::string", "So": "std::
 
 
 def demangled(symbol: str) -> str:
-    """Return a mangled C++ name as source code would write it; anything else as it is."""
+    """Return the demangled form of a C++ symbol; any other text unchanged."""
     if not _SYMBOL.fullmatch(symbol):
         return symbol
     return _with_tool(symbol) or _nested(symbol) or symbol
@@ -20,23 +19,18 @@ def _with_tool(symbol: str) -> str | None:
     tool = shutil.which("c++filt")
     if tool is None:
         return None
+    from compat._util.subprocesses import run
+
     try:
-        done = subprocess.run(
-            [tool, symbol],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        done = run([tool, symbol], seconds=_TIMEOUT)
+    except OSError:
         return None
     text = done.stdout.strip()
-    return text if done.returncode == 0 and text and text != symbol else None
+    return text if done.code == 0 and text and text != symbol else None
 
 
 def _nested(symbol: str) -> str | None:
-    """Return the qualified name at the head of a symbol, without arguments; None when there is none."""
+    """Return the qualified name of a symbol without its arguments, or None if it has none."""
     rest = symbol[2:]
     rest = re.sub(r"^(?:T[VIS]|GV)", "", rest)
     nested = rest[:1] == "N"

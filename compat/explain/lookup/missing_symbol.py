@@ -1,4 +1,4 @@
-"""A location that a release lacks: what became of it, and what to write or install instead."""
+"""Diagnose a location that a release lacks: its successor, or a release that has it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,37 +15,37 @@ from compat.resolve.query import Query
 from compat.resolve.search import Replacement, find, find_name
 
 LIKELY = 0.5
-"""Confidence from which a successor is told as the import to write."""
+"""Least confidence of a successor that is recommended rather than suggested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """A location in a release that does not have it."""
+    """A location that a release lacks."""
 
     context: RuleContext
     package: str
     module: str
     name: str
     """Empty for the module itself."""
-    at: int
-    """Position of the release."""
+    release_index: int
+    """The release_index of the release."""
     assumed: bool
-    """Whether the release was not known and is the newest that fits."""
+    """Whether the release is unknown, and the newest that is consistent with the log is assumed."""
     replacement: Replacement | None
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """All releases of the package."""
+        """All indexed versions of the package, oldest first."""
         return self.context.index.versions(self.package)
 
     @property
     def flags(self) -> Flags:
-        """In which of them the location is."""
+        """For each version, whether it has the location."""
         return self.context.history.flags(self.package, self.module, self.name)
 
     @property
     def module_flags(self) -> Flags:
-        """In which of them the module is."""
+        """For each version, whether it has the module."""
         return self.context.history.flags(self.package, self.module, "")
 
 
@@ -60,18 +60,18 @@ def locate(
     within: str = "",
     certain: bool = True,
 ) -> Diagnosis | None:
-    """Return what became of a location that is missing in its release; None when the release has it.
+    """Return the diagnosis of a location that its release lacks, or None if the release has it.
 
     Args:
-        context: what is known.
-        package: the package that the module belongs to.
-        module: the module that was asked.
-        name: the name in it; empty for the module itself.
-        evidence: what led here.
-        foreign: whether an installed package asks for it, so that no user can edit the import.
-        within: a module that was found, so that only a release with it can be meant.
-        certain: whether the location is known to be missing; if not, a release that has all modules of
-            the tracebacks must lack it too.
+        context: the log and what is known about it.
+        package: the package that provides the module.
+        module: the module of the location.
+        name: the name in the module; empty for the module itself.
+        evidence: lines to put before the evidence of this function.
+        foreign: whether an installed package imports the location, so that the user cannot edit the import.
+        within: a module that the import found: an assumed release must have it.
+        certain: whether the log proves that the location is missing; if not, an assumed release must have
+            all modules of the tracebacks and lack the location.
     """
     missing = _missing(context, package, module, name, within=within, certain=certain)
     cause = None if missing is None else _cause(missing)
@@ -80,7 +80,7 @@ def locate(
     return Diagnosis(
         cause=cause,
         package=package,
-        version=None if missing.assumed else missing.versions[missing.at],
+        version=None if missing.assumed else missing.versions[missing.release_index],
         module=module,
         symbol=name or None,
         evidence=(*evidence, *_evidence(missing)),
@@ -92,10 +92,14 @@ def _missing(
     context: RuleContext, package: str, module: str, name: str, *, within: str, certain: bool
 ) -> Missing | None:
     at = context.release_index(package)
-    if at is not None and context.claimed(package) and context.history.flags(package, module, name)[at]:
-        at = None  # what is missing cannot be missing in that one
+    if (
+        at is not None
+        and context.is_only_claimed(package)
+        and context.history.flags(package, module, name)[at]
+    ):
+        at = None  # that release has the location, so the prose is about another one
     if at is None and package in KERNELS and not context.known(package):
-        pinned = context.release_indexes.get(package)  # by the release of sglang
+        pinned = context.release_indexes.get(package)  # the kernels that the sglang release pins
         at = None if pinned is None or context.history.flags(package, module, name)[pinned] else pinned
     assumed = at is None
     if at is None:
@@ -111,7 +115,7 @@ def _missing(
         return None
     query = Query(text=location(module, name), module=module, name=name)
     replacement = None
-    if name or not context.compiled(module, package, None):  # nothing of Python's takes an extension's place
+    if name or not context.is_extension(module, package, None):  # no Python module replaces an extension
         replacement = (
             _by_origin(context, package, query, at, resolver) or find(resolver, package, query).replacement
         )
@@ -121,15 +125,15 @@ def _missing(
         package=package,
         module=module,
         name=name,
-        at=at,
+        release_index=at,
         assumed=assumed,
         replacement=replacement,
     )
 
 
 def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: bool) -> int | None:
-    """Return the newest release that lacks the location, of those that have all modules of the tracebacks."""
-    missing = [at for at in context.candidates(package) if lacking[at]]
+    """Return the newest release that lacks a location, preferably one with all modules of the tracebacks."""
+    missing = [at for at in context.candidate_releases(package) if lacking[at]]
     if not missing and certain:
         missing = [at for at, without in enumerate(lacking) if without]
     finals = [at for at in missing if not Version(context.index.versions(package)[at]).is_prerelease]
@@ -139,7 +143,7 @@ def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: boo
 def _by_origin(
     context: RuleContext, package: str, query: Query, at: int, resolver: NameResolver
 ) -> Replacement | None:
-    """Return where the object now is that the location stood for in the nearest release that has it."""
+    """Return the present location of the object that the location re-exported in the nearest release."""
     had = context.history.flags(package, query.module or "", query.name)
     nearest = min(
         (place for place, there in enumerate(had) if there), key=lambda place: abs(place - at), default=None
@@ -162,12 +166,12 @@ def _by_origin(
 
 
 def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Replacement | None:
-    """Return where the other package has a name that this one lacks: people mix the two up."""
+    """Return the location of the name in the other package, for imports that confuse sglang and vllm."""
     other = VLLM if package == SGLANG else SGLANG
     if (
         not name
         or name.startswith("_")
-        or context.absent(other)
+        or context.is_absent(other)
         or any(context.history.flags(package, module, name))
     ):
         return None
@@ -175,10 +179,10 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
     if at is None:
         had = (
             place
-            for place in range(context.newest(other), -1, -1)
+            for place in range(context.newest_release(other), -1, -1)
             if context.index.binders(name, other, place)
         )
-        at = next(had, context.newest(other))
+        at = next(had, context.newest_release(other))
     resolver = context.history.resolver(other, at)
     place = find_name(resolver, other, name).place
     if place is None or place.answer.status != "defined":
@@ -188,8 +192,11 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
 
 
 def _cause(missing: Missing) -> Cause | None:
-    before, after = any(missing.flags[: missing.at]), any(missing.flags[missing.at + 1 :])
-    gone = not missing.module_flags[missing.at]
+    before, after = (
+        any(missing.flags[: missing.release_index]),
+        any(missing.flags[missing.release_index + 1 :]),
+    )
+    gone = not missing.module_flags[missing.release_index]
     if not before and after:
         return "not_yet_added"
     if missing.replacement is not None:
@@ -202,33 +209,39 @@ def _cause(missing: Missing) -> Cause | None:
         return "module_removed" if gone else "symbol_removed"
     if not missing.name:
         return None
-    # Asked for in a module that never had it: what became of the name elsewhere?
+    # The module never had the name: look at the releases in which another module has it.
     binders = missing.context.index.binders
     had = [bool(binders(missing.name, missing.package, at)) for at in range(len(missing.versions))]
-    if any(had[: missing.at]):
+    if any(had[: missing.release_index]):
         return "symbol_removed"
-    return "not_yet_added" if any(had[missing.at :]) else None
+    return "not_yet_added" if any(had[missing.release_index :]) else None
 
 
 def _evidence(missing: Missing) -> Sequence[str]:
-    version, package = missing.versions[missing.at], missing.package
+    version, package = missing.versions[missing.release_index], missing.package
     known = missing.context.known(package)
     lines = []
     if missing.assumed and known:
         lines.append(
-            f"{package} {known.version} has it ({known.source}); taken: {version}, the newest without"
+            f"{package} {known.version} has it ({known.source}); assuming {version}, the newest without it"
         )
     elif missing.assumed:
-        lines.append(f"nothing tells the release of {package}; taken: {version}, the newest that fits")
+        lines.append(
+            f"the release of {package} is unknown; assuming {version}, the newest consistent with the log"
+        )
     elif known:
         near = (
-            "" if missing.context.index.knows(package, known.version) else f", not indexed; taken: {version}"
+            ""
+            if missing.context.index.knows(package, known.version)
+            else f"; it is not indexed, assuming {version}"
         )
         lines.append(f"{package} {known.version}: {known.source}{near}")
     elif package in KERNELS:
         sglang = missing.context.known(SGLANG)
         lines.append(f"sglang {sglang.version if sglang else ''} requires {package} {version}")
-    lines.append(missing.context.history.boundary(package, missing.module, missing.name, missing.at))
+    lines.append(
+        missing.context.history.boundary(package, missing.module, missing.name, missing.release_index)
+    )
     if missing.replacement:
         target = location(missing.replacement.module, missing.replacement.name)
         lines.append(f"{target}: {missing.replacement.evidence}")
@@ -236,10 +249,10 @@ def _evidence(missing: Missing) -> Sequence[str]:
 
 
 def _fix(missing: Missing, *, foreign: bool) -> Fix:
-    before = [at for at in range(missing.at) if missing.flags[at]]
-    after = [at for at in range(missing.at + 1, len(missing.flags)) if missing.flags[at]]
+    before = [at for at in range(missing.release_index) if missing.flags[at]]
+    after = [at for at in range(missing.release_index + 1, len(missing.flags)) if missing.flags[at]]
     other = before[-1] if before else after[0] if after else None
-    package, version = missing.package, missing.versions[missing.at]
+    package, version = missing.package, missing.versions[missing.release_index]
     statement, command = None, None
     if missing.replacement is not None:
         statement = import_statement(missing.replacement.module, missing.replacement.name)
@@ -247,19 +260,23 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
         command = f'pip install "{package}=={missing.versions[other]}"'
     if foreign and other is not None:
         text = (
-            f"An installed package asks for it: install a {package} that has it, {missing.versions[other]}."
+            f"An installed package imports it: install a {package} that has it, such as "
+            f"{missing.versions[other]}."
         )
         return Fix(kind="install", text=text, statement=statement, command=command)
     if statement is not None:
         sure = missing.replacement is not None and missing.replacement.confidence >= LIKELY
         return Fix(
             kind="edit",
-            text="Write the import below." if sure else "Compare with the likely successor below.",
+            text="Replace the import by the one below."
+            if sure
+            else "Compare it with the likely successor below.",
             statement=statement,
         )
     if other is not None:
         which = "last" if before else "first"
-        where = "has nothing in its place" if before else "does not have it yet"
-        text = f"{package} {version} {where}; the {which} release with it is {missing.versions[other]}."
+        where = "has no successor for it" if before else "does not have it yet"
+        text = f"{package} {version} {where}; the {which} release that has it is {missing.versions[other]}."
         return Fix(kind="install", text=text, command=command)
-    return Fix(kind="none", text=f"{package} {version} has nothing of this name.")
+    where = location(missing.module, missing.name)
+    return Fix(kind="none", text=f"No indexed release of {package} has {where}.")

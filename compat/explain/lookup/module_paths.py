@@ -1,4 +1,4 @@
-"""From the paths in frames to modules and distributions."""
+"""Map the paths in frames to modules, top-level names and distributions."""
 
 import re
 import sys
@@ -37,17 +37,17 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "zmq": "pyzmq",
     }
 )
-"""Import names that differ from their distribution's, among what sglang and vllm require."""
+"""Import name to distribution, where the two differ, for the requirements of sglang and vllm."""
 
 
 def below_site(path: str) -> str | None:
-    """Return the part of a path below site-packages, or None when it is not there."""
+    """Return the part of a path below site-packages, or None if it lies elsewhere."""
     found = SITE.match(path.replace("\\", "/"))
     return path.replace("\\", "/")[found.end() :] if found else None
 
 
 def top_of(path: str) -> str | None:
-    """Return the top-level import name that an installed file belongs to."""
+    """Return the top-level import name of an installed file, or None if it is not in site-packages."""
     below = below_site(path)
     if not below:
         return None
@@ -62,12 +62,12 @@ def distribution_of(top: str) -> str:
 
 
 def is_standard(top: str) -> bool:
-    """Return whether a top-level name is the standard library's."""
+    """Return whether a top-level name belongs to the standard library."""
     return top in sys.stdlib_module_names
 
 
 def indexed_module(path: str, index: Index) -> str | None:
-    """Return the indexed module that a file is, wherever it is installed or checked out."""
+    """Return the indexed module of a file, whether installed or in a source tree, or None."""
     below = below_site(path)
     parts = (path if below is None else below).replace("\\", "/").split("/")
     if not parts[-1].endswith(".py"):

@@ -1,4 +1,4 @@
-"""What the index tells of a location over all releases of its package: where it was, is, and will be."""
+"""The history of a location over all releases of its package: which have it, first and last."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,11 +9,11 @@ from compat.index.reader import Index
 from compat.model.symbols import location
 
 Flags = Sequence[bool]
-"""For each release, oldest first, whether the location is there."""
+"""For each release, oldest first, whether it has the location."""
 
 
 class History:
-    """Answers about locations in releases that stand alone; they are remembered."""
+    """Cached answers about locations in single releases, without the other packages."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
@@ -30,35 +30,36 @@ class History:
         ]
 
     def intervals(self, package: str, module: str, name: str) -> str:
-        """Return the releases that have a location, for people: `0.2.6 to 0.21.0`; empty when none has."""
+        """Return the releases that have a location as text, `0.2.6 to 0.21.0`; empty if none has it."""
         versions, flags = self.index.versions(package), self.flags(package, module, name)
-        told = []
+        ranges = []
         for first, last in runs(flags):
             if last == len(flags) - 1:
-                told.append(f"{versions[first]} and later" if first != last else versions[first])
+                ranges.append(f"{versions[first]} and later" if first != last else versions[first])
             else:
-                told.append(versions[first] if first == last else f"{versions[first]} to {versions[last]}")
-        return ", ".join(told)
+                ranges.append(versions[first] if first == last else f"{versions[first]} to {versions[last]}")
+        return ", ".join(ranges)
 
     def boundary(self, package: str, module: str, name: str, release_index: int) -> str:
-        """Return in one line when a location was there, seen from a release that lacks it."""
+        """Return one line about which releases have a location, as seen from a release that lacks it."""
         where = location(module, name)
         versions, flags = self.index.versions(package), self.flags(package, module, name)
-        told = self.intervals(package, module, name)
-        if not told:
+        ranges = self.intervals(package, module, name)
+        if not ranges:
             return f"no indexed release of {package} has {where}"
         before = [at for at, there in enumerate(flags[:release_index]) if there]
-        line = f"{package} has {where} in {told}"
+        line = f"{where} exists in {package} {ranges}"
         if before:
             return (
-                f"{line}; it broke in {versions[before[-1] + 1]}, the last with it is {versions[before[-1]]}"
+                f"{line}; the last release that has it is {versions[before[-1]]}, "
+                f"and {versions[before[-1] + 1]} lacks it"
             )
         first = next((at for at in range(release_index, len(flags)) if flags[at]), None)
-        return line if first is None else f"{line}; the first with it is {versions[first]}"
+        return line if first is None else f"{line}; the first release that has it is {versions[first]}"
 
 
 def runs(flags: Flags) -> list[tuple[int, int]]:
-    """Return first and last position of each run of true flags."""
+    """Return the first and last index of each run of true flags."""
     found: list[tuple[int, int]] = []
     for at, there in enumerate(flags):
         if there and found and found[-1][1] == at - 1:

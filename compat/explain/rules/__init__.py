@@ -1,1 +1,5 @@
-"""The rules: one module for each family of causes; each rule is a pure function."""
+"""The rules of `compat explain`, one module for each family of causes.
+
+A rule takes one exception and the context of its log, and returns a diagnosis, or None if the rule does not
+apply.
+"""

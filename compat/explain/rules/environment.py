@@ -1,4 +1,4 @@
-"""What lies around the packages: files that shadow them, circular imports, machines without a GPU."""
+"""Rules for problems outside the packages: shadowing files, circular imports, machines without a GPU."""
 
 import re
 
@@ -27,7 +27,7 @@ _NO_GPU = re.compile(
 
 
 def shadowed(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A file or folder of the user that Python finds before the installed package of the same name."""
+    """Diagnose a file or folder of the user that shadows an installed package."""
     asked = wanted(exception)
     renaming = _RENAME.search(exception.text)
     if renaming:
@@ -50,7 +50,7 @@ def shadowed(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
 def _lacking_what_it_has(
     top: str, asked: FailedImport, exception: ExceptionInfo, context: RuleContext
 ) -> Diagnosis | None:
-    """A package that lacks what the installed one must have: what was imported is another."""
+    """Diagnose a package that lacks a name which the installed package has: another one shadows it."""
     if asked.attribute and asked.module == top and top in context.index.owners and not asked.path:
         package = context.owner(top) or top
         status = _answer(asked, context, package)
@@ -67,15 +67,15 @@ def _lacking_what_it_has(
 
 
 def _as_released(asked: FailedImport, context: RuleContext) -> bool:
-    """Return whether every release has what a package, said to be imported from nowhere in it, lacks."""
+    """Return whether every release has the name, while the failing module is known only by its name."""
     package = context.owner(asked.module)
-    if package not in (SGLANG, VLLM) or asked.path or not asked.names or context.inside:
+    if package not in (SGLANG, VLLM) or asked.path or not asked.names or context.in_indexed_package:
         return False
     return all(context.history.flags(package, asked.module, asked.names[0]))
 
 
 def _expected(top: str, exception: ExceptionInfo, context: RuleContext) -> bool:
-    """Return whether a name is that of something to be installed, and not just the user's own."""
+    """Return whether a top-level name belongs to an installable package rather than to the user's code."""
     installed_asks = bool(exception.frames) and below_site(exception.frames[-1].path) is not None
     if top in context.index.owners or is_standard(top) or installed_asks:
         return True
@@ -84,7 +84,7 @@ def _expected(top: str, exception: ExceptionInfo, context: RuleContext) -> bool:
 
 
 def _has_module(module: str, context: RuleContext) -> bool:
-    """Return whether the known release has a module written in Python, so that it must be there to import."""
+    """Return whether the known release has a module that is written in Python."""
     package = context.owner(module)
     at = context.release_index(package) if package else None
     if package is None or at is None:
@@ -94,7 +94,7 @@ def _has_module(module: str, context: RuleContext) -> bool:
 
 
 def _as_installed(top: str, exception: ExceptionInfo, context: RuleContext) -> bool:
-    """Return whether the installed module must have what installed code asks of it, as an attribute."""
+    """Return whether the installed module must have the attribute, because installed code accesses it."""
     path = exception.frames[-1].path if exception.frames else ""
     if is_standard(top):
         return bool(_LIBRARY.search(path)) and below_site(path) is None
@@ -106,7 +106,7 @@ def _as_installed(top: str, exception: ExceptionInfo, context: RuleContext) -> b
 
 
 def _own_file(top: str, asked: FailedImport, exception: ExceptionInfo) -> str | None:
-    """Return the user's file that Python took for a package, if one shows."""
+    """Return the user's file that Python imported as a package, if the log contains its path."""
     names = (f"/{top}.py", f"/{top}/__init__.py")
     if asked.path and asked.path.endswith(names) and not _installed(asked.path):
         return asked.path
@@ -121,14 +121,14 @@ def _installed(path: str) -> bool:
 
 
 def _really_lacks(asked: FailedImport, context: RuleContext) -> bool:
-    """Return whether the release, as far as known, lacks what was asked for: then nothing need shadow it."""
+    """Return whether the known or newest release lacks the name, so that shadowing is no explanation."""
     package = context.owner(asked.module)
     return package is not None and _answer(asked, context, package) == "missing"
 
 
 def _answer(asked: FailedImport, context: RuleContext, package: str) -> str:
     at = context.release_index(package)
-    resolver = context.history.resolver(package, context.newest(package) if at is None else at)
+    resolver = context.history.resolver(package, context.newest_release(package) if at is None else at)
     return resolver.answer(asked.module, asked.names[0] if asked.names else "").status
 
 
@@ -139,18 +139,18 @@ def _shadow(top: str, what: str, exception: ExceptionInfo, asked: FailedImport |
         package=None if is_standard(top) else distribution_of(top),
         module=top,
         symbol=name,
-        evidence=(exception.line, f"{what} is imported in place of the installed {top}"),
+        evidence=(exception.line, f"Python imports {what} instead of the installed {top}"),
         fix=Fix(
             kind="environment",
-            text=f"Rename or move {what} (and its __pycache__), or start Python in another folder.",
+            text=f"Rename or move {what} and delete its __pycache__, or start Python in another folder.",
         ),
     )
 
 
-def left_behind(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A package whose import failed earlier in the process: Python misses it below what that left behind.
+def earlier_import_failed(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose an import that fails because an earlier import of the same package failed in this process.
 
-    No cause of the closed set fits: the cause is whatever ended the first import.
+    The cause is `unknown`: the log does not show why the first import failed.
     """
     found = _KEY.fullmatch(exception.message) if exception.kind == "KeyError" else None
     inside = bool(exception.frames) and exception.frames[-1].function == "_get_parent_path"
@@ -165,18 +165,18 @@ def left_behind(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
         module=found[1],
         evidence=(
             exception.line,
-            f"an earlier import of {found[1]} has failed in this process, maybe unseen in a try",
+            f"an earlier import of {found[1]} failed in this process; a try statement may have hidden it",
         ),
         fix=Fix(
             kind="none",
-            text=f"Explain what ended the first import: `import {found[1]}` in a new process shows it.",
+            text="Find out why the first import failed: the command below repeats it in a new process.",
             command=f"python -c 'import {found[1]}'",
         ),
     )
 
 
 def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A module that is asked for a name while it is still being imported."""
+    """Diagnose a circular import: a name is requested of a module that is still being imported."""
     if not _CIRCULAR.search(exception.text):
         return None
     asked = wanted(exception)
@@ -185,14 +185,14 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     chain = [found for frame in exception.frames if (found := context.module(frame))]
     lines = [exception.line]
     if chain:
-        lines.append(f"the circle: {' -> '.join(dict.fromkeys(chain))}")
+        lines.append(f"the import cycle: {' -> '.join(dict.fromkeys(chain))}")
     statement = None
-    text = "Move one of the imports of the circle into the function that needs it."
+    text = "Move one of the imports of the cycle into the function that needs it."
     if package and chain and module:
         parent = next((m for m in chain if not module.startswith(f"{m}.") and m != module), None)
         if parent:
             statement = f"import {parent}"
-            text = f"Import {parent} first: the circle closes only when {module} comes first."
+            text = f"Import {parent} first: the cycle fails only if {module} is imported first."
     known = context.known(package) if package else None
     return Diagnosis(
         cause="circular_import",
@@ -206,7 +206,7 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
 
 
 def no_gpu(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A machine without a usable GPU, or a torch that is built without CUDA."""
+    """Diagnose a machine without a usable GPU, or a torch that is built without CUDA."""
     found = _NO_GPU.search(exception.text)
     if not found:
         return None
@@ -214,14 +214,16 @@ def no_gpu(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     package = context.owner(modules[-1]) if modules else None
     known = context.known(package) if package else None
     if "not compiled" in found[0]:
-        text = "This torch is built without CUDA: install the CUDA build of the torch that the release pins."
+        text = (
+            "This torch is built without CUDA: install the CUDA build of the torch that the release requires."
+        )
     else:
-        text = "Run it where `nvidia-smi` shows a GPU; a container needs it passed in."
+        text = 'Run it on a machine where "nvidia-smi" lists a GPU; a container needs access to that GPU.'
     return Diagnosis(
         cause="no_gpu",
         package=package,
         version=known.version if known else None,
         module=modules[-1] if modules else None,
-        evidence=(exception.line, f"“{found[0]}” is what is said where no GPU is found"),
+        evidence=(exception.line, f"“{found[0]}” is the error on a machine where no GPU is found"),
         fix=Fix(kind="environment", text=text),
     )

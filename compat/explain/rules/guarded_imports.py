@@ -1,13 +1,13 @@
-"""Imports that failed unseen: a guard made of a missing name a stub, a NameError, or advice that lies."""
+"""Rules for guarded imports that failed silently and left a stub, an unbound name or a wrong message."""
 
 import re
 from collections.abc import Iterator
 
-from compat.explain.context import RuleContext, foreign
+from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import UNDEFINED, FailedImport, identifiers, wanted
 from compat.explain.log.model import ExceptionInfo, TracebackFrame
 from compat.explain.lookup.missing_symbol import locate
-from compat.explain.rules.missing_packages import lacking, vllm_for
+from compat.explain.rules.missing_packages import not_installed, vllm_for
 from compat.index.records import Branch
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.guards import All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
@@ -25,13 +25,13 @@ _ADVICE = re.compile(
     r"|install .{0,40}\b(vllm|sglang|sgl[-_]kernel)\b|requires? .{0,30}\b(vllm|sgl[-_]kernel)\b"
 )
 SHORTEST = 6
-"""Characters of a name that can be told from a word."""
+"""Least length of a name that is distinct from an ordinary word."""
 _FRAMES = 4
-"""Frames, from the inside out, in whose lines a stub's name is looked for."""
+"""Innermost frames whose source lines are searched for the name of a stub."""
 
 
-def conditional(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A name that cannot be imported because a guarded import in its module has failed."""
+def unbound_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a name that cannot be imported because a guarded import in its module failed."""
     asked = wanted(exception)
     if asked is None or asked.partial or context.owner(asked.module) is None:
         return None
@@ -39,8 +39,8 @@ def conditional(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
     return next((each for each in found if each is not None), None)
 
 
-def undefined(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A name that only a guarded import would have bound."""
+def name_error(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a NameError for a name that a failed guarded import did not bind."""
     found = UNDEFINED.search(exception.message)
     module = _module(exception, context)
     if not found or module is None:
@@ -48,10 +48,10 @@ def undefined(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
     return _behind(context, module, found[1], exception)
 
 
-def by_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A name in the user's own code that a guarded import did not bind: it has gone from the release."""
+def removed_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a name in the user's code that a guarded import did not bind: the release removed it."""
     frame = exception.frames[-1] if exception.frames else None
-    if frame is None or foreign(frame):
+    if frame is None or in_installed_package(frame):
         return None
     found = UNDEFINED.search(exception.message)
     if found:
@@ -61,19 +61,19 @@ def by_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     else:
         return None
     for name in names:
-        for package, at in context.likely.items():
+        for package, at in context.likely_releases.items():
             module = _last_home(context, package, name, at)
             if module:
-                told = (
+                evidence = (
                     exception.line,
-                    f"{name} is no name of {package} {context.index.versions(package)[at]}",
+                    f"{package} {context.index.versions(package)[at]} has no name {name}",
                 )
-                return locate(context, package, module, name, evidence=told)
+                return locate(context, package, module, name, evidence=evidence)
     return None
 
 
 def _last_home(context: RuleContext, package: str, name: str, at: int) -> str | None:
-    """Return where a name was before it went, when a release has it nowhere any more."""
+    """Return the last module that had a name, if no module of the release has it any more."""
     index = context.index
     if len(name) < SHORTEST or index.binders(name, package, at) or not index.binds_ever(name, package):
         return None
@@ -84,13 +84,13 @@ def _last_home(context: RuleContext, package: str, name: str, at: int) -> str | 
     return None
 
 
-def lying_advice(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """“vllm is not installed” while it is: one of the names that the guard imports is missing in it."""
+def wrong_advice(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a wrong “vllm is not installed”: vllm is installed and lacks a name that the guard imports."""
     found = _ADVICE.search(exception.text)
     if not found:
         return None
-    said = next(group for group in found.groups() if group).lower().replace("-", "_")
-    package = context.owner(said)
+    top = next(group for group in found.groups() if group).lower().replace("-", "_")
+    package = context.owner(top)
     if package is None:
         return None
     for frame in reversed(exception.frames):
@@ -98,19 +98,19 @@ def lying_advice(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
         if module is None:
             continue
         names = [name for name in identifiers([frame]) if _branches(context, module, name)]
-        for name in names or _guarded_names(context, module, said):
+        for name in names or _guarded_names(context, module, top):
             cause = _behind(context, module, name, exception)
             if cause is not None and (cause.package == package or cause.cause != "package_missing"):
                 return cause
         if context.known(package) is None:
             break
-    if context.known(package) is not None and not context.absent(package):
+    if context.known(package) is not None and not context.is_absent(package):
         return None
-    return lacking(said, FailedImport(module=said, absent=said), exception, context)
+    return not_installed(top, FailedImport(module=top, absent=top), exception, context)
 
 
 def placeholder(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A stub that was bound in place of the real object, and then used."""
+    """Diagnose the use of a stub that is bound instead of the real object."""
     found = _STUB.search(exception.text)
     if not found:
         return None
@@ -123,7 +123,7 @@ def placeholder(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
     dummy = found[1]
     if dummy:
         for package in context.release_indexes or context.index.packages:
-            at = context.release_indexes.get(package, context.newest(package))
+            at = context.release_indexes.get(package, context.newest_release(package))
             homes = context.index.binders(dummy, package, at)
             if homes:
                 return _stub(context, homes[0], dummy, exception, None)
@@ -133,23 +133,27 @@ def placeholder(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
 def _stub(
     context: RuleContext, module: str, name: str, exception: ExceptionInfo, frame: TracebackFrame | None
 ) -> Diagnosis:
-    """Return why a name is a stub: what its guard imports is missing in a release, or not installed."""
+    """Return why a name is a stub: the target of its guarded import is missing, or is not installed."""
     cause = _behind(context, module, name, exception)
     package = context.owner(module) or module.partition(".")[0]
     where = location(module, name)
     guard = next((b.guard for b in _branches(context, module, name) if b.status == "placeholder"), None)
     lines = [exception.line, f"{where} is a stub"]
     if guard is not None:
-        lines[-1] += f", {describe(guard)}"
+        lines[-1] += f", bound in the branch “{describe(guard)}”"
     if frame is not None and frame.source:
-        lines.append(f"used in `{frame.source}`")
+        lines.append(f"the stub is used in `{frame.source}`")
     if cause is not None and cause.cause not in ("package_missing", "no_gpu"):
         return cause
     known = context.known(package)
     fix = cause.fix if cause is not None else None
     if fix is None:
         needed = sorted({split_location(t)[0].partition(".")[0] for t in _targets(guard)}) if guard else []
-        text = f"Install what it stands in for: {', '.join(needed)}." if needed else "Import the real object."
+        text = (
+            f"Install {', '.join(needed)}: the stub stands in for an object from there."
+            if needed
+            else "Import the real object instead of the stub."
+        )
         command = f"pip install {' '.join(needed)}" if needed else None
         target = next((t for t in _targets(guard) if t.endswith(f":{name}")), "") if guard else ""
         asked, real = split_location(target)
@@ -159,7 +163,7 @@ def _stub(
             else None
         )
         if wheel:
-            text = f"Install vllm, of which {wheel} is the newest of the time of this release that has it."
+            text = f"Install vllm {wheel}, the newest release that has it and is not newer than this release."
             command = f'pip install "vllm=={wheel}"'
         fix = Fix(kind="install", text=text, command=command)
     return Diagnosis(
@@ -174,7 +178,7 @@ def _stub(
 
 
 def _behind(context: RuleContext, module: str, name: str, exception: ExceptionInfo) -> Diagnosis | None:
-    """Return the cause that lies behind a guarded name: the first import of its guard that fails."""
+    """Return why a guarded name is not bound: the first import of its guard that fails, or a missing GPU."""
     resolver = context.resolver
     for branch in _branches(context, module, name):
         for target in _targets(branch.guard):
@@ -182,18 +186,23 @@ def _behind(context: RuleContext, module: str, name: str, exception: ExceptionIn
                 continue
             module_asked, name_asked = split_location(target)
             top = module_asked.partition(".")[0]
-            told = (exception.line, f"{location(module, name)} depends on a guarded import of {target}")
+            evidence = (exception.line, f"{location(module, name)} depends on a guarded import of {target}")
             package = context.owner(module_asked)
             if package is not None and package in context.release_indexes:
                 frame = exception.frames[-1] if exception.frames else None
                 found = locate(
-                    context, package, module_asked, name_asked, evidence=told, foreign=foreign(frame)
+                    context,
+                    package,
+                    module_asked,
+                    name_asked,
+                    evidence=evidence,
+                    foreign=in_installed_package(frame),
                 )
                 if found is not None:
                     return found
             if top in resolver.environment.absent:
                 names = (name_asked,) if name_asked else ()
-                return lacking(
+                return not_installed(
                     top, FailedImport(module=module_asked, names=names, absent=top), exception, context
                 )
         if _needs_cuda(context, branch):
@@ -202,7 +211,7 @@ def _behind(context: RuleContext, module: str, name: str, exception: ExceptionIn
 
 
 def _needs_cuda(context: RuleContext, branch: Branch) -> bool:
-    """Return whether a branch runs with a CUDA device only."""
+    """Return whether a branch runs only on a machine with a CUDA device."""
     without, with_ = context.resolvers_by_cuda[False], context.resolvers_by_cuda[True]
     return (
         evaluate(branch.guard, without._leaf) is False  # noqa: SLF001 -- the one evaluator of guards
@@ -223,23 +232,23 @@ def _without_gpu(
         symbol=name,
         evidence=(
             exception.line,
-            f"{location(module, name)} is bound {describe(branch.guard)}, which is false here",
+            f"{location(module, name)} needs a CUDA device: {describe(branch.guard)}",
         ),
         fix=Fix(
-            kind="environment", text="Run it on a machine with a GPU: without one this name is not bound."
+            kind="environment", text="Run it on a machine with a GPU: the name is not bound without one."
         ),
     )
 
 
 def _branches(context: RuleContext, module: str, name: str) -> tuple[Branch, ...]:
-    """Return the branches of a name in the known release, else in the newest that has several."""
+    """Return the branches that bind a name in the known release, else in the newest with several branches."""
     package = context.owner(module)
     if package is None:
         return ()
     at = context.release_indexes.get(package)
     if at is not None:
         return context.index.branches(module, name, package, at)
-    for place in reversed(context.candidates(package)):
+    for place in reversed(context.candidate_releases(package)):
         found = context.index.branches(module, name, package, place)
         if len(found) > 1:
             return found
@@ -247,7 +256,7 @@ def _branches(context: RuleContext, module: str, name: str) -> tuple[Branch, ...
 
 
 def _guarded_names(context: RuleContext, module: str, top: str) -> list[str]:
-    """Return the names of a module whose guards import from a package, flags of other modules included."""
+    """Return the names of a module whose guards import from a package."""
     package = context.owner(module)
     at = context.release_indexes.get(package) if package else None
     if package is None or at is None:
@@ -261,11 +270,11 @@ def _guarded_names(context: RuleContext, module: str, top: str) -> list[str]:
 
 
 def _homes_of_stub(context: RuleContext, name: str) -> list[str]:
-    """Return the modules that bind a name to a stub in some branch: it was imported from one of them."""
+    """Return the modules that bind a name to a stub in some branch, those nearest to the root first."""
     found: list[str] = []
     for package in context.release_indexes or context.index.packages:
         known = context.release_indexes.get(package)
-        places = range(context.newest(package), -1, -1) if known is None else (known,)
+        places = range(context.newest_release(package), -1, -1) if known is None else (known,)
         for at in places:
             homes = [
                 module
@@ -279,7 +288,7 @@ def _homes_of_stub(context: RuleContext, name: str) -> list[str]:
 
 
 def _targets(guard: Guard) -> Iterator[str]:
-    """Yield what the `try`s of a guard import, in order."""
+    """Yield the locations that the `try` statements of a guard import, in order."""
     match guard:
         case Imports(targets):
             yield from targets

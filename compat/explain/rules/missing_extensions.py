@@ -1,4 +1,4 @@
-"""Compiled modules that are not there, or did not load: source trees, and builds for other platforms."""
+"""Rules for compiled modules that are missing or did not load: source trees, builds for other platforms."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ _OPS = re.compile(
     r"|operator (\w+)::(\w+) does not exist"
 )
 _MADE = re.compile(r"_\w*C|common_ops|_version")
-"""What is made when a package is built, by the last part of its name."""
+"""Matches the last component of modules that exist only after a build."""
 _EXTENSION_OF: dict[str, str] = {
     "_C": "vllm",
     "_moe_C": "vllm",
@@ -26,11 +26,11 @@ _EXTENSION_OF: dict[str, str] = {
 }
 
 
-def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A compiled module that Python does not find where the release has it.
+def missing_extension(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a compiled module that Python does not find although the release has it.
 
-    No name can have moved there: the package that was imported is another than the release's, or it holds
-    the extension and could not load it, which another line tells.
+    Either Python imported another copy of the package, such as a source tree, or the extension exists and
+    did not load, for a reason that another line of the log states.
     """
     asked = wanted(exception)
     package = context.owner(asked.module) if asked is not None and not asked.attribute else None
@@ -41,7 +41,7 @@ def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     if asked.path and below_site(asked.path) is None and "unknown location" not in asked.path:
         trees.append(asked.path)
     at = context.release_index(package)
-    compiled = context.compiled(module, package, at)
+    compiled = context.is_extension(module, package, at)
     if not compiled and not (trees and _MADE.fullmatch(module.rpartition(".")[2])):
         return None
     why = why_not_loaded(context)
@@ -57,32 +57,32 @@ def unbuilt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
             module=module,
             evidence=(
                 exception.line,
-                f"{module} is compiled, and the installed {package} is built without it",
+                f"{module} is a compiled module, and the installed {package} does not contain it",
             ),
             fix=Fix(
                 kind="install",
-                text=f"Install a build of {package} for this platform; this one has no compiled code for it.",
+                text=f"Install a build of {package} for this platform: this one has no compiled code for it.",
             ),
         )
     what = trees[-1] if trees else f"a source tree of {package}"
     lines = [exception.line]
     if compiled:
-        lines.append(f"{module} is compiled, and is not there before {package} is built")
+        lines.append(f"{module} is a compiled module, which does not exist before {package} is built")
     return Diagnosis(
         cause="shadowed_module",
         package=package,
         module=top,
-        evidence=(*lines, f"{what} is imported in place of the installed {top}"),
+        evidence=(*lines, f"Python imports {what} instead of the installed {top}"),
         fix=Fix(
             kind="environment",
-            text="Start Python outside the source tree, or build it. If it is the installed package that "
-            f"lacks {module}, install a wheel for this platform.",
+            text="Start Python outside the source tree, or build it. If the installed package itself lacks "
+            f"{module}, install a wheel for this platform.",
         ),
     )
 
 
 def missing_operator(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """An operator that torch does not know: the extension that registers it has not been loaded."""
+    """Diagnose an unknown torch operator: the extension that registers it was not loaded."""
     found = _OPS.search(exception.text)
     if not found:
         return None
@@ -91,21 +91,24 @@ def missing_operator(exception: ExceptionInfo, context: RuleContext) -> Diagnosi
         return None
     space, operator = groups[0], groups[1] if len(groups) > 1 else ""
     name = f"torch.ops.{space}.{operator}".rstrip(".")
-    told = f"{name} is registered by an extension that did not load"
-    top = None if space in _EXTENSION_OF or found[5] else context.top_with_extension(space)
+    reason = f"{name} is registered by an extension that did not load"
+    top = None if space in _EXTENSION_OF or found[5] else context.package_of_extension(space)
     owner = context.owner(top) if top else _EXTENSION_OF.get(space)
-    why = why_not_loaded(context) or _unbuilt_too(context)
+    why = why_not_loaded(context) or _mentioned_missing_extension(context)
     if why is not None:
         return replace(
             why,
             package=why.package or owner,
-            evidence=(exception.line, told, *why.evidence),
+            evidence=(exception.line, reason, *why.evidence),
         )
     package = space if found[5] else owner
-    return mismatch(exception, context, None, (exception.line, told), torch=True, package=package)
+    return mismatch(exception, context, None, (exception.line, reason), torch=True, package=package)
 
 
-def _unbuilt_too(context: RuleContext) -> Diagnosis | None:
-    """Return that the extension is not there at all, where a line tells so."""
+def _mentioned_missing_extension(context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of a missing extension that another line of the log reports, or None."""
     mentions = (exception for failure in context.contents.mentions for exception in failure.chain)
-    return next((found for exception in mentions if (found := unbuilt(exception, context)) is not None), None)
+    return next(
+        (found for exception in mentions if (found := missing_extension(exception, context)) is not None),
+        None,
+    )

@@ -1,8 +1,8 @@
-"""Names and modules of the indexed packages that moved, were renamed, removed, or are not there yet."""
+"""Rules for names and modules of the indexed packages that a release has moved, renamed, removed or lacks."""
 
 from packaging.version import Version
 
-from compat.explain.context import RuleContext, foreign
+from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import FailedImport, imported, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.missing_symbol import locate
@@ -13,13 +13,13 @@ from compat.resolve.suggestions import hint
 
 
 def missing_in_kernels(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A name that the installed kernels lack, and those that the sglang release requires have."""
+    """Diagnose a name that the installed kernels lack, and the kernels that sglang requires have."""
     asked = wanted(exception)
     at = context.release_index(SGLANG)
     if asked is None or at is None or asked.module.partition(".")[0] != IMPORT_NAMES[KERNELS[0]]:
         return None
     if asked.absent == IMPORT_NAMES[KERNELS[0]]:
-        return None  # there are none at all
+        return None  # no kernels are installed at all
     for kernel, place in companions(context.index, SGLANG, at).items():
         version, known = context.index.versions(kernel)[place], context.known(kernel)
         same = known is not None and Version(known.version) == Version(version)
@@ -28,7 +28,7 @@ def missing_in_kernels(exception: ExceptionInfo, context: RuleContext) -> Diagno
         ):
             continue
         sglang = context.index.versions(SGLANG)[at]
-        there = f"{known.version} is there: {known.source}" if known else "what is there is another"
+        there = f"{kernel} is {known.version}: {known.source}" if known else "another version is installed"
         return Diagnosis(
             cause="requirement_violated",
             package=kernel,
@@ -38,7 +38,7 @@ def missing_in_kernels(exception: ExceptionInfo, context: RuleContext) -> Diagno
             evidence=(exception.line, f"sglang {sglang} requires {kernel}=={version}, which has it; {there}"),
             fix=Fix(
                 kind="install",
-                text=f"Install what sglang {sglang} requires: {kernel}=={version}.",
+                text=f"Install {kernel}=={version}, which sglang {sglang} requires.",
                 command=f'pip install "{kernel}=={version}"',
             ),
         )
@@ -46,17 +46,17 @@ def missing_in_kernels(exception: ExceptionInfo, context: RuleContext) -> Diagno
 
 
 def missing_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A name or module that Python did not find, and that the release does not have."""
+    """Diagnose a name or module that the release lacks."""
     asked = wanted(exception)
     if asked is None or asked.partial or (asked.absent and "." not in asked.absent):
         return None
     return _located(asked, exception, context, f"{exception.line}")
 
 
-def unloaded(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A submodule that the release has, taken as an attribute of its package before anything imported it.
+def unimported_submodule(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose access to a submodule as an attribute of its package before anything imported the submodule.
 
-    No cause of the closed set fits, so it is told as `unknown`, with what is known and what to write.
+    No cause of the closed set fits, so the cause is `unknown`; the fix is the import to add.
     """
     asked = wanted(exception)
     if asked is None or not asked.attribute or asked.partial:
@@ -64,7 +64,7 @@ def unloaded(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     package, inner = context.owner(asked.module), f"{asked.module}.{asked.names[0]}"
     if package is None or context.index.number("modules", inner) is None:
         return None
-    at = context.likely.get(package, context.newest(package))
+    at = context.likely_releases.get(package, context.newest_release(package))
     if context.history.resolver(package, at).answer(inner, "").status != "submodule":
         return None
     version = context.index.versions(package)[at]
@@ -73,20 +73,22 @@ def unloaded(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
         package=package,
         version=version if package in context.release_indexes else None,
         module=inner,
-        evidence=(exception.line, f"{inner} is a module of {package} {version}: nothing had imported it"),
+        evidence=(
+            exception.line,
+            f"{inner} is a module of {package} {version} that nothing has imported yet",
+        ),
         fix=Fix(
             kind="edit",
-            text="Import the module itself: a package does not load its modules by being imported.",
+            text="Import the module itself: importing a package does not import its modules.",
             statement=f"import {inner}",
         ),
     )
 
 
 def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A name that no release has, and that is written nearly like one that some have.
+    """Diagnose a name that no release has, and that is spelt almost like an existing one.
 
-    No cause of the closed set fits, and there is no such location: it is told as `unknown`, with what may
-    have been meant.
+    No cause of the closed set fits, so the cause is `unknown`; the fix names the similar names.
     """
     asked = wanted(exception)
     package = context.owner(asked.module) if asked else None
@@ -99,45 +101,53 @@ def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     return Diagnosis(
         cause="unknown",
         evidence=(exception.line, f"no release has the name {name}; {meant}"),
-        fix=Fix(kind="edit", text=f"See how the name is written: {meant}."),
+        fix=Fix(kind="edit", text=f"Check the spelling of the name: {meant}."),
     )
 
 
-def broken_off(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A traceback without its end: the import at which it stops, when the release cannot serve it.
+def truncated_traceback(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a truncated traceback by the import at which it ends, if the release lacks its target.
 
-    It may as well have gone on from there, so this is asked when nothing else tells what is wrong.
+    The full traceback may have continued beyond that import, so this rule is among the last.
     """
     if exception.kind or exception.message or not exception.frames:
         return None
     asked = imported(exception.frames[-1].source)
     if asked is None:
         return None
-    said = f"the traceback breaks off at `{exception.frames[-1].source}`"
-    return _located(asked, exception, context, said, certain=False)
+    first_line = f"the traceback is truncated after `{exception.frames[-1].source}`"
+    return _located(asked, exception, context, first_line, certain=False)
 
 
 def _located(
-    asked: FailedImport, exception: ExceptionInfo, context: RuleContext, said: str, *, certain: bool = True
+    asked: FailedImport,
+    exception: ExceptionInfo,
+    context: RuleContext,
+    first_line: str,
+    *,
+    certain: bool = True,
 ) -> Diagnosis | None:
     package = context.owner(asked.module)
     if package is None:
         return None
     frame = exception.frames[-1] if exception.frames else None
-    evidence = (said, *((f"asked for in {frame.path}:{frame.line}",) if frame and foreign(frame) else ()))
+    evidence = (
+        first_line,
+        *((f"imported in {frame.path}:{frame.line}",) if frame and in_installed_package(frame) else ()),
+    )
     within = asked.module if certain and not asked.absent else ""
     for wanted_name in asked.names or ("",):
         module, name = asked.module, wanted_name
         inner = f"{module}.{name}"
         if asked.attribute and context.index.number("modules", inner) is not None:
-            module, name = inner, ""  # a submodule: gone, or nobody has imported it yet
+            module, name = inner, ""  # a submodule: the release lacks it, or nothing has imported it yet
         found = locate(
             context,
             package,
             module,
             name,
             evidence=evidence,
-            foreign=foreign(frame),
+            foreign=in_installed_package(frame),
             within=within,
             certain=certain,
         )

@@ -1,4 +1,4 @@
-"""Packages that are not installed, and quantization methods that a release does not know."""
+"""Rules for packages that are not installed, and for quantization methods that a release lacks."""
 
 import re
 
@@ -9,9 +9,10 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
-from compat.explain.lookup.violated_requirements import USUAL, Demand, demands, ordered, requirement_named
+from compat.explain.lookup.violated_requirements import USUAL, demands, ordered, requirement_named
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import VLLM
+from compat.requirements.graph import RequirementEdge
 
 _ADVICE = re.compile(
     r"(?i)\b([\w-]{2,40})[`'\"]? (?:package )?is not (?:installed|available)"
@@ -29,15 +30,15 @@ _METADATA = re.compile(
 )
 _NAMED = re.compile(rf"['\"]?(?P<name>[A-Za-z][\w.-]{{0,60}}\w){_SPEC}(?=[`'\"\s]|$)")
 NAMESPACES = ("google", "nvidia", "opentelemetry")
-"""Import names that several distributions share."""
+"""Top-level namespace packages that several distributions share."""
 _METHOD = re.compile(
     r"(?:Unknown|Invalid|Unsupported) quantization(?: method)?:? ['\"]?([\w-]{2,40})"
     r"|[Qq]uantization method:? ['\"]?([\w-]{2,40})['\"]? is not (?:supported|available|known)"
 )
 
 
-def told(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A check of the installed distributions that says which is not there, and from which version on."""
+def stated_package(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a message about package metadata that names the missing distribution."""
     found = _NEEDED.search(exception.text) or _METADATA.search(exception.text)
     if not found and exception.kind == "PackageNotFoundError":
         found = _NAMED.match(exception.message)
@@ -49,27 +50,27 @@ def told(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     return Diagnosis(
         cause="package_missing",
         package=package,
-        module=context.top(package),
+        module=context.import_name(package),
         evidence=(exception.line,),
         fix=Fix(kind="install", text=f"Install {name}.", command=f'pip install "{name}"'),
     )
 
 
 def package_missing(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A top-level module that is not there: its distribution is not installed."""
+    """Diagnose a top-level module whose distribution is not installed."""
     asked = wanted(exception)
     if asked is None or not asked.absent:
         return None
     top = asked.absent.partition(".")[0]
     if is_standard(top) or (asked.absent != top and top not in NAMESPACES):
-        return None  # of a name with dots, all but the last part are there
-    if not exception.frames and context.top_with_extension(top):
-        return None  # an extension that is tried under its bare name when its package's import has failed
-    return lacking(top, asked, exception, context)
+        return None  # Python found all but the last component of a dotted name
+    if not exception.frames and context.package_of_extension(top):
+        return None  # packages try an extension under its bare name when importing it from the package fails
+    return not_installed(top, asked, exception, context)
 
 
 def advised(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A message that says which package to install."""
+    """Diagnose a message that asks the user to install a package."""
     if exception.kind not in ("ImportError", "ModuleNotFoundError", "RuntimeError", "ValueError", ""):
         return None
     found = _ADVICE.search(exception.text)
@@ -82,31 +83,31 @@ def advised(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     asked_for = any(True for _ in demands(context, distribution)) or top in context.index.owners
     if not asked_for and exception.kind not in ("ImportError", "ModuleNotFoundError"):
         return None
-    if context.known(distribution) and not context.absent(distribution):
+    if context.known(distribution) and not context.is_absent(distribution):
         return None
-    if context.seen(top):
+    if context.is_in_tracebacks(top):
         return None
-    return lacking(top, FailedImport(module=top, absent=top), exception, context)
+    return not_installed(top, FailedImport(module=top, absent=top), exception, context)
 
 
-def lacking(top: str, asked: FailedImport, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
+def not_installed(top: str, asked: FailedImport, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
     """Return the diagnosis of a distribution that is not installed."""
     distribution = requirement_named(context, top, distribution_of(top))
     importer = top_of(exception.frames[-1].path) if exception.frames else None
     found = ordered(demands(context, distribution))
     lines = [exception.line, *(str(each) for each in found[:2] if each.extra in USUAL)]
     if importer:
-        lines.append(f"asked for by {exception.frames[-1].path}: `{exception.frames[-1].source}`")
+        lines.append(f"imported by {exception.frames[-1].path}: `{exception.frames[-1].source}`")
     wheel = vllm_for(context, asked) if distribution == VLLM else None
     spec = f"=={wheel}" if wheel else _spec(found)
     if wheel:
         lines.append(
-            f"vllm {wheel} is the newest of the time of the sglang release that has what it asks for"
+            f"vllm {wheel} is the newest release with the imported name that is not newer than this sglang"
         )
     extra = found[0] if found and found[0].extra in USUAL[1:] and not wheel else None
     text = f"Install {distribution}{spec}."
     if extra:
-        text = f"Install {distribution}{spec}, which {extra.package}[{extra.extra}] brings along."
+        text = f"Install {distribution}{spec}, which {extra.by}[{extra.extra}] includes."
     return Diagnosis(
         cause="package_missing",
         package=distribution,
@@ -116,12 +117,12 @@ def lacking(top: str, asked: FailedImport, exception: ExceptionInfo, context: Ru
     )
 
 
-def _spec(found: list[Demand]) -> str:
+def _spec(found: list[RequirementEdge]) -> str:
     return next((str(each.requirement.specifier) for each in found), "")
 
 
 def vllm_for(context: RuleContext, asked: FailedImport) -> str | None:
-    """Return the newest vllm release, not younger than the sglang release, that has what is asked for."""
+    """Return the newest vllm release that has the imported name and is not newer than the sglang release."""
     at = context.release_indexes.get("sglang")
     if at is None:
         return None
@@ -142,7 +143,7 @@ def vllm_for(context: RuleContext, asked: FailedImport) -> str | None:
 
 
 def quantization_method(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A quantization method that the release does not know: one of another release."""
+    """Diagnose a quantization method that exists in other releases only."""
     found = _METHOD.search(exception.text)
     if not found:
         return None
@@ -158,7 +159,7 @@ def quantization_method(exception: ExceptionInfo, context: RuleContext) -> Diagn
         [m for m in index.modules_named(name, package, place) if ".quantization." in m]
         for place in range(len(versions))
     ]
-    if at is None:  # the log itself says that its release does not have it
+    if at is None:  # an unknown release, which lacks the method: assume the nearest one that does
         there = [place for place, modules in enumerate(had) if modules]
         last = len(versions) - 1
         place = (there[0] - 1 if there and there[-1] == last else last) if there else last
@@ -169,17 +170,20 @@ def quantization_method(exception: ExceptionInfo, context: RuleContext) -> Diagn
     if had[place] or not (before or after):
         return None
     other = before[-1] if before else after[0]
-    told = "removed after" if before else "first in"
+    boundary = "last" if before else "first"
     return Diagnosis(
         cause="module_removed" if before else "not_yet_added",
         package=package,
         version=versions[place] if at is not None else None,
         module=had[other][0],
         symbol=method,
-        evidence=(exception.line, f"{had[other][0]}: {told} {package} {versions[other]}"),
+        evidence=(
+            exception.line,
+            f"the {boundary} release that has {had[other][0]} is {package} {versions[other]}",
+        ),
         fix=Fix(
             kind="install",
-            text=f"{package} {versions[other]} has the method {method}.",
+            text=f"Install {package} {versions[other]}, which has the method {method}.",
             command=f'pip install "{package}=={versions[other]}"',
         ),
     )

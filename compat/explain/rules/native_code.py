@@ -1,4 +1,4 @@
-"""Compiled code that cannot be loaded or used: other symbols, other libraries, another torch."""
+"""Rules for compiled code that cannot be loaded or run: undefined symbols, missing libraries, wrong GPU."""
 
 import re
 
@@ -26,7 +26,7 @@ _EXTENSION = re.compile(
     r"(?i)(?:\b(?:import|importing|from|load|loading) [`'\"]?|-packages/)"
     r"((?:vllm|sglang|sgl_kernel|flash_attn|flashinfer)(?:\.\w+){0,4})\b"
 )
-"""A module that a message names as what was being imported, or a file of it; prose names others."""
+"""Matches the module that a message names as being imported, or one of its files."""
 _TORCH_SYMBOL = re.compile(r"c10|torch|_ZN2at|at::|caffe2")
 _PIP: tuple[tuple[str, str], ...] = (
     ("libcudart", "nvidia-cuda-runtime"),
@@ -43,7 +43,7 @@ _PIP: tuple[tuple[str, str], ...] = (
     ("libnvrtc", "nvidia-cuda-nvrtc"),
     ("libnvshmem", "nvidia-nvshmem"),
 )
-"""Start of a library's name, and of the distribution that carries it."""
+"""Prefix of a library's name, and prefix of the distribution that contains it."""
 _SYMBOLS: tuple[tuple[str, str], ...] = (
     ("cuda[A-Z]", "libcudart"),
     ("cublas[A-Z]", "libcublas"),
@@ -59,22 +59,22 @@ _SYMBOLS: tuple[tuple[str, str], ...] = (
     ("nvshmem", "libnvshmem"),
     ("cu[A-Z]", "libcuda"),
 )
-"""How the names of a library's functions start."""
+"""Pattern of the start of a function's name, and prefix of the library that defines it."""
 _OF_TOOLKIT = ("libcudart", "libcublas", "libnvrtc", "libcupti", "libnvJitLink")
-"""Libraries whose number is that of the CUDA toolkit."""
+"""Libraries whose version number is that of the CUDA toolkit."""
 DRIVER_LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
 _TORCH_LIBRARIES = ("libtorch", "libc10")
 
 
 def undefined_symbol(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """An extension that needs a symbol which the library it was built for has, and this one has not."""
+    """Diagnose an extension that needs a symbol which the installed library does not define."""
     at = exception.text.find("undefined symbol")
     found = _SYMBOL.search(exception.text, max(0, at - 400), at + 700) if at >= 0 else None
     if not found:
         return None
     symbol = found[2].partition("@")[0]
     readable = demangled(symbol)
-    what = f"{symbol} is {readable}" if readable != symbol else f"undefined symbol {symbol}"
+    what = f"{symbol} is {readable}" if readable != symbol else f"the undefined symbol is {symbol}"
     library = next((name for start, name in _SYMBOLS if re.match(start, symbol)), None)
     if library is not None:
         return _older_library(library, symbol, exception, context, found[1])
@@ -90,7 +90,7 @@ def undefined_symbol(exception: ExceptionInfo, context: RuleContext) -> Diagnosi
 def _older_library(
     library: str, symbol: str, exception: ExceptionInfo, context: RuleContext, path: str | None
 ) -> Diagnosis:
-    """Return that a library of NVIDIA's lacks a function: no other torch or extension changes that."""
+    """Return the diagnosis of an NVIDIA library that lacks a function because it is too old."""
     package = _package(exception, context, path)
     known = context.known(package) if package else None
     name = package or "the extension"
@@ -98,15 +98,15 @@ def _older_library(
         evidence = f"{symbol} is a function of libcuda.so.1, which comes with the NVIDIA driver"
         text = (
             f"The driver is older than the CUDA that {name} is built for: update the NVIDIA driver, or "
-            f"install a build of {name} for the driver's CUDA."
+            f"install a build of {name} for the CUDA of this driver."
         )
         fix = Fix(kind="environment", text=text)
     else:
         carrier = dict(_PIP)[library]
-        evidence = f"{symbol} is a function of {library}, which {carrier} brings"
+        evidence = f"{symbol} is a function of {library}, which {carrier} contains"
         text = (
-            f"The {library} that is found is older than the one {name} is built for: install the {carrier} "
-            "that this torch requires, and keep other copies out of LD_LIBRARY_PATH."
+            f"The loader finds a {library} that is older than the one {name} is built for: install the "
+            f"{carrier} that this torch requires, and remove other copies from LD_LIBRARY_PATH."
         )
         fix = Fix(kind="environment", text=text, command="pip check")
     return Diagnosis(
@@ -120,7 +120,7 @@ def _older_library(
 
 
 def missing_library(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A shared library that the loader does not find, or one that is too old."""
+    """Diagnose a shared library that the loader does not find, or that is too old."""
     found = _LIBRARY.search(exception.text)
     if found:
         library = found[1]
@@ -133,24 +133,21 @@ def missing_library(exception: ExceptionInfo, context: RuleContext) -> Diagnosis
     system = "GLIBC_" in found[1] and "XX" not in found[1]
     fix = Fix(
         kind="environment",
-        text=f"This system is older than the wheel: {found[1]} comes with a newer "
-        + (
-            "distribution or container image."
-            if system
-            else "libstdc++; update the compiler's runtime library."
-        ),
+        text=f"The wheel needs a newer system: use a Linux distribution or container image with {found[1]}."
+        if system
+        else f"The wheel needs a newer libstdc++: update it to one with {found[1]}.",
         command=None if system else 'conda install -c conda-forge "libstdcxx-ng>=13"',
     )
     return _library("missing_native_library", found[1], fix, exception, context, path=found[2])
 
 
 def device_code(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Kernels for another GPU, or a driver older than the CUDA that torch was built with."""
+    """Diagnose kernels that are built for another GPU, and a driver or compiler that is too old."""
     found = _KERNEL.search(exception.text)
     if found:
         text = (
-            "The build has no code for this GPU: install one for its compute capability, or build it there. "
-            "Run there, `compat doctor` tells whose build it is."
+            "The build has no code for this GPU: install a build for its compute capability, or build it on "
+            'this machine. "compat doctor" finds the package that is at fault.'
         )
         return _library("abi_mismatch", None, Fix(kind="install", text=text), exception, context)
     found = _PTXAS.search(exception.text)
@@ -159,14 +156,14 @@ def device_code(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
     found = _NVCC.search(exception.text)
     if found:
         text = (
-            f"This CUDA toolkit has no {found[1]}, not yet or not any more: build for what it has "
-            "(`nvcc --list-gpu-arch`) by TORCH_CUDA_ARCH_LIST, or with another toolkit."
+            f"This CUDA toolkit does not support {found[1]}: set TORCH_CUDA_ARCH_LIST to architectures that "
+            '"nvcc --list-gpu-arch" lists, or build with another toolkit.'
         )
         return _library("abi_mismatch", None, Fix(kind="environment", text=text), exception, context)
     found = _DRIVER.search(exception.text)
     if not found:
         return None
-    text = "Update the NVIDIA driver, or install a torch that is built for the older CUDA."
+    text = "Update the NVIDIA driver, or install a torch that is built for the CUDA of this driver."
     torch = context.known("torch")
     return Diagnosis(
         cause="abi_mismatch",
@@ -178,13 +175,14 @@ def device_code(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
 
 
 def _assembler(name: str, gpu: str, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
-    """Return that triton's own ptxas is older than the GPU; the variable is that of triton's `knobs.py`."""
+    """Return the diagnosis of a ptxas that triton bundles and that is older than the GPU."""
+    # triton's `knobs.py` reads this environment variable.
     variable = f"TRITON_{name.upper().replace('-', '_')}_PATH"
     known = context.known("triton")
     line = next(line for line in exception.text.splitlines() if _PTXAS.search(line))
     text = (
-        f"The {name} that triton brings does not know this GPU ({gpu}): set {variable} to the ptxas of a "
-        "CUDA toolkit that does, such as /usr/local/cuda/bin/ptxas, or install a torch with a newer triton."
+        f"The {name} that triton bundles does not support this GPU ({gpu}): set {variable} to the ptxas of "
+        "a CUDA toolkit that does, such as /usr/local/cuda/bin/ptxas, or install a torch with a newer triton."
     )
     return Diagnosis(
         cause="abi_mismatch",
@@ -196,7 +194,7 @@ def _assembler(name: str, gpu: str, exception: ExceptionInfo, context: RuleConte
 
 
 def why_not_loaded(context: RuleContext) -> Diagnosis | None:
-    """Return why an extension did not load, if another line of the log tells: its import was guarded."""
+    """Return why an extension did not load, if a warning about its guarded import says so."""
     for failure in context.contents.mentions:
         for mention in failure.chain:
             for rule in (undefined_symbol, missing_library):
@@ -208,7 +206,10 @@ def why_not_loaded(context: RuleContext) -> Diagnosis | None:
 
 def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -> Fix:
     if library.startswith(DRIVER_LIBRARIES):
-        text = f"{library} comes with the NVIDIA driver: run it on a machine, or in a container, that has it."
+        text = (
+            f"{library} is part of the NVIDIA driver: run it on a machine, or in a container, that has the "
+            "driver."
+        )
         return Fix(kind="environment", text=text)
     package = _package(exception, context, None)
     if library.startswith(_TORCH_LIBRARIES):
@@ -217,25 +218,26 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
         return Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"' if pin else None)
     name = next((name for start, name in _PIP if library.startswith(start)), None)
     if name is None:
-        text = f"Install the system's package that carries {library}."
+        text = f"Install the system's package that contains {library}."
         return Fix(kind="environment", text=text)
     major = re.search(r"\.so\.(\d{1,3})", library)
     toolkit = major[1] if major and library.startswith(_OF_TOOLKIT) else ""
     suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
     pin, torch = _torch_pin(context, package), context.known("torch")
-    told, command = "", f"pip install {name}{suffix}"
+    hint, command = "", f"pip install {name}{suffix}"
     if torch and toolkit and f"+cu{toolkit}" in torch.version:
         folder = f"nvidia/{name.removeprefix('nvidia-').replace('-', '_')}/lib"
-        told = f" torch {torch.version} brings it: if it is there, put its folder ({folder} in site-packages)"
-        told += " on LD_LIBRARY_PATH, for this loader does not look into it."
+        hint = f" torch {torch.version} installs it: if the file exists, add its folder ({folder} in "
+        hint += "site-packages) to LD_LIBRARY_PATH, because the loader does not search it."
     elif pin and torch and _has_it(context, pin):
-        told = f" torch {torch.version}, as {pin[0]} asks, brings another: the extension is of another build."
+        hint = f" {pin[0]} requires torch {torch.version}, which installs another version of the library:"
+        hint += " the extension comes from another build."
     elif pin:
-        told = f" {pin[0]} is built for torch{pin[1]}, whose wheel brings it."
+        hint = f" {pin[0]} is built for torch{pin[1]}, whose wheel installs it."
         command = f'pip install "torch{pin[1]}"'
     return Fix(
         kind="install",
-        text=f"Install the CUDA runtime that {library} belongs to ({name}{suffix}).{told}",
+        text=f"Install the CUDA runtime that {library} belongs to ({name}{suffix}).{hint}",
         command=command,
     )
 
@@ -276,23 +278,23 @@ def mismatch(
     torch: bool,
     package: str | None = None,
 ) -> Diagnosis:
-    """Return the diagnosis of an extension that does not fit what it links against."""
+    """Return the diagnosis of an extension that does not match the libraries that it is linked against."""
     package = package or _package(exception, context, path)
     known = context.known(package) if package else None
     pin = _torch_pin(context, package) if torch else None
     lines = [*evidence, *_torch_lines(context, pin)]
     broken = violated(context, package) if package else None
     if broken:
-        spec = f"{package}{broken[0].requirement.specifier}"
-        lines.append(f"{broken[0]}; installed is {broken[1]}")
-        fix = Fix(kind="install", text=f"Install what is required: {spec}.", command=f'pip install "{spec}"')
+        spec = f"{package}{broken.edge.requirement.specifier}"
+        lines.append(f"{broken.edge}; {broken.installed} is installed")
+        fix = Fix(kind="install", text=f"Install the required {spec}.", command=f'pip install "{spec}"')
     elif pin and not _has_it(context, pin):
         again = package or "the extension"
-        text = f"{pin[0]} is built for torch{pin[1]}: install that torch, and then {again} again."
+        text = f"{pin[0]} is built for torch{pin[1]}: install that torch, then reinstall {again}."
         fix = Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"')
     else:
         name = package or "the extension"
-        text = f"Install {name} and what it links against in versions that were built for each other."
+        text = f"Install {name} and the libraries that it links against in versions built for each other."
         command = f"pip install --force-reinstall --no-deps {package}" if package else None
         fix = Fix(kind="install", text=text, command=command)
     return Diagnosis(
@@ -306,7 +308,7 @@ def mismatch(
 
 
 def _has_it(context: RuleContext, pin: tuple[str, str]) -> bool:
-    """Return whether the torch of a pin is there, so that it is the extension that is of another build."""
+    """Return whether the torch of a pin is installed, so that the extension must be from another build."""
     torch = context.known("torch")
     return torch is not None and allows(SpecifierSet(pin[1]), torch.version)
 
@@ -314,26 +316,26 @@ def _has_it(context: RuleContext, pin: tuple[str, str]) -> bool:
 def _torch_lines(context: RuleContext, pin: tuple[str, str] | None) -> list[str]:
     torch = context.known("torch")
     lines = [f"{pin[0]} is built for torch{pin[1]}"] if pin else []
-    return [*lines, f"torch {torch.version} is there: {torch.source}"] if torch else lines
+    return [*lines, f"torch {torch.version}: {torch.source}"] if torch else lines
 
 
 def _torch_pin(context: RuleContext, package: str | None) -> tuple[str, str] | None:
-    """Return the release whose pin of torch counts for an extension, and the pin."""
+    """Return the release that pins torch for an extension, and the pin; None if no pin applies."""
     found = [each for each in demands(context, "torch") if str(each.requirement.specifier).startswith("==")]
-    own = [each for each in found if each.package == package]
-    near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.package == "sglang"]
+    own = [each for each in found if each.by == package]
+    near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.by == "sglang"]
     best = next(iter([*own, *near] or ([] if package in ("vllm", "sgl-kernel") else found)), None)
-    return (f"{best.package} {best.version}", str(best.requirement.specifier)) if best else None
+    return (f"{best.by} {best.version}", str(best.requirement.specifier)) if best else None
 
 
 def _package(exception: ExceptionInfo, context: RuleContext, path: str | None) -> str | None:
-    """Return the distribution whose extension it is about: by its path, by the import, by where it failed."""
+    """Return the distribution of the extension: by its path, by the import, or by the failing frame."""
     top = top_of(path or "")
     if top is not None and top not in ALIASES and "/" not in (below_site(path or "") or ""):
-        return None  # an extension outside any package: nothing tells which distribution brings it
+        return None  # an extension outside any package, whose distribution is unknown
     if top is None and path:
         parts = [part for part in path.split("/") if part in context.index.owners]
-        top = parts[0] if parts else context.top_with_extension(path.partition(".")[0])
+        top = parts[0] if parts else context.package_of_extension(path.partition(".")[0])
     if top is None and exception.frames:
         asked = imported(exception.frames[-1].source)
         top = asked.module.partition(".")[0] if asked else None

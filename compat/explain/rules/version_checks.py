@@ -1,4 +1,4 @@
-"""Messages that name the requirement themselves: of pip, of checks that packages make, of numpy."""
+"""Rules for messages that state a violated requirement: from pip, transformers, pydantic and numpy."""
 
 import re
 
@@ -8,14 +8,10 @@ from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.violated_requirements import violated
-from compat.explain.rules.violated_requirements import of_demand, violation
+from compat.explain.rules.violated_requirements import of_unmet, violation
 from compat.model.diagnosis import Diagnosis, Fix
+from compat.uv.messages import INCOMPATIBLE
 
-_CLASH = re.compile(
-    r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"
-    r"([^,]\S{0,80}(?:,\S{1,80}){0,4}), "
-    r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
-)
 _NORMAL = re.compile(
     r"\b([\w.-]{1,80}?)([<>=!~]\S{1,80}) is required for a normal functioning of this module, "
     r"but found ([\w.-]{1,80}?)==(\d[\w.+!-]{0,40}\w)"
@@ -39,14 +35,14 @@ _NUMPY = re.compile(
 )
 
 
-def said(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """A message that names the requirement itself: pip's complaint, or transformers' check of its own."""
+def stated_requirement(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a message that states the requirement: from pip, or from a package's own version check."""
     found = _NORMAL.search(exception.text) if "for a normal functioning" in exception.text else None
     if found:
         checker = top_of(exception.frames[-1].path) if exception.frames else None
         broken = violated(context, distribution_of(checker)) if checker else None
         if broken:
-            return of_demand(broken[0], broken[1], (exception.line,), None)
+            return of_unmet(broken, (exception.line,), None)
         return violation(found[1], found[4], f"{found[1]}{found[2]}", (exception.line,))
     found = _CORE.search(exception.text)
     if found:
@@ -55,30 +51,30 @@ def said(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     found = _MINIMUM.search(exception.text)
     if found:
         return violation(found[1], found[2], f"{found[1]}>={found[3]}", (exception.line,))
-    found = _CLASH.search(exception.text) if "but you have" in exception.text else None
+    found = INCOMPATIBLE.search(exception.text) if "but you have" in exception.text else None
     return _clash(found, context) if found else None
 
 
 def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis:
-    """Return the complaint of pip: of several about one distribution, what an indexed release requires."""
+    """Return the diagnosis of pip's message; of several, the requirement of an indexed release counts."""
     lines = (exception.text for failure in context.contents.mentions for exception in failure.chain)
-    every = (_CLASH.search(text) for text in lines if "but you have" in text)
+    every = (INCOMPATIBLE.search(text) for text in lines if "but you have" in text)
     name = canonicalize_name(found[3])
     same = [each for each in every if each and canonicalize_name(each[3]) == name] or [found]
-    said = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
+    requirements = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
     indexed = (each for each in same if canonicalize_name(each[1]) in context.index.packages)
     best = next(indexed, found)
-    return violation(best[3], best[6], f"{best[3]}{best[4].strip()}", tuple(dict.fromkeys(said)))
+    return violation(best[3], best[6], f"{best[3]}{best[4].strip()}", tuple(dict.fromkeys(requirements)))
 
 
 def numpy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Compiled code that was built for another generation of numpy."""
+    """Diagnose an extension that was built for another major version of numpy."""
     found = _NUMPY.search(exception.text)
     if not found:
         return None
     broken = violated(context, "numpy")
     if broken:
-        return of_demand(broken[0], broken[1], (exception.line,), None)
+        return of_unmet(broken, (exception.line,), None)
     sizes = _SIZES.search(exception.text)
     built, here = (group for group in sizes.groups() if group) if sizes else ("0", "0")
     newer = int(built, 16) > int(here, 16)
@@ -86,10 +82,10 @@ def numpy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         cause="abi_mismatch",
         package="numpy",
         version=known.version if (known := context.known("numpy")) else None,
-        evidence=(exception.line, f"“{found[0]}”: an extension was built for another generation of numpy"),
+        evidence=(exception.line, f"“{found[0]}”: an extension was built for an incompatible numpy"),
         fix=Fix(
             kind="install",
-            text="The extension was built for a newer numpy than this one: update numpy."
+            text="The extension was built for a newer numpy than the installed one: update numpy."
             if newer
             else "Install the numpy that the extension was built for, or a newer build of the extension.",
             command="pip install --upgrade numpy" if newer else 'pip install "numpy<2"',

@@ -1,4 +1,4 @@
-"""Failures inside other packages, put down to the requirement that their version violates."""
+"""Rules for failures in third-party packages whose version violates a requirement."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,107 +10,111 @@ from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.lookup.violated_requirements import (
-    Demand,
     demands,
     own_needs,
     requirement_named,
     violated,
 )
 from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import allows
+from compat.requirements.graph import RequirementEdge, UnmetRequirement
+from compat.requirements.specifiers import python_specifier
 
 _PYTHON_SYNTAX = ("SyntaxError", "IndentationError")
 
 
-def python(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
-    """Syntax that is too new for the Python that runs it."""
-    if raised.kind not in _PYTHON_SYNTAX and "unsupported operand type(s) for |" not in raised.message:
+def python_too_old(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose syntax that is too new for the running Python."""
+    if exception.kind not in _PYTHON_SYNTAX and "unsupported operand type(s) for |" not in exception.message:
         return None
-    frame = next((frame for frame in reversed(raised.frames) if case.module(frame)), None)
-    module = case.module(frame) if frame else None
-    package = case.owner(module) if module else None
-    at = case.release_index(package) if package else None
-    running = case.contents.facts.python
+    frame = next((frame for frame in reversed(exception.frames) if context.module(frame)), None)
+    module = context.module(frame) if frame else None
+    package = context.owner(module) if module else None
+    at = context.release_index(package) if package else None
+    running = context.contents.facts.python
     if package is None or at is None or running is None:
         return None
-    release = case.index.releases(package)[at]
-    demand = Demand.of_python(package, release.version, release.requires_python or "")
-    if not demand.violated_by(f"{running}.99"):
+    release = context.index.releases(package)[at]
+    spec = python_specifier(release.requires_python)
+    if allows(spec, f"{running}.99"):
         return None
+    asked = f"{package} {release.version} requires python{spec}"
     return Diagnosis(
         cause="requirement_violated",
         package="python",
         version=running,
         module=module,
-        evidence=(raised.line, f"{demand}; the paths in the log are of Python {running}"),
-        fix=Fix(kind="environment", text=f"Use a Python that is {demand.requirement.specifier}."),
+        evidence=(exception.line, f"{asked}; the paths in the log belong to Python {running}"),
+        fix=Fix(kind="environment", text=f"Use Python {spec}."),
     )
 
 
-def importer(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
-    """A package that lacks something of its own needs, and is itself not the version that is required."""
-    asked = wanted(raised)
-    top = top_of(raised.frames[-1].path) if raised.frames else None
-    if asked is None or not asked.absent or top is None or top in case.index.owners:
+def importing_package(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a package that fails to import a dependency, and whose own version violates a requirement."""
+    asked = wanted(exception)
+    top = top_of(exception.frames[-1].path) if exception.frames else None
+    if asked is None or not asked.absent or top is None or top in context.index.owners:
         return None
-    broken = violated(case, requirement_named(case, top, distribution_of(top)))
-    return of_demand(broken[0], broken[1], _evidence(raised, case), asked) if broken else None
+    broken = violated(context, requirement_named(context, top, distribution_of(top)))
+    return of_unmet(broken, _evidence(exception, context), asked) if broken else None
 
 
-def third_party(raised: ExceptionInfo, case: RuleContext) -> Diagnosis | None:
-    """A failure in a package that is not indexed, when its version is not what a release requires."""
-    asked = wanted(raised)
-    for distribution in _suspects(raised, case, asked):
-        broken = violated(case, distribution)
+def third_party_package(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a failure in a package that is not indexed and whose version violates a requirement."""
+    asked = wanted(exception)
+    for distribution in _suspects(exception, context, asked):
+        broken = violated(context, distribution)
         if broken:
-            return of_demand(broken[0], broken[1], _evidence(raised, case), asked)
-    for distribution in _suspects(raised, case, asked):
-        broken = own_needs(case, distribution)
+            return of_unmet(broken, _evidence(exception, context), asked)
+    for distribution in _suspects(exception, context, asked):
+        broken = own_needs(context, distribution)
         if broken:
-            return of_demand(broken[0], broken[1], _evidence(raised, case), asked)
-    return _unbounded(raised, case, asked)
+            return of_unmet(broken, _evidence(exception, context), asked)
+    return _unbounded(exception, context, asked)
 
 
-def _unbounded(raised: ExceptionInfo, case: RuleContext, asked: FailedImport | None) -> Diagnosis | None:
-    """What another package lacks although nothing forbids its version: it is newer or older than meant."""
-    if asked is None or (asked.absent and "." not in asked.absent) or not raised.frames:
+def _unbounded(
+    exception: ExceptionInfo, context: RuleContext, asked: FailedImport | None
+) -> Diagnosis | None:
+    """Diagnose a name that a package lacks although its version violates no requirement."""
+    if asked is None or (asked.absent and "." not in asked.absent) or not exception.frames:
         return None
     top = asked.module.partition(".")[0]
-    if top in case.index.owners or is_standard(top):
+    if top in context.index.owners or is_standard(top):
         return None
-    inner = case.module(raised.frames[-1])
-    importer = top_of(raised.frames[-1].path) or (inner.partition(".")[0] if inner else None)
+    inner = context.module(exception.frames[-1])
+    importer = top_of(exception.frames[-1].path) or (inner.partition(".")[0] if inner else None)
     if importer is None or importer == top:
         return None
-    distribution = requirement_named(case, top, distribution_of(top))
-    known = case.known(distribution)
-    found = list(demands(case, distribution))
-    lines = [*_evidence(raised, case), *(str(each) for each in found[:3])]
+    distribution = requirement_named(context, top, distribution_of(top))
+    known = context.known(distribution)
+    found = list(demands(context, distribution))
+    lines = [*_evidence(exception, context), *(str(each) for each in found[:3])]
     lines.append(
         f"{distribution} {known.version}: {known.source}"
         if known
-        else f"nothing tells which {distribution} is installed"
+        else f"the installed version of {distribution} is unknown"
     )
     bounded = next((each for each in found if each.requirement.specifier), None)
-    dated = dated_by(case, importer)
+    dated = dated_by(context, importer)
     if bounded and not known:
         return bounded_by(bounded, dated, lines, asked)
-    if dated is None and importer in case.index.owners:
-        text = (
-            f"Install the {distribution} that this release of {importer} requires; `pip check` tells which."
-        )
+    if dated is None and importer in context.index.owners:
+        text = f'Install the {distribution} that this release of {importer} requires; "pip check" names it.'
         return _to_check(distribution, text, lines, asked)
     if dated is None:
         text = (
-            f"{importer} and {distribution} do not go together; `pip check` tells what is required of either."
+            f"The installed versions of {importer} and {distribution} do not go together; "
+            '"pip check" lists what they require.'
         )
         return _to_check(distribution, text, lines, asked)
     package, date = dated
-    subject = distribution if importer in case.index.owners else distribution_of(importer)
-    text = f"Nothing bounds {subject}; take one of the time of {package} ({date})."
+    subject = distribution if importer in context.index.owners else distribution_of(importer)
+    text = f"No requirement limits {subject}: install a version that is not newer than {package} ({date})."
     return Diagnosis(
         cause="requirement_violated",
         package=subject,
-        version=known_subject.version if (known_subject := case.known(subject)) else None,
+        version=known_subject.version if (known_subject := context.known(subject)) else None,
         module=asked.module,
         symbol=asked.names[0] if asked.names else None,
         evidence=tuple(lines),
@@ -119,17 +123,18 @@ def _unbounded(raised: ExceptionInfo, case: RuleContext, asked: FailedImport | N
 
 
 def bounded_by(
-    demand: Demand, dated: tuple[str, str] | None, lines: list[str], asked: FailedImport
+    edge: RequirementEdge, dated: tuple[str, str] | None, lines: list[str], asked: FailedImport
 ) -> Diagnosis:
-    """Return that another version is required; where nothing bounds it from above, one of that time."""
-    found = of_demand(demand, None, tuple(lines), asked)
-    spec = demand.requirement.specifier
+    """Return the diagnosis of a violated requirement; without an upper bound, the fix limits the date."""
+    found = of_unmet(UnmetRequirement(edge=edge, installed=None), tuple(lines), asked)
+    spec = edge.requirement.specifier
     if dated is None or any(each.operator not in (">=", ">", "!=") for each in spec):
         return found
     package, date = dated
-    name = f"{canonicalize_name(demand.requirement.name)}{spec}"
+    name = f"{edge.name}{spec}"
     text = (
-        f"Install {name} of the time of {package} ({date}): nothing keeps out later ones, which may lack it."
+        f"Install a {name} that is not newer than {package} ({date}): no requirement excludes later "
+        "versions, which may lack the name."
     )
     command = f'uv pip install --exclude-newer {date} "{name}"'
     return replace(found, fix=Fix(kind="install", text=text, command=command))
@@ -146,47 +151,45 @@ def _to_check(distribution: str, text: str, lines: list[str], asked: FailedImpor
     )
 
 
-def dated_by(case: RuleContext, importer: str) -> tuple[str, str] | None:
-    """Return a known release whose time the environment should be of, and its day."""
-    packages = [p for p in case.index.owners.get(importer, []) if p in case.release_indexes]
-    for package in (*packages, *case.release_indexes):
-        release = case.index.releases(package)[case.release_indexes[package]]
+def dated_by(context: RuleContext, importer: str) -> tuple[str, str] | None:
+    """Return a known release, as text, and its release date, preferring a release of the importer."""
+    packages = [p for p in context.index.owners.get(importer, []) if p in context.release_indexes]
+    for package in (*packages, *context.release_indexes):
+        release = context.index.releases(package)[context.release_indexes[package]]
         if release.uploaded:
             return f"{package} {release.version}", release.uploaded[:10]
     return None
 
 
-def _suspects(raised: ExceptionInfo, case: RuleContext, asked: FailedImport | None) -> Iterator[str]:
-    """Yield the distributions that may be to blame: what was asked, then who asked, from the inside out."""
+def _suspects(exception: ExceptionInfo, context: RuleContext, asked: FailedImport | None) -> Iterator[str]:
+    """Yield the distributions that may be at fault: the imported one, then importing ones from the inside."""
     tops = (
         [asked.module.partition(".")[0]] if asked and not (asked.absent and "." not in asked.absent) else []
     )
-    tops += [top for frame in reversed(raised.frames) if (top := top_of(frame.path))]
+    tops += [top for frame in reversed(exception.frames) if (top := top_of(frame.path))]
     for top in dict.fromkeys(tops):
-        if top not in case.index.owners and not is_standard(top):
-            yield requirement_named(case, top, distribution_of(top))
+        if top not in context.index.owners and not is_standard(top):
+            yield requirement_named(context, top, distribution_of(top))
 
 
-def _evidence(raised: ExceptionInfo, case: RuleContext) -> tuple[str, ...]:
-    asking = next((frame for frame in reversed(raised.frames) if case.module(frame)), None)
-    led = (f"{case.module(asking)} leads there: `{asking.source}`",) if asking and asking.source else ()
-    return (raised.line, *led)
+def _evidence(exception: ExceptionInfo, context: RuleContext) -> tuple[str, ...]:
+    asking = next((frame for frame in reversed(exception.frames) if context.module(frame)), None)
+    led = (f"reached from {context.module(asking)}: `{asking.source}`",) if asking and asking.source else ()
+    return (exception.line, *led)
 
 
-def of_demand(
-    demand: Demand, version: str | None, evidence: tuple[str, ...], asked: FailedImport | None
-) -> Diagnosis:
-    """Return that a demand is violated, by the version that is there as far as it is known."""
-    name = canonicalize_name(demand.requirement.name)
-    spec = f"{name}{demand.requirement.specifier}"
-    line = f"{demand}; installed is {version}" if version else str(demand)
-    return violation(name, version, spec, tuple(dict.fromkeys((*evidence, line))), asked)
+def of_unmet(unmet: UnmetRequirement, evidence: tuple[str, ...], asked: FailedImport | None) -> Diagnosis:
+    """Return the diagnosis of an unmet requirement."""
+    edge, version = unmet.edge, unmet.installed
+    spec = f"{edge.name}{edge.requirement.specifier}"
+    line = f"{edge}; {version} is installed" if version else str(edge)
+    return violation(edge.name, version, spec, tuple(dict.fromkeys((*evidence, line))), asked)
 
 
 def violation(
     name: str, version: str | None, spec: str, evidence: tuple[str, ...], asked: FailedImport | None = None
 ) -> Diagnosis:
-    """Return that what is there of a distribution is not what is required."""
+    """Return the diagnosis of a distribution whose version violates a requirement."""
     return Diagnosis(
         cause="requirement_violated",
         package=canonicalize_name(name),
@@ -194,5 +197,5 @@ def violation(
         module=asked.module if asked else None,
         symbol=asked.names[0] if asked and asked.names else None,
         evidence=evidence,
-        fix=Fix(kind="install", text=f"Install what is required: {spec}.", command=f'pip install "{spec}"'),
+        fix=Fix(kind="install", text=f"Install the required {spec}.", command=f'pip install "{spec}"'),
     )

@@ -1,1 +1,1 @@
-"""Environments of cells, and the disk that they take."""
+"""Environments of cells: installing or opening them, their folders, and the disk space that they use."""

@@ -1,4 +1,4 @@
-"""Disk: what cells that run at the same time have been promised, and a limit for all of them."""
+"""Share the disk among cells: reservations of cells that run concurrently, and a limit for all of them."""
 
 import fcntl
 import os
@@ -11,10 +11,10 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.console import say
+from compat._cli.text import counted, size
 from compat.errors import DiskError, UsageError
 from compat.locks.lockfile import Lock
 from compat.matrix.install.disk_usage import used_bytes
-from compat.matrix.plan import size
 from compat.uv import client
 
 PREFIX = ".room-"
@@ -23,43 +23,43 @@ Sizes = Mapping[NormalizedName, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promised:
-    """What cells that run at the same time have been promised."""
+    """The reservations of cells that run at the same time."""
 
     mine: int
-    """Bytes."""
+    """Bytes that this cell has reserved."""
     others: Mapping[str, int]
-    """Pair to bytes."""
+    """Bytes that other cells have reserved, by pair."""
 
     @property
     def all(self) -> int:
-        """Bytes for all of them."""
+        """Total bytes that all cells have reserved."""
         return self.mine + sum(self.others.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What uv's cache and the environments may take together."""
+    """A limit for the disk space that uv's cache and the environments use together."""
 
     limit: int
     """Bytes."""
     cache: Path
     envs: Path
-    """Environments that stay, or are being made, count: dropping what they link to frees nothing."""
+    """Existing environments count: removing a cached file that they link to frees no space."""
     uv: Path
 
     def make_room(
         self, needed: int, done: Sequence[Lock], left: Sequence[Lock], kept: Collection[NormalizedName] = ()
     ) -> None:
-        """Keep within the limit with `needed` more bytes, if need be by dropping what is missed least.
+        """Make room for `needed` bytes within the limit, if necessary by removing packages from uv's cache.
 
         Args:
-            needed: bytes for environments that are about to be made, or are being made.
-            done: what the finished cells of this run have installed.
-            left: what the others need, this cell included; nothing but what these two lock is ever dropped.
-            kept: packages that must stay in the cache: cells that begin or run count on them.
+            needed: bytes for environments that are being installed or are about to be.
+            done: locks of the finished cells of this run.
+            left: locks of the other cells, this one included; no package outside these locks is removed.
+            kept: packages that must stay in the cache, since cells that run or start need them.
 
         Raises:
-            DiskError: even without all that the limit would be passed; then nothing is dropped.
+            DiskError: removing all removable packages would not be enough; then none is removed.
         """
         used = used_bytes(self.cache, self.envs)
         stages = droppable(done, left, kept)
@@ -69,7 +69,7 @@ class Budget:
         for stage in stages:
             while stage and used + needed > self.limit:
                 names = enough(stage, used + needed - self.limit)
-                say(f"the disk budget is used up: dropping {len(names)} packages from uv's cache")
+                say(f"the disk budget is used up: removing {counted(len(names), 'package')} from uv's cache")
                 client.ask([str(self.uv), "cache", "clean", *names])
                 stage = {name: count for name, count in stage.items() if name not in names}  # noqa: PLW2901
                 used = used_bytes(self.cache, self.envs)
@@ -78,18 +78,19 @@ class Budget:
 
     def _refusal(self, needed: int, used: int) -> DiskError:
         return DiskError(
-            f"the cell needs {size(needed)}, uv's cache and the environments hold {size(used)}, and "
-            f"--max-disk is {size(self.limit)}; raise it, or run `uv cache prune`"
+            f"the cell needs {size(needed)}, uv's cache and the environments use {size(used)}, and "
+            f'--max-disk is {size(self.limit)}; increase it, or run "uv cache prune"'
         )
 
 
 def droppable(
     done: Sequence[Lock], left: Sequence[Lock], kept: Collection[NormalizedName] = ()
 ) -> tuple[Sizes, Sizes, Sizes]:
-    """Return what may be dropped, with its bytes, from what is missed least to what is missed most.
+    """Return packages that may be removed from the cache, with their bytes, in three groups to try in order.
 
-    uv drops all versions of a package at once. First come those that only finished cells needed; then those
-    of which cells that are left need another version; then what they need themselves, which costs a download.
+    uv removes all versions of a package at once. The first group has packages that only finished cells
+    needed; the second, those of which the remaining cells need another version; the third, those that the
+    remaining cells need, so that removing one costs a download.
     """
     wanted = {item for lock in left for item in lock.packages.items()}
     names = {name for name, _ in wanted}
@@ -102,7 +103,7 @@ def droppable(
 
 
 def enough(sizes: Sizes, bytes_: int) -> list[NormalizedName]:
-    """Return the largest packages that take so many bytes together; all when they do not."""
+    """Return the largest packages that together have at least `bytes_` bytes, or all packages."""
     names: list[NormalizedName] = []
     for name, count in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
         if bytes_ <= 0:
@@ -123,9 +124,9 @@ def _sizes(locks: Sequence[Lock], wanted: Callable[[NormalizedName, Version], bo
 
 @contextmanager
 def promised(envs: Path, pair_id: str, needed: int) -> Iterator[Promised]:
-    """Reserve disk for a cell; yield what all cells that are running, this one included, have been promised.
+    """Reserve disk space for a cell, and yield the reservations of all running cells, this one included.
 
-    A reservation is a file that its process keeps locked: one that dies gives it back.
+    A reservation is a file that its process keeps locked, so that it ends with the process.
 
     Raises:
         UsageError: another process is running this pair.
@@ -139,7 +140,7 @@ def promised(envs: Path, pair_id: str, needed: int) -> Iterator[Promised]:
                 fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UsageError(
-                    f"{pair_id}: another run is at work in {envs}; wait for it or give --envs DIR"
+                    f"{pair_id}: another process is running it in {envs}; wait for it or give --envs DIR"
                 ) from None
             mine.truncate(0)
             mine.write(str(needed))
@@ -152,7 +153,7 @@ def promised(envs: Path, pair_id: str, needed: int) -> Iterator[Promised]:
 
 @contextmanager
 def _alone(envs: Path) -> Iterator[None]:
-    """Let one process at a time look at the reservations: the folder itself is the lock."""
+    """Hold a lock on the folder, so that only one process at a time reads or changes reservations."""
     handle = os.open(envs, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -162,7 +163,7 @@ def _alone(envs: Path) -> Iterator[None]:
 
 
 def _promises(envs: Path, mine: Path) -> Iterator[tuple[str, int]]:
-    """Yield pair and bytes of each reservation that is still held; remove the others."""
+    """Yield pair and bytes of each reservation of a living process, and remove the others."""
     for path in envs.glob(f"{PREFIX}*"):
         if path == mine:
             continue
@@ -174,7 +175,7 @@ def _promises(envs: Path, mine: Path) -> Iterator[tuple[str, int]]:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # The process may end at any time: then its file is gone, and still open here.
+                # If the process ends now and removes its file, the open stream stays readable.
                 yield path.name.removeprefix(PREFIX), int(stream.read() or 0)
             else:
                 path.unlink(missing_ok=True)

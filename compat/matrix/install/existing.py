@@ -1,12 +1,11 @@
-"""An environment that is there already, such as an unpacked bundle: is it what the lock says?
+"""Open an existing environment, such as an unpacked bundle, and compare it with a lock.
 
-For machines that install nothing. What the environment holds is told by a child process, from metadata.
-Nothing is ever written into it or removed, bytecode included.
+This serves machines on which nothing can be installed. A child process lists the environment's packages from
+their metadata. The environment is never modified: not even bytecode is written into it.
 """
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from compat._util.subprocesses import run
 from compat.errors import PreparationError, UsageError
 from compat.locks.lockfile import Lock
 from compat.matrix.outcome import Disagreement
@@ -23,7 +23,7 @@ from compat.model.releases import PACKAGES, Pair
 from compat.probe.probe_runner import child_variables
 
 MANIFEST, SITE = "manifest.json", "site"
-"""What a bundle unpacks to."""
+"""The file and the folder that unpacking a bundle creates."""
 LISTING_SECONDS = 120
 LISTING = """
 import json, platform, site
@@ -39,12 +39,13 @@ print(json.dumps({
     "python": platform.python_version(), "user": site.getuserbase(), "found": found, "names": names
 }))
 """
-"""What the child runs. Of several distributions of one name the first on the path counts: it is imported."""
+"""The program of the child process. Of several distributions of one name, the first on the import path
+counts, since Python imports that one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What the manifest of an unpacked bundle declares."""
+    """The differences between a bundle and its lock that the manifest declares."""
 
     pair: str
     lock: str
@@ -52,45 +53,45 @@ class Bundle:
     python: str
     """`X.Y`."""
     provided: Mapping[NormalizedName, Version | None]
-    """Locked packages that the runner has, in this version; None: in whatever version it says it has."""
+    """Locked packages that the runner has in this version; None for any version."""
     skipped: Mapping[NormalizedName, str]
-    """Locked packages that are left out on purpose, with the reason."""
+    """Locked packages that the bundle leaves out, each with the reason."""
     dropped: Mapping[str, int]
-    """Reason to number of files that are left out."""
+    """The number of files that the bundle leaves out, by reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExistingEnvironment:
-    """An environment as the user names it."""
+    """A virtual environment or an unpacked bundle with its interpreter."""
 
     python: Path
     path: tuple[Path, ...]
     """Folders that come first on the import path."""
     bundle: Bundle | None
-    """None for a virtual environment, of which nothing is declared."""
+    """None for a virtual environment, which declares nothing."""
 
     @property
     def what(self) -> str:
-        """The environment in words."""
+        """The kind of the environment, as text."""
         return "a virtual environment" if self.bundle is None else "an unpacked bundle"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What an environment holds, as its own Python tells."""
+    """The packages of an environment, as its own Python lists them."""
 
     python: str
     """`X.Y.Z`."""
     user_base: str
     packages: Mapping[NormalizedName, str]
-    """Distribution to version."""
+    """The version of each distribution."""
     places: Mapping[NormalizedName, Path]
-    """Distribution to the folder it stands in."""
+    """The site-packages folder of each distribution."""
     imports: Mapping[NormalizedName, tuple[str, ...]]
-    """Distribution to top-level import names."""
+    """The top-level modules and packages of each distribution."""
 
     def as_lock(self, lock: Lock) -> Lock:
-        """Return the lock with the packages that are really there, for what the index expects of them."""
+        """Return the lock with the packages that are really installed, for the expectations of the index."""
         versions = {name: _version(text) for name, text in self.packages.items()}
         return replace(
             lock,
@@ -100,25 +101,25 @@ class Listing:
 
 
 def open_existing(folders: Sequence[Path], python: Path) -> ExistingEnvironment:
-    """Return the environment in a folder; of several, each bundle stands on top of those after it.
+    """Return the environment in one folder, or in several bundles that precede one another on the path.
 
     Args:
         folders: one virtual environment, or unpacked bundles, that of the pair first.
-        python: the interpreter that bundles are for.
+        python: the interpreter for bundles.
 
     Raises:
-        UsageError: a folder is neither.
+        UsageError: a folder is neither, or the interpreter does not exist.
     """
     first, *others = (folder.resolve() for folder in folders)
     if not others and not (first / MANIFEST).exists() and (first / "bin" / "python").exists():
         return ExistingEnvironment(python=first / "bin" / "python", path=(), bundle=None)
     if not os.access(python, os.X_OK) or python.is_dir():
-        raise UsageError(f"--python {python}: there is no such interpreter")
+        raise UsageError(f"--python {python}: no such interpreter")
     for folder in (first, *others):
         if not (folder / MANIFEST).is_file() or not (folder / SITE).is_dir():
             raise UsageError(
-                f"--environment {folder}: neither a virtual environment nor an unpacked bundle "
-                "(give the folder that `unpack.sh` has made)"
+                f"--environment {folder}: neither a virtual environment nor an unpacked bundle; "
+                "give the folder that unpack.sh has created"
             )
     sites = [folder / SITE for folder in (first, *others)]
     path = tuple(entry for site in sites for entry in (site, *named_by_pth(site)))
@@ -137,12 +138,12 @@ def named_by_pth(site: Path) -> list[Path]:
 
 
 def variables(environment: ExistingEnvironment, folder: Path, user_base: str = "") -> dict[str, str]:
-    """Return the environment variables for its children: as for any cell, and with its import path.
+    """Return the environment variables for child processes: those of any cell, and the import path.
 
     Args:
         environment: the environment.
-        folder: takes the bytecode of what is imported.
-        user_base: where the user's own packages are, since the children get a HOME of their own.
+        folder: the folder for bytecode.
+        user_base: the base folder of user site-packages, since child processes get another HOME.
     """
     path = {"PYTHONPATH": os.pathsep.join(map(str, environment.path))} if environment.path else {}
     user = {"PYTHONUSERBASE": user_base} if user_base else {}
@@ -150,31 +151,24 @@ def variables(environment: ExistingEnvironment, folder: Path, user_base: str = "
 
 
 def listing(environment: ExistingEnvironment, folder: Path) -> Listing:
-    """Return what the environment holds.
+    """Return the packages of an environment.
 
     Args:
         environment: the environment.
-        folder: an empty folder, in which the child runs.
+        folder: an empty folder, in which the child process runs.
 
     Raises:
-        PreparationError: its Python does not tell.
+        PreparationError: the interpreter does not run, or fails to list the packages.
     """
+    command = [str(environment.python), "-c", LISTING]
     try:
-        done = subprocess.run(
-            [environment.python, "-c", LISTING],
-            cwd=folder,
-            env=variables(environment, folder),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LISTING_SECONDS,
-            check=False,
-        )
-        told = json.loads(done.stdout) if not done.returncode else None
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        done = run(command, seconds=LISTING_SECONDS, variables=variables(environment, folder), folder=folder)
+        told = json.loads(done.stdout) if done.code == 0 else None
+    except (OSError, ValueError) as error:
         raise PreparationError(f"{environment.python} tells nothing about itself ({error})") from None
     if told is None:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        ended = f"exit code {done.code}" if done.code is not None else f"no answer in {LISTING_SECONDS} s"
+        last = (done.stderr.strip().splitlines() or [ended])[-1]
         raise PreparationError(f"{environment.python} tells nothing about itself ({last})")
     return Listing(
         python=told["python"],
@@ -188,10 +182,10 @@ def listing(environment: ExistingEnvironment, folder: Path) -> Listing:
 def differences(
     pair: Pair, lock: Lock, bundle: Bundle | None, found: Listing
 ) -> tuple[tuple[Disagreement, ...], tuple[str, ...]]:
-    """Return in what an environment is not its lock: what nobody declared, and what its bundle does.
+    """Return the differences between an environment and its lock: undeclared ones, and declared ones as text.
 
-    What is under test must be there as it is locked, whatever a bundle declares. Packages beside those of the
-    lock are nobody's business, unless they would be under test, too.
+    Packages under test must be installed as locked, whatever a bundle declares. Packages that the lock lacks
+    are ignored, unless they would be under test as well.
     """
     wrong: list[Disagreement] = []
     told: list[str] = []
@@ -202,16 +196,16 @@ def differences(
     elif python != pair.python:
         told.append(f"Python {found.python}, locked is {pair.python}")
     if bundle is not None and bundle.lock != lock.digest:
-        wrong.append(_but("the bundle", "made from this lock", "made from another one; make it again"))
+        wrong.append(_but("the bundle", "built from this lock", "built from another one; build it again"))
     for name, locked in sorted(lock.packages.items()):
         have = found.packages.get(name)
         if have is None or not _fits(have, locked):
-            # What is under test is never declared away.
+            # A declaration never excuses a package under test.
             word = None if bundle is None or name in PACKAGES else _declared(bundle, name, have)
             if word is None:
-                wrong.append(_but(name, str(locked), have or "not there"))
+                wrong.append(_but(name, str(locked), have or "not installed"))
             else:
-                told.append(f"{name} {have or 'not there'}, locked is {locked}: {word}")
+                told.append(f"{name} {have or 'not installed'}, locked is {locked}: {word}")
     beside = [name for name in PACKAGES if name in found.packages and name not in lock.packages]
     wrong += [_but(name, "not in this pair", found.packages[name]) for name in beside]
     if bundle is not None:
@@ -220,7 +214,7 @@ def differences(
 
 
 def _declared(bundle: Bundle, name: NormalizedName, have: str | None) -> str | None:
-    """Return what the bundle says of a package that is not there as it is locked; None when nothing."""
+    """Return why the bundle declares that a package differs from the lock, or None if it does not."""
     if have is None:
         return f"left out: {bundle.skipped[name]}" if name in bundle.skipped else None
     if name not in bundle.provided:
@@ -230,7 +224,7 @@ def _declared(bundle: Bundle, name: NormalizedName, have: str | None) -> str | N
 
 
 def _fits(have: str, version: Version) -> bool:
-    # `==` passes over a local label that it does not name: 2.11.0+cu130 is 2.11.0.
+    # `==` ignores a local label that the specifier does not have: 2.11.0+cu130 equals 2.11.0.
     found = _version(have)
     return found is not None and SpecifierSet(f"=={version}").contains(found, prereleases=True)
 
@@ -262,4 +256,4 @@ def _read_bundle(path: Path) -> Bundle:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f"no key {error}" if isinstance(error, KeyError) else str(error)
-        raise UsageError(f"{path}: no manifest of a bundle ({problem}); unpack it again") from None
+        raise UsageError(f"{path}: not a bundle manifest ({problem}); unpack the bundle again") from None

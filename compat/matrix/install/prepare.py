@@ -1,4 +1,4 @@
-"""The environment that a cell looks into: installed from the lock, or one that was there already."""
+"""Prepare the environment of a cell: install it from the lock, or check an existing one against the lock."""
 
 import os
 from collections.abc import Mapping
@@ -15,54 +15,55 @@ from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.verify_files import check_installed
 from compat.matrix.install.workspace import Workspace
 from compat.matrix.outcome import Disagreement
-from compat.matrix.plan import Plan, install_command, interpreter, venv_command
+from compat.matrix.plan import Plan
 from compat.model.releases import KERNELS, Pair
 from compat.probe.probe_runner import PROBE, child_variables
 from compat.uv import client
+from compat.uv.client import install_command, interpreter, venv_command
 
 PYTEST = "pytest>=8.3,<10"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An environment that is ready to be looked into."""
+    """An environment that is ready for the probe and the GPU tests."""
 
     python: Path
     variables: Mapping[str, str]
-    """The environment variables of its children."""
+    """The environment variables of child processes."""
     probe: tuple[str | Path, ...]
-    """How its Python is told to run the probe."""
+    """The arguments of the interpreter that run the probe."""
     lock: Lock
-    """What is really there: the lock, or the lock as far as a given environment follows it."""
+    """The lock; for an existing environment, with the packages that are really installed."""
     sites: tuple[Path, ...] = ()
-    """The folders that its packages are in."""
+    """The folders that contain its packages."""
     path: tuple[Path, ...] = ()
-    """Folders that tests find before the environment's own packages."""
+    """Folders that precede the environment's own packages on the import path of tests."""
     what: str = ""
-    """What the environment is, when it was not installed for the cell."""
+    """The kind of an existing environment; empty for one that was installed for the cell."""
     wrong: tuple[Disagreement, ...] = ()
-    """In what a given environment is not the lock."""
+    """Undeclared differences between an existing environment and the lock."""
     declared: tuple[str, ...] = ()
-    """The same, as far as its bundle declares it."""
+    """Differences that the bundle of an existing environment declares."""
 
 
 def prepare_installed(
     pair: Pair, lock: Lock, plan: Plan, space: Workspace, *, tool: Path, until: float, tests: bool
 ) -> Prepared:
-    """Install a lock with uv, unless a run before has left it here.
+    """Install a lock with uv, or reuse the environment of an earlier run, and return it.
 
     Args:
         pair: the pair.
-        lock: what is installed.
-        plan: how long it is likely to take.
-        space: takes the environment.
-        tool: uv.
-        until: the value of `time.monotonic()` at which it has to be done.
-        tests: whether pytest is needed as well, beside the environment: what is locked stays as it is.
+        lock: the lock to install.
+        plan: the estimate of the time.
+        space: the workspace for the environment.
+        tool: the path of uv.
+        until: the value of `time.monotonic()` at which the installation is aborted.
+        tests: whether to install pytest as well, into a folder beside the environment.
 
     Raises:
-        PreparationError: uv could not, or what it has installed is not what the wheels hold.
-        OutOfTimeError: it took too long.
+        PreparationError: uv failed, or installed files differ from their wheels.
+        OutOfTimeError: the installation did not finish in time.
     """
     python = interpreter(space.environment)
     if not space.reused:
@@ -82,7 +83,7 @@ def prepare_installed(
     return Prepared(
         python=python,
         variables=child_variables(os.environ),
-        probe=("-I", PROBE),  # isolated, so that nothing outside of the environment counts
+        probe=("-I", PROBE),  # isolated from everything outside the environment
         lock=lock,
         sites=sites,
         path=() if tools is None else (tools,),
@@ -92,29 +93,29 @@ def prepare_installed(
 def prepare_existing(
     pair: Pair, lock: Lock, environment: ExistingEnvironment, space: Workspace, *, tests: bool
 ) -> Prepared:
-    """Compare a given environment with the lock, and return it as it is.
+    """Compare an existing environment with the lock, and return it with the differences.
 
     Args:
         pair: the pair.
-        lock: what should be there.
-        environment: the environment.
-        space: takes what is written meanwhile.
-        tests: whether pytest is needed as well.
+        lock: the lock to compare with.
+        environment: the environment, which stays unchanged.
+        space: the workspace for files that are written.
+        tests: whether pytest is needed.
 
     Raises:
-        PreparationError: its Python tells nothing, files under test were changed, or pytest is missing.
+        PreparationError: its interpreter does not run, files under test were changed, or pytest is missing.
     """
     work = space.folder / "work"
     work.mkdir(exist_ok=True)
     found = existing.listing(environment, work)
     wrong, declared = existing.differences(pair, lock, environment.bundle, found)
     sites = {found.places[name] for name in _under_test(pair) if name in found.places}
-    check_installed(sites, _under_test(pair), "the environment was changed; make it again")
+    check_installed(sites, _under_test(pair), "the environment was modified; create it again")
     if tests and not wrong and "pytest" not in found.packages:
         raise PreparationError(
-            f"{environment.python} has no pytest, which the level gpu needs; install it for that Python"
+            f"{environment.python}: pytest is missing, which the level gpu needs; install it for this Python"
         )
-    # A copy: beside the original, modules of this project would hide others of that name.
+    # Run from its own folder, the modules beside the probe would shadow others of the same name.
     probe = space.folder / "compat_probe.py"
     probe.write_bytes(PROBE.read_bytes())
     return Prepared(

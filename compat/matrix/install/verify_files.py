@@ -1,4 +1,4 @@
-"""Is what was installed what the wheels hold? A damaged cache is no finding about a release."""
+"""Verify installed files against the RECORD of their wheels, since a damaged cache is not a finding."""
 
 import base64
 import csv
@@ -11,22 +11,22 @@ from packaging.utils import canonicalize_name
 from compat.errors import PreparationError
 
 CACHE = (
-    "uv's cache is damaged, or another program writes here; run `uv cache clean {name}`, then the cell again"
+    'uv\'s cache is damaged, or another program writes here; run "uv cache clean {name}", then the cell again'
 )
 
 
 def check_installed(sites: Iterable[Path], distributions: Collection[str], remedy: str = "") -> None:
-    """Compare some distributions with their RECORD files: sizes, digests of Python files.
+    """Check the files of some distributions against RECORD: all sizes, and the digests of Python files.
 
-    Others are left alone: where two wheels bring the same file, one of them has lost.
+    Other distributions are not checked, since two wheels may contain the same file, and one overwrites it.
 
     Args:
-        sites: the folders they stand in.
-        distributions: those under test, by normalised name.
-        remedy: what to do about a damaged one; unless told, what helps when uv has just installed it.
+        sites: the site-packages folders.
+        distributions: normalized names of the distributions to check.
+        remedy: what the error message recommends; by default, to clean uv's cache.
 
     Raises:
-        PreparationError: a file is missing or another than the wheel's; the message names the first.
+        PreparationError: a file is missing or differs from the wheel's; the message names the first one.
     """
     for record in sorted(path for site in sites for path in site.glob("*.dist-info/RECORD")):
         name = canonicalize_name(record.parent.name.removesuffix(".dist-info").rpartition("-")[0])
@@ -44,15 +44,15 @@ def _problems(record: Path) -> Iterator[str]:
         yield f"{record.parent.name}/RECORD cannot be read ({error})"
         return
     for path, digest, size in rows:
-        # The installer writes its own files, and those in `bin`, which stand elsewhere.
+        # Installers write metadata files themselves, and scripts to a folder outside site-packages.
         if not size or path.startswith("..") or ".dist-info/" in path:
             continue
         file = site / path
         if not file.is_file():
             yield f"{path} is missing"
         elif str(file.stat().st_size) != size:
-            yield f"{path} has {file.stat().st_size} bytes, its wheel says {size}"
+            yield f"{path} has {file.stat().st_size} bytes instead of {size} as in its wheel"
         elif path.endswith(".py") and digest.startswith("sha256="):
             content = hashlib.sha256(file.read_bytes()).digest()
             if base64.urlsafe_b64encode(content).rstrip(b"=").decode() != digest.removeprefix("sha256="):
-                yield f"{path} is not the file of its wheel"
+                yield f"{path} differs from the file in its wheel"

@@ -1,4 +1,4 @@
-"""The folders in which cells run: one per pair, owned by one process, gone when the cell is over."""
+"""The folders in which cells run: one per pair, used by one process, and removed when the cell ends."""
 
 import fcntl
 import shutil
@@ -13,44 +13,44 @@ from compat.errors import UsageError
 from compat.matrix.install.disk_usage import used_bytes
 
 KEPT = "kept"
-"""The file that marks a finished environment somebody wants to keep; it holds the digest of its lock."""
+"""The file that marks a complete environment to keep; its content is the digest of the lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """Where one cell runs. Everything that is written before the outcome is in here."""
+    """The folder of one cell, which holds every file that is written before the outcome."""
 
     folder: Path
     log: BinaryIO
     """Unbuffered, open for reading and appending."""
     log_path: Path
-    """The file behind `log`; beside the folder, so that it can be copied once that is gone."""
+    """The file of `log`; beside the folder, so that it can be copied after the folder was removed."""
     lock_digest: str
     reused: bool
-    """Whether a complete environment of the same lock is here already."""
+    """Whether the folder already has a complete environment of the same lock."""
 
     @property
     def environment(self) -> Path:
-        """The environment's folder."""
+        """The folder of the environment."""
         return self.folder / "env"
 
     def keep(self) -> None:
-        """Mark the environment as complete: it stays when the cell is over."""
+        """Mark the environment as complete, so that it stays when the cell ends."""
         (self.folder / KEPT).write_text(self.lock_digest, encoding="ascii")
 
     def clear(self) -> None:
-        """Remove the folder unless it was marked as kept."""
+        """Remove the folder unless `keep` has marked it."""
         if _marked(self.folder) != self.lock_digest:
             _remove(self.folder)
 
     def used_bytes(self) -> int:
-        """Return what the folder takes on the disk."""
+        """Return the bytes that the folder uses on the disk."""
         return used_bytes(self.folder)
 
 
 @contextmanager
 def claimed(envs: Path, pair_id: str, lock_digest: str) -> Iterator[Workspace]:
-    """Yield the workspace of a pair to this process alone; remove it afterwards unless it was marked as kept.
+    """Yield the workspace of a pair for this process only, and remove it afterwards unless marked as kept.
 
     Raises:
         UsageError: another process is running this pair.
@@ -59,7 +59,9 @@ def claimed(envs: Path, pair_id: str, lock_digest: str) -> Iterator[Workspace]:
     make_root(envs)
     with _owned(envs, pair_id) as owned:
         if not owned:
-            raise UsageError(f"{pair_id}: another run is at work in {folder}; wait for it or give --envs DIR")
+            raise UsageError(
+                f"{pair_id}: another process is running it in {folder}; wait for it or give --envs DIR"
+            )
         reused = _marked(folder) == lock_digest
         if not reused:
             _remove(folder)
@@ -79,7 +81,7 @@ def claimed(envs: Path, pair_id: str, lock_digest: str) -> Iterator[Workspace]:
 
 
 def sweep(envs: Path, progress: Progress) -> None:
-    """Remove what killed runs have left behind: folders that nobody owns and nobody wanted to keep."""
+    """Remove the folders of killed runs: those that no process uses and that are not marked as kept."""
     if not envs.is_dir():
         return
     for folder in sorted(path for path in envs.iterdir() if path.is_dir() and not path.is_symlink()):
@@ -87,12 +89,12 @@ def sweep(envs: Path, progress: Progress) -> None:
             continue
         with _owned(envs, folder.name) as owned:
             if owned:
-                progress.note(f"removing what an interrupted run of {folder.name} left in {folder}")
+                progress.note(f"removing {folder}, which an interrupted run of {folder.name} left behind")
                 _remove(folder)
 
 
 def make_root(envs: Path) -> None:
-    """Make the folder of all workspaces, which git ignores wherever it is."""
+    """Create the folder of all workspaces, with a `.gitignore` that excludes it from any repository."""
     envs.mkdir(parents=True, exist_ok=True)
     ignore = envs / ".gitignore"
     if not ignore.exists():
@@ -101,7 +103,7 @@ def make_root(envs: Path) -> None:
 
 @contextmanager
 def _owned(envs: Path, pair_id: str) -> Iterator[bool]:
-    """Yield whether this process could take the pair's lock file; a process that dies gives it back."""
+    """Yield whether this process holds the lock file of the pair, which is released when a process ends."""
     with (envs / f"{pair_id}.lock").open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,1 +1,1 @@
-"""What the index says against what was met at run time."""
+"""Compare the answers of the index with what was observed at run time."""

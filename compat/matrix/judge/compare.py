@@ -1,7 +1,7 @@
-"""Index against run time: pure comparison of what was expected with what was seen.
+"""Compare the expectations of the index with the facts of the probe; nothing is imported here.
 
-The index commits itself with six statuses: defined, reexported, lazy, submodule, placeholder and missing. To
-each it is held. For `conditional` and `dynamic` names any answer fits, so none counts as agreement.
+Six statuses are definite answers and are checked: defined, reexported, lazy, submodule, placeholder and
+missing. A name that is `conditional` or `dynamic` may be bound or not, so it never counts as agreement.
 """
 
 from collections import Counter
@@ -14,15 +14,15 @@ from compat.probe.expectation import ModuleExpectation, NameExpectation
 from compat.probe.probe_records import ModuleFact, NameFact
 
 IMPORTS = "a module that imports"
-"""What is expected of a module that does not import."""
+"""The expectation in a disagreement about a module that cannot be imported."""
 LATE = "; it imports after others"
-"""What is added about a module that does not import by itself, but does when others were imported before."""
+"""Suffix of the observation for a module that can be imported only after others."""
 UNCOMMITTED = frozenset({"conditional", "dynamic"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What comparing a set of modules gave."""
+    """The result of comparing a set of modules."""
 
     counts: Counts
     disagreements: tuple[Disagreement, ...]
@@ -34,8 +34,8 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
     """Return counts and disagreements over all modules.
 
     Args:
-        expected: what the index says.
-        facts: what was seen, by module; a module without a fact was never reached, which is a disagreement.
+        expected: the expectations of the index.
+        facts: the facts of the probe, by module; a module without a fact is a disagreement.
     """
     modules = refused = listed = imported = checked = conditional = unchecked = 0
     found: list[Disagreement] = []
@@ -68,7 +68,7 @@ def judge(expected: Iterable[ModuleExpectation], facts: Mapping[str, ModuleFact]
 
 
 def _agreements(module: ModuleExpectation, fact: ModuleFact) -> Iterator[str]:
-    """Yield what was confirmed of each name the index commits itself on: keys of `CellOutcome.agreed`."""
+    """Yield a key of `CellOutcome.agreed` for each confirmed status, origin, kind and guard of a name."""
     for name in module.names:
         seen_name = (fact.names or {}).get(name.name)
         if name.status in UNCOMMITTED or compare_name(module.module, name, seen_name) is not None:
@@ -83,7 +83,7 @@ def _agreements(module: ModuleExpectation, fact: ModuleFact) -> Iterator[str]:
 
 
 def compare_module(expected: ModuleExpectation, fact: ModuleFact) -> tuple[Disagreement, ...]:
-    """Return the disagreements about one module: one when it does not import, and those about its names."""
+    """Return the disagreements about one module: about its import, and about its names."""
     if expected.must_fail:
         why = f"a module that cannot be imported: {expected.problem}" if expected.problem else "missing"
         return (_at(expected.module, why, "a module that imports"),) if fact.imported else ()
@@ -105,7 +105,7 @@ def compare_module(expected: ModuleExpectation, fact: ModuleFact) -> tuple[Disag
 
 
 def compare_name(module: str, expected: NameExpectation, fact: NameFact | None) -> Disagreement | None:
-    """Return the disagreement about one name; None when both agree, or the index leaves it open."""
+    """Return the disagreement about one name; None when both agree or the index has no definite answer."""
     if expected.status in UNCOMMITTED:
         return None
     where = location(module, expected.name)
@@ -127,17 +127,16 @@ def compare_name(module: str, expected: NameExpectation, fact: NameFact | None) 
 
 
 def _is_origin(expected: NameExpectation, fact: NameFact) -> bool:
-    # A stub that its origin has too is the origin's matter. `None is None` proves nothing, though, so
-    # that a class or function is expected must decide.
+    # A stub that the origin has as well is judged there. But `None is None` proves nothing when a class or
+    # function is expected.
     return fact.same is True and _fits(expected, fact) and not (_objective(expected) and fact.stub == "none")
 
 
 def _is_definition(module: str, expected: NameExpectation, fact: NameFact) -> bool:
-    """Tell whether a `defined` name is bound to what its own module defines.
+    """Return whether a `defined` name is bound to an object that its own module defines.
 
-    A class or function says where it was defined. A decorator may have put another object around it
-    (`functools.cache`, `triton.jit`): then the inner one says it, and if even that is hidden, the object
-    must at least be callable.
+    A class or function states its module. A decorator such as `functools.cache` or `triton.jit` may wrap it:
+    then the wrapped object states it, and if that is hidden, the wrapper must at least be callable.
     """
     if not _objective(expected):
         return True
@@ -146,7 +145,7 @@ def _is_definition(module: str, expected: NameExpectation, fact: NameFact) -> bo
     if fact.kind == "value":
         return fact.wraps.partition(":")[0] == module if fact.wraps else fact.callable
     if fact.stub and fact.qualname != expected.name:
-        return False  # one dummy bound under many names
+        return False  # one stub that is bound to several names
     return fact.module == module or fact.wraps.partition(":")[0] == module
 
 
@@ -155,21 +154,21 @@ def _objective(expected: NameExpectation) -> bool:
 
 
 def _fits(expected: NameExpectation, fact: NameFact) -> bool:
-    """Tell whether the kind agrees; a decorator may have made a value of a function or class."""
+    """Return whether the kinds agree; a decorator may turn a function or class into a value."""
     if expected.kind in {"value", fact.kind}:
         return True
     return _objective(expected) and fact.kind == "value" and (fact.callable or bool(fact.wraps))
 
 
 def said(expected: NameExpectation) -> str:
-    """Return the expectation in words: `reexported function from vllm._custom_ops:scaled_fp8_quant`."""
+    """Return the expectation as text: `reexported function from vllm._custom_ops:scaled_fp8_quant`."""
     kind = "" if expected.kind == "value" else f" {expected.kind}"
     origin = f" from {expected.origin}" if expected.origin else ""
     return f"{expected.status}{kind}{origin}"
 
 
 def seen(fact: NameFact) -> str:
-    """Return the fact in words."""
+    """Return the fact as text, such as `class vllm.config:ModelConfig`."""
     if fact.stub in {"none", "any"}:
         return {"none": "None", "any": "typing.Any"}[fact.stub]
     what = fact.stub or (f"{fact.type} object" if fact.kind == "value" else fact.kind)

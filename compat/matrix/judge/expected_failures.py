@@ -1,4 +1,4 @@
-"""Known failures: which disagreements `matrix.toml` explains, and which of its entries explain nothing."""
+"""Match disagreements with the `expect` entries of `matrix.toml`, and find entries that match none."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from compat.model.symbols import split_location
 def explain(
     disagreements: Sequence[Disagreement], expect: Sequence[KnownFailure], *, cuda: bool
 ) -> tuple[tuple[Disagreement, ...], tuple[ExpectedFailure, ...], tuple[KnownFailure, ...]]:
-    """Return the disagreements that are left, those that are explained, and the entries that met none.
+    """Return the unexpected disagreements, the expected ones, and the entries that match no disagreement.
 
     Args:
-        disagreements: what comparing gave.
-        expect: the pair's entries; only those count whose `when` fits this machine.
+        disagreements: the disagreements of a cell.
+        expect: the entries of the pair; those whose `when` excludes this machine are ignored.
         cuda: whether torch found a GPU.
     """
     entries = [entry for entry in expect if entry.applies(cuda=cuda)]
@@ -34,5 +34,5 @@ def explain(
 
 
 def _covers(entry: KnownFailure, disagreement: Disagreement) -> bool:
-    places = (disagreement.location, split_location(disagreement.location)[0])
-    return any(fnmatch.fnmatchcase(place, entry.location) for place in places)
+    locations = (disagreement.location, split_location(disagreement.location)[0])
+    return any(fnmatch.fnmatchcase(location, entry.location) for location in locations)

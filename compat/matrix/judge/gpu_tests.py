@@ -1,7 +1,7 @@
-"""The level `gpu`: this project's GPU tests, run by pytest in the environment of a pair.
+"""Run this project's GPU tests with pytest in the environment of a pair, for the level `gpu`.
 
-What counts is what pytest has written down about each test. A skipped test has proved nothing, so one skip is
-enough for the cell not to pass.
+The result comes from the JUnit file of pytest. A skipped test proves nothing, so a cell with one skipped test
+does not pass.
 """
 
 import os
@@ -16,35 +16,35 @@ from compat._util.subprocesses import how_ended, run_logged
 from compat.matrix.outcome import Counts, Disagreement, State
 
 OPTIONS = ("-m", "gpu", "--require-gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
-"""The packages under test warn a lot, which is no matter of these tests."""
+"""Options of pytest; warnings are not errors, since the packages under test emit many."""
 FINE = (0, 1, 5)
-"""How pytest ends that has come to its end: all passed, some failed, none collected."""
+"""Exit codes of a complete run of pytest: all passed, some failed, none collected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuTestSetup:
-    """What the tests run with."""
+    """The interpreter, paths and limits of one run of the GPU tests."""
 
     python: Path
-    """The environment's."""
+    """The interpreter of the environment."""
     path: tuple[Path, ...]
-    """Folders that come before the environment's own packages, such as one that holds pytest."""
+    """Folders that precede the environment's own packages on the import path, such as one with pytest."""
     tests: Path
     folder: Path
-    """Takes what is written meanwhile."""
+    """The folder for results and temporary files."""
     log: BinaryIO
     variables: Mapping[str, str]
     until: float = float("inf")
 
     @property
     def junit(self) -> Path:
-        """Where pytest writes its results."""
+        """The file to which pytest writes its results."""
         return self.folder / "gpu.xml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """How the tests ended."""
+    """The result of a run of the GPU tests."""
 
     state: State
     reason: str
@@ -53,13 +53,13 @@ class Ran:
 
 
 def run_tests(bench: GpuTestSetup, progress: Progress) -> Ran:
-    """Run the GPU tests and return what they prove.
+    """Run the GPU tests and return their result.
 
     Raises:
-        OutOfTimeError: they were not done in time.
+        OutOfTimeError: the tests did not finish in time.
     """
     if not bench.tests.is_dir():
-        return _not_run(f"there are no GPU tests: {bench.tests.name} is missing")
+        return _not_run(f"there are no GPU tests: the folder {bench.tests.name} is missing")
     bench.junit.unlink(missing_ok=True)
     root = bench.tests.parent.parent
     home = bench.folder / "home"
@@ -82,7 +82,7 @@ def run_tests(bench: GpuTestSetup, progress: Progress) -> Ran:
 
 
 def judged(junit: Path, code: int) -> Ran:
-    """Return what a results file proves, given how pytest ended."""
+    """Return the result in a JUnit file, given the exit code of pytest."""
     if code not in FINE:
         return Ran(state=State.FAILED, reason=f"pytest {how_ended(code)}, see the log", counts=Counts())
     try:
@@ -104,7 +104,7 @@ def judged(junit: Path, code: int) -> Ran:
         return Ran(state=State.FAILED, reason=reason, counts=counts, failed=failed)
     if skipped:
         case, child = skipped[0]
-        reason = f"{_of(len(skipped), cases)} skipped themselves, such as {_name(case)}: {_message(child)}"
+        reason = f"{_of(len(skipped), cases)} were skipped, such as {_name(case)}: {_message(child)}"
         return Ran(state=State.NOT_RUN, reason=reason, counts=counts)
     if code:
         return Ran(state=State.FAILED, reason=f"pytest {how_ended(code)}, see the log", counts=counts)

@@ -1,4 +1,4 @@
-"""Where a run gets its left side from: locks, and what the shipped index expects of a pair."""
+"""The inputs of a run: locks, expectations of the shipped index, and digests of everything it depends on."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from compat.probe.expectation import ModuleExpectation
 
 
 class Sources(Protocol):
-    """What a run must know before it imports anything."""
+    """A source of the locks, expectations and GPU tests that a run needs."""
 
     def lock(self, pair: Pair) -> Lock:
         """Return the lock of a pair."""
@@ -29,18 +29,18 @@ class Sources(Protocol):
         """Return the digest of the index."""
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
-        """Return what the index says of every module that is to be checked."""
+        """Return the expectation for every module to check."""
 
     def code(self) -> Path:
-        """Return the folder of this project's code, which the environment of a pair is to rehearse."""
+        """Return the folder of the package `compat`, which rehearses a pair in its environment."""
 
     def gpu_tests(self) -> Path:
-        """Return the folder of the tests that a cell of the level `gpu` runs."""
+        """Return the folder of the GPU tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """The locks of a folder, and the index that this installation ships."""
+    """Locks from a folder, and expectations from the index that this installation ships."""
 
     locks: Path
 
@@ -48,14 +48,13 @@ class Shipped:
         """Return the lock of a pair.
 
         Raises:
-            UsageError: it is missing, broken, or was made from something else than the matrix now says; or
-                the index does not know a release of the pair.
+            UsageError: the lock is missing, not valid or stale, or the index lacks a release of the pair.
         """
         _check_releases(pair)
         return read_current(pair, self.locks)
 
     def index_digest(self) -> str:
-        """Return the digest of the shipped index, and of the code that turns it into answers."""
+        """Return the digest of the shipped index and of the code that evaluates it."""
         from compat.index import reader
         from compat.index.extract import device_predicates
         from compat.index.query import expected_modules, name_resolution
@@ -65,17 +64,17 @@ class Shipped:
         return _digest(data_digest(), guards, expected_modules, device_predicates, reader, name_resolution)
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
-        """Return what the shipped index says of every quantization module of the pair."""
+        """Return the expectation of the shipped index for every quantization module of the pair."""
         from compat.index.query.expected_modules import expectations
 
         return expectations(pair, lock, cuda=cuda)
 
     def code(self) -> Path:
-        """Return the folder of the package that this is a module of."""
+        """Return the folder of the package `compat` that contains this module."""
         return Path(compat.__file__).parent
 
     def gpu_tests(self) -> Path:
-        """Return the folder of the GPU tests, in the project to which the locks belong."""
+        """Return the folder of the GPU tests in the project of the locks."""
         return self.locks.resolve().parent / "tests" / "gpu"
 
 
@@ -90,7 +89,7 @@ def _check_releases(pair: Pair) -> None:
 
 
 def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPORT) -> Digests:
-    """Return all that an outcome of `pair` depends on, the machine aside."""
+    """Return the digests of all inputs of an outcome of `pair`, except the machine."""
     judging = (
         import_digest(sources.code())
         if level is Level.IMPORT
@@ -100,37 +99,27 @@ def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPOR
 
 
 def pair_digest(pair: Pair) -> str:
-    """Return the digest of what `matrix.toml` says of a pair."""
+    """Return the digest of a pair's entry in `matrix.toml`."""
     expect = [[entry.location, entry.reason, entry.link, entry.when, entry.spreads] for entry in pair.expect]
     content = [pair.python, [str(requirement) for requirement in pair.requirements], expect]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def tests_digest(folder: Path, code: Path) -> str:
-    """Return the digest of the GPU tests, and of the code that they test and that runs them."""
+    """Return the digest of the GPU tests, of the code under test and of the code that runs them."""
     return _files_digest([Path(gpu_tests.__file__), Path(existing.__file__)], [folder, code / "quant"])
 
 
 def import_digest(code: Path) -> str:
-    """Return the digest of the code that looks, rehearses and judges."""
-    # What a rehearsal builds, `compat.quant` builds, from what `compat.load` finds.
+    """Return the digest of the probe, the rehearsal, and the code that judges what they find."""
+    # A rehearsal builds layers as `compat.quant` does, from what `compat.load` finds.
     rehearsed = _files_digest([], [code / "quant", code / "runtime"])
-    judging = (
-        probe,
-        probe_runner,
-        probe_records,
-        existing,
-        compare,
-        expected_failures,
-        rehearsals,
-        driver_stub,
-        elf,
-    )
-    return _digest(rehearsed, *judging)
+    probing = (probe, probe_runner, probe_records, driver_stub, elf)
+    return _digest(rehearsed, *probing, existing, compare, expected_failures, rehearsals)
 
 
 def _files_digest(files: Sequence[Path], folders: Sequence[Path]) -> str:
-    """Return the digest of some files, and of every Python file in some folders."""
+    """Return the digest of some files, and of all Python files in some folders."""
     digest = hashlib.sha256()
     for path in (*files, *(path for folder in folders for path in sorted(folder.rglob("*.py")))):
         digest.update(f"{path.name} ".encode() + path.read_bytes())

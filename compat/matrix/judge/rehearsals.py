@@ -1,7 +1,8 @@
-"""The rehearsal of a pair: a layer of every scheme is built in its environment, without a GPU.
+"""Rehearse a pair: build a layer of every scheme in its environment, without a GPU.
 
-It shows that a release still has what `compat.quant` asks of it, and takes the arguments that it is given.
-The code that builds runs in the pair's environment; here it is started, and what it has written is judged.
+A rehearsal shows that a release still has every function that `compat.quant` calls, and accepts its
+arguments. `compat.quant.backends.rehearsal` builds the layers, in the environment of the pair; this module
+starts it and judges its results.
 """
 
 import json
@@ -20,28 +21,28 @@ MODULE = "compat.quant.backends.rehearsal"
 STATES = ("built", "refused", "broken")
 DONE = {"event": "done"}
 LONGEST = 500
-"""Characters of what a package says that are kept."""
+"""Most characters of an error message that are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """How the layers of one package came out."""
+    """The result of the rehearsal of one package."""
 
     package: str
     layers: Layers
     broken: tuple[Disagreement, ...] = ()
     problems: tuple[str, ...] = ()
-    """Why it proves nothing, whatever came out; empty when it was complete and something was built."""
+    """Why the rehearsal is no proof; empty if it completed and built at least one layer."""
 
 
 def variables(runner: ProbeRunner, code: Path, stub: Path | None) -> dict[str, str]:
-    """Return the environment variables with which a rehearsal finds this project and the driver's library.
+    """Return the environment variables with which a rehearsal finds this project and the driver library.
 
     Args:
-        runner: has the variables of every child.
-        code: the folder of the package `compat`. A link to it stands alone on the import path: what is
-            installed beside it must not hide what is in the environment.
-        stub: the folder of the driver's stub; None where there is a driver.
+        runner: the runner of the cell, with the variables of all its child processes.
+        code: the folder of the package `compat`. The import path gets a folder that contains only a link to
+            it, so that packages installed beside it do not hide those of the environment.
+        stub: the folder of the driver's stub; None on a machine with a driver.
     """
     path = runner.folder / "code"
     path.mkdir(exist_ok=True)
@@ -56,19 +57,19 @@ def variables(runner: ProbeRunner, code: Path, stub: Path | None) -> dict[str, s
 
 
 def rehearse(package: str, runner: ProbeRunner, given: Mapping[str, str], progress: Progress) -> Rehearsal:
-    """Build the layers of one package in a child process, and return what that proves.
+    """Build the layers of one package in a child process, and return the result.
 
     Args:
         package: sglang or vllm.
-        runner: runs the children of the cell.
-        given: what `variables` returns.
-        progress: advanced by one for each layer.
+        runner: the runner of the cell.
+        given: the result of `variables`.
+        progress: advances by one for each layer.
 
     Raises:
-        OutOfTimeError: the cell has to be over.
+        OutOfTimeError: the time of the cell is over.
     """
     results = runner.folder / f"layers-{package}.jsonl"
-    # Of a child that a signal ends, the fault handler leaves a traceback in the log.
+    # When a signal kills the process, the fault handler writes a traceback to the log.
     arguments = ("-X", "faulthandler", "-m", MODULE, package, results, str(runner.room))
     records: list[object] = []
     with Child(runner, arguments, results, given) as child:
@@ -79,21 +80,21 @@ def rehearse(package: str, runner: ProbeRunner, given: Mapping[str, str], progre
                     break
                 progress.advance()
         except OutOfTimeError:
-            raise OutOfTimeError(f"the layers of {package} were not all built in time") from None
+            raise OutOfTimeError(f"not all layers of {package} were built in time") from None
     return judged(package, records, child.end)
 
 
 def judged(package: str, records: Iterable[object], end: str) -> Rehearsal:
-    """Return what the records of a rehearsal prove.
+    """Return the result of a rehearsal from its records.
 
     Args:
         package: sglang or vllm.
-        records: what it has written: one for each layer, and one that says that it is done.
-        end: how the process ended that has not said so.
+        records: one for each layer, and a last one that marks the end; None for an unreadable line.
+        end: how the process ended, if it ended without the last record.
     """
     counts: Counter[str] = Counter()
     broken: list[Disagreement] = []
-    problems = [f"the rehearsal of {package} {end}, see the log"] if end else []
+    problems = [f"the rehearsal of {package} {end}; see the log"] if end else []
     for number, record in enumerate((each for each in records if each != DONE), start=1):
         layer = _layer(package, record)
         if layer is None:
@@ -121,7 +122,7 @@ def _read(line: bytes) -> object:
 
 
 def _layer(package: str, record: object) -> tuple[str, Disagreement] | None:
-    """Return the state of a layer, and what there is to say if it is broken; None for no such record."""
+    """Return the state of a layer, and the disagreement if it is broken; None for an invalid record."""
     if not isinstance(record, dict):
         return None
     values = [record.get(key) for key in ("state", "scheme", "way", "dtype", "says")]
@@ -130,5 +131,5 @@ def _layer(package: str, record: object) -> tuple[str, Disagreement] | None:
         return None
     state, *place, says = texts
     location = LAYER + "/".join((package, *place))
-    observed = " ".join(says.split())[:LONGEST] or "nothing that says why"
+    observed = " ".join(says.split())[:LONGEST] or "no reason"
     return state, Disagreement(location=location, expected="a layer that is built", observed=observed)

@@ -1,1 +1,1 @@
-"""Documents about finished cells."""
+"""Reports about finished cells, and the gate that requires them to pass."""

@@ -1,4 +1,4 @@
-"""The gate: did every required cell pass? Anything else than a fresh outcome that says so is a no."""
+"""The gate: check that every required cell has passed, with an outcome that is not stale."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +12,7 @@ from compat.model.releases import Pair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What the required cells say."""
+    """The outcomes of the required cells."""
 
     required: tuple[CellOutcome, ...]
 
@@ -23,15 +23,15 @@ class Gate:
 
     @property
     def open(self) -> bool:
-        """Whether everything passed; an empty matrix proves nothing and stays closed."""
+        """Whether every required cell passed; the gate of an empty matrix is closed."""
         return bool(self.required) and not self.failures
 
 
 def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sources) -> Gate:
-    """Return the gate over one level of some pairs; a level `gpu` requires `import` as well.
+    """Return the gate for some pairs at one level; the level `gpu` requires `import` as well.
 
-    An outcome counts only when it was made from what is here now: the same entry in the matrix, lock, index
-    and judging code. One that is older has failed, whatever it says.
+    An outcome counts only if entry in the matrix, lock, index and probe are the same now. Otherwise it is
+    stale and counts as failed.
     """
     levels = (Level.IMPORT,) if level is Level.IMPORT else (Level.IMPORT, Level.GPU)
     return Gate(required=tuple(_fresh(pair, each, reports, sources) for pair in pairs for each in levels))
@@ -47,13 +47,13 @@ def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> CellOut
     except UsageError as error:
         return replace(outcome, state=State.FAILED, reason=str(error))
     if stale := differences(outcome.digests, now):
-        reason = f"the outcome is stale: it was made with another {' and another '.join(stale)}; run it again"
+        reason = f"the outcome is stale: {' and '.join(stale)} changed since; run the cell again"
         return replace(outcome, state=State.FAILED, reason=reason)
     return outcome
 
 
 def differences(then: Digests, now: Digests) -> list[str]:
-    """Return what has changed since, in words."""
+    """Return the names of the inputs that differ between two sets of digests."""
     words = {"pair": "entry in the matrix", "lock": "lock", "index": "index", "probe": "probe"}
     old, new = asdict(then), asdict(now)
     return [word for key, word in words.items() if old[key] != new[key]]

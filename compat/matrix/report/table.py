@@ -1,9 +1,10 @@
-"""The summary of a matrix: one row a cell, for people."""
+"""The summary of a matrix as a table with one row per cell, and as lines of text."""
 
 from collections.abc import Sequence
 
+from compat._cli.printable import printable
+from compat._cli.text import aligned, duration, size
 from compat.matrix.outcome import CellOutcome, State
-from compat.matrix.plan import duration, size
 
 HEAD = (
     "pair",
@@ -23,11 +24,11 @@ HEAD = (
     "disk",
 )
 TEXT_COLUMNS = 2
-"""The first columns are words, the others numbers."""
+"""The number of columns with words, which are aligned left; the others have numbers."""
 
 
 def rows(outcomes: Sequence[CellOutcome]) -> list[tuple[str, ...]]:
-    """Return one row of text for each outcome, in the order of `HEAD`."""
+    """Return one row of strings for each outcome, in the order of `HEAD`."""
     return [
         (
             outcome.cell.id if outcome.cell.level.value != "import" else outcome.cell.pair_id,
@@ -56,7 +57,7 @@ def rows(outcomes: Sequence[CellOutcome]) -> list[tuple[str, ...]]:
 
 
 def layers(outcome: CellOutcome) -> list[str]:
-    """Return how the layers of each package came out, one line each."""
+    """Return the numbers of layers of each package, one line each."""
     return [f"{outcome.cell.id}: layers of {package}: {each}" for package, each in outcome.layers.items()]
 
 
@@ -70,23 +71,15 @@ def _tests(outcome: CellOutcome) -> str:
 
 
 def text(outcomes: Sequence[CellOutcome]) -> str:
-    """Return the summary as an aligned table, then why the cells that did not pass did not."""
-    table = [HEAD, *rows(outcomes)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < TEXT_COLUMNS else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
+    """Return the summary as an aligned table, followed by the reasons of cells that did not pass."""
+    lines = aligned([HEAD, *rows(outcomes)], words=TEXT_COLUMNS)
     for outcome in outcomes:
-        lines += [*complaints(outcome), *remarks(outcome)]
+        lines += map(printable, [*complaints(outcome), *remarks(outcome)])
     return "\n".join(lines)
 
 
 def complaints(outcome: CellOutcome) -> list[str]:
-    """Return why a cell did not pass, one line each; nothing for a cell that did."""
+    """Return the reason and the disagreements of a cell that did not pass, one line each."""
     if outcome.state is State.PASSED:
         return []
     head = f"{outcome.cell.id}: {outcome.state.value}: {outcome.reason}"
@@ -94,29 +87,25 @@ def complaints(outcome: CellOutcome) -> list[str]:
 
 
 def disk(outcomes: Sequence[CellOutcome]) -> tuple[int, int]:
-    """Return the disk budget that cells were run with, and the most that was in use: bytes, 0 for none."""
+    """Return the disk limit of the cells and the most that was in use, in bytes; 0 without a limit."""
     kept = [outcome for outcome in outcomes if outcome.budget_bytes]
     budgets = [outcome.budget_bytes for outcome in kept]
     return max(budgets, default=0), max((outcome.shared_bytes for outcome in kept), default=0)
 
 
 def disk_line(outcomes: Sequence[CellOutcome]) -> str:
-    """Return a line of its own about the disk budget, when there was one."""
+    """Return a line about the disk limit with a leading line break, or an empty string without a limit."""
     budget, peak = disk(outcomes)
-    return (
-        f"\nuv's cache and the environments: {size(peak)} at most, of {size(budget)} allowed"
-        if budget
-        else ""
-    )
+    return f"\nuv's cache and the environments used at most {size(peak)} of {size(budget)}" if budget else ""
 
 
 def remarks(outcome: CellOutcome) -> list[str]:
-    """Return in what kind of environment a cell was run, when it was not installed for it; one line each."""
+    """Return lines about an existing environment in which a cell ran; none if one was installed for it."""
     what = outcome.machine.get("environment", "")
-    return [f"{outcome.cell.id}: run in {what}", *(f"  {line}" for line in outcome.declared)] if what else []
+    return [f"{outcome.cell.id}: ran in {what}", *(f"  {line}" for line in outcome.declared)] if what else []
 
 
 def closing(outcomes: Sequence[CellOutcome]) -> str:
-    """Return the last line: `3 passed, 1 failed, 1 blocked`."""
+    """Return the number of cells by state: `3 passed, 1 failed, 1 blocked`."""
     counts = {state: sum(outcome.state is state for outcome in outcomes) for state in State}
     return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count) or "no cells"

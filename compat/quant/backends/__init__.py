@@ -1,1 +1,1 @@
-"""The packages' own layers, and the reference in plain torch."""
+"""Linear layers of sglang and vllm, and a reference implementation in plain torch."""

@@ -1,6 +1,7 @@
-"""The one table of what differs between releases: which of their classes run a scheme, how they are told.
+"""The table of which classes of each sglang and vllm release run a scheme, and with which settings.
 
-Read from the sources of the releases named; `compat.load` finds the classes wherever a release keeps them.
+Its entries were read from the sources of the releases that they name. They name classes without a module,
+since `compat.load` finds them in every release. Nothing here imports torch or a package.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,33 +15,32 @@ from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized,
 
 Package = Literal["sglang", "vllm"]
 Settings = Mapping[str, Any]
-"""What a configuration class reads: the `quantization_config` of a checkpoint with this one scheme."""
+"""The `quantization_config` that a package's configuration class reads, for a checkpoint with one scheme."""
 
 CLAIMED: Mapping[Package, str] = {"sglang": ">=0.4.7,<=0.5.23", "vllm": ">=0.9.0.1,<=0.33.0"}
-"""The releases that the layer was made for, as specifiers: the one place that says so. A newer release is
-tried with what the newest of these needs."""
+"""The releases that the layer supports, as specifiers; newer ones are treated like the newest of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needed:
-    """A symbol of a package that the layer or its set-up loads, whatever the scheme."""
+class RequiredSymbol:
+    """A symbol that the layer or the set-up of a package loads, whatever the scheme."""
 
     package: Package
     role: str
-    """What it is needed for; one symbol plays each role in a release, or none does."""
+    """What the symbol is used for. In a release at most one symbol has a role."""
     location: str
-    """Module and name, as `compat.load` takes them."""
+    """`module:name`, as `compat.load` accepts it."""
     releases: str = ""
-    """The releases in which it plays the role, as a specifier; all claimed ones when empty."""
+    """The releases in which the symbol has this role, as a specifier; empty means all of `CLAIMED`."""
 
     def covers(self, version: str) -> bool:
-        """Return whether it plays its role in a release."""
+        """Return whether the symbol has its role in the release `version`."""
         return Version(version) in SpecifierSet(self.releases, prereleases=True)
 
 
 def location(package: Package, version: str, role: str) -> str | None:
-    """Return the symbol that plays a role in a release; None when the release does without one."""
-    for row in NEEDED:
+    """Return the location of the symbol with this role in a release; None when the release needs none."""
+    for row in REQUIRED_SYMBOLS:
         if row.package == package and row.role == role and row.covers(version):
             return row.location
     return None
@@ -48,44 +48,44 @@ def location(package: Package, version: str, role: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """One way in which some releases of a package run some schemes."""
+    """The classes and settings with which some releases of a package run some schemes."""
 
     package: Package
     releases: str
-    """The releases it is true of, as a specifier."""
+    """The releases for which this entry is right, as a specifier."""
     name: str
-    """The package's own name of the way, such as `gptq_marlin`; users may ask for it."""
+    """The package's name of the quantization method, such as `gptq_marlin`; users may select it."""
     config: str | None
-    """The configuration class; None: the package's linear layer without one."""
+    """The configuration class; None for the package's linear layer without one."""
     methods: tuple[str, ...]
-    """The method classes that may run; any other is a silent fall-back."""
+    """The method classes that may run the layer; any other means that the package fell back silently."""
     fits: Callable[[Scheme], bool]
-    """Which schemes it is for."""
+    """Whether the adapter runs a scheme."""
     settings: Callable[[Any, str], Settings] = lambda _scheme, _prefix: {}
-    """From scheme and name of the layer to what the configuration class reads."""
+    """From the scheme and the layer's name to what the configuration class reads."""
     step: int = 1
-    """How many inputs its kernel takes at a time; with others it reads what is not there."""
+    """How many inputs the kernel reads at a time; with any other size it reads past the end."""
     opaque: str = ""
-    """Why torch.compile must not look inside; empty where it may."""
+    """Why torch.compile must not trace the layer; empty where it may."""
     borrowed: str = ""
-    """The releases of sglang, as a specifier, in which its classes or kernels are vllm's; empty for none."""
+    """The releases of sglang, as a specifier, whose classes or kernels are vllm's; empty for none."""
 
     def covers(self, version: str) -> bool:
-        """Tell whether a release is among those this was read from."""
+        """Return whether this adapter is for the release `version`."""
         return Version(version) in SpecifierSet(self.releases, prereleases=True)
 
     def borrows(self, version: str) -> bool:
-        """Return whether a release of sglang needs vllm beside it for this."""
+        """Return whether a release of sglang needs vllm in the same environment for this."""
         return bool(self.borrowed) and Version(version) in SpecifierSet(self.borrowed, prereleases=True)
 
 
 def candidates(package: Package, version: str, scheme: Scheme) -> tuple[Adapter, ...]:
-    """Return the ways in which a release runs a scheme, the fastest first; empty when it has none."""
+    """Return the adapters with which a release runs a scheme, the fastest first."""
     return tuple(row for row in TABLE if row.package == package and row.covers(version) and row.fits(scheme))
 
 
 def other_releases(package: Package, scheme: Scheme) -> tuple[str, ...]:
-    """Return the releases, as specifiers, of which some run the scheme."""
+    """Return the specifiers of all releases of a package that run the scheme."""
     return tuple(dict.fromkeys(row.releases for row in TABLE if row.package == package and row.fits(scheme)))
 
 
@@ -130,8 +130,8 @@ def _gptq_settings(scheme: Gptq, prefix: str) -> Settings:
         "desc_act": scheme.desc_act,
         "sym": scheme.sym,
         "lm_head": False,
-        # Without it vllm (seen in 0.23.0) takes every layer for unquantized; its own loader reads it from the
-        # files.
+        # Without this key vllm (seen in 0.23.0) treats every layer as unquantized; its own loader derives the
+        # key from the checkpoint.
         "modules_in_block_to_quantize": [prefix],
     }
 
@@ -174,7 +174,7 @@ _HOMES: tuple[tuple[Package, str, str], ...] = (
     ("sglang", "sglang.srt.distributed.parallel_state", "sglang.srt.layers.linear"),
     ("vllm", "vllm.distributed.parallel_state", "vllm.model_executor.layers.linear"),
 )
-"""Of each package: where its groups of ranks are, and its linear layers."""
+"""For each package: the modules of its process groups and of its linear layers."""
 
 
 def _sglang(releases: str, name: str, config: str | None, *methods: str, **rest: Any) -> Adapter:
@@ -187,12 +187,13 @@ def _vllm(releases: str, name: str, config: str | None, *methods: str, **rest: A
 
 _SINCE = ">=0.4.7"
 _BORROWED = "<0.5.0rc2"
-"""Up to 0.4.9.post2 the methods are vllm's; then sglang has its own, still on vllm's `_custom_ops`. Without
-vllm both are stubs: a layer ends in a `NameError` when it is built, or when its weights are repacked."""
+"""Up to 0.4.9.post2 the method classes are vllm's; later ones are sglang's own, on vllm's `_custom_ops`.
+Without vllm both are stubs: building a layer raises a `NameError`, or repacking its weights an
+`AttributeError`."""
 _VLLM = ">=0.9.0.1"
 
 _TVM_FFI = "tvm-ffi calls its Marlin kernels, without an operator of torch (jit_kernel/gptq_marlin.py)"
-"""Traced all the same, the process ended in a segmentation fault (seen with 0.5.14)."""
+"""Tracing such a layer ended in a segmentation fault (seen with 0.5.14)."""
 
 TABLE: tuple[Adapter, ...] = (
     _sglang(_SINCE, "unquantized", None, "UnquantizedLinearMethod", fits=_is(Unquantized)),
@@ -247,8 +248,8 @@ TABLE: tuple[Adapter, ...] = (
         settings=_gptq_settings,
         opaque=_TVM_FFI,
     ),
-    # Steps: on an H100 K = 1040 gave numbers that were not finite, in both packages. The kernel is gone from
-    # 0.5.20 on: `GPTQLinearScheme._init_kernel` raises, and asymmetric weights have no other.
+    # On an H100, K = 1040 gave results that were not finite, in both packages; hence the step. 0.5.20 removed
+    # the kernel: `GPTQLinearScheme._init_kernel` raises, and no other kernel runs asymmetric weights.
     _sglang(
         f"{_SINCE},<0.5.20",
         "gptq",
@@ -259,7 +260,7 @@ TABLE: tuple[Adapter, ...] = (
         step=32,
         borrowed=_BORROWED,
     ),
-    # Before, this class was vllm's, which knows nothing of sglang's layers.
+    # In earlier releases this class was vllm's, which does not support sglang's layers.
     _sglang(
         ">=0.4.9.post3,<0.5.11",
         "awq_marlin",
@@ -270,7 +271,7 @@ TABLE: tuple[Adapter, ...] = (
         settings=_awq_settings,
         borrowed=_BORROWED,
     ),
-    # From then on one method asks the configuration for a scheme, which has the kernel.
+    # Since 0.5.11 one method class gets a scheme with the kernel from the configuration.
     _sglang(
         ">=0.5.11",
         "awq_marlin",
@@ -324,7 +325,7 @@ TABLE: tuple[Adapter, ...] = (
         settings=_gptq_settings,
         step=32,
     ),
-    # From 0.22 one class stands for both, and it takes symmetric weights alone (`TYPE_MAP`).
+    # Since 0.22 one class replaces both, and it supports symmetric weights only (`TYPE_MAP`).
     _vllm(
         ">=0.22,<0.30",
         "auto_gptq",
@@ -333,7 +334,7 @@ TABLE: tuple[Adapter, ...] = (
         fits=_symmetric,
         settings=_gptq_settings,
     ),
-    # From 0.30 no kernel takes groups out of order (`normalize_and_validate_gptq_desc_act` raises).
+    # Since 0.30 no kernel supports groups out of order (`normalize_and_validate_gptq_desc_act` raises).
     _vllm(
         ">=0.30",
         "auto_gptq",
@@ -342,7 +343,7 @@ TABLE: tuple[Adapter, ...] = (
         fits=_symmetric_in_order,
         settings=_gptq_settings,
     ),
-    # It may fall back to its own plain AWQ method for shapes that Marlin does not do: still the same format.
+    # vllm falls back to its plain AWQ method for shapes that Marlin does not support; the format is the same.
     _vllm(
         f"{_VLLM},<0.24",
         "awq_marlin",
@@ -364,81 +365,85 @@ TABLE: tuple[Adapter, ...] = (
     ),
 )
 
-NEEDED: tuple[Needed, ...] = (
-    # Before 0.5.3.post2 the layers read module-level defaults, and nothing is to be set up.
-    Needed(
+REQUIRED_SYMBOLS: tuple[RequiredSymbol, ...] = (
+    # Before 0.5.3.post2 the layers read module-level defaults, so there are no arguments to set.
+    RequiredSymbol(
         package="sglang",
-        role="arguments",
+        role="server arguments",
         location="sglang.srt.server_args:ServerArgs",
         releases=">=0.5.3.post2",
     ),
-    Needed(
+    RequiredSymbol(
         package="sglang",
-        role="current arguments",
+        role="current server arguments",
         location="sglang.srt.server_args:get_global_server_args",
         releases=">=0.5.3.post2,<0.5.15",
     ),
-    # The former accessor is still there in 0.5.20 and later, and only raises that it is retired.
-    Needed(
+    # The earlier accessor still exists in 0.5.20 and later, but only raises an error that it is retired.
+    RequiredSymbol(
         package="sglang",
-        role="current arguments",
+        role="current server arguments",
         location="sglang.srt.runtime_context:get_server_args",
         releases=">=0.5.15",
     ),
-    Needed(
+    RequiredSymbol(
         package="sglang",
-        role="set arguments",
+        role="set server arguments",
         location="sglang.srt.server_args:set_global_server_args_for_scheduler",
         releases=">=0.5.3.post2",
     ),
-    Needed(
+    RequiredSymbol(
         package="sglang",
         role="graph configuration",
         location="sglang.srt.model_executor.cuda_graph_config:default_cuda_graph_config",
         releases=">=0.5.14",
     ),
-    # Before 0.5.9 its linear layers cannot be imported first: the import is circular, and this is the way in.
-    Needed(
+    # Before 0.5.9 importing the linear layers first fails in a circular import; importing this first works.
+    RequiredSymbol(
         package="sglang",
-        role="before the layers",
+        role="import before layers",
         location="sglang.srt.layers.quantization.base_config:QuantizationConfig",
     ),
-    # For a rehearsal: the platform of a machine with a GPU whose driver cannot be asked about it.
-    Needed(package="vllm", role="platform without NVML", location="vllm.platforms.cuda:NonNvmlCudaPlatform"),
-    Needed(package="vllm", role="configuration", location="vllm.config:VllmConfig"),
-    Needed(package="vllm", role="model configuration", location="vllm.config:ModelConfig"),
-    Needed(package="vllm", role="current configuration", location="vllm.config:get_current_vllm_config"),
-    Needed(package="vllm", role="set configuration", location="vllm.config:set_current_vllm_config"),
+    # For the rehearsal: the platform of a machine with a GPU but without NVML.
+    RequiredSymbol(
+        package="vllm", role="platform without NVML", location="vllm.platforms.cuda:NonNvmlCudaPlatform"
+    ),
+    RequiredSymbol(package="vllm", role="configuration", location="vllm.config:VllmConfig"),
+    RequiredSymbol(package="vllm", role="model configuration", location="vllm.config:ModelConfig"),
+    RequiredSymbol(
+        package="vllm", role="current configuration", location="vllm.config:get_current_vllm_config"
+    ),
+    RequiredSymbol(package="vllm", role="set configuration", location="vllm.config:set_current_vllm_config"),
     *(
-        Needed(package=package, role=role, location=f"{home}:{name}")
+        RequiredSymbol(package=package, role=role, location=f"{home}:{name}")
         for package, home, _ in _HOMES
         for role, name in (
-            ("groups are made", "model_parallel_is_initialized"),
-            ("make the world", "init_distributed_environment"),
+            ("groups exist", "model_parallel_is_initialized"),
+            ("create world group", "init_distributed_environment"),
             ("rank", "get_tensor_model_parallel_rank"),
-            ("ranks", "get_tensor_model_parallel_world_size"),
+            ("world size", "get_tensor_model_parallel_world_size"),
         )
     ),
-    Needed(
+    RequiredSymbol(
         package="vllm",
-        role="make groups of a size",
+        role="create groups with size",
         location="vllm.distributed.parallel_state:initialize_model_parallel",
     ),
-    Needed(
+    RequiredSymbol(
         package="sglang",
-        role="make groups of a size",
+        role="create groups with size",
         location="sglang.srt.distributed.parallel_state:initialize_model_parallel",
         releases="<0.5.21",
     ),
-    # From 0.5.21 on it takes no size, but makes them as wide as the global arguments say.
-    Needed(
+    # Since 0.5.21 the function takes no size, and reads it from the global arguments.
+    RequiredSymbol(
         package="sglang",
-        role="make groups",
+        role="create groups",
         location="sglang.srt.distributed.parallel_state:initialize_model_parallel",
         releases=">=0.5.21",
     ),
     *(
-        Needed(package=package, role=f"{parallel} layer", location=f"{home}:{name}")
+        RequiredSymbol(package=package, role=f"{parallel} layer", location=f"{home}:{name}")
         for package, _, home in _HOMES
         for parallel, name in (
             ("whole", "ReplicatedLinear"),
@@ -447,5 +452,5 @@ NEEDED: tuple[Needed, ...] = (
         )
     ),
 )
-"""Everything that is loaded from a package beside the classes of `TABLE`. A test holds both against the
-shipped index, for every release that is claimed."""
+"""Everything that is loaded from a package besides the classes of `TABLE`. A test compares both with the
+shipped index, for every release in `CLAIMED`."""

@@ -1,4 +1,4 @@
-"""A linear layer of sglang's or vllm's: built by their classes, filled and run by their own code."""
+"""Build, fill and run a linear layer of sglang or vllm with the package's own classes."""
 
 import traceback
 from collections.abc import Callable, Mapping
@@ -19,15 +19,15 @@ from compat.quant.schemes import Scheme
 
 Parallel = Literal["column", "row"]
 
-HOLDERS = ("kernel", "fp8_linear", "w8a8_block_fp8_linear")
-"""Where a method or its scheme keeps what really computes."""
+KERNEL_ATTRIBUTES = ("kernel", "fp8_linear", "w8a8_block_fp8_linear")
+"""The attributes in which a method class or its scheme keeps the object that computes."""
 
 GPU = "cuda"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSpec:
-    """What layer is to be built."""
+    """Describe the layer to build."""
 
     package: Package
     scheme: Scheme
@@ -38,45 +38,48 @@ class LayerSpec:
     device: torch.device
     prefix: str
     parallel: Parallel | None
-    way: str | None
-    """The package's own name of one way, such as `gptq`; None: the first that fits."""
+    quantization: str | None
+    """The package's name of a quantization method, such as `gptq`; None selects the first that fits."""
 
 
 def build(spec: LayerSpec) -> tuple[Any, Adapter]:
-    """Return the package's layer with empty weights, and the way in which it was made.
+    """Return the package's layer with empty weights, and the adapter with which it was built.
 
     Raises:
-        SchemeUnavailable: the installed release or this machine cannot run the scheme; the diagnosis tells
-        why.
-        SymbolUnavailable: a class that this needs is not in the installed release, or only as a stub.
+        SchemeUnavailable: the installed release or this machine cannot run the scheme; the diagnosis has the
+            reason.
+        SymbolUnavailable: a required class is missing from the installed release, or is a stub.
     """
     version = process_setup.installed(spec.package)
     if version is None:
         raise refusal(spec, None, "package_missing", [f"{spec.package} is not installed"])
     if spec.device.type != GPU or not torch.cuda.is_available():
         raise refusal(
-            spec, version, "no_gpu", ["its kernels need a CUDA device; the back end 'reference' runs here"]
+            spec,
+            version,
+            "no_gpu",
+            ["its kernels need a CUDA device; use the back end 'reference' on this machine"],
         )
-    adapter = _way(spec, version)
+    adapter = _adapter(spec, version)
     if spec.in_features % adapter.step:
-        told = f"{adapter.name} takes {adapter.step} inputs at a time, and {spec.in_features} leave a rest"
-        raise refusal(spec, version, "unknown", [told])
+        reason = f"{adapter.name} reads {adapter.step} inputs at a time; {spec.in_features} is not a multiple"
+        raise refusal(spec, version, "unknown", [reason])
     try:
         with process_setup.building(spec.package, spec.dtype, spec.device):
-            layer = made(spec, adapter)
+            layer = new_layer(spec, adapter)
     except CompatError:
         raise
-    except Exception as error:  # a foreign class may raise anything; what it says is the reason
-        raise refusal(spec, version, "unknown", said(error)) from error
+    except Exception as error:  # the package's code may raise anything; its message is the reason
+        raise refusal(spec, version, "unknown", describe(error)) from error
     ran = type(layer.quant_method).__name__
     if ran not in adapter.methods:
-        told = f"{adapter.config} gave {ran} instead of {' or '.join(adapter.methods)}"
-        raise refusal(spec, version, "unknown", [f"silent fall-back: {told}"])
+        reason = f"{adapter.config} selected {ran} instead of {' or '.join(adapter.methods)}"
+        raise refusal(spec, version, "unknown", [f"silent fall-back: {reason}"])
     return layer, adapter
 
 
 def fill(layer: Any, tensors: Mapping[str, Tensor], spec: LayerSpec) -> None:
-    """Load checkpoint tensors by the package's own loaders, and let it prepare them for its kernels.
+    """Load checkpoint tensors with the package's own weight loaders, then prepare them for its kernels.
 
     Raises:
         SchemeUnavailable: the package refuses them.
@@ -84,86 +87,86 @@ def fill(layer: Any, tensors: Mapping[str, Tensor], spec: LayerSpec) -> None:
     parameters = dict(layer.named_parameters())
     try:
         with process_setup.building(spec.package, spec.dtype, spec.device):
-            insist_on_the_same(parameters, tensors)
+            check_names(parameters, tensors)
             for name, parameter in parameters.items():
-                given = tensors[name]
-                parameter.weight_loader(parameter, given.reshape(1) if given.dim() == 0 else given)
-            held = {name: parameter.data for name, parameter in parameters.items()}
+                tensor = tensors[name]
+                parameter.weight_loader(parameter, tensor.reshape(1) if tensor.dim() == 0 else tensor)
+            before = {name: parameter.data for name, parameter in parameters.items()}
             layer.quant_method.process_weights_after_loading(layer)
-            own(layer, held)
+            copy_borrowed(layer, before)
     except Exception as error:
         version = process_setup.installed(spec.package)
-        raise refusal(spec, version, "unknown", said(error)) from error
+        raise refusal(spec, version, "unknown", describe(error)) from error
 
 
-def own(layer: Any, held: Mapping[str, Tensor]) -> None:
-    """Copy the parameters that lie in memory which will be freed with `held`, what they were made of.
+def copy_borrowed(layer: Any, before: Mapping[str, Tensor]) -> None:
+    """Copy each parameter that points into the memory of a tensor in `before` without keeping it alive.
 
-    sgl-deep-gemm (seen in 0.1.3) returns scales as a view that does not keep their memory (sgl-project/sglang
-    issue 39684), and vllm takes the first `deep_gemm` it finds and drops the tensor it gave.
+    sgl-deep-gemm (seen in 0.1.3) returns scales as a view that does not keep their memory alive
+    (sgl-project/sglang issue 39684). vllm uses the first `deep_gemm` it finds, and drops the original tensor.
     """
-    for name, before in held.items():
-        now = getattr(layer, name, None)
-        if isinstance(now, Tensor) and now.numel() and now.data_ptr() == before.data_ptr():
-            same = now.untyped_storage()._cdata == before.untyped_storage()._cdata  # noqa: SLF001 -- no public way
+    for name, old in before.items():
+        new = getattr(layer, name, None)
+        if isinstance(new, Tensor) and new.numel() and new.data_ptr() == old.data_ptr():
+            same = new.untyped_storage()._cdata == old.untyped_storage()._cdata  # noqa: SLF001 -- no public API
             if not same:
-                now.data = now.data.clone()
+                new.data = new.data.clone()
 
 
-def insist_on_the_same(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Insist that each parameter has its tensor, and each tensor that says something its parameter.
+def check_names(parameters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Check that parameters and tensors have the same names, apart from tensors that the layer implies.
 
     Raises:
-        ValueError: one has not.
+        ValueError: a parameter has no tensor, or a tensor has no parameter.
     """
     missing = parameters.keys() - tensors.keys()
-    unread = {name for name in tensors.keys() - parameters.keys() if not _says_nothing(name, tensors)}
+    unread = {name for name in tensors.keys() - parameters.keys() if not _is_implied(name, tensors)}
     if missing or unread:
         raise ValueError(f"the layer has {sorted(parameters)}, the checkpoint {sorted(tensors)}")
 
 
-def _says_nothing(name: str, tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether a tensor is what a layer without it takes for granted: group indices in order.
+def _is_implied(name: str, tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether a tensor holds group indices in order, which a layer without `g_idx` assumes.
 
-    vllm's GPTQ layers have none from 0.30 on, and checkpoints still do.
+    vllm's GPTQ layers have no `g_idx` since 0.30, but checkpoints still do.
     """
     if name != "g_idx":
         return False
-    given, groups = tensors[name], tensors["scales"].shape[0]
-    return bool((given == torch.arange(given.numel(), device=given.device) * groups // given.numel()).all())
+    index, groups = tensors[name], tensors["scales"].shape[0]
+    return bool((index == torch.arange(index.numel(), device=index.device) * groups // index.numel()).all())
 
 
 def runner(layer: Any, *, parallel: bool) -> Callable[[Tensor], Tensor]:
-    """Return what runs a layer on `[M, K]`; what it looks up on the way is looked up once."""
-    return (lambda x: layer(x)[0]) if parallel else alone(layer, layer.bias)
+    """Return a function that runs the layer on `[M, K]`, with its attributes looked up once."""
+    return (lambda x: layer(x)[0]) if parallel else local_runner(layer, layer.bias)
 
 
-def alone(layer: Any, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """Return what runs a rank's part of a layer without the others."""
+def local_runner(layer: Any, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """Return a function that runs this rank's part of a layer, without communication between ranks."""
     apply = layer.quant_method.apply
     return lambda x: apply(layer, x, bias)
 
 
-def part(spec: LayerSpec) -> Shard | None:
-    """Return which part of a parallel layer this process has; None when it has all of it."""
+def shard_of(spec: LayerSpec) -> Shard | None:
+    """Return the part of a parallel layer that this process holds; None for a layer that is not parallel."""
     if spec.parallel is None:
         return None
-    rank, size = process_setup.place(spec.package)
+    rank, size = process_setup.rank_and_size(spec.package)
     return Shard(kind=spec.parallel, rank=rank, size=size)
 
 
-def kernel(layer: Any) -> str:
-    """Return the name of the class or function that computes; the method's own when it does so itself."""
+def kernel_name(layer: Any) -> str:
+    """Return the name of the class or function that computes: a kernel object, else the method's `apply`."""
     for holder in (layer.quant_method, getattr(layer, "scheme", None)):
-        for name in HOLDERS:
+        for name in KERNEL_ATTRIBUTES:
             found = getattr(holder, name, None)
-            if found is not None and (name != HOLDERS[2] or getattr(holder, "block_quant", True)):
+            if found is not None and (name != KERNEL_ATTRIBUTES[2] or getattr(holder, "block_quant", True)):
                 return str(getattr(found, "__name__", type(found).__name__))
     return f"{type(layer.quant_method).__name__}.apply"
 
 
 def refusal(spec: LayerSpec, version: str | None, cause: Cause, evidence: list[str]) -> SchemeUnavailable:
-    """Return the error that says why a scheme does not run."""
+    """Return an error whose diagnosis says why the package does not run the scheme."""
     release = f"{spec.package} {version}" if version else spec.package
     dtype = str(spec.dtype).removeprefix("torch.")
     what = f"{spec.scheme.label} [{spec.out_features}, {spec.in_features}] in {dtype}"
@@ -185,23 +188,27 @@ def refusal(spec: LayerSpec, version: str | None, cause: Cause, evidence: list[s
     )
 
 
-def _way(spec: LayerSpec, version: str) -> Adapter:
-    ways = candidates(spec.package, version, spec.scheme)
-    if spec.way is not None:
-        named = [way for way in ways if way.name == spec.way]
+def _adapter(spec: LayerSpec, version: str) -> Adapter:
+    adapters = candidates(spec.package, version, spec.scheme)
+    if spec.quantization is not None:
+        named = [adapter for adapter in adapters if adapter.name == spec.quantization]
         if not named:
-            have = ", ".join(way.name for way in ways) or "none"
-            raise refusal(spec, version, "unknown", [f"it has no way {spec.way!r} for it; it has {have}"])
+            names = ", ".join(adapter.name for adapter in adapters) or "none"
+            reason = f"it has no quantization method {spec.quantization!r} for this scheme; it has {names}"
+            raise refusal(spec, version, "unknown", [reason])
         return named[0]
-    if ways:
-        return ways[0]
+    if adapters:
+        return adapters[0]
     others = other_releases(spec.package, spec.scheme)
-    known = f"releases {' and '.join(others)} do" if others else "nor does any release that is known"
-    raise refusal(spec, version, "unknown", [f"no class of it reads this format, {known}"])
+    known = f"releases {' and '.join(others)} have one" if others else "and neither does any known release"
+    raise refusal(spec, version, "unknown", [f"it has no class that reads this format; {known}"])
 
 
-def made(spec: LayerSpec, adapter: Adapter) -> Any:
-    """Return the package's layer with empty weights, when the process is set up; it raises what it likes."""
+def new_layer(spec: LayerSpec, adapter: Adapter) -> Any:
+    """Return the package's layer with empty weights.
+
+    The process must be set up. The package may raise any exception.
+    """
     return _layer(spec, _config(spec, adapter))
 
 
@@ -213,8 +220,8 @@ def _config(spec: LayerSpec, adapter: Adapter) -> Any:
         raise ValueError(
             f"{spec.package} {version} takes its {adapter.name} from vllm, which is not installed"
         )
-    found = compat.load(adapter.config, package=spec.package)
-    config = found.from_config(dict(adapter.settings(spec.scheme, spec.prefix)))
+    config_class = compat.load(adapter.config, package=spec.package)
+    config = config_class.from_config(dict(adapter.settings(spec.scheme, spec.prefix)))
     dtypes = config.get_supported_act_dtypes()
     if spec.dtype not in dtypes:
         names = ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
@@ -226,8 +233,8 @@ def _config(spec: LayerSpec, adapter: Adapter) -> Any:
 
 
 def _layer(spec: LayerSpec, config: Any) -> Any:
-    process_setup.needed(spec.package, "before the layers")
-    kind = process_setup.needed(spec.package, f"{spec.parallel or 'whole'} layer")
+    process_setup.load_symbol(spec.package, "import before layers")
+    kind = process_setup.load_symbol(spec.package, f"{spec.parallel or 'whole'} layer")
     return kind(
         spec.in_features,
         spec.out_features,
@@ -238,18 +245,18 @@ def _layer(spec: LayerSpec, config: Any) -> Any:
     )
 
 
-def said(error: Exception) -> list[str]:
+def describe(error: Exception) -> list[str]:
     """Return the message of a package's error, and the line of sglang or vllm that raised it.
 
     Some releases of sglang run classes of vllm, so the line may be in either.
     """
     first = (str(error).strip().splitlines() or [""])[0]
-    told = [f"{type(error).__name__}: {first}" if first else type(error).__name__]
+    lines = [f"{type(error).__name__}: {first}" if first else type(error).__name__]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         parts = Path(frame.filename).parts
         package = next((each for each in get_args(Package) if each in parts), None)
         if package is not None:
             where = "/".join(parts[len(parts) - 1 - parts[::-1].index(package) :])
-            told.append(f"raised at {where}:{frame.lineno} in {frame.name}")
+            lines.append(f"raised at {where}:{frame.lineno} in {frame.name}")
             break
-    return told
+    return lines

@@ -1,4 +1,4 @@
-"""The oracle: what a scheme computes, in plain torch, accumulated in float32 (or more), on any device."""
+"""Compute a layer of any scheme in plain torch, as the reference with which kernels are compared."""
 
 from functools import singledispatch
 
@@ -9,7 +9,7 @@ from compat.quant.packing.packers import Tensors, dequantize, to_e4m3, to_int8
 from compat.quant.schemes import BLOCK, E4M3_MAX, INT8_MAX, BlockInt8, Fp8, Scheme, W8A8Int8
 
 SMALLEST = 1e-12
-"""A row of zeros must not divide by zero."""
+"""The smallest peak, so that a row of zeros does not cause a division by zero."""
 
 
 def forward(
@@ -21,15 +21,15 @@ def forward(
     accumulate: torch.dtype = torch.float32,
     quantize_activations: bool = True,
 ) -> Tensor:
-    """Return `x @ weight.T + bias` as `scheme` defines it, in `accumulate`.
+    """Return `x @ weight.T + bias` as `scheme` defines it, with dtype `accumulate`.
 
     Args:
         scheme: the format of `tensors`.
-        tensors: as in a checkpoint, on the device of `x`.
+        tensors: the tensors of a checkpoint, on the device of `x`.
         x: `[..., K]`, any float dtype.
         bias: `[N]` or None.
-        accumulate: float32, or float64 to judge others by.
-        quantize_activations: False leaves `x` as it is also where the scheme rounds it: the ideal result.
+        accumulate: float32, or float64 for a comparison with other back ends.
+        quantize_activations: False does not round `x`, even where the scheme does: the ideal result.
     """
     weight = dequantize(scheme, tensors, accumulate)
     wide = activation(scheme, tensors, x).to(accumulate) if quantize_activations else x.to(accumulate)
@@ -39,7 +39,7 @@ def forward(
 
 @singledispatch
 def activation(scheme: Scheme, tensors: Tensors, x: Tensor) -> Tensor:
-    """Return `x` after the rounding that the scheme does to activations, in float32; most schemes do none."""
+    """Return `x` rounded as the scheme rounds activations, in float32; most schemes do not round them."""
     return x.to(torch.float32)
 
 
@@ -74,7 +74,7 @@ def _peak(x: Tensor) -> Tensor:
 
 
 def _grouped(x: Tensor, largest: float) -> tuple[Tensor, Tensor]:
-    """Return `x` in groups of 128 inputs, the last filled up with zeros, and the scale of each group."""
+    """Return `x` in groups of 128 inputs, the last padded with zeros, and the scale of each group."""
     groups = torch.nn.functional.pad(x, (0, -x.shape[-1] % BLOCK)).unflatten(-1, (-1, BLOCK))
     return groups, _peak(groups) / largest
 

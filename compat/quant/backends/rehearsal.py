@@ -1,12 +1,12 @@
 """A rehearsal without a GPU: set a package up and build a layer of every scheme on a stand-in for the device.
 
 `python -m compat.quant.backends.rehearsal PACKAGE RESULTS` writes one JSON object per layer, a line each, to
-the file RESULTS, and one that says that it is done. Nothing is computed: it shows whether what this project
-asks of a release is there and takes the arguments that it is given.
+the file RESULTS, and a last one that marks the end. Nothing is computed: it shows whether a release still has
+the functions that this project calls, and accepts the arguments.
 
-Tensors stay on the CPU even where there is a GPU, so that every machine gives the same answer; what a GPU
-computes is for the tests of the level `gpu`. The packages' compiled parts load only if `libcuda.so.1` can be
-found: the matrix makes a stub of it (`compat.probe.driver_stub`).
+Tensors stay on the CPU even on a machine with a GPU, so that the results are the same on every machine; the
+tests of the level `gpu` use the GPU. The compiled parts of the packages need a loadable `libcuda.so.1`, of
+which `compat.probe.driver_stub` builds a stub.
 """
 
 import sys
@@ -28,7 +28,7 @@ from compat.quant.backends.package_layer import LayerSpec
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
 State = Literal["built", "refused", "broken"]
-"""`refused`: the release says that it does not run this. `broken`: it does not take what is asked of it."""
+"""`refused`: the release says that it does not run the scheme. `broken`: any other failure."""
 
 SCHEMES: tuple[Scheme, ...] = (
     Unquantized(),
@@ -48,17 +48,17 @@ SCHEMES: tuple[Scheme, ...] = (
     W8A8Int8(),
 )
 CAPABILITY = (9, 0)
-"""The compute capability that the stand-in has: Hopper, for which every release here has kernels."""
+"""The compute capability of the stand-in: Hopper, for which every supported release has kernels."""
 SHAPE = (768, 1024)
-"""`[N, K]`, whole numbers of all groups and blocks."""
+"""`[N, K]`, multiples of every group and block size."""
 
 REFUSALS = (ValueError, NotImplementedError)
-"""What the packages raise where they do not run something. In the set-up they mean that it is broken."""
+"""What a package raises for a layer that it does not run; in the set-up these errors mean `broken`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """How one layer came out."""
+    """The result of building one layer."""
 
     package: Package
     scheme: str
@@ -66,18 +66,18 @@ class Rehearsed:
     dtype: str
     state: State
     method: str
-    """Module and class that would run; empty when nothing was built."""
+    """`module:class` of the method that would run; empty when no layer was built."""
     says: str
-    """What was raised, and where; empty when the layer was built."""
+    """The error and where it was raised; empty when the layer was built."""
 
 
 class _OnCpu(TorchFunctionMode):
-    """Makes on the CPU what a package asks to have on the GPU."""
+    """Create tensors on the CPU when a package requests the GPU."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call `func` with every CUDA device among its arguments replaced by the CPU."""
+        """Return the result of `func`, with every CUDA device among its arguments replaced by the CPU."""
         named = {name: _cpu(value) if name == "device" else value for name, value in (kwargs or {}).items()}
         name = getattr(func, "__name__", "")
         if name == "cuda":
@@ -97,7 +97,7 @@ def _cpu(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Properties:
-    """What the packages read of `torch.cuda.get_device_properties`."""
+    """The attributes of `torch.cuda.get_device_properties` that the packages read."""
 
     name: str = "stand-in"
     major: int = CAPABILITY[0]
@@ -109,7 +109,7 @@ class _Properties:
 
 @contextmanager
 def stand_in() -> Iterator[None]:
-    """Have torch, and vllm if it is there, say that there is one GPU, while tensors stay on the CPU."""
+    """Make torch, and vllm when installed, report one GPU in a `with` block; tensors stay on the CPU."""
     answers: dict[str, Callable[..., Any]] = {
         "is_available": lambda: True,
         "device_count": lambda: 1,
@@ -126,13 +126,13 @@ def stand_in() -> Iterator[None]:
 
 
 def _stand_in_of_vllm() -> None:
-    """Make vllm take the platform that it takes on a GPU whose driver library cannot be asked."""
-    platform = process_setup.needed("vllm", "platform without NVML")
+    """Make vllm use the platform that it uses with a GPU but without NVML."""
+    platform = process_setup.load_symbol("vllm", "platform without NVML")
     vars(sys.modules["vllm.platforms"])["_current_platform"] = platform()
 
 
 def rehearse(package: Package) -> Iterator[Rehearsed]:
-    """Yield how each scheme came out that the tables say the installed release runs, in both dtypes."""
+    """Yield the result of building each scheme that the installed release supports, in both dtypes."""
     version = process_setup.installed(package) or ""
     for scheme in SCHEMES:
         for way in candidates(package, version, scheme):
@@ -151,21 +151,21 @@ def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> 
         device=torch.device("cpu"),
         prefix="model.layers.0.x",
         parallel=None,
-        way=way.name,
+        quantization=way.name,
     )
     state: State = "built"
     method, said, ready = "", [], False
     try:
         with process_setup.building(package, dtype, spec.device):
             ready = True
-            layer = package_layer.made(spec, way)
+            layer = package_layer.new_layer(spec, way)
         kind = type(layer.quant_method)
         method = f"{kind.__module__}:{kind.__qualname__}"
         if kind.__name__ not in way.methods:
             state, said = "broken", [f"{way.config} gave {kind.__name__}, not {' or '.join(way.methods)}"]
-    except Exception as error:  # noqa: BLE001 -- a foreign class may raise anything; what it says is the result
+    except Exception as error:  # noqa: BLE001 -- the package may raise anything; its message is the result
         refused = ready and isinstance(error, REFUSALS) and not isinstance(error, CompatError)
-        state, said = ("refused" if refused else "broken"), package_layer.said(error)
+        state, said = ("refused" if refused else "broken"), package_layer.describe(error)
     return Rehearsed(
         package=package,
         scheme=scheme.label,
@@ -178,12 +178,12 @@ def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> 
 
 
 def main(package: str, results: str, room: str = "") -> None:
-    """Rehearse one package in this process, and write the results.
+    """Rehearse one package in this process, and write the results to a file.
 
     Args:
         package: sglang or vllm.
-        results: the file that takes them.
-        room: bytes that this process may add to the file that its output goes to; empty for no limit.
+        results: the file.
+        room: the number of bytes that this process may add to its standard output; empty for no limit.
     """
     probe.die_with_parent()
     if room:

@@ -1,4 +1,4 @@
-"""The self-test of a package's layer: does it compute what its scheme says?"""
+"""Test that a package's layer computes what its scheme defines, by comparison with the reference."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -13,37 +13,37 @@ from compat.quant.schemes import Awq, Gptq, Scheme, Unquantized
 
 ROWS = (1, 64)
 WEIGHTS = 2**22
-"""How many weights are widened at a time: 16 MiB in float32, a few times over."""
+"""How many weights the reference converts to float32 at a time: 16 MiB, several times over."""
 BOUND = 0.1
-"""The coarsest that is meant so: vllm rounds block FP8 to powers of two, which is 0.05."""
+"""The bound for the relative error; the coarsest intended rounding (vllm's block FP8) has 0.05."""
 WEIGHT_ONLY_BOUND = 2e-2
-"""Where activations are not rounded: 6e-3 at most is measured, and 4e-2 where groups are confused."""
+"""The bound without rounded activations: at most 6e-3 was measured, and 4e-2 with groups mixed up."""
 
 
-def try_out(
+def verify(
     run: Callable[[Tensor], Tensor],
     tensors: Mapping[str, Tensor],
     spec: LayerSpec,
     shard: Shard | None = None,
 ) -> None:
-    """Insist that a filled layer computes what its scheme says, for one row and for many.
+    """Check that a loaded layer computes what its scheme defines, for one row and for many.
 
-    The kernels differ by the number of rows. A wrong scale, a wrong order or memory that was not written is
-    off by more than the bounds; what a scheme itself rounds is less.
+    Packages use different kernels for few and many rows. A wrong scale, a wrong order or unwritten memory
+    exceeds the bounds; the scheme's own rounding does not.
 
     Args:
-        run: the layer; a rank's part by itself, without what the ranks do together.
-        tensors: those of the whole layer.
+        run: the layer, or one rank's part of it without communication.
+        tensors: the tensors of the whole layer.
         spec: the layer.
-        shard: which part of it `run` is.
+        shard: which part `run` computes; None for the whole layer.
 
     Raises:
-        SchemeUnavailable: it does not, or its kernel refuses.
+        SchemeUnavailable: the result is wrong, or the kernel raised an error.
     """
     size = (spec.out_features, spec.in_features)
     if shard is not None:
         tensors, size = cut(spec.scheme, tensors, size, shard), shard.features(*size)
-    if shard is not None and shard.kind == "row":  # a bias is added once, to the sum of the parts
+    if shard is not None and shard.kind == "row":  # the bias is added once, to the sum of the parts
         tensors = {name: tensor for name, tensor in tensors.items() if name != "bias"}
     version = process_setup.installed(spec.package)
     source = torch.Generator().manual_seed(size[1])
@@ -52,37 +52,38 @@ def try_out(
     try:
         found = [run(x) for x in inputs]
     except Exception as error:
-        raise package_layer.refusal(spec, version, "unknown", package_layer.said(error)) from error
+        raise package_layer.refusal(spec, version, "unknown", package_layer.describe(error)) from error
     bound = WEIGHT_ONLY_BOUND if isinstance(spec.scheme, Unquantized | Gptq | Awq) else BOUND
-    for rows, off in zip(ROWS, _off(spec, tensors, size, inputs, found), strict=True):
-        if not off <= bound:  # NaN is not
+    for rows, off in zip(ROWS, _errors(spec, tensors, size, inputs, found), strict=True):
+        if not off <= bound:  # also true for NaN
             part = "" if shard is None else f" (part {shard.rank + 1} of {shard.size}, {shard.kind} parallel)"
-            told = f"its kernel computes something else: with {rows} rows it is off by {off:.2g}{part}"
-            raise package_layer.refusal(spec, version, "unknown", [told])
+            label = f"{rows} row{'s' if rows > 1 else ''}"
+            reason = f"its kernel computes a wrong result: with {label} it is off by {off:.2g}{part}"
+            raise package_layer.refusal(spec, version, "unknown", [reason])
 
 
-def _off(
+def _errors(
     spec: LayerSpec,
     tensors: Mapping[str, Tensor],
     size: tuple[int, int],
     inputs: Sequence[Tensor],
     found: Sequence[Tensor],
 ) -> list[float]:
-    """Return how far each result is from the reference, as a ratio of norms.
+    """Return the error of each result relative to the reference, as a ratio of norms.
 
-    Some outputs at a time: the reference widens weights to float32, and a layer of a large model would take
-    gigabytes of a GPU that may have little left.
+    It compares some outputs at a time: the reference converts weights to float32, so a whole layer of a large
+    model would need gigabytes on a GPU that may have little memory left.
     """
     sums = torch.zeros(len(inputs), 2, device=spec.device, dtype=torch.float64)
-    """Of each result: squares of what it is off by, and of what is right."""
+    """For each result, the sums of the squared differences and of the squared reference."""
     start = 0
     for part in slices(spec.scheme, tensors, size):
-        given = {name: tensor.to(spec.device) for name, tensor in part.items()}
-        bias = given.pop("bias", None)
-        right = reference.forward(spec.scheme, given, torch.cat(list(inputs)), bias).double()
+        on_device = {name: tensor.to(spec.device) for name, tensor in part.items()}
+        bias = on_device.pop("bias", None)
+        right = reference.forward(spec.scheme, on_device, torch.cat(list(inputs)), bias).double()
         stop = start + right.shape[1]
-        here = right.split([x.shape[0] for x in inputs])
-        for index, (out, exact) in enumerate(zip(found, here, strict=True)):
+        references = right.split([x.shape[0] for x in inputs])
+        for index, (out, exact) in enumerate(zip(found, references, strict=True)):
             sums[index, 0] += (out[:, start:stop] - exact).square().sum()
             sums[index, 1] += exact.square().sum()
         start = stop
@@ -92,14 +93,14 @@ def _off(
 def slices(
     scheme: Scheme, tensors: Mapping[str, Tensor], size: tuple[int, int]
 ) -> Iterator[Mapping[str, Tensor]]:
-    """Yield the tensors of a layer in parts of some outputs each, of at most `WEIGHTS` weights.
+    """Yield the tensors of a layer in parts of some outputs each, with at most `WEIGHTS` weights per part.
 
-    Where the scheme can be cut so; a format that cannot comes in larger parts, or whole.
+    A format that cannot be cut at these outputs gives larger parts, or the whole layer.
     """
     count = 1
     while size[0] * size[1] > count * WEIGHTS and _can_be_cut(scheme, tensors, size, count * 2):
         count *= 2
-    if count == 1:  # nothing to cut: a whole layer need not end where a block does
+    if count == 1:  # `cut` would refuse a layer whose size is not a whole number of blocks
         yield tensors
         return
     for index in range(count):

@@ -1,4 +1,4 @@
-"""What torch.compile must not look inside: one operator of this project that it calls and does not open."""
+"""Hide a function from torch.compile behind one custom operator, which it calls without tracing it."""
 
 from collections.abc import Callable
 from itertools import count
@@ -10,12 +10,12 @@ from torch import Tensor
 Run = Callable[[Tensor], Tensor]
 
 
-class _Behind:
-    """A call that a compiled graph makes by its number, so that nothing of it is traced."""
+class _OpaqueCall:
+    """A function that a compiled graph calls by a number, so that it is not traced."""
 
     def __init__(self, run: Run, width: int) -> None:
         self.run, self.width, self.number = run, width, next(_numbers)
-        _all[self.number] = self
+        _calls[self.number] = self
 
     def __call__(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
@@ -24,17 +24,17 @@ class _Behind:
 
 
 _numbers = count()
-_all: "WeakValueDictionary[int, _Behind]" = WeakValueDictionary()
+_calls: "WeakValueDictionary[int, _OpaqueCall]" = WeakValueDictionary()
 
 
-def behind(run: Run, width: int) -> Run:
-    """Return `run`, which takes `[M, K]` and gives `[M, width]` of the same dtype, as one operator."""
-    return _Behind(run, width)
+def opaque(run: Run, width: int) -> Run:
+    """Return `run` as one opaque operator, from `[M, K]` to `[M, width]` of the same dtype."""
+    return _OpaqueCall(run, width)
 
 
 @torch.library.custom_op("compat_quant::linear", mutates_args=())
 def _operator(x: Tensor, number: int, width: int) -> Tensor:  # noqa: ARG001 -- one signature for both
-    return _all[number].run(x)
+    return _calls[number].run(x)
 
 
 @_operator.register_fake

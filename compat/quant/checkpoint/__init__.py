@@ -1,1 +1,1 @@
-"""Reading quantized checkpoints."""
+"""Read quantized checkpoints: their configuration, their tensors, and the layout of compressed-tensors."""

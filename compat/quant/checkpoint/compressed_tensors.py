@@ -1,4 +1,4 @@
-"""Tensors as compressed-tensors names and packs them, to those that the schemes describe."""
+"""Convert tensors with the names and layout of compressed-tensors to those of the schemes."""
 
 from collections.abc import Mapping
 
@@ -9,8 +9,8 @@ from compat.quant.packing import bit_packing
 from compat.quant.schemes import HALVES, Gptq, TensorSpec
 
 
-def stored(assigned: Assigned, out_features: int, in_features: int) -> tuple[TensorSpec, ...]:
-    """Return the tensors that a checkpoint has for one layer.
+def stored_tensors(assigned: Assigned, out_features: int, in_features: int) -> tuple[TensorSpec, ...]:
+    """Return the specs of the tensors that a checkpoint contains for one layer.
 
     Raises:
         UsageError: the format cannot hold a weight of this shape.
@@ -38,10 +38,10 @@ def stored(assigned: Assigned, out_features: int, in_features: int) -> tuple[Ten
 
 
 def translate(assigned: Assigned, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of the scheme for those of the checkpoint; a bias stays.
+    """Return the tensors of the scheme, converted from those of the checkpoint; a bias stays as it is.
 
-    compressed-tensors packs along K, as GPTQ does, but keeps `[N, K/p]`, and has no zero points where the
-    middle of the range is meant (`pack_to_int32`).
+    compressed-tensors packs along K, as GPTQ does, but stores `[N, K/p]`, and omits zero points in the middle
+    of the range (`pack_to_int32`).
     """
     found = dict(tensors)
     if assigned.layout == "compressed-block":

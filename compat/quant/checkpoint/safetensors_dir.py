@@ -1,4 +1,4 @@
-"""A directory of safetensors shards: what it holds, by the headers; tensors one at a time, never pickle."""
+"""Read a directory of safetensors shards: headers first, then single tensors; never a pickle."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from compat.errors import CheckpointError
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 HEADER_LIMIT = 100_000_000
-"""Bytes; the format's own limit for a header."""
+"""The format's own limit for a header, in bytes."""
 
 DTYPES = {
     "F64": ("float64", 8),
@@ -29,36 +29,35 @@ DTYPES = {
     "U8": ("uint8", 1),
     "BOOL": ("bool", 1),
 }
-"""safetensors' names of dtypes: torch's, and bytes of one element."""
+"""From safetensors' name of a dtype to torch's name and the bytes of one element."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One tensor, as the header of its shard describes it."""
+    """A tensor as the header of its shard describes it."""
 
     shard: Path
     shape: tuple[int, ...]
     dtype: str
-    """As torch names it."""
+    """Torch's name of the dtype."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What a directory holds; no tensor has been read yet."""
+    """The contents of a checkpoint directory, without the tensor data."""
 
     directory: Path
     config: Mapping[str, Any]
-    """`config.json`; its `quantization_config` may stand in `hf_quant_config.json`."""
+    """`config.json`; its `quantization_config` may be read from `hf_quant_config.json`."""
     entries: Mapping[str, Entry]
 
     @classmethod
     def open(cls, directory: Path) -> "Checkpoint":
-        """Read configuration, index and headers.
+        """Return the checkpoint in `directory`, after reading its configuration, index and headers.
 
         Raises:
-            CheckpointError: a file is missing, truncated, no safetensors, outside the directory, or says one
-            thing
-                twice.
+            CheckpointError: a file is missing, truncated, not safetensors or outside the directory, or has a
+                duplicate key.
         """
         config = _json(directory / "config.json")
         separate = directory / "hf_quant_config.json"
@@ -67,7 +66,7 @@ class Checkpoint:
         return cls(directory=directory, config=config, entries=_entries(directory))
 
     def read(self, names: list[str]) -> dict[str, Tensor]:
-        """Return some tensors, on the CPU; each shard is opened once for them.
+        """Return the named tensors, on the CPU; each shard is opened once.
 
         Raises:
             CheckpointError: a shard cannot be read.
@@ -76,12 +75,12 @@ class Checkpoint:
 
         found: dict[str, Tensor] = {}
         for shard in dict.fromkeys(self.entries[name].shard for name in names):
-            here = [name for name in names if self.entries[name].shard == shard]
+            in_shard = [name for name in names if self.entries[name].shard == shard]
             try:
                 with safe_open(str(shard), framework="pt") as opened:
-                    found.update({name: opened.get_tensor(name) for name in here})
+                    found.update({name: opened.get_tensor(name) for name in in_shard})
             except (OSError, SafetensorError) as error:
-                raise CheckpointError(f"{shard}: cannot be read: {error}") from error
+                raise CheckpointError(f"{shard}: the shard cannot be read: {error}") from error
         return found
 
 
@@ -92,27 +91,29 @@ def _entries(directory: Path) -> dict[str, Entry]:
         if not single.exists():
             pickled = sorted(path.name for path in directory.glob("*.bin"))
             hint = f"; {pickled[0]} is a pickle, which is never read" if pickled else ""
-            raise CheckpointError(f"{directory}: there is neither {INDEX} nor {SINGLE}{hint}")
-        return _header(_inside(directory, SINGLE))
+            raise CheckpointError(f"{directory}: neither {INDEX} nor {SINGLE} exists{hint}")
+        return _header(_shard_path(directory, SINGLE))
     listed = _json(index).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(shard, str) for shard in listed.values()):
-        raise CheckpointError(f"{index}: weight_map is no table from tensors to shards")
+        raise CheckpointError(f"{index}: weight_map is not a table from tensors to shards")
     found: dict[str, Entry] = {}
     for shard in dict.fromkeys(listed.values()):
-        for name, entry in _header(_inside(directory, shard)).items():
+        for name, entry in _header(_shard_path(directory, shard)).items():
             if name in found:
-                raise CheckpointError(f"{name} is in two shards, {found[name].shard.name} and {shard}")
+                raise CheckpointError(
+                    f"{directory}: {name} is in two shards, {found[name].shard.name} and {shard}"
+                )
             found[name] = entry
     for name, shard in listed.items():
         if name not in found or found[name].shard.name != Path(shard).name:
-            raise CheckpointError(f"{index}: {name} is said to be in {shard}, where it is not")
+            raise CheckpointError(f"{index}: weight_map places {name} in {shard}, which does not contain it")
     return found
 
 
-def _inside(directory: Path, shard: str) -> Path:
-    """Return the path of a shard, which has to be a file of this directory.
+def _shard_path(directory: Path, shard: str) -> Path:
+    """Return the path of a shard, which must be a file in the directory.
 
-    A link into `blobs` beside `snapshots`, as the Hugging Face cache keeps its files, is one as well.
+    A link into `blobs` beside `snapshots` is valid as well; the Hugging Face cache stores its files there.
     """
     path = directory / shard
     if Path(shard).name != shard or shard in ("", ".", ".."):
@@ -127,24 +128,24 @@ def _inside(directory: Path, shard: str) -> Path:
 
 
 def _header(shard: Path) -> dict[str, Entry]:
-    """Return what a shard says it holds, once its length fits that."""
+    """Return the tensors that the header of a shard lists, after checking the length of the file."""
     size = shard.stat().st_size
     with shard.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, HEADER_LIMIT):
             raise CheckpointError(
-                f"{shard}: truncated, or no safetensors: {size} bytes do not hold its header"
+                f"{shard}: truncated, or not a safetensors file: {size} bytes do not contain its header"
             )
         text = file.read(length)
     try:
-        header = json.loads(text, object_pairs_hook=_no_twins)
+        header = json.loads(text, object_pairs_hook=_without_duplicates)
         described = {name: entry for name, entry in header.items() if name != "__metadata__"}
         found = {name: _entry(shard, entry) for name, entry in described.items()}
         end = max((entry["data_offsets"][1] for entry in described.values()), default=0)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise CheckpointError(f"{shard}: its header is broken: {error}") from error
+        raise CheckpointError(f"{shard}: the header is not valid: {error}") from error
     if 8 + length + end != size:
-        raise CheckpointError(f"{shard}: truncated: {size} bytes, its header tells of {8 + length + end}")
+        raise CheckpointError(f"{shard}: truncated: {size} bytes instead of {8 + length + end}")
     return found
 
 
@@ -155,26 +156,26 @@ def _entry(shard: Path, described: Mapping[str, Any]) -> Entry:
     for dimension in described["shape"]:
         count *= dimension
     if size and end - begin != count * size:
-        raise ValueError(f"{described['shape']} of {dtype} are not {end - begin} bytes")
+        raise ValueError(f"{end - begin} bytes are not a {dtype} tensor of shape {described['shape']}")
     return Entry(shard=shard, shape=tuple(described["shape"]), dtype=dtype)
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_twins)
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_duplicates)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: the file is missing") from None
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
     if not isinstance(found, dict):
-        raise CheckpointError(f"{path}: there is no table in it")
+        raise CheckpointError(f"{path}: the file does not contain a JSON object")
     return found
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key!r} is there twice")
+            raise ValueError(f"duplicate key {key!r}")
         found[key] = value
     return found

@@ -1,1 +1,1 @@
-"""Packing and sharding of quantized tensors."""
+"""Pack weights into quantized tensors, and cut those for ranks."""

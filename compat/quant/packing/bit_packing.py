@@ -1,4 +1,4 @@
-"""Small unsigned integers inside int32 words, as GPTQ and AWQ lay them out."""
+"""Pack small unsigned integers into int32 words, in the layouts of GPTQ and AWQ."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
-"""Which of eight neighbours each nibble of an AWQ word holds, lowest bits first (AutoAWQ, version "gemm")."""
+"""Which of eight consecutive values each nibble of an AWQ word holds, lowest bits first (AutoAWQ, "gemm")."""
 
 
 def pack(values: Tensor, bits: int, dim: int, order: Sequence[int] | None = None) -> Tensor:
-    """Pack unsigned `values` below 2**bits along `dim`: 32 / bits of them make one int32, the first lowest.
+    """Return `values` packed along `dim`, 32 / bits of them per int32 word, the first in the lowest bits.
 
     Args:
-        values: integers of any dtype; the size of `dim` is a multiple of 32 / bits.
+        values: integers from 0 to 2**bits - 1, of any dtype; the size of `dim` is a multiple of 32 / bits.
         bits: 4 or 8.
         dim: the dimension that shrinks.
-        order: which of the neighbours comes first, second, …; as they stand when None.
+        order: which of the values in a word comes first, second, …; None keeps their order.
     """
     per = 32 // bits
     lanes = values.to(torch.int64).unflatten(dim, (-1, per)).movedim(dim + 1, -1)
@@ -27,7 +27,7 @@ def pack(values: Tensor, bits: int, dim: int, order: Sequence[int] | None = None
 
 
 def unpack(words: Tensor, bits: int, dim: int, order: Sequence[int] | None = None) -> Tensor:
-    """Return the values, int32, that `pack` has put into `words`."""
+    """Return the int32 values that `pack` stored in `words`."""
     lanes = (words.to(torch.int64).unsqueeze(-1) >> _shifts(bits, words)) & (2**bits - 1)
     if order is not None:
         lanes = lanes[..., [list(order).index(place) for place in range(32 // bits)]]

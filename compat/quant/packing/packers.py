@@ -1,7 +1,7 @@
-"""Float weights to the tensors of a scheme, and back: round to nearest, no calibration.
+"""Convert float weights to the tensors of a scheme and back, by rounding to nearest without calibration.
 
-What a checkpoint needs to be well formed, not what makes a quantized model good: a real quantizer chooses its
-scales by looking at activations.
+The tensors are well formed, but the model would be less exact than one from a real quantizer, which chooses
+its scales from activations.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,13 +32,13 @@ Tensors = Mapping[str, Tensor]
 def pack(
     scheme: Scheme, weight: Tensor, *, dtype: torch.dtype = torch.float16, input_scale: float = 1.0
 ) -> dict[str, Tensor]:
-    """Return the tensors of `scheme` that hold `weight` as well as rounding to nearest can.
+    """Return the tensors of `scheme` for `weight`, rounded to nearest.
 
     Args:
         scheme: the format.
         weight: `[N, K]`, any float dtype.
-        dtype: the type of what stays unquantized: float16 or bfloat16 for the scales of GPTQ and AWQ.
-        input_scale: what a static activation is divided by (fp8 only); float.
+        dtype: of unquantized weights and of the scales of GPTQ and AWQ (float16 or bfloat16).
+        input_scale: the divisor of a static activation (fp8 only).
 
     Raises:
         UsageError: the format cannot hold a weight of this shape.
@@ -52,7 +52,7 @@ def pack(
 
 @singledispatch
 def dequantize(scheme: Scheme, tensors: Tensors, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return the weight `[N, K]` that `tensors` stand for, in `dtype`."""
+    """Return the weight `[N, K]` that `tensors` represent, in `dtype`."""
     raise NotImplementedError(scheme)
 
 
@@ -114,14 +114,12 @@ def _(scheme: Gptq, weight: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
     outputs, inputs = weight.shape
     size = inputs if scheme.group_size == -1 else scheme.group_size
     order = torch.arange(inputs, device=weight.device)
-    if (
-        scheme.desc_act
-    ):  # nothing is calibrated here: the norm of an input's weights stands for its importance
+    if scheme.desc_act:  # without calibration, the norm of an input's weights replaces its activation
         order = weight.norm(dim=0).argsort(descending=True, stable=True)
     group = torch.empty(inputs, dtype=torch.int32, device=weight.device)
     group[order] = torch.arange(inputs, dtype=torch.int32, device=weight.device) // size
     grouped = weight[:, order].reshape(outputs, -1, size)
-    # Format v1 stores the zero point minus one, so zero itself would wrap round.
+    # Format v1 stores the zero point minus one, so a zero point of 0 would wrap around.
     scales, zeros = _affine(grouped, scheme.bits, sym=scheme.sym, lowest=1, dtype=dtype)
     which = group.long()
     levels = _levels(weight.T, scales[which], zeros[which], scheme.bits)
@@ -168,17 +166,17 @@ def _(scheme: Awq, tensors: Tensors, dtype: torch.dtype = torch.float32) -> Tens
 
 
 def to_e4m3(values: Tensor) -> Tensor:
-    """Round to float8_e4m3fn; what lies beyond its range becomes its largest value, not NaN."""
+    """Return `values` rounded to float8_e4m3fn; values out of range become its largest value, not NaN."""
     return values.clamp(-E4M3_MAX, E4M3_MAX).to(torch.float8_e4m3fn)
 
 
 def to_int8(values: Tensor) -> Tensor:
-    """Round half to even into -127 … 127."""
+    """Return `values` rounded half to even and clamped to -127 … 127, as int8."""
     return values.round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8)
 
 
 def spread(scale: Tensor, rows: int, columns: int) -> Tensor:
-    """Return one scale per weight, `[rows, columns]`, from one per block of 128 x 128."""
+    """Return one scale per weight, `[rows, columns]`, from one scale per block of 128 x 128."""
     return scale.repeat_interleave(BLOCK, 0)[:rows].repeat_interleave(BLOCK, 1)[:, :columns]
 
 
@@ -196,7 +194,7 @@ def _from_blocks(tensors: Tensors, dtype: torch.dtype) -> Tensor:
 
 
 def _scale(peak: Tensor, largest: float) -> Tensor:
-    """Return what maps `peak` to `largest`; 1 where there is nothing but zeros."""
+    """Return the scale that maps `largest` to `peak`; 1 where the peak is zero."""
     return torch.where(peak > 0, peak / largest, torch.ones_like(peak))
 
 
@@ -212,24 +210,24 @@ def _affine(
         low, high = grouped.amin(dim=2).clamp(max=0), grouped.amax(dim=2).clamp(min=0)
         scales = _scale(high - low, top - lowest)
         zeros = (-low / scales).round().clamp(lowest, top)
-    tiny = torch.finfo(dtype).tiny  # a scale that rounds to nothing would divide by zero
+    tiny = torch.finfo(dtype).tiny  # a scale that rounds to zero would cause a division by zero
     return scales.T.clamp(min=tiny).to(dtype).contiguous(), zeros.T.to(torch.int32).contiguous()
 
 
 def _levels(weight: Tensor, scales: Tensor, zeros: Tensor, width: int) -> Tensor:
-    """Return the integers `[K, N]` for weights `[K, N]`, by the scales as they are stored."""
+    """Return the integers `[K, N]` for weights `[K, N]`, computed with the stored scales."""
     return ((weight / scales.to(torch.float32)).round() + zeros).clamp(0, 2**width - 1).to(torch.int32)
 
 
 def check(scheme: Scheme, tensors: Mapping[str, Any], out_features: int, in_features: int) -> None:
-    """Insist that `tensors` are those of `scheme` for a weight `[out_features, in_features]`.
+    """Check that `tensors` are those of `scheme` for a weight `[out_features, in_features]`.
 
     Raises:
-        UsageError: one is missing, too many, of another shape or dtype; all of them are told.
+        UsageError: tensors are missing, unexpected, or of another shape or dtype; the message lists all.
     """
     specs = {spec.name: spec for spec in scheme.tensors(out_features, in_features)}
     found = [f"{name} is missing" for name in specs if name not in tensors]
-    found += [f"{name} is no tensor of this scheme" for name in tensors if name not in specs]
+    found += [f"{name} is not a tensor of this scheme" for name in tensors if name not in specs]
     for name, tensor in tensors.items():
         spec = specs.get(name)
         if spec is None:

@@ -1,4 +1,4 @@
-"""Cutting the tensors of a layer for one of several ranks, by what each scheme says of its axes."""
+"""Cut the tensors of a layer for one of several ranks, along the axes that its scheme defines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,22 @@ from compat.quant.schemes import Gptq, Scheme
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """One rank's part of a layer: some outputs (column) or some inputs (row)."""
+    """One rank's part of a layer: a range of outputs (column) or of inputs (row)."""
 
     kind: Literal["column", "row"]
     rank: int
     size: int
 
     def features(self, out_features: int, in_features: int) -> tuple[int, int]:
-        """Return the size of this part.
+        """Return `(out_features, in_features)` of this part.
 
         Raises:
-            UsageError: it cannot be divided evenly.
+            UsageError: the size of the layer is not a multiple of the number of ranks.
         """
         whole = out_features if self.kind == "column" else in_features
         if whole % self.size:
-            raise UsageError(f"{whole} {self.kind} features cannot be divided over {self.size} ranks")
+            side = "out_features" if self.kind == "column" else "in_features"
+            raise UsageError(f"{side} is {whole}, which cannot be divided over {self.size} ranks")
         part = whole // self.size
         return (part, in_features) if self.kind == "column" else (out_features, part)
 
@@ -34,11 +35,11 @@ class Shard:
 def cut(
     scheme: Scheme, tensors: Mapping[str, Tensor], shape: tuple[int, int], shard: Shard
 ) -> dict[str, Tensor]:
-    """Return one rank's part of the tensors of a layer; `bias` is cut by outputs.
+    """Return one rank's part of the tensors of a layer; a bias is cut by outputs.
 
     Args:
         scheme: their format.
-        tensors: the whole layer's, as in a checkpoint.
+        tensors: the whole layer's tensors, as in a checkpoint.
         shape: the whole layer's `(out_features, in_features)`.
         shard: which part.
 
@@ -54,8 +55,8 @@ def cut(
         tensor = tensors[spec.name]
         if axis is not None:
             if part % axis.per:
-                only = f"only after a multiple of {axis.per}"
-                raise UsageError(f"{scheme.label}: {spec.name} cannot be cut after {part} features, {only}")
+                where = f"only after a multiple of {axis.per}"
+                raise UsageError(f"{scheme.label}: {spec.name} cannot be cut after {part} features, {where}")
             length = part // axis.per
             tensor = tensor.narrow(axis.dim, shard.rank * length, length)
         found[spec.name] = tensor

@@ -1,1 +1,1 @@
-"""From references to findings."""
+"""Check references against the releases: which break, why, and what replaces them."""

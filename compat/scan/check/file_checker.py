@@ -1,4 +1,4 @@
-"""From files to findings: each is parsed once, its references judged, and what silences them heeded."""
+"""Check files: parse each one, check its references, and drop findings that a comment silences."""
 
 import ast
 import os
@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from compat.index.reader import Index
 from compat.model.symbols import import_statement
-from compat.scan.check.reference_checker import Issue, ReferenceChecker, faked
+from compat.scan.check.reference_checker import Issue, ReferenceChecker, stubbed_modules
 from compat.scan.check.replacements import broken_ranges
 from compat.scan.findings import BrokenRange, Finding
 from compat.scan.fix.edits import refusal
 from compat.scan.interpreter.scopes import Module, Tree
-from compat.scan.prefilter.all_names_resolve import clean
-from compat.scan.prefilter.conditional_imports import asks
+from compat.scan.prefilter.all_names_resolve import all_names_resolve
+from compat.scan.prefilter.conditional_imports import reads_version
 from compat.scan.prefilter.mentions import TOPS
 from compat.scan.project.callers import CallGraph
 from compat.scan.project.importers import ImportGraph
@@ -27,31 +27,31 @@ from compat.scan.sources.source_file import Source, parse
 from compat.scan.syntax.references import Reference, references
 
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
-"""Import name to the package whose releases are gone through: kernels come with sglang."""
+"""Import name to the package whose releases are checked: sglang determines the version of sgl_kernel."""
 
 _BRANCH = re.compile(rb"^if (?!__name__\b)", re.MULTILINE)
 
 
-class Examined(NamedTuple):
-    """One file, looked into."""
+class FileResult(NamedTuple):
+    """The result of checking one file."""
 
     findings: list[Finding]
     skipped: Skipped | None = None
-    """Why it could not be."""
+    """Set when the file could not be checked."""
     broken: tuple[tuple[str, int], ...] = ()
-    """Packages, each with the releases in which the file cannot be imported itself."""
-    lacking: bool = False
-    """Whether it may leave a top-level name unbound."""
+    """Per package, the set of releases in which the file itself cannot be imported."""
+    may_lack_names: bool = False
+    """Whether the file may leave a top-level name unbound."""
 
 
 class Analysis:
-    """Finds what breaks in files.
+    """Checks files against the selected releases.
 
     Args:
-        index: where names are looked up.
-        release_sets: the releases, package by package.
-        files: all files of the scan: functions are called from other files, too.
-        store: reads them.
+        index: the index of releases.
+        release_sets: the selected releases, by package.
+        files: all files of the scan: a function may be called from another file.
+        store: reads files.
     """
 
     def __init__(
@@ -76,65 +76,65 @@ class Analysis:
         }
         self._copies: dict[str, bool] = {}
         self.broken: dict[tuple[str, str], int] = {}
-        """File and package to the releases in which the file itself cannot be imported."""
+        """File and package to the set of releases in which the file itself cannot be imported."""
 
-    def check(self, path: str, data: bytes) -> list[Finding]:
-        """Return the findings in what could become of a file.
+    def check_content(self, path: str, data: bytes) -> list[Finding]:
+        """Return the findings that a file would have with this content.
 
         Raises:
-            Unreadable: it is no Python.
+            Unreadable: the content is not valid Python.
         """
         return self._of(parse(path, data))
 
-    def examined(self, path: str) -> Examined:
-        """Return what is found in a file."""
+    def check_file(self, path: str) -> FileResult:
+        """Return the findings in a file, or why it was skipped."""
         try:
-            if path.endswith(".py") and clean(self.store.read(path), self._works):
-                return Examined([], lacking=self._branches(path) and self._lacking(path))
+            if path.endswith(".py") and all_names_resolve(self.store.read(path), self._resolves_everywhere):
+                return FileResult([], may_lack_names=self._branches(path) and self._may_lack_names(path))
             found = self._of(self.parsed(path))
             broken = tuple((name, mask) for name in self.checkers if (mask := self.broken.get((path, name))))
-            return Examined(found, broken=broken, lacking=self._lacking(path))
+            return FileResult(found, broken=broken, may_lack_names=self._may_lack_names(path))
         except Unreadable as error:
             reason = str(error)
         except OSError as error:
             reason = error.strerror or str(error)
         except RecursionError:
-            reason = "nested too deeply to be read"
-        return Examined([], Skipped(path, reason))
+            reason = "nested too deeply to be checked"
+        return FileResult([], Skipped(path, reason))
 
-    def _lacking(self, path: str) -> bool:
+    def _may_lack_names(self, path: str) -> bool:
         """Return whether a file may leave a top-level name unbound."""
         module = self.tree.module(path) if path.endswith(".py") else None
-        return module is not None and bool(module.lacking)
+        return module is not None and bool(module.maybe_unbound)
 
     def _branches(self, path: str) -> bool:
-        """Return whether it may do so by a test of a release, as far as its bytes tell."""
+        """Return whether the bytes of a file contain a test of a release and an `if` at the top level."""
         data = self.store.read(path)
-        return asks(data) and _BRANCH.search(data) is not None
+        return reads_version(data) and _BRANCH.search(data) is not None
 
-    def _works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
+    def _resolves_everywhere(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
         checker = self.checkers.get(AXES[module.partition(".")[0]])
-        return checker is None or checker.works(module, name, parts)
+        return checker is None or checker.resolves_everywhere(module, name, parts)
 
     def references(self, path: str) -> list[Reference]:
-        """Return the references of one file.
+        """Return the references in one file.
 
         Raises:
-            Unreadable: it cannot be parsed.
-            OSError: it cannot be read.
+            Unreadable: the file cannot be parsed.
+            OSError: the file cannot be read.
         """
         return references(self.parsed(path), module_name(path))
 
     def _of(self, source: Source) -> list[Finding]:
         name = module_name(source.path)
         if name.partition(".")[0] in TOPS and self._is_copy(source.path, name):
-            return []  # the package itself: its imports of itself are of this very tree
+            return []  # the package itself: its imports of itself resolve in this tree, not in a release
         module = Module(source.path, source.tree)
-        faked_modules = faked(source.tree, source.data)
+        stubbed = stubbed_modules(source.tree, source.data)
         found: list[Issue] = []
         for reference in references(source, name):
             checker = self.checkers.get(AXES[reference.top])
-            if checker is not None and not (faked_modules and _is_faked(reference, faked_modules)):
+            if checker is not None and not (stubbed and _is_stubbed(reference, stubbed)):
                 found += checker.issues(reference, module)
         if not found:
             return []
@@ -148,7 +148,7 @@ class Analysis:
         ]
 
     def _is_copy(self, path: str, name: str) -> bool:
-        """Return whether a folder called like a package is one: half of what it holds is in some release."""
+        """Return whether a folder named like a package is a copy of it: releases have half of its modules."""
         folder = path
         for _ in name.split("."):
             folder = os.path.dirname(folder)  # noqa: PTH120 -- pathlib costs more
@@ -167,22 +167,22 @@ class Analysis:
         return self._copies[folder]
 
     def note_broken(self, path: str, found: Iterable[Issue]) -> None:
-        """Note what makes a file as a whole fail."""
+        """Record the releases in which an issue at the top level makes the import of the whole file fail."""
         for issue in found:
             if issue.rule == "CPT001" and issue.reference.position.function is None:
                 key = (path, issue.package)
                 self.broken[key] = self.broken.get(key, 0) | issue.mask
 
     def finding(
-        self, source: Source, issue: Issue, lines: list[str], told: tuple[BrokenRange, ...]
+        self, source: Source, issue: Issue, lines: list[str], ranges_of_issue: tuple[BrokenRange, ...]
     ) -> Finding:
-        """Return what is said of an issue.
+        """Return the finding for an issue.
 
         Args:
-            source: where it is.
-            issue: what is wrong.
-            lines: of the source.
-            told: the ranges of releases.
+            source: the file.
+            issue: the issue.
+            lines: the lines of the file.
+            ranges_of_issue: the release ranges in which the reference breaks.
         """
         reference = issue.reference
         node: ast.expr = reference.node  # type: ignore[assignment]
@@ -204,7 +204,7 @@ class Analysis:
             status=issue.outcome.answer.status,
             broken_in=broken,
             broken=issue.mask.bit_count(),
-            broken_ranges=told,
+            broken_ranges=ranges_of_issue,
             form=reference.form,
             function=function.name if function else None,
             code=lines[node.lineno - 1],
@@ -223,17 +223,17 @@ class Analysis:
 
 
 class Silenced:
-    """What `# compat: ignore` and `# compat: ignore[CPT001]` silence.
+    """The comments `# compat: ignore` and `# compat: ignore[CPT001]` of a file.
 
     Args:
-        lines: of the source.
+        lines: the lines of the file.
     """
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
 
     def __call__(self, rule: str, reference: Reference) -> bool:
-        """Return whether a rule is silenced at a reference: on a line of it, or of the whole import."""
+        """Return whether a comment on a line of the reference, or of its import, silences a rule."""
         node: ast.expr = reference.node  # type: ignore[assignment]
         statement = reference.position.statement
         numbers = {node.lineno, node.end_lineno or node.lineno}
@@ -251,13 +251,13 @@ class Silenced:
         return rule in [code.strip() for code in codes.split(",")]
 
 
-def _is_faked(reference: Reference, faked_modules: frozenset[str]) -> bool:
+def _is_stubbed(reference: Reference, stubbed: frozenset[str]) -> bool:
     path = reference.path
-    return any(path == name or path.startswith(f"{name}.") for name in faked_modules)
+    return any(path == name or path.startswith(f"{name}.") for name in stubbed)
 
 
 def statement_of(reference: Reference) -> str:
-    """Return what a reference asks for as an import statement, or as a dotted path."""
+    """Return a reference as an import statement or as a dotted path."""
     if reference.form == "from" or (reference.form == "reexport" and isinstance(reference.node, ast.alias)):
         return import_statement(reference.module, reference.parts[-1])
     if reference.form == "star":
@@ -266,12 +266,12 @@ def statement_of(reference: Reference) -> str:
 
 
 def _characters(line: str, offset: int) -> int:
-    """Return the characters before an offset in bytes."""
+    """Return the number of characters before a byte offset."""
     return offset if line.isascii() else len(line.encode()[:offset].decode("utf-8", "ignore"))
 
 
-def located(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield findings in the order of files and lines, each place once for a rule."""
+def without_duplicates(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings in order, without repetitions of a rule at the same position."""
     seen: set[tuple[object, ...]] = set()
     for finding in findings:
         key = (

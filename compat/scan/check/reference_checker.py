@@ -1,4 +1,4 @@
-"""References held against the releases: what is wrong in which of them, and is reached there."""
+"""Check references against the releases: which ones break, where, and whether code reaches them."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -18,27 +18,27 @@ Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004"]
 
 
 class Issue(NamedTuple):
-    """What is wrong with a reference in some releases."""
+    """A reference that breaks a rule in some releases."""
 
     reference: Reference
     package: str
-    """Whose releases."""
+    """The package that the releases belong to."""
     rule: Rule
     mask: int
-    """The releases, as `compat.scan.releases.index_lookup` counts them."""
+    """The set of releases, in the form that `compat.scan.releases.index_lookup` describes."""
     outcome: LookupOutcome
-    """Of the first of these releases that comes to it; others may differ in detail."""
+    """The outcome in the first of these releases; others may differ in detail."""
 
 
 class ReferenceChecker:
-    """Judges the references to one package.
+    """Checks the references to one package.
 
     Args:
-        lookup: the package.
+        lookup: looks names up in the package.
         tree: the modules of the scanned tree.
         call_graph: finds where functions are called.
         import_graph: finds where modules are imported.
-        patched_names: what the tree adds to the package.
+        patched_names: the names that the tree adds to the package.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ReferenceChecker:
         ]
 
     def issues(self, reference: Reference, module: Module) -> Iterator[Issue]:
-        """Yield what is wrong with one reference, rule by rule, in releases that get to it."""
+        """Yield one issue per rule that a reference breaks in releases in which the code reaches it."""
         suspects: dict[Rule, dict[str, list[tuple[int, LookupOutcome]]]] = {}
         for mask, outcome in self._outcomes(reference):
             rule = _rule(reference, outcome)
@@ -74,16 +74,16 @@ class ReferenceChecker:
                 reached |= self.reached(reference, module, mask, kind) if rule != "CPT004" else mask
             if reached:
                 outcome = next(o for found in kinds.values() for mask, o in found if mask & reached)
-                if rule == "CPT001" and outcome.failing == "name" and self._gives(outcome):
+                if rule == "CPT001" and outcome.failing == "name" and self._added_by_tree(outcome):
                     continue
                 yield Issue(reference, self.lookup.release_set.package, rule, reached, outcome)
 
-    def _gives(self, outcome: LookupOutcome) -> bool:
-        """Return whether the tree itself gives a module what is missing there."""
-        return self._patched_names.gives(self.lookup.release_set.package, outcome.module, outcome.name)
+    def _added_by_tree(self, outcome: LookupOutcome) -> bool:
+        """Return whether the scanned tree itself adds the missing name to the module."""
+        return self._patched_names.adds(self.lookup.release_set.package, outcome.module, outcome.name)
 
     def unbound(self, module: Module, name: str) -> int:
-        """Return the releases in which a module of the tree surely works and leaves a name unbound."""
+        """Return the set of releases in which a module can be imported but leaves a name unbound."""
         end = NodePosition(None, module.tree, "body", module.tree.body, len(module.tree.body))
         return sum(
             1 << slot
@@ -92,14 +92,14 @@ class ReferenceChecker:
         )
 
     def rules(self, reference: Reference) -> frozenset[Rule]:
-        """Return what is wrong with a reference in some release, guards left aside."""
-        if any(not self._works(base, self.lookup.release_set.everything) for base in reference.bases):
+        """Return the rules that a reference breaks in any release, guards ignored."""
+        if any(not self._base_works(base, self.lookup.release_set.everything) for base in reference.bases):
             return frozenset({"CPT001"})
         found = (_rule(reference, outcome) for _, outcome in self._outcomes(reference))
         return frozenset(rule for rule in found if rule is not None)
 
-    def works(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
-        """Return whether a name of a module, and attributes of a path, have nothing to be told of them."""
+    def resolves_everywhere(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
+        """Return whether a name of a module, or attributes of a path, break no rule in any release."""
         if not parts:
             outcomes = self.lookup.imported(module, name)
         elif "." in module:
@@ -120,14 +120,14 @@ class ReferenceChecker:
         return found[0] if len(found) == 1 else self._best(reference, found)
 
     def _best(self, reference: Reference, found: Sequence[LookupOutcomes]) -> LookupOutcomes:
-        """Return the outcomes of a name that several imports bind: of those that work, the best."""
+        """Return, for a name that several imports bind, the best outcome in each release."""
         outcomes: dict[int, tuple[int, LookupOutcome]] = {}
         for slot in range(len(self.lookup.release_set.release_indexes)):
             bit = 1 << slot
             working = [
                 next(outcome for mask, outcome in each if mask & bit)
                 for base, each in zip(reference.bases, found, strict=True)
-                if self._works(base, bit)
+                if self._base_works(base, bit)
             ]
             best = min(working, key=lambda outcome: bool(outcome.failing), default=None)
             if best is not None:
@@ -135,14 +135,14 @@ class ReferenceChecker:
                 outcomes[id(best)] = (mask | bit, best)
         return tuple(outcomes.values())
 
-    def _works(self, base: str, bits: int) -> bool:
-        """Return whether a base is there in all of some releases."""
+    def _base_works(self, base: str, bits: int) -> bool:
+        """Return whether a base can be imported in all releases of a set."""
         module, _, name = base.rpartition(".")
         outcomes = self.lookup.imported(module, name) if module else self.lookup.imported(base, "")
         return not any(mask & bits and outcome.failing for mask, outcome in outcomes)
 
     def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
-        """Return in which of some releases the code gets to a reference and fails there uncaught."""
+        """Return the subset of releases in which code reaches a reference and does not catch the failure."""
         found = 0
         function = reference.position.function
         for slot, evaluation in enumerate(self._evaluations):
@@ -153,9 +153,9 @@ class ReferenceChecker:
                 reference.position, kind
             ):
                 continue
-            if function is not None and not self._call_graph.called(function, reachability):
+            if function is not None and not self._call_graph.may_be_called(function, reachability):
                 continue
-            if not self._import_graph.loaded(module, reachability):
+            if not self._import_graph.may_be_imported(module, reachability):
                 continue
             found |= 1 << slot
         return found
@@ -177,7 +177,7 @@ def _status(outcome: LookupOutcome) -> Rule | None:
 
 
 def _on_package(outcome: LookupOutcome) -> bool:
-    """Return whether there is nothing, or a stub, without another package; a device is another matter."""
+    """Return whether the name is missing or a stub unless another package is installed."""
     guard = outcome.answer.guard or ""
     return outcome.needy and guard.startswith(("try: import of", "except after import of"))
 
@@ -187,14 +187,14 @@ def _private_part(part: str) -> bool:
 
 
 def _kind(reference: Reference, outcome: LookupOutcome) -> str:
-    """Return the exception that Python raises."""
+    """Return the name of the exception that Python raises."""
     if outcome.failing == "name" and reference.form in ("attribute", "string"):
         return "AttributeError"
     return "ModuleNotFoundError" if outcome.failing == "module" else "ImportError"
 
 
-def faked(tree: ast.Module, data: bytes) -> frozenset[str]:
-    """Return the modules that a file puts into `sys.modules` itself: what it imports of them is its own."""
+def stubbed_modules(tree: ast.Module, data: bytes) -> frozenset[str]:
+    """Return the modules that a file puts into `sys.modules` itself, so that imports of them do not break."""
     if b"sys.modules" not in data:
         return frozenset()
     found: set[str] = set()

@@ -1,4 +1,4 @@
-"""From what is wrong to why, and to what to write instead, run of releases by run."""
+"""Find, per range of releases, the cause of an issue and the successor of what is missing."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,9 +15,9 @@ if TYPE_CHECKING:  # a scan needs no more of it than its names
     from compat.model.diagnosis import Cause
 
 _CERTAIN = 0.5
-"""Confidence below which a successor is not told."""
+"""Confidence below which a successor is not reported."""
 _FOLLOWED = ("moved ", "renamed ")
-"""How the evidence begins where the very definition was followed from release to release."""
+"""How the evidence begins when the definition itself was followed from release to release."""
 
 
 def broken_ranges(lookup: Lookup, issue: Issue) -> tuple[BrokenRange, ...]:
@@ -28,7 +28,7 @@ def broken_ranges(lookup: Lookup, issue: Issue) -> tuple[BrokenRange, ...]:
 
 
 def wanted(lookup: Lookup, issue: Issue) -> tuple[str, str]:
-    """Return module and name of what a reference asks for, as it was in a release that had it."""
+    """Return the module and the name that a reference refers to, as in a release that had them."""
     reference = issue.reference
     index, package = lookup.index, lookup.release_set.package
     if reference.form in ("import", "star", "import_module"):
@@ -45,7 +45,7 @@ def wanted(lookup: Lookup, issue: Issue) -> tuple[str, str]:
 
 
 class _IssueCause(NamedTuple):
-    """What a reference asks for, and the releases that do not have it."""
+    """The module and name that a reference refers to, and the releases that lack it."""
 
     lookup: Lookup
     issue: Issue
@@ -53,7 +53,7 @@ class _IssueCause(NamedTuple):
     name: str
 
     def broken_ranges(self) -> Iterator[BrokenRange]:
-        """Yield the ranges: releases that follow one another and have the same answer are one."""
+        """Yield the ranges: consecutive releases with the same cause and successor form one."""
         opened: tuple[int, BrokenRange] | None = None
         for slot, found in self._found():
             release_range = self._range(slot, found)
@@ -87,7 +87,7 @@ class _IssueCause(NamedTuple):
         successor = self._successor(slot, found)
         told = found.place.answer.reason if found and found.place else None
         what = f"{self.module}:{self.name}" if self.name else self.module
-        reason = told or self.issue.outcome.answer.reason or f"{what} is not there"
+        reason = told or self.issue.outcome.answer.reason or f"{what} does not exist"
         return BrokenRange(version, version, self._cause(slot, successor), reason, successor)
 
     def _successor(self, slot: int, found: Found | None) -> Successor | None:
@@ -95,7 +95,7 @@ class _IssueCause(NamedTuple):
         if new is None or new.confidence < _CERTAIN:
             return None
         if not self.name and (new.name or not self._alike(slot, new.module)):
-            return None  # a module of the same name is not yet the same module
+            return None  # a module of the same name need not be the same module
         new = self._at_home(slot, new)
         before = self._signature(slot)
         now = self.lookup.resolver(slot).answer(new.module, new.name).signature
@@ -140,7 +140,7 @@ class _IssueCause(NamedTuple):
         return None
 
     def _alike(self, slot: int, module: str) -> bool:
-        """Return whether a module has at least half of the public names that the other one had."""
+        """Return whether a module has at least half of the public names that the missing module had."""
         index, package = self.lookup.index, self.lookup.release_set.package
         here = self.lookup.release_set.release_indexes[slot]
         for at in self._near(slot):
@@ -152,7 +152,7 @@ class _IssueCause(NamedTuple):
         return False
 
     def _near(self, slot: int) -> list[int]:
-        """Return the positions of all releases, the nearest first."""
+        """Return the release indexes of the package, the nearest first."""
         here = self.lookup.release_set.release_indexes[slot]
         count = len(self.lookup.index.versions(self.lookup.release_set.package))
         return sorted(range(count), key=lambda at: (abs(at - here), at))
@@ -169,7 +169,7 @@ class _IssueCause(NamedTuple):
         return "symbol_moved" if successor.name == self.name else "symbol_renamed"
 
     def _gone(self, slot: int) -> "Cause":
-        """Return whether what has no successor was there before, is there later, or has never been."""
+        """Return the cause if there is no successor: removed, not yet added, or unknown."""
         here = self.lookup.release_set.release_indexes[slot]
         if any(map(self._there, range(here))):
             return "symbol_removed" if self.name else "module_removed"

@@ -1,1 +1,1 @@
-"""Changing imports that break: what is to be changed, the change itself, and the files."""
+"""Rewrite imports that break: plan the edits, apply them, replace the files."""

@@ -1,49 +1,50 @@
-"""From findings to edits: which import is to be written in the place of which, or why none is."""
+"""Plan the edits for findings: which import replaces which, or why a finding cannot be fixed."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from compat.scan.findings import Finding, Releases, Successor
+from compat.scan.findings import Finding, Successor
+from compat.scan.releases.index_lookup import ReleaseSet
 
 
 class Target(NamedTuple):
-    """One place to import a name from."""
+    """A module and a name to import from it."""
 
     module: str
     name: str
 
 
 class Edit(NamedTuple):
-    """A name of an import statement that has to come from elsewhere."""
+    """A name in an import statement that has to be imported from elsewhere."""
 
     line: int
     column: int
-    """Of the name, as `Finding` counts."""
+    """The column of the name, from 1, in characters."""
     targets: tuple[Target, ...]
-    """Where it is, the newest release first; empty where it was. One: the import is rewritten; more: they
-    are tried in turn."""
+    """Where to import the name from, the newest release first; an empty target is the old import. A single
+    target replaces the import; several are tried in turn."""
     releases: str
-    """Which of them have it where: names that agree on this may share a statement."""
+    """The broken release ranges, as text: names with the same ranges may share a statement."""
     old: Target
-    """What is imported now; a module has no name."""
+    """The current import; the name is empty for a module."""
     package: str
     since: tuple[str, ...] = ()
-    """The release from which each target but the last is to be taken; empty when it is not so simple."""
+    """For each target but the last, the first release in which to use it; empty if there is no order."""
     inside: bool = False
-    """Whether it stands in a function."""
+    """Whether the import is inside a function."""
 
 
 class Refusal(NamedTuple):
-    """A finding that is not changed, and why."""
+    """A finding that cannot be fixed, with the reason."""
 
     finding: Finding
     reason: str
 
 
-def planned(
-    findings: Iterable[Finding], release_sets: Sequence[Releases]
+def plan_edits(
+    findings: Iterable[Finding], release_sets: Sequence[ReleaseSet]
 ) -> tuple[dict[str, list[Edit]], list[Refusal]]:
-    """Return the edits, file by file, and the findings that have none."""
+    """Return the edits, by file, and the findings that cannot be fixed."""
     versions = {each.package: each.versions for each in release_sets}
     edits: dict[str, list[Edit]] = {}
     refused: list[Refusal] = []
@@ -71,30 +72,30 @@ def planned(
 
 
 def refusal(finding: Finding) -> str:
-    """Return why a finding is not changed; empty when it can be."""
+    """Return why a finding cannot be fixed; empty if it can."""
     if finding.cell is not None:
-        return "it stands in a notebook"
+        return "notebooks are not rewritten"
     if finding.rule != "CPT001" or finding.form not in ("from", "import"):
-        return "only imports of what is missing are changed"
+        return "only imports of missing names and modules are rewritten"
     if any(each.replacement is None for each in finding.broken_ranges):
-        return "nothing is known to take its place in " + ", ".join(
+        return "no successor is known in " + ", ".join(
             each.text for each in finding.broken_ranges if each.replacement is None
         )
     if not all(each.replacement and each.replacement.same_call for each in finding.broken_ranges):
-        return "it is called differently there; see what changed with `compat resolve NAME --signature`"
+        return 'the successor has another signature; compare with "compat resolve NAME --signature"'
     if not all(each.replacement and each.replacement.certain for each in finding.broken_ranges):
-        return "what has its name there may be another thing"
+        return "the successor with the same name may be a different object"
     return ""
 
 
 def _old(finding: Finding) -> Target:
-    """Return what a finding's import asks for."""
+    """Return the module and name that a finding's statement imports."""
     words = finding.statement.split()
     return Target(words[1], words[3] if words[0] == "from" else "")
 
 
 def _target(new: Successor) -> Target:
-    """Return the place as a `from` import names it, a module in its package."""
+    """Return a successor as the module and name of a `from` import; a module is a name in its package."""
     if new.name:
         return Target(new.module, new.name)
     parent, _, last = new.module.rpartition(".")
@@ -102,7 +103,7 @@ def _target(new: Successor) -> Target:
 
 
 def _targets(finding: Finding, count: int) -> tuple[Target, ...]:
-    """Return where to import from: the new places, and the old one when some release still has it."""
+    """Return the targets, newest first; the last is the old import if it works in some release."""
     new = [
         _target(each.replacement) for each in reversed(finding.broken_ranges) if each.replacement is not None
     ]
@@ -113,7 +114,7 @@ def _targets(finding: Finding, count: int) -> tuple[Target, ...]:
 
 
 def _since(finding: Finding, targets: tuple[Target, ...], versions: Sequence[str]) -> tuple[str, ...]:
-    """Return the first release of each target but the last, when each has the releases up to the next."""
+    """Return the first release of each target but the last, if each target has one range of releases."""
     where: list[tuple[Target, str]] = []
     for at, version in enumerate(versions):
         found = next(

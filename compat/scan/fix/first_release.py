@@ -1,4 +1,4 @@
-"""From which release on a new place is to be taken: the very one, whichever were asked about."""
+"""Find the exact first release for a new import, which need not be among the scanned releases."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from compat.scan.fix.edits import Edit, Target
 from compat.scan.releases.index_lookup import Lookup, ReleaseSet
 
 
-def exact(index: Index, edit: Edit, versions: Sequence[str]) -> Edit:
-    """Return an edit whose releases are the first of all in which what was there before is not.
+def with_exact_releases(index: Index, edit: Edit, versions: Sequence[str]) -> Edit:
+    """Return an edit with the exact first release in which each target replaces the one before.
 
     Args:
-        index: has the releases between those that were asked about.
-        edit: the change.
-        versions: those that were asked about.
+        index: the index, with the releases between the scanned ones.
+        edit: the edit.
+        versions: the scanned releases.
     """
     if not edit.since:
         return edit
@@ -26,7 +26,7 @@ def exact(index: Index, edit: Edit, versions: Sequence[str]) -> Edit:
 
 
 def _first(index: Index, package: str, places: tuple[Target, Target], last: str, release: str) -> str:
-    """Return the first release after `last` that has the first of two places and not the second."""
+    """Return the first release after `last` in which the new location resolves and the old one does not."""
     every = index.versions(package)
     between = tuple(range(every.index(last) + 1, every.index(release)))
     if not between:

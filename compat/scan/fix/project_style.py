@@ -1,17 +1,17 @@
-"""Which style a project has: that of the file, else the one that most files of the tree have."""
+"""Find how a project guards imports by release: the style of the file, else that of most files."""
 
 import ast
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from compat.scan.fix.edits import Edit
-from compat.scan.fix.version_test_style import Style, attempts, carried, styles, usable
+from compat.scan.fix.version_test_style import Style, tried_imports, usable, version_tests, with_imports
 from compat.scan.sources.parse import tree_of
 from compat.scan.sources.source_file import decoded
 
 
-class Habits:
-    """Tells by which tests the files of a tree choose among imports.
+class ProjectStyle:
+    """Finds the version tests by which the files of a tree choose among imports.
 
     Args:
         files: all files of the scan.
@@ -24,17 +24,17 @@ class Habits:
         self._usual: dict[str, tuple[Style, ast.Module] | None] = {}
 
     def of(self, data: bytes) -> Callable[[Edit], Style | None]:
-        """Return what gives the style for an edit of a file, None where imports are tried in turn."""
+        """Return a function that returns the style for an edit of a file, or None to try imports in turn."""
         text = decoded(data).replace("\r\n", "\n")
         tree = _parsed(data)
 
         def style(edit: Edit) -> Style | None:
             if tree is None:
                 return None
-            own = list(styles(text, tree, edit.package))
+            own = list(version_tests(text, tree, edit.package))
             if own:
                 return next((each for each in own if usable(each, tree, edit.line, inside=edit.inside)), None)
-            if attempts(tree, edit.package):
+            if tried_imports(tree, edit.package):
                 return None
             if edit.package not in self._usual:
                 self._usual[edit.package] = self._most(edit.package)
@@ -43,12 +43,12 @@ class Habits:
                 return None
             if usable(usual[0], tree, edit.line, inside=edit.inside):
                 return usual[0]
-            return carried(usual[0], usual[1], tree)
+            return with_imports(usual[0], usual[1], tree)
 
         return style
 
     def _most(self, package: str) -> tuple[Style, ast.Module] | None:
-        """Return the style that most files have, and one of them; None when more files try imports."""
+        """Return the most frequent style with a file that has it; None if more files use `try`."""
         found: dict[str, tuple[Style, ast.Module]] = {}
         counts: Counter[str] = Counter()
         tried = 0
@@ -62,8 +62,8 @@ class Habits:
             tree = _parsed(data)
             if tree is None:
                 continue
-            tried += bool(attempts(tree, package))
-            for style in styles(decoded(data).replace("\r\n", "\n"), tree, package):
+            tried += bool(tried_imports(tree, package))
+            for style in version_tests(decoded(data).replace("\r\n", "\n"), tree, package):
                 counts[style.before] += 1
                 found.setdefault(style.before, (style, tree))
                 break

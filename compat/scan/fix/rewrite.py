@@ -1,4 +1,4 @@
-"""Imports rewritten in place, everything else of the file as it was, comments and spaces included."""
+"""Rewrite imports of a source file and keep everything else, including comments and spaces."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,37 +9,37 @@ from compat.scan.fix.edits import Edit
 from compat.scan.fix.version_test_style import Style
 
 Exported = Callable[[str], bool]
-"""Returns whether other files may take a top-level name of this one."""
+"""Returns whether other files may import a top-level name of the file."""
 Guard = Callable[[Edit], Style | None]
-"""Returns the test by which alternatives are told apart; without one they are tried in turn."""
+"""Returns the version test that chooses among imports; None to try them in turn."""
 LineNumbers = list[cst.BaseStatement]
 
 
-class NotChanged(Exception):  # noqa: N818 -- control flow inside `--fix`: it is told and the file stays
-    """A file cannot be changed safely; the text says why."""
+class NotChanged(Exception):  # noqa: N818 -- control flow inside `--fix`: it is reported and the file is kept
+    """A file cannot be changed safely; the message is the reason."""
 
 
 def rewritten(data: bytes, edits: Sequence[Edit], exported: Exported, guard: Guard) -> bytes:
     """Return a source file with some imports changed.
 
     Args:
-        data: the file, in whatever encoding it declares.
-        edits: what to change.
-        exported: such a name stays what it is called here.
-        guard: how the alternatives are told apart.
+        data: the file, in the encoding that it declares.
+        edits: the changes.
+        exported: names for which this returns True are not renamed in the file.
+        guard: returns the version test that chooses among several targets.
 
     Raises:
-        NotChanged: an import is written in a way that is not changed.
+        NotChanged: the file cannot be parsed, or an import has an unsupported form.
     """
     try:
         wrapper = MetadataWrapper(cst.parse_module(data))
         rewriter = _Rewriter(edits, exported, guard)
         changed = wrapper.visit(rewriter)
     except (cst.ParserSyntaxError, RecursionError, UnicodeDecodeError, LookupError):
-        raise NotChanged("libcst cannot parse it") from None
+        raise NotChanged("libcst cannot parse the file") from None
     missed = [edit.line for edit in edits if edit not in rewriter.done]
     if missed:
-        raise NotChanged(f"line {missed[0]}: an import written like that is not changed")
+        raise NotChanged(f"line {missed[0]}: this form of import is not rewritten")
     return changed.bytes
 
 
@@ -52,13 +52,13 @@ class _Rewriter(cst.CSTTransformer):
         self._edits = {(edit.line, edit.column): edit for edit in edits}
         self._exported = exported
         self._bound: dict[cst.ImportAlias, str] = {}
-        """Imports whose uses are renamed, with the new name."""
+        """The imports whose uses are renamed, with the new names."""
         self._uses: dict[cst.CSTNode, str] = {}
         self._added: set[str] = set()
         self.done: set[Edit] = set()
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> None:  # noqa: N802 -- libcst's name
-        """Decide on renames; uses come after the import, but for those in functions above it."""
+        """Collect the uses to rename before the visitor leaves them."""
         if isinstance(node.names, cst.ImportStar):
             return
         for alias in node.names:
@@ -74,7 +74,7 @@ class _Rewriter(cst.CSTTransformer):
     def leave_SimpleStatementLine(  # noqa: N802
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
-        """Rewrite an import that stands alone on its line."""
+        """Rewrite an import that is the only statement on its line."""
         small = original_node.body[0]
         lines: LineNumbers = []
         if len(original_node.body) == 1 and isinstance(small, cst.ImportFrom):
@@ -89,7 +89,7 @@ class _Rewriter(cst.CSTTransformer):
         return cst.FlattenSentinel([first, *lines[1:]])
 
     def _from(self, statement: cst.ImportFrom) -> LineNumbers:
-        """Return what takes the place of a `from` import; nothing when it stays."""
+        """Return the lines that replace a `from` import; empty if it is kept."""
         if isinstance(statement.names, cst.ImportStar):
             return []
         kept = [alias for alias in statement.names if self._edit(alias) is None]
@@ -111,7 +111,7 @@ class _Rewriter(cst.CSTTransformer):
     def _together(
         self, statement: cst.ImportFrom, group: Sequence[tuple[cst.ImportAlias, Edit]]
     ) -> LineNumbers:
-        """Return the import, or the alternatives, of names that go the same way."""
+        """Return the import, or the guarded imports, of names with the same targets."""
         aliases = [alias for alias, _ in group]
         last = aliases[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
         same = statement.with_changes(names=[*aliases[:-1], last], lpar=None, rpar=None)
@@ -126,7 +126,7 @@ class _Rewriter(cst.CSTTransformer):
         return self._guarded(written, group[0][1])
 
     def _guarded(self, written: Sequence[str], edit: Edit) -> LineNumbers:
-        """Return imports of which one is to be taken."""
+        """Return imports of which one is chosen at run time."""
         style = self._guard(edit) if len(written) > 1 and len(edit.since) == len(written) - 1 else None
         if style is None:
             return [_alternatives(written)]
@@ -136,7 +136,7 @@ class _Rewriter(cst.CSTTransformer):
         return [*imports, _chosen(written, [style.test(release) for release in edit.since])]
 
     def _import(self, statement: cst.Import) -> LineNumbers:
-        """Return what takes the place of `import a.b as c`."""
+        """Return the lines that replace `import a.b as c`; empty if it is kept."""
         (alias,) = statement.names
         edit = self._edit(alias)
         if edit is None or alias.evaluated_alias is None:
@@ -155,7 +155,7 @@ class _Rewriter(cst.CSTTransformer):
         return self._edits.get((start.line, start.column + 1))
 
     def _rename(self, statement: cst.ImportFrom, alias: cst.ImportAlias, new: str) -> None:
-        """Rename the uses of what an import binds, when nothing else has one of the names."""
+        """Rename the uses of an imported name if neither the old nor the new name has another meaning."""
         old = alias.evaluated_name
         scope = self.get_metadata(ScopeProvider, statement, None)
         if not new or new == old or not isinstance(scope, Scope) or self._exported(old):
@@ -172,7 +172,7 @@ class _Rewriter(cst.CSTTransformer):
 
 
 def _alternatives(statements: Sequence[str]) -> cst.BaseStatement:
-    """Return imports that are tried in turn."""
+    """Return a statement that tries imports in turn."""
     if len(statements) == 1:
         return _line(statements[0])
     first, *rest = statements
@@ -181,13 +181,13 @@ def _alternatives(statements: Sequence[str]) -> cst.BaseStatement:
 
 
 def _chosen(statements: Sequence[str], tests: Sequence[str]) -> cst.BaseStatement:
-    """Return imports of which the first whose test holds is taken, else the last."""
+    """Return an `if` statement that selects the first import whose test is true, else the last one."""
     rest: cst.If | cst.Else = cst.Else(body=cst.IndentedBlock([_line(statements[-1])]))
     for statement, test in zip(reversed(statements[:-1]), reversed(tests), strict=True):
         rest = cst.If(
             test=cst.parse_expression(test), body=cst.IndentedBlock([_line(statement)]), orelse=rest
         )
-    assert isinstance(rest, cst.If)  # noqa: S101 -- there are at least two
+    assert isinstance(rest, cst.If)  # noqa: S101 -- there are at least two imports
     return rest
 
 
@@ -197,7 +197,7 @@ def _named(name: str, bound: str) -> str:
 
 def _line(statement: str) -> cst.SimpleStatementLine:
     parsed = cst.parse_statement(statement)
-    assert isinstance(parsed, cst.SimpleStatementLine)  # noqa: S101 -- an import is one
+    assert isinstance(parsed, cst.SimpleStatementLine)  # noqa: S101 -- an import is a simple statement
     return parsed
 
 
@@ -220,6 +220,6 @@ def _plain(statement: cst.ImportFrom | cst.Import) -> cst.ImportFrom | cst.Impor
 
 
 def _closing_comma(statement: cst.ImportFrom) -> cst.Comma | cst.MaybeSentinel:
-    """Return what stands after the last name, to be kept when that name goes."""
-    assert not isinstance(statement.names, cst.ImportStar)  # noqa: S101 -- asked before
+    """Return the comma after the last name, which is kept when that name is removed."""
+    assert not isinstance(statement.names, cst.ImportStar)  # noqa: S101 -- the caller has checked it
     return statement.names[-1].comma

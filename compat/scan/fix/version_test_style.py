@@ -1,7 +1,7 @@
-"""How a project guards its imports by releases: the test that it writes, with room for a release.
+"""Read the version tests by which a file guards its imports, as templates for a release.
 
-`if version.parse(vllm.__version__) >= version.parse("0.11"):` around an import of vllm is taken as the way in
-which this project asks; others are not invented.
+`if version.parse(vllm.__version__) >= version.parse("0.11"):` around an import of vllm is the style of the
+project; a test that the project does not use is never written.
 """
 
 import ast
@@ -14,27 +14,27 @@ from compat.scan.syntax.positions import TryNode, dotted, within
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+(?:\.?(?:post|rc|dev)\d+)?")
 _AT_LEAST = re.compile(r"(?:_ge|_gte|at_least|or_equal|or_newer|or_later|min_version)\b")
-"""In the name of a function that compares with `>=`."""
+"""Part of the name of a function that compares with `>=`."""
 
 
 class Style(NamedTuple):
-    """A test for the release of a package."""
+    """A version test with a gap for the release."""
 
     before: str
     after: str
-    """What stands before and after the release."""
+    """The source before and after the release."""
     names: frozenset[str]
-    """The names that it needs."""
+    """The names that the test uses."""
     imports: tuple[str, ...] = ()
-    """Statements that bind them, where the file does not."""
+    """Import statements that bind these names, if the file does not."""
 
     def test(self, release: str) -> str:
-        """Return the test for a release or a newer one."""
+        """Return the source of the test for a release or a newer one."""
         return f"{self.before}{release}{self.after}"
 
 
-def styles(text: str, tree: ast.Module, package: str) -> Iterator[Style]:
-    """Yield the tests that a file guards imports of a package by, then with the values of their variables."""
+def version_tests(text: str, tree: ast.Module, package: str) -> Iterator[Style]:
+    """Yield the version tests that guard imports of a package, first without resolving variables."""
     found = [
         test
         for node in within(tree)
@@ -48,19 +48,19 @@ def styles(text: str, tree: ast.Module, package: str) -> Iterator[Style]:
                 yield style
 
 
-def attempts(tree: ast.Module, package: str) -> int:
-    """Return how many imports of a package a file guards by trying them."""
+def tried_imports(tree: ast.Module, package: str) -> int:
+    """Return the number of `try` statements in a file that import a package."""
     return sum(isinstance(node, TryNode) and _imports(node, package) for node in within(tree))
 
 
 def usable(style: Style, tree: ast.Module, line: int, *, inside: bool) -> bool:
-    """Return whether the names of a test are bound at a place.
+    """Return whether the names of a test are bound at a line.
 
     Args:
         style: the test.
-        tree: the file.
-        line: of the place.
-        inside: whether the place is in a function: it runs when the whole file has.
+        tree: the syntax tree of the file.
+        line: the line.
+        inside: whether the line is in a function, which runs after the whole module.
     """
     bound: set[str] = set()
     for statement in tree.body:
@@ -71,15 +71,15 @@ def usable(style: Style, tree: ast.Module, line: int, *, inside: bool) -> bool:
     return style.names <= bound
 
 
-def carried(style: Style, source: ast.Module, target: ast.Module) -> Style | None:
-    """Return a test of another file with the imports that it needs; None when it needs more than imports."""
+def with_imports(style: Style, source: ast.Module, target: ast.Module) -> Style | None:
+    """Return a test of another file with the imports that it needs; None if it needs more than imports."""
     taken = {name for statement in target.body for name in bound_names(statement)}
     imports: list[str] = []
     found: set[str] = set()
     for statement in source.body:
         for name in sorted(style.names.intersection(bound_names(statement)) - found):
             if not isinstance(statement, ast.Import | ast.ImportFrom) or name in taken:
-                return None  # it may be another thing there, or come later
+                return None  # the target may bind the name to something else
             if isinstance(statement, ast.ImportFrom) and statement.level:
                 return None
             imports.append(_alone(statement, name))
@@ -90,7 +90,7 @@ def carried(style: Style, source: ast.Module, target: ast.Module) -> Style | Non
 
 
 def _alone(statement: ast.Import | ast.ImportFrom, name: str) -> str:
-    """Return an import of one name only."""
+    """Return the source of an import of one name only."""
     names = [each for each in statement.names if (each.asname or each.name.partition(".")[0]) == name]
     return ast.unparse(type(statement)(**{**vars(statement), "names": names}))
 
@@ -118,7 +118,7 @@ def _comparisons(test: ast.expr) -> Iterator[ast.expr]:
 
 
 def _variables(tree: ast.Module) -> dict[str, ast.expr]:
-    """Return the names that the top level of a file assigns once, with what."""
+    """Return the names that the top level of a file assigns exactly once, with their values."""
     found: dict[str, list[ast.expr]] = {}
     for statement in tree.body:
         match statement:
@@ -128,7 +128,7 @@ def _variables(tree: ast.Module) -> dict[str, ast.expr]:
 
 
 def _style(text: str, test: ast.expr, package: str, values: Mapping[str, ast.expr]) -> Style | None:
-    """Return the test with room for a release, the package on the left."""
+    """Return a test as a template with the package on the left, None if it is not a version test."""
     written = ast.get_source_segment(text, test)
     releases = [
         node

@@ -1,1 +1,1 @@
-"""A report in the forms that people and programs read: each module has `render(report, options) -> str`."""
+"""The output formats of a scan: each module has a function `render(report, options) -> str`."""

@@ -1,5 +1,6 @@
-"""Annotations of GitHub Actions: workflow commands, with everything in them escaped."""
+"""Write a report as annotations of GitHub Actions: workflow commands with escaped text."""
 
+from compat._cli.printable import github_message, github_property
 from compat.scan.findings import Report
 from compat.scan.options import ScanOptions
 
@@ -7,18 +8,10 @@ _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def render(report: Report, _options: ScanOptions) -> str:
-    """Return one line for each finding."""
+    """Return the report as one workflow command per finding."""
     return "\n".join(
-        f"::{_COMMANDS[finding.level]} file={_property(finding.path)},line={finding.line},"
+        f"::{_COMMANDS[finding.level]} file={github_property(finding.path)},line={finding.line},"
         f"endLine={finding.end_line},col={finding.column},endColumn={finding.end_column},"
-        f"title={_property(f'compat {finding.rule}')}::{_data(finding.message())}"
+        f"title={github_property(f'compat {finding.rule}')}::{github_message(finding.message())}"
         for finding in report.findings
     )
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,12 +1,15 @@
-"""One page for people: imports in rows, releases in columns, light and dark, on a desk or a phone."""
+"""Write a report as one HTML page: a table of imports by releases, and a list of successors."""
 
 import re
 from collections.abc import Iterator, Sequence
-from html import escape
 
-from compat.scan.findings import Finding, Releases, Report
+from compat._cli.html_page import page
+from compat._cli.printable import html
+from compat._cli.text import counted
+from compat.scan.findings import Finding, Report
 from compat.scan.formats.text_ import CAUSES
 from compat.scan.options import ScanOptions
+from compat.scan.releases.index_lookup import ReleaseSet
 
 _STYLE = """
 :root { color-scheme: light dark; --fg: #1c2024; --bg: #fff; --soft: #60646c; --line: #e0e3e8;
@@ -55,37 +58,34 @@ _KEY = (
 
 def render(report: Report, _options: ScanOptions) -> str:
     """Return the report as one HTML page that loads nothing."""
-    told = [finding for finding in report.findings if finding.level != "note"]
-    folder = _folder([finding.path for finding in told])
+    reported = [finding for finding in report.findings if finding.level != "note"]
+    folder = _folder([finding.path for finding in reported])
     below = f" Paths are below <code>{_broken(folder)}</code>." if folder else ""
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>compat scan: {len(told)} findings</title><style>{_STYLE}</style></head><body><main>",
-        f"<h1>{len(told)} finding{'' if len(told) == 1 else 's'}</h1>",
-        f"<p>{report.files} files looked at, {report.parsed} name one of the packages.{below}</p>",
+        f"<h1>{counted(len(reported), 'finding')}</h1>",
+        f"<p>{counted(report.files, 'file')} scanned, {report.parsed} mention the packages.{below}</p>",
     ]
-    if told:
+    if reported:
         parts.append(_KEY)
     for releases in report.release_sets:
-        mine = [finding for finding in told if finding.package == releases.package]
+        mine = [finding for finding in reported if finding.package == releases.package]
         if mine:
             parts += _table(releases, mine, folder)
-    if told:
-        parts += ["<h2>What to write</h2>", *(_details(finding, folder) for finding in told)]
+    if reported:
+        parts += ["<h2>What to write</h2>", *(_details(finding, folder) for finding in reported)]
     if report.skipped:
-        rows = [f"<li><code>{_text(each.path)}</code>: {_text(each.reason)}</li>" for each in report.skipped]
-        parts += ["<h2>Not read</h2><ul>", *rows, "</ul>"]
-    return "\n".join([*parts, "</main></body></html>"])
+        rows = [f"<li><code>{html(each.path)}</code>: {html(each.reason)}</li>" for each in report.skipped]
+        parts += ["<h2>Skipped files</h2><ul>", *rows, "</ul>"]
+    return page(f"compat scan: {counted(len(reported), 'finding')}", _STYLE, parts)
 
 
-def _table(releases: Releases, findings: Sequence[Finding], folder: str) -> Iterator[str]:
-    """Yield the table of a package, the newest release first: it is what people look for."""
+def _table(releases: ReleaseSet, findings: Sequence[Finding], folder: str) -> Iterator[str]:
+    """Yield the table of a package, the newest release first."""
     heads = "".join(
-        f'<th scope="col"><span>{_text(version)}</span></th>' for version in releases.versions[::-1]
+        f'<th scope="col"><span>{html(version)}</span></th>' for version in releases.versions[::-1]
     )
-    yield f"<h2>{_text(releases.package)} <small>the newest first</small></h2>"
-    label = f"{_text(releases.package)} by release"
+    yield f"<h2>{html(releases.package)} <small>newest release first</small></h2>"
+    label = f"{html(releases.package)} by release"
     yield f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
     yield f'<thead><tr><th scope="col">import</th>{heads}</tr></thead><tbody>'
     grouped: dict[str, list[Finding]] = {}
@@ -104,7 +104,7 @@ def _table(releases: Releases, findings: Sequence[Finding], folder: str) -> Iter
 
 
 def _parts(statement: str) -> tuple[str, str]:
-    """Return what an import asks for, and where it is looked for."""
+    """Return the name that a statement imports, and the rest of the statement."""
     words = statement.split()
     if len(words) == 4:
         return words[3], f"from {words[1]}"
@@ -112,7 +112,7 @@ def _parts(statement: str) -> tuple[str, str]:
 
 
 def _folder(paths: Sequence[str]) -> str:
-    """Return the folders that all paths begin with, with the last slash; empty when they share none."""
+    """Return the folder that all paths have in common, with a trailing slash; empty if there is none."""
     common: list[str] = []
     for parts in zip(*(path.split("/")[:-1] for path in paths), strict=False):
         if len(set(parts)) > 1:
@@ -135,12 +135,12 @@ def _details(finding: Finding, folder: str) -> str:
     for each in finding.broken_ranges:
         new = each.replacement
         what = (
-            f"<code>{_broken(new.statement)}</code><small>{_text(new.evidence)}</small>"
+            f"<code>{_broken(new.statement)}</code><small>{html(new.evidence)}</small>"
             if new
             else _broken(each.reason)
         )
-        rows.append(f"<li>{_text(each.text)} {_text(CAUSES.get(each.cause, each.cause))}: {what}</li>")
-    where = f" in <code>{_text(finding.function)}</code>" if finding.function else ""
+        rows.append(f"<li>{html(each.text)} {html(CAUSES.get(each.cause, each.cause))}: {what}</li>")
+    where = f" in <code>{html(finding.function)}</code>" if finding.function else ""
     place = f"{_broken(finding.path[len(folder) :])}:{finding.line}"
     return (
         f"<details><summary><code>{_broken(finding.statement)}</code> "
@@ -149,9 +149,5 @@ def _details(finding: Finding, folder: str) -> str:
 
 
 def _broken(text: str) -> str:
-    """Return a text with places at which a line may end: after dots, slashes and underscores."""
-    return re.sub(r"(?<=[./_])(?=\w)", "<wbr>", _text(text))
-
-
-def _text(text: str) -> str:
-    return escape(text.encode("utf-8", "replace").decode())
+    """Return escaped text with optional line breaks after dots, slashes and underscores."""
+    return re.sub(r"(?<=[./_])(?=\w)", "<wbr>", html(text))

@@ -1,4 +1,4 @@
-"""The document of the contract."""
+"""Write a report as the JSON document of `compat scan`."""
 
 from compat._cli import console
 from compat.scan.findings import Report

@@ -1,4 +1,4 @@
-"""SARIF 2.1.0 (OASIS), as code-scanning services read it."""
+"""Write a report as SARIF 2.1.0 (OASIS) for code-scanning services."""
 
 import hashlib
 import json

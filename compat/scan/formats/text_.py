@@ -1,9 +1,11 @@
-"""For people at a terminal: each finding with its line of code, and what to write instead."""
+"""Write a report as text for a terminal: each finding with its line of code and what to write instead."""
 
 import os
 import sys
 from collections.abc import Iterator
 
+from compat._cli.printable import printable
+from compat._cli.text import counted
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
 
@@ -12,7 +14,7 @@ CAUSES = {
     "symbol_moved": "moved",
     "symbol_renamed": "renamed",
     "symbol_removed": "removed",
-    "not_yet_added": "not there yet",
+    "not_yet_added": "not yet added",
     "module_moved": "module moved",
     "module_removed": "module removed",
     "placeholder": "a stub",
@@ -22,28 +24,24 @@ CAUSES = {
 
 
 def render(report: Report, options: ScanOptions) -> str:
-    """Return the report as text; colours only on a terminal."""
+    """Return the report as text, with colours only on a terminal."""
     coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
     parts: list[str] = []
-    told = [finding for finding in report.findings if options.notes or finding.level != "note"]
-    for finding in told:
+    shown = [finding for finding in report.findings if options.notes or finding.level != "note"]
+    for finding in shown:
         parts += _finding(finding, coloured=coloured)
-    return "\n".join([*parts, _summary(report, told)])
+    return "\n".join([*parts, _summary(report, shown)])
 
 
-def _summary(report: Report, told: list[Finding]) -> str:
+def _summary(report: Report, shown: list[Finding]) -> str:
     notes = sum(finding.level == "note" for finding in report.findings)
     hidden = (
-        f", {notes} notes (--notes tells them)"
-        if notes and notes > sum(each.level == "note" for each in told)
+        f", {counted(notes, 'note')} (shown with --notes)"
+        if notes and notes > sum(each.level == "note" for each in shown)
         else ""
     )
-    count = len(told)
-    files = len({finding.path for finding in told})
-    return (
-        f"{count} finding{'' if count == 1 else 's'} in {files} of {report.files} file"
-        f"{'' if report.files == 1 else 's'}{hidden}"
-    )
+    files = len({finding.path for finding in shown})
+    return f"{counted(len(shown), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
 
 
 def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
@@ -51,11 +49,11 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
         return f"\033[{_COLOURS[colour]}m{text}\033[0m" if coloured else text
 
     cell = f" cell {finding.cell[0]}, line {finding.cell[1]}:" if finding.cell else ""
-    message = finding._replace(broken_ranges=()).message()
-    where = paint(f"{finding.path}:{finding.line}:{finding.column}:", "bold")
+    message = printable(finding._replace(broken_ranges=()).message())
+    where = paint(f"{printable(finding.path)}:{finding.line}:{finding.column}:", "bold")
     yield f"{where}{cell} {paint(finding.rule, finding.level)} {message}"
     number = str(finding.line)
-    line = finding.code.replace("\t", " ")
+    line = printable(finding.code.replace("\t", " "))
     end = finding.end_column if finding.end_line == finding.line else len(line) + 1
     marks = " " * (finding.column - 1) + "^" * max(1, end - finding.column)
     gap = " " * len(number)
@@ -65,8 +63,9 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
         what = CAUSES.get(each.cause, each.cause)
         if each.replacement:
             new = each.replacement
-            what = f"{what}: {paint(new.statement, 'green')} ({new.evidence}){new.doubt}"
+            statement = paint(printable(new.statement), "green")
+            what = f"{what}: {statement} ({printable(new.evidence)}){new.doubt}"
         else:
-            what = f"{what}: {each.reason}"
+            what = f"{what}: {printable(each.reason)}"
         yield f"  {paint(f'{gap} =', 'dim')} {each.text} {what}"
     yield ""

@@ -1,1 +1,1 @@
-"""Abstract interpretation of code for one release."""
+"""Abstract interpretation of scanned code for one release, without executing it."""

@@ -1,4 +1,4 @@
-"""The functions that version tests are made of, by their full name: what they answer for one release."""
+"""Evaluate the functions that version tests use, such as `hasattr` and `find_spec`, for one release."""
 
 import operator
 import sys
@@ -59,34 +59,34 @@ _VERSION_ATTRIBUTES = frozenset(
     }
 )  # fmt: skip
 ATTRIBUTES = _METHODS | _VERSION_ATTRIBUTES
-"""What is read of versions and texts."""
+"""The attributes and methods of versions and strings that are evaluated."""
 _AVAILABILITY = ("_available", "_installed", "_is_available", "is_package_available", "_is_package_available")
 
 
 class Here(Protocol):
-    """The release that is asked about."""
+    """The release for which code is evaluated."""
 
     version: str
     package: str
     tops: tuple[str, ...]
 
     def attribute_outcome(self, base: str, name: str) -> LookupOutcome:
-        """Return what `base.name` comes to."""
+        """Return the outcome of reading `base.name`."""
 
     def import_outcome(self, module: str, name: str) -> LookupOutcome:
-        """Return what an import comes to."""
+        """Return the outcome of an import."""
 
 
 @lru_cache(maxsize=1000)
 def release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version."""
+    """Return the release segment of a version, such as `(0, 9, 2)`."""
     from packaging.version import Version
 
     return Version(version).release
 
 
 def attribute(value: Any, name: str) -> Any:
-    """Return an attribute of a version, a string or a distribution; a method comes bound."""
+    """Return an attribute, or a bound method, of a version, a string or a distribution."""
     if value is UNKNOWN or value is None:
         return UNKNOWN
     kind = type(value).__name__
@@ -100,23 +100,23 @@ def attribute(value: Any, name: str) -> Any:
 
 
 def method(function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-    """Return what a bound method of a plain value answers."""
+    """Return the result of a bound method of a plain value."""
     if UNKNOWN in arguments or UNKNOWN in keywords.values() or not callable(function):
         return UNKNOWN
     try:
         result = function(*arguments, **keywords)
-    except Exception:  # noqa: BLE001 -- whatever a library's value does
+    except Exception:  # noqa: BLE001 -- the value's method may raise anything
         return UNKNOWN
     return tuple(result) if isinstance(result, list) else result
 
 
-def call(  # noqa: C901 -- a list of what is known
+def call(  # noqa: C901 -- one case per kind of function
     here: Here, function: str, arguments: list[Any], keywords: dict[str, Any]
 ) -> Any:
-    """Return what a function answers in a release.
+    """Return the result of a function in a release, `UNKNOWN` if it cannot be determined.
 
     Raises:
-        ScannedCodeError: it surely raises.
+        ScannedCodeError: the call certainly raises an exception.
     """
     first = arguments[0] if arguments else UNKNOWN
     if function in ("builtins.hasattr", "builtins.getattr"):
@@ -140,7 +140,7 @@ def call(  # noqa: C901 -- a list of what is known
     if function in _PLAIN:
         try:
             return _PLAIN[function](*arguments, **keywords)
-        except Exception:  # noqa: BLE001 -- whatever the code hands over
+        except Exception:  # noqa: BLE001 -- the scanned code may pass anything
             return UNKNOWN
     last = function.rpartition(".")[2]
     if last.endswith(_AVAILABILITY) and first in here.tops:
@@ -149,7 +149,7 @@ def call(  # noqa: C901 -- a list of what is known
 
 
 class _Distribution:
-    """What `pkg_resources.get_distribution` returns, as far as it matters."""
+    """The result of `pkg_resources.get_distribution`, reduced to its version."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -231,15 +231,15 @@ def _specifier(text: Any) -> Any:
 
 @lru_cache(maxsize=1000)
 def admits(specifier: str, versions: tuple[str, ...]) -> bool:
-    """Return whether a text is a specifier, not empty, that one of some versions satisfies."""
+    """Return whether a string is a non-empty specifier that one of the versions satisfies."""
     found = _specifier(specifier)
     return found is not UNKNOWN and bool(found) and any(found.contains(version) for version in versions)
 
 
 def available(name: str, tops: tuple[str, ...]) -> bool | None:
-    """Return whether a predicate asks, by its name, for a package that is there: `is_vllm_available`.
+    """Return True if the name of a predicate asks for an available package: `is_vllm_available`.
 
-    None when it asks for something else.
+    None if it asks for something else.
     """
     words = name.lower().strip("_").split("_")
     asked = [top for top in tops if top in words]

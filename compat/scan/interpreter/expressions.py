@@ -1,8 +1,8 @@
-"""What an expression comes to in one release, as far as that can be told without running anything.
+"""Evaluate expressions for one release, as far as possible without executing code.
 
-The release's version, and what it has, are known; of all else only what the source says plainly is. The
-vocabulary is that of version tests: comparisons, `packaging`, `importlib.metadata`, `hasattr`, `find_spec`,
-and functions of the scanned tree made of these.
+The version and the names of the release are known; everything else is known only if the source states it.
+The evaluation covers what version tests use: comparisons, `packaging`, `importlib.metadata`, `hasattr`,
+`find_spec`, and functions of the scanned tree that consist of these.
 """
 
 import ast
@@ -14,7 +14,7 @@ from typing import Any
 from compat.scan.interpreter import builtins
 from compat.scan.interpreter.objects import Objects
 from compat.scan.interpreter.scopes import Frame, Module, Tree
-from compat.scan.interpreter.statements import Execution, agreed
+from compat.scan.interpreter.statements import Execution, agree
 from compat.scan.interpreter.values import (
     UNKNOWN,
     Class,
@@ -39,20 +39,20 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 _OPAQUE = (Path, Function, Class, Instance)
 _DEEPEST = 12
-"""Calls in calls that are followed."""
+"""Greatest depth of nested calls that is followed."""
 VERSION_MODULES = ("", ".version", "._version")
-"""Where a package keeps `__version__`."""
+"""The modules of a package that define `__version__`."""
 VERSIONS = frozenset({"__version__", "__version_tuple__"})
 
 
 class Evaluation:
-    """Evaluates expressions as they would come out in one release of a package.
+    """Evaluates expressions for one release of a package.
 
     Args:
-        lookup: the package.
-        slot: which of its releases.
+        lookup: looks names up in the package.
+        slot: the position of the release in the release set.
         tree: the modules of the scanned tree.
-        patched_names: what it adds to the package.
+        patched_names: the names that the tree adds to the package.
     """
 
     def __init__(self, lookup: Lookup, slot: int, tree: Tree, patched_names: PatchedNames) -> None:
@@ -63,16 +63,16 @@ class Evaluation:
         self._patched_names = patched_names
         self._lookup = lookup
         self._bit = 1 << slot
-        self._given: dict[tuple[str, str], Any] = {}
+        self._tree_names: dict[tuple[str, str], Any] = {}
         self._unbound: dict[tuple[str, str], bool] = {}
         self.execution = Execution(self)
         self._objects = Objects(self.execution)
 
     def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
-        """Return the value of an expression, `UNKNOWN` when it cannot be told.
+        """Return the value of an expression, `UNKNOWN` if it cannot be determined.
 
         Raises:
-            ScannedCodeError: it surely raises.
+            ScannedCodeError: the expression certainly raises an exception.
         """
         match node:
             case ast.Constant(value=value):
@@ -121,7 +121,7 @@ class Evaluation:
             and attribute not in builtins.ATTRIBUTES
             and self._of_object(node, frame)
         ):
-            return UNKNOWN  # `self.config.new` is set elsewhere, and to look for it takes long
+            return UNKNOWN  # `self.config.new` is assigned elsewhere; searching for it takes long
         value = self.value(node, frame)
         if isinstance(node, ast.Name) and (value is UNKNOWN or isinstance(value, Class | Instance)):
             stored = self._objects.of_module(frame.module, node.id, attribute)
@@ -133,7 +133,7 @@ class Evaluation:
         return isinstance(node.value, ast.Name) and isinstance(self.value(node.value, frame), Instance)
 
     def truth(self, node: ast.expr, frame: Frame) -> bool | None:
-        """Return the truth of a test; what is behind a test that fails is not reached."""
+        """Return the truth of a test, None if unknown; False if it raises, as its block is not reached."""
         try:
             return truth(self.value(node, frame))
         except ScannedCodeError:
@@ -142,19 +142,19 @@ class Evaluation:
             return None
 
     def quiet(self, node: ast.expr, frame: Frame) -> Any:
-        """Return the value of an expression, unknown too when it fails."""
+        """Return the value of an expression, `UNKNOWN` also if it raises an exception."""
         try:
             return self.value(node, frame)
         except (ScannedCodeError, RecursionError):
             return UNKNOWN
 
     def excluded(self, specifier: str) -> bool:
-        """Return whether a specifier is for other releases of the package than this one."""
+        """Return whether a specifier matches other releases of the package and not this one."""
         versions = self._lookup.index.versions(self.package)
         return builtins.admits(specifier, versions) and not builtins.admits(specifier, (self.version,))
 
     def name(self, name: str, frame: Frame) -> Any:
-        """Return what a name is bound to, in the frame or around it."""
+        """Return the value of a name in a frame or in the frames around it."""
         inner: Frame | None = frame
         while inner is not None:
             if name in inner.names:
@@ -169,16 +169,16 @@ class Evaluation:
         statements = frame.module.binders(name)
         if not statements:
             return Path(f"builtins.{name}") if name in builtins.BUILTINS else UNKNOWN
-        frame.names[name] = UNKNOWN  # while it is looked for: what leads back here is not known
+        frame.names[name] = UNKNOWN  # during the search, so that a cycle ends here
         value = self.execution.binding(name, statements, frame)
-        frame.names[name] = agreed([value, UNKNOWN]) if name in frame.module.rebound else value
+        frame.names[name] = agree([value, UNKNOWN]) if name in frame.module.rebound else value
         return frame.names[name]
 
     def attribute(self, value: Any, name: str, frame: Frame) -> Any:
-        """Return an attribute of a value.
+        """Return an attribute of a value, `UNKNOWN` if it cannot be determined.
 
         Raises:
-            ScannedCodeError: a module of the release has none of that name.
+            ScannedCodeError: a module of the release lacks the attribute.
         """
         if isinstance(value, Class | Instance):
             return self._objects.attribute(value, name)
@@ -199,26 +199,24 @@ class Evaluation:
         return Path(f"{value.text}.{name}")
 
     def attribute_outcome(self, base: str, name: str) -> LookupOutcome:
-        """Return what `base.name` comes to in this release."""
+        """Return the outcome of reading `base.name` in this release."""
         return self._here(self._lookup.path(base, (name,), importing=False))
 
     def import_outcome(self, module: str, name: str) -> LookupOutcome:
-        """Return what an import comes to in this release."""
+        """Return the outcome of an import in this release."""
         return self._here(self._lookup.imported(module, name))
 
     def _here(self, outcomes: tuple[tuple[int, LookupOutcome], ...]) -> LookupOutcome:
         outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
-        if outcome.failing == "name" and self._patched_names.gives(
-            self.package, outcome.module, outcome.name
-        ):
+        if outcome.failing == "name" and self._patched_names.adds(self.package, outcome.module, outcome.name):
             return outcome._replace(failing="", answer=outcome.answer._replace(status="dynamic"))
         return outcome
 
     def imported(self, module: str, name: str, frame: Frame) -> Any:
-        """Return what an import binds: a path, or the value that a module of the scanned tree gives the name.
+        """Return the value that an import binds: a path, or the value of the name in the scanned tree.
 
         Raises:
-            ScannedCodeError: the import surely fails.
+            ScannedCodeError: the import certainly fails.
         """
         if module.partition(".")[0] in self.tops:
             outcome = self.import_outcome(module, name)
@@ -236,14 +234,14 @@ class Evaluation:
             return UNKNOWN
         return Path(f"{module}.{name}" if name else module)
 
-    def certain(self, module: str, frame: Frame) -> bool:
-        """Return whether it is known if a module can be imported."""
+    def decides_import(self, module: str, frame: Frame) -> bool:
+        """Return whether the scan can decide if a module can be imported."""
         top = module.partition(".")[0]
         known_top = top in self.tops or top in sys.stdlib_module_names or not top
         return known_top or self.tree.find(frame.module.path.rpartition("/")[0], module) is not None
 
     def _computes(self, module: str, name: str, frame: Frame) -> bool:
-        """Return whether a module of the tree works out a flag when asked: it may well be None."""
+        """Return whether a module of the tree computes a flag in `__getattr__`, so that it may be None."""
         found = self.tree.imported(frame.module.path, module) if name.isupper() else None
         return found is not None and bool(found.binders("__getattr__"))
 
@@ -254,19 +252,19 @@ class Evaluation:
         if self.unbound(found, name):
             raise ScannedCodeError(failing)
         key = (found.path, name)
-        if key not in self._given:
-            self._given[key] = UNKNOWN  # while it is looked for: what leads back here is not known
+        if key not in self._tree_names:
+            self._tree_names[key] = UNKNOWN  # during the search, so that a cycle ends here
             if found.binders(name):
-                self._given[key] = self.name(name, Frame(found, depth=frame.depth + 1))
-        return self._given[key]
+                self._tree_names[key] = self.name(name, Frame(found, depth=frame.depth + 1))
+        return self._tree_names[key]
 
     def unbound(self, module: Module, name: str) -> bool:
-        """Return whether a module of the tree surely works, and does not bind a name that it may bind."""
-        if name not in module.lacking and not module.stars:
+        """Return whether a module of the tree can be imported and certainly leaves a name unbound."""
+        if name not in module.maybe_unbound and not module.stars:
             return False
         key = (module.path, name)
         if key not in self._unbound:
-            self._unbound[key] = False  # while it is looked for: what leads back here is not known
+            self._unbound[key] = False  # during the search, so that a cycle ends here
             self._unbound[key] = self._leaves_unbound(module, name)
         return self._unbound[key]
 
@@ -274,7 +272,8 @@ class Evaluation:
         binders = module.binders(name)
         lacking = bool(binders)
         if binders and (
-            name not in module.lacking or not self.execution.leaves_unbound(name, binders, Frame(module))
+            name not in module.maybe_unbound
+            or not self.execution.leaves_unbound(name, binders, Frame(module))
         ):
             return False
         for star in module.stars:
@@ -349,7 +348,7 @@ class Evaluation:
             return UNKNOWN
 
     def _comprehended(self, generators: list[ast.comprehension], element: ast.expr, frame: Frame) -> Any:
-        """Return the values of `f(x) for x in values`, the usual way to take a version apart."""
+        """Return the values of `f(x) for x in values`, the usual way to split a version."""
         match generators:
             case [ast.comprehension(target=ast.Name(id=name), iter=iterable, ifs=[], is_async=0)]:
                 values = self.value(iterable, frame)
@@ -378,5 +377,5 @@ def _compared(op: ast.cmpop, left: Any, right: Any) -> Any:
             return (left in right) == isinstance(op, ast.In)
         compare = _COMPARE.get(type(op))
         return UNKNOWN if compare is None else bool(compare(left, right))
-    except Exception:  # noqa: BLE001 -- a comparison of other types is not known
+    except Exception:  # noqa: BLE001 -- a comparison of other types may raise anything
         return UNKNOWN

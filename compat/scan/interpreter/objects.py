@@ -1,4 +1,4 @@
-"""What attributes of objects and classes of the scanned tree come to: those that one statement assigns."""
+"""Evaluate attributes of objects and classes of the scanned tree that exactly one statement assigns."""
 
 import ast
 from typing import Any
@@ -11,7 +11,7 @@ from compat.scan.syntax.bound_names import local_names, needed
 from compat.scan.syntax.positions import FunctionNode, dotted
 
 _DEEPEST = 5
-"""Bases of bases that are looked at."""
+"""Greatest depth of base classes that is searched."""
 _PROPERTIES = frozenset({"property", "cached_property"})
 
 
@@ -19,7 +19,7 @@ class Objects:
     """Looks attributes up.
 
     Args:
-        execution: goes through the statement that assigns one.
+        execution: interprets the statement that assigns the attribute.
     """
 
     def __init__(self, execution: Execution) -> None:
@@ -27,7 +27,7 @@ class Objects:
         self._known: dict[tuple[int, int, str], Any] = {}
 
     def attribute(self, value: Class | Instance, name: str) -> Any:
-        """Return an attribute of an object or class; unknown unless one statement of its file gives it."""
+        """Return an attribute of an object or class; `UNKNOWN` unless one statement assigns it."""
         given = value if isinstance(value, Class) else value.of
         store = _only(given.frame.module, name)
         if store is None or store.owner is None or not _inherits(given, store.owner, 0):
@@ -43,8 +43,8 @@ class Objects:
         return self._value(store, owner, name) if _kept(owner.node, statement, value) else UNKNOWN
 
     def of_module(self, module: Module, base: str, name: str) -> Any:
-        """Return what the top level of a module assigns to `base.name`, when nothing else does."""
-        if (base, name) not in module.given:
+        """Return the value that the top level of a module assigns to `base.name`, if nothing else does."""
+        if (base, name) not in module.attribute_targets:
             return UNKNOWN
         store = _only(module, name)
         if store is None or store.owner is not None or store.function is not None or store.base != base:
@@ -65,14 +65,14 @@ class Objects:
     def _value(self, store: Store, owner: Class | None, name: str, module: Module | None = None) -> Any:
         key = (id(store.block), store.at, name)
         if key not in self._known:
-            self._known[key] = UNKNOWN  # while it is looked for: what leads back here is not known
+            self._known[key] = UNKNOWN  # during the search, so that a cycle ends here
             found = owner.frame.module if owner else module
             assert found is not None  # noqa: S101 -- one of them is given
             self._known[key] = self._run(store, owner, name, Frame(found))
         return self._known[key]
 
     def _run(self, store: Store, owner: Class | None, name: str, outer: Frame) -> Any:
-        """Go through the statement, and what binds names for it before."""
+        """Interpret the assignment, and before it the statements that bind the names it needs."""
         frame = outer
         if store.function is not None:
             frame = method_frame(outer, store.function, owner)
@@ -93,7 +93,7 @@ class Objects:
 
 
 def method_frame(outer: Frame, function: FunctionNode, owner: Class | None) -> Frame:
-    """Return the frame of a function of which nothing is known but, of a method, whose it is."""
+    """Return a frame for a function in which only the first parameter of a method is known."""
     frame = Frame(outer.module, outer, outer.depth)
     frame.names = dict.fromkeys(local_names(function), UNKNOWN)
     first, kinds = _first(function), _kinds(function)
@@ -108,7 +108,7 @@ def _only(module: Module, name: str) -> Store | None:
 
 
 def _inherits(given: Class, owner: ast.ClassDef, depth: int) -> bool:
-    """Return whether a class is another one, or has it as a base, in the same file."""
+    """Return whether a class is another class or inherits from it, within one file."""
     if given.node is owner:
         return True
     if depth > _DEEPEST:
@@ -122,7 +122,7 @@ def _inherits(given: Class, owner: ast.ClassDef, depth: int) -> bool:
 
 
 def _kept(node: ast.ClassDef, statement: ast.stmt, value: Class | Instance) -> bool:
-    """Return whether an attribute of a class is what its body says: fields are what objects are made with."""
+    """Return whether an attribute has the value in the class body; fields get theirs from the constructor."""
     bases = {part for base in node.bases for part in dotted(base)[-1:]}
     if any(base.endswith(("Enum", "Flag", "NamedTuple", "Model", "Settings")) for base in bases):
         return False
@@ -131,7 +131,7 @@ def _kept(node: ast.ClassDef, statement: ast.stmt, value: Class | Instance) -> b
 
 
 def _clears(statement: ast.stmt) -> bool:
-    """Return whether a statement assigns None: what is only cleared here is set elsewhere."""
+    """Return whether a statement assigns None, so that the real value is assigned elsewhere."""
     match statement:
         case ast.Assign(value=ast.Constant(value=None)) | ast.AnnAssign(value=ast.Constant(value=None)):
             return True

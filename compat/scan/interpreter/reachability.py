@@ -1,4 +1,4 @@
-"""Whether a position in the code is reached in a release, and whether what fails there is caught."""
+"""Decide whether code reaches a position in a release, and whether an exception there is caught."""
 
 import ast
 from functools import lru_cache
@@ -15,28 +15,28 @@ from compat.scan.syntax.positions import Branch, NodePosition, TryNode
 
 _SKIPS = frozenset({"skipif", "skipIf"})
 _LEFT_OUT = frozenset({"skip", "skipif", "not", "no", "except", "unless", "without", "deprecated", "xfail"})
-"""Words for releases that something is not for."""
+"""Words in a decorator's name that mean the opposite: the function is not for these releases."""
 _ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
 
 _LEAVING = (ast.If, ast.Assert, ast.Expr, ast.Return, ast.Continue, ast.Break, ast.Assign, *TryNode)
-"""Statements after which the rest of a block may not be reached; `raise` is told where it stands."""
+"""Statements after which the rest of a block may be unreachable; `raise` is handled separately."""
 
 
 class Reachability(NamedTuple):
-    """Tells for one release which positions of a module are reached.
+    """Decides, for one release, which positions of a module are reached.
 
-    Tests that cannot be decided are taken to come out either way: what they guard is reached.
+    Both branches of a test that cannot be decided count as reached.
     """
 
     evaluation: Evaluation
     module: Module
 
     def reached(self, position: NodePosition) -> bool:
-        """Return whether the release gets to a position, function calls left aside."""
+        """Return whether code reaches a position if the functions around it are called."""
         return all(self._entered(each) and not self._left_before(each) for each in position.outwards())
 
     def protected(self, position: NodePosition, kind: str) -> bool:
-        """Return whether an exception raised at a position is caught, and the code goes on."""
+        """Return whether an exception raised at a position is caught, so that the code continues."""
         for each in position.outwards():
             owner = each.owner
             if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -54,7 +54,7 @@ class Reachability(NamedTuple):
         return False
 
     def _frame(self, position: NodePosition) -> Frame:
-        """Return the names that a test at a position can see; those of functions around it are not known."""
+        """Return the frame of a position; local names of the functions around it are unknown."""
         frame = Frame(self.module)
         for each in reversed(list(position.outwards())):
             if isinstance(each.owner, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -64,7 +64,7 @@ class Reachability(NamedTuple):
         return frame
 
     def _locals(self, position: NodePosition, *nodes: ast.AST) -> Frame:
-        """Return the frame of a position, with what statements before it bind that some nodes are made of."""
+        """Return the frame of a position, with the local names that some nodes depend on."""
         frame = self._frame(position)
         if position.function is None:
             return frame
@@ -101,7 +101,7 @@ class Reachability(NamedTuple):
         kind = self._failing(owner.body, position)
         if kind is not None:
             return handling(owner, kind) is position.handler
-        # An alternative: without a failure of what it stands in for it is not needed.
+        # The handler is an alternative import, which is not needed unless the first one fails.
         alternative = any(
             catches(position.handler.type, failing)
             for failing in ("ModuleNotFoundError", "ImportError", "AttributeError")
@@ -109,7 +109,7 @@ class Reachability(NamedTuple):
         return not (alternative and self._asks(owner.body, position))
 
     def _failing(self, body: list[ast.stmt], position: NodePosition) -> str | None:
-        """Return the exception that a block surely ends with, None when it may run to its end."""
+        """Return the exception that a block certainly raises, None if it may run to its end."""
         frame = self._locals(position.outer, *body) if position.outer else self._frame(position)
         try:
             self.evaluation.execution.block(body, frame)
@@ -124,7 +124,7 @@ class Reachability(NamedTuple):
         return None
 
     def _attribute_fails(self, statement: ast.stmt, frame: Frame) -> str | None:
-        """Return the exception of an attribute that a statement surely reads and that is not there."""
+        """Return the exception that reading a missing attribute in a statement raises, if any."""
         if not isinstance(statement, ast.Expr | ast.Assign | ast.Return | ast.AugAssign):
             return None
         for node in ast.walk(statement):
@@ -139,7 +139,7 @@ class Reachability(NamedTuple):
         return None
 
     def _asks(self, body: list[ast.stmt], position: NodePosition) -> bool:
-        """Return whether a block imports, or reads, something of the package, or of the tree."""
+        """Return whether a block imports or reads something of the package."""
         frame = self._frame(position)
         for statement in body:
             for node in ast.walk(statement):
@@ -178,7 +178,7 @@ class Reachability(NamedTuple):
         return False
 
     def _left_before(self, position: NodePosition) -> bool:
-        """Return whether the block is surely left before the statement."""
+        """Return whether control flow certainly leaves the block before the statement."""
         return any(self._leaves(at.statement, at) for at in _leavers(position))
 
     def _leaves(self, statement: ast.stmt, position: NodePosition) -> bool:
@@ -208,7 +208,7 @@ class Reachability(NamedTuple):
         return False
 
     def _attempt_leaves(self, statement: ast.Try, position: NodePosition) -> bool:
-        """Return whether a `try` surely leaves the block around it: by a handler, or by having worked."""
+        """Return whether a `try` certainly leaves the block around it, by a handler or by its body."""
         handlers = [
             handler for handler in statement.handlers if _ends(handler.body) and not _raises(handler.body[-1])
         ]
@@ -225,9 +225,9 @@ class Reachability(NamedTuple):
         return handler in handlers and self._block_leaves(handler.body, position, "handler")
 
     def _sure(self, body: list[ast.stmt], position: NodePosition) -> bool:
-        """Return whether it is known of all that a block imports if it is there."""
+        """Return whether the scan can decide all imports of a block."""
         return all(
-            self.evaluation.certain(
+            self.evaluation.decides_import(
                 absolute(node, self.module.name) if isinstance(node, ast.ImportFrom) else node.names[0].name,
                 self._frame(position),
             )
@@ -237,7 +237,7 @@ class Reachability(NamedTuple):
         )
 
     def _fails_caught(self, statement: ast.stmt, position: NodePosition) -> bool:
-        """Return whether an import surely fails and the `try` around it goes on elsewhere: it is not told."""
+        """Return whether an import certainly fails and a handler of its `try` continues elsewhere."""
         try:
             self.evaluation.execution.statement(statement, self._frame(position))
         except ScannedCodeError as failure:
@@ -291,7 +291,7 @@ class Reachability(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def _leavers(position: NodePosition) -> tuple[NodePosition, ...]:
-    """Return the statements before a position in its block that may leave the block."""
+    """Return the statements before a position in its block after which the block may be left."""
     attempt = position.branch == "body" and isinstance(position.owner, TryNode)
     return tuple(
         NodePosition(
@@ -307,7 +307,7 @@ def _leavers(position: NodePosition) -> tuple[NodePosition, ...]:
 
 
 def _ends(block: list[ast.stmt]) -> bool:
-    """Return whether a block has what may leave it, functions in it left aside: worth a closer look."""
+    """Return whether a block contains a statement or a call that may leave it, outside functions."""
     ahead: list[ast.AST] = list(block)
     while ahead:
         node = ahead.pop()
@@ -323,13 +323,13 @@ def _ends(block: list[ast.stmt]) -> bool:
 
 
 def _ranges(name: str) -> bool:
-    """Return whether a decorator tells, by its name, which releases a function is for."""
+    """Return whether the name of a decorator means that its argument selects releases."""
     words = set(name.lower().split("_"))
     return not words.isdisjoint({"version", "versions"}) and words.isdisjoint(_LEFT_OUT)
 
 
 def _raises(statement: ast.stmt) -> bool:
-    """Return whether a handler ends by failing all the same."""
+    """Return whether the last statement of a handler raises or exits."""
     match statement:
         case ast.Raise():
             return True

@@ -1,4 +1,4 @@
-"""Names and what they are bound to, function in function up to the module."""
+"""Modules of the scanned tree, and the frames in which the interpreter binds names."""
 
 import ast
 import os
@@ -8,14 +8,14 @@ from typing import Any
 
 from compat.scan.project.module_names import module_name
 from compat.scan.syntax.attribute_assignments import Store, stores
-from compat.scan.syntax.bound_names import bound_names, declared_global, maybe_unbound
+from compat.scan.syntax.bound_names import bound_names, declared_global, names_maybe_unbound
 from compat.scan.syntax.positions import within
 
 _ELUSIVE = frozenset({"globals", "vars", "exec", "setattr"})
 
 
 class Module:
-    """A module of the scanned tree, parsed; which of its statements bind which name."""
+    """A parsed module of the scanned tree, with the names that its statements bind."""
 
     def __init__(self, path: str, tree: ast.Module) -> None:
         self.path = path
@@ -36,17 +36,17 @@ class Module:
 
     @cached_property
     def rebound(self) -> frozenset[str]:
-        """The names of its top level that functions bind again."""
+        """The top-level names that functions rebind with `global`."""
         return frozenset(declared_global(self.tree.body, inner=True))
 
     @cached_property
-    def lacking(self) -> frozenset[str]:
-        """The names that its top level may leave unbound."""
-        return maybe_unbound(self.tree.body) - {"*"}
+    def maybe_unbound(self) -> frozenset[str]:
+        """The names that the top level may leave unbound."""
+        return names_maybe_unbound(self.tree.body) - {"*"}
 
     @cached_property
     def stars(self) -> list[ast.ImportFrom]:
-        """The `from … import *` of its top level, those in blocks left aside."""
+        """The `from … import *` statements of the top level, except those in blocks."""
         return [each for each in self.binders("*") if isinstance(each, ast.ImportFrom)]
 
     @cached_property
@@ -55,8 +55,8 @@ class Module:
         return stores(self.tree)
 
     @cached_property
-    def given(self) -> frozenset[tuple[str, str]]:
-        """What its top level assigns as `base.name`, blocks left aside."""
+    def attribute_targets(self) -> frozenset[tuple[str, str]]:
+        """The pairs `(base, name)` of the top-level assignments to `base.name`, except those in blocks."""
         return frozenset(
             (target.value.id, target.attr)
             for statement in self.tree.body
@@ -67,7 +67,7 @@ class Module:
 
     @cached_property
     def elusive(self) -> bool:
-        """Whether names may come and go in ways that its statements do not show."""
+        """Whether the module may bind or delete names dynamically."""
         return any(
             (isinstance(node, ast.Name) and node.id in _ELUSIVE)
             or (isinstance(node, ast.Attribute) and node.attr == "modules")
@@ -77,7 +77,7 @@ class Module:
 
 
 class Frame:
-    """The names of a function that is being run, or of a module."""
+    """The names of a function call, or of a module, during interpretation."""
 
     __slots__ = ("depth", "module", "names", "outer")
 
@@ -86,20 +86,20 @@ class Frame:
         self.outer = outer
         self.names: dict[str, Any] = {}
         self.depth = depth
-        """Of calls: a function that calls itself ends somewhere."""
+        """The depth of nested calls, which limits recursion."""
 
     def copy(self) -> "Frame":
-        """Return a frame with the same names, to be changed by itself."""
+        """Return an independent frame with the same names."""
         other = Frame(self.module, self.outer, self.depth)
         other.names = dict(self.names)
         return other
 
 
 class Tree:
-    """The modules that a file can import from the tree it lies in.
+    """The modules that files can import from the scanned tree.
 
     Args:
-        load: parses a file, or returns None when that cannot be done.
+        load: returns the syntax tree of a file, or None if it cannot be parsed.
     """
 
     def __init__(self, load: Callable[[str], ast.Module | None]) -> None:
@@ -108,15 +108,15 @@ class Tree:
         self.find = lru_cache(maxsize=50_000)(self._find)
 
     def imported(self, path: str, dotted: str) -> Module | None:
-        """Return the module that a file imports under a name, or None when it is not in this tree."""
+        """Return the module that a file imports under a name, or None if the tree does not have it."""
         found = self.find(path.rpartition("/")[0], dotted) if dotted else None
         return self.module(found) if found else None
 
     def has_submodule(self, module: Module, name: str) -> bool:
-        """Return whether a name can be imported from a package as one of its modules."""
+        """Return whether a package has a submodule with this name."""
         folder, file = os.path.split(module.path)
         return file == "__init__.py" and any(
-            os.path.exists(os.path.join(folder, f"{name}{end}"))  # noqa: PTH110, PTH118 -- as below
+            os.path.exists(os.path.join(folder, f"{name}{end}"))  # noqa: PTH110, PTH118 -- called for many names
             for end in ("", ".py")
         )
 
@@ -125,7 +125,7 @@ class Tree:
         return None if tree is None else Module(path, tree)
 
     def _find(self, folder: str, dotted: str) -> str | None:
-        """Return the file of a module as imported from a folder, or None when it is not in this tree."""
+        """Return the file of a module that a file in a folder imports, or None if it is not in the tree."""
         tail = dotted.replace(".", "/")
         while True:
             for place in (folder, f"{folder}/src" if folder else "src"):

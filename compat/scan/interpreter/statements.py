@@ -1,7 +1,7 @@
-"""What statements leave behind in one release: the value of a name, what a function returns, what raises.
+"""Interpret statements for one release: the names they bind, the values functions return, the exceptions.
 
-Where a test cannot be decided both branches are gone through, and what they do not agree on is unknown. An
-import of anything that is not known to fail works.
+If a test cannot be decided, both branches are interpreted, and names on which they disagree are unknown. An
+import succeeds unless it is known to fail.
 """
 
 import ast
@@ -16,11 +16,11 @@ from compat.scan.syntax.bound_names import bound_names, only_binds, target_names
 from compat.scan.syntax.positions import TryNode, dotted
 
 _ALIKE = 6
-"""Calls in calls up to which what a function answered is kept: deeper ones may be given up."""
+"""Greatest depth at which results of calls are cached; deeper calls may be cut off by the depth limit."""
 
 
 class Returned(NamedTuple):
-    """A function has ended."""
+    """A function has returned."""
 
     value: Any
 
@@ -29,23 +29,23 @@ class Evaluator(Protocol):
     """Evaluates expressions; see `compat.scan.interpreter.expressions`."""
 
     def value(self, node: ast.expr, frame: Frame) -> Any:
-        """Return the value of an expression."""
+        """Return the value of an expression, `UNKNOWN` if it cannot be determined."""
 
     def truth(self, node: ast.expr, frame: Frame) -> bool | None:
-        """Return the truth of a test."""
+        """Return the truth of a test, None if unknown."""
 
     def imported(self, module: str, name: str, frame: Frame) -> Any:
-        """Return what an import binds."""
+        """Return the value that an import binds."""
 
-    def certain(self, module: str, frame: Frame) -> bool:
-        """Return whether it is known if a module can be imported."""
+    def decides_import(self, module: str, frame: Frame) -> bool:
+        """Return whether the scan can decide if a module can be imported."""
 
 
 class Execution:
-    """Goes through statements.
+    """Interprets statements.
 
     Args:
-        evaluator: for their expressions.
+        evaluator: evaluates their expressions.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -53,25 +53,25 @@ class Execution:
         self._answers: dict[tuple[object, ...], tuple[Any, list[Any]]] = {}
 
     def binding(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> Any:
-        """Return what the top-level statements that bind a name leave it bound to."""
+        """Return the value of a name after the top-level statements that bind it."""
         for statement in statements:
             try:
                 self.statement(statement, frame)
-            except (ScannedCodeError, RecursionError):  # noqa: PERF203 -- the rest is not run
+            except (ScannedCodeError, RecursionError):  # noqa: PERF203 -- the first exception ends the module
                 break
         return frame.names.get(name, UNKNOWN)
 
     def leaves_unbound(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> bool:
-        """Return whether the top-level statements that may bind a name surely end without having done so."""
+        """Return whether the top-level statements that may bind a name certainly end without binding it."""
         try:
             for statement in statements:
                 self.statement(statement, frame)
         except (ScannedCodeError, RecursionError):
-            return False  # the module fails, not only what is taken from it
+            return False  # the module itself cannot be imported
         return name not in frame.names
 
     def bind(self, statement: ast.stmt, frame: Frame) -> None:
-        """Go through a statement for what it binds; when it does more than that, its names are not known."""
+        """Interpret a statement that only binds names; the names of any other statement become unknown."""
         if only_binds(statement):
             try:
                 self.statement(statement, frame)
@@ -82,10 +82,10 @@ class Execution:
                 frame.names[name] = UNKNOWN
 
     def called(self, function: Function, call: ast.Call, frame: Frame) -> Any:
-        """Return what a call of a function of the tree returns.
+        """Return the value that a call of a function of the tree returns.
 
         Raises:
-            ScannedCodeError: it surely raises.
+            ScannedCodeError: the call certainly raises an exception.
         """
         inner = self._entered(function, call, frame)
         if isinstance(function.node, ast.Lambda):
@@ -96,7 +96,7 @@ class Execution:
             return self._answer(function.node, inner)
         key = (function.node, *((name, id(value)) for name, value in inner.names.items()))
         if key not in self._answers:
-            kept = list(inner.names.values())  # so that no other value gets the number of one of them
+            kept = list(inner.names.values())  # so that no other value gets the id of one of them
             self._answers[key] = (self._quietly(function.node, inner), kept)
         answer, _ = self._answers[key]
         if isinstance(answer, ScannedCodeError):
@@ -104,7 +104,7 @@ class Execution:
         return answer
 
     def _entered(self, function: Function, call: ast.Call, frame: Frame) -> Frame:
-        """Return the frame of a function that is called, with its parameters."""
+        """Return the frame of a function call, with the parameters bound."""
         inner = Frame(function.frame.module, function.frame, frame.depth + 1)
         arguments = function.node.args
         positional = [*arguments.posonlyargs, *arguments.args]
@@ -132,7 +132,7 @@ class Execution:
         return inner
 
     def _quietly(self, function: ast.FunctionDef, frame: Frame) -> Any:
-        """Return what a function returns, or the exception that it surely raises."""
+        """Return the result of a function, or the exception that it certainly raises."""
         try:
             return self._answer(function, frame)
         except ScannedCodeError as failure:
@@ -145,10 +145,10 @@ class Execution:
         return ended.value if ended else None
 
     def block(self, statements: Sequence[ast.stmt], frame: Frame) -> Returned | None:
-        """Go through a block; return what it returns, or None when it runs to its end.
+        """Interpret a block; return the value of its `return`, or None if it runs to its end.
 
         Raises:
-            ScannedCodeError: it surely raises.
+            ScannedCodeError: the block certainly raises an exception.
         """
         for number, statement in enumerate(statements):
             test = getattr(statement, "test", None) if isinstance(statement, ast.If) else None
@@ -160,7 +160,7 @@ class Execution:
         return None
 
     def _both(self, statement: ast.stmt, rest: Sequence[ast.stmt], frame: Frame) -> Returned | None:
-        """Go through both branches of an `if` and what follows it, and agree."""
+        """Interpret both branches of an `if` and the statements after it, and merge the results."""
         ends = []
         frames = []
         for branch in (statement.body, statement.orelse):  # type: ignore[attr-defined]
@@ -174,19 +174,19 @@ class Execution:
             raise ScannedCodeError("")
         going_on = [each for each, end in zip(frames, ends, strict=True) if end is None] or frames
         for name in {name for each in going_on for name in each.names}:
-            frame.names[name] = agreed([each.names.get(name, UNKNOWN) for each in going_on])
+            frame.names[name] = agree([each.names.get(name, UNKNOWN) for each in going_on])
         if all(ends):
-            return Returned(agreed([each.value for each in ends if each]))
+            return Returned(agree([each.value for each in ends if each]))
         after = self.block(rest, frame)
         if not any(ends):
             return after
-        return Returned(agreed([*(each.value for each in ends if each), after.value if after else None]))
+        return Returned(agree([*(each.value for each in ends if each), after.value if after else None]))
 
     def statement(self, statement: ast.stmt, frame: Frame) -> Returned | None:  # noqa: C901, PLR0912 -- as `value`
-        """Go through one statement; see `block`.
+        """Interpret one statement; the result is that of `block`.
 
         Raises:
-            ScannedCodeError: it surely raises.
+            ScannedCodeError: the statement certainly raises an exception.
         """
         match statement:
             case ast.Import() | ast.ImportFrom():
@@ -251,7 +251,7 @@ class Execution:
 
     def _try(self, statement: ast.Try, frame: Frame) -> Returned | None:
         handler = handling(statement, "ImportError")
-        if handler is not None and any(not self._certain(each, frame) for each in statement.body):
+        if handler is not None and any(not self._decides_import(each, frame) for each in statement.body):
             return self._perhaps(statement, handler, frame)
         try:
             ended = self.block(statement.body, frame)
@@ -265,15 +265,15 @@ class Execution:
         return self.block(statement.finalbody, frame) or ended
 
     def _perhaps(self, statement: ast.Try, handler: ast.ExceptHandler, frame: Frame) -> Returned | None:
-        """Go through a `try` whose imports may fail or not: some other package is installed, or it is not."""
+        """Interpret a `try` whose imports may succeed or fail, because they need another package."""
         frames = [frame.copy(), frame.copy()]
         ends = [
             self._quiet((*statement.body, *statement.orelse), frames[0]),
             self._quiet(handler.body, frames[1]),
         ]
         for name in {name for each in frames for name in each.names}:
-            frame.names[name] = agreed([each.names.get(name, UNKNOWN) for each in frames])
-        return Returned(agreed([each.value if each else UNKNOWN for each in ends])) if any(ends) else None
+            frame.names[name] = agree([each.names.get(name, UNKNOWN) for each in frames])
+        return Returned(agree([each.value if each else UNKNOWN for each in ends])) if any(ends) else None
 
     def _quiet(self, statements: Sequence[ast.stmt], frame: Frame) -> Returned | None:
         try:
@@ -281,22 +281,22 @@ class Execution:
         except ScannedCodeError:
             return None
 
-    def _certain(self, statement: ast.stmt, frame: Frame) -> bool:
+    def _decides_import(self, statement: ast.stmt, frame: Frame) -> bool:
         match statement:
             case ast.Import(names=names):
-                return all(self._evaluator.certain(alias.name, frame) for alias in names)
+                return all(self._evaluator.decides_import(alias.name, frame) for alias in names)
             case ast.ImportFrom():
-                return self._evaluator.certain(absolute(statement, frame.module.name), frame)
+                return self._evaluator.decides_import(absolute(statement, frame.module.name), frame)
         return True
 
 
 def handling(statement: ast.Try, kind: str) -> ast.ExceptHandler | None:
-    """Return the handler that catches an exception; one of which that cannot be told is taken to."""
+    """Return the first handler that may catch an exception, None if there is none."""
     return next((each for each in statement.handlers if catches(each.type, kind) is not False), None)
 
 
 def suppresses(statement: ast.With | ast.AsyncWith, kind: str) -> bool:
-    """Return whether a `with` swallows an exception: `suppress(ImportError)`, `pytest.raises(…)`."""
+    """Return whether a `with` suppresses an exception: `suppress(ImportError)`, `pytest.raises(…)`."""
     for item in statement.items:
         match item.context_expr:
             case ast.Call(
@@ -321,10 +321,11 @@ def _bind(target: ast.expr, value: Any, frame: Frame) -> None:
                 frame.names[name] = UNKNOWN
 
 
-def agreed(values: Sequence[Any]) -> Any:
-    """Return the value of branches that agree; a version that only one of them knows is taken for it.
+def agree(values: Sequence[Any]) -> Any:
+    """Return the common value of several branches, `UNKNOWN` if they differ.
 
-    `if override is not None: version = override`, `else: version = vllm.__version__` asks for the version.
+    If only one value is known and is a version, that is the result:
+    `if override is not None: version = override`, `else: version = vllm.__version__` reads the version.
     """
     known = [value for value in values if value is not UNKNOWN]
     if len(known) == 1 and len(values) > 1 and _version_like(known[0]):
@@ -347,7 +348,7 @@ def _class_name(raised: ast.expr | None) -> str:
 
 
 def _plain(statement: ast.ClassDef) -> bool:
-    """Return whether a class is what its body says: nothing else makes it or hands it out."""
+    """Return whether a class has no metaclass keywords and no decorators other than `dataclass`."""
     decorators = [
         dotted(each.func if isinstance(each, ast.Call) else each) for each in statement.decorator_list
     ]

@@ -1,4 +1,4 @@
-"""What expressions come to in a release: constants, names of imported things, functions, or unknown."""
+"""The values of the interpreter: constants, imported paths, functions, classes, instances, or unknown."""
 
 import ast
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from compat.scan.interpreter.scopes import Frame
 
 
 class _Unknown:
-    """The one value of which nothing is known; its truth is never asked."""
+    """The type of `UNKNOWN`; code never tests its truth."""
 
     __slots__ = ()
 
@@ -19,7 +19,7 @@ UNKNOWN = _Unknown()
 
 
 class Path(NamedTuple):
-    """Something imported, by its full dotted path: a module, or a name in one."""
+    """An imported module, or a name in one, by its full dotted path."""
 
     text: str
 
@@ -29,9 +29,9 @@ class Function(NamedTuple):
 
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     frame: Frame
-    """Where it was defined."""
+    """The frame in which it is defined."""
     bound: Any = None
-    """Of a method that is read from an object: the object."""
+    """For a bound method, the object."""
 
 
 class Class(NamedTuple):
@@ -39,19 +39,19 @@ class Class(NamedTuple):
 
     node: ast.ClassDef
     frame: Frame
-    """Where it was defined."""
+    """The frame in which it is defined."""
 
 
 class Instance(NamedTuple):
-    """An object of such a class."""
+    """An instance of a class of the scanned tree."""
 
     of: Class
     plain: bool
-    """Whether it was made without arguments, so that the defaults of its class hold."""
+    """Whether it was created without arguments, so that it has the defaults of its class."""
 
 
 class ScannedCodeError(Exception):
-    """An exception that the code surely raises, by the name of its class; empty when that is not known."""
+    """An exception that the scanned code certainly raises, by its class name; empty if unknown."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -59,7 +59,7 @@ class ScannedCodeError(Exception):
 
 
 def truth(value: Any) -> bool | None:
-    """Return the truth of a value, None when unknown."""
+    """Return the truth of a value, None if unknown."""
     if value is UNKNOWN:
         return None
     if isinstance(value, Function | Class):
@@ -69,7 +69,7 @@ def truth(value: Any) -> bool | None:
     if isinstance(value, Path):
         if value.text.endswith(".TYPE_CHECKING"):
             return False
-        # A class is true, a flag is not known to be.
+        # A class is true; the value of a flag is unknown.
         last = value.text.rpartition(".")[2]
         return (
             True if value.text.startswith("spec of ") or (last[:1].isupper() and not last.isupper()) else None
@@ -81,7 +81,7 @@ def truth(value: Any) -> bool | None:
 
 
 def merged(left: Any, right: Any) -> Any:
-    """Return what two branches, one of which is taken, leave behind."""
+    """Return the value after two alternative branches, `UNKNOWN` if theirs differ."""
     if left is right:
         return left
     try:
@@ -99,7 +99,7 @@ _FAMILIES = {
 
 
 def catches(handler: ast.expr | None, kind: str) -> bool | None:
-    """Return whether `except handler` catches an exception; None when that cannot be told."""
+    """Return whether `except handler` catches an exception; None if unknown."""
     if handler is None:
         return True
     if isinstance(handler, ast.Tuple):

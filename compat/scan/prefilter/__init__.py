@@ -1,1 +1,1 @@
-"""Looks at bytes that tell whether a file must be parsed."""
+"""Search the bytes of files to decide which ones must be parsed."""

@@ -1,18 +1,18 @@
-"""Files in which nothing can be wrong, told from their bytes: parsing takes longer than all else in a scan.
+"""Find files without findings by their bytes, because parsing takes most of the time of a scan.
 
-Every path and name that might be a reference is held against the releases, those in comments and strings too.
-When all of them work in all releases, so does what the file really refers to.
+Every path and name that might be a reference is looked up, including those in comments and strings. If all of
+them resolve in all releases, the actual references do so, too.
 """
 
 import re
 from collections.abc import Callable
 
-from compat.scan.prefilter.mentions import positions
+from compat.scan.prefilter.mentions import mention_offsets
 
-Works = Callable[[str, str, tuple[str, ...]], bool]
-"""Returns whether `module`, `name` of it (may be empty), and attributes of both work in every release."""
+Resolves = Callable[[str, str, tuple[str, ...]], bool]
+"""Returns whether `module`, its `name` (may be empty) and further attributes resolve in every release."""
 Aliases = dict[bytes, set[str]]
-"""Local names, and the paths that each may stand for."""
+"""Local names, each with the dotted paths that it may stand for."""
 
 _SPACE = rb"(?:\s|\\\n)*"
 _PATH = re.compile(rb"\w+(?:" + _SPACE + rb"\." + _SPACE + rb"[^\W\d]\w*)*")
@@ -23,27 +23,27 @@ _COMMENT = re.compile(rb"#[^\n]*")
 _LITERAL = re.compile(rb"[ \t]*\)*,\s*[rbRB]?[\"']")
 _ANCHORED = re.compile(rb"import_module\(\s*[\"']\.")
 _CUT = re.compile(rb"(?:" + _SPACE + rb"\." + _SPACE + rb")?[\x80-\xff]")
-"""What follows a word or a path that goes on with a letter outside of ASCII."""
+"""Follows a word or a path that continues with a letter outside ASCII."""
 
 
-def clean(data: bytes, works: Works) -> bool:
-    """Return whether nothing in a file can be wrong; False when that takes a closer look.
+def all_names_resolve(data: bytes, resolves: Resolves) -> bool:
+    """Return whether all names in a file resolve in every release; False if the file has to be parsed.
 
     Args:
-        data: Python source, a line feed at the end of lines.
-        works: looks things up.
+        data: Python source with a line feed at the end of lines.
+        resolves: looks names up.
     """
     if _ANCHORED.search(data) or not _is_text(data):
         return False
     aliases: Aliases = {}
-    for at in positions(data):
+    for at in mention_offsets(data):
         path = _PATH.match(data, at)
         if path is None or _CUT.match(data, path.end()):
             return False
         module = b"".join(path[0].replace(b"\\\n", b"").split()).decode()
         names = _IMPORT.match(data, path.end())
         if names is not None:
-            if not _names(names[1] or names[2] or b"", module, works, aliases):
+            if not _names(names[1] or names[2] or b"", module, resolves, aliases):
                 return False
             continue
         renamed = _AS.match(data, path.end())
@@ -54,13 +54,13 @@ def clean(data: bytes, works: Works) -> bool:
         parts = module.split(".")
         if _LITERAL.match(data, path.end()):
             return False  # `getattr(vllm.x, "y")`
-        if not works(parts[0], "", tuple(parts[1:])):
+        if not resolves(parts[0], "", tuple(parts[1:])):
             return False
-    return _uses(data, works, aliases)
+    return _uses(data, resolves, aliases)
 
 
 def _is_text(data: bytes) -> bool:
-    """Return whether a file is UTF-8: any other may be no Python, which has to be told."""
+    """Return whether a file is UTF-8; any other file is parsed, because it may not be valid Python."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -68,8 +68,8 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def _names(text: bytes, module: str, works: Works, aliases: Aliases) -> bool:
-    """Return whether the names of a `from` import work; they are added to the aliases."""
+def _names(text: bytes, module: str, resolves: Resolves, aliases: Aliases) -> bool:
+    """Return whether the names of a `from` import resolve, and add them to the aliases."""
     for part in _COMMENT.sub(b"", text).replace(b"\\\n", b" ").split(b","):
         if not part.strip():
             continue
@@ -81,13 +81,13 @@ def _names(text: bytes, module: str, works: Works, aliases: Aliases) -> bool:
                 return False
             name = match[1].decode()
             aliases.setdefault(match[2] or match[1], set()).add(f"{module}.{name}")
-        if not works(module, name, ()):
+        if not resolves(module, name, ()):
             return False
     return True
 
 
-def _uses(data: bytes, works: Works, aliases: Aliases) -> bool:
-    """Return whether the attributes that are read of aliases work."""
+def _uses(data: bytes, resolves: Resolves, aliases: Aliases) -> bool:
+    """Return whether the attributes of aliases resolve."""
     if not aliases:
         return True
     words = b"|".join(map(re.escape, sorted(aliases)))
@@ -99,6 +99,6 @@ def _uses(data: bytes, works: Works, aliases: Aliases) -> bool:
         if match[2] is None or _CUT.match(data, match.end()):
             return False
         parts = b"".join(match[2].replace(b"\\\n", b"").split()).decode().split(".")[1:]
-        if not all(works(path, "", tuple(parts)) for path in aliases[match[1]]):
+        if not all(resolves(path, "", tuple(parts)) for path in aliases[match[1]]):
             return False
     return True

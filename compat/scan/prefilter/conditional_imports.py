@@ -1,35 +1,35 @@
-"""Which modules a file imports under a test, as its bytes have it: the names, with no claim to be exact."""
+"""Find the modules that a file imports conditionally, by its bytes: an approximation."""
 
 import re
 from collections.abc import Iterator
 
 from compat.scan.prefilter.mentions import TOPS
 
-_ASKS = (
+_VERSION_READS = (
     *(b"llm.__version__", b"lang.__version__", b"sgl.__version__", b"import __version__"),
     *(b"'vllm')", b'"vllm")', b"'sglang')", b'"sglang")'),
 )
-"""What asks for the release of a package: `vllm.__version__`, `version("vllm")`."""
+"""Code that reads the version of a package: `vllm.__version__`, `version("vllm")`."""
 _METADATA = (b"metadata", b"pkg_resources")
 _NAMES = (b"'vllm'", b'"vllm"', b"'sglang'", b'"sglang"')
-"""A package's name in a variable that is handed to what reads the installed release."""
+"""The name of a package in a variable that is passed to `version` or `get_distribution`."""
 _TOPS = tuple(top.encode() for top in TOPS)
 _OTHERS = frozenset({*_TOPS, b"torch", b"os", b"sys", b"unittest"})
 _IMPORT = re.compile(rb"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+([^\n#]+)")
 _TEXT = re.compile(rb"[\"']([A-Za-z_][\w.]*\.\w+)[\"']")
 
 
-def asks(data: bytes) -> bool:
-    """Return whether a file may ask for the release of a package."""
+def reads_version(data: bytes) -> bool:
+    """Return whether a file may read the version of a package."""
     if not any(top in data for top in _TOPS):
         return False
-    return any(text in data for text in _ASKS) or (
+    return any(text in data for text in _VERSION_READS) or (
         any(text in data for text in _METADATA) and any(text in data for text in _NAMES)
     )
 
 
-def chosen(data: bytes) -> Iterator[str]:
-    """Yield the last parts of paths that are imported, or stand in quotes, in blocks of `if` and `else`."""
+def conditionally_imported(data: bytes) -> Iterator[str]:
+    """Yield the last parts of the module paths that blocks of `if` and `else` import or quote."""
     at = data.find(b"if ")
     while at >= 0:
         begin = data.rfind(b"\n", 0, at) + 1
@@ -41,7 +41,7 @@ def chosen(data: bytes) -> Iterator[str]:
 
 
 def _block(data: bytes, begin: int) -> Iterator[bytes]:
-    """Yield the lines in a block and in the `else` after it, without those of the tests."""
+    """Yield the lines of a block and of the `else` after it, without the tests."""
     lines = iter(data[begin : begin + 4_000].split(b"\n"))
     head = next(lines)
     depth = len(head) - len(head.lstrip())
@@ -63,6 +63,9 @@ def _named(line: bytes) -> Iterator[str]:
         names = [name.partition(b" as ")[0] for name in match[2].strip(b"() ").split(b",")]
         for path in (match[1],) if match[1] else names:
             *above, last = path.strip().split(b".")
-            parts += [*above[1:][-1:], last]  # of `mine.v1.engine` both: the engine may import the rest of v1
+            parts += [
+                *above[1:][-1:],
+                last,
+            ]  # both parts of `mine.v1.engine`: the engine may import the rest of v1
         parts += [name.strip() for name in names if b"." not in name]
     yield from (part.decode("utf-8", "replace") for part in parts if part and part not in _OTHERS)

@@ -1,7 +1,7 @@
-"""Which names the bytes of a file may take from a module of the tree: a look that costs less than parsing.
+"""Find the names that a file may import from a module of the tree, by its bytes.
 
-It may say yes too often, and never says no to an import: see `compat.scan.project.unbound_imports` for
-what is really taken.
+The result may have too many names, and never misses an import; `compat.scan.project.unbound_imports` finds
+the actual imports.
 """
 
 import re
@@ -10,31 +10,33 @@ from collections.abc import Iterable
 from compat.scan.prefilter.mentions import TOPS
 
 
-class Takes:
-    """Looks into files for what they take from one module.
+class ImportedNames:
+    """Finds the names that files may import from one module.
 
     Args:
-        path: the module's file.
-        names: what it may lack.
+        path: the file of the module.
+        names: the names to look for.
     """
 
     def __init__(self, path: str, names: Iterable[str]) -> None:
         self._names = {name.encode(): name for name in names}
-        self._folder, stem = known_as(path)
+        self._folder, stem = package_and_stem(path)
         self._stem = stem.encode()
         self._parent = (
-            known_as(f"{path.rpartition('/')[0]}/__init__.py")[1].encode() if not self._folder else b""
+            package_and_stem(f"{path.rpartition('/')[0]}/__init__.py")[1].encode()
+            if not self._folder
+            else b""
         )
-        # `mine.vllm` is meant, and many files name the other one.
+        # Only `mine.vllm` matters; many files contain the name of the package.
         self._word = b"." + self._stem if stem in TOPS else self._stem
-        # It begins with what is looked for, and not with what may stand before that: this is much faster.
+        # The pattern begins with a literal instead of what may stand before it: this is much faster.
         self._listed = re.compile(
             re.escape(self._stem) + rb"[ \t]+import[ \t]*(?:\(([^)]*)\)|((?:[^\n\\]|\\\n)*))"
         )
 
     def __call__(self, path: str, data: bytes) -> set[str]:
-        """Return the names that a file may take."""
-        # Files of a package need not name it: `from . import x`.
+        """Return the names that a file may import from the module."""
+        # Files of a package need not contain its name: `from . import x`.
         inside = bool(self._folder) and path.startswith(self._folder)
         if not inside and self._word not in data:
             return set()
@@ -44,13 +46,13 @@ class Takes:
         return {name for text in listed for name in self._among(text)}
 
     def _among(self, text: bytes) -> set[str]:
-        """Return the names in a text, all of them for `import *`."""
+        """Return the names that a text contains, or all names if it contains `import *`."""
         if b"*" in text and (text.lstrip().startswith(b"*") or b"import *" in text):
             return set(self._names.values())
         return {name for word, name in self._names.items() if word in text}
 
     def _whole(self, data: bytes) -> bool:
-        """Return whether the module itself is imported, under whatever name."""
+        """Return whether a file imports the module itself, under whatever name."""
         size = len(self._stem)
         at = data.find(self._stem)
         while at >= 0:
@@ -69,8 +71,8 @@ class Takes:
         return False
 
 
-def known_as(path: str) -> tuple[str, str]:
-    """Return the folder of a package, empty for another module, and the last part of a module's name."""
+def package_and_stem(path: str) -> tuple[str, str]:
+    """Return the folder of a package (empty for a plain module) and the last part of the module's name."""
     folder, _, file = path.rpartition("/")
     if file == "__init__.py":
         return f"{folder}/", folder.rpartition("/")[2]

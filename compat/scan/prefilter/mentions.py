@@ -1,49 +1,49 @@
-"""Where the bytes of a file may lead into one of the packages: a look that costs far less than parsing.
+"""Find the offsets at which the bytes of a file may refer to one of the packages.
 
-It may say yes to a comment, and never says no to a reference: what it does not mark is not parsed.
+The result may include comments and strings, and never misses a reference: files without one are not parsed.
 """
 
 import re
 from collections.abc import Iterator
 
 TOPS = ("vllm", "sglang", "sgl_kernel")
-"""The import names that are looked for."""
+"""The import names of the packages."""
 
 _TOPS = tuple(top.encode() for top in TOPS)
 _GAP = rb"(?:[ \t\f]|\\\r?\n)*"
 _IN_CODE = re.compile(
     rb"(?:\s|\\\r?\n)*\.(?:\s|\\\r?\n)*[\w\x80-\xff]|" + _GAP + rb"(?:import\b|as\b|\)*,\s*[rbRB]?[\"'])"
 )
-"""What follows the name where it is more than a word: a path, an import, or a call with the name of an
-attribute (`getattr(vllm, "x")`)."""
+"""Follows the name of a package where it is more than a word: a path, an import, or a call with the name of
+an attribute (`getattr(vllm, "x")`)."""
 _RELATIVE = re.compile(rb"import_module\(\s*[\"']\.")
-"""A module named relative to a package, which then stands alone in its quotes."""
+"""The import of a module relative to a package, whose name is then a string of its own."""
 _WORDS = frozenset(
     bytes([each]) for each in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 )
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
 
-def named(data: bytes) -> bool:
-    """Return whether the name of a package stands anywhere in a file."""
+def contains_package_name(data: bytes) -> bool:
+    """Return whether a file contains the name of a package."""
     return any(top in data for top in _TOPS)
 
 
-def mentioned(path: str, data: bytes) -> bool:
-    """Return whether a file can refer to one of the packages at all."""
-    if not named(data):
+def mentions_package(path: str, data: bytes) -> bool:
+    """Return whether a file may refer to one of the packages."""
+    if not contains_package_name(data):
         return False
-    # The code of a notebook stands in strings, with escapes between the words.
-    return path.endswith(".ipynb") or bool(positions(data, first=True))
+    # A notebook holds its code in JSON strings, with escapes between the words.
+    return path.endswith(".ipynb") or bool(mention_offsets(data, first=True))
 
 
-def positions(data: bytes, *, first: bool = False, words: bool = False) -> list[int]:
-    """Return the offsets at which a package is named in what may be code, in order.
+def mention_offsets(data: bytes, *, first: bool = False, words: bool = False) -> list[int]:
+    """Return the offsets at which code may refer to a package, ascending.
 
     Args:
-        data: the file.
-        first: whether one is enough.
-        words: whether the mere name counts: `import vllm` matters where `vllm.x` stands elsewhere.
+        data: the bytes of the file.
+        first: whether to stop after the first offset.
+        words: whether the name alone counts: `import vllm` matters where `vllm.x` follows later.
     """
     found: list[int] = []
     relative = _RELATIVE.search(data) is not None
@@ -64,8 +64,8 @@ def positions(data: bytes, *, first: bool = False, words: bool = False) -> list[
     return found
 
 
-def occurrences(data: bytes, word: bytes) -> Iterator[int]:
-    """Yield the offsets at which a name stands as a word, faster than an expression with word boundaries."""
+def word_offsets(data: bytes, word: bytes) -> Iterator[int]:
+    """Yield the offsets at which a name is a whole word; faster than a regular expression."""
     at = data.find(word)
     while at >= 0:
         end = at + len(word)
@@ -74,8 +74,8 @@ def occurrences(data: bytes, word: bytes) -> Iterator[int]:
         at = data.find(word, end)
 
 
-def lines_of(data: bytes, offsets: list[int]) -> list[int]:
-    """Return the line numbers, from 1, of ascending offsets, each line once."""
+def line_numbers(data: bytes, offsets: list[int]) -> list[int]:
+    """Return the line numbers, from 1, of ascending offsets, without repetitions."""
     found: list[int] = []
     line, begin = 1, 0
     for offset in offsets:

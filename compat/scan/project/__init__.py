@@ -1,1 +1,1 @@
-"""Facts across the files of a project."""
+"""Facts about several files of the scanned tree: importers, callers, re-exports, monkey patches."""

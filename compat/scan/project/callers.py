@@ -1,4 +1,4 @@
-"""Where functions are called from: an import in a function that only other releases call breaks nothing."""
+"""Find the callers of functions: an import in a function that only other releases call breaks nothing."""
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
-from compat.scan.prefilter.mentions import lines_of, occurrences
+from compat.scan.prefilter.mentions import line_numbers, word_offsets
 from compat.scan.syntax.positions import (
     FunctionNode,
     LineNumbers,
@@ -21,18 +21,18 @@ T = TypeVar("T")
 
 
 class Searches(Generic[K, T]):
-    """What has been found so far, by key; each reader goes on where another one has seen enough."""
+    """Lazy search results by key: each reader continues a search where another one stopped."""
 
     def __init__(self) -> None:
         self._found: dict[K, list[T]] = {}
         self._ahead: dict[K, Iterator[T]] = {}
 
     def of(self, key: K, search: Callable[[], Iterator[T]]) -> Iterator[T]:
-        """Yield what a search finds.
+        """Yield the results of a search.
 
         Args:
-            key: which search it is.
-            search: begins it; called once for a key.
+            key: identifies the search.
+            search: starts it; called once per key.
         """
         found = self._found.setdefault(key, [])
         if key not in self._ahead:
@@ -49,15 +49,15 @@ class Searches(Generic[K, T]):
 
 
 _DEEPEST = 3
-"""Functions that call functions that are followed."""
+"""Greatest length of a chain of callers that is followed."""
 _MOST = 4
-"""Other files that are looked at; what more of them mention is taken to be called."""
+"""A function that more other files mention counts as called."""
 
 Mention = tuple[Module, list[NodePosition]]
 
 
 class CallGraph:
-    """Finds the places that mention a function.
+    """Finds the positions that mention a function.
 
     Args:
         tree: the modules of the scanned tree.
@@ -71,10 +71,10 @@ class CallGraph:
         self._files = files
         self._searches: Searches[FunctionNode, Mention] = Searches()
 
-    def called(self, function: FunctionNode, reachability: Reachability, depth: int = 0) -> bool:
-        """Return whether some release's run may get to a function that fails when it is called.
+    def may_be_called(self, function: FunctionNode, reachability: Reachability, depth: int = 0) -> bool:
+        """Return whether code that runs in a release may call a function.
 
-        A function that nothing mentions is called from outside.
+        A function that nothing mentions counts as called from outside the tree.
         """
         name = function.name
         if name.startswith(("__", "test")):
@@ -92,17 +92,20 @@ class CallGraph:
         if not reachability.reached(position) or reachability.protected(position, "ImportError"):
             return False
         outer = position.function
-        return outer is None or depth >= _DEEPEST or self.called(outer, reachability, depth + 1)
+        return outer is None or depth >= _DEEPEST or self.may_be_called(outer, reachability, depth + 1)
 
     def _mentions(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
-        """Return what mentions a function, its own file first; whoever has seen enough has no more parsed."""
+        """Yield the mentions of a function, its own file first; files are parsed only when needed."""
         return self._searches.of(function, lambda: self._search(function, module))
 
     def _search(self, function: FunctionNode, module: Module) -> Iterator[Mention]:
         yield module, _mentions_in(module, self._read(module.path), function)
         others = self._others(function, module)
         if len(others) > _MOST:
-            yield module, [NodePosition(None, module.tree, "body", module.tree.body, 0)]  # it is called
+            yield (
+                module,
+                [NodePosition(None, module.tree, "body", module.tree.body, 0)],
+            )  # it counts as called
             return
         for path, data in sorted(others, key=lambda other: len(other[1])):
             other = self._tree.module(path)
@@ -119,7 +122,7 @@ class CallGraph:
                 data = self._read(path)
             except OSError:
                 continue
-            if any(True for _ in occurrences(data, name)):
+            if any(True for _ in word_offsets(data, name)):
                 found.append((path, data))
                 if len(found) > _MOST:
                     break
@@ -128,7 +131,7 @@ class CallGraph:
 
 def _mentions_in(module: Module, data: bytes, function: FunctionNode) -> list[NodePosition]:
     name = function.name
-    lines = LineNumbers(lines_of(data, list(occurrences(data, name.encode()))))
+    lines = LineNumbers(line_numbers(data, list(word_offsets(data, name.encode()))))
     found: list[NodePosition] = []
     for position in statements(module.tree, lines):
         if position.statement is function or any(each.owner is function for each in position.outwards()):

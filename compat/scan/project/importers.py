@@ -1,4 +1,4 @@
-"""Which modules of the tree a release imports: one that only other releases import breaks nothing in it."""
+"""Find the importers of modules: a module that only other releases import breaks nothing in this one."""
 
 import ast
 import os
@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
-from compat.scan.prefilter.conditional_imports import asks, chosen
-from compat.scan.prefilter.imported_names import known_as
-from compat.scan.prefilter.mentions import lines_of, occurrences
+from compat.scan.prefilter.conditional_imports import conditionally_imported, reads_version
+from compat.scan.prefilter.imported_names import package_and_stem
+from compat.scan.prefilter.mentions import line_numbers, word_offsets
 from compat.scan.project.callers import CallGraph, Searches
 from compat.scan.project.module_names import absolute
 from compat.scan.sources.discovery import Files
 from compat.scan.syntax.positions import LineNumbers, NodePosition, expressions, headers, statements
 
 _MOST = 6
-"""Files that are looked at; what more of them name is taken to be imported."""
+"""A module that more files name counts as imported."""
 _FARTHEST = 50
-"""Modules that import modules that are followed; one with more is taken to be imported."""
+"""A module with more direct and indirect importers counts as imported."""
 _ENTRIES = ("test", "conftest", "setup", "__main__")
 
 _AFTER = re.compile(rb"[ \t]+(?:import|as)\b|[.\"',)\s]|$")
@@ -27,7 +27,7 @@ Importer = tuple[Module, list[NodePosition]]
 
 
 class ImportGraph:
-    """Finds the places that import a module.
+    """Finds the positions that import a module.
 
     Args:
         tree: the modules of the scanned tree.
@@ -41,28 +41,28 @@ class ImportGraph:
         self._store = store
         self._files = files
         self._call_graph = call_graph
-        self._chosen: frozenset[str] | None = None
+        self._conditional: frozenset[str] | None = None
         self._searches: Searches[str, Importer] = Searches()
         self._loaded: dict[tuple[str, int], bool] = {}
         self._refusing: dict[tuple[str, int], bool] = {}
 
-    def loaded(self, module: Module, reachability: Reachability) -> bool:
-        """Return whether a release may import a module; one that nothing imports is run by itself."""
+    def may_be_imported(self, module: Module, reachability: Reachability) -> bool:
+        """Return whether a release may import a module; one that nothing imports counts as a script."""
         known = self._loaded.get((module.path, id(reachability.evaluation)))
         if known is None:
             seen = {module.path}
             known = self._begins(module, reachability, seen)
-            if not known:  # all that leads to it is not imported either
+            if not known:  # its importers are not imported either
                 self._loaded.update(
                     dict.fromkeys(((path, id(reachability.evaluation)) for path in seen), False)
                 )
         return known
 
     def _begins(self, module: Module, reachability: Reachability, seen: set[str]) -> bool:
-        """Return whether a module is imported, by others than those that have been seen."""
+        """Return whether modules other than those already seen import a module."""
         found = not self._refused(module, reachability) and (
             len(seen) > _FARTHEST
-            or not self._may_be_chosen(module.path)
+            or not self._may_be_conditional(module.path)
             or self._any_imports(module, reachability, seen)
         )
         if found:
@@ -88,11 +88,11 @@ class ImportGraph:
     def _runs(self, position: NodePosition, reachability: Reachability) -> bool:
         function = position.function
         return reachability.reached(position) and (
-            function is None or self._call_graph.called(function, reachability)
+            function is None or self._call_graph.may_be_called(function, reachability)
         )
 
     def _refused(self, module: Module, reachability: Reachability) -> bool:
-        """Return whether a package that a module lies in surely refuses a release when it is imported."""
+        """Return whether a package around a module certainly raises an exception in a release."""
         folder = os.path.dirname(module.path)  # noqa: PTH120 -- called for many files
         while folder and os.path.exists(init := f"{folder}/__init__.py"):  # noqa: PTH110
             if init != module.path and self._refuses(init, reachability):
@@ -105,29 +105,29 @@ class ImportGraph:
         if key not in self._refusing:
             self._refusing[key] = False
             data = self._data(path)
-            init = self._tree.module(path) if b"raise" in data and asks(data) else None
+            init = self._tree.module(path) if b"raise" in data and reads_version(data) else None
             if init is not None:
                 end = NodePosition(None, init.tree, "body", init.tree.body, len(init.tree.body))
                 self._refusing[key] = not reachability._replace(module=init).reached(end)
         return self._refusing[key]
 
-    def _may_be_chosen(self, path: str) -> bool:
-        """Return whether a file that asks for the release names a module, or its folder, in a block."""
-        if self._chosen is None:
-            self._chosen = frozenset(
+    def _may_be_conditional(self, path: str) -> bool:
+        """Return whether a file that reads the version may import a module, or its folder, conditionally."""
+        if self._conditional is None:
+            self._conditional = frozenset(
                 name
                 for path in self._files
-                if self._names_package(path) and asks(self._data(path))
-                for name in chosen(self._data(path))
+                if self._names_package(path) and reads_version(self._data(path))
+                for name in conditionally_imported(self._data(path))
             )
-        folder, stem = known_as(path)
-        return not self._chosen.isdisjoint(
+        folder, stem = package_and_stem(path)
+        return not self._conditional.isdisjoint(
             [*path.split("/")[:-1], stem] if not folder else path.split("/")[:-1]
         )
 
     def _names_package(self, path: str) -> bool:
         try:
-            return path.endswith(".py") and self._store.naming(path)
+            return path.endswith(".py") and self._store.names_package(path)
         except OSError:
             return False
 
@@ -138,18 +138,18 @@ class ImportGraph:
             return b""
 
     def _imported(self, module: Module) -> Iterator[Importer]:
-        """Return what imports a module; whoever has seen enough has no more parsed."""
+        """Yield the importers of a module; files are parsed only when needed."""
         return self._searches.of(module.path, lambda: self._search(module))
 
     def _search(self, module: Module) -> Iterator[Importer]:
         itself = [NodePosition(None, module.tree, "body", module.tree.body, 0)]
-        _, stem = known_as(module.path)
+        _, stem = package_and_stem(module.path)
         if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
             yield module, itself
             return
         others = [path for path in self._files if path != module.path and self._names(path, module.path)]
         if len(others) > _MOST:
-            yield module, itself  # it is imported
+            yield module, itself  # it counts as imported
             return
         for path in sorted(others, key=lambda other: len(self._data(other))):
             other = self._tree.module(path)
@@ -158,9 +158,9 @@ class ImportGraph:
                 yield other, positions
 
     def _names(self, path: str, module: str) -> bool:
-        """Return whether a file names a module where it imports, or in a text, as far as bytes tell."""
+        """Return whether the bytes of a file may name a module in an import or in a string."""
         data = self._data(path)
-        folder, stem = known_as(module)
+        folder, stem = package_and_stem(module)
         if stem.encode() not in data:
             return False
         above = module.split("/")[: -2 if folder else -1]
@@ -170,14 +170,14 @@ class ImportGraph:
 
     def _positions(self, other: Module, module: Module) -> Iterator[NodePosition]:
         data = self._data(other.path)
-        lines = LineNumbers(lines_of(data, list(_words(data, known_as(module.path)[1]))))
+        lines = LineNumbers(line_numbers(data, list(_words(data, package_and_stem(module.path)[1]))))
         for position in statements(other.tree, lines):
             for dotted, here in _named(position, other):
                 if self._leads(other, dotted, module):
                     yield here
 
     def _leads(self, other: Module, dotted: str, module: Module) -> bool:
-        """Return whether importing a path imports a module on its way."""
+        """Return whether importing a dotted path also imports a module."""
         parts = dotted.split(".")
         folder = other.path.rpartition("/")[0]
         return any(
@@ -186,7 +186,7 @@ class ImportGraph:
 
 
 def _named(position: NodePosition, module: Module) -> Iterator[tuple[str, NodePosition]]:
-    """Yield the dotted paths that a statement imports, or may import: a text in the form of a path."""
+    """Yield the dotted paths that a statement imports, and strings that have the form of a path."""
     match position.statement:
         case ast.Import(names=names):
             yield from ((alias.name, position) for alias in names)
@@ -204,21 +204,21 @@ def _named(position: NodePosition, module: Module) -> Iterator[tuple[str, NodePo
 
 
 def _words(data: bytes, stem: str) -> Iterator[int]:
-    """Yield where the name of a module stands as it does in an import, or in a text."""
-    for at in occurrences(data, stem.encode()):
+    """Yield the offsets at which a module's name may be part of an import or a string."""
+    for at in word_offsets(data, stem.encode()):
         if _AFTER.match(data, at + len(stem)):
             yield at
 
 
 def _leads(data: bytes, at: int, stem: str, parent: bytes, *, near: bool) -> bool:
-    """Return whether a word may be the module of a package, by what stands around it.
+    """Return whether a word may name a module of a package, by the text around it.
 
     Args:
-        data: the file.
-        at: where the word begins.
+        data: the bytes of the file.
+        at: the offset of the word.
         stem: the word.
         parent: the name of the package.
-        near: whether the file lies in it, so that relative imports may lead there.
+        near: whether the file lies in the package, so that relative imports may lead there.
     """
     before = data[data.rfind(b"\n", 0, at) + 1 : at]
     if before.endswith(b"."):
@@ -235,7 +235,7 @@ def _leads(data: bytes, at: int, stem: str, parent: bytes, *, near: bool) -> boo
 
 
 def _listed(data: bytes, at: int) -> bool:
-    """Return whether a word that begins a line is one of the names that an import lists on several lines."""
+    """Return whether a word at the start of a line is one of the names of a multi-line import."""
     above = data[: data.rfind(b"\n", 0, at) + 1].rstrip()
     opened = data.rfind(b"(", max(0, at - 4_000), at)
     return above.endswith(b"\\") or (opened >= 0 and data[:opened].rstrip().endswith(b"import"))

@@ -1,15 +1,15 @@
-"""The modules of the scanned tree: what they are called, and where a name of theirs is."""
+"""Compute the dotted names of modules of the scanned tree."""
 
 import ast
 import os
 
 
 def absolute(statement: ast.ImportFrom, module: str) -> str:
-    """Return the module that a `from` import names, in full; empty when that cannot be told.
+    """Return the absolute name of the module in a `from` import; empty if it cannot be determined.
 
     Args:
         statement: the import.
-        module: the module that it stands in; for the file of a package it ends with `.__init__`.
+        module: the module that contains it; for the file of a package it ends with `.__init__`.
     """
     if not statement.level:
         return statement.module or ""
@@ -21,7 +21,7 @@ def absolute(statement: ast.ImportFrom, module: str) -> str:
 
 
 def module_name(path: str) -> str:
-    """Return the dotted name of a file by the packages it lies in; `.__init__` is kept."""
+    """Return the dotted module name of a file, from the packages around it; `.__init__` is kept."""
     folder, name = os.path.split(path)
     parts = [name.partition(".")[0]]
     while folder and os.path.exists(f"{folder}/__init__.py"):  # noqa: PTH110 -- called for many files

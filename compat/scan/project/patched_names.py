@@ -1,4 +1,4 @@
-"""What a tree adds to the packages itself: names that no release has, which it gives to their modules."""
+"""Find the names that the scanned tree itself adds to modules of the packages (monkey patches)."""
 
 import ast
 import re
@@ -12,10 +12,10 @@ from compat.scan.syntax.positions import dotted, within
 
 
 class PatchedNames:
-    """Looks for places that give a name to a module.
+    """Finds assignments to names of the packages' modules.
 
     Args:
-        index: knows what the releases have.
+        index: the index of releases.
         tree: the modules of the scanned tree.
         store: reads files.
         files: all files of the scan.
@@ -28,26 +28,26 @@ class PatchedNames:
         self._files = files
         self._known: dict[tuple[str, str], bool] = {}
 
-    def gives(self, package: str, module: str, name: str) -> bool:
-        """Return whether no release of a package has `module:name` and some file of the tree gives it.
+    def adds(self, package: str, module: str, name: str) -> bool:
+        """Return whether no release of a package has `module:name` and a file of the tree assigns it.
 
-        What some release had, and a file replaces, has to be there for that file to have read it before.
+        A name that some release had does not count: a file that replaces it usually reads it first.
         """
         key = (module, name)
         if key not in self._known:
             self._known[key] = name not in self._index.names_ever(module, package) and any(
-                _gives(file, module, name) for file in self._mentioning(module, name)
+                _assigns(file, module, name) for file in self._mentioning(module, name)
             )
         return self._known[key]
 
     def _mentioning(self, module: str, name: str) -> Iterator[Module]:
-        """Yield the files that may assign to that attribute of the module, as far as their bytes tell."""
+        """Yield the files whose bytes may contain an assignment to that attribute of the module."""
         called = module.rpartition(".")[2].encode()
         quoted = (f'"{name}"'.encode(), f"'{name}'".encode())
         assigned = re.compile(rb"\." + name.encode() + rb"[ \t]*[:=,)\]]")
         for path in self._files:
             try:
-                wanted = path.endswith(".py") and self._store.naming(path)
+                wanted = path.endswith(".py") and self._store.names_package(path)
                 data = self._store.read(path) if wanted else b""
             except OSError:
                 continue
@@ -59,8 +59,8 @@ class PatchedNames:
                 yield file
 
 
-def _gives(file: Module, module: str, name: str) -> bool:
-    """Return whether a file assigns `module.name`, or calls `setattr` with the module and the name."""
+def _assigns(file: Module, module: str, name: str) -> bool:
+    """Return whether a file assigns `module.name`, directly or by `setattr`."""
     aliases = dict(_aliases(file))
     texts = any(isinstance(node, ast.Constant) and node.value == name for node in within(file.tree))
     for node in within(file.tree):
@@ -81,7 +81,7 @@ def _gives(file: Module, module: str, name: str) -> bool:
 
 
 def _aliases(file: Module) -> Iterator[tuple[str, str]]:
-    """Yield the names that imports bind anywhere in a file, and what each stands for."""
+    """Yield the names that imports bind anywhere in a file, with the dotted path of each."""
     for node in within(file.tree):
         match node:
             case ast.Import(names=names):

@@ -1,4 +1,4 @@
-"""From what modules leave unbound to the findings in the files that take it from them."""
+"""Report the imports of names that another module of the tree leaves unbound in some releases."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,17 +7,17 @@ from compat.scan.check.file_checker import Analysis, Silenced
 from compat.scan.check.reference_checker import Issue
 from compat.scan.findings import Finding
 from compat.scan.interpreter.scopes import Module
-from compat.scan.prefilter.imported_names import Takes
+from compat.scan.prefilter.imported_names import ImportedNames
 from compat.scan.project.unbound_imports import UnboundByName, unbound_imports
 from compat.scan.project.unbound_names import UnboundNames
 from compat.scan.releases.index_lookup import LookupOutcome
 
 
 class Reexports:
-    """Goes from module to module: what takes a name may hand it on.
+    """Follows unbound names from module to module: a file that imports one may re-export it.
 
     Args:
-        analysis: has looked into the files that name the packages.
+        analysis: has checked the files that mention the packages.
         files: all files of the scan.
     """
 
@@ -27,7 +27,7 @@ class Reexports:
         self._unbound_names = UnboundNames(analysis.tree, analysis.checkers, analysis.broken)
 
     def findings(self, modules: Sequence[Module]) -> Iterator[Finding]:
-        """Yield what files take from some modules, and from what takes it there, in releases without it."""
+        """Yield the findings in files that import unbound names from some modules, directly or indirectly."""
         ahead = list(modules)
         seen = {module.path for module in ahead}
         for module in ahead:
@@ -50,9 +50,9 @@ class Reexports:
                     ahead.append(taker)
 
     def _takers(self, module: Module) -> dict[str, set[str]]:
-        """Return the files that may take names from a module, with the names, as their bytes have it."""
+        """Return the files whose bytes may import unbound names from a module, each with these names."""
         names = self._unbound_names.names(module)
-        look = Takes(module.path, names)
+        look = ImportedNames(module.path, names)
         found: dict[str, set[str]] = {}
         for path in self._files if names else ():
             if path == module.path:

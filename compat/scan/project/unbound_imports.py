@@ -1,4 +1,4 @@
-"""Who takes from modules of the tree what these bind in other releases only.
+"""Find imports of names that another module of the scanned tree binds only in some releases.
 
 `if new: from vllm.utils import X` in `mine/compat.py` works everywhere; `from mine.compat import X` does not.
 """
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from compat.scan.interpreter.scopes import Module, Tree
-from compat.scan.prefilter.imported_names import known_as
-from compat.scan.prefilter.mentions import lines_of
+from compat.scan.prefilter.imported_names import package_and_stem
+from compat.scan.prefilter.mentions import line_numbers
 from compat.scan.project.module_names import absolute
 from compat.scan.project.unbound_names import UnboundName
 from compat.scan.sources.source_file import Source
@@ -19,28 +19,28 @@ from compat.scan.syntax.positions import LineNumbers, NodePosition, dotted, expr
 from compat.scan.syntax.references import Reference
 
 UnboundByName = Mapping[str, Sequence[UnboundName]]
-"""What one module lacks, by name."""
+"""The unbound names of one module, by name."""
 
 
 class UnboundImport(NamedTuple):
-    """A place that takes a name which is not there in some releases."""
+    """A use of a name that is unbound in some releases."""
 
     reference: Reference
     unbound: UnboundName
     kind: str
-    """The exception that Python raises."""
+    """The name of the exception that Python raises."""
 
 
 def unbound_imports(
     source: Source, file: Module, module: Module, names: UnboundByName, tree: Tree
 ) -> list[UnboundImport]:
-    """Return the places of a file that take names from a module.
+    """Return the uses of unbound names of a module in a file.
 
     Args:
         source: the file.
-        file: the same as a module.
-        module: what is taken from.
-        names: what that lacks in some releases.
+        file: the same file as a module.
+        module: the module with unbound names.
+        names: its unbound names.
         tree: the modules of the scanned tree.
     """
     return _Finder(source, file, module, names, tree).found()
@@ -54,10 +54,10 @@ class _Finder(NamedTuple):
     tree: Tree
 
     def found(self) -> list[UnboundImport]:
-        _, stem = known_as(self.module.path)
+        _, stem = package_and_stem(self.module.path)
         words = b"|".join(re.escape(word.encode()) for word in (stem, *self.names))
         lines = LineNumbers(
-            lines_of(
+            line_numbers(
                 self.source.data,
                 [match.start() for match in re.finditer(rb"\b(?:" + words + rb")\b", self.source.data)],
             )

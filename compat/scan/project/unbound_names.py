@@ -1,4 +1,4 @@
-"""Names that modules of the tree bind in some releases only, and why not in the others."""
+"""Find the names that a module of the tree binds only in some releases, and why not in the others."""
 
 import ast
 import os
@@ -16,7 +16,7 @@ from compat.scan.syntax.positions import NodePosition, within
 from compat.scan.syntax.references import Reference
 
 _DEEPEST = 5
-"""`from … import *` of one another that are followed."""
+"""Greatest length of a chain of `from … import *` that is followed."""
 
 
 class UnboundName(NamedTuple):
@@ -26,16 +26,16 @@ class UnboundName(NamedTuple):
     name: str
     package: str
     mask: int
-    """The releases, as `compat.scan.releases.index_lookup` counts them."""
+    """The set of releases, in the form that `compat.scan.releases.index_lookup` describes."""
 
 
 class UnboundNames:
-    """Finds what the top level of modules leaves unbound.
+    """Finds the names that the top level of modules leaves unbound.
 
     Args:
         tree: the modules of the scanned tree.
-        checkers: of the packages, by their names.
-        broken: file and package to the releases in which the file fails for a reason of its own.
+        checkers: the reference checkers, by package.
+        broken: file and package to the set of releases in which the file itself cannot be imported.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class UnboundNames:
         self._broken = broken
 
     def names(self, module: Module, depth: int = 0) -> set[str]:
-        """Return what a module may leave unbound, by how it is written."""
-        names = set(module.lacking)
+        """Return the names that a module may leave unbound in any release, judged by its syntax."""
+        names = set(module.maybe_unbound)
         for star in module.stars if depth < _DEEPEST else ():
             inner = self._tree.imported(module.path, absolute(star, module.name))
             if inner is not None:
@@ -59,7 +59,7 @@ class UnboundNames:
         return names
 
     def of(self, module: Module, name: str) -> list[UnboundName]:
-        """Return the releases in which a module works and does not bind a name, package by package."""
+        """Return, per package, the releases in which a module can be imported but does not bind a name."""
         found = []
         for package, checker in self._checkers.items():
             mask = checker.unbound(module, name) & ~self._broken.get((module.path, package), 0)
@@ -68,7 +68,7 @@ class UnboundNames:
         return found
 
     def broken_ranges(self, unbound: UnboundName, mask: int) -> tuple[BrokenRange, ...]:
-        """Return the ranges of releases in which it is not there to be taken, with the cause of each."""
+        """Return the release ranges in which a name is unbound, each with its cause."""
         module, binder = self._binder(unbound.module, unbound.name)
         lookup = self._checkers[unbound.package].lookup
         line = getattr(binder, "lineno", 1)
@@ -92,12 +92,12 @@ class UnboundNames:
                     ]
         for first, last in ranges(mask & ~missing):
             versions = lookup.release_set.versions
-            reason = f"{where} binds it in other releases only"
+            reason = f"{where} binds it only in other releases"
             found.append((first, BrokenRange(versions[first], versions[last], "unknown", reason, None)))
         return tuple(release_range for _, release_range in sorted(found, key=lambda each: each[0]))
 
     def _binder(self, module: Module, name: str) -> tuple[Module, ast.AST]:
-        """Return the statement that binds a name, and where it stands."""
+        """Return the statement that binds a name, and the module that contains it."""
         for statement in module.binders(name):
             for node in within(statement):
                 if isinstance(node, ast.Import | ast.ImportFrom) and name in map(_binds, node.names):
@@ -115,7 +115,7 @@ def _binds(alias: ast.alias) -> str:
 
 
 def _because(release_range: BrokenRange, where: str) -> BrokenRange:
-    """Return a run as told where the name is taken: what to write instead belongs where it is bound."""
+    """Return a range for the importing file: its successor belongs into the file that binds the name."""
     new = f", which is now {release_range.replacement.statement}" if release_range.replacement else ""
     return release_range._replace(
         reason=f"{where} leaves it unbound: {release_range.reason}{new}", replacement=None

@@ -1,1 +1,1 @@
-"""Which releases a scan is about, and what they have."""
+"""Select the releases of a scan and look names up in them."""

@@ -1,4 +1,4 @@
-"""What the packages have, asked for many releases at once: answers hold over sets of releases.
+"""Look names up in many releases of a package at once; each outcome holds for a set of releases.
 
 A set of releases is an integer: bit `i` stands for the `i`-th release of a `ReleaseSet`.
 """
@@ -14,7 +14,7 @@ from compat.model.symbols import UNUSABLE
 
 T = TypeVar("T")
 Failing = Literal["", "module", "import", "name"]
-"""Nothing; there is no such module; the module is there and cannot be imported; the name is not there."""
+"""Empty if nothing fails; the module does not exist; its import fails; the name does not exist."""
 
 IMPLICIT = frozenset(
     {
@@ -31,47 +31,47 @@ IMPLICIT = frozenset(
         *("__builtins__", "__dict__", "__class__", "__annotations__", "__getattribute__", "__setattr__"),
     }
 )
-"""What every module has, whatever its source says (Python's data model, “Modules”)."""
+"""The attributes that every module has (Python's data model, “Modules”)."""
 
 
 class ReleaseSet(NamedTuple):
-    """The releases of a package that are asked about."""
+    """The selected releases of a package."""
 
     package: str
     release_indexes: tuple[int, ...]
-    """Ascending, in the list of the index."""
+    """Indexes into the package's list of releases, ascending."""
     versions: tuple[str, ...]
-    """Of these releases."""
+    """The versions of these releases."""
     source: str = ""
-    """Why these, for people."""
+    """Why these releases were selected, as text."""
 
     @property
     def everything(self) -> int:
-        """The set of all of them."""
+        """The set of all these releases, as an integer."""
         return (1 << len(self.release_indexes)) - 1
 
 
 class LookupOutcome(NamedTuple):
-    """What following a path comes to in one release."""
+    """The result of following a dotted path in one release."""
 
     failing: Failing
     module: str
-    """Where it ends, or fails."""
+    """The module at which the path ends, or fails."""
     name: str
     answer: Answer
     needy: bool = False
-    """Of what is conditional: whether nothing usable is there when other packages are not."""
+    """For a conditional name: whether it is missing or a stub unless other packages are installed."""
 
 
 LookupOutcomes = tuple[tuple[int, LookupOutcome], ...]
-"""Disjoint sets of releases that together are all of a release set, each with its outcome."""
+"""Disjoint sets that together make up a release set, each with its outcome."""
 
 
 class Lookup:
-    """Follows paths through one package in the releases of a release set.
+    """Follows dotted paths in the releases of a release set.
 
     Args:
-        index: where they are looked up.
+        index: the index of releases.
         release_set: the releases.
     """
 
@@ -89,16 +89,16 @@ class Lookup:
         return self._resolvers[slot]
 
     def _imported(self, module: str, name: str) -> LookupOutcomes:
-        """Return what `from module import name`, or `import module` when the name is empty, comes to."""
+        """Return the outcomes of `from module import name`, or of `import module` if the name is empty."""
         return self._asked(lambda resolver: imported(resolver, module, name))
 
     def _path(self, base: str, parts: tuple[str, ...], *, importing: bool) -> LookupOutcomes:
-        """Return what the attributes `parts` of `base` come to.
+        """Return the outcomes of reading the attributes `parts` of `base`.
 
         Args:
-            base: a dotted path that is taken to be there; may be empty.
-            parts: what follows it.
-            importing: whether submodules on the way are imported, as `mock.patch("a.b.C")` does.
+            base: a dotted path that counts as existing; may be empty.
+            parts: the attributes after it.
+            importing: whether submodules are imported on the way, as `mock.patch("a.b.C")` does.
         """
         return self._asked(lambda resolver: _walked(resolver, base, parts, importing=importing))
 
@@ -125,7 +125,7 @@ def ranges(mask: int) -> list[tuple[int, int]]:
 
 
 def imported(resolver: NameResolver, module: str, name: str) -> LookupOutcome:
-    """Return what an import comes to in one release."""
+    """Return the outcome of an import in one release."""
     there = resolver.answer(module, "")
     if there.status == "missing":
         return LookupOutcome("module", module, "", there)
@@ -149,7 +149,7 @@ def imported(resolver: NameResolver, module: str, name: str) -> LookupOutcome:
 
 
 def _needy(resolver: NameResolver, module: str, name: str) -> bool:
-    """Return whether a name is missing or a stub in an environment that has only what is indexed with it."""
+    """Return whether a name is missing or a stub when no package outside the index is installed."""
     tops = {
         top
         for top, owners in resolver.index.owners.items()
@@ -163,7 +163,7 @@ def _needy(resolver: NameResolver, module: str, name: str) -> bool:
 def _walked(resolver: NameResolver, base: str, parts: Sequence[str], *, importing: bool) -> LookupOutcome:
     located = _located(resolver, base) if base else ("", "")
     if located is None:
-        return _nothing(base)  # whether the base is there is judged where it is imported
+        return _nothing(base)  # the import of the base is checked by itself
     module, name = located
     if name:
         return _nothing(base)
@@ -183,7 +183,7 @@ def _walked(resolver: NameResolver, base: str, parts: Sequence[str], *, importin
 
 
 def _located(resolver: NameResolver, path: str) -> tuple[str, str] | None:
-    """Return module and name that a dotted path ends at, the name empty for a module; None for nothing."""
+    """Return the module and the name (may be empty) at which a dotted path ends; None if it is missing."""
     module, *parts = path.split(".")
     for number, part in enumerate(parts):
         answer = resolver.answer(module, part)
@@ -202,7 +202,7 @@ def _attribute(resolver: NameResolver, module: str, name: str) -> LookupOutcome:
 
 
 def _followed(resolver: NameResolver, module: str, name: str, answer: Answer) -> str | None:
-    """Return the module that `module.name` is, or None when it is none."""
+    """Return the module that `module.name` is, or None if it is not a module."""
     if answer.status == "submodule":
         return f"{module}.{name}"
     if answer.kind == "module" and answer.origin is not None and ":" not in answer.origin:

@@ -1,4 +1,4 @@
-"""What a project says of the releases it works with, read from its files; `setup.py` is read, never run."""
+"""Read from a project's files which releases of the packages it requires; `setup.py` is never executed."""
 
 import os
 import re
@@ -10,21 +10,21 @@ from compat.scan.sources.discovery import read
 
 _PACKAGES = ("vllm", "sglang")
 _LONG = ('"""', "'''")
-"""What begins a text in which a line with a `#` is no comment."""
+"""The start of a multi-line string, in which a line with `#` is not a comment."""
 _FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _REQUIREMENT = re.compile(
     r"(?<![\w./-])(vllm|sglang)\s*(?:\[[\w,.\s-]*\])?\s*\(?((?:(?:[<>=!~]=?|===)\s*[\w.*+!]+\s*,?\s*)+)",
     re.IGNORECASE,
 )
 _WHEEL = re.compile(r"(?<![\w.-])(vllm|sglang)\s*(?:\[[\w,]*\])?\s*@\s*\S*?/(?:vllm|sglang)-(\d[\w.]*)[-+]")
-"""A wheel named by its address."""
+"""A requirement that is the URL of a wheel."""
 _GIT = re.compile(r"git\+\S*/(vllm|sglang)(?:\.git)?/?@v?(\d+\.\d[\w.]*)(?![\w.+-])")
-"""A tag of the package's own repository."""
+"""A requirement that is a tag of the package's own repository."""
 _TAG = re.compile(r"v?(\d+\.\d[\w.]*)")
 
 
 def project_root(path: str) -> str | None:
-    """Return the folder of the project that a path belongs to, or None when no file tells."""
+    """Return the folder of the project that contains a path, or None if there is no project file."""
     folder = os.path.abspath(path)  # noqa: PTH100 -- pathlib costs more than all of this
     if os.path.isfile(folder):  # noqa: PTH113
         folder = os.path.dirname(folder)  # noqa: PTH120
@@ -37,8 +37,8 @@ def project_root(path: str) -> str | None:
         folder = parent
 
 
-def pinned(root: str) -> dict[str, dict[str, str]]:
-    """Return, for each package, the specifiers that a project has for it and the file that has each."""
+def pinned_specifiers(root: str) -> dict[str, dict[str, str]]:
+    """Return, per package, the specifiers in a project's files, each with the name of its file."""
     found: dict[str, dict[str, str]] = {}
     for name, text in _texts(root):
         for package, specifier in _requirements(text):
@@ -47,19 +47,19 @@ def pinned(root: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def pinned_inside(root: str, paths: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the same of the projects in a project that some of its files belong to."""
+def nested_pins(root: str, paths: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the same for the projects inside a project that contain some of its files."""
     found: dict[str, dict[str, str]] = {}
     folders = {os.path.abspath(os.path.dirname(path)) for path in paths}  # noqa: PTH100, PTH120
     for folder in sorted({inner for each in folders if (inner := _innermost(each, root))}):
-        for package, specifiers in pinned(folder).items():
+        for package, specifiers in pinned_specifiers(folder).items():
             for specifier, name in specifiers.items():
                 found.setdefault(package, {}).setdefault(specifier, f"{os.path.relpath(folder, root)}/{name}")
     return found
 
 
 def _innermost(folder: str, root: str) -> str | None:
-    """Return the innermost folder around another one, below the root, that has a project's files."""
+    """Return the innermost folder, from a folder up to the root, that has a project file."""
     while folder.startswith(f"{root}{os.sep}"):
         if any(os.path.exists(f"{folder}/{name}") for name in _FILES):  # noqa: PTH110
             return folder
@@ -94,7 +94,7 @@ def _texts(root: str) -> Iterator[tuple[str, str]]:
 
 
 def _named(text: str) -> bool:
-    """Return whether a file names a package outside of its comments: loading `tomllib` takes a while."""
+    """Return whether a file contains a package's name outside comments; others need not be parsed."""
     if not any(package in text for package in _PACKAGES):
         return False
     if any(quotes in text for quotes in _LONG):
@@ -108,7 +108,7 @@ def _named(text: str) -> bool:
 
 
 def _strings(name: str, text: str) -> Iterator[str]:
-    """Yield the requirements of a file, one by one."""
+    """Yield the strings of a file that may be requirements."""
     if name == "setup.py":
         import ast
 
@@ -159,7 +159,7 @@ def _toml(text: str) -> Iterator[str]:
 
 
 def _table(value: Any, *keys: str) -> dict[str, Any]:
-    """Return a table in tables; an empty one where it is not there, or is something else."""
+    """Return a nested table, or an empty one if it does not exist or is not a table."""
     for key in keys:
         value = value.get(key, {}) if isinstance(value, dict) else {}
     return value if isinstance(value, dict) else {}

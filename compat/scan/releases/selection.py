@@ -1,4 +1,4 @@
-"""Which releases a scan is about: those asked for, else those the project pins, else the newest."""
+"""Select the releases of a scan from the values of options, from pins, or the newest."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,15 +7,15 @@ from compat.index.reader import Index
 from compat.scan.releases.index_lookup import ReleaseSet
 
 NEWEST = 10
-"""Releases that are taken when nothing says which."""
-FORM = "write a release, a specifier such as '>=0.20,<0.24', `latest` or `all`"
+"""Number of releases to scan if neither options nor pins select any."""
+FORM = "expected a version, a specifier such as '>=0.20,<0.24', `latest` or `all`"
 
 
-def asked(index: Index, package: str, texts: Sequence[str], option: str) -> ReleaseSet:
-    """Return the releases that the values of an option name.
+def requested_releases(index: Index, package: str, texts: Sequence[str], option: str) -> ReleaseSet:
+    """Return the releases that the values of an option select.
 
     Raises:
-        UsageError: a value cannot be understood.
+        UsageError: a value is not a version or a specifier.
         NothingSelectedError: no release matches.
     """
     versions = index.versions(package)
@@ -24,46 +24,48 @@ def asked(index: Index, package: str, texts: Sequence[str], option: str) -> Rele
         if text == "all":
             found.update(range(len(versions)))
         elif text == "latest":
-            found.update(newest(versions, 1))
+            found.update(newest_indexes(versions, 1))
         elif text[:1].isdigit():
             found.add(index.release_index(package, text, option))
         else:
-            matching = matches(versions, text)
+            matching = matching_indexes(versions, text)
             if matching is None:
-                raise UsageError(f"{option}: {text!r} is not a specifier ({FORM})")
+                raise UsageError(f"{option}: {text!r} is not a valid specifier; {FORM}")
             if not matching:
                 raise NothingSelectedError(
                     f"{option}: no indexed release of {package} matches {text!r}; "
-                    f"there are {versions[0]} to {versions[-1]}"
+                    f"the index has {versions[0]} to {versions[-1]}"
                 )
             found.update(matching)
     return release_set(index, package, found, " or ".join(texts))
 
 
 def release_set(index: Index, package: str, release_indexes: Iterable[int], source: str) -> ReleaseSet:
-    """Return the set of some releases."""
+    """Return a release set from release indexes."""
     versions = index.versions(package)
     ordered = tuple(sorted(set(release_indexes)))
     return ReleaseSet(package, ordered, tuple(versions[at] for at in ordered), source)
 
 
-def default(index: Index, package: str) -> ReleaseSet:
-    """Return the newest releases."""
-    return release_set(index, package, newest(index.versions(package), NEWEST), f"the newest {NEWEST}")
+def newest_releases(index: Index, package: str) -> ReleaseSet:
+    """Return the newest releases of a package."""
+    return release_set(
+        index, package, newest_indexes(index.versions(package), NEWEST), f"the newest {NEWEST}"
+    )
 
 
-def newest(versions: Sequence[str], count: int) -> list[int]:
-    """Return the positions of the newest releases that are no pre-releases."""
+def newest_indexes(versions: Sequence[str], count: int) -> list[int]:
+    """Return the indexes of the newest versions that are not pre-releases."""
     final = [
         at for at, version in enumerate(versions) if version.replace("post", "").replace(".", "").isdigit()
     ]
     return (final or list(range(len(versions))))[-count:]
 
 
-def matches(versions: Sequence[str], text: str) -> list[int] | None:
-    """Return the positions that a specifier admits; None when it is no specifier.
+def matching_indexes(versions: Sequence[str], text: str) -> list[int] | None:
+    """Return the indexes of the versions that a specifier matches; None if it is not a valid specifier.
 
-    Pre-releases are among them only when it names one.
+    Pre-releases match only if the specifier names one.
     """
     plain = _plain(versions, text)
     if plain is not None:
@@ -81,8 +83,8 @@ _NUMBERS = frozenset("0123456789.")
 
 
 def _plain(versions: Sequence[str], text: str) -> list[int] | None:
-    """Return what `matches` does for bounds that are themselves in the list: packaging takes time to load."""
-    chosen = set(newest(versions, len(versions)))
+    """Return the result of `matching_indexes` for bounds in the list, without importing `packaging`."""
+    chosen = set(newest_indexes(versions, len(versions)))
     for clause in text.split(","):
         clause = clause.strip()  # noqa: PLW2901
         operator = clause[: 2 if clause[1:2] == "=" else 1]

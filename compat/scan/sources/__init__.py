@@ -1,1 +1,1 @@
-"""From files to syntax trees."""
+"""Find, read and parse source files."""

@@ -1,52 +1,52 @@
-"""Which files a scan reads. Everything else that is met is told, and stops nothing."""
+"""Find and read the source files of a scan; what cannot be read is reported and skipped."""
 
 import os
 from collections.abc import Iterator
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
-from compat.scan.prefilter.mentions import named
+from compat.scan.prefilter.mentions import contains_package_name
 
 SUFFIXES = (".py", ".pyi", ".ipynb")
 LARGEST = 10_000_000
-"""Bytes of a file from which it is no source that a person wrote; such a file is told and left out."""
+"""Size in bytes of the largest file that is read; larger ones are not written by people and are skipped."""
 _USUAL = 1 << 17
-"""Bytes that hold most files whole: room for more takes longer to get than the file."""
+"""Size in bytes of the first read, which suffices for most files; larger buffers are slow to allocate."""
 SKIPPED = frozenset(
     {
         "__pycache__", "__pypackages__", "node_modules", "site-packages", "venv", "env", "build", "dist",
         "buck-out", "_build",
     }
 )  # fmt: skip
-"""Folders that hold what others wrote or what was generated; hidden folders are skipped as well."""
+"""Folders of third-party or generated code; hidden folders are skipped as well."""
 
 
 class Skipped(NamedTuple):
-    """A file or folder that was not read, and why."""
+    """A file or folder that was not read, with the reason."""
 
     path: str
     reason: str
 
 
 class Unreadable(Exception):  # noqa: N818 -- control flow inside the scan: it becomes a `Skipped`
-    """A file is no Python; the text says why."""
+    """A file is not valid Python; the message is the reason."""
 
 
 class Walk:
     """Finds the source files below some paths, each once, in a fixed order.
 
     Args:
-        excluded: names of folders, or paths below the given ones, that are left out.
+        excluded: names, or relative paths, of files and folders to leave out.
     """
 
     def __init__(self, excluded: tuple[str, ...] = ()) -> None:
         self._excluded = frozenset(excluded)
         self._seen: set[tuple[int, int]] = set()
         self.skipped: list[Skipped] = []
-        """What was left out although it looked like source."""
+        """Files and folders that look like source and were not read."""
 
     def files(self, paths: tuple[str, ...]) -> Iterator[str]:
-        """Yield the source files; a path that is given itself is read whatever it is called."""
+        """Yield the source files; a path of the command line is read whatever its suffix."""
         for path in paths:
             try:
                 status = os.stat(path)  # noqa: PTH116 -- pathlib costs more than all of this
@@ -84,7 +84,7 @@ class Walk:
         if self._excluded and (entry.name in self._excluded or entry.path[len(top) + 1 :] in self._excluded):
             return False
         try:
-            # An environment of Python has this file whatever its folder is called.
+            # A virtual environment has this file, whatever the name of its folder.
             return entry.is_dir() and not (
                 "env" in entry.name and os.path.exists(f"{entry.path}/pyvenv.cfg")  # noqa: PTH110
             )
@@ -106,7 +106,7 @@ class Walk:
 
     def _wanted(self, path: str, status: os.stat_result) -> bool:
         if not S_ISREG(status.st_mode):
-            self._skip(path, "no regular file")
+            self._skip(path, "not a regular file")
         elif status.st_size > LARGEST:
             self._skip(path, f"larger than {LARGEST // 1_000_000} MB")
         else:
@@ -114,7 +114,7 @@ class Walk:
         return False
 
     def _new(self, status: os.stat_result) -> bool:
-        """Return whether a file or folder is met for the first time: links may lead around in a circle."""
+        """Return whether a file or folder was not seen before; symbolic links may form cycles."""
         key = (status.st_dev, status.st_ino)
         if key in self._seen:
             return False
@@ -126,28 +126,28 @@ class Walk:
 
 
 class Files:
-    """Reads files; what is read is kept while it is little, for functions are looked for in all of them."""
+    """Reads files and caches their content, up to 64 MiB, because searches read all files again."""
 
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
         self._room = 1 << 26
-        self._naming: dict[str, bool] = {}
+        self._names_package: dict[str, bool] = {}
 
-    def naming(self, path: str) -> bool:
-        """Return whether the name of a package stands in a file: it is looked for once.
+    def names_package(self, path: str) -> bool:
+        """Return whether a file contains the name of a package; the answer is cached.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
-        if path not in self._naming:
-            self._naming[path] = named(self.read(path))
-        return self._naming[path]
+        if path not in self._names_package:
+            self._names_package[path] = contains_package_name(self.read(path))
+        return self._names_package[path]
 
     def read(self, path: str) -> bytes:
-        """Return the content of a file.
+        """Return the content of a file, from the cache if possible.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         data = self._kept.get(path)
         if data is None:
@@ -162,14 +162,14 @@ def read(path: str) -> bytes:
     """Return the content of a file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
-    # Not to wait for a writer, should the file have become a FIFO since.
+    # Without O_NONBLOCK, a file that has become a FIFO would wait for a writer.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         data = os.read(handle, _USUAL)
         if len(data) < _USUAL:
-            return data  # of a regular file that is all
+            return data  # a short read of a regular file is its end
         parts = [data]
         while part := os.read(handle, 1 << 22):
             parts.append(part)

@@ -1,4 +1,4 @@
-"""The code of a Jupyter notebook as one module, line by line: what IPython adds to Python is blanked out."""
+"""Read the code of a Jupyter notebook as one module, with the syntax of IPython blanked out."""
 
 import re
 from typing import NamedTuple
@@ -8,23 +8,23 @@ from compat.scan.sources.parse import tree_of
 
 _MAGIC = re.compile(r"\s*(?:%|!|\?|.*\?\s*$)")
 _ASSIGNED = re.compile(r"(\s*[\w., ]+=\s*)[%!].*")
-"""`files = !ls`: the name is bound, to what is not known."""
+"""`files = !ls` binds the name to an unknown value."""
 
 
 class CellLine(NamedTuple):
-    """Where a line of the code of a notebook comes from."""
+    """The cell and the line in it from which a line of a notebook's code comes."""
 
     number: int
-    """Of the cell, from 1, all cells counted."""
+    """The number of the cell, from 1, all kinds of cells counted."""
     line: int
-    """Of the line in its cell, from 1."""
+    """The number of the line in its cell, from 1."""
 
 
 def code_of(data: bytes) -> tuple[bytes, tuple[CellLine, ...]]:
-    """Return the source of the code cells, and where each of its lines is from.
+    """Return the source of the code cells, and the origin of each of its lines.
 
     Raises:
-        Unreadable: it is no notebook.
+        Unreadable: the file is not a notebook.
     """
     import json  # few files are notebooks
 
@@ -37,7 +37,7 @@ def code_of(data: bytes) -> tuple[bytes, tuple[CellLine, ...]]:
             if cell["cell_type"] == "code"
         ]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Unreadable("no Jupyter notebook (nbformat 4)") from None
+        raise Unreadable("not a Jupyter notebook (nbformat 4)") from None
     lines: list[str] = []
     origins: list[CellLine] = []
     for number, source in sources:
@@ -50,7 +50,7 @@ def code_of(data: bytes) -> tuple[bytes, tuple[CellLine, ...]]:
 
 
 def _parses(lines: list[str]) -> bool:
-    """Return whether a cell is Python: one that is not leaves the others readable."""
+    """Return whether a cell is valid Python; other cells are blanked out."""
     try:
         tree_of("\n".join(lines).encode("utf-8", "surrogatepass"))
     except (SyntaxError, ValueError, RecursionError):
@@ -59,7 +59,7 @@ def _parses(lines: list[str]) -> bool:
 
 
 def _python(lines: list[str]) -> list[str]:
-    """Return the lines of a cell with magics replaced by what keeps blocks whole."""
+    """Return the lines of a cell, with each magic replaced by `pass` or by an assignment of None."""
     first = next((line for line in lines if line.strip()), "")
     if first.startswith("%%") and not re.match(r"%%(?:time|timeit|capture|prun)\b", first):
         return [""] * len(lines)  # another language

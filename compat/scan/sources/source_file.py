@@ -1,4 +1,4 @@
-"""One source file: its bytes, its tree, and the lines that people see."""
+"""Parse a source file or notebook into its bytes, its syntax tree and its lines."""
 
 import ast
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,25 +12,25 @@ if TYPE_CHECKING:  # few files are notebooks
 
 
 class Source(NamedTuple):
-    """A file that could be parsed."""
+    """A parsed source file."""
 
     path: str
     tree: ast.Module
     data: bytes
-    """Python source with `\\n` at the end of lines; that of a notebook is put together from its cells."""
+    """Python source with `\\n` at the end of lines; for a notebook, the source of its code cells."""
     cells: "tuple[CellLine, ...]" = ()
-    """Of a notebook: where each line is from."""
+    """For a notebook, the origin of each line."""
 
     def lines(self) -> list[str]:
-        """Return the text, line by line."""
+        """Return the lines of the source as text."""
         return decoded(self.data).split("\n")
 
 
 def parse(path: str, data: bytes) -> Source:
-    """Return a file as a tree.
+    """Return the parsed source of a file.
 
     Raises:
-        Unreadable: it cannot be parsed.
+        Unreadable: the file cannot be parsed.
     """
     cells: tuple[CellLine, ...] = ()
     if path.endswith(".ipynb"):
@@ -52,8 +52,8 @@ def parse(path: str, data: bytes) -> Source:
 
 
 def decoded(data: bytes) -> str:
-    """Return the text of a file that Python could parse."""
-    if b"coding" not in b"".join(data.split(b"\n", 2)[:2]):  # PEP 263: where else a declaration stands
+    """Return the text of a source file, decoded as Python does."""
+    if b"coding" not in b"".join(data.split(b"\n", 2)[:2]):  # PEP 263: nowhere else
         return data.decode("utf-8-sig", "replace")
     import tokenize
     from io import BytesIO
@@ -66,10 +66,10 @@ def decoded(data: bytes) -> str:
 
 
 def everything() -> LineNumbers:
-    """Return the lines that make a walk go everywhere."""
+    """Return line numbers that match every statement."""
     return _Everything(())
 
 
 class _Everything(LineNumbers):
-    def within(self, node: ast.stmt) -> bool:  # noqa: ARG002 -- the answer is yes
+    def within(self, node: ast.stmt) -> bool:  # noqa: ARG002 -- every statement matches
         return True

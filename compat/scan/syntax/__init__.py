@@ -1,1 +1,1 @@
-"""Facts of one file, without regard to any release."""
+"""Facts about the syntax of one file, independent of any release."""

@@ -1,4 +1,4 @@
-"""Which local names stand for something of a package, and where they do."""
+"""Track which local names of a file stand for something of a package, scope by scope."""
 
 import ast
 import re
@@ -9,10 +9,10 @@ Scope = FunctionNode | ast.ClassDef | None
 
 
 class Aliases:
-    """The names that imports bind in one file, scope by scope.
+    """The names that imports bind in one file, by scope.
 
     Args:
-        tree: the file.
+        tree: the syntax tree of the file.
     """
 
     def __init__(self, tree: ast.Module) -> None:
@@ -22,15 +22,15 @@ class Aliases:
 
     @property
     def names(self) -> frozenset[str]:
-        """All names that stand for something somewhere."""
+        """All names that stand for a dotted path in some scope."""
         return frozenset(name for scope in self._bound.values() for name in scope)
 
     def add(self, position: NodePosition, name: str, path: str) -> None:
-        """Note that an import at a position binds a name to a dotted path."""
+        """Record that an import at a position binds a name to a dotted path."""
         self._bound.setdefault(_scope(position), {}).setdefault(name, {})[path] = None
 
     def paths(self, name: str, position: NodePosition) -> tuple[str, ...]:
-        """Return what a name may stand for at a position; nothing when it is something else there."""
+        """Return the dotted paths that a name may stand for at a position; empty if it is another name."""
         inner: NodePosition | None = position
         innermost = True
         while inner is not None:
@@ -52,13 +52,13 @@ class Aliases:
         return tuple(self._bound.get(None, {}).get(name, ()))
 
     def uses(self, data: bytes) -> list[int]:
-        """Return the offsets at which one of the names is used as more than a word, in order."""
+        """Return the offsets at which an attribute of one of the names may be read, ascending."""
         words = b"|".join(re.escape(name.encode()) for name in sorted(self.names))
         pattern = re.compile(rb"(?<![\w.])(?:" + words + rb")(?=(?:\s|\\\n)*\.|[ \t]*,\s*[\"'])")
         return [match.start() for match in pattern.finditer(data)]
 
     def _names_of(self, function: FunctionNode) -> frozenset[str]:
-        """Return the names that are local to a function by being parameters or assigned to."""
+        """Return the parameters and assigned names that are local to a function."""
         if function not in self._locals:
             arguments = function.args
             names = {

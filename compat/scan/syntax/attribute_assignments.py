@@ -1,4 +1,4 @@
-"""Where a file assigns to attributes: `self.new = …` in a class, `NEW = …` in its body, `config.new = …`."""
+"""Find the attribute assignments of a file: `self.new = …`, `NEW = …` in a class body, `config.new = …`."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -9,18 +9,18 @@ from compat.scan.syntax.positions import FunctionNode, within
 
 
 class Store(NamedTuple):
-    """A statement that gives a value to an attribute."""
+    """A statement that assigns to an attribute."""
 
     owner: ast.ClassDef | None
-    """The class that it stands in."""
+    """The class around the statement."""
     function: FunctionNode | None
-    """The function, None in the body of a class or module."""
+    """The function around the statement; None in the body of a class or module."""
     block: Sequence[ast.stmt]
     """The body of the function, class or module."""
     at: int
-    """Of the statement in that body; the assignment itself may be deeper in it."""
+    """Index of the statement in the block; the assignment may be nested inside the statement."""
     base: str
-    """What has the attribute there: `self`; empty in the body of a class."""
+    """The name before the dot, such as `self`; empty in the body of a class."""
 
 
 def stores(tree: ast.Module) -> dict[str, list[Store]]:

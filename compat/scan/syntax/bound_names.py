@@ -1,4 +1,4 @@
-"""Which names statements bind, and which of them the top level of a module may leave unbound."""
+"""Find the names that statements bind, and those that the top level of a module may leave unbound."""
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,14 +8,14 @@ from compat.scan.syntax.positions import FunctionNode, TryNode, within
 
 _COMPOUND = (ast.If, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, *TryNode)
 SIMPLE = (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.FunctionDef)
-"""Statements that are gone through for what they bind; others if they are made of these."""
+"""Statements that only bind names; blocks of these count as well."""
 _ASIDE = (ast.Pass, ast.Expr, ast.Return, ast.Raise, ast.Continue, ast.Break)
-"""What binds nothing, and may stand in an `if` or a `try` that is gone through."""
+"""Statements that bind nothing and may occur in an `if` or a `try` that only binds names."""
 _BRANCHING = (ast.If, ast.With, *TryNode)
 
 
 def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one case for each form
-    """Return the names that a statement binds at its own level, the blocks in it included."""
+    """Return the names that a statement binds in its own scope, including its blocks."""
     found: list[str] = []
     match statement:
         case ast.Import(names=names):
@@ -47,7 +47,7 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
 
 @lru_cache(maxsize=10_000)
 def only_binds(statement: ast.stmt) -> bool:
-    """Return whether a statement binds names and does no more: an `if` or a `try` of simple ones does."""
+    """Return whether a statement only binds names; an `if` or a `try` of such statements counts."""
     if isinstance(statement, SIMPLE):
         return True
     blocks: list[ast.stmt] = []
@@ -60,7 +60,7 @@ def only_binds(statement: ast.stmt) -> bool:
 
 
 def needed(statements: Sequence[ast.stmt], nodes: Iterable[ast.AST]) -> list[ast.stmt]:
-    """Return those statements that bind what some nodes are made of, and what these are made of, in order."""
+    """Return the statements on whose names some nodes depend, directly or indirectly, in source order."""
     names = {name for node in nodes for name in _named(node)}
     found: list[ast.stmt] = []
     for statement in reversed(statements):
@@ -91,9 +91,9 @@ def target_names(target: ast.expr) -> list[str]:
 
 @lru_cache(maxsize=1_000)
 def local_names(function: FunctionNode) -> tuple[str, ...]:
-    """Return the parameters of a function and the names that it binds, but for `import vllm.x`.
+    """Return the parameters of a function and the names that it binds, except by `import vllm.x`.
 
-    That binds what an `import vllm` before it does.
+    Such an import binds the same object as an `import vllm` before it.
     """
     arguments = function.args
     every = (
@@ -115,8 +115,8 @@ def declared_global(block: Sequence[ast.stmt], *, inner: bool) -> Iterator[str]:
     """Yield the names that statements declare `global`.
 
     Args:
-        block: the statements; expressions are not gone through.
-        inner: whether the functions in it count.
+        block: the statements.
+        inner: whether functions inside the block count.
     """
     ahead: list[ast.AST] = list(block)
     while ahead:
@@ -128,8 +128,8 @@ def declared_global(block: Sequence[ast.stmt], *, inner: bool) -> Iterator[str]:
                 ahead += getattr(statement, field, ())
 
 
-def maybe_unbound(body: Sequence[ast.stmt]) -> frozenset[str]:
-    """Return the names that some way through a block binds, and another does not."""
+def names_maybe_unbound(body: Sequence[ast.stmt]) -> frozenset[str]:
+    """Return the names that one control-flow path through a block binds and another does not."""
     branching = [each for each in body if isinstance(each, _BRANCHING) and not _never_run(each)]
     if not branching:
         return frozenset()
@@ -138,7 +138,7 @@ def maybe_unbound(body: Sequence[ast.stmt]) -> frozenset[str]:
 
 
 def _surely_bound(block: Sequence[ast.stmt]) -> set[str] | None:
-    """Return the names that every way to the end of a block binds; None when none gets there."""
+    """Return the names that every path to the end of a block binds; None if no path reaches it."""
     found: set[str] = set()
     for statement in block:
         bound = _by(statement)
@@ -155,7 +155,7 @@ def _by(statement: ast.stmt) -> set[str] | None:
         case ast.If(body=body, orelse=orelse) if not _never_run(statement):
             return _common([_surely_bound(body), _surely_bound(orelse)])
         case ast.With():
-            return set()  # it may swallow what its block raises
+            return set()  # it may suppress an exception of its block
         case _ if isinstance(statement, TryNode):
             main = _surely_bound([*statement.body, *statement.orelse])  # type: ignore[attr-defined]
             handlers = [_surely_bound(each.body) for each in statement.handlers]  # type: ignore[attr-defined]
@@ -173,7 +173,7 @@ def _common(ways: Sequence[set[str] | None]) -> set[str] | None:
 
 
 def _never_run(statement: ast.stmt) -> bool:
-    """Return whether a branch is for type checkers, scripts or no one: what it binds is not for importers."""
+    """Return whether an `if` runs only for type checkers, for scripts or never, and so not on import."""
     if not isinstance(statement, ast.If):
         return False
     return isinstance(statement.test, ast.Constant) or any(

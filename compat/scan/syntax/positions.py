@@ -1,4 +1,4 @@
-"""Where in a file a node stands: the blocks around it, from the module inwards, and the tests beside it."""
+"""Positions of nodes in a file: the blocks around a node, and the tests that guard it in its expression."""
 
 import ast
 from bisect import bisect_left
@@ -12,18 +12,18 @@ Branch = Literal["body", "orelse", "finalbody", "handler", "header"]
 _BLOCKS = frozenset({"body", "orelse", "finalbody", "handlers", "cases"})
 
 _LEAVES = frozenset({"attr", "ctx", "id", "op", "ops"})
-"""Fields that hold no node but operators and contexts."""
+"""Fields without nodes other than operators and contexts."""
 
 
 class Test(NamedTuple):
-    """A test in the same expression, and what it has to be for the node to be evaluated."""
+    """A test in the same expression, and the value that it needs for the node to be evaluated."""
 
     expression: ast.expr
     wanted: bool
 
 
 class NodePosition:
-    """A statement in a block of another one, and so outwards up to the module."""
+    """A statement in a block of another statement, linked outwards up to the module."""
 
     __slots__ = ("block", "branch", "handler", "index", "outer", "owner", "tests")
 
@@ -38,29 +38,29 @@ class NodePosition:
         tests: tuple[Test, ...] = (),
     ) -> None:
         self.outer = outer
-        """The position of `owner`; None when that is the module."""
+        """The position of `owner`; None if that is the module."""
         self.owner = owner
         self.branch: Branch = branch
-        """Which block of the owner this is; `header` when the node stands in what comes before its blocks."""
+        """The block of the owner; `header` if the node is in an expression before its blocks."""
         self.block = block
         self.index = index
         self.handler = handler
-        """Of a `handler`: which."""
+        """The handler, if the branch is `handler`."""
         self.tests = tests
 
     @property
     def statement(self) -> ast.stmt:
-        """The statement that the node belongs to."""
+        """The statement that contains the node."""
         return self.block[self.index]
 
     def within(self, tests: tuple[Test, ...]) -> "NodePosition":
-        """Return the same position behind some tests."""
+        """Return the same position guarded by some tests."""
         if not tests:
             return self
         return NodePosition(self.outer, self.owner, self.branch, self.block, self.index, self.handler, tests)
 
     def outwards(self) -> "Iterator[NodePosition]":
-        """Yield this position and those around it."""
+        """Yield this position and those around it, the innermost first."""
         position: NodePosition | None = self
         while position is not None:
             yield position
@@ -68,7 +68,7 @@ class NodePosition:
 
     @property
     def function(self) -> FunctionNode | None:
-        """The function whose body the statement runs in, or None at the level of a module or class."""
+        """The function around the statement; None at the level of a module or class."""
         for position in self.outwards():
             if isinstance(position.owner, ast.FunctionDef | ast.AsyncFunctionDef):
                 return position.owner
@@ -76,13 +76,13 @@ class NodePosition:
 
 
 class LineNumbers:
-    """Line numbers that matter; the rest of a tree is not walked."""
+    """The line numbers to which a walk over a tree is limited."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = sorted(set(numbers))
 
     def within(self, node: ast.stmt) -> bool:
-        """Return whether one of the lines belongs to a statement, its decorators included."""
+        """Return whether a statement, including its decorators, covers one of the lines."""
         first = node.lineno
         for decorator in getattr(node, "decorator_list", ()):
             first = min(first, decorator.lineno)
@@ -91,7 +91,7 @@ class LineNumbers:
 
 
 def statements(tree: ast.Module, lines: LineNumbers) -> Iterator[NodePosition]:
-    """Yield the position of every statement that has one of the lines, outer ones first, in source order."""
+    """Yield the positions of the statements that cover one of the lines, in source order."""
     yield from _block(None, tree, "body", tree.body, lines)
 
 
@@ -125,11 +125,11 @@ def _inside(position: NodePosition, statement: ast.stmt, lines: LineNumbers) -> 
 
 
 def headers(statement: ast.stmt, *, annotations: bool) -> Iterator[ast.AST]:
-    """Yield the expressions of a statement that do not belong to its blocks.
+    """Yield the expressions of a statement outside its blocks.
 
     Args:
         statement: any statement.
-        annotations: whether annotations are evaluated.
+        annotations: whether to include annotations.
     """
     for field, value in ast.iter_fields(statement):
         if field in _BLOCKS:
@@ -149,9 +149,9 @@ def headers(statement: ast.stmt, *, annotations: bool) -> Iterator[ast.AST]:
 
 
 def expressions(node: ast.AST, tests: tuple[Test, ...] = ()) -> Iterator[tuple[ast.AST, tuple[Test, ...]]]:
-    """Yield an expression and what it is made of, each with the tests that it is evaluated behind.
+    """Yield an expression and its parts, each with the tests that guard it.
 
-    Of a chain of attributes, `a.b.c`, only the whole is yielded, and then what is left of its first dot.
+    For a chain of attributes, `a.b.c`, this yields the whole chain and then the part before its first dot.
     """
     yield node, tests
     match node:
@@ -175,7 +175,7 @@ def expressions(node: ast.AST, tests: tuple[Test, ...] = ()) -> Iterator[tuple[a
 
 
 def within(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and all that is in it but operators, in no order that matters: faster than `ast.walk`."""
+    """Yield a node and its descendants except operators, in no particular order; faster than `ast.walk`."""
     ahead = [node]
     while ahead:
         node = ahead.pop()
@@ -190,7 +190,7 @@ def within(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def dotted(node: ast.AST) -> tuple[str, ...]:
-    """Return the parts of `a.b.c`, or nothing when it is anything else."""
+    """Return the parts of a node of the form `a.b.c`; empty for any other node."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

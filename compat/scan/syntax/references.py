@@ -1,10 +1,10 @@
-"""Every way in which Python code refers to the packages: what it names, and where that is written."""
+"""Find the references to the packages in a file, in every form that Python code has for them."""
 
 import ast
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from compat.scan.prefilter.mentions import TOPS, lines_of, positions
+from compat.scan.prefilter.mentions import TOPS, line_numbers, mention_offsets
 from compat.scan.project.module_names import absolute
 from compat.scan.sources.source_file import Source
 from compat.scan.syntax.aliases import Aliases
@@ -18,19 +18,19 @@ _PATCHES = frozenset({"patch", "patch.object", "patch.multiple", "patch.dict"})
 
 
 class Reference(NamedTuple):
-    """One thing that the code expects of a package."""
+    """One reference to a module, or to a name in a module, of a package."""
 
     form: Form
     bases: tuple[str, ...]
-    """Dotted paths of what it starts from, several when the name was imported in several ways. They are
-    judged where they are imported, not here."""
+    """Dotted paths at which the reference starts; several if several imports bind the name. Their imports are
+    references of their own."""
     parts: tuple[str, ...]
-    """What has to exist below a base. Without a base, the whole path."""
+    """The attributes that must exist below a base; without a base, the whole path."""
     node: ast.AST
-    """What to point at: it has a position."""
+    """The node to report; it has a line and a column."""
     position: NodePosition
     module: str = ""
-    """Of an import: the module that is named."""
+    """For an import, the name of the module."""
 
     @property
     def top(self) -> str:
@@ -39,19 +39,19 @@ class Reference(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The whole path as one would write it."""
+        """The whole dotted path."""
         return ".".join((*self.bases[:1], *self.parts))
 
 
 def references(source: Source, module: str = "", *, lines: LineNumbers | None = None) -> list[Reference]:
-    """Return the references of a file in source order.
+    """Return the references in a file in source order.
 
     Args:
         source: the file.
-        module: its dotted name, for imports relative to it; empty when it has none.
-        lines: where to look; where the packages are named when left out.
+        module: its dotted name, which relative imports need; empty if it has none.
+        lines: the lines to search; by default, those that contain the name of a package or an alias.
     """
-    marked = lines_of(source.data, positions(source.data, words=True)) if lines is None else []
+    marked = line_numbers(source.data, mention_offsets(source.data, words=True)) if lines is None else []
     chosen = lines or LineNumbers(marked)
     found: list[Reference] = []
     aliases = Aliases(source.tree)
@@ -59,7 +59,7 @@ def references(source: Source, module: str = "", *, lines: LineNumbers | None = 
         if isinstance(position.statement, ast.Import | ast.ImportFrom):
             found += _imports(position, aliases, module)
     if lines is None and aliases.names:
-        chosen = LineNumbers([*marked, *lines_of(source.data, aliases.uses(source.data))])
+        chosen = LineNumbers([*marked, *line_numbers(source.data, aliases.uses(source.data))])
     annotations = not _postponed(source.tree)
     tables = any(
         isinstance(each, ast.FunctionDef) and each.name == "__getattr__" for each in source.tree.body
@@ -83,7 +83,7 @@ def _postponed(tree: ast.Module) -> bool:
 
 
 def _evaluated(position: NodePosition) -> bool:
-    """Return whether the annotations of a statement are: those of variables of a function are not."""
+    """Return whether Python evaluates the annotations of a statement; it does not for local variables."""
     return not isinstance(position.statement, ast.AnnAssign) or position.function is None
 
 
@@ -114,7 +114,7 @@ def _expression(
     match node:
         case ast.Attribute(ctx=ctx):
             parts = dotted(node)
-            # What is assigned to need not have been there.
+            # The target of an assignment need not exist before.
             parts = parts if isinstance(ctx, ast.Load) else parts[:-1]
             bases = aliases.paths(parts[0], position) if len(parts) > 1 else ()
             if bases:
@@ -218,7 +218,7 @@ def _true(node: ast.Call, keyword: str) -> bool:
 
 
 def _table(node: ast.Dict, position: NodePosition) -> Iterator[Reference]:
-    """Yield what a module's `__getattr__` looks up: `"vllm.x"`, `"vllm.x:Name"`, `("vllm.x", "Name")`."""
+    """Yield the references in a table of `__getattr__`: `"vllm.x"`, `"vllm.x:Name"`, `("vllm.x", "X")`."""
     for key, value in zip(node.keys, node.values, strict=True):
         match value:
             case ast.Constant(value=str() as text):

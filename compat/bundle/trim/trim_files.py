@@ -1,8 +1,8 @@
-"""Which installed files a bundle leaves out, and why.
+"""Choose the installed files that a bundle leaves out, each with a reason.
 
-A file goes for one of these reasons only: a variant of it for the asked Python or GPU architecture is there
-instead, or a list or option of the user names it. No file is changed to make it smaller: cubins inside a
-shared object stay, for `nvprune` takes relocatable files only.
+A file is left out only if a variant of it for the requested Python version or GPU architecture remains, or if
+a trim list or an option names it. No file is modified to make it smaller: cubins inside a shared object stay,
+since `nvprune` accepts relocatable files only.
 """
 
 import re
@@ -14,24 +14,25 @@ from fnmatch import fnmatchcase
 from compat.errors import UsageError
 
 _PYTHON = re.compile(r"(?<=\.cpython-)(\d+t?)(?=-[^/]*\.so$)")
-"""`312` in `_C.cpython-312-x86_64-linux-gnu.so`."""
+"""Matches `312` in `_C.cpython-312-x86_64-linux-gnu.so`."""
 _SHARED = re.compile(r"\.so(\.\d+)*$")
 _ARCH = re.compile(r"(?<![A-Za-z0-9])sm_?(\d{2,3})[af]?(?![A-Za-z0-9])")
-"""`sm90` in `sgl_kernel/sm90/common_ops.abi3.so`, `sm_100a` in `kernel_sm_100a_x86_64.so`; not `sm9000`."""
+"""Matches `sm90` in `sgl_kernel/sm90/common_ops.abi3.so`, and `sm_100a` in `kernel_sm_100a_x86_64.so`; does
+not match `sm9000`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """Files that are left out for one reason."""
+    """Patterns of files to leave out for one reason."""
 
     patterns: tuple[str, ...]
-    """Globs over paths below the site; `*` crosses folders, and a folder's glob covers what is in it."""
+    """Globs over paths below site-packages; `*` matches `/` too, and a folder's glob matches its content."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """What was left out for one reason."""
+    """The files that were left out for one reason."""
 
     reason: str
     files: tuple[str, ...]
@@ -40,19 +41,19 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:
-    """The choices of one bundle."""
+    """The rules by which one bundle leaves out files."""
 
     python: str
     """`X.Y`."""
     arch: int | None = None
     """90 for sm_90; None keeps every architecture."""
     drops: tuple[Drop, ...] = ()
-    """From a list: a pattern may match nothing, since lists cover many releases."""
+    """Entries of a trim list; a pattern may match no file, since lists cover many releases."""
     asked: tuple[str, ...] = ()
-    """Patterns of `--drop`: each must match."""
+    """Patterns of `--drop`; each must match a file."""
 
     def apply(self, sizes: Mapping[str, int]) -> tuple[Dropped, ...]:
-        """Return what goes; a file that two reasons fit goes for the first.
+        """Return the files to leave out by reason; a file that two rules match is listed under the first.
 
         Args:
             sizes: path to bytes.
@@ -62,9 +63,7 @@ class Trim:
         """
         for pattern in self.asked:
             if not any(_matches(path, pattern) for path in sizes):
-                raise UsageError(
-                    f"--drop {pattern!r} matches no file of the bundle; check it, or leave it out"
-                )
+                raise UsageError(f"--drop {pattern!r}: matches no file of the bundle; correct or remove it")
         gone: set[str] = set()
         found = []
         for reason, choose in self._reasons():
@@ -92,15 +91,15 @@ class Trim:
 
 
 def alternatives(paths: Iterable[str], token: re.Pattern[str], wanted: str) -> list[str]:
-    """Return the shared objects whose path differs from that of the wanted one in the token only.
+    """Return the shared objects that are variants of a remaining one, with another value of `token`.
 
-    Where there is none with the wanted token, all stay: some packages load what they find by a glob, and
-    which of several architectures serves another one, only the package knows.
+    Where no variant has the wanted value, all stay: some packages load whatever a glob finds, and only the
+    package knows which architecture's file serves another architecture.
 
     Args:
         paths: all files.
-        token: what tells the alternatives apart; its group is the value.
-        wanted: the value of the one that stays.
+        token: the part of the path in which variants differ; its group is the value.
+        wanted: the value of the variant that stays.
     """
     variants: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for path in paths:
@@ -117,14 +116,14 @@ def alternatives(paths: Iterable[str], token: re.Pattern[str], wanted: str) -> l
 
 
 def parse_arch(text: str) -> int:
-    """Return 90 for `sm_90`, `sm90`, `sm_90a` or `9.0`.
+    """Return a GPU architecture as a number: 90 for `sm_90`, `sm90`, `sm_90a` or `9.0`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text has another form.
     """
     found = re.fullmatch(r"sm_?(\d{2,3})[af]?|(\d{1,2})\.(\d)", text)
     if found is None:
-        raise ValueError(f"{text!r} is no GPU architecture (write one such as sm_90)")
+        raise ValueError(f"{text!r} is not a GPU architecture (example: sm_90)")
     return int(found[1] or found[2] + found[3])
 
 

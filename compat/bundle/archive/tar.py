@@ -1,4 +1,4 @@
-"""The archive inside the parts: a tar whose bytes depend on paths, contents and the execute bit only."""
+"""Write the tar archive of a bundle; its bytes depend only on paths, contents and the execute bit."""
 
 import io
 import tarfile
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from compat.bundle.parts import Compressor
+from compat.bundle.archive.parts import Compressor
 
 EPOCH = 315532800
-"""1980-01-01, the earliest time that zip files know: what reproducible wheels carry."""
+"""1980-01-01, the earliest time that a zip file can state; reproducible wheels have it."""
 READ_AHEAD = 1 << 20
 
 Entries = Mapping[str, Path | bytes]
-"""Path in the archive to the file, or to what is to stand there instead."""
+"""The file or the content for each path in the archive."""
 
 
 def write_archive(entries: Entries, target: Compressor) -> None:
-    """Write a tar of plain files to `target`, sorted by path."""
-    sink = cast("BinaryIO", target)  # the stream mode of tarfile only ever writes
+    """Write a tar archive of regular files to `target`, sorted by path."""
+    sink = cast("BinaryIO", target)  # in stream mode, tarfile only calls `write`
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.GNU_FORMAT, bufsize=READ_AHEAD) as archive:
         for path, source in sorted(entries.items()):
             info = tarfile.TarInfo(path)

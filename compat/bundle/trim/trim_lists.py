@@ -1,4 +1,4 @@
-"""Lists of what a use never loads: TOML files with globs, packages and reasons, as data."""
+"""Read trim lists: TOML files that name the files and packages that a certain use never loads."""
 
 import sys
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 
 from packaging.utils import NormalizedName
 
-from compat.bundle.trim import Drop, parse_arch
+from compat.bundle.trim.trim_files import Drop, parse_arch
 from compat.errors import UsageError
 
 if sys.version_info >= (3, 11):
@@ -22,53 +22,52 @@ KEYS = ("files", "packages", "reason", "arch")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageDrop:
-    """Packages that are not even installed."""
+    """Patterns of packages to leave out for one reason; they are not installed at all."""
 
     patterns: tuple[str, ...]
     reason: str
 
     def covers(self, name: NormalizedName) -> bool:
-        """Tell whether the package is one of them."""
+        """Return whether a pattern matches the package."""
         return any(fnmatchcase(name, pattern) for pattern in self.patterns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrimList:
-    """One list, as far as it holds for the asked architecture."""
+    """The entries of one trim list that apply to the requested architecture."""
 
     files: tuple[Drop, ...] = ()
     packages: tuple[PackageDrop, ...] = ()
 
 
 def shipped() -> tuple[str, ...]:
-    """Return the names of the lists that come with this project."""
-    folder = resources.files("compat.bundle") / "trims"
+    """Return the names of the trim lists that this project ships."""
+    folder = resources.files("compat.bundle.trim") / "lists"
     return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
 def read_trim_list(name: str, arch: int | None) -> TrimList:
-    """Return a list by its name, or from a file.
+    """Return a shipped trim list by name, or read one from a file.
 
     Args:
         name: one of `shipped()`, or a path that ends in `.toml`.
-        arch: the architecture that the bundle is for; entries for others are passed over.
+        arch: the architecture of the bundle; entries for others are ignored.
 
     Raises:
-        UsageError: there is no such list, or it says something that cannot be understood.
+        UsageError: the list does not exist or is not valid.
     """
-    source = (
-        Path(name) if name.endswith(".toml") else resources.files("compat.bundle") / "trims" / f"{name}.toml"
-    )
+    shipped_lists = resources.files("compat.bundle.trim") / "lists"
+    source = Path(name) if name.endswith(".toml") else shipped_lists / f"{name}.toml"
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(
-            f"--trim {name}: there is no such list (there are {', '.join(shipped())}, or give a .toml file)"
+            f"--trim {name}: no such list (known: {', '.join(shipped())}; or give a .toml file)"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"--trim {name}: cannot be read: {error}") from None
     if set(content) != {"drop"} or not isinstance(content["drop"], list):
-        raise UsageError(f"--trim {name}: must hold [[drop]] tables and nothing else")
+        raise UsageError(f"--trim {name}: must contain [[drop]] tables and nothing else")
     files: list[Drop] = []
     packages: list[PackageDrop] = []
     for at, entry in enumerate(content["drop"]):
@@ -91,7 +90,11 @@ def _check(entry: Any, where: str) -> None:
             raise UsageError(f"{where}.{key}: unknown key (known: {', '.join(KEYS)})")
         texts = [value] if key == "reason" else value
         if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-            raise UsageError(f"{where}.{key}: must be text" + (" in a list" if key != "reason" else ""))
+            raise UsageError(
+                f"{where}.{key}: must be a string"
+                if key == "reason"
+                else f"{where}.{key}: must be a list of strings"
+            )
     if "reason" not in entry or not ("files" in entry or "packages" in entry):
         raise UsageError(f"{where}: needs a reason, and files or packages")
 

@@ -1,8 +1,8 @@
-"""From a stream of bytes to compressed parts: blocks, threads and digests, in bounded memory.
+"""Compress a stream of bytes into parts with digests, with several threads and in bounded memory.
 
-The stream is cut into blocks of a fixed size, each compressed into an .xz stream of its own. The format
-allows several in a row (https://tukaani.org/xz/xz-file-format.txt, section 2), and `xz -d` reads them.
-So several threads can work, and the bytes do not depend on how many they are.
+The stream is split into blocks of a fixed size, and each block is compressed into an .xz stream of its own.
+The format allows several in a row (https://tukaani.org/xz/xz-file-format.txt, section 2), and `xz -d` reads
+them. So several threads can work, and the bytes do not depend on their number.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from typing import BinaryIO
 from compat._cli.progress import Progress
 
 BLOCK = 32 << 20
-"""Bytes in a block: several dictionaries of level 6 (8 MiB), so that little is lost between blocks."""
+"""Bytes in a block: several dictionaries of level 6 (8 MiB), so that splitting costs little compression."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One file of a bundle that has been written."""
+    """Name, size and digest of one part of a bundle."""
 
     name: str
     bytes: int
@@ -30,10 +30,10 @@ class Part:
 
 
 class PartWriter:
-    """Writes a stream into files of one size, the last of which may be smaller."""
+    """Splits a stream into files of one size; the last one may be smaller."""
 
     def __init__(self, folder: Path, size: int) -> None:
-        """Write into `folder`, at most `size` bytes into each part."""
+        """Write parts of at most `size` bytes into `folder`."""
         self.parts: list[Part] = []
         self._folder, self._size = folder, size
         self._file: BinaryIO = io.BytesIO()
@@ -56,7 +56,7 @@ class PartWriter:
             view = view[len(piece) :]
 
     def close(self) -> None:
-        """Finish the part that is open, if one is."""
+        """Close the current part, if there is one."""
         if not self._open:
             return
         written = self._file.tell()
@@ -69,13 +69,13 @@ class PartWriter:
 
 
 class Compressor:
-    """Compresses what is written to it, block by block; `with` finishes the last one.
+    """A binary stream that compresses its input block by block; leaving the `with` block writes the last one.
 
-    Memory: per thread one block, its compressed form and lzma's own (94 MiB at level 6, 674 at 9).
+    Each thread needs memory for one block, its compressed form, and lzma (94 MiB at level 6, 674 at 9).
     """
 
     def __init__(self, target: PartWriter, level: int, threads: int, progress: Progress) -> None:
-        """Write to `target` with xz's preset `level` (0-9); `progress` is told of uncompressed bytes."""
+        """Write to `target` with the xz preset `level` (0-9); `progress` counts uncompressed bytes."""
         self.blocks: list[int] = []
         """Compressed bytes of each block."""
         self._target, self._level, self._threads, self._progress = target, level, threads, progress
@@ -95,7 +95,7 @@ class Compressor:
             self._target.close()
 
     def write(self, content: bytes) -> int:
-        """Take all of `content`; return its length."""
+        """Compress `content`, and return its length."""
         self._buffer += content
         while len(self._buffer) >= BLOCK:
             self._submit(bytes(self._buffer[:BLOCK]))

@@ -1,7 +1,7 @@
-"""Unpacks a bundle where this file lies; it travels with the bundle and needs the standard library alone.
+"""Unpack the bundle in the folder of this script, which is part of it and needs only the standard library.
 
-Every digest is verified before anything is unpacked. The environment is made beside DEST and takes its place
-in one step, so DEST is never half of one. Nothing but plain files inside DEST is ever written.
+Every digest is verified before anything is unpacked. The environment is written beside DEST and then replaces
+it in one step, so DEST is never incomplete. Only regular files inside DEST are ever written.
 """
 
 from __future__ import annotations  # the runner's python3 may be older than 3.10
@@ -26,14 +26,14 @@ from typing import IO, Any, NoReturn, cast
 
 MANIFEST = "manifest.json"
 SITE = "site"
-"""The folder below DEST that goes onto PYTHONPATH."""
+"""The folder below DEST to put on PYTHONPATH."""
 CHUNK = 1 << 20
 USAGE, ENVIRONMENT, INTERRUPTED = 2, 4, 130
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 class UnpackError(Exception):
-    """What is wrong, in one line; `code` is the exit code."""
+    """An error with a message of one line; `code` is the exit code."""
 
     def __init__(self, message: str, code: int = ENVIRONMENT) -> None:
         super().__init__(message)
@@ -48,57 +48,55 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         whole = document["schema"] == 1 and {"blocks", "parts", "site"} <= set(document)
         whole = whole and all({"name", "bytes", "sha256"} <= set(part) for part in document["parts"])
     except FileNotFoundError:
-        raise UnpackError(f"{folder}: there is no {MANIFEST}; copy it from the bundle") from None
+        raise UnpackError(f"{folder}: {MANIFEST} is missing; copy it from the bundle") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnpackError(f"{path}: damaged ({error}); copy it from the bundle again") from None
     if not whole:
-        raise UnpackError(f"{path}: no manifest of a bundle that this script can read")
+        raise UnpackError(f"{path}: not a bundle manifest that this script can read")
     return document  # type: ignore[no-any-return]
 
 
 def find_parts(manifest: dict[str, Any], folders: Sequence[Path]) -> list[Path]:
-    """Return where each part lies, its size and digest verified."""
+    """Return the path of each part, after verifying its size and digest."""
     found = []
     for part in manifest["parts"]:
         name = part["name"]
         if name != Path(name).name:
-            raise UnpackError(f"{MANIFEST}: part {name!r} is no plain file name")
+            raise UnpackError(f"{MANIFEST}: part {name!r} is not a plain file name")
         path = next((folder / name for folder in folders if (folder / name).is_file()), None)
         if path is None:
-            places = " or ".join(map(str, folders))
-            raise UnpackError(f"{name}: missing in {places}; copy it there")
+            raise UnpackError(f"{name}: missing in {' or '.join(map(str, folders))}; copy it there")
         size = path.stat().st_size
         if size != part["bytes"]:
-            reason = f"has {size} bytes instead of {part['bytes']}"
-            raise UnpackError(f"{path}: {reason}; copy it again")
+            raise UnpackError(f"{path}: has {size} bytes instead of {part['bytes']}; copy it again")
         if _sha256(path) != part["sha256"]:
-            raise UnpackError(f"{path}: its sha256 is not the manifest's; copy it again")
+            raise UnpackError(f"{path}: its sha256 differs from the manifest's; copy it again")
         found.append(path)
     return found
 
 
 def unpack(folder: Path, dest: Path, folders: Sequence[Path] = ()) -> Path:
-    """Unpack the bundle of `folder` into `dest` and return the folder for PYTHONPATH."""
+    """Unpack the bundle in `folder` into `dest`, and return the folder to put on PYTHONPATH."""
     manifest = read_manifest(folder)
     _check_dest(dest)
     if _same(dest, folder):
         return dest / SITE
     parts = find_parts(manifest, [folder, *folders])
     _check_room(dest.parent, manifest["site"]["bytes"])
-    made = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=str(dest.parent)))
+    created = Path(tempfile.mkdtemp(prefix=f".{dest.name}.", dir=str(dest.parent)))
     try:
-        made.chmod(0o755)
-        _extract(parts, manifest, made / SITE)
-        # Last: a folder with a manifest is a whole environment.
-        shutil.copyfile(str(folder / MANIFEST), str(made / MANIFEST))
-        exchange(made, dest)
+        created.chmod(0o755)
+        _extract(parts, manifest, created / SITE)
+        # The manifest comes last, since it marks a complete environment.
+        shutil.copyfile(str(folder / MANIFEST), str(created / MANIFEST))
+        exchange(created, dest)
     finally:
-        shutil.rmtree(str(made), ignore_errors=True)
+        shutil.rmtree(str(created), ignore_errors=True)
     return dest / SITE
 
 
 def named_by_pth(site: Path) -> list[Path]:
-    """Return the folders that .pth files of the site name: Python reads them in its own folders alone."""
+    """Return the folders that the .pth files of `site` name; Python ignores .pth files on PYTHONPATH."""
     found = []
     for file in sorted(site.glob("*.pth")):
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -108,23 +106,23 @@ def named_by_pth(site: Path) -> list[Path]:
     return found
 
 
-def exchange(made: Path, dest: Path) -> None:
-    """Put `made` in the place of `dest`; what was there is then at `made`."""
+def exchange(created: Path, dest: Path) -> None:
+    """Rename the folder `created` to `dest`; a previous `dest` is then at `created`."""
     if not dest.exists():
-        made.rename(dest)
-    elif not _swapped(made, dest):
-        aside = Path(str(made) + ".old")
+        created.rename(dest)
+    elif not _swapped(created, dest):
+        aside = Path(str(created) + ".old")
         dest.rename(aside)
         try:
-            made.rename(dest)
+            created.rename(dest)
         except BaseException:
             aside.rename(dest)
             raise
-        aside.rename(made)
+        aside.rename(created)
 
 
 def _swapped(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, where the C library and the file system can."""
+    """Swap two folders in one step; return False where C library or file system do not support it."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
@@ -134,44 +132,47 @@ def _swapped(one: Path, other: Path) -> bool:
 
 def _check_dest(dest: Path) -> None:
     if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
-        raise UnpackError(f"{dest}: is no folder; name a new one", USAGE)
+        raise UnpackError(f"{dest}: not a folder; name a new one", USAGE)
     if dest.is_dir() and any(dest.iterdir()) and not (dest / MANIFEST).is_file():
-        raise UnpackError(f"{dest}: holds something that is no unpacked bundle; name a new folder", USAGE)
+        raise UnpackError(f"{dest}: neither empty nor an unpacked bundle; name a new folder", USAGE)
     dest.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _same(dest: Path, folder: Path) -> bool:
-    """Tell whether this very bundle is there already."""
-    there = dest / MANIFEST
-    return there.is_file() and there.read_bytes() == (folder / MANIFEST).read_bytes()
+    """Return whether `dest` already holds this very bundle."""
+    unpacked = dest / MANIFEST
+    return unpacked.is_file() and unpacked.read_bytes() == (folder / MANIFEST).read_bytes()
 
 
 def _check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(str(folder)).free
     if free < needed:
         megabytes = (needed - free) // 1000000 + 1
-        raise UnpackError(f"{folder}: the disk is too full; free {megabytes} MB, or name another folder")
+        raise UnpackError(f"{folder}: not enough disk space; free {megabytes} MB, or name another folder")
 
 
 def _extract(parts: Sequence[Path], manifest: dict[str, Any], site: Path) -> None:
     site.mkdir()
     files = size = 0
-    # It has the one method that the stream mode of tarfile calls.
+    # In stream mode, tarfile only calls `read`.
     stream = cast("IO[bytes]", _Stream(_decompressed(_blocks(parts, manifest["blocks"]))))
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as archive:
             for member in archive:
                 if not member.isreg():
                     raise UnpackError(
-                        f"{member.name!r} in the archive is no plain file; nothing was unpacked"
+                        f"{member.name!r} in the archive is not a regular file; nothing was unpacked"
                     )
-                source = cast("IO[bytes]", archive.extractfile(member))  # None for what is no file only
+                source = cast("IO[bytes]", archive.extractfile(member))  # never None for a regular file
                 _write(source, _inside(site, member.name), member.mode)
                 files, size = files + 1, size + member.size
     except (lzma.LZMAError, tarfile.TarError, EOFError) as error:
-        raise UnpackError(f"the archive is damaged ({error}); make the bundle again") from None
+        raise UnpackError(f"the archive is damaged ({error}); build the bundle again") from None
     if {"files": files, "bytes": size} != manifest["site"]:
-        raise UnpackError(f"the archive holds {files} files, not what the manifest says; make it again")
+        raise UnpackError(
+            f"the archive holds {files} files with {size} bytes, which differs from the manifest; "
+            "build the bundle again"
+        )
 
 
 def _inside(site: Path, name: str) -> Path:
@@ -183,14 +184,14 @@ def _inside(site: Path, name: str) -> Path:
 
 def _write(source: IO[bytes], path: Path, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # `x`: an archive that names a file twice is refused too.
+    # Mode `x` refuses an archive that contains a path twice.
     with path.open("xb") as target:
         shutil.copyfileobj(source, target, CHUNK)
     path.chmod(0o755 if mode & 0o100 else 0o644)
 
 
 class _Stream:
-    """What `tarfile` reads from: the blocks one after the other."""
+    """A readable stream over the blocks, one after the other, for `tarfile`."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -211,7 +212,7 @@ class _Stream:
 
 
 def _blocks(parts: Sequence[Path], sizes: Sequence[int]) -> Iterator[bytes]:
-    """Yield the compressed blocks; a block may lie across parts."""
+    """Yield the compressed blocks; a block may extend over several parts."""
     pieces = _Stream(piece for path in parts for piece in _pieces(path))
     for size in sizes:
         block = pieces.read(size)
@@ -230,7 +231,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the blocks decompressed, in their order, by a few threads: lzma lets others run meanwhile."""
+    """Yield the decompressed blocks in order, with a few threads: lzma releases the GIL."""
     threads = min(8, os.cpu_count() or 1)
     waiting: deque[Future[bytes]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -255,21 +256,26 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Unpack, or check; print the line that sets PYTHONPATH; return the exit code."""
+    """Unpack or check the bundle, print the line that sets PYTHONPATH, and return the exit code."""
     parser = _Parser(
-        "unpack.sh", description="Verify this bundle and unpack it; prints the PYTHONPATH to set."
+        "unpack.sh", description="Verify this bundle, unpack it, and print the command that sets PYTHONPATH."
     )
-    parser.add_argument("dest", type=Path, metavar="DEST", nargs="?", help="the folder to make or replace")
+    parser.add_argument("dest", type=Path, metavar="DEST", nargs="?", help="the folder to create or replace")
     parser.add_argument(
-        "--parts", type=Path, action="append", default=[], metavar="DIR", help="look there for parts too"
+        "--parts",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="another folder with parts; may be repeated",
     )
-    parser.add_argument("--check", action="store_true", help="only verify the digests of all parts")
+    parser.add_argument("--check", action="store_true", help="only verify the parts; unpack nothing")
     here = Path(__file__).resolve().parent
     try:
         options = parser.parse_args(argv)
         if options.check:
             found = find_parts(read_manifest(here), [here, *options.parts])
-            print(f"{len(found)} parts, all as the manifest says")
+            print(f"{len(found)} part{'' if len(found) == 1 else 's'} verified")
         elif options.dest is None:
             parser.error("name the folder to unpack into")
         else:
@@ -283,7 +289,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("unpack: interrupted\n")
         return INTERRUPTED
     except OSError as error:
-        hint = "; free some space and run it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        hint = "; free disk space and run it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         where = f" ({error.filename})" if error.filename else ""
         sys.stderr.write(f"unpack: error: {error.strerror or error}{where}{hint}\n")
         return ENVIRONMENT

@@ -1,0 +1,1 @@
+"""Choosing the installed files and packages that a bundle leaves out."""
