@@ -24,8 +24,8 @@ from compat.matrix.judge import expected_failures, gpu_tests, rehearsals
 from compat.matrix.judge.compare import judge
 from compat.matrix.judge.inputs import Sources
 from compat.matrix.judge.rehearsals import Rehearsal
-from compat.matrix.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
-from compat.matrix.plan import Plan
+from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
+from compat.matrix.model.plan import Plan
 from compat.model.releases import Pair
 from compat.probe import driver_stub
 from compat.probe.expectation import ModuleExpectation

@@ -17,8 +17,8 @@ from compat.matrix.disk_check import DiskCheck, nearest_existing
 from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
-from compat.matrix.plan import Plan
+from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
+from compat.matrix.model.plan import Plan
 from compat.model.releases import Pair
 from compat.uv import client
 from compat.uv.messages import nothing_to_download

@@ -17,7 +17,7 @@ from compat.locks.lockfile import LockedPackage, Pinned, write_lock
 from compat.matrix.cli import main
 from compat.matrix.config import read_matrix
 from compat.matrix.judge.inputs import Shipped, digests
-from compat.matrix.outcome import Cell, CellOutcome, Counts, Disagreement, Layers, Level, State
+from compat.matrix.model.outcome import Cell, CellOutcome, Counts, Disagreement, Layers, Level, State
 from compat.matrix.report.gate import Gate
 
 MATRIX = """

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.matrix.outcome import (
+from compat.matrix.model.outcome import (
     Cell,
     CellOutcome,
     Counts,

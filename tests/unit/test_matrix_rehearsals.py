@@ -14,7 +14,7 @@ from compat._cli.progress import Silent
 from compat.errors import OutOfTimeError
 from compat.matrix.judge import rehearsals
 from compat.matrix.judge.rehearsals import Rehearsal, rehearse, variables
-from compat.matrix.outcome import Layers
+from compat.matrix.model.outcome import Layers
 from compat.probe.probe_runner import ProbeRunner
 
 HEAD = """

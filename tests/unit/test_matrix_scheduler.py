@@ -23,7 +23,7 @@ from compat.matrix import scheduler
 from compat.matrix.cell import host
 from compat.matrix.install.workspace import claimed
 from compat.matrix.judge.inputs import Shipped
-from compat.matrix.outcome import Cell, CellOutcome, Layers, Level, State, read_outcome
+from compat.matrix.model.outcome import Cell, CellOutcome, Layers, Level, State, read_outcome
 from compat.matrix.report import files, gate
 from compat.model.releases import KnownFailure, Pair
 from compat.probe import driver_stub

@@ -122,7 +122,7 @@ def test_direct_clashes_name_both_sides_and_keep_the_extras() -> None:
     assert (torch.bound, humming.bound) == (True, False)
     assert str(choose(humming)) == "humming[cu13]==0.1.16"
     assert str(choose(torch)) == "torch==2.7.1"
-    assert "run it on a GPU" in choose(torch).reason
+    assert "test them on a GPU" in choose(torch).reason
 
 
 def clash(one: str, other: str, package: str = "openai") -> Clash:

@@ -18,7 +18,7 @@ from packaging.version import InvalidVersion, Version
 from compat._util.subprocesses import run
 from compat.errors import PreparationError, UsageError
 from compat.locks.lockfile import Lock
-from compat.matrix.outcome import Disagreement
+from compat.matrix.model.outcome import Disagreement
 from compat.model.releases import PACKAGES, Pair
 from compat.probe.probe_runner import child_variables
 

@@ -14,8 +14,8 @@ from compat.matrix.install import existing
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.verify_files import check_installed
 from compat.matrix.install.workspace import Workspace
-from compat.matrix.outcome import Disagreement
-from compat.matrix.plan import Plan
+from compat.matrix.model.outcome import Disagreement
+from compat.matrix.model.plan import Plan
 from compat.model.releases import KERNELS, Pair
 from compat.probe.probe_runner import PROBE, child_variables
 from compat.uv import client

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from compat.matrix.outcome import Counts, Disagreement
+from compat.matrix.model.outcome import Counts, Disagreement
 from compat.model.symbols import location
 from compat.probe.expectation import ModuleExpectation, NameExpectation
 from compat.probe.probe_records import ModuleFact, NameFact

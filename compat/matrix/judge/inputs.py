@@ -13,7 +13,7 @@ from compat._util import elf
 from compat.locks.lockfile import Lock, read_current
 from compat.matrix.install import existing
 from compat.matrix.judge import compare, expected_failures, gpu_tests, rehearsals
-from compat.matrix.outcome import Digests, Level
+from compat.matrix.model.outcome import Digests, Level
 from compat.model.releases import Pair
 from compat.probe import driver_stub, probe, probe_records, probe_runner
 from compat.probe.expectation import ModuleExpectation

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from compat._cli.progress import Progress
 from compat.errors import OutOfTimeError
-from compat.matrix.outcome import LAYER, Disagreement, Layers
+from compat.matrix.model.outcome import LAYER, Disagreement, Layers
 from compat.probe.probe_runner import Child, ProbeRunner
 
 MODULE = "compat.quant.backends.rehearsal"

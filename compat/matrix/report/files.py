@@ -12,7 +12,7 @@ from compat._cli.junit import JUnitCase, junit_suite
 from compat._cli.printable import html, printable
 from compat._util import atomic_write
 from compat.errors import NothingSelectedError
-from compat.matrix.outcome import (
+from compat.matrix.model.outcome import (
     OUTCOME,
     Cell,
     CellOutcome,

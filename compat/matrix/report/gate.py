@@ -6,7 +6,7 @@ from pathlib import Path
 
 from compat.errors import UsageError
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
+from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
 from compat.model.releases import Pair
 
 

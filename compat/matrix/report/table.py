@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from compat._cli.printable import printable
 from compat._cli.text import aligned, duration, size
-from compat.matrix.outcome import CellOutcome, State
+from compat.matrix.model.outcome import CellOutcome, State
 
 HEAD = (
     "pair",
