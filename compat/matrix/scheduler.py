@@ -133,6 +133,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
             pair_id=pair.id,
             describe=pair.describe(),
             modules=len(sources.expectations(pair, lock, cuda=False)),
+            packages=len(pair.releases) if level is Level.IMPORT else 0,
             download_bytes=lock.download_bytes if tool else 0,
             installed_bytes=lock.installed_bytes if tool else 0,
             cached=tool is None or _is_cached(tool, pair, lock.requirements, options.envs),

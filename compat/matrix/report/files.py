@@ -101,7 +101,11 @@ def as_html(outcomes: Sequence[CellOutcome]) -> str:
         f'<tr class="{outcome.state.value}">{"".join(f"<td>{html(cell)}</td>" for cell in row)}</tr>'
         for outcome, row in zip(outcomes, table.rows(outcomes), strict=True)
     )
-    lines = [line for outcome in outcomes for line in (*table.complaints(outcome), *table.remarks(outcome))]
+    lines = [
+        line
+        for outcome in outcomes
+        for line in (*table.complaints(outcome), *table.layers(outcome), *table.remarks(outcome))
+    ]
     details = "\n".join(map(html, [*lines, table.disk_line(outcomes).strip()])).strip()
     return page("Matrix", _STYLE, [f"<table><tr>{head}</tr>", *rows, "</table>", f"<pre>{details}</pre>"])
 
@@ -122,6 +126,7 @@ def _junit_case(outcome: CellOutcome) -> JUnitCase:
         problem="" if outcome.passed else problem,
         message=outcome.reason,
         lines=[outcome.complaint(entry) for entry in outcome.disagreements],
+        output=table.layers(outcome),
     )
 
 
