@@ -17,7 +17,7 @@ from compat.locks.lockfile import LockedPackage, Pinned, write_lock
 from compat.matrix.cli import main
 from compat.matrix.config import read_matrix
 from compat.matrix.judge.inputs import Shipped, digests
-from compat.matrix.outcome import Cell, CellOutcome, Counts, Disagreement, Level, State
+from compat.matrix.model.outcome import Cell, CellOutcome, Counts, Disagreement, Layers, Level, State
 from compat.matrix.report.gate import Gate
 
 MATRIX = """
@@ -36,7 +36,11 @@ python = "3.12"
 
 ROOT = Path(__file__).parents[2]
 PASSED = CellOutcome(
-    cell=Cell(pair_id="one"), state=State.PASSED, counts=Counts(modules=3, listed=40), seconds=95
+    cell=Cell(pair_id="one"),
+    state=State.PASSED,
+    counts=Counts(modules=3, listed=40),
+    layers={"sglang": Layers(built=33, refused=7), "vllm": Layers(built=31, refused=7)},
+    seconds=95,
 )
 FAILED = CellOutcome(
     cell=Cell(pair_id="two"),
@@ -215,11 +219,15 @@ def test_reports_are_made_from_the_outcome_files(house: Path, capsys: pytest.Cap
     assert [cell["pair_id"] for cell in document["cells"]] == ["one", "two"]
     assert document["schema"] == 1
     assert "| one | passed | 3 | 0 | 40 |" in (reports / "matrix.md").read_text()
+    told = "one-import: layers of sglang: 33 built, 7 refused, 0 broken"
+    assert told in (reports / "matrix.html").read_text()
+    assert document["cells"][0]["layers"]["vllm"] == {"built": 31, "refused": 7, "broken": 0}
     page = (reports / "matrix.html").read_text()
     assert "&lt;lambda&gt;" in page
     assert "<lambda>" not in page
     suite = ET.parse(reports / "junit.xml").getroot()  # noqa: S314 -- our own file
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    assert (suite.findtext("testcase[@name='one-import']/system-out") or "").splitlines()[0] == told
     failure = suite.find("testcase[@name='two-import']/failure")
     assert failure is not None
     assert failure.get("message") == r"1 disagreements <&> \x1b[31mred"

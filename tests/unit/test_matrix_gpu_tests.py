@@ -10,7 +10,7 @@ import pytest
 from compat._cli.progress import Silent
 from compat.errors import OutOfTimeError
 from compat.matrix.judge.gpu_tests import GpuTestSetup, Ran, judged, run_tests
-from compat.matrix.outcome import State
+from compat.matrix.model.outcome import State
 
 CONFTEST = """
 def pytest_addoption(parser):

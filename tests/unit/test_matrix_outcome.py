@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from compat.matrix.outcome import (
+from compat.matrix.model.outcome import (
     Cell,
     CellOutcome,
     Counts,
     Digests,
     Disagreement,
     ExpectedFailure,
+    Layers,
     Level,
     State,
     read_any_outcome,
@@ -24,6 +25,7 @@ FAILED = CellOutcome(
     reason="1 disagreements",
     pair="sglang 0.5.5.post3 + vllm 0.11.0",
     counts=Counts(modules=2, listed=9, imported=8, checked=7, conditional=2, disagreements=1, expected=1),
+    layers={"sglang": Layers(built=33, refused=6, broken=1), "vllm": Layers(built=31)},
     disagreements=(DISAGREEMENT,),
     expected=(ExpectedFailure(disagreement=DISAGREEMENT, reason="why", link="somewhere"),),
     digests=Digests(pair="a", lock="b", index="c", probe="d"),
@@ -96,6 +98,9 @@ def test_a_file_cut_short_anywhere_did_not_pass(tmp_path: Path) -> None:
         ({"state": "passed"}, "reason"),
         ({"counts": {"modules": "many"}}, "whole numbers"),
         ({"counts": {"surprise": 1}}, "surprise"),
+        ({"layers": {"sglang": {"built": "all"}}}, "whole numbers"),
+        ({"layers": {"sglang": {"skipped": 1}}}, "skipped"),
+        ({"layers": [1]}, "cannot be read"),
         ({"digests": {"lock": 1}}, "digests must be strings"),
         ({"disagreements": [{"location": "m"}]}, "cannot be read"),
         ({"pair_id": "seed"}, "is about seed-import"),
@@ -109,3 +114,26 @@ def test_a_wrong_document_did_not_pass(change: dict[str, object], word: str, tmp
     assert outcome.state is State.FAILED
     assert word in outcome.reason
     assert "\n" not in outcome.reason
+
+
+def test_an_outcome_of_a_time_without_rehearsals_did_not_pass(tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    document = CellOutcome(cell=CELL, state=State.PASSED).document()
+    del document["layers"]
+    path.write_text(json.dumps(document))
+    outcome = read_outcome(path, CELL)
+    assert (outcome.state, outcome.reason) == (
+        State.FAILED,
+        "outcome.json cannot be read (no key 'layers'): run the cell again",
+    )
+    gpu = Cell(pair_id=CELL.pair_id, level=Level.GPU)
+    path.write_text(json.dumps(document | {"level": "gpu"}))
+    assert read_outcome(path, gpu).passed, "its tests build layers themselves"
+
+
+def test_what_is_said_of_a_layer_is_not_said_of_the_index() -> None:
+    broken = Disagreement(
+        location="layer:vllm/awq4-g128/awq/float16", expected="a layer", observed="TypeError"
+    )
+    assert FAILED.complaint(broken) == f"{broken.location}: expected: a layer; found: TypeError"
+    assert FAILED.complaint(DISAGREEMENT).startswith("m:f: index: ")

@@ -3,7 +3,7 @@
 import fnmatch
 from collections.abc import Sequence
 
-from compat.matrix.outcome import Disagreement, ExpectedFailure
+from compat.matrix.model.outcome import Disagreement, ExpectedFailure
 from compat.model.releases import KnownFailure
 from compat.model.symbols import split_location
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from compat._cli.progress import Progress
 from compat._util.subprocesses import how_ended, run_logged
-from compat.matrix.outcome import Counts, Disagreement, State
+from compat.matrix.model.outcome import Counts, Disagreement, State
 
 OPTIONS = ("-m", "gpu", "--require-gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
 """Options of pytest; warnings are not errors, since the packages under test emit many."""

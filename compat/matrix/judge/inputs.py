@@ -2,17 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+import compat
+from compat._util import elf
 from compat.locks.lockfile import Lock, read_current
 from compat.matrix.install import existing
-from compat.matrix.judge import compare, expected_failures, gpu_tests
-from compat.matrix.outcome import Digests, Level
+from compat.matrix.judge import compare, expected_failures, gpu_tests, rehearsals
+from compat.matrix.model.outcome import Digests, Level
 from compat.model.releases import Pair
-from compat.probe import probe, probe_records, probe_runner
+from compat.probe import driver_stub, probe, probe_records, probe_runner
 from compat.probe.expectation import ModuleExpectation
 
 
@@ -27,6 +30,9 @@ class Sources(Protocol):
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         """Return the expectation for every module to check."""
+
+    def code(self) -> Path:
+        """Return the folder of the package `compat`, which rehearses a pair in its environment."""
 
     def gpu_tests(self) -> Path:
         """Return the folder of the GPU tests."""
@@ -63,6 +69,10 @@ class Shipped:
 
         return expectations(pair, lock, cuda=cuda)
 
+    def code(self) -> Path:
+        """Return the folder of the package `compat` that contains this module."""
+        return Path(compat.__file__).parent
+
     def gpu_tests(self) -> Path:
         """Return the folder of the GPU tests in the project of the locks."""
         return self.locks.resolve().parent / "tests" / "gpu"
@@ -80,7 +90,11 @@ def _check_releases(pair: Pair) -> None:
 
 def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPORT) -> Digests:
     """Return the digests of all inputs of an outcome of `pair`, except the machine."""
-    judging = probe_digest() if level is Level.IMPORT else tests_digest(sources.gpu_tests())
+    judging = (
+        import_digest(sources.code())
+        if level is Level.IMPORT
+        else tests_digest(sources.gpu_tests(), sources.code())
+    )
     return Digests(pair=pair_digest(pair), lock=lock.digest, index=sources.index_digest(), probe=judging)
 
 
@@ -91,19 +105,25 @@ def pair_digest(pair: Pair) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def tests_digest(folder: Path) -> str:
+def tests_digest(folder: Path, code: Path) -> str:
     """Return the digest of the GPU tests, of the code under test and of the code that runs them."""
-    tested = Path(gpu_tests.__file__).parents[2] / "quant"
+    return _files_digest([Path(gpu_tests.__file__), Path(existing.__file__)], [folder, code / "quant"])
+
+
+def import_digest(code: Path) -> str:
+    """Return the digest of the probe, the rehearsal, and the code that judges what they find."""
+    # A rehearsal builds layers as `compat.quant` does, from what `compat.load` finds.
+    rehearsed = _files_digest([], [code / "quant", code / "runtime"])
+    probing = (probe, probe_runner, probe_records, driver_stub, elf)
+    return _digest(rehearsed, *probing, existing, compare, expected_failures, rehearsals)
+
+
+def _files_digest(files: Sequence[Path], folders: Sequence[Path]) -> str:
+    """Return the digest of some files, and of all Python files in some folders."""
     digest = hashlib.sha256()
-    judging = [Path(gpu_tests.__file__), Path(existing.__file__)]
-    for path in [*judging, *sorted(folder.rglob("*.py")), *sorted(tested.rglob("*.py"))]:
+    for path in (*files, *(path for folder in folders for path in sorted(folder.rglob("*.py")))):
         digest.update(f"{path.name} ".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def probe_digest() -> str:
-    """Return the digest of the probe and of the code that compares its facts with the index."""
-    return _digest("", probe, probe_runner, probe_records, existing, compare, expected_failures)
 
 
 def _digest(start: str, *modules: ModuleType) -> str:

@@ -12,6 +12,8 @@ from compat._util import atomic_write
 SCHEMA = 1
 OUTCOME = "outcome.json"
 """Name of the outcome file in the report folder of a cell."""
+LAYER = "layer:"
+"""The beginning of locations of layers."""
 
 
 class Level(str, Enum):
@@ -47,12 +49,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Disagreement:
-    """One answer of the index that the run time contradicts."""
+    """Something expected that the run time contradicts: mostly an answer of the index."""
 
     location: str
-    """`module` or `module:name`."""
+    """`module`, `module:name` or `layer:package/scheme/way/dtype`."""
     expected: str
     observed: str
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it concerns a layer and not an answer of the index."""
+        return self.location.startswith(LAYER)
 
     def __str__(self) -> str:
         return f"{self.location}: index: {self.expected}; run time: {self.observed}"
@@ -97,6 +104,24 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """Numbers of layers that the rehearsal of one package built without a GPU."""
+
+    built: int = 0
+    refused: int = 0
+    """Layers that the release does not run, by its own checks."""
+    broken: int = 0
+    """Layers that raised anything else, or got another class than expected; each is a disagreement."""
+
+    def __post_init__(self) -> None:
+        if any(type(value) is not int for value in asdict(self).values()):
+            raise TypeError("numbers of layers must be whole numbers")
+
+    def __str__(self) -> str:
+        return f"{self.built} built, {self.refused} refused, {self.broken} broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
     """Hexadecimal digests of the inputs of an outcome; it is stale when one of them changes."""
 
@@ -126,6 +151,8 @@ class CellOutcome:
     agreed: Mapping[str, int] = field(default_factory=dict)
     """Numbers of names on which index and run time agree: by status; and under `origin`, `kind` and `guard`,
     of those with an identical origin object, a compared kind, or a guard that had to be evaluated."""
+    layers: Mapping[str, Layers] = field(default_factory=dict)
+    """The rehearsal of each package, by name; empty at the level `gpu`."""
     disagreements: tuple[Disagreement, ...] = ()
     expected: tuple[ExpectedFailure, ...] = ()
     declared: tuple[str, ...] = ()
@@ -153,8 +180,8 @@ class CellOutcome:
         return self.state is State.PASSED
 
     def complaint(self, entry: Disagreement) -> str:
-        """Return a disagreement as text; it mentions the index only if the cell compared modules with it."""
-        if self.counts.modules:
+        """Return a disagreement as text; it mentions the index only if the index was compared."""
+        if self.counts.modules and not entry.is_layer:
             return str(entry)
         return f"{entry.location}: expected: {entry.expected}; found: {entry.observed}"
 
@@ -222,6 +249,7 @@ def _rebuild(document: dict[str, Any]) -> CellOutcome:
     content["cell"] = Cell(pair_id=document["pair_id"], level=Level(document["level"]))
     content["state"] = State(document["state"])
     content["counts"] = Counts(**document["counts"])
+    content["layers"] = {str(key): Layers(**value) for key, value in _layers(document).items()}
     content["digests"] = Digests(**document["digests"])
     content["disagreements"] = tuple(Disagreement(**entry) for entry in document["disagreements"])
     content["expected"] = tuple(
@@ -236,6 +264,14 @@ def _rebuild(document: dict[str, Any]) -> CellOutcome:
         content[key] = int(document.get(key, 0))
     content["machine"] = {str(key): str(value) for key, value in document["machine"].items()}
     return CellOutcome(**content)
+
+
+def _layers(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the layers of an outcome; at the level `import`, an outcome without this key is unreadable."""
+    layers: dict[str, Any] = (
+        document["layers"] if document["level"] == Level.IMPORT.value else document.get("layers", {})
+    )
+    return layers
 
 
 def _brief(error: Exception) -> str:
