@@ -72,6 +72,10 @@ def test_a_built_in_function_of_an_unknown_value_is_unknown(
         "any(each for each in settings.modes)",
         "str(settings.mode, **settings.options) == 'old'",
         "re.match(settings.pattern, 'old')",
+        "'{:>999999999}'.format(1) == 'old'",
+        "'%999999999d' % 1 == 'old'",
+        "'{}'.format(*settings.modes) == 'old'",
+        "'%s' % settings.mode == 'old'",
     ],
 )
 def test_an_expression_with_an_unknown_value_is_unknown(

@@ -74,7 +74,7 @@ _METHODS = frozenset(
     {
         "split", "rsplit", "strip", "lstrip", "rstrip", "lower", "startswith", "endswith", "partition",
         "rpartition", "replace", "removeprefix", "removesuffix", "contains", "get", "isdigit", "isnumeric",
-        "isdecimal", "join", "count", "find", "index", "group", "groups", "upper", "casefold",
+        "isdecimal", "join", "format", "count", "find", "index", "group", "groups", "upper", "casefold",
     }
 )  # fmt: skip
 _VERSION_ATTRIBUTES = frozenset(
@@ -133,6 +133,8 @@ def method(function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any
     given = (*arguments, *keywords.values())
     if not callable(function) or not all(map(known, given)):
         return UNKNOWN
+    if getattr(function, "__name__", "") == "format" and ":" in str(getattr(function, "__self__", "")):
+        return UNKNOWN  # a format such as a width may ask for any amount of text
     # No method in `_METHODS` returns more than the product of the sizes of what it is given.
     if size(getattr(function, "__self__", "")) * size(*given, "") > LARGEST:
         return UNKNOWN

@@ -321,10 +321,17 @@ class Evaluation:
             return self.execution.called(function, node, frame) if frame.depth < _DEEPEST else UNKNOWN
         if isinstance(function, Class):
             return Instance(function, plain=not (node.args or node.keywords))
-        unpacked = any(isinstance(each, ast.Starred) for each in node.args)
-        if function is UNKNOWN or unpacked or any(each.arg is None for each in node.keywords):
+        if function is UNKNOWN or any(each.arg is None for each in node.keywords):
             return UNKNOWN
-        arguments = [self.value(each, frame) for each in node.args]
+        arguments: list[Any] = []
+        for each in node.args:
+            if not isinstance(each, ast.Starred):
+                arguments.append(self.value(each, frame))
+                continue
+            values = self.value(each.value, frame)
+            if type(values) is not tuple:
+                return UNKNOWN
+            arguments += values
         keywords = {each.arg: self.value(each.value, frame) for each in node.keywords if each.arg}
         if isinstance(function, Path):
             if not node.args and builtins.available(function.text.rpartition(".")[2], self.tops):
@@ -458,6 +465,8 @@ def _constants_compared(op: ast.cmpop, left: Any, right: Any) -> Any:
 
 def _calculated(op: ast.operator, left: Any, right: Any) -> Any:
     """Return the result of an operator on numbers, or the concatenation of texts or of tuples."""
+    if isinstance(op, ast.Mod) and isinstance(left, str):
+        return _filled(left, right)
     numbers = all(isinstance(each, int | float) for each in (left, right))
     joined = isinstance(op, ast.Add) and type(left) is type(right) and type(left) in (str, tuple)
     if not (numbers or joined) or size(left, right) > LARGEST:
@@ -465,6 +474,17 @@ def _calculated(op: ast.operator, left: Any, right: Any) -> Any:
     try:
         return bounded(_ARITHMETIC[type(op)](left, right))
     except (ArithmeticError, KeyError):
+        return UNKNOWN
+
+
+def _filled(template: str, values: Any) -> Any:
+    """Return a template with its `%s` and `%d` replaced; any other format may ask for any amount of text."""
+    plain = template.replace("%s", "").replace("%d", "")
+    if "%" in plain or not known(values) or size(template) * size(values) > LARGEST:
+        return UNKNOWN
+    try:
+        return template % values
+    except (TypeError, ValueError):
         return UNKNOWN
 
 

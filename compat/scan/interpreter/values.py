@@ -111,7 +111,12 @@ def bounded(value: Any) -> Any:
 
 
 def compared_as(value: Any) -> Any:
-    """Return what a value compares like: for a member of a `str` or `int` enumeration, its value."""
+    """Return what a value compares like: for a member of a `str` or `int` enumeration, its value.
+
+    The same holds for the members in a tuple.
+    """
+    if type(value) is tuple and any(isinstance(each, EnumMember) for each in value):
+        return tuple(map(compared_as, value))
     return value.value if isinstance(value, EnumMember) and value.mixed else value
 
 
