@@ -203,10 +203,10 @@ class Index(Tables):
         query = f"""
             SELECT module, {_BRANCH} FROM bindings WHERE (module, name, package) IN (
                 SELECT module, name, package FROM pair_dependent
-                WHERE package = ?1 AND ?2 BETWEEN pair_dependent.first AND pair_dependent.last
-            ) AND ?2 BETWEEN first AND last AND status = {_IMPORT}"""  # noqa: S608 -- constants
+                WHERE package = ? AND ? BETWEEN pair_dependent.first AND pair_dependent.last
+            ) AND ? BETWEEN first AND last AND status = {_IMPORT}"""  # noqa: S608 -- constants
         self.note(package, release_index)
-        rows = self.rows(query, self.packages[package], release_index)
+        rows = self.rows(query, self.packages[package], release_index, release_index)
         return [(self._name("modules", module), self._branch(*columns)) for module, _, _, *columns in rows]
 
     def names(self, module: str, package: str, release_index: int) -> dict[str, tuple[Branch, ...]]:

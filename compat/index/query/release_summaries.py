@@ -80,10 +80,10 @@ def direct_clashes(
         FROM requirements AS mine JOIN requirements AS theirs ON theirs.name = mine.name
         JOIN exclusive ON exclusive.sglang = {sglang}.specifier AND exclusive.vllm = {vllm}.specifier
         JOIN specifiers AS one ON one.id = exclusive.sglang JOIN specifiers AS two ON two.id = exclusive.vllm
-        WHERE mine.package = ?1 AND ?2 BETWEEN mine.first AND mine.last AND (mine.pythons >> ?3) & 1
-          AND theirs.package = ?4 AND (theirs.pythons >> ?3) & 1
-        ORDER BY mine.name = ?5 DESC, mine.name = ?6 DESC, mine.name""",  # noqa: S608 -- constants
-        *(index.packages[package], release_index, bit, index.packages[other], VLLM, SGLANG),
+        WHERE mine.package = ? AND ? BETWEEN mine.first AND mine.last AND (mine.pythons >> ?) & 1
+          AND theirs.package = ? AND (theirs.pythons >> ?) & 1
+        ORDER BY mine.name = ? DESC, mine.name = ? DESC, mine.name""",  # noqa: S608 -- constants
+        *(index.packages[package], release_index, bit, index.packages[other], bit, VLLM, SGLANG),
     ):
         for at in range(first, last + 1):
             found.setdefault(at, []).append(DirectClash(*clash))
