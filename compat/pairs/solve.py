@@ -16,10 +16,11 @@ from compat._util.subprocesses import Result
 from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
-from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
+from compat.pairs.clashes import Clash, direct_clashes
 from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
 from compat.pairs.uv_clashes import clashes_in
 from compat.requirements.release_requirements import TORCH, ReleaseRequirements
+from compat.requirements.release_summary import ABI_BOUND
 from compat.uv.compile import resolve
 from compat.uv.messages import conflict_reason
 from compat.uv.pylock import LockedFile, read_pylock
