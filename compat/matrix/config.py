@@ -197,9 +197,11 @@ class _TableReader:
             text = self.text(specifier, full)
             name = self.name(package, full)
             try:
-                Requirement(f"{name} {text}")  # a specifier, a marker or both
+                url = Requirement(f"{name} {text}").url
             except InvalidRequirement:
                 raise self.fail(full, f'{text!r} is not a version specifier (example: "==2.7.1")') from None
+            if url is not None:
+                raise self.fail(full, f"{text!r} is a URL; give a specifier, a marker or both")
             if name in read:
                 raise self.fail(full, f"{name} is overridden twice")
             read[name] = text

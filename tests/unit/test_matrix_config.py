@@ -92,6 +92,18 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
         ),
         (f'{PAIR}vllm = "1"\noverrides = ["torch"]', "pair[0].overrides: must be a table"),
         (f'{PAIR}vllm = "1"\noverrides = {{ torch = "2.7" }}', "pair[0].overrides.torch: '2.7' is no"),
+        (
+            f'{PAIR}vllm = "1"\noverrides = {{ torch = "@ file:///tmp/torch.whl" }}',
+            "pair[0].overrides.torch: '@ file:///tmp/torch.whl' is a URL; give a specifier, a marker or both",
+        ),
+        (
+            f'{PAIR}vllm = "1"\noverrides = {{ torch = "[a] @ git+ssh://h/r ; python_version > \'3\'" }}',
+            "is a URL",
+        ),
+        (
+            f'{PAIR}vllm = "1"\noverrides = {{ torch = "==2\\n--index-url http://h" }}',
+            "is not a version specifier",
+        ),
         (f'{PAIR}vllm = "1"\noverrides = {{ torch = 2 }}', "pair[0].overrides.torch: must be a string"),
         (
             f'{PAIR}vllm = "1"\noverrides = {{ "a b" = "==2" }}',
