@@ -248,8 +248,16 @@ def _judged(
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))
     reasons = [f"{counted(len(left), 'disagreement')} between index and run time"] if left else []
     reasons += [f"an expected failure did not happen: {entry.location}" for entry in idle]
+    tested = {release.package for release in job.pair.releases}
+    reasons += [
+        f"the expected failures cover every name of {package}, so nothing of it is checked"
+        for package in expected_failures.covered_packages(expected, job.pair.expect, cuda=cuda)
+        if package in tested
+    ]
     if not counts.imported:
         reasons.append("nothing was imported: no name that the index lists is bound in this environment")
+    elif not counts.checked:
+        reasons.append("nothing was checked: the index has no definite answer about any name")
     return replace(
         outcome,
         state=State.FAILED if reasons else State.PASSED,

@@ -18,8 +18,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from compat._util.regular_file import read_regular
 from compat.errors import NothingSelectedError, UsageError
-from compat.model.releases import KnownFailure, Pair, parse_python, parse_version
+from compat.model.releases import PACKAGES, KnownFailure, Pair, parse_python, parse_version
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,6 +32,8 @@ DEFAULT_KEYS = ("python",)
 PAIR_KEYS = ("id", "python", "sglang", "sglang-extras", "vllm", "overrides", "expect")
 EXPECT_KEYS = ("location", "reason", "link", "when", "spreads")
 WHEN = ("always", "no-cuda", "cuda")
+EXAMPLES = (("layers.quantization.fp8", "Fp8Config"), ("_custom_ops", "gptq_gemm"), ("srt.utils", "is_cuda"))
+"""Unlike modules and names: a glob that matches one of each covers a whole package."""
 
 _ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -72,7 +75,7 @@ def read_matrix(path: Path) -> Matrix:
             path of the key.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_regular(path).decode())
     except FileNotFoundError:
         raise UsageError(
             f"{path}: no such file; change to the project's folder, or give --matrix FILE"
@@ -82,6 +85,17 @@ def read_matrix(path: Path) -> Matrix:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path.name}: not valid TOML: {error}") from None
     return _TableReader(path.name).matrix(content)
+
+
+def _covered(location: str) -> str:
+    """Return the package that a glob covers whatever its modules are called, or an empty string."""
+    if not set("*?[").intersection(location):
+        return ""
+    for package in PACKAGES:
+        names = ((f"{package}.{module}", f"{package}.{module}:{name}") for module, name in EXAMPLES)
+        if all(any(fnmatch.fnmatchcase(each, location) for each in either) for either in names):
+            return package
+    return ""
 
 
 def folded(pair_id: str) -> str:
@@ -223,6 +237,11 @@ class _TableReader:
             raise self.fail(
                 f"{where}.location",
                 f"{read['location']!r} is not a module, so the failure cannot spread from it",
+            )
+        if package := _covered(read["location"]):
+            raise self.fail(
+                f"{where}.location",
+                f"{read['location']!r} covers every name of {package}, so nothing of it would be checked",
             )
         if read.get("when", WHEN[0]) not in WHEN:
             raise self.fail(f"{where}.when", f"{read['when']!r} is unknown{_nearest(read['when'], WHEN)}")

@@ -17,7 +17,16 @@ from compat.matrix.disk_check import DiskCheck, nearest_existing
 from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
+from compat.matrix.outcome import (
+    Cell,
+    CellOutcome,
+    Digests,
+    Level,
+    State,
+    another_python,
+    outcome_path,
+    read_outcome,
+)
 from compat.matrix.plan import Plan
 from compat.model.releases import Pair
 from compat.uv import client
@@ -137,7 +146,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
             installed_bytes=lock.installed_bytes if tool else 0,
             cached=tool is None or _is_cached(tool, pair, lock.requirements, options.envs),
             linked=linked,
-            finished="" if options.rerun or options.existing else finished(earlier, now),
+            finished="" if options.rerun or options.existing else finished(earlier, now, pair.python),
         )
         yield Job(
             pair=pair,
@@ -157,11 +166,11 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
         )
 
 
-def finished(earlier: CellOutcome, now: Digests) -> str:
+def finished(earlier: CellOutcome, now: Digests, python: str) -> str:
     """Return why an earlier outcome is still valid, or an empty string if the cell must run."""
     if earlier.state not in {State.PASSED, State.FAILED} or earlier.digests != now:
         return ""
-    if earlier.machine.get("driver") != host()["driver"]:
+    if earlier.machine.get("driver") != host()["driver"] or another_python(earlier, python):
         return ""
     return (
         f"{earlier.state.value} on {earlier.started[:10]}; lock, index and probe have not changed since "

@@ -1,6 +1,7 @@
 """The subcommands of `compat matrix`, and the reports that they write."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,8 +37,19 @@ python = "3.12"
 
 ROOT = Path(__file__).parents[2]
 PASSED = CellOutcome(
-    cell=Cell(pair_id="one"), state=State.PASSED, counts=Counts(modules=3, listed=40), seconds=95
+    cell=Cell(pair_id="one"),
+    state=State.PASSED,
+    counts=Counts(modules=3, listed=40, imported=30, checked=40),
+    machine={"python": "3.11.7"},
+    seconds=95,
 )
+PASSED_ON_GPU = replace(
+    PASSED,
+    cell=Cell(pair_id="one", level=Level.GPU),
+    counts=Counts(tests=2, tests_passed=2),
+    machine={"python": "3.11.7", "cuda": "True"},
+)
+PASSED_TWO = replace(PASSED, cell=Cell(pair_id="two"), machine={"python": "3.12.1"})
 FAILED = CellOutcome(
     cell=Cell(pair_id="two"),
     state=State.FAILED,
@@ -110,7 +122,7 @@ def test_list_prints_the_pairs_in_three_formats(house: Path, capsys: pytest.Capt
     ("outcomes", "arguments", "code"),
     [
         ([PASSED], ["--pairs", "one"], 0),
-        ([PASSED, replace(PASSED, cell=Cell(pair_id="two"))], [], 0),
+        ([PASSED, PASSED_TWO], [], 0),
         ([PASSED], [], 1),
         ([], ["--pairs", "one"], 1),
         ([PASSED, FAILED], [], 1),
@@ -130,7 +142,7 @@ def test_the_gate_of_the_gpu_wants_both_levels(house: Path, capsys: pytest.Captu
     put(house, PASSED)
     assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 1
     assert "one-gpu: failed: outcome.json does not exist" in capsys.readouterr().out
-    put(house, replace(PASSED, cell=Cell(pair_id="one", level=Level.GPU)))
+    put(house, PASSED_ON_GPU)
     assert main(["gate", "--require", "gpu", "--pairs", "one", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["open"] is True
     (house / "reports" / "one-import" / "outcome.json").unlink()
@@ -143,6 +155,52 @@ def test_a_broken_outcome_keeps_the_gate_shut(house: Path) -> None:
     path = house / "reports" / "one-import" / "outcome.json"
     path.write_text(path.read_text()[:-20])
     assert main(["gate", "--require", "import", "--pairs", "one"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "machine", "declared", "code"),
+    [
+        (PASSED, {"python": "3.12.1"}, (), 1),
+        (PASSED, {"python": "3.1"}, (), 1),
+        (PASSED, {}, (), 1),
+        (PASSED, {"python": "3.12.1"}, ("Python 3.12.1, locked is 3.11",), 0),
+        (PASSED_ON_GPU, {"python": "3.11.7", "cuda": "False"}, (), 1),
+        (PASSED_ON_GPU, {"python": "3.11.7"}, (), 1),
+    ],
+)
+def test_an_outcome_of_another_machine_keeps_the_gate_shut(
+    outcome: CellOutcome, machine: dict[str, str], declared: tuple[str, ...], code: int, house: Path
+) -> None:
+    put(house, PASSED, PASSED_ON_GPU)
+    assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 0
+    put(house, replace(outcome, machine=machine, declared=declared))
+    assert main(["gate", "--require", "gpu", "--pairs", "one"]) == code
+
+
+def test_what_is_no_regular_file_is_one_line_and_no_hang(
+    house: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put(house, PASSED)
+    path = house / "reports" / "one-import" / "outcome.json"
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir):
+        path.unlink()
+        make(path)
+        assert main(["gate", "--require", "import", "--pairs", "one"]) == 1
+        line = "one-import: failed: outcome.json cannot be read ("
+        assert capfd.readouterr().out.startswith(line)
+        assert main(["report"]) == 0
+        capfd.readouterr()
+        if path.is_dir():
+            path.rmdir()
+        path.touch()
+    for name in ("locks/one.json", "locks/one.txt", "matrix.toml"):
+        (house / name).rename(house / "moved")
+        os.mkfifo(house / name)
+        assert console.run(main, ["run", "one"]) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert "not a regular file" in line
+        (house / name).unlink()
+        (house / "moved").rename(house / name)
 
 
 def test_a_gate_over_nothing_is_shut(house: Path) -> None:
@@ -174,7 +232,7 @@ def test_a_gate_over_nothing_is_shut(house: Path) -> None:
 def test_a_stale_outcome_keeps_the_gate_shut(
     change: Callable[[Path], object], reason: str, house: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    put(house, replace(PASSED, cell=Cell(pair_id="two")))
+    put(house, PASSED_TWO)
     assert main(["gate", "--require", "import", "--pairs", "two"]) == 0
     change(house)
     capsys.readouterr()
@@ -183,7 +241,7 @@ def test_a_stale_outcome_keeps_the_gate_shut(
 
 
 def test_new_gpu_tests_make_what_was_passed_stale(house: Path) -> None:
-    put(house, PASSED, replace(PASSED, cell=Cell(pair_id="one", level=Level.GPU)))
+    put(house, PASSED, PASSED_ON_GPU)
     assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 0
     (house / "tests" / "gpu").mkdir(parents=True)
     (house / "tests" / "gpu" / "test_more.py").write_text("")

@@ -120,6 +120,13 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
             f'{PAIR}vllm = "1"\nexpect = [{{ location = "m", reason = "r", when = "no_cuda" }}]',
             "pair[0].expect[0].when: 'no_cuda' is unknown (did you mean \"no-cuda\"?)",
         ),
+        *(
+            (
+                f'{PAIR}vllm = "1"\nexpect = [{{ location = "{location}", reason = "r" }}]',
+                f"pair[0].expect[0].location: {location!r} covers every name of ",
+            )
+            for location in ("*", "*:*", "vllm*", "vllm.*", "vllm.*:*", "?glang.*", "[!m]*", "s*", "sgl*[.]*")
+        ),
         (
             f'{PAIR}vllm = "1"\nexpect = [{{ location = "m", reason = "r", spreads = 1 }}]',
             "pair[0].expect[0].spreads: must be true or false",

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from compat.errors import UsageError
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
+from compat.matrix.outcome import (
+    Cell,
+    CellOutcome,
+    Digests,
+    Level,
+    State,
+    another_python,
+    outcome_path,
+    read_outcome,
+)
 from compat.model.releases import Pair
 
 
@@ -40,6 +49,8 @@ def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sourc
 def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> CellOutcome:
     cell = Cell(pair_id=pair.id, level=level)
     outcome = read_outcome(outcome_path(cell, reports), cell)
+    if reason := another_python(outcome, pair.python):
+        return replace(outcome, state=State.FAILED, reason=reason)
     if not outcome.passed:
         return outcome
     try:
