@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from compat.matrix.install.prepare import Prepared
 from compat.matrix.install.workspace import Workspace, claimed
 from compat.matrix.judge import expected_failures, gpu_tests
 from compat.matrix.judge.compare import judge
+from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Sources
 from compat.matrix.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
 from compat.matrix.plan import Plan
@@ -62,6 +63,7 @@ class Job:
     keep: bool = False
     max_disk: int | None = None
     """Bytes that uv's cache and all environments may use together."""
+    gpu_tests: GpuTestOptions = field(default_factory=GpuTestOptions)
     existing: ExistingEnvironment | None = None
     """An existing environment to use and leave unchanged; None to install one for the cell."""
 
@@ -180,7 +182,7 @@ def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> 
 
 
 def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
-    tests = job.level is Level.GPU
+    tests = prepare.test_requirements(job.gpu_tests.workers) if job.level is Level.GPU else ()
     if job.existing is not None:
         ready = prepare.prepare_existing(job.pair, job.lock, job.existing, space, tests=tests)
     else:
@@ -213,7 +215,9 @@ def _tested(
         log=space.log,
         variables=ready.variables,
         until=until,
+        options=job.gpu_tests,
     )
+    outcome = replace(outcome, options=job.gpu_tests.described)
     with on_terminal(f"{job.cell.id}: GPU tests", None) as progress:
         ran = gpu_tests.run_tests(bench, progress)
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)

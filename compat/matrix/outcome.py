@@ -139,6 +139,8 @@ class CellOutcome:
     expected: tuple[ExpectedFailure, ...] = ()
     declared: tuple[str, ...] = ()
     """Differences between an existing environment and the lock that the manifest of its bundle declares."""
+    options: tuple[str, ...] = ()
+    """Options of the run that its GPU tests got: `--workers 8`, `--results FILE`."""
     digests: Digests = field(default_factory=Digests)
     machine: Mapping[str, str] = field(default_factory=dict)
     """Python, torch, GPU and driver, as the probe reports them."""
@@ -302,7 +304,8 @@ def _rebuild(document: dict[str, Any]) -> CellOutcome:
         ExpectedFailure(**entry | {"disagreement": Disagreement(**entry["disagreement"])})
         for entry in document["expected"]
     )
-    content["declared"] = tuple(map(str, document.get("declared", ())))
+    for key in ("declared", "options"):
+        content[key] = tuple(map(str, document.get(key, ())))
     content["agreed"] = {str(key): _whole(value) for key, value in document["agreed"].items()}
     content["seconds"] = _seconds(document["seconds"])
     content["peak_bytes"] = _whole(document["peak_bytes"])

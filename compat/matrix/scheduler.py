@@ -5,7 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compat._cli.console import disk_message, say
@@ -16,6 +16,7 @@ from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_he
 from compat.matrix.disk_check import DiskCheck, nearest_existing
 from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
+from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Sources, digests
 from compat.matrix.outcome import (
     Cell,
@@ -80,6 +81,7 @@ class RunOptions:
     rerun: bool = False
     beside: tuple[Pair, ...] = ()
     """Pairs that other processes run at the same time; they share the disk."""
+    gpu_tests: GpuTestOptions = field(default_factory=GpuTestOptions)
     existing: ExistingEnvironment | None = None
     """An existing environment for one pair; the cell runs even if an earlier outcome is valid."""
 
@@ -162,6 +164,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
             limit=options.limit,
             keep=options.keep,
             max_disk=options.max_disk,
+            gpu_tests=options.gpu_tests,
             existing=options.existing,
         )
 

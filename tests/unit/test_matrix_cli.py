@@ -17,6 +17,7 @@ from compat._cli import console
 from compat.locks.lockfile import LockedPackage, Pinned, write_lock
 from compat.matrix.cli import main
 from compat.matrix.config import read_matrix
+from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Shipped, digests
 from compat.matrix.outcome import Cell, CellOutcome, Counts, Disagreement, Level, State
 from compat.matrix.report.gate import Gate
@@ -203,6 +204,14 @@ def test_what_is_no_regular_file_is_one_line_and_no_hang(
         (house / "moved").rename(house / name)
 
 
+def test_the_options_of_the_gpu_tests_are_reported(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(house, replace(PASSED_ON_GPU, options=GpuTestOptions(workers=8, results=Path("/r.json")).described))
+    assert main(["report"]) == 0
+    assert "one-gpu: ran with --workers 8 --results /r.json\n" in capsys.readouterr().out
+    for name in ("matrix.md", "matrix.html"):
+        assert "one-gpu: ran with --workers 8 --results /r.json" in (house / "reports" / name).read_text()
+
+
 def test_a_gate_over_nothing_is_shut(house: Path) -> None:
     assert not Gate(required=()).open
     (house / "matrix.toml").write_text('[defaults]\npython = "3.11"\n')
@@ -299,6 +308,14 @@ def test_junit_calls_a_blocked_cell_an_error(house: Path) -> None:
         (["run", "one", "--timeout", "0"], 2, "'0' is not a number of seconds above 0"),
         (["run", "one", "--matrix", "bare/matrix.toml"], 2, "python -m compat.pairs lock one"),
         (["run", "one", "--limit", "-1"], 2, "'-1' is not a number of seconds above 0"),
+        (["run", "one", "--level", "gpu", "--workers", "0"], 2, "'0' is not a number from 1 to 999"),
+        (["run", "one", "--workers", "2"], 2, "--workers: only valid with --level gpu or all"),
+        (["run", "one", "--results", "x"], 2, "--results: only valid with --level gpu or all"),
+        (
+            ["run", "one", "--level", "all", "--results", "x", "--engine", "ray"],
+            2,
+            "--results: only valid on this machine",
+        ),
         (["report"], 3, "no outcome of a cell"),
         (["gate"], 2, "--require"),
         (["gate", "--require", "import", "--pairs", "three"], 2, "'three' matches no pair"),
