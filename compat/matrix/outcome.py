@@ -112,9 +112,10 @@ class Digests:
     pair: str = ""
     """Of the pair's entry in `matrix.toml`: releases, Python, expected failures."""
     lock: str = ""
+    """Of the requirements file, and of the import names in the lock."""
     index: str = ""
     probe: str = ""
-    """Of the code that observes and judges."""
+    """Of all files that decide the verdict: see `deciding_files`."""
 
     def __post_init__(self) -> None:
         if any(type(value) is not str for value in asdict(self).values()):

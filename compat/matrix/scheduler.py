@@ -176,7 +176,7 @@ def finished(earlier: CellOutcome, now: Digests, python: str) -> str:
     if earlier.machine.get("driver") != host()["driver"] or another_python(earlier, python):
         return ""
     return (
-        f"{earlier.state.value} on {earlier.started[:10]}; lock, index and probe have not changed since "
+        f"{earlier.state.value} on {earlier.started[:10]}; lock, index and code have not changed since "
         "(--rerun runs it again)"
     )
 

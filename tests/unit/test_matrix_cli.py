@@ -71,10 +71,10 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def lock(house: Path, text: str = "0") -> None:
+def lock(house: Path, text: str = "0", imports: tuple[str, ...] = ("torch",)) -> None:
     """Write real locks of both pairs, with hashes of this digit."""
     pin = Pinned(version=Version("1.0"), hashes=(f"sha256:{text * 64}",))
-    package = LockedPackage(pin=pin, imports=("torch",), download_bytes=1, installed_bytes=2)
+    package = LockedPackage(pin=pin, imports=imports, download_bytes=1, installed_bytes=2)
     for pair in read_matrix(house / "matrix.toml").pairs:
         write_lock(pair, {canonicalize_name("torch"): package}, house / "locks")
 
@@ -222,6 +222,7 @@ def test_a_gate_over_nothing_is_shut(house: Path) -> None:
     ("change", "reason"),
     [
         (lambda house: lock(house, "1"), "the outcome is stale: lock changed since"),
+        (lambda house: lock(house, imports=("torch", "b")), "the outcome is stale: lock changed since"),
         (
             lambda house: (house / "matrix.toml").write_text(
                 MATRIX + '[[pair.expect]]\nlocation = "x"\nreason = "r"\n'

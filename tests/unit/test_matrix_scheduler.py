@@ -221,7 +221,7 @@ def test_a_finished_cell_is_run_again_only_when_something_differs(
     again = run_one(house, Tiny(house / "locks"))
     assert again == first
     told = capfd.readouterr().err
-    assert "lock, index and probe have not changed since (--rerun runs it again)" in told
+    assert "lock, index and code have not changed since (--rerun runs it again)" in told
     assert "running" not in told
     for sources, chosen, rerun in (
         (Tiny(house / "locks"), pair(), True),

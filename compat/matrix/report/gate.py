@@ -39,8 +39,8 @@ class Gate:
 def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sources) -> Gate:
     """Return the gate for some pairs at one level; the level `gpu` requires `import` as well.
 
-    An outcome counts only if entry in the matrix, lock, index and probe are the same now. Otherwise it is
-    stale and counts as failed.
+    An outcome counts only if entry in the matrix, lock, index and all code that decides a verdict are the
+    same now. Otherwise it is stale and counts as failed.
     """
     levels = (Level.IMPORT,) if level is Level.IMPORT else (Level.IMPORT, Level.GPU)
     return Gate(required=tuple(_fresh(pair, each, reports, sources) for pair in pairs for each in levels))
@@ -65,6 +65,6 @@ def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> CellOut
 
 def differences(then: Digests, now: Digests) -> list[str]:
     """Return the names of the inputs that differ between two sets of digests."""
-    words = {"pair": "entry in the matrix", "lock": "lock", "index": "index", "probe": "probe"}
+    words = {"pair": "entry in the matrix", "lock": "lock", "index": "index", "probe": "code"}
     old, new = asdict(then), asdict(now)
     return [word for key, word in words.items() if old[key] != new[key]]
