@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from compat._util.orphans import orphans_ended
 from compat._util.subprocesses import how_ended, running
 from compat.errors import OutOfTimeError, PreparationError
 from compat.probe.expectation import ModuleExpectation
@@ -19,6 +20,9 @@ from compat.probe.probe_records import ModuleFact
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
 HUNG = "hung"
+DAMAGED = "wrote a line that is not a record of the probe"
+FORKED = "forked during the import, and the copy of the process went on after it"
+EVENTS = ("machine", "start", "step", "module", "forked", "done")
 CLEAN = ("torch",)
 """Modules that every module under test imports and none modifies."""
 CIRCULAR = "circular import"
@@ -142,12 +146,22 @@ class ProbeRunner:
         tasks = deque(listed)
         while tasks:
             alone, running, step = True, False, ""
+            forked = False
             with _Child(self, tasks, preload=preload) as child:
                 for record in child.records():
+                    child.end = _problem(record, tasks)
+                    if child.end:
+                        break
+                    if record["event"] == "forked":
+                        forked = forked or record["module"] == tasks[0].module
+                        continue
                     running, step = record["event"] != "module", record.get("name", "")
                     if not running:
-                        yield _Seen(fact=ModuleFact.read(record), task=tasks.popleft(), alone=alone)
-                        alone = False
+                        fact = ModuleFact.read(record)
+                        if forked:
+                            fact = ModuleFact(module=fact.module, error=FORKED)
+                        yield _Seen(fact=fact, task=tasks.popleft(), alone=alone)
+                        alone = forked = False
             if running and step and len(tasks[0].skip) < MAX_SKIPPED:
                 tasks[0].skip[step] = child.end
             elif running:
@@ -220,6 +234,7 @@ class _Child:
             variables={**self.runner.variables, "HOME": str(home), "PATH": path},
             folder=work,
         )
+        self._stack.enter_context(orphans_ended())
         self.process = self._stack.enter_context(command)
         return self
 
@@ -234,7 +249,10 @@ class _Child:
                 over = self._over()
                 for line in _whole_lines(stream):
                     deadline = time.monotonic() + self.runner.timeout
-                    record = json.loads(line)
+                    record = _record(line)
+                    if record is None:
+                        self.end = f"{DAMAGED}: {line[:80]!r}"
+                        return
                     if record["event"] == "done":
                         return
                     yield record
@@ -268,6 +286,32 @@ def child_variables(environ: Mapping[str, str]) -> dict[str, str]:
         if name == "VLLM_LOGGING_LEVEL" or not name.startswith(dropped)
     }
     return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """Return a record of the probe, or None for a line that it cannot have written."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or record.get("event") not in EVENTS:
+        return None
+    texts = [record.get("name", ""), "" if record["event"] in {"machine", "done"} else record.get("module")]
+    return record if all(isinstance(text, str) for text in texts) else None
+
+
+def _problem(record: Mapping[str, Any], tasks: Sequence["_Task"]) -> str:
+    """Return why a record is not one about the next task, or an empty string if it is."""
+    if record["event"] == "forked" and tasks:  # that of an earlier module may come late
+        return ""
+    if not tasks or record["event"] in {"machine", "done"} or record["module"] != tasks[0].module:
+        return f"{DAMAGED}: an unexpected {record['event']!r} of {str(record.get('module'))[:80]!r}"
+    if record["event"] == "module":
+        try:
+            ModuleFact.read(record).check_types()
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            return f"{DAMAGED}: {type(error).__name__}: {str(error)[:80]}"
+    return ""
 
 
 def _top(fact: ModuleFact) -> str:

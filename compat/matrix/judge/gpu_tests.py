@@ -13,6 +13,7 @@ from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
 from compat._cli.progress import Progress
+from compat._util.orphans import orphans_ended
 from compat._util.subprocesses import how_ended, run_logged
 from compat.matrix.judge import collection_plugin
 from compat.matrix.judge.gpu_collection import Collection, junit_name
@@ -131,20 +132,21 @@ def _pytest(bench: GpuTestSetup, progress: Progress, plugins: Path, arguments: S
         f"--rootdir={root}",
         f"--confcutdir={root}",
     )
-    return run_logged(
-        [str(bench.python), "-m", "pytest", *where, *OPTIONS, *arguments, str(bench.tests)],
-        bench.log,
-        progress,
-        until=bench.until,
-        variables={
-            **{name: value for name, value in bench.variables.items() if not _steers(name)},
-            "HOME": str(home),
-            "PATH": path,
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTHONPATH": os.pathsep.join(map(str, (*bench.path, root, plugins))),
-        },
-        folder=root,
-    )
+    with orphans_ended():
+        return run_logged(
+            [str(bench.python), "-m", "pytest", *where, *OPTIONS, *arguments, str(bench.tests)],
+            bench.log,
+            progress,
+            until=bench.until,
+            variables={
+                **{name: value for name, value in bench.variables.items() if not _steers(name)},
+                "HOME": str(home),
+                "PATH": path,
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PYTHONPATH": os.pathsep.join(map(str, (*bench.path, root, plugins))),
+            },
+            folder=root,
+        )
 
 
 def _steers(variable: str) -> bool:
