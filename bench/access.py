@@ -1,6 +1,7 @@
-"""What `compat.load` costs for what is loaded, and what the pytest plug-in costs while nothing fails.
+"""Measure the time of `compat.load` for a loaded symbol, and of the pytest plug-in while no test fails.
 
-Both are ratios measured side by side in one run. Run it with `nox -s bench`, or `python bench/access.py`.
+Both results are ratios, measured side by side in one run. Run it with `nox -s bench`, or with
+`python bench/access.py`.
 """
 
 import argparse
@@ -22,7 +23,7 @@ RESULTS = ROOT / "bench" / "results"
 CALLS = 200_000
 REPEATS = 9
 TESTS = 300
-"""Tests of a run of pytest, all of which pass."""
+"""The number of tests in a run of pytest; all pass."""
 
 WARM = """
 import json, sys, timeit
@@ -41,10 +42,13 @@ print(json.dumps({
 
 
 def main() -> int:
-    """Measure, print, write the results."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument(
-        "--runs", type=int, default=7, help="runs of pytest of each kind (default: %(default)s)"
+        "--runs",
+        type=int,
+        default=7,
+        help="runs of pytest with and without the plug-in (default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder (default: bench/results)")
     arguments = parser.parse_args()
@@ -74,7 +78,7 @@ def main() -> int:
 
 
 def _warm(folder: Path) -> dict[str, float]:
-    """Return the seconds of one `load` and of one look-up, in a child that has a vllm of one module."""
+    """Return the seconds of one `load` and of one dictionary lookup, with a vllm of one module."""
     home = folder / "site/vllm"
     home.mkdir(parents=True)
     (home / "__init__.py").write_text("class Thing:\n    def apply(self, x):\n        return x\n")
@@ -98,7 +102,7 @@ def _warm(folder: Path) -> dict[str, float]:
 
 
 def _plugin(folder: Path, runs: int) -> tuple[float, float]:
-    """Return the processor seconds of the fastest run of pytest with the plug-in and without, run in turn."""
+    """Return the processor seconds of the fastest runs of pytest with and without the plug-in, in turns."""
     (folder / "test_many.py").write_text(
         f"import pytest\n@pytest.mark.parametrize('n', range({TESTS}))\ndef test(n): pass\n"
     )
@@ -107,8 +111,8 @@ def _plugin(folder: Path, runs: int) -> tuple[float, float]:
     for number in range(runs + 1):
         for kind, options in (("with", []), ("without", ["-p", "no:compat"])):
             took = run([*command, *options], folder, os.environ, fine=(0,))
-            if number:  # the first compiles
-                taken[kind].append(took.cpu_s)  # what else the machine does matters less to it
+            if number:  # the first run compiles bytecode
+                taken[kind].append(took.cpu_s)  # processor time depends less on other processes
     return min(taken["with"]), min(taken["without"])
 
 

@@ -1,8 +1,8 @@
-"""How exact vllm's block FP8 is in bfloat16, by the `deep_gemm` it takes: `nox -s bench-gpu -- block-fp8`.
+"""Measure the accuracy of vllm's block FP8 by `deep_gemm` package: `nox -s bench-gpu -- block-fp8`.
 
-Needs a GPU and vllm in this environment; beside sglang, vllm takes sglang's `deep_gemm`. Each way runs in a
-process of its own, as the choice is made once. Records of other releases stay in the results file, so that
-one file can hold several environments.
+This needs a GPU and vllm in the current environment; beside sglang, vllm uses sglang's `deep_gemm`. Each way
+runs in its own process, since vllm chooses the package once. Records of other releases stay in the results
+file, so that one file can have the results of several environments.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SHAPES = ((768, 1024), (2048, 4096))
 """`[N, K]`."""
 ROWS = (1, 16, 64, 512)
 LONGEST = 900
-"""Seconds after which a process is not waited for any more; kernels are compiled in it."""
+"""Seconds after which a process is killed; it compiles kernels."""
 WAYS = {
     "left": "the first deep_gemm that vllm finds, its scales as it leaves them",
     "copied": "the same, its scales copied as every layer of this project does",
@@ -39,16 +39,16 @@ WAYS = {
 
 
 def child(way: str) -> dict[str, Any]:
-    """Return the errors of one way, relative to float64, and which `deep_gemm` it was.
+    """Return the errors of one way relative to float64, and the `deep_gemm` package that it used.
 
-    Errors are ratios of norms, one list per shape with one entry per number of rows; what is not finite is
-    told as `nan`.
+    Errors are ratios of norms: one list per shape, with one entry per number of rows; an infinite one is
+    stated as `nan`.
     """
     if way == "own":
         sys.modules.update({"deep_gemm": None})  # type: ignore[dict-item]
     if way == "left":
         package_layer.copy_borrowed = _nothing
-    self_test.verify = _nothing  # the layer would refuse what is to be seen here
+    self_test.verify = _nothing  # otherwise the layer refuses inaccurate kernels
     scheme = Fp8(granularity="block")
     errors = []
     for n, k in SHAPES:
@@ -67,11 +67,11 @@ def child(way: str) -> dict[str, Any]:
 
 
 def _nothing(*_given: Any, **_named: Any) -> None:
-    """Stand in for a step that is left out."""
+    """Do nothing, in place of a step that is skipped."""
 
 
 def taken() -> str:
-    """Return which `deep_gemm` vllm has imported, with the distribution whose file it is."""
+    """Return the `deep_gemm` module that vllm has imported, and its distribution."""
     for name in ("deep_gemm", "vllm.third_party.deep_gemm"):
         module = sys.modules.get(name)
         if module is not None:
@@ -88,7 +88,7 @@ def _owner(top: str, file: Path) -> str:
 
 
 def records() -> list[dict[str, Any]]:
-    """Return one record per way."""
+    """Run every way in its own process, and return one record for each."""
     found = []
     for way, what in WAYS.items():
         try:
@@ -101,7 +101,7 @@ def records() -> list[dict[str, Any]]:
                 timeout=LONGEST,
             )
         except subprocess.TimeoutExpired:
-            raise SystemExit(f"{way}: not at its end after {LONGEST} s") from None
+            raise SystemExit(f"{way}: did not finish within {LONGEST} s") from None
         told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
         entry = {
             "vllm": process_setup.installed("vllm"),
@@ -118,7 +118,7 @@ def records() -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure all ways, and put them into the results."""
+    """Measure all ways, and add them to the results file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--results", type=Path, default=Path("block-fp8.json"))
     parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)

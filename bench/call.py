@@ -1,7 +1,7 @@
-"""What a call of a layer costs in Python above the method that it calls, without a GPU.
+"""Measure the Python overhead of calling a layer, compared with the method that it calls, without a GPU.
 
-The method does nothing. Three ways take turns: the method called directly, the layer, and the layer by
-`torch.nn.Module.__call__`, as any module is called. Run it with `nox -s bench-loader`, or alone.
+The method does nothing. Three calls take turns: of the method, of the layer, and of the layer by
+`torch.nn.Module.__call__`, as for any module. Run it with `nox -s bench-loader`, or as a script.
 """
 
 import json
@@ -26,7 +26,7 @@ CALLS, REPEATS = 20_000, 25
 
 
 class Nothing:
-    """A package's method that returns what is there already."""
+    """A method of a package that returns an existing tensor."""
 
     def __init__(self, out: torch.Tensor) -> None:
         self.out = out
@@ -36,7 +36,7 @@ class Nothing:
 
 
 class Inner(torch.nn.Module):  # type: ignore[misc]
-    """A package's layer, as far as a call looks at it."""
+    """A layer of a package with the attributes that a call reads."""
 
     def __init__(self, method: Nothing) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Inner(torch.nn.Module):  # type: ignore[misc]
 
 
 def main() -> None:
-    """Measure, print, write the results."""
+    """Measure, print and write the results."""
     x = torch.randn(1, 64, dtype=torch.bfloat16)
     layer = MixedPrecisionLinear.from_float(Unquantized(), torch.randn(64, 64))
     inner = Inner(Nothing(layer(x)))

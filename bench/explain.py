@@ -1,8 +1,7 @@
-"""How fast `compat explain` reads a long log: wall time and peak memory of whole processes, side by side.
+"""Measure wall time and peak memory of `compat explain` for a long log, in whole processes side by side.
 
-Times differ from machine to machine: what is meant to last are the ratios to an interpreter that does
-nothing, and to a plain line-by-line read of the same file. Run it with `nox -s bench`, or
-`python bench/explain.py --help`.
+Times depend on the machine; comparable are the ratios to an interpreter that does nothing, and to a plain
+line-by-line read of the same file. Run it with `nox -s bench`, or with `python bench/explain.py`.
 """
 
 import argparse
@@ -30,9 +29,9 @@ ModuleNotFoundError: No module named 'vllm.model_executor.layers.quantization.gp
 
 
 def main() -> int:
-    """Measure, print a table, write the results."""
+    """Measure, print a table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--runs", type=int, default=5, help="of each command (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each command (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder (default: bench/results)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +55,7 @@ def main() -> int:
 
 
 def _written(path: Path, lines: Iterator[bytes]) -> Path:
-    """Write a log of `MEGABYTES` and return its path."""
+    """Write a log of `MEGABYTES`, and return its path."""
     size = 0
     with path.open("wb") as stream:
         while size < MEGABYTES << 20:
@@ -66,7 +65,7 @@ def _written(path: Path, lines: Iterator[bytes]) -> Path:
 
 
 def _served() -> Iterator[bytes]:
-    """Yield what a server under load writes."""
+    """Yield the log lines of a server under load."""
     number = 0
     while True:
         number += 1
@@ -91,7 +90,7 @@ def _errors() -> Iterator[bytes]:
 
 
 def table(timings: list[Timing]) -> str:
-    """Return the results for people."""
+    """Return the results as a table of text."""
     lines = [f"{'':52}{'ratio':>9}{'to reading':>12}{'seconds':>9}{'peak MB':>9}"]
     reading = 1.0
     for each in timings:
@@ -105,7 +104,7 @@ def table(timings: list[Timing]) -> str:
 
 
 def document(timings: list[Timing]) -> dict[str, object]:
-    """Return the results for programs: no names of machines, no paths."""
+    """Return the results as JSON, without paths or machine names."""
     return {
         "schema": 1,
         "command": "bench explain",

@@ -1,4 +1,4 @@
-"""How fast the layers are on a GPU: against the package's own method, bf16 torch, and the hardware's floor.
+"""Measure the layers on a GPU against the package's own method, bf16 torch, and the limit of the hardware.
 
 Needs a GPU and a back end in this environment: `python bench/gpu.py --back-end vllm --results vllm.json`,
 then `python bench/gpu_picture.py`. Times are of calls one after another, host included, as
@@ -44,13 +44,13 @@ SCHEMES: tuple[Scheme, ...] = (
     W8A8Int8(),
 )
 ROUNDS = 2
-"""How often each thing comes after each other one."""
+"""How many times each sample follows each other one."""
 SAMPLE_SECONDS = 0.008
-"""How long one sample lasts: long against the clock, short enough for hundreds of points."""
+"""Duration of one sample: long compared with the timer, short enough for hundreds of points."""
 
 
 def sample(call: Callable[[], Any], count: int) -> float:
-    """Return microseconds per call, of `count` calls one after another."""
+    """Return microseconds per call, over `count` consecutive calls."""
     torch.cuda.synchronize()
     start = time.perf_counter()
     for _ in range(count):
@@ -60,20 +60,20 @@ def sample(call: Callable[[], Any], count: int) -> float:
 
 
 def turns(count: int) -> list[list[int]]:
-    """Return orders in which each of an even number of things comes once after each other one.
+    """Return orders of an even number of samples in which each sample follows each other one once.
 
-    They are a Williams design (E. J. Williams, Australian Journal of Scientific Research A 2, 1949): what ran
-    before leaves the processor's caches and the card's clock as it likes, and so it does to all alike.
+    They form a Williams design (E. J. Williams, Australian Journal of Scientific Research A 2, 1949), so that
+    the state of caches and clocks after one sample affects all others equally.
     """
     first = [0] + [(step + 1) // 2 if step % 2 else count - step // 2 for step in range(1, count)]
     return [[(each + shift) % count for each in first] for shift in range(count)]
 
 
 def side_by_side(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median of each; samples take turns, so that drift of the clock falls on all.
+    """Return the median of each sample; they take turns, so that drift of the clock affects all equally.
 
-    A few calls before a sample do not count: code that has just run is in the processor's caches, which is
-    worth microseconds.
+    A few calls before each sample do not count, since code in the processor's caches is faster by
+    microseconds.
     """
     counts = {}
     for name, call in calls.items():
@@ -89,7 +89,7 @@ def side_by_side(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 
 def on_device(call: Callable[[], Any]) -> float | None:
-    """Return microseconds per call without the host, by a CUDA graph of ten; None where none can be made."""
+    """Return device microseconds per call, by a CUDA graph of ten calls; None if capturing one fails."""
     graph = torch.cuda.CUDAGraph()
     try:
         with torch.cuda.graph(graph):
@@ -101,7 +101,7 @@ def on_device(call: Callable[[], Any]) -> float | None:
 
 
 def ceilings() -> dict[str, float]:
-    """Return what this card does at best: bytes per second of a copy, operations of a bf16 product."""
+    """Return the best rates of this GPU: bytes per second of a copy, and operations of a bf16 product."""
     source = torch.empty(2**31, dtype=torch.uint8, device="cuda")
     target = torch.empty_like(source)
     copied = min(sample(lambda: target.copy_(source), 5) for _ in range(3))
@@ -111,7 +111,7 @@ def ceilings() -> dict[str, float]:
 
 
 def floor(scheme: Scheme, shape: tuple[int, int], rows: int, best: dict[str, float]) -> float:
-    """Return the microseconds that no kernel can beat: each byte moved once, each product made once."""
+    """Return the lower limit in microseconds: the time to move each byte and do each operation once."""
     n, k = shape
     size = {"float16": 2, "bfloat16": 2, "float32": 4, "int32": 4, "int8": 1, "float8_e4m3fn": 1}
     moved = sum(size[spec.dtypes[0]] * _count(spec.shape) for spec in scheme.tensors(n, k)) + 2 * rows * (
@@ -129,7 +129,7 @@ def _count(shape: tuple[int, ...]) -> int:
 
 
 def measure(back_end: Any, best: dict[str, float], deadline: float) -> list[dict[str, Any]]:
-    """Return one record per scheme, shape and number of rows; stops at the deadline, and says so."""
+    """Return one record per scheme, shape and number of rows; after the deadline, as not run."""
     found: list[dict[str, Any]] = []
     for model, shapes in SHAPES.items():
         for n, k in shapes:
@@ -174,7 +174,7 @@ def _rows(layer: MixedPrecisionLinear, plain: Any, rows: int, best: dict[str, fl
 
 
 def main() -> None:
-    """Measure; `bench/gpu_picture.py` draws what was measured."""
+    """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--back-end", choices=["sglang", "vllm"], required=True)
     parser.add_argument("--results", type=Path, default=Path("bench-gpu.json"))

@@ -1,7 +1,7 @@
-"""Draw the pictures of docs/accuracy/quant.md from the measured data: `python bench/gpu_picture.py`.
+"""Draw the pictures of docs/accuracy/quant.md from the measured results: `python bench/gpu_picture.py`.
 
-They are SVG files that follow the reader's light or dark theme and are narrow enough for a phone. No library
-draws them: matplotlib's files cannot follow a theme, and grow to ten times the size.
+They are SVG files that follow the light or dark theme of the reader and are narrow enough for a phone. No
+library draws them, since files of matplotlib cannot follow a theme and are ten times as large.
 """
 
 import statistics
@@ -14,9 +14,9 @@ from typing import Any
 from gpu_table import EXACT, OTHERS, PACKAGES, RESULTS, ROWS, SHORT, SPEED, in_order, read, version_key
 
 WIDTH = 440
-"""Of every picture, in its own units: that of a phone, so that text stays as large as it is there."""
+"""The width of every picture in SVG units: that of a phone, so that the text keeps its size there."""
 LABELS = 144
-"""Of them, what the names of the schemes take."""
+"""The part of the width for the names of the schemes."""
 ROW = 22
 
 STYLE = """
@@ -40,20 +40,20 @@ HUES: Mapping[str, str] = {
     "block-int8": "#7a8794",
     "w8a8-int8": "#2f9e44",
 }
-"""One colour for one scheme, in every panel; each is legible on white and on a dark ground."""
+"""The colour of each scheme in every panel, legible on a light and on a dark background."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What one release made of one scheme."""
+    """The result of one scheme in one release."""
 
     text: str
     shade: float | None
-    """From 0, as exact as the dtype, to 1, off by a tenth; None where nothing ran."""
+    """From 0, for an error at the precision of the dtype, to 1, for one of 10 %; None if it did not run."""
 
 
 def errors(dtype: str) -> str:
-    """Return the picture of how far each release was from float64, in one dtype: schemes by releases."""
+    """Return the picture of errors relative to float64 in one dtype: schemes by releases."""
     everything = [each for name in (EXACT, *OTHERS) for each in read(name)["records"]]
     records = [each for each in everything if each["test"].startswith("the_right_kernel")]
     here = [each for each in records if each["dtype"] == dtype]
@@ -101,7 +101,7 @@ def _box(x: float, y: float, wide: float, cell: Cell) -> Iterator[str]:
 
 
 def speed() -> str:
-    """Return the picture of device time by rows: a panel for each package, a line for each scheme."""
+    """Return the picture of device times by rows: a panel for each package, a line for each scheme."""
     parts: list[str] = []
     top = 42.0
     for package in PACKAGES:
@@ -128,7 +128,7 @@ def _ratios(document: Mapping[str, Any]) -> dict[str, list[float]]:
 
 
 def _panel(name: str, ratios: Mapping[str, Sequence[float]], top: float) -> Iterator[str]:
-    """Yield one panel: ratios from 0.4 to 3 on a logarithmic scale, names at the ends of the lines."""
+    """Yield the elements of one panel: ratios on a logarithmic scale, with names at the ends of the lines."""
     left, right, height = 34.0, WIDTH - 150.0, 220.0
 
     def across(index: int) -> float:
@@ -156,7 +156,7 @@ def _panel(name: str, ratios: Mapping[str, Sequence[float]], top: float) -> Iter
 
 
 def _apart(places: Mapping[str, float], least: float = 14.0) -> dict[str, float]:
-    """Return the places of labels, moved down where two would touch."""
+    """Return the positions of labels, moved down where two would overlap."""
     found: dict[str, float] = {}
     lowest = float("-inf")
     for name in sorted(places, key=lambda each: places[each]):
@@ -179,7 +179,7 @@ def _svg(height: float, title: str, parts: Sequence[str]) -> str:
 
 
 def pictures() -> dict[str, str]:
-    """Return the pictures by file name."""
+    """Return the content of each picture by file name."""
     return {
         "errors-h200-bf16.svg": errors("bfloat16"),
         "errors-h200-fp16.svg": errors("float16"),
@@ -188,7 +188,7 @@ def pictures() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the pictures beside the data."""
+    """Write the pictures to the folder of the results."""
     for name, text in pictures().items():
         (RESULTS / name).write_text(text, encoding="utf-8")
 

@@ -1,7 +1,7 @@
-"""Print the tables of docs/accuracy/quant.md from the measured data: `python bench/gpu_table.py`.
+"""Print the tables of docs/accuracy/quant.md from the measured results: `python bench/gpu_table.py`.
 
-`--merge FILE… --output docs/results/quant-h200.json` makes one file of what the tests on a GPU have written,
-of several processes and pairs; all have to be of the same card.
+`--merge FILE… --output docs/results/quant-h200.json` merges the results of the GPU tests from several
+processes and pairs into one file; all must be from the same GPU model.
 """
 
 import argparse
@@ -22,11 +22,11 @@ REASONS = {
     "reads this format": 2,
     "size of scales_a is not matched": 3,
 }
-"""What a refusal says, and the note below the table that tells more."""
+"""Texts in the reasons of refusals, with the number of the note below the table that explains each."""
 
 EXACT = "quant-h200.json"
 OTHERS = ("quant-h200-seed.json", "quant-h200-newest.json")
-"""The same for pairs of another torch: the report's own pair, and the newest."""
+"""The same for pairs with another torch: the pair `seed`, and the newest one."""
 REPORT = "report-pair-h200.json"
 SPEED = {package: f"bench-gpu-h200-{package}.json" for package in PACKAGES}
 BLOCK_FP8 = "deep-gemm-h200.json"
@@ -38,13 +38,13 @@ Records = Sequence[dict[str, Any]]
 
 
 def read(name: str) -> dict[str, Any]:
-    """Return one of the files of `docs/results/`."""
+    """Return a document from `docs/results/`."""
     found: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
     return found
 
 
 def exactness(*documents: dict[str, Any]) -> list[str]:
-    """Return the table of what ran in which release, and how far it was from float64."""
+    """Return the table of schemes by release, with the error relative to float64."""
     everything = [each for document in documents for each in document["records"]]
     records = [each for each in everything if each["test"].startswith("the_right_kernel")]
     columns = [
@@ -70,7 +70,7 @@ def exactness(*documents: dict[str, Any]) -> list[str]:
 
 
 def in_order(records: Records) -> list[str]:
-    """Return the labels of the schemes, those of one format together."""
+    """Return the labels of the schemes, grouped by format."""
     kinds = ("unquantized", "fp8", "gptq", "awq", "block-int8", "w8a8")
     return sorted(
         {str(each["scheme"]) for each in records},
@@ -93,7 +93,7 @@ def _cell(records: Records) -> str:
 
 
 def report(document: dict[str, Any]) -> list[str]:
-    """Return the table of the report's own sglang: which class of which package ran, and its error by M."""
+    """Return the table of the sglang of the pair `seed`: class and kernel that ran, and the error by M."""
     ran = [each for each in document["records"] if "errors" in each]
     rows = sorted({int(m) for each in ran for m in each["errors"]})
     heads = ["Scheme", "dtype", "method", "kernel", *(f"M = {m}" if m == 1 else str(m) for m in rows)]
@@ -107,7 +107,7 @@ def report(document: dict[str, Any]) -> list[str]:
 
 
 def speed(document: dict[str, Any]) -> list[str]:
-    """Return the table of device time, relative to bf16 and to the floor; medians over the shapes."""
+    """Return the table of device times relative to bf16 and to the hardware limit, as medians over shapes."""
     ran = [each for each in document["records"] if each["outcome"] == "ran"]
     lines = [_row([document["back_end"], *(f"M = {rows}" if rows == 1 else str(rows) for rows in ROWS)])]
     lines.append("|" + "---|" * (1 + len(ROWS)))
@@ -123,7 +123,7 @@ def speed(document: dict[str, Any]) -> list[str]:
 
 
 def above_direct(document: dict[str, Any]) -> list[str]:
-    """Return the table of the host's part: microseconds above the method called directly, medians."""
+    """Return the table of host overhead: microseconds above a direct call of the method, as medians."""
     ran = [each for each in document["records"] if each["outcome"] == "ran"]
     lines = []
     for what, name in (("layer_us", "this layer"), ("package_us", "the package's own layer")):
@@ -136,7 +136,7 @@ def above_direct(document: dict[str, Any]) -> list[str]:
 
 
 def block_fp8(document: dict[str, Any]) -> list[str]:
-    """Return the table of what vllm's block FP8 is off by: the most of all shapes and numbers of rows."""
+    """Return the table of errors of vllm's block FP8: the maximum over all shapes and numbers of rows."""
     releases = list(dict.fromkeys(each["vllm"] for each in document["records"]))
     lines = [_row(["", *(f"vllm {release}" for release in releases)])]
     lines.append("|" + "---|" * (1 + len(releases)))
@@ -153,7 +153,7 @@ def block_fp8(document: dict[str, Any]) -> list[str]:
 
 
 def memory(documents: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the table of the loader's memory, in MB of a million bytes."""
+    """Return the table of the loader's memory, in MB of 1,000,000 bytes."""
     heads = [
         "",
         "all layers",
@@ -195,26 +195,26 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def version_key(text: str) -> tuple[int, ...]:
-    """Return what sorts final releases."""
+    """Return the sort key of a final release."""
     return tuple(map(int, text.split(".")))
 
 
 def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
-    """Return one document of several that the tests have written; each record then tells its releases.
+    """Return one document with the records of several, each record with its releases.
 
-    Paths in what a package says begin with that package: where it stood is no result.
+    Paths in messages of a package are shortened to begin with that package.
 
     Args:
-        documents: as `--results` of the tests leaves them.
-        date: of the run, `YYYY-MM-DD`.
+        documents: the documents that the option `--results` of the tests writes.
+        date: the date of the run, `YYYY-MM-DD`.
 
     Raises:
-        ValueError: they are not of one card, Python and torch.
+        ValueError: the documents are from different GPUs, Python or torch versions.
     """
     fields = ("schema", "command", "device", "capability", "python", "torch")
     heads = {tuple(str(each[field]) for field in fields) for each in documents}
     if len(heads) != 1:
-        raise ValueError(f"these are not of one machine: {sorted(heads)}")
+        raise ValueError(f"the documents are from different machines: {sorted(heads)}")
     records: list[dict[str, Any]] = [
         {**_tidy(record), **each["releases"]} for each in documents for record in each["records"]
     ]
@@ -230,10 +230,10 @@ def _tidy(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the tables, or merge."""
+    """Print the tables, or merge documents."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE")
-    parser.add_argument("--date", help="of the run that is merged, YYYY-MM-DD")
+    parser.add_argument("--date", help="date of the merged run, YYYY-MM-DD")
     parser.add_argument("--output", type=Path)
     chosen = parser.parse_args()
     if not chosen.merge:

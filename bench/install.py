@@ -1,9 +1,9 @@
-"""One locked pair installed with pip and with uv, from the same lock with its hashes: time and disk.
+"""Measure time and disk space of installing one locked pair with pip and with uv, from the same hashed lock.
 
-A pair without source archives tells most: the build of one needs a torch of its own, for either tool. The
-tools take turns: uv, pip, uv. Each turn begins with an empty cache of its own and makes two
-environments, one after the other: the first, cold, fills the cache; the second, warm, finds everything in it.
-Needs about twice the disk that the pair takes.
+A pair without source archives is most meaningful, since building one needs another torch with either tool.
+The tools take turns: uv, pip, uv. Each turn starts with an empty cache and creates two environments: the
+first one, cold, fills the cache; the second one, warm, finds every package there. This needs about twice the
+disk space of the pair.
 """
 
 import argparse
@@ -31,18 +31,18 @@ TURNS = ("uv", "pip", "uv")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """One installation."""
+    """The measurements of one installation."""
 
     seconds: float
-    """For an empty environment and everything in it."""
+    """Seconds to create the environment and install all packages."""
     added_bytes: int
-    """What cache and environment take together, less what the cache took before; links count once."""
+    """Bytes of cache and environment together, minus the cache before; hard links count once."""
     load: float
-    """Processes that wanted a core when it began, this one not among them."""
+    """Other runnable processes at the start."""
 
 
 def install(tool: str, lock: Lock, folder: Path) -> Installed:
-    """Install a lock into a new environment, measure it, and remove it again."""
+    """Install a lock into a new environment, measure it, and remove the environment."""
     environment, cache = folder / "env", folder / tool
     variables = {**os.environ, "UV_CACHE_DIR": str(cache), "PIP_CACHE_DIR": str(cache)}
     if tool == "uv":
@@ -69,7 +69,7 @@ def install(tool: str, lock: Lock, folder: Path) -> Installed:
 
 
 def turn(tool: str, lock: Lock, folder: Path) -> tuple[Installed, Installed]:
-    """Return the cold and the warm installation of one turn, which leaves nothing behind."""
+    """Return the cold and the warm installation of one turn, after removing its files."""
     try:
         return install(tool, lock, folder), install(tool, lock, folder)
     finally:
@@ -77,7 +77,7 @@ def turn(tool: str, lock: Lock, folder: Path) -> tuple[Installed, Installed]:
 
 
 def summary(pair: str, turns: Sequence[tuple[str, Sequence[Installed]]]) -> dict[str, Any]:
-    """Return the numbers, and their ratios: pip's over uv's."""
+    """Return the measurements, and the ratios of pip to uv."""
     document: dict[str, Any] = {"pair": pair}
     for place, kind in enumerate(("cold", "warm")):
         runs = {tool: [each[place] for name, each in turns if name == tool] for tool in ("pip", "uv")}
@@ -99,7 +99,7 @@ def main() -> int:
     parser.add_argument("pair", nargs="?", default="vllm-alone", metavar="ID")
     parser.add_argument("--turns", nargs="+", choices=("uv", "pip"), default=TURNS)
     parser.add_argument(
-        "--envs", type=Path, metavar="DIR", help="where to install (default: a temporary one)"
+        "--envs", type=Path, metavar="DIR", help="folder for environments (default: a temporary one)"
     )
     parser.add_argument("--output", type=Path, metavar="FILE")
     options = parser.parse_args()

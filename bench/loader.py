@@ -1,7 +1,7 @@
-"""How much memory the loader takes for a checkpoint of several layers, beside reading all of it first.
+"""Measure the memory of the loader for a checkpoint of several layers, against reading all files first.
 
-Each way runs in a process of its own; what counts is how far its resident memory rises above what it was
-before the load (VmHWM in /proc, so Linux alone), and on a GPU the same of what torch has allocated there.
+Each way runs in its own process. The result is the increase of resident memory during the load (VmHWM in
+/proc, on Linux only), and on a GPU also the increase of memory that torch has allocated.
 Run it with `nox -s bench-loader`, or on a GPU in a pair's environment: `python bench/loader.py --back-end
 vllm --output .`.
 """
@@ -39,13 +39,13 @@ SCHEMES: dict[str, Scheme] = {
     "awq": Awq(),
 }
 LONGEST = 1800
-"""Seconds after which a process that loads is not waited for any more."""
+"""Seconds after which a process that loads is killed."""
 LARGEST = "unquantized"
-"""Two bytes for each weight; the others have one or a half."""
+"""The scheme with the largest layers: two bytes per weight; the others have one or a half."""
 
 
 class Model(torch.nn.Module):  # type: ignore[misc]
-    """Linear layers one after another, `rounds` of each scheme."""
+    """A model of linear layers, `rounds` of each scheme."""
 
     def __init__(self, rounds: int, n: int, k: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Model(torch.nn.Module):  # type: ignore[misc]
 
 
 def write(folder: Path, rounds: int, n: int, k: int) -> dict[str, int]:
-    """Make the checkpoint, a shard per layer; returns the bytes of all shards and of the largest layer."""
+    """Write the checkpoint, one shard per layer; return the bytes of all shards and of the largest one."""
     from safetensors.torch import save_file
 
     listed: dict[str, str] = {}
@@ -79,23 +79,23 @@ def settings(scheme: Any) -> dict[str, Any]:
 
 
 def resident(field: str) -> int:
-    """Return `VmRSS` (now) or `VmHWM` (the most since it was reset) of this process, in bytes."""
+    """Return `VmRSS` (current) or `VmHWM` (peak since the last reset) of this process, in bytes."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def child(folder: Path, way: str, back_end: Any, size: tuple[int, int, int]) -> dict[str, int]:
-    """Load in this process, and return how far its memory rose."""
+    """Load the checkpoint in this process, and return the increase of its memory."""
     rounds, n, k = size
     with torch.device("meta"):
         model = Model(rounds, n, k)
-    if back_end != "reference":  # what a package needs once is no part of a checkpoint
+    if back_end != "reference":  # the set-up of a package is not part of a load
         MixedPrecisionLinear.from_float(Fp8(granularity="channel"), torch.randn(256, 256), backend=back_end)
     before = resident("VmRSS")
     on_gpu = torch.cuda.memory_allocated() if back_end != "reference" else 0
     if back_end != "reference":
         torch.cuda.reset_peak_memory_stats()
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM, as proc(5) tells
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM, see proc(5)
     start = time.perf_counter()
     if way == "loader":
         MixedPrecisionLoader(folder, backend=back_end).load(model)
@@ -124,7 +124,7 @@ def child(folder: Path, way: str, back_end: Any, size: tuple[int, int, int]) -> 
 
 
 def main() -> None:
-    """Measure both ways, print, write the results."""
+    """Measure both ways, print and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--back-end", choices=["reference", "sglang", "vllm"], default="reference")
     parser.add_argument("--rounds", type=int, default=4, help="layers of each scheme (default: %(default)s)")
@@ -158,10 +158,10 @@ def main() -> None:
                     command, stdout=subprocess.PIPE, text=True, check=False, timeout=LONGEST
                 )
             except subprocess.TimeoutExpired:
-                raise SystemExit(f"{way}: not at its end after {LONGEST} s") from None
+                raise SystemExit(f"{way}: did not finish within {LONGEST} s") from None
             told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
             if not told:
-                raise SystemExit(f"{way}: no result, exit status {done.returncode}")
+                raise SystemExit(f"{way}: no result, exit code {done.returncode}")
             document[way] = json.loads(told[0].removeprefix("RESULT "))
     document["peak_ratio"] = round(document["loader"]["peak_bytes"] / document["all_first"]["peak_bytes"], 3)
     for where in ("", "gpu_"):

@@ -1,7 +1,7 @@
-"""The matrix serially and in parallel: `nox -s matrix` against `nox -j 2 -s matrix` over the same pairs.
+"""Measure the matrix serially and in parallel: `nox -s matrix` against `nox -j 2 -s matrix`, same pairs.
 
-The two take turns (serial, parallel, parallel, serial) after one run that nobody times, which fills uv's
-cache. Each turn has reports of its own, and counts only when the gate over them is open.
+The two take turns (serial, parallel, parallel, serial) after an untimed run that fills uv's cache. Each turn
+has its own reports, and counts only if every cell has passed.
 """
 
 import argparse
@@ -20,25 +20,25 @@ from compat._util import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = ("torch-apart", "newest", "sglang-alone", "vllm-alone")
-"""Those of the newest torch: they share most of what they install, and fit into one small cache."""
+"""The pairs with the newest torch: they share most packages, so that a small cache is enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One run over all pairs."""
+    """The measurements of one run over all pairs."""
 
     jobs: int
     seconds: float
     cells: list[float]
     """Seconds of each cell."""
     peak_gb: float
-    """Of uv's cache and the environments together, where a budget was given."""
+    """Peak of uv's cache and the environments together; 0 without a disk limit."""
     load: float
-    """Processes that wanted a core when it began."""
+    """Runnable processes at the start."""
 
 
 def turn(jobs: int, pairs: Sequence[str], folder: Path, options: Sequence[str]) -> Turn:
-    """Run the pairs with so many jobs.
+    """Run the pairs with this number of parallel jobs.
 
     Raises:
         SystemExit: a cell did not pass.
@@ -53,7 +53,7 @@ def turn(jobs: int, pairs: Sequence[str], folder: Path, options: Sequence[str]) 
     _run([sys.executable, "-m", "compat.matrix", "report", "--reports", str(reports)])
     gate = ["gate", "--require", "import", "--reports", str(reports), "--pairs", *pairs]
     if _run([sys.executable, "-m", "compat.matrix", *gate]):
-        raise SystemExit("the gate is shut: what was measured is no run of the matrix")
+        raise SystemExit("a cell did not pass, so the time of this run does not count")
     document = json.loads((reports / "matrix.json").read_text(encoding="utf-8"))
     return Turn(
         jobs=jobs,
@@ -76,11 +76,14 @@ def main() -> int:
     parser.add_argument("pairs", nargs="*", default=list(PAIRS), metavar="ID")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
-        "--envs", type=Path, metavar="DIR", help="where to work (default: a temporary folder)"
+        "--envs",
+        type=Path,
+        metavar="DIR",
+        help="folder for environments and reports (default: a temporary one)",
     )
     parser.add_argument("--max-disk", metavar="SIZE")
     parser.add_argument(
-        "--filled", action="store_true", help="uv's cache holds it all: leave out the first run"
+        "--filled", action="store_true", help="skip the untimed run: uv's cache has every package"
     )
     parser.add_argument("--output", type=Path, metavar="FILE")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How many questions to uv, and how much time, predicting the direct clashes saves, side by side."""
+"""Measure how many resolutions and how much time the prediction of direct clashes saves, side by side."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ PAIRS = ("0.5.12+0.22.0", "0.5.17+0.26.0", "0.5.23+0.33.0")
 
 
 def measure(index: Index, pair: str, python: str) -> dict[str, Any]:
-    """Return rounds and seconds of both ways, after one run that fills uv's cache of metadata."""
+    """Return resolutions and seconds with and without prediction, after a run that fills uv's cache."""
     sglang, vllm = pair.split("+")
 
     def needs(package: Any, version: str) -> ReleaseRequirements:
@@ -42,7 +42,7 @@ def measure(index: Index, pair: str, python: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Print one line for each pair; `--output` writes them as JSON."""
+    """Print one line of JSON per pair; `--output` writes them to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", nargs="*", default=list(PAIRS), metavar="SGLANG+VLLM")
     parser.add_argument("--python", default="3.11")

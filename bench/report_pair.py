@@ -1,8 +1,8 @@
-"""What the layers of one package compute on a GPU, by the number of rows: `python bench/report_pair.py`.
+"""Measure the errors of one package's layers on a GPU by number of rows: `python bench/report_pair.py`.
 
-For the pair of the report that started this project: which class of which package runs FP8, GPTQ and AWQ,
-which kernel computes, and how far the result is from float64, for M = 1 to 4096 at N = K = 4096. Run it in
-the pair's environment; `bench/gpu_table.py` draws its table from the file that `--output` names.
+For the pair `seed`, this records which class and kernel runs FP8, GPTQ and AWQ, and the error relative to
+float64, for M = 1 to 4096 at N = K = 4096. Run it in the environment of the pair; `bench/gpu_table.py` prints
+the table from the file that `--output` names.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("SGLANG_JIT_DEEPGEMM_PRECOMPILE", "0")  # for 16,384 sizes before the first product
+os.environ.setdefault("SGLANG_JIT_DEEPGEMM_PRECOMPILE", "0")  # it would compile 16,384 sizes first
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "gpu"), str(TESTS / "unit"), str(TESTS.parent)]
 
@@ -77,7 +77,7 @@ def _one(package: Package, scheme: Scheme, adapter: Adapter, dtype: torch.dtype)
 
 
 def main() -> None:
-    """Measure the packages that are named, and write the results."""
+    """Measure the packages that the arguments name, and write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("package", nargs="+", choices=("sglang", "vllm"))
     parser.add_argument("--output", type=Path, required=True)

@@ -1,7 +1,7 @@
-"""How fast questions to the index are answered: whole processes side by side, and resolutions in one process.
+"""Measure queries of the index: in whole processes side by side, and as resolutions in one process.
 
-Times differ from machine to machine: what is meant to last are the ratios to an interpreter that does
-nothing, measured in turn, round by round. Run it with `nox -s bench`, or `python bench/resolve.py --help`.
+Times depend on the machine; comparable are the ratios to an interpreter that does nothing, measured in turns.
+Run it with `nox -s bench`, or with `python bench/resolve.py`.
 """
 
 import argparse
@@ -29,42 +29,44 @@ RANKED = "sglang==0.5.14"
 FLOOR = "python -c pass"
 HISTORY = f"resolve {NAME} --all"
 SLOW_RUNS = 3
-"""Runs of what takes many seconds each."""
+"""The number of runs of commands that take many seconds each."""
 SAMPLE = 400
-"""Names that are resolved in every release of their package."""
+"""The number of names to resolve in every release of their package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """What the runs of one command took."""
+    """The measurements of one command over all runs."""
 
     name: str
     runs: int
     median_ms: float
     fastest_ms: float
     ratio: float
-    """Median against the median of `FLOOR`."""
+    """Ratio of the median to the median of `FLOOR`."""
     peak_mb: float
-    """Largest resident set of a run; never less than that of this script, which the process starts as."""
+    """Peak resident set of a run; never less than that of this script, of which the process is a copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Resolutions in one process."""
+    """The speed of resolutions in one process."""
 
     queries: int
-    """Pairs of a name and a release."""
+    """The number of resolutions: names times releases."""
     first_per_second: float
-    """When each name is met for the first time."""
+    """Resolutions per second when each name is new."""
     warm_per_second: float
-    """When everything has been asked before."""
+    """Resolutions per second when all were resolved before."""
 
 
 def main() -> int:
-    """Measure, print a table, write the results."""
+    """Measure, print a table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--runs", type=int, default=15, help="of each command (default: %(default)s)")
-    parser.add_argument("--env", type=Path, help="Python of an installed pair: times the import of the class")
+    parser.add_argument("--runs", type=int, default=15, help="runs of each command (default: %(default)s)")
+    parser.add_argument(
+        "--env", type=Path, help="interpreter of an installed pair, to measure the import of the class"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder (default: bench/results)")
     arguments = parser.parse_args()
     commands = _commands()
@@ -75,7 +77,9 @@ def main() -> int:
     rates = in_process()
     print(table(timings, rates))
     version = ".".join(map(str, sys.version_info[:2]))
-    from compat._util import atomic_write  # here, for this script has to be small while it starts others
+    from compat._util import (
+        atomic_write,
+    )  # imported late: this script must be small while it starts processes
 
     target = arguments.output / f"resolve-python{version}.json"
     atomic_write.write_text(target, json.dumps(document(timings, rates), indent=2, sort_keys=True) + "\n")
@@ -101,7 +105,7 @@ def _commands() -> dict[str, list[str]]:
 
 
 def measured(commands: Mapping[str, Sequence[str]], runs: int, floor: str) -> list[Timing]:
-    """Return the timings of commands that are run in turn; a first round, which compiles, does not count."""
+    """Return the timings of commands that take turns; the first round compiles bytecode and is ignored."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     peaks: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(runs + 1):
@@ -125,15 +129,15 @@ def measured(commands: Mapping[str, Sequence[str]], runs: int, floor: str) -> li
 
 
 def in_process() -> Rates:
-    """Resolve names drawn at random, always the same, in every release of vllm, twice."""
-    from compat.index.reader import Index  # here, as in `main`
+    """Resolve a fixed random sample of names in every release of vllm twice, and return the speed."""
+    from compat.index.reader import Index  # imported late, as in `main`
     from compat.resolve.api import Resolver
 
     index = Index()
     names = sorted(
         {entry.name for entry in index.name_ranges("vllm") if entry.branches[0].status == "defined"}
     )
-    drawn = random.Random(0).sample(names, SAMPLE)  # noqa: S311 -- a draw that can be repeated
+    drawn = random.Random(0).sample(names, SAMPLE)  # noqa: S311 -- a reproducible sample
     queries = [(name, version) for name in drawn for version in index.versions("vllm")]
     resolver = Resolver()
     rates = []
@@ -146,7 +150,7 @@ def in_process() -> Rates:
 
 
 def table(timings: Sequence[Timing], rates: Rates) -> str:
-    """Return the results for people."""
+    """Return the results as a table of text."""
     lines = [f"{'':52}{'ratio':>9}{'median ms':>12}{'fastest':>9}{'peak MB':>9}"]
     lines += [
         f"{each.name[-51:]:52}{each.ratio:>9.2f}{each.median_ms:>12.1f}{each.fastest_ms:>9.1f}{each.peak_mb:>9.1f}"
@@ -164,7 +168,7 @@ def table(timings: Sequence[Timing], rates: Rates) -> str:
 
 
 def document(timings: Sequence[Timing], rates: Rates) -> dict[str, object]:
-    """Return the results for programs: no names of machines, no paths."""
+    """Return the results as JSON, without paths or machine names."""
     return {
         "schema": 1,
         "command": "bench resolve",

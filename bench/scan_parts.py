@@ -1,8 +1,10 @@
 """Measure what each shortcut of `compat scan` saves: whole scans with and without it, in turn.
 
 A shortcut is code that exists for speed alone. The benchmark replaces each one by the general code that it
-spares. Times differ from machine to machine, ratios less so, and other work on the machine disturbs the
-minimum least. `python bench/scan_parts.py FOLDER…` writes `bench/results/scan-parts-pythonX.Y.json`.
+spares. The findings stay the same, except that `prefilter.conditional_imports` also limits which modules
+count as conditional. Times differ from machine to machine, ratios less so, and other work on the machine
+disturbs the minimum least. `python bench/scan_parts.py FOLDER…` writes its results
+to `bench/results/scan-parts-pythonX.Y.json`.
 """
 
 import argparse

@@ -24,7 +24,7 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
-        "resolve": Command(module="compat.resolve.__main__", help="find a symbol in each release"),
+        "resolve": Command(module="compat.resolve.cli", help="find a symbol in each release"),
         "explain": Command(module="compat.explain.cli", help="find the cause of a failed import in a log"),
         "doctor": Command(module="compat.doctor.cli", help="check an installed environment"),
         "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),

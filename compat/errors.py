@@ -3,10 +3,13 @@
 A message is one line: what is wrong, where, and what to do.
 """
 
-from typing import TYPE_CHECKING, ClassVar
+from __future__ import annotations
 
-if TYPE_CHECKING:
-    from compat.model.diagnosis import Diagnosis  # for types alone: importing it would slow every command
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # for types alone: importing them would slow every command
+    from typing import ClassVar
+
+    from compat.model.diagnosis import Diagnosis
 
 CLEAN = 0
 FINDINGS = 1
@@ -73,11 +76,11 @@ class SymbolUnavailable(CompatError, ImportError):  # noqa: N818 -- users read i
 
     exit_code = FINDINGS
 
-    def __init__(self, message: str, diagnosis: "Diagnosis") -> None:
+    def __init__(self, message: str, diagnosis: Diagnosis) -> None:
         super().__init__(message)
         self.diagnosis = diagnosis
 
-    def __reduce__(self) -> tuple[type["SymbolUnavailable"], tuple[str, "Diagnosis"]]:
+    def __reduce__(self) -> tuple[type[SymbolUnavailable], tuple[str, Diagnosis]]:
         """Support pickling, so that the diagnosis survives the way to another process."""
         return type(self), (str(self), self.diagnosis)
 
@@ -92,11 +95,11 @@ class SchemeUnavailable(CompatError):  # noqa: N818 -- users read it as a senten
 
     exit_code = FINDINGS
 
-    def __init__(self, message: str, diagnosis: "Diagnosis") -> None:
+    def __init__(self, message: str, diagnosis: Diagnosis) -> None:
         super().__init__(message)
         self.diagnosis = diagnosis
 
-    def __reduce__(self) -> tuple[type["SchemeUnavailable"], tuple[str, "Diagnosis"]]:
+    def __reduce__(self) -> tuple[type[SchemeUnavailable], tuple[str, Diagnosis]]:
         """Support pickling, so that the diagnosis survives the way to another process."""
         return type(self), (str(self), self.diagnosis)
 
@@ -115,6 +118,6 @@ class CheckpointError(CompatError):
         super().__init__(message)
         self.faults = faults
 
-    def __reduce__(self) -> tuple[type["CheckpointError"], tuple[str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[CheckpointError], tuple[str, tuple[str, ...]]]:
         """Support pickling, so that the faults survive the way to another process."""
         return type(self), (str(self), self.faults)

@@ -86,7 +86,7 @@ class _Here:
         self._package = package
         self._release = f"{package} {index.versions(package)[release_index]}"
         self._followed = {
-            each.name if each.last < release_index else each.to_name for each in index.successions(package)
+            each.old_name if each.last < release_index else each.name for each in index.history(package)
         }
         """Names that have a recorded successor or predecessor, as seen from this release."""
 
@@ -110,7 +110,7 @@ class _Here:
         """Return the message for a missing name or module: the release that lacks it, and its successor."""
         new = None
         if not name or name in self._followed:
-            new = find_location(self._resolver, self._package, module, name).replacement
+            new = find_location(self._resolver, self._package, module, name).successor
         if new is None or (new.name and not name):
             return f"not in {self._release}"
         return f"not in {self._release}; use: {import_statement(new.module, new.name)}"

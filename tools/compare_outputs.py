@@ -1,8 +1,8 @@
-"""Shows that a change to the code changes nothing but words: records what commands write, and compares.
+"""Record the outputs of many commands, and compare two records, to check that a change alters only words.
 
-`record DIR [--python PYTHON]` runs the commands of `output_cases.py`, offline, with the project that the
-interpreter has installed, and keeps what each wrote. `compare OLD NEW` lists the differences and ends with 1
-when there are any; with `--words-may-change` sentences for people may differ.
+`record DIR [--python PYTHON]` runs the commands of `output_cases.py` offline, with the project that the
+interpreter has installed, and stores their outputs. `compare OLD NEW` lists the differences and exits with 1
+if there are any; with `--words-may-change`, sentences for people may differ.
 """
 
 import argparse
@@ -17,19 +17,21 @@ from output_differences import differences
 from output_recording import DIGESTS, record
 
 SHOWN = 600
-"""Letters of a difference that are printed."""
+"""The maximal number of characters of a printed difference."""
 
 
 def main() -> int:
-    """Record or compare, as the command line says."""
+    """Record or compare outputs, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    added = commands.add_parser("record", help="run every command and write its outputs")
-    added.add_argument("folder", type=Path, metavar="DIR", help="a folder to make")
-    added.add_argument("--python", type=Path, default=sys.executable, help="it has the project installed")
-    added.add_argument("--only", default="*", metavar="GLOB", help="records of these names")
+    added = commands.add_parser("record", help="run every command and store its outputs")
+    added.add_argument("folder", type=Path, metavar="DIR", help="new folder for the record")
+    added.add_argument(
+        "--python", type=Path, default=sys.executable, help="interpreter that has the project installed"
+    )
+    added.add_argument("--only", default="*", metavar="GLOB", help="only commands with matching names")
     added.add_argument(
         "--digest",
         type=Path,
@@ -39,11 +41,11 @@ def main() -> int:
         help="files to compare byte for byte (default: the index)",
     )
     added.set_defaults(call=_record)
-    added = commands.add_parser("compare", help="list what differs between two records")
+    added = commands.add_parser("compare", help="list the differences between two records")
     added.add_argument("old", type=Path, metavar="OLD")
     added.add_argument("new", type=Path, metavar="NEW")
     added.add_argument(
-        "--words-may-change", action="store_true", help="only what programs read must be equal"
+        "--words-may-change", action="store_true", help="ignore differences in sentences for people"
     )
     added.set_defaults(call=_compare)
     arguments = parser.parse_args()
@@ -61,7 +63,7 @@ def _record(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace) -> int:
     for folder in (arguments.old, arguments.new):
         if not (folder / DIGESTS).is_file():
-            raise SystemExit(f"{folder}: there is no complete record (write one with `record`)")
+            raise SystemExit(f'{folder}: not a complete record; write one with "record"')
     old, new = _recorded(arguments.old), _recorded(arguments.new)
     found: dict[tuple[str, str, str], list[str]] = {}
     for name in sorted(old.keys() | new.keys()):
@@ -80,13 +82,13 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _recorded(folder: Path) -> dict[str, str]:
-    """Return all files of a record by path."""
+    """Return the content of all files of a record by path."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes().decode() for path in paths}
 
 
 def _described(kind: str, old: str, new: str, places_: Sequence[str]) -> str:
-    """Return a difference in lines; one that is met in several places names the first."""
+    """Return a difference as lines of text; one that occurs in several places names the first."""
     more = f" and {len(places_) - 1} more" if len(places_) > 1 else ""
     sides = [
         f"  {sign} {line}" for sign, text in (("-", old), ("+", new)) for line in text[:SHOWN].splitlines()

@@ -1,7 +1,7 @@
-"""The commands whose outputs are recorded, as a person types them after `python -m compat`.
+"""The commands whose outputs are recorded, as typed after `python -m compat`.
 
-A line is one record. Steps that are separated by `&&` run one after another in the same folder, whatever
-their exit codes. `{logs}`, `{solvers}`, `{env}` and `{python}` stand for paths.
+Each line is one record. Steps separated by `&&` run one after another in the same folder, whatever their exit
+codes are. `{logs}`, `{solvers}`, `{env}` and `{python}` stand for paths.
 """
 
 import re
@@ -18,34 +18,34 @@ SUFFIXES = {
     "github": "github", "html": "html", "import": "import", "json": "json", "junit": "xml",
     "markdown": "md", "sarif": "json", "text": "words", "toml": "toml",
 }  # fmt: skip
-"""Format to the suffix of the file that holds it; a suffix tells how files are compared."""
+"""The file suffix of each output format, which determines how files are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One or more commands that run in a folder of their own."""
+    """One or more commands that run in one folder, and the files that they need."""
 
     line: str
-    """As it is listed here."""
+    """The line in the lists below."""
     label: str = ""
-    """What the record is named by, where the line is no name."""
+    """The name of the record, if it does not derive from the line."""
     tree: str = "empty"
-    """What the folder holds at first."""
+    """The initial content of the folder."""
     served: bool = False
-    """Whether a package index answers; else every connection is refused."""
+    """Whether a local package index is available; otherwise every connection is refused."""
     site: str = ""
-    """The folder of distributions that the interpreter has beside its own: `release`, `nightly` or none."""
+    """The folder of additional distributions on the import path: `release`, `nightly` or none."""
 
     @property
     def name(self) -> str:
-        """The name of the record: the line in letters that a file name may have."""
+        """The name of the record: the line with characters that a file name may have."""
         where = "" if self.tree == "empty" else f" in {self.tree}"
         beside = f" with {self.site}" if self.site else ""
         return re.sub(r"[^\w.=<>+]+", "-", f"{self.label or self.line}{where}{beside}").strip("-")
 
     @property
     def measured(self) -> bool:
-        """Whether the output has durations and sizes of this machine."""
+        """Whether the output contains durations and sizes that depend on the machine."""
         return self.served or "matrix run" in self.line or "pytest" in self.line
 
     @property
@@ -55,7 +55,7 @@ class Case:
 
 
 def suffix(arguments: list[str]) -> str:
-    """Return the suffix of what a command writes to standard output: its format's."""
+    """Return the file suffix for the standard output of a command, by its `--format`."""
     if "--help" in arguments:
         return "words"
     if "--diff" in arguments:
@@ -281,7 +281,7 @@ path = pathlib.Path("reports/seed-import/outcome.json")
 outcome = json.loads(path.read_text())
 path.write_text(json.dumps({**outcome, "state": "passed", "reason": "", "disagreements": []}))
 """
-"""A gate opens only for an outcome of this very code."""
+"""A gate opens only for an outcome of the current code."""
 
 OTHER_TORCH = """\
 import pathlib
@@ -391,7 +391,7 @@ index check --sample 1 --seed 1 --format json
 
 
 def cases() -> Iterator[Case]:
-    """Yield every command that is recorded."""
+    """Yield every case to record."""
     for tree, text in {
         "empty": HELP + ANYWHERE.lstrip(),
         "house": HOUSE,

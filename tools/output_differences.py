@@ -1,4 +1,4 @@
-"""How two recorded files differ: in what programs read, or only in sentences for people.
+"""Compare two recorded files: in data that programs read, and in sentences for people.
 
 The suffix of a file decides. Of JSON and XML, programs read keys, values and structure; of annotations for
 GitHub and rules for ruff, all but the message. Text, Markdown and HTML are for people. Of every other file,
@@ -16,45 +16,45 @@ from pathlib import PurePath
 from typing import Any
 from xml.etree import ElementTree as ET
 
-ALLOWED: Mapping[str, str] = {}
-"""Keys and values of documents that have another name in the second record: the old to the new one."""
+ALLOWED: Mapping[str, str] = {"not there": "not installed"}
+"""Keys and values of documents that were renamed: the old name to the new one."""
 
 WORD_KEYS = frozenset({"evidence", "message", "notes", "problem", "problems", "reason", "text"})
-"""Keys of JSON and attributes of XML below which values are sentences."""
+"""JSON keys and XML attributes whose values are sentences."""
 
 _SENTENCES = frozenset({".words", ".md", ".html"})
 _LINES = {".github": re.compile(r"(::\w+ .*?::)(.*)"), ".rules": re.compile(r'("[^"]*"\.msg = |# )(.*)')}
-"""Of a line, what programs read and the sentence after it; of any other line, programs read all."""
+"""Matches a line with a sentence after data that programs read; any other line is data."""
 _FACTS = re.compile(r"\w[\w.:/+-]*[\d._:/]\w[\w.]*|\d+")
-"""Versions, numbers, paths and dotted names."""
+"""Matches versions, numbers, paths and dotted names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One place at which two recorded files are not the same."""
+    """One difference between two recorded files."""
 
     where: str
-    """The path inside a document, or the line in the first file."""
+    """The path inside the document, or the line number in the first file."""
     old: str
     new: str
     words: bool
-    """Whether it is in a sentence for people."""
+    """Whether the difference is in a sentence for people."""
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """Versions, numbers, paths and dotted names that only one of the two sides has."""
+        """The versions, numbers, paths and dotted names that only one side has."""
         return tuple(sorted(set(_FACTS.findall(self.old)) ^ set(_FACTS.findall(self.new))))
 
     @property
     def kind(self) -> str:
-        """How much it matters: in `document` nothing may differ, in `words, facts` a reader decides."""
+        """The severity: `document` must not differ; for `words, facts`, a person decides."""
         if not self.words:
             return "document"
         return "words, facts" if self.facts else "words"
 
 
 def differences(name: str, old: str | None, new: str | None) -> list[Difference]:
-    """Return how two files of one name differ; None stands for a file that was not written."""
+    """Return the differences between two files of one name; None stands for a missing file."""
     if old == new:
         return []
     if old is None or new is None:
@@ -82,7 +82,7 @@ def _hunks(old: str, new: str, *, words: bool) -> Iterator[Difference]:
 
 
 def _compare(old: Any, new: Any, where: str, *, words: bool) -> Iterator[Difference]:
-    """Yield the differences of two parsed documents; below `words` a text may differ as a sentence does."""
+    """Yield the differences between two parsed documents; below `words`, strings are sentences."""
     if isinstance(old, dict) and isinstance(new, dict):
         renamed = {key if key in new else ALLOWED.get(key, key): value for key, value in old.items()}
         for key in dict.fromkeys([*renamed, *new]):

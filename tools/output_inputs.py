@@ -1,4 +1,4 @@
-"""What the recorded commands read: small trees of source code, reports, an environment, wheels.
+"""Build the inputs of the recorded commands: source trees, reports, an environment and wheels.
 
 The logs of `tests/corpus`, `matrix.toml` and the locks are read where they are; everything else is made here,
 the same bytes every time.
@@ -152,7 +152,7 @@ PROJECT: Mapping[str, str] = {
     ),
     "bad.ipynb": "{}",
 }
-"""A project in which something of every rule breaks, and which pins releases."""
+"""A project that pins releases and has a finding of every rule."""
 
 STYLES: Mapping[str, str] = {
     "versions.py": f"""
@@ -177,7 +177,7 @@ STYLES: Mapping[str, str] = {
     "tries/other_call.py": "from vllm.worker.worker import Worker\n",
     "tries/windows.py": f"import os\r\nfrom {GPTQ} import GPTQLinearMethod\r\n",
 }
-"""Files that a fix writes in different ways."""
+"""Files that `scan --fix` rewrites in different ways."""
 
 CONFIGURED: Mapping[str, str] = {
     "pyproject.toml": """
@@ -199,7 +199,7 @@ CONFIGURED: Mapping[str, str] = {
     "old/b.py": "from vllm import NoSuchThing\n",
     "requirements.txt": "vllm==0.19.0\n",
 }
-"""A project with settings of its own and a baseline."""
+"""A project with a configuration and a baseline."""
 
 MISCONFIGURED: Mapping[str, str] = {
     "pyproject.toml": '[tool.compat]\nvlm = "0.21.0"\n',
@@ -210,7 +210,7 @@ TESTS: Mapping[str, str] = {
     "test_one.py": f"def test_gone():\n    from {GPTQ} import GPTQLinearMethod\n\n\ndef test_fine(): pass\n",
     "test_two.py": "from vllm.worker.worker import Worker\n",
 }
-"""Tests that fail for want of what the installed vllm has no more."""
+"""Tests that fail because the installed vllm lacks a name."""
 
 SMALL_MATRIX: Mapping[str, str] = {
     "matrix.toml": """
@@ -224,7 +224,7 @@ SMALL_MATRIX: Mapping[str, str] = {
         """,
     "has.txt": "torch==2.7.1+cu126\nnvidia-*\n",
 }
-"""A pair whose wheels `wheels` has."""
+"""A pair whose wheels are on the local index."""
 
 BAD_MATRICES: Mapping[str, str] = {
     "key.toml": '[defaults]\npython = "3.11"\n[[pair]]\nid = "a"\nvlm = "0.9.0.1"\n',
@@ -245,7 +245,7 @@ LOGS: Mapping[str, str] = {
 
 
 def _outcome(pair: str, state: str, **more: Any) -> dict[str, Any]:
-    """Return a report of one cell, as `compat matrix run` writes it."""
+    """Return an outcome of one cell as `compat matrix run` writes it."""
     return {
         "schema": 1,
         "pair_id": pair,
@@ -270,7 +270,7 @@ def _outcome(pair: str, state: str, **more: Any) -> dict[str, Any]:
 
 
 def reports() -> dict[str, str]:
-    """Return the files of a folder of reports with a cell of every sort, by path."""
+    """Return the files of a report folder with a cell in every state, by path."""
     wrong = {"location": "vllm.a:f", "expected": "defined", "observed": "<lambda> | None"}
     known = {"disagreement": {**wrong, "location": "vllm.b"}, "reason": "needs a driver", "link": "here"}
     outcomes = {
@@ -294,7 +294,7 @@ def reports() -> dict[str, str]:
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files of a tree, without the indentation that they have in this module."""
+    """Write the files of a tree, without the indentation that they have in this file."""
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -304,7 +304,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 def distribution(
     site: Path, name: str, version: str, files: Mapping[str, str], requires: tuple[str, ...] = ()
 ) -> None:
-    """Write a distribution into a folder as an installer does."""
+    """Write an installed distribution into a folder."""
     write(site, files)
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
@@ -319,7 +319,7 @@ def distribution(
 
 
 def environment(folder: Path, python: str) -> None:
-    """Make a virtual environment in which a small vllm and a small sglang are installed, with faults."""
+    """Create a virtual environment with a small vllm and a small sglang that have faults."""
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
     (site,) = (folder / "lib").glob("python*/site-packages")
     quantization = "vllm/model_executor/layers/quantization"
@@ -341,7 +341,7 @@ def environment(folder: Path, python: str) -> None:
 
 
 def installed(site: Path, *, nightly: bool) -> None:
-    """Install a vllm into a folder that a command has on its path: a release, or one no index knows."""
+    """Install a vllm into a folder for the import path: a release, or a version that is not indexed."""
     if nightly:
         files = {
             "vllm/__init__.py": "raise SystemExit('imported')\n",
@@ -362,7 +362,7 @@ def installed(site: Path, *, nightly: bool) -> None:
 
 @contextmanager
 def wheels() -> Iterator[str]:
-    """Yield the address of a package index on this machine with a few small wheels."""
+    """Yield the URL of a local package index with a few small wheels."""
     sys.path.append(str(ROOT / "tests" / "unit"))
     from wheelhouse import build_wheel, serving
 

@@ -1,4 +1,4 @@
-"""Records what commands write: their output, exit codes and files, without what is this machine's alone."""
+"""Record the output, exit codes and files of commands, without values that depend on this machine."""
 
 import hashlib
 import json
@@ -19,11 +19,11 @@ import output_inputs as inputs
 from output_cases import LOGS, SOLVERS, Case, suffix
 
 CLOSED = "http://127.0.0.1:9/simple/"
-"""Nothing listens there: what would ask the network fails at once, and alike everywhere."""
+"""An address on which nothing listens, so that network access fails at once on every machine."""
 LIMIT = 300
-"""Seconds that one command may take."""
+"""The time-out of one command in seconds."""
 DIGESTS = "digests.json"
-"""The file of a record that is written last."""
+"""The last file of a record, which marks it as complete."""
 INDEX = "compat/data/index.sqlite"
 MEASURED = (
     (re.compile(r'("(?:seconds|peak_bytes)": )[\d.e+]+'), r"\g<1>0"),
@@ -32,32 +32,32 @@ MEASURED = (
     (re.compile(r'\b(time=)"[\d.]+"'), r'\1"0"'),
     (re.compile(r"\b\d+(?:\.\d+)? ?(ms|s|min|[kMG]?B)\b"), r"<measured> \1"),
 )
-"""What differs from run to run, and digests that an outcome has of this project's own source files."""
+"""Matches values that differ from run to run, and digests of this project's source files in outcomes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """Where commands run, and with what."""
+    """The interpreter, folders and replacements with which commands run."""
 
     python: str
     work: Path
-    """A temporary folder for everything."""
+    """A temporary folder for all files."""
     index: str
-    """The address of the package index for those commands that may ask one."""
+    """The URL of the package index for commands that use one."""
     names: Mapping[str, str]
-    """Paths of this machine, the longest first, to what is written in their place."""
+    """The replacements of paths on this machine, the longest path first."""
     places: Mapping[str, str]
-    """The words in braces that commands may hold, to what they stand for."""
+    """The values of words in braces in commands."""
 
 
 def record(folder: Path, python: str, chosen: Sequence[Case], to_the_byte: Sequence[Path]) -> None:
-    """Run commands and write what each wrote into a folder of its own.
+    """Run the cases, and write the outputs of each into its own folder.
 
     Args:
-        folder: a folder to make.
+        folder: a new folder for the record.
         python: an interpreter that has the project installed.
-        chosen: the commands.
-        to_the_byte: files whose digests belong to the record; the shipped index when there are none.
+        chosen: the cases to run.
+        to_the_byte: files whose digests belong to the record; if empty, the shipped index.
     """
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="outputs-") as work, inputs.wheels() as index:
@@ -71,14 +71,14 @@ def record(folder: Path, python: str, chosen: Sequence[Case], to_the_byte: Seque
 
 
 def _code(python: str) -> Path:
-    """Return the folder from which an interpreter imports the project."""
+    """Return the folder from which the interpreter imports the project."""
     ask = "import compat, pathlib; print(pathlib.Path(compat.__file__).parents[1])"
     done = subprocess.run([python, "-c", ask], cwd="/", check=True, capture_output=True, text=True)
     return Path(done.stdout.strip())
 
 
 def _prepare(work: Path, python: str, index: str) -> Room:
-    """Make everything that commands read."""
+    """Create the inputs of all commands."""
     trees: dict[str, Mapping[str, str]] = {
         "empty": {},
         "bad": inputs.BAD_MATRICES,
@@ -115,7 +115,7 @@ def _prepare(work: Path, python: str, index: str) -> Room:
 
 
 def _run(room: Room, target: Path, case: Case) -> None:
-    """Run the steps of a case and write what they wrote."""
+    """Run the steps of a case, and record their outputs."""
     folder = copytree(room.work / "trees" / case.tree, room.work / "runs" / case.name)
     before = _contents(folder)
     kept = target / case.name
@@ -150,7 +150,7 @@ def _filled(text: str, stand_for: Mapping[str, str]) -> str:
 
 
 def _variables(room: Room, case: Case) -> dict[str, str]:
-    """Return the environment of a command: none of this machine's settings, and caches of its own."""
+    """Return the environment variables of a command: no settings of this machine, and separate caches."""
     own = room.work / "own" / case.name
     (own / "tmp").mkdir(parents=True, exist_ok=True)
     return {
@@ -172,7 +172,7 @@ def _variables(room: Room, case: Case) -> dict[str, str]:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """Return the files of a folder by path; of one that is no text, the digest."""
+    """Return the content of the files in a folder by path, or the digest of a binary file."""
     found = {}
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
@@ -186,7 +186,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def _normalised(room: Room, case: Case, output: bytes) -> str:
-    """Return an output without what this machine and this moment put into it."""
+    """Return an output without values that depend on machine or time."""
     text = _filled(output.decode(errors="backslashreplace"), room.names)
     text = text.replace(f"{datetime.now(timezone.utc):%Y-%m-%d}", "<today>")
     if case.measured:

@@ -10,7 +10,7 @@ from compat._cli import console
 from compat.index.build.read_back import read_content, replayed
 from compat.index.history import release_diff
 from compat.index.reader import Index
-from compat.index.records import Succession
+from compat.index.records import Successor
 from compat.model.symbols import location
 
 
@@ -20,7 +20,7 @@ class Renamed(NamedTuple):
     package: str
     version: str
     """The first release that has the new name."""
-    step: Succession
+    step: Successor
 
 
 def main(argv: Sequence[str]) -> int:
@@ -59,7 +59,7 @@ def renames(index: Index, top: int) -> tuple[Renamed, ...]:
     found = [
         Renamed(package, index.versions(package)[step.last + 1], step)
         for package in index.packages
-        for step in index.successions(package)
+        for step in index.history(package)
         if step.change == "rename"
     ]
     return tuple(sorted(found, key=_order)[:top])
@@ -72,14 +72,12 @@ def sample(index: Index, size: int, seed: int) -> dict[str, tuple[str, ...]]:
     """
     sorts: dict[str, list[str]] = {"move": [], "rename": [], "none": []}
     for package in index.packages:
-        known = {(step.last, step.module, step.name): step for step in index.successions(package)}
+        known = {(step.last, step.old_module, step.old_name): step for step in index.history(package)}
         for key in _vanished(index, package):
             step = known.get(key)
             line = f"{package} {index.versions(package)[key[0] + 1]} {location(*key[1:])}"
             if step is not None:
-                line += (
-                    f" -> {location(step.to_module, step.to_name)} {step.confidence:.2f} ({step.evidence})"
-                )
+                line += f" -> {location(step.module, step.name)} {step.confidence:.2f} ({step.evidence})"
             sorts["none" if step is None else step.change].append(line)
     return {
         sort: tuple(sorted(sorted(lines, key=lambda line: _lot(line, seed))[:size]))
@@ -140,15 +138,22 @@ def as_rows(found: Iterable[Renamed]) -> Sequence[dict[str, object]]:
 
 def _order(each: Renamed) -> tuple[float, bool, int, str, str, str]:
     step = each.step
-    return -step.confidence, step.name.startswith("_"), -step.last, each.package, step.module, step.name
+    return (
+        -step.confidence,
+        step.old_name.startswith("_"),
+        -step.last,
+        each.package,
+        step.old_module,
+        step.old_name,
+    )
 
 
 def _was(each: Renamed) -> str:
-    return location(each.step.module, each.step.name)
+    return location(each.step.old_module, each.step.old_name)
 
 
 def _is(each: Renamed) -> str:
-    return location(each.step.to_module, each.step.to_name)
+    return location(each.step.module, each.step.name)
 
 
 if __name__ == "__main__":

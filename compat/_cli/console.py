@@ -1,20 +1,25 @@
 """The argument parser of all commands, and the wrapper that turns errors into one line and an exit code."""
 
+from __future__ import annotations
+
 import argparse
 import errno
 import gc
 import io
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from _json import encode_basestring_ascii as quoted  # the package around it loads much more
 from contextlib import contextmanager
-from typing import Any, NoReturn
 
 from compat import errors
 from compat._cli.printable import printable
 
-Main = Callable[[Sequence[str]], int]
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` and `json` take longer to load than most answers take to find
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, NoReturn
+
+    Main = Callable[[Sequence[str]], int]
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -130,4 +135,39 @@ def say(message: str) -> None:
 
 def document(command: str, **content: Any) -> str:
     """Return a JSON document of a command: `schema`, `command` and `content`, with sorted keys."""
-    return json.dumps({"schema": 1, "command": command, **content}, indent=2, sort_keys=True)
+    return _json({"schema": 1, "command": command, **content}, "\n", {})
+
+
+def _json(value: Any, indent: str, known: dict[tuple[int, str], str]) -> str:
+    """Return what `json.dumps(value, indent=2, sort_keys=True)` does.
+
+    A list or dictionary that stands in several places is written once: the history of a name is the same
+    in each of its hundreds of answers, and `json` would take longer to write it than the search.
+
+    Args:
+        value: text, numbers, lists, and dictionaries by text.
+        indent: a line feed and the blanks in front of `value`.
+        known: what has been written so far, by identity and indent.
+    """
+    match value:
+        case str():
+            return quoted(value)
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return int.__repr__(value)
+        case float():
+            return float.__repr__(value)
+    key = id(value), indent
+    if key not in known:
+        inner = f"{indent}  "
+        if isinstance(value, dict):
+            ends = "{}"
+            parts = [f"{quoted(name)}: {_json(value[name], inner, known)}" for name in sorted(value)]
+        else:
+            ends = "[]"
+            parts = [_json(each, inner, known) for each in value]
+        known[key] = f"{ends[0]}{inner}{f',{inner}'.join(parts)}{indent}{ends[1]}" if parts else ends
+    return known[key]

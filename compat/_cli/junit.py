@@ -24,6 +24,8 @@ class JUnitCase:
     message: str = ""
     lines: Sequence[str] = ()
     """The full text of the failure."""
+    output: Sequence[str] = ()
+    """Lines that the case reports whether it passed or not."""
 
 
 def junit_suite(name: str, cases: Sequence[JUnitCase], **more: str) -> ET.Element:
@@ -38,4 +40,6 @@ def junit_suite(name: str, cases: Sequence[JUnitCase], **more: str) -> ET.Elemen
             rule = {"type": case.rule} if case.rule else {}
             found = ET.SubElement(element, case.problem, rule | {"message": printable(case.message)})
             found.text = "\n".join(map(printable, case.lines))
+        if case.output:
+            ET.SubElement(element, "system-out").text = "\n".join(map(printable, case.output))
     return suite

@@ -57,13 +57,12 @@ def _build(arguments: argparse.Namespace) -> int:
 
     try:
         from compat.index.build.build_index import build_index
-        from compat.index.build.precompute_answers import finish
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     target = arguments.output or SHIPPED
     begun = time.monotonic()
     with on_terminal("reading releases", None) as progress:
-        report = build_index(target, progress, finish=finish)
+        report = build_index(target, progress)
     seconds = time.monotonic() - begun
     written = size(target.stat().st_size)
     console.say(f"{target.name}: {report.releases} releases, {report.files} files, {written}")
@@ -76,12 +75,11 @@ def _update(arguments: argparse.Namespace) -> int:
     from compat.index.writer import SHIPPED
 
     try:
-        from compat.index.build.precompute_answers import finish
         from compat.index.build.update import update_index
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     with on_terminal("reading new releases", None) as progress:
-        added, report = update_index(SHIPPED, arguments.output or SHIPPED, progress, finish=finish)
+        added, report = update_index(SHIPPED, arguments.output or SHIPPED, progress)
     print("\n".join(map(str, added)) if added else "nothing new")
     console.say(f"{len(added)} new releases; fetched {size(report.fetched)}")
     return errors.CLEAN

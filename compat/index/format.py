@@ -6,7 +6,7 @@ from os.path import abspath, dirname, join
 SHIPPED = join(dirname(dirname(abspath(__file__))), "data", "index.sqlite")  # noqa: PTH100, PTH118, PTH120 -- pathlib takes too long
 """The index that comes with this package; written by `python -m compat.index build`."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _LONG = 1000
 """Characters from which a text is compressed by itself; shorter ones pack better together, in a wheel."""
 

@@ -1,33 +1,43 @@
 """Reading the index: what a module binds in a release, and which modules bind a name."""
 
-import json
-import os
+from __future__ import annotations
+
 import sys
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from compat.errors import UsageError
 from compat.index.format import SHIPPED, unpacked
-from compat.index.records import Branch, ModuleRow, Row, Succession
+from compat.index.records import ModuleRow, Successor
 from compat.index.tables import Tables
 from compat.model.symbols import STATUSES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:  # whoever asks for names does not load what writes them
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, TypeVar
+
+    from compat.index.records import Branch, Row
     from compat.index.writer import ModuleRange, NameRange, ReleaseRow
 
-T = TypeVar("T")
-Intervals = Sequence[tuple[int, int, T]]
-"""Values with the first and last position at which they hold."""
-Columns = tuple[Any, ...]
-"""What the table holds of one branch."""
+    T = TypeVar("T")
+    Ranged = Sequence[tuple[int, int, T]]
+    """Values with the indexes of the first and last release in which they hold."""
+    Columns = tuple[Any, ...]
+    """What the table holds of one branch."""
+    Bindings = dict[str, Ranged[Columns]]
+    """Module to the branches of one name there, in the order of the modules."""
+
+_IMPORT = STATUSES.index("reexported")
+_BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature"
 
 
 class Index(Tables):
     """The index, asked by module, name and release.
+
+    Releases are named by their package and their index in the ordered list of its versions.
 
     Args:
         path: the file; the shipped one unless told otherwise.
@@ -39,12 +49,11 @@ class Index(Tables):
     def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
         super().__init__(path)
         self._branches = lru_cache(maxsize=None)(self._branch_tuple)
+        self._bindings: dict[str, dict[str, Bindings]] = {}
         self._names_of = lru_cache(maxsize=200_000)(self._read_names_of)
         self._modules_of = lru_cache(maxsize=50_000)(self._read_modules_of)
-        self._binders_of = lru_cache(maxsize=50_000)(self._read_binders_of)
-        self.successions = lru_cache(maxsize=50_000)(self._read_successions)
         self._named_of = lru_cache(maxsize=50_000)(self._read_named_of)
-        self._module_names = lru_cache(maxsize=None)(self._read_module_names)
+        self.history = lru_cache(maxsize=50_000)(self._read_history)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self._until: dict[str, int] | None = None
         self._problems = lru_cache(maxsize=None)(self._read_problems)
@@ -54,7 +63,7 @@ class Index(Tables):
 
     @contextmanager
     def watched(self) -> Iterator[dict[str, int]]:
-        """Give, package by package, up to which position everything that is read meanwhile stays the same."""
+        """Give, package by package, up to which release everything that is read meanwhile stays the same."""
         before, self._until = self._until, {}
         try:
             yield self._until
@@ -63,18 +72,20 @@ class Index(Tables):
 
     def _read_versions(self, package: str) -> tuple[str, ...]:
         """Return the indexed versions of a package, oldest first."""
-        query = "SELECT version FROM releases WHERE package = ? ORDER BY position"
+        query = "SELECT version FROM releases WHERE package = ? ORDER BY release_index"
         return tuple(version for (version,) in self._rows(query, self.packages[package]))
 
     def release_index(self, package: str, version: str, where: str) -> int:
-        """Return the position of a version in its package's list.
+        """Return the index of a version in its package's list.
 
         Raises:
-            UsageError: it is no version, or the index does not hold it; the nearest ones are told.
+            UsageError: it is not a version, or not indexed; the message names the nearest ones.
         """
         known = self.versions(package)
         if version in known:
             return known.index(version)
+        from bisect import bisect_left
+
         from packaging.version import InvalidVersion, Version  # takes longer to load than to read the index
 
         try:
@@ -83,10 +94,10 @@ class Index(Tables):
             raise UsageError(
                 f"{where}: {version!r} is not a version (write one such as {known[-1]})"
             ) from None
-        place = bisect_left(known, wanted, key=Version)
-        if place < len(known) and Version(known[place]) == wanted:
-            return place
-        near = ", ".join(known[max(0, place - 2) : place + 2])
+        at = bisect_left(known, wanted, key=Version)
+        if at < len(known) and Version(known[at]) == wanted:
+            return at
+        near = ", ".join(known[max(0, at - 2) : at + 2])
         raise UsageError(
             f"{where}: the index has no {package} {version}; near it are {near} "
             f"(`python -m compat.index info` lists all)"
@@ -94,29 +105,29 @@ class Index(Tables):
 
     def knows(self, package: str, version: str) -> bool:
         """Return whether the index has a release."""
-        versions = self.versions(package) if package in self.packages else ()
-        from packaging.version import InvalidVersion, Version
-
         try:
-            wanted = Version(version)
-        except InvalidVersion:
+            self.release_index(package, version, package)
+        except (KeyError, UsageError):
             return False
-        place = bisect_left(versions, wanted, key=Version)
-        return place < len(versions) and Version(versions[place]) == wanted
+        return True
 
-    def requires_dist(self, package: str, position: int) -> tuple[str, ...]:
+    def requires_dist(self, package: str, release_index: int) -> tuple[str, ...]:
         """Return the Requires-Dist lines of a release."""
-        query = "SELECT requires_dist FROM releases WHERE package = ? AND position = ?"
-        ((text,),) = self._rows(query, self.packages[package], position)
+        import json
+
+        query = "SELECT requires_dist FROM releases WHERE package = ? AND release_index = ?"
+        ((text,),) = self._rows(query, self.packages[package], release_index)
         return tuple(json.loads(unpacked(text)))
 
-    def releases(self, package: str) -> "tuple[ReleaseRow, ...]":
+    def releases(self, package: str) -> tuple[ReleaseRow, ...]:
         """Return the indexed releases of a package, oldest first."""
+        import json
+
         from compat.index.writer import ReleaseRow
 
         query = """
             SELECT version, wheel, sha256, uploaded, requires_python, requires_dist FROM releases
-            WHERE package = ? ORDER BY position"""
+            WHERE package = ? ORDER BY release_index"""
         return tuple(
             ReleaseRow(
                 version=version,
@@ -131,118 +142,107 @@ class Index(Tables):
             )
         )
 
-    def module_ranges(self, package: str) -> "Iterator[ModuleRange]":
-        """Yield the modules of a package as intervals, ordered by module and release."""
+    def module_ranges(self, package: str) -> Iterator[ModuleRange]:
+        """Yield the modules of a package over ranges of releases, ordered by module and release."""
         from compat.index.writer import ModuleRange
 
         query = """
-            SELECT modules.name, first, last, form, open FROM spans JOIN modules ON modules.id = module
-            WHERE package = ? ORDER BY module, first"""
+            SELECT modules.name, first, last, form, open FROM module_ranges
+            JOIN modules ON modules.id = module WHERE package = ? ORDER BY module, first"""
         for module, first, last, form, open_ in self._rows(query, self.packages[package]):
             yield ModuleRange(module=module, first=first, last=last, form=form, open=bool(open_))
 
-    def name_ranges(self, package: str) -> "Iterator[NameRange]":
-        """Yield the names of a package as intervals, ordered by module, name and release."""
+    def name_ranges(self, package: str) -> Iterator[NameRange]:
+        """Yield the names of a package over ranges of releases, ordered by module, name and release."""
         from compat.index.writer import NameRange
 
-        query = """
-            SELECT module, name, first, last, status, kind, target_module, target_name,
-                guard, truth, signature
-            FROM bindings WHERE package = ? ORDER BY module, name, first, branch"""
+        query = f"""
+            SELECT module, name, {_BRANCH} FROM bindings
+            WHERE package = ? ORDER BY module, name, first, branch"""  # noqa: S608 -- constants
         rows = self._rows(query, self.packages[package])
         for (module, name, first, last), branches in groupby(rows, key=lambda row: row[:4]):
             yield NameRange(
-                module=self._text("modules", "name", module),
-                name=self._text("names", "name", name),
+                module=self._name("modules", module),
+                name=self._name("names", name),
                 first=first,
                 last=last,
                 branches=tuple(self._row(*row[4:]) for row in branches),
             )
 
-    def _read_successions(
-        self, package: str, column: Literal["name", "to_name"] = "name", name: str | None = None
-    ) -> tuple[Succession, ...]:
-        """Return what became of the vanished definitions of a package: all, or those of or to one name."""
-        query = f"""
-            SELECT module, name, last, to_module, to_name, percent, evidence FROM successions
-            WHERE package = ? {"" if name is None else f"AND {column} = ?"}
-            ORDER BY module, name, last"""  # noqa: S608 -- constants
-        values = () if name is None else (self.number("names", name),)
-        return tuple(
-            Succession(
-                self._text("modules", "name", module),
-                self._text("names", "name", name),
-                last,
-                self._text("modules", "name", to_module),
-                self._text("names", "name", to_name),
-                percent / 100,
-                self._text("evidence", "text", evidence),
-            )
-            for module, name, last, to_module, to_name, percent, evidence in self._rows(
-                query, self.packages[package], *values
-            )
-        )
-
-    def binders(self, name: str, package: str, position: int) -> tuple[str, ...]:
+    def binders(self, name: str, package: str, release_index: int) -> tuple[str, ...]:
         """Return the modules of a release that bind `name` in some branch, ordered by name."""
-        return tuple(dict.fromkeys(self._at(self._binders_of(name, package), package, position)))
+        bindings = self._bindings_of(name).get(package, {})
+        return tuple(module for module, rows in bindings.items() if self._at(rows, package, release_index))
 
-    def branches(self, module: str, name: str, package: str, position: int) -> tuple[Branch, ...]:
+    def branches(self, module: str, name: str, package: str, release_index: int) -> tuple[Branch, ...]:
         """Return the branches of one location in one release; empty when it binds nothing."""
-        return self._branches(*self._at(self._names_of(module, name, package), package, position))
+        known = self._bindings.get(name)
+        rows = self._names_of(module, name, package) if known is None else _of(known, package, module)
+        return self._branches(*self._at(rows, package, release_index))
 
-    def module(self, module: str, package: str, position: int) -> ModuleRow | None:
+    def module(self, module: str, package: str, release_index: int) -> ModuleRow | None:
         """Return a module of a release, or None when the release has none of that name."""
-        return next(iter(self._at(self._modules_of(module, package), package, position)), None)
+        return next(iter(self._at(self._modules_of(module, package), package, release_index)), None)
 
-    def problem(self, module: str, package: str, position: int) -> str | None:
+    def has_submodule(self, module: str, name: str, package: str, release_index: int) -> bool:
+        """Return whether a release has the module `module.name`."""
+        rows = self._named_of(name).get(package, {}).get(f"{module}.{name}", ())
+        return bool(self._at(rows, package, release_index))
+
+    def problem(self, module: str, package: str, release_index: int) -> str | None:
         """Return why importing a module must fail in a release that stands alone, or None."""
-        return next(iter(self._at(self._problems(package).get(module, ()), package, position)), None)
+        return next(iter(self._at(self._problems(package).get(module, ()), package, release_index)), None)
 
-    def ever_broken(self, module: str, package: str) -> bool:
-        """Return whether importing a module must fail in some release that stands alone."""
-        return module in self._problems(package)
-
-    def companions(self, package: str, position: int) -> dict[str, int]:
+    def companions(self, package: str, release_index: int) -> dict[str, int]:
         """Return the releases of other packages that a release pins."""
-        return self._companions(package)[position]
+        return self._companions(package)[release_index]
 
-    def names(self, module: str, package: str, position: int) -> dict[str, tuple[Branch, ...]]:
+    def pair_dependent(self, package: str, release_index: int) -> list[tuple[str, Branch]]:
+        """Return the imports of a release that depend on a package which it does not pin, with the module."""
+        query = f"""
+            SELECT module, {_BRANCH} FROM bindings WHERE (module, name, package) IN (
+                SELECT module, name, package FROM pair_dependent
+                WHERE package = ?1 AND ?2 BETWEEN pair_dependent.first AND pair_dependent.last
+            ) AND ?2 BETWEEN first AND last AND status = {_IMPORT}"""  # noqa: S608 -- constants
+        self.note(package, release_index)
+        rows = self._rows(query, self.packages[package], release_index)
+        return [(self._name("modules", module), self._branch(*columns)) for module, _, _, *columns in rows]
+
+    def names(self, module: str, package: str, release_index: int) -> dict[str, tuple[Branch, ...]]:
         """Return every name that a module binds in a release; `""` holds imports that bind nothing."""
-        query = """
-            SELECT names.name, status, kind, target_module, target_name, guard, truth, signature
-            FROM bindings JOIN names ON names.id = bindings.name
-            WHERE module = ?
-              AND package = ? AND ? BETWEEN first AND last
-            ORDER BY names.name, branch"""
-        self._note(package, position)
+        query = f"""
+            SELECT names.name, {_BRANCH} FROM bindings JOIN names ON names.id = bindings.name
+            WHERE module = ? AND package = ? AND ? BETWEEN first AND last
+            ORDER BY bindings.name, branch"""  # noqa: S608 -- constants
+        self.note(package, release_index)
         found: dict[str, list[Branch]] = {}
-        for name, *columns in self._rows(
-            query, self.number("modules", module), self.packages[package], position
-        ):
+        location = self.number("modules", module), self.packages[package], release_index
+        for name, _, _, *columns in self._rows(query, *location):
             found.setdefault(name, []).append(self._branch(*columns))
         return {name: tuple(branches) for name, branches in found.items()}
 
-    def imports(self, module: str, package: str, position: int) -> tuple[Branch, ...]:
-        """Return the branches of `names` that import something, in the same order."""
-        query = """
-            SELECT status, kind, target_module, target_name, guard, truth, signature
-            FROM bindings WHERE module = ? AND package = ? AND status = ? AND ? BETWEEN first AND last
-            ORDER BY name, branch"""
-        self._note(package, position)
-        place = (self.number("modules", module), self.packages[package], STATUSES.index("reexported"))
-        return tuple(self._branch(*columns) for columns in self._rows(query, *place, position))
+    def imports(self, module: str, package: str, release_index: int) -> list[tuple[str, Branch]]:
+        """Return the names that a module binds by an import, each with its branch, in order of the names."""
+        query = f"""
+            SELECT name, {_BRANCH} FROM bindings
+            WHERE module = ? AND package = ? AND status = {_IMPORT}
+              AND ? BETWEEN first AND last
+            ORDER BY name, branch"""  # noqa: S608 -- constants
+        self.note(package, release_index)
+        rows = self._rows(query, self.number("modules", module), self.packages[package], release_index)
+        return [(self._name("names", name), self._branch(*columns)) for name, _, _, *columns in rows]
 
-    def release_names(self, package: str, position: int) -> dict[str, dict[str, tuple[Row, ...]]]:
+    def release_names(self, package: str, release_index: int) -> dict[str, dict[str, tuple[Row, ...]]]:
         """Return what every module of a release binds, as it was written."""
-        query = """
-            SELECT module, name, status, kind, target_module, target_name, guard, truth, signature
-            FROM bindings WHERE package = ? AND ? BETWEEN first AND last ORDER BY module, name, branch"""
+        query = f"""
+            SELECT module, name, {_BRANCH} FROM bindings
+            WHERE package = ? AND ? BETWEEN first AND last
+            ORDER BY module, name, branch"""  # noqa: S608 -- constants
         found: dict[str, dict[str, tuple[Row, ...]]] = {}
-        rows = self._rows(query, self.packages[package], position)
+        rows = self._rows(query, self.packages[package], release_index)
         for (module, name), branches in groupby(rows, key=lambda row: row[:2]):
-            names = found.setdefault(self._text("modules", "name", module), {})
-            names[self._text("names", "name", name)] = tuple(self._row(*row[2:]) for row in branches)
+            names = found.setdefault(self._name("modules", module), {})
+            names[self._name("names", name)] = tuple(self._row(*row[4:]) for row in branches)
         return found
 
     def own_names(self, package: str, top: str) -> list[tuple[str, str]]:
@@ -260,41 +260,38 @@ class Index(Tables):
         found = self._rows(query, self.packages[package], f"{top}.*", f"{top}.*")
         return [(module, name) for module, name in found]
 
-    def modules(self, package: str, position: int) -> dict[str, ModuleRow]:
+    def modules(self, package: str, release_index: int) -> dict[str, ModuleRow]:
         """Return every module of a release, ordered by name."""
         query = """
-            SELECT modules.name, form, open FROM spans JOIN modules ON modules.id = spans.module
-            WHERE package = ? AND ? BETWEEN first AND last ORDER BY modules.name"""
-        rows = self._rows(query, self.packages[package], position)
+            SELECT modules.name, form, open FROM module_ranges JOIN modules ON modules.id = module
+            WHERE package = ? AND ? BETWEEN first AND last ORDER BY module"""
+        rows = self._rows(query, self.packages[package], release_index)
         return {name: ModuleRow(form, bool(open_)) for name, form, open_ in rows}
 
-    def modules_named(self, name: str, package: str, position: int) -> tuple[str, ...]:
+    def modules_named(self, name: str, package: str, release_index: int) -> tuple[str, ...]:
         """Return the modules of a release whose last part is `name`, ordered by name."""
-        return tuple(self._at(self._named_of(name, package), package, position))
+        named = self._named_of(name).get(package, {})
+        return tuple(module for module, rows in named.items() if self._at(rows, package, release_index))
 
-    def successors(self, name: str, package: str, position: int) -> tuple[Succession, ...]:
+    def successors(self, name: str, package: str, release_index: int) -> tuple[Successor, ...]:
         """Return what took the place of definitions called `name` that vanished before a release."""
-        found = self.successions(package, "name", name)
-        since = [(each.last + 1, sys.maxsize, each) for each in found]
-        return tuple(self._at(since, package, position))
+        found = [each for each in self.history(package, name) if each.old_name == name]
+        return tuple(self._at([(each.last + 1, sys.maxsize, each) for each in found], package, release_index))
 
-    def predecessors(self, name: str, package: str, position: int) -> tuple[Succession, ...]:
+    def predecessors(self, name: str, package: str, release_index: int) -> tuple[Successor, ...]:
         """Return whose place definitions called `name` took that a release does not have yet."""
-        found = self.successions(package, "to_name", name)
-        return tuple(self._at([(0, each.last, each) for each in found], package, position))
+        found = [each for each in self.history(package, name) if each.name == name]
+        return tuple(self._at([(0, each.last, each) for each in found], package, release_index))
 
     def binds_ever(self, name: str, package: str) -> bool:
         """Return whether any module of any release of a package binds `name`."""
-        query = """
-            SELECT 1 FROM binders JOIN bindings USING (module, name)
-            WHERE binders.name = ? AND package = ? LIMIT 1"""
-        return bool(self._rows(query, self.number("names", name), self.packages[package]))
+        return package in self._bindings_of(name)
 
     def modules_ever(self, package: str) -> tuple[str, ...]:
         """Return every module of a package in any release, ordered by name."""
         query = """
-            SELECT DISTINCT modules.name FROM spans JOIN modules ON modules.id = spans.module
-            WHERE package = ? ORDER BY modules.name"""
+            SELECT DISTINCT modules.name FROM module_ranges JOIN modules ON modules.id = module
+            WHERE package = ? ORDER BY module"""
         return tuple(module for (module,) in self._rows(query, self.packages[package]))
 
     def names_ever(self, module: str, package: str) -> tuple[str, ...]:
@@ -312,82 +309,114 @@ class Index(Tables):
         query = """
             SELECT DISTINCT names.name FROM bindings JOIN names ON names.id = bindings.name
             WHERE module = ? AND package = ? AND names.name != '' AND (
-                EXISTS (SELECT 1 FROM successions AS s WHERE s.name = names.id AND s.package = ?)
-                OR EXISTS (SELECT 1 FROM successions AS s WHERE s.to_name = names.id AND s.package = ?))
+                EXISTS (SELECT 1 FROM successors AS s WHERE s.old_name = names.id AND s.package = ?)
+                OR EXISTS (SELECT 1 FROM successors AS s WHERE s.name = names.id AND s.package = ?))
             ORDER BY names.name"""
         number = self.packages[package]
         rows = self._rows(query, self.number("modules", module), number, number, number)
         return tuple(name for (name,) in rows)
 
-    def _at(self, intervals: Intervals[T], package: str, position: int) -> list[T]:
-        """Return what holds at a position, and note up to where it does."""
-        found, until = [], sys.maxsize
-        for first, last, value in intervals:
-            if first <= position <= last:
-                found.append(value)
-                until = min(until, last)
-            elif first > position:
-                until = min(until, first - 1)
-        self._note(package, until)
-        return found
-
-    def _note(self, package: str, until: int) -> None:
+    def note(self, package: str, until: int) -> None:
+        """Let whoever watches know that what was read of a package holds up to a release."""
         if self._until is not None:
             self._until[package] = min(until, self._until.get(package, until))
 
-    def _read_names_of(self, module: str, name: str, package: str) -> Intervals[Columns]:
-        query = """
-            SELECT first, last, status, kind, target_module, target_name, guard, truth, signature
-            FROM bindings WHERE module = ? AND package = ? AND name = ? ORDER BY first, branch"""
-        place = (self.number("modules", module), self.packages[package], self.number("names", name))
+    def _at(self, ranged: Ranged[T], package: str, release_index: int) -> list[T]:
+        """Return what holds in a release, and note up to which release it does."""
+        found, until = [], sys.maxsize
+        for first, last, value in ranged:
+            if first <= release_index <= last:
+                found.append(value)
+                until = min(until, last)
+            elif first > release_index:
+                until = min(until, first - 1)
+        self.note(package, until)
+        return found
+
+    def _bindings_of(self, name: str) -> dict[str, Bindings]:
+        """Return, package by package, all that modules bind to a name in any release: one query for all."""
+        if name not in self._bindings:
+            query = f"""
+                SELECT package, binders.module, modules.name, {_BRANCH} FROM binders
+                JOIN modules ON modules.id = binders.module
+                JOIN bindings ON bindings.module = binders.module AND bindings.name = binders.name
+                WHERE binders.name = ? ORDER BY binders.module, package, first, branch"""  # noqa: S608
+            packages = {number: package for package, number in self.packages.items()}
+            found: dict[str, dict[str, list[tuple[int, int, Columns]]]] = {}
+            for package, number, module, first, last, *columns in self._rows(
+                query, self.number("names", name)
+            ):
+                self._learn("modules", number, module)
+                rows = found.setdefault(packages[package], {}).setdefault(module, [])
+                rows.append((first, last, tuple(columns)))
+            self._bindings[name] = {package: dict(bindings) for package, bindings in found.items()}
+        return self._bindings[name]
+
+    def _read_names_of(self, module: str, name: str, package: str) -> Ranged[Columns]:
+        query = f"""
+            SELECT {_BRANCH} FROM bindings
+            WHERE module = ? AND name = ? AND package = ? ORDER BY first, branch"""  # noqa: S608 -- constants
+        place = (self.number("modules", module), self.number("names", name), self.packages[package])
         return [(first, last, tuple(columns)) for first, last, *columns in self._rows(query, *place)]
 
-    def _read_modules_of(self, module: str, package: str) -> Intervals[ModuleRow]:
-        query = "SELECT first, last, form, open FROM spans WHERE module = ? AND package = ?"
+    def _read_modules_of(self, module: str, package: str) -> Ranged[ModuleRow]:
+        query = "SELECT first, last, form, open FROM module_ranges WHERE module = ? AND package = ?"
         rows = self._rows(query, self.number("modules", module), self.packages[package])
         return [(first, last, ModuleRow(form, bool(open_))) for first, last, form, open_ in rows]
 
-    def _read_binders_of(self, name: str, package: str) -> Intervals[str]:
+    def _read_named_of(self, name: str) -> dict[str, dict[str, list[tuple[int, int, bool]]]]:
+        """Return, package by package, the modules whose last part is `name`, ordered by name."""
         query = """
-            SELECT first, last, modules.name FROM binders
-            JOIN bindings ON bindings.module = binders.module AND bindings.name = binders.name
-            JOIN modules ON modules.id = binders.module
-            WHERE binders.name = ? AND package = ? ORDER BY modules.name"""
-        return self._rows(query, self.number("names", name), self.packages[package])
-
-    def _read_named_of(self, name: str, package: str) -> Intervals[str]:
-        """Return the modules of a package whose last part is `name`, ordered by name."""
-        names = "" if {".", "\n"} & set(name) else self._module_names()
-        query = "SELECT first, last FROM spans WHERE module = ? AND package = ? ORDER BY first"
-        found: list[tuple[int, int, str]] = []
-        end = names.find(f".{name}\n")
-        while end >= 0:
-            module = names[names.rindex("\n", 0, end) + 1 : end + 1 + len(name)]
-            rows = self._rows(query, self.number("modules", module), self.packages[package])
-            found += [(first, last, module) for first, last in rows]
-            end = names.find(f".{name}\n", end + 1)
+            SELECT package, modules.id, modules.name, first, last FROM modules
+            JOIN module_ranges ON module_ranges.module = modules.id
+            WHERE last_part = ? AND last_part != modules.name ORDER BY modules.id, package, first"""
+        packages = {number: package for package, number in self.packages.items()}
+        found: dict[str, dict[str, list[tuple[int, int, bool]]]] = {}
+        for package, at, module, first, last in self._rows(query, name):
+            self._learn("modules", at, module)
+            found.setdefault(packages[package], {}).setdefault(module, []).append((first, last, True))
         return found
 
-    def _read_module_names(self) -> str:
-        """Return every module's name between line feeds, in order: one text is read faster than many rows."""
-        query = "SELECT group_concat(name, char(10)) FROM (SELECT name FROM modules ORDER BY id)"
-        ((text,),) = self._rows(query)
-        return f"\n{text or ''}\n"
+    def _read_history(self, package: str, name: str | None = None) -> tuple[Successor, ...]:
+        """Return what became of the vanished definitions of a package: all, or those of or to one name."""
+        query = f"""
+            SELECT module, name, percent, evidence, old_module, old_name, last FROM successors
+            WHERE package = ? {"" if name is None else "AND (name = ? OR old_name = ?)"}
+            ORDER BY old_module, old_name, last"""  # noqa: S608 -- constants
+        values = () if name is None else (self.number("names", name),) * 2
+        return tuple(
+            Successor(
+                self._name("modules", module),
+                self._name("names", to),
+                percent / 100,
+                self._text("evidence", evidence),
+                self._name("modules", old_module),
+                self._name("names", old),
+                last,
+            )
+            for module, to, percent, evidence, old_module, old, last in self._rows(
+                query, self.packages[package], *values
+            )
+        )
 
-    def _read_problems(self, package: str) -> Mapping[str, Intervals[str]]:
+    def _read_problems(self, package: str) -> Mapping[str, Ranged[str]]:
         query = """
             SELECT modules.name, first, last, reason FROM problems JOIN modules ON modules.id = module
             WHERE package = ? ORDER BY module, first"""
         found: dict[str, list[tuple[int, int, str]]] = {}
-        for module, *interval in self._rows(query, self.packages[package]):
-            found.setdefault(module, []).append((interval[0], interval[1], interval[2]))
+        for module, first, last, reason in self._rows(query, self.packages[package]):
+            found.setdefault(module, []).append((first, last, reason))
         return found
 
     def _read_companions(self, package: str) -> list[dict[str, int]]:
         names = {number: name for name, number in self.packages.items()}
-        query = "SELECT companion, companion_position FROM companions WHERE package = ? ORDER BY position"
+        query = "SELECT companion, companion_index FROM companions WHERE package = ? ORDER BY release_index"
         rows = self._rows(query, self.packages[package])
-        return [{} if companion is None else {names[companion]: place} for companion, place in rows]
+        return [{} if companion is None else {names[companion]: at} for companion, at in rows]
 
     def _branch_tuple(self, *rows: Columns) -> tuple[Branch, ...]:
         return tuple(self._branch(*row) for row in rows)
+
+
+def _of(bindings: Mapping[str, Bindings], package: str, module: str) -> Ranged[Columns]:
+    return bindings.get(package, {}).get(module, ())

@@ -1,9 +1,19 @@
 """What the index keeps of one module: rows of plain text, compared and stored as such."""
 
-from typing import Literal, NamedTuple
+from __future__ import annotations
 
-from compat.model.guards import Guard
-from compat.model.symbols import Kind, Status
+from compat._util.named_tuple import NamedTuple
+from compat.model.symbols import import_statement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from compat.model.guards import Guard
+    from compat.model.symbols import Kind, Status
+
+    Change = Literal["move", "rename"]
+    """A move keeps the name and changes the module; a rename changes the name, and maybe the module too."""
 
 
 class Row(NamedTuple):
@@ -17,6 +27,7 @@ class Row(NamedTuple):
     truth: str | None
     """The condition that the value stands for, as JSON."""
     signature: str | None
+    """How it is called: see `compat.index.extract.signatures`."""
 
 
 Names = dict[str, tuple[Row, ...]]
@@ -31,7 +42,8 @@ class Branch(NamedTuple):
     target: str | None
     guard: Guard
     truth: Guard | None
-    signature: str | None
+    signature: int | None
+    """The number of how it is called: see `Index.signature`."""
 
 
 class ModuleRow(NamedTuple):
@@ -41,25 +53,39 @@ class ModuleRow(NamedTuple):
     open: bool
 
 
-Change = Literal["move", "rename"]
-"""A move keeps the name and changes the module; a rename changes the name, and maybe the module too."""
-
-
-class Succession(NamedTuple):
-    """A definition that vanished with a release, and what most likely took its place in the next one."""
+class Successor(NamedTuple):
+    """What most likely took the place of a definition, or is what was asked for under another name."""
 
     module: str
     name: str
-    last: int
-    """Position of the last release that had it; the successor is in the one after."""
-    to_module: str
-    to_name: str
+    """Empty when it is a module."""
     confidence: float
-    """From 0 to 1, in hundredths."""
+    """From 0 to 1."""
     evidence: str
     """What speaks for it, in a few words."""
+    old_module: str = ""
+    """Whose place it took, where that is known."""
+    old_name: str = ""
+    last: int = -1
+    """Index of the last release that had the old one; the successor is in the one after."""
+    same_call: bool = True
+    """Whether it is called as the old one was, as far as that was compared."""
+    certain: bool = True
+    """Whether it is the same thing: followed from release to release, or with the very same signature."""
+
+    @property
+    def statement(self) -> str:
+        """The import."""
+        return import_statement(self.module, self.name)
+
+    @property
+    def doubt(self) -> str:
+        """What is to be said with it."""
+        if not self.same_call:
+            return "; it is called differently"
+        return "" if self.certain else "; it may be another thing"
 
     @property
     def change(self) -> Change:
         """Whether it moved or was renamed."""
-        return "move" if self.name == self.to_name else "rename"
+        return "move" if self.name == self.old_name else "rename"

@@ -1,21 +1,26 @@
-"""The tables of the index file: opened read-only, texts and branches decoded."""
+"""The tables of the index file: opened read-only, numbers and texts exchanged, branches decoded."""
+
+from __future__ import annotations
 
 import _sqlite3 as sqlite3  # the package around it loads datetime, for adapters of no use here
-import json
 import os
-import weakref
 from functools import lru_cache
-from typing import Any
 
 from compat.errors import IntegrityError
 from compat.index.format import SCHEMA_VERSION, SHIPPED, unpacked
 from compat.index.records import Branch, Row
 from compat.model import guards
-from compat.model.guards import ALWAYS, Guard
+from compat.model.guards import ALWAYS
 from compat.model.symbols import KINDS, STATUSES, location
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from compat.model.guards import Guard
+
 _FEW = 128
-"""Names that are gone through by SQLite sooner than halved again."""
+"""Names that SQLite goes through sooner than a range is halved again."""
 
 
 class Tables:
@@ -37,7 +42,6 @@ class Tables:
         address = f"file://{escaped}?mode=ro&immutable=1"
         # Whichever thread lets go of the index closes it.
         self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
-        weakref.finalize(self, self._database.close)
         try:
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
         except sqlite3.DatabaseError as error:
@@ -49,49 +53,77 @@ class Tables:
         self.owners: dict[str, list[str]] = {}
         for number, name, imports in self._rows("SELECT id, name, imports FROM packages ORDER BY name"):
             self.packages[name] = number
-            for top in json.loads(imports):
+            for top in imports.split():
                 self.owners.setdefault(top, []).append(name)
-        self._sizes: dict[str, int] = {
-            table: self._rows(f"SELECT max(id) FROM {table}")[0][0] or 0  # noqa: S608 -- constants
-            for table in ("modules", "names")
-        }
-        self.number = lru_cache(maxsize=200_000)(self._find_number)
-        self._name = lru_cache(maxsize=200_000)(self._read_name)
+        self._numbers: dict[str, dict[str, int | None]] = {"modules": {}, "names": {}}
+        self._names: dict[str, dict[int, str]] = {"modules": {}, "names": {}}
         self._text = lru_cache(maxsize=200_000)(self._read_text)
         self._guard = lru_cache(maxsize=None)(self._read_guard)
 
+    def __del__(self) -> None:
+        """Close the file; of an index that was not opened there is none."""
+        database = getattr(self, "_database", None)
+        if database is not None:
+            database.close()
+
+    def number(self, table: str, text: str) -> int | None:
+        """Return the number of a module or name; None when the index has none of that text."""
+        known = self._numbers[table]
+        if text not in known:
+            known[text] = self._find_number(table, text)
+        return known[text]
+
+    def signature(self, number: int | None) -> str | None:
+        """Return how a definition is called, by the number that a branch has of it."""
+        return None if number is None else self._text("signatures", number)
+
+    def _name(self, table: str, number: int) -> str:
+        """Return the text of a module or name by its number."""
+        known = self._names[table]
+        if number not in known:
+            ((name,),) = self._rows(f"SELECT name FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
+            self._learn(table, number, name)
+        return known[number]
+
+    def _learn(self, table: str, number: int, name: str) -> None:
+        """Remember what number and text of a module or name belong together."""
+        self._names[table][number] = name
+        self._numbers[table][name] = number
+
     def _row(self, *columns: Any) -> Row:
         status, kind, target_module, target_name, guard, truth, signature = columns
-        target = None
-        if target_module is not None:
-            name = "" if target_name is None else self._text("names", "name", target_name)
-            target = location(self._text("modules", "name", target_module), name)
         return Row(
             STATUSES[status],
             None if kind is None else KINDS[kind],
-            target,
-            None if guard is None else self._text("guards", "text", guard),
-            None if truth is None else self._text("guards", "text", truth),
-            None if signature is None else self._text("signatures", "text", signature),
+            self._target(target_module, target_name),
+            None if guard is None else self._text("guards", guard),
+            None if truth is None else self._text("guards", truth),
+            None if signature is None else self._text("signatures", signature),
         )
+
+    def _target(self, module: int | None, name: int | None) -> str | None:
+        if module is None:
+            return None
+        return location(self._name("modules", module), "" if name is None else self._name("names", name))
 
     def _branch(self, *columns: Any) -> Branch:
-        row = self._row(*columns)
+        status, kind, target_module, target_name, guard, truth, signature = columns
         return Branch(
-            row.status,
-            row.kind,
-            row.target,
-            ALWAYS if row.guard is None else self._guard(row.guard),
-            None if row.truth is None else self._guard(row.truth),
-            row.signature,
+            STATUSES[status],
+            None if kind is None else KINDS[kind],
+            self._target(target_module, target_name),
+            ALWAYS if guard is None else self._guard(guard),
+            None if truth is None else self._guard(truth),
+            signature,
         )
 
-    def _read_guard(self, text: str) -> Guard:
-        return guards.from_json(json.loads(text))
+    def _read_guard(self, number: int) -> Guard:
+        import json  # most names have no guard
+
+        return guards.from_json(json.loads(self._text("guards", number)))
 
     def _find_number(self, table: str, text: str) -> int | None:
-        """Return the number of a module or name; None when the index has none of that text."""
-        low, high = 1, self._sizes[table]
+        low, high = 1, self._rows(f"SELECT max(id) FROM {table}")[0][0] or 0  # noqa: S608 -- constants
         while high - low > _FEW:  # names are numbered in their order, which saves an index
             middle = (low + high) // 2
             if self._name(table, middle) < text:
@@ -101,12 +133,8 @@ class Tables:
         query = f"SELECT id FROM {table} WHERE id BETWEEN ? AND ? AND name = ?"  # noqa: S608 -- constants
         return next((number for (number,) in self._rows(query, low, high, text)), None)
 
-    def _read_name(self, table: str, number: int) -> str:
-        ((name,),) = self._rows(f"SELECT name FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
-        return str(name)
-
-    def _read_text(self, table: str, column: str, number: int) -> str:
-        ((text,),) = self._rows(f"SELECT {column} FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
+    def _read_text(self, table: str, number: int) -> str:
+        ((text,),) = self._rows(f"SELECT text FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
         return unpacked(text)
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:

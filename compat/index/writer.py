@@ -1,7 +1,7 @@
 """The index on disk: one SQLite file, the same bytes for the same content.
 
-Rows are intervals: a binding that stays the same from release to release is one row with its first and last
-release, given as positions in the package's ordered list of releases.
+A binding that stays the same from release to release is one row with its first and last release, given as
+indexes in the package's ordered list of releases.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from compat.errors import DiskError
 from compat.index import format as file_format
 from compat.index.format import packed
-from compat.index.records import Row, Succession
+from compat.index.records import Row, Successor
 from compat.model.symbols import KINDS, STATUSES, split_location
 
 SHIPPED = Path(file_format.SHIPPED)
@@ -27,45 +27,44 @@ _APPLICATION_ID = 0x73766370  # "svcp", shown by `file`
 _TABLES = """
 CREATE TABLE packages (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, imports TEXT NOT NULL);
 CREATE TABLE releases (
-    package INTEGER NOT NULL, position INTEGER NOT NULL, version TEXT NOT NULL, wheel TEXT NOT NULL,
+    package INTEGER NOT NULL, release_index INTEGER NOT NULL, version TEXT NOT NULL, wheel TEXT NOT NULL,
     sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist NOT NULL, torch TEXT,
-    PRIMARY KEY (package, position), UNIQUE (package, version)) WITHOUT ROWID;
-CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+    PRIMARY KEY (package, release_index), UNIQUE (package, version)) WITHOUT ROWID;
+CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL, last_part TEXT NOT NULL);
+CREATE INDEX modules_by_last_part ON modules (last_part);
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE guards (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE signatures (id INTEGER PRIMARY KEY, text NOT NULL);
-CREATE TABLE spans (
+CREATE TABLE module_ranges (
     module INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     form TEXT NOT NULL, open INTEGER NOT NULL, PRIMARY KEY (module, package, first)) WITHOUT ROWID;
 CREATE TABLE bindings (
-    module INTEGER NOT NULL, package INTEGER NOT NULL, name INTEGER NOT NULL, first INTEGER NOT NULL,
+    module INTEGER NOT NULL, name INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL,
     branch INTEGER NOT NULL, last INTEGER NOT NULL, status INTEGER NOT NULL, kind INTEGER,
     target_module INTEGER, target_name INTEGER, guard INTEGER, truth INTEGER, signature INTEGER,
-    PRIMARY KEY (module, package, name, first, branch)) WITHOUT ROWID;
+    PRIMARY KEY (module, name, package, first, branch)) WITHOUT ROWID;
 CREATE TABLE binders (
     name INTEGER NOT NULL, module INTEGER NOT NULL, PRIMARY KEY (name, module)) WITHOUT ROWID;
 CREATE TABLE evidence (id INTEGER PRIMARY KEY, text NOT NULL);
-CREATE TABLE successions (
-    name INTEGER NOT NULL, package INTEGER NOT NULL, module INTEGER NOT NULL, last INTEGER NOT NULL,
-    to_module INTEGER NOT NULL, to_name INTEGER NOT NULL, percent INTEGER NOT NULL, evidence INTEGER NOT NULL,
-    PRIMARY KEY (name, package, module, last)) WITHOUT ROWID;
-CREATE INDEX successions_by_target ON successions (to_name);
+CREATE TABLE successors (
+    old_name INTEGER NOT NULL, package INTEGER NOT NULL, old_module INTEGER NOT NULL, last INTEGER NOT NULL,
+    module INTEGER NOT NULL, name INTEGER NOT NULL, percent INTEGER NOT NULL, evidence INTEGER NOT NULL,
+    PRIMARY KEY (old_name, package, old_module, last)) WITHOUT ROWID;
+CREATE INDEX successors_by_name ON successors (name);
 CREATE TABLE companions (
-    package INTEGER NOT NULL, position INTEGER NOT NULL, companion INTEGER, companion_position INTEGER,
-    PRIMARY KEY (package, position)) WITHOUT ROWID;
+    package INTEGER NOT NULL, release_index INTEGER NOT NULL, companion INTEGER, companion_index INTEGER,
+    PRIMARY KEY (package, release_index)) WITHOUT ROWID;
 CREATE TABLE problems (
-    module INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    reason TEXT NOT NULL, PRIMARY KEY (module, package, first)) WITHOUT ROWID;
-CREATE TABLE answers (
-    name INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    status INTEGER NOT NULL, kind INTEGER, statement INTEGER NOT NULL, remarks INTEGER NOT NULL,
-    PRIMARY KEY (name, package, first)) WITHOUT ROWID;
-CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
-CREATE TABLE common (name INTEGER PRIMARY KEY);
+    package INTEGER NOT NULL, module INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    reason TEXT NOT NULL, PRIMARY KEY (package, module, first)) WITHOUT ROWID;
+CREATE TABLE pair_dependent (
+    package INTEGER NOT NULL, module INTEGER NOT NULL, name INTEGER NOT NULL, first INTEGER NOT NULL,
+    last INTEGER NOT NULL, PRIMARY KEY (package, module, name, first)) WITHOUT ROWID;
 """
 """Modules, names, guards and signatures are numbered from 1 in the order of their texts: a number is found by
-bisection, and these tables need no index. Columns without a type hold what `packed` makes. `status` and
-`kind` are places in `STATUSES` and `KINDS`; a target without a name is a module."""
+bisection, and these tables need no index. `last_part` is the name that a module ends with. Columns without a
+type hold what `packed` makes. `status` and `kind` are places in `STATUSES` and `KINDS`; a target without a
+name is a module. The last three tables are filled by `compat.index.build.precompute`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ class ReleaseRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleRange:
-    """A module over an interval of releases."""
+    """A module that stays the same over a range of releases."""
 
     module: str
     first: int
@@ -111,7 +110,7 @@ class ModuleRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameRange:
-    """A name of a module over an interval of releases, with all its branches in source order."""
+    """A name of a module over a range of releases, with all its branches in source order."""
 
     module: str
     name: str
@@ -130,7 +129,7 @@ class PackageContent:
     releases: tuple[ReleaseRow, ...]
     module_ranges: tuple[ModuleRange, ...]
     names: tuple[NameRange, ...]
-    successions: tuple[Succession, ...] = ()
+    successors: tuple[Successor, ...] = ()
     """What became of definitions that vanished."""
 
 
@@ -186,27 +185,27 @@ def _disk_errors(target: Path) -> Iterator[None]:
 
 
 def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
-    rows = [row for content in contents for entry in content.names for row in entry.branches]
+    rows = [row for content in contents for each in content.names for row in each.branches]
     targets = {split_location(row.target) for row in rows if row.target}
-    imports = {content.package: json.dumps(content.imports) for content in contents}
-    packages = _intern(database, "packages", imports, "name", imports)
-    modules = _intern(
-        database,
-        "modules",
-        {entry.module for content in contents for entry in content.module_ranges}
-        | {module for module, _ in targets},
-        "name",
+    packages = {content.package: number for number, content in enumerate(contents, start=1)}
+    database.executemany(
+        "INSERT INTO packages VALUES (?, ?, ?)",
+        ((packages[content.package], content.package, " ".join(content.imports)) for content in contents),
     )
-    names = _intern(
-        database,
-        "names",
-        {entry.name for content in contents for entry in content.names}
-        | {name for _, name in targets if name},
-        "name",
+    paths = {each.module for content in contents for each in content.module_ranges}
+    modules = _numbers(paths | {module for module, _ in targets})
+    database.executemany(
+        "INSERT INTO modules VALUES (?, ?, ?)",
+        ((number, path, path.rpartition(".")[2]) for path, number in modules.items()),
+    )
+    bound = {each.name for content in contents for each in content.names}
+    names = _numbers(bound | {name for _, name in targets if name})
+    database.executemany(
+        "INSERT INTO names VALUES (?, ?)", ((number, name) for name, number in names.items())
     )
     texts = {text for row in rows for text in (row.guard, row.truth) if text is not None}
-    known_guards = _intern(database, "guards", texts, "text")
-    signatures = _intern(database, "signatures", {row.signature for row in rows if row.signature}, "text")
+    known_guards = _fill_texts(database, "guards", texts)
+    signatures = _fill_texts(database, "signatures", {row.signature for row in rows if row.signature})
     for content in contents:
         package = packages[content.package]
         database.executemany(
@@ -214,16 +213,16 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
             (_release(package, release_index, row) for release_index, row in enumerate(content.releases)),
         )
         database.executemany(
-            "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO module_ranges VALUES (?, ?, ?, ?, ?, ?)",
             sorted(
-                (modules[entry.module], package, entry.first, entry.last, entry.form, int(entry.open))
-                for entry in content.module_ranges
+                (modules[each.module], package, each.first, each.last, each.form, int(each.open))
+                for each in content.module_ranges
             ),
         )
         bindings = [
-            (modules[entry.module], package, names[entry.name], entry.first, branch, entry.last, row)
-            for entry in content.names
-            for branch, row in enumerate(entry.branches)
+            (modules[each.module], names[each.name], package, each.first, branch, each.last, row)
+            for each in content.names
+            for branch, row in enumerate(each.branches)
         ]
         bindings.sort(key=lambda binding: binding[:5])
         database.executemany(
@@ -242,24 +241,24 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
             ),
         )
     database.execute("INSERT INTO binders SELECT DISTINCT name, module FROM bindings ORDER BY name, module")
-    _fill_successions(database, contents, packages, modules, names)
+    _fill_successors(database, contents, packages, modules, names)
 
 
-def _fill_successions(
+def _fill_successors(
     database: sqlite3.Connection,
     contents: list[PackageContent],
     packages: Mapping[str, int],
     modules: Mapping[str, int],
     names: Mapping[str, int],
 ) -> None:
-    found = [(packages[content.package], each) for content in contents for each in content.successions]
-    evidence = _intern(database, "evidence", {each.evidence for _, each in found}, "text")
+    found = [(packages[content.package], each) for content in contents for each in content.successors]
+    evidence = _fill_texts(database, "evidence", {each.evidence for _, each in found})
     database.executemany(
-        "INSERT INTO successions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO successors VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         sorted(
             (
-                *(names[each.name], package, modules[each.module], each.last),
-                *(modules[each.to_module], names[each.to_name]),
+                *(names[each.old_name], package, modules[each.old_module], each.last),
+                *(modules[each.module], names[each.name]),
                 *(round(each.confidence * 100), evidence[each.evidence]),
             )
             for package, each in found
@@ -281,22 +280,18 @@ def _target(
     return modules[module], names[name] if name else None
 
 
-def _intern(
-    database: sqlite3.Connection,
-    table: str,
-    texts: Iterable[str],
-    column: str,
-    more: Mapping[str, Any] | None = None,
-) -> dict[str, int]:
-    """Fill a table of distinct texts, numbered from 1 in sorted order, and return the numbers."""
-    numbers = {text: number for number, text in enumerate(sorted(texts), start=1)}
-    kept = packed if column == "text" else str
-    rows: list[tuple[Any, ...]] = [
-        (number, kept(text), *(() if more is None else (more[text],))) for text, number in numbers.items()
-    ]
-    columns = f"id, {column}" if more is None else f"id, {column}, imports"
-    marks = ", ".join("?" * (2 if more is None else 3))
-    database.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608 -- constants
+def _numbers(texts: Iterable[str]) -> dict[str, int]:
+    """Return distinct texts with their numbers, from 1 in sorted order."""
+    return {text: number for number, text in enumerate(sorted(texts), start=1)}
+
+
+def _fill_texts(database: sqlite3.Connection, table: str, texts: Iterable[str]) -> dict[str, int]:
+    """Fill a table of distinct texts, packed, and return their numbers."""
+    numbers = _numbers(texts)
+    database.executemany(
+        f"INSERT INTO {table} VALUES (?, ?)",  # noqa: S608 -- constants
+        ((number, packed(text)) for text, number in numbers.items()),
+    )
     return numbers
 
 

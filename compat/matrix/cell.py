@@ -20,13 +20,15 @@ from compat.matrix.install.disk_usage import used_bytes
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.prepare import Prepared
 from compat.matrix.install.workspace import Workspace, claimed
-from compat.matrix.judge import expected_failures, gpu_tests
+from compat.matrix.judge import expected_failures, gpu_tests, rehearsals
 from compat.matrix.judge.compare import judge
 from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Sources
-from compat.matrix.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
-from compat.matrix.plan import Plan
+from compat.matrix.judge.rehearsals import Rehearsal
+from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
+from compat.matrix.model.plan import Plan
 from compat.model.releases import Pair
+from compat.probe import driver_stub
 from compat.probe.expectation import ModuleExpectation
 from compat.probe.probe_records import ModuleFact
 from compat.probe.probe_runner import ProbeRunner
@@ -151,6 +153,8 @@ def why_not_here(job: Job) -> str:
 
 
 def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> CellOutcome:
+    if job.level is Level.IMPORT and not host()["driver"]:
+        driver_stub.compiler()  # report a missing compiler before the install
     ready = _prepared(job, space, until)
     machine = {"environment": ready.what} if ready.what else {}
     outcome = replace(outcome, machine={**outcome.machine, **machine}, declared=ready.declared)
@@ -174,11 +178,12 @@ def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> 
         return _tested(job, ready, space, outcome, until, cuda=cuda)
     expected = job.sources.expectations(job.pair, ready.lock, cuda=cuda)
     facts = _look(job, runner, expected)
+    rehearsed = _rehearse(job, ready, runner, cuda=cuda)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
             f"{job.pair.id}: the disk of {space.folder} is full; free disk space and run the cell again"
         )
-    return _judged(job, outcome, expected, facts, cuda=cuda)
+    return _judged(job, outcome, expected, facts, rehearsed, cuda=cuda)
 
 
 def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
@@ -235,6 +240,16 @@ def _look(job: Job, runner: ProbeRunner, expected: tuple[ModuleExpectation, ...]
     return facts
 
 
+def _rehearse(job: Job, ready: Prepared, runner: ProbeRunner, *, cuda: bool) -> tuple[Rehearsal, ...]:
+    """Rehearse each package of the pair, with the library of the driver or, without a GPU, a stub of it."""
+    stub = None if cuda else driver_stub.build(ready.sites, runner.folder)
+    given = rehearsals.variables(runner, job.sources.code(), stub)
+    with on_terminal(f"{job.pair.id}: building layers", None) as progress:
+        return tuple(
+            rehearsals.rehearse(release.package, runner, given, progress) for release in job.pair.releases
+        )
+
+
 def _machine(outcome: CellOutcome, found: Mapping[str, Any]) -> dict[str, str]:
     return {**outcome.machine, **{key: str(value) for key, value in found.items()}}
 
@@ -244,13 +259,21 @@ def _judged(
     outcome: CellOutcome,
     expected: tuple[ModuleExpectation, ...],
     facts: Mapping[str, ModuleFact],
+    rehearsed: tuple[Rehearsal, ...],
     *,
     cuda: bool,
 ) -> CellOutcome:
     verdict = judge(expected, facts)
-    left, met, idle = expected_failures.explain(verdict.disagreements, job.pair.expect, cuda=cuda)
+    found = (*verdict.disagreements, *(entry for each in rehearsed for entry in each.broken))
+    left, met, idle = expected_failures.explain(found, job.pair.expect, cuda=cuda)
     counts = replace(verdict.counts, disagreements=len(left), expected=len(met))
-    reasons = [f"{counted(len(left), 'disagreement')} between index and run time"] if left else []
+    broken = sum(entry.is_layer for entry in left)
+    reasons = []
+    if contradicted := len(left) - broken:
+        reasons.append(f"{counted(contradicted, 'disagreement')} between index and run time")
+    if broken:
+        reasons.append(f"{counted(broken, 'layer')} that cannot be built")
+    reasons += [problem for each in rehearsed for problem in each.problems]
     reasons += [f"an expected failure did not happen: {entry.location}" for entry in idle]
     tested = {release.package for release in job.pair.releases}
     reasons += [
@@ -268,6 +291,7 @@ def _judged(
         reason="; ".join(reasons),
         counts=counts,
         agreed=verdict.agreed,
+        layers={each.package: each.layers for each in rehearsed},
         disagreements=left,
         expected=met,
     )

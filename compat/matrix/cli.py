@@ -18,8 +18,8 @@ from compat.matrix.config import Matrix, read_matrix
 from compat.matrix.install.existing import ExistingEnvironment, open_existing
 from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Shipped
-from compat.matrix.outcome import Cell, Level
-from compat.matrix.plan import Plan
+from compat.matrix.model.outcome import Cell, Level
+from compat.matrix.model.plan import Plan
 from compat.matrix.report import files, gate
 from compat.model.releases import Pair
 

@@ -34,6 +34,8 @@ EXPECT_KEYS = ("location", "reason", "link", "when", "spreads")
 WHEN = ("always", "no-cuda", "cuda")
 EXAMPLES = (("layers.quantization.fp8", "Fp8Config"), ("_custom_ops", "gptq_gemm"), ("srt.utils", "is_cuda"))
 """Unlike modules and names: a glob that matches one of each covers a whole package."""
+EXAMPLE_LAYERS = ("awq4-g128/awq_marlin/float16", "fp8-block/cutlass/bfloat16", "int8/scaled_mm/bfloat16")
+"""Unlike layers, as `SCHEME/WAY/DTYPE`."""
 
 _ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -92,9 +94,11 @@ def _covered(location: str) -> str:
     if not set("*?[").intersection(location):
         return ""
     for package in PACKAGES:
-        names = ((f"{package}.{module}", f"{package}.{module}:{name}") for module, name in EXAMPLES)
-        if all(any(fnmatch.fnmatchcase(each, location) for each in either) for either in names):
-            return package
+        names = [(f"{package}.{module}", f"{package}.{module}:{name}") for module, name in EXAMPLES]
+        layers = [(f"layer:{package}/{layer}",) for layer in EXAMPLE_LAYERS]
+        for examples in (names, layers):
+            if all(any(fnmatch.fnmatchcase(each, location) for each in either) for either in examples):
+                return package
     return ""
 
 
@@ -241,7 +245,7 @@ class _TableReader:
         if package := _covered(read["location"]):
             raise self.fail(
                 f"{where}.location",
-                f"{read['location']!r} covers every name of {package}, so nothing of it would be checked",
+                f"{read['location']!r} covers every name or layer of {package}, so none would be checked",
             )
         if read.get("when", WHEN[0]) not in WHEN:
             raise self.fail(f"{where}.when", f"{read['when']!r} is unknown{_nearest(read['when'], WHEN)}")

@@ -8,9 +8,9 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from compat.locks.lockfile import Lock
-from compat.matrix import plan
 from compat.matrix.cell import Job
 from compat.matrix.install.disk_budget import Budget, Promised
+from compat.matrix.model import plan
 from compat.uv import client
 
 

@@ -17,7 +17,7 @@ from compat._util import atomic_write
 from compat.errors import CompatError, MissingToolError, UsageError
 from compat.matrix import scheduler
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import (
+from compat.matrix.model.outcome import (
     Cell,
     CellOutcome,
     Level,

@@ -18,7 +18,7 @@ from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.outcome import (
+from compat.matrix.model.outcome import (
     Cell,
     CellOutcome,
     Digests,
@@ -28,7 +28,7 @@ from compat.matrix.outcome import (
     outcome_path,
     read_outcome,
 )
-from compat.matrix.plan import Plan
+from compat.matrix.model.plan import Plan
 from compat.model.releases import Pair
 from compat.uv import client
 from compat.uv.messages import nothing_to_download
@@ -144,6 +144,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
             pair_id=pair.id,
             describe=pair.describe(),
             modules=len(sources.expectations(pair, lock, cuda=False)),
+            packages=len(pair.releases) if level is Level.IMPORT else 0,
             download_bytes=lock.download_bytes if tool else 0,
             installed_bytes=lock.installed_bytes if tool else 0,
             cached=tool is None or _is_cached(tool, pair, lock.requirements, options.envs),

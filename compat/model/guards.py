@@ -5,10 +5,15 @@ facts do not decide. The nodes are named tuples, because importing a module defi
 dataclasses; no two kinds have the same fields, so that nodes of two kinds never compare equal.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from __future__ import annotations
 
+from compat._util.named_tuple import NamedTuple
 from compat.errors import IntegrityError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
 
 
 class Const(NamedTuple):
@@ -42,20 +47,20 @@ class Flag(NamedTuple):
 class Not(NamedTuple):
     """Holds when the inner guard does not: the `else` or `except` branch."""
 
-    guard: "Guard"
+    guard: Guard
 
 
 class All(NamedTuple):
     """Holds when all parts hold."""
 
-    guards: "tuple[Guard, ...]"
+    guards: tuple[Guard, ...]
     word: str = "and"
 
 
 class AnyOf(NamedTuple):
     """Holds when at least one part holds."""
 
-    guards: "tuple[Guard, ...]"
+    guards: tuple[Guard, ...]
     word: str = "or"
 
 

@@ -1,15 +1,20 @@
 """The names of the distributions that the index covers, in a module that imports quickly."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
 
-if TYPE_CHECKING:  # importing it would take longer than most answers
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from packaging.utils import NormalizedName
+else:  # importing it would take longer than most answers
+    NormalizedName = str
 
-SGLANG = cast("NormalizedName", "sglang")
-VLLM = cast("NormalizedName", "vllm")
-KERNELS = (cast("NormalizedName", "sglang-kernel"), cast("NormalizedName", "sgl-kernel"))
+SGLANG = NormalizedName("sglang")
+VLLM = NormalizedName("vllm")
+KERNELS = (NormalizedName("sglang-kernel"), NormalizedName("sgl-kernel"))
 """The distributions that provide `sgl_kernel`: the current name, then the former one."""
 
 PACKAGES = (SGLANG, VLLM, *KERNELS)

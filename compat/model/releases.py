@@ -153,10 +153,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFailure:
-    """A reviewed disagreement between the index and the run time, an `expect` entry of `matrix.toml`."""
+    """A reviewed disagreement of a cell, an `expect` entry of `matrix.toml`."""
 
     location: str
-    """A glob that matches `module` or `module:name`."""
+    """A glob that matches `module`, `module:name` or `layer:package/scheme/way/dtype`."""
     reason: str
     link: str = ""
     when: str = "always"

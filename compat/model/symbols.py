@@ -1,17 +1,30 @@
 """Locations of symbols (`module:name`), and the status and kind that a location has in a release."""
 
-from typing import Literal, get_args
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
-Status = Literal[
-    "defined", "reexported", "submodule", "lazy", "conditional", "placeholder", "dynamic", "missing"
-]
-"""What a location is in a release, as `resolve` reports it."""
+    Status = Literal[
+        "defined", "reexported", "submodule", "lazy", "conditional", "placeholder", "dynamic", "missing"
+    ]
+    """What a location is in a release, as `resolve` reports it."""
 
-Kind = Literal["class", "function", "module", "value"]
-"""What a name is bound to; `value` is everything other than a class, function or module."""
+    Kind = Literal["class", "function", "module", "value"]
+    """What a name is bound to; `value` is everything other than a class, function or module."""
+else:  # `typing` takes longer to import than most answers
+    Status = Kind = str
 
-STATUSES: tuple[Status, ...] = get_args(Status)
-KINDS: tuple[Kind, ...] = get_args(Kind)
+STATUSES: tuple[Status, ...] = (
+    "defined",
+    "reexported",
+    "submodule",
+    "lazy",
+    "conditional",
+    "placeholder",
+    "dynamic",
+    "missing",
+)
+KINDS: tuple[Kind, ...] = ("class", "function", "module", "value")
 
 UNUSABLE: frozenset[Status] = frozenset({"missing", "placeholder"})
 """The statuses of a location that yields no real object."""

@@ -128,7 +128,9 @@ def _clash(clash: Clash) -> dict[str, Any]:
         "package": clash.package,
         "direct": clash.direct,
         "abi_bound": clash.bound,
-        "asks": [{"by": ask.by, "side": ask.side, "specifiers": str(ask.specifiers)} for ask in clash.asks],
+        "asks": [
+            {"by": side.by, "side": side.side, "specifiers": str(side.specifiers)} for side in clash.sides
+        ],
     }
 
 

@@ -19,8 +19,8 @@ from compat.locks.lockfile import Lock, read_lock, write_lock
 from compat.matrix.cell import Job, run_cell
 from compat.matrix.judge.compare import IMPORTS, LATE
 from compat.matrix.judge.inputs import Shipped, Sources, digests
-from compat.matrix.outcome import CellOutcome, Disagreement
-from compat.matrix.plan import Plan
+from compat.matrix.model.outcome import CellOutcome, Disagreement
+from compat.matrix.model.plan import Plan
 from compat.matrix.scheduler import TIMEOUT
 from compat.model.releases import PACKAGES, KnownFailure, Pair
 from compat.pairs.clashes import ABI_BOUND

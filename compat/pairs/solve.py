@@ -211,7 +211,10 @@ class _Search:
                 self.overrides.pop(name, None)
                 continue
             # Try the versions that the releases require first, since some versions require no torch at all.
-            tries = (self._resolves(chosen, asked) for asked in [*(f"{name}{each}" for each in wants), name])
+            tries = (
+                self._resolves(chosen, requirement)
+                for requirement in [*(f"{name}{each}" for each in wants), name]
+            )
             if fitting := next((found for found in tries if found is not None), None):
                 clash = self.clashes.get(name)
                 self.overrides[name] = follows_torch(name, fitting[name], Version(version), clash)

@@ -64,7 +64,7 @@ def about(needs: ReleaseRequirements) -> str:
 def clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Sequence[Clash]) -> str:
     """Return a table of the direct clashes of two releases, with the override to use."""
     lines = [about(sglang), about(vllm)]
-    rows = [(clash.package, *map(str, clash.asks), f"use {choose(clash)}") for clash in found]
+    rows = [(clash.package, *map(str, clash.sides), f"use {choose(clash)}") for clash in found]
     lines += aligned(rows) if rows else ["no direct clash"]
     lines.append("only a resolver finds clashes of further requirements: run without --offline")
     return "\n".join(lines)

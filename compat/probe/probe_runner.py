@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from compat._util.orphans import orphans_ended
@@ -61,8 +62,8 @@ class ProbeRunner:
             PreparationError: the child process failed.
         """
         facts: dict[str, Any] = {}
-        with _Child(self, [], machine=True) as child:
-            for record in child.records():
+        with self._child([], machine=True) as child:
+            for record in _records(child):
                 if record["event"] == "machine":
                     facts = {key: value for key, value in record.items() if key != "event"}
         if not facts:
@@ -147,8 +148,8 @@ class ProbeRunner:
         while tasks:
             alone, running, step = True, False, ""
             forked = False
-            with _Child(self, tasks, preload=preload) as child:
-                for record in child.records():
+            with self._child(tasks, preload=preload) as child:
+                for record in _records(child):
                     child.end = _problem(record, tasks)
                     if child.end:
                         break
@@ -169,6 +170,20 @@ class ProbeRunner:
                 yield _Seen(fact=fact, task=tasks.popleft(), alone=alone)
             elif alone and tasks:
                 raise PreparationError(f"the probe {child.end} before its first module; see the log")
+
+    def _child(
+        self, tasks: Iterable["_Task"], *, machine: bool = False, preload: Sequence[str] = ()
+    ) -> "Child":
+        records, task = self.folder / "records.jsonl", self.folder / TASK
+        document = {
+            "records": str(records),
+            "machine": machine,
+            "room": self.room,
+            "preload": list(preload),
+            "modules": [each.document() for each in tasks],
+        }
+        task.write_text(json.dumps(document), encoding="utf-8")
+        return Child(self, (*self.probe, task), records)
 
 
 @dataclass(slots=True)
@@ -196,42 +211,44 @@ class _Seen:
     """Whether it was the first module in its process."""
 
 
-class _Child:
-    """One probe process, which is killed with its process group at the end of the `with` block."""
+class Child:
+    """A child process and the lines that it writes to a file; killed with its process group at the end.
+
+    The process has its own HOME and an empty current folder.
+
+    Args:
+        runner: interpreter, folder, log and limits.
+        arguments: arguments of the interpreter.
+        records: the file, which is emptied first.
+        variables: environment variables in addition to the runner's.
+    """
 
     def __init__(
         self,
         runner: ProbeRunner,
-        tasks: Iterable[_Task],
-        *,
-        machine: bool = False,
-        preload: Sequence[str] = (),
+        arguments: Sequence[str | Path],
+        records: Path,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.runner = runner
-        self.path = runner.folder / "records.jsonl"
+        self.command = [runner.python, *arguments]
+        self.path = records
         self.path.write_bytes(b"")
-        document = {
-            "records": str(self.path),
-            "machine": machine,
-            "room": runner.room,
-            "preload": list(preload),
-            "modules": [task.document() for task in tasks],
-        }
-        (runner.folder / TASK).write_text(json.dumps(document), encoding="utf-8")
+        self.variables = {**runner.variables, **variables}
         self._stack = ExitStack()
         self.end = ""
-        """How the process ended if it did not complete its task."""
+        """How the process ended, if it ended before its reader stopped reading."""
 
-    def __enter__(self) -> "_Child":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
+    def __enter__(self) -> "Child":  # noqa: PYI034 -- typing.Self is newer than Python 3.10
         work = self.runner.folder / "work"
         home = self.runner.folder / "home"
         for folder in (work, home):
             folder.mkdir(exist_ok=True)
-        path = f"{self.runner.python.parent}{os.pathsep}{self.runner.variables.get('PATH', os.defpath)}"
+        path = f"{self.runner.python.parent}{os.pathsep}{self.variables.get('PATH', os.defpath)}"
         command = running(
-            [self.runner.python, *self.runner.probe, self.runner.folder / TASK],
+            self.command,
             stdout=self.runner.log,
-            variables={**self.runner.variables, "HOME": str(home), "PATH": path},
+            variables={**self.variables, "HOME": str(home), "PATH": path},
             folder=work,
         )
         self._stack.enter_context(orphans_ended())
@@ -241,21 +258,19 @@ class _Child:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Yield the records as they appear, until the process has finished, died or timed out."""
+    def lines(self) -> Iterator[bytes]:
+        """Yield complete lines as they appear, until the process has finished, died or timed out.
+
+        Raises:
+            OutOfTimeError: the time of the runner is over.
+        """
         deadline = time.monotonic() + self.runner.timeout
         with self.path.open("rb") as stream:
             while True:
                 over = self._over()
                 for line in _whole_lines(stream):
                     deadline = time.monotonic() + self.runner.timeout
-                    record = _record(line)
-                    if record is None:
-                        self.end = f"{DAMAGED}: {line[:80]!r}"
-                        return
-                    if record["event"] == "done":
-                        return
-                    yield record
+                    yield line
                 if over:
                     self.end = how_ended(self.process.returncode)
                     return
@@ -271,6 +286,18 @@ class _Child:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def _records(child: Child) -> Iterator[dict[str, Any]]:
+    """Yield the records of the probe as they appear, until it has finished, died or timed out."""
+    for line in child.lines():
+        record = _record(line)
+        if record is None:
+            child.end = f"{DAMAGED}: {line[:80]!r}"
+            return
+        if record["event"] == "done":
+            return
+        yield record
 
 
 def child_variables(environ: Mapping[str, str]) -> dict[str, str]:

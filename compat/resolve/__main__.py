@@ -1,37 +1,15 @@
-"""`python -m compat.resolve`: the usual questions at once, all others with the code that it takes."""
+"""Entry point of `python -m compat.resolve`."""
 
-import sys
-from collections.abc import Sequence
+import gc
 
-from compat.resolve import fast_path
+gc.disable()  # an answer is found sooner than cycles would be among the few objects that it takes
 
+import sys  # noqa: E402
 
-def main(argv: Sequence[str]) -> int:
-    """Run `compat resolve` and return its exit code."""
-    known = fast_path.answer(list(argv))
-    if known is None:
-        from compat.resolve.cli import main as search
-
-        return search(argv)
-    text, code = known
-    print(text, flush=True)
-    return code
-
-
-def entry() -> int:
-    """Run the command line of this process; see `compat._cli.console.run` for what it does about errors."""
-    known = fast_path.answer(sys.argv[1:])
-    if known is not None:
-        try:
-            print(known[0], flush=True)
-        except OSError:
-            pass  # told below, when it happens again
-        else:
-            return known[1]
-    from compat._cli import console
-
-    return console.run(main)
-
+from compat._cli import console  # noqa: E402
+from compat.resolve.cli import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(entry())
+    code = console.run(main)
+    gc.freeze()  # nor does the end of the process look for them
+    sys.exit(code)

@@ -1,26 +1,21 @@
 """`resolve` for programs: where a name lives in one release, fast when many are asked."""
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from compat.errors import UsageError
-from compat.index.query.name_resolution import NameResolver
-from compat.index.query.single_release import alone, stretches
+from compat.index.format import SHIPPED
+from compat.index.query.single_release import alone, ask_each
 from compat.index.reader import Index
-from compat.index.writer import SHIPPED
 from compat.model.package_names import IMPORT_NAMES
 from compat.resolve.query import parse_query
 from compat.resolve.search import Found, find
 
-
-class Stretch(NamedTuple):
-    """An answer that holds over an interval of releases."""
-
-    last: int
-    """Position of the last release."""
-    found: Found
+if TYPE_CHECKING:
+    import os
 
 
 class Resolver:
@@ -33,10 +28,9 @@ class Resolver:
         IntegrityError: there is no index, or it is of another format.
     """
 
-    def __init__(self, path: Path = SHIPPED) -> None:
+    def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
         self._index = Index(path)
-        self._worlds = lru_cache(maxsize=None)(self._make_worlds)
-        self._position = lru_cache(maxsize=None)(self._index.release_index)
+        self._release_index = lru_cache(maxsize=None)(self._index.release_index)
         self._history = lru_cache(maxsize=100_000)(self._search)
 
     def resolve(self, query: str, package: str, version: str) -> Found:
@@ -52,29 +46,25 @@ class Resolver:
         """
         if package not in self._index.packages:
             raise UsageError(f"{package!r} is not indexed; {', '.join(self._index.packages)} are")
-        position = self._position(package, version, package)
-        history = self._history(query, package)
-        return history[bisect_left(history, position, key=_last)].found
+        release_index = self._release_index(package, version, package)
+        ends, found = self._history(query, package)
+        return found[bisect_left(ends, release_index)]
 
-    def _search(self, text: str, package: str) -> list[Stretch]:
+    def _search(self, text: str, package: str) -> tuple[list[int], list[Found]]:
+        """Return the last release index of each range with one answer, and the answers."""
         queries = parse_query(text)
         if len(queries) != 1:
             raise UsageError(f"{text!r} asks for {len(queries)} names; ask for one at a time")
         (query,) = queries
         if query.top not in (None, IMPORT_NAMES[package]):
             raise UsageError(f"{text!r} leads into {query.top}, not into {package}")
-        found: list[Stretch] = []
-        for place, each in stretches(
-            self._index, package, self._worlds(package), lambda world: find(world, package, query)
-        ):
-            if found and found[-1].found is each:
-                found.pop()
-            found.append(Stretch(place, each))
-        return found
-
-    def _make_worlds(self, package: str) -> list[NameResolver]:
         count = len(self._index.versions(package))
-        return [NameResolver(self._index, alone(self._index, package, at)) for at in range(count)]
+        environments = [alone(self._index, package, at) for at in range(count)]
+        answers = ask_each(
+            self._index, package, environments, lambda resolver: find(resolver, package, query)
+        )
+        ends, found = zip(*((releases[-1], each) for releases, each in answers), strict=True)
+        return list(ends), list(found)
 
 
 def resolve(query: str, package: str, version: str) -> Found:
@@ -85,7 +75,3 @@ def resolve(query: str, package: str, version: str) -> Found:
 @lru_cache(maxsize=1)
 def _shipped() -> Resolver:
     return Resolver()
-
-
-def _last(stretch: Stretch) -> int:
-    return stretch.last

@@ -1,7 +1,4 @@
-"""Which module is the canonical one when several bind a name.
-
-Imports nothing: see `compat.resolve.fast_path`.
-"""
+"""Which module is the canonical one when several bind a name."""
 
 
 def closeness(module: str) -> int:

@@ -1,30 +1,38 @@
-"""`compat resolve` in full: where each name lives in each release."""
+"""`compat resolve`: where each name lives in each release."""
+
+from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
-from typing import Any
-
-from packaging.utils import canonicalize_name
 
 from compat import errors
 from compat._cli import console
 from compat.errors import UsageError
-from compat.index.query.single_release import stretches
+from compat.index.format import SHIPPED
+from compat.index.query.single_release import ask_each
 from compat.index.reader import Index
-from compat.index.writer import SHIPPED
-from compat.model.releases import IMPORT_NAMES
+from compat.model.package_names import IMPORT_NAMES
 from compat.resolve import output
 from compat.resolve.output import Result
-from compat.resolve.query import Query, parse_query
-from compat.resolve.release_selection import MATRIX, Request, Subject, subjects
-from compat.resolve.search import Found, find
+from compat.resolve.query import parse_query
+from compat.resolve.release_selection import MATRIX, Request, subjects
+from compat.resolve.search import find
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from typing import Any
+
+    from compat.index.query.name_resolution import NameResolver
+    from compat.resolve.query import Query
+    from compat.resolve.release_selection import Subject
+    from compat.resolve.search import Found
 
 VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
 
 
-def main(argv: Sequence[str], path: Path = SHIPPED) -> int:
+def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
     """Run `compat resolve` on an index and return its exit code."""
     arguments = _parser().parse_args(argv)
     queries = [query for text in arguments.query for query in parse_query(text)]
@@ -64,7 +72,7 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
         NothingSelectedError: no release of its package was selected.
     """
     if query.top is None:
-        known = [s for s in asked if s.asked or s.world.index.binds_ever(query.name, s.package)]
+        known = [each for each in asked if each.asked or each.reader.binds_ever(query.name, each.package)]
         concerned = known or list(asked)
     else:
         owners = index.owners.get(query.top)
@@ -78,19 +86,18 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
             raise errors.NothingSelectedError(
                 f"{query.text!r}: no release of {' or '.join(owners)} is selected; name one"
             )
-    found: dict[Subject, Found] = {}
-    for package in dict.fromkeys(subject.package for subject in concerned):
-        subjects = [subject for subject in concerned if subject.package == package]
-        found |= dict(_found(query, package, subjects))
-    return [
-        Result(query=query, subject=subject, found=found[subject], signed=signed) for subject in concerned
-    ]
+    answers = zip(concerned, _found(query, concerned), strict=True)
+    results = []
+    for _, same in groupby(answers, key=lambda answer: (id(answer[1]), answer[0].pair)):
+        subjects, found = zip(*same, strict=True)
+        results.append(Result(query, subjects, found[0], signed))
+    return results
 
 
-def _tell_misspelt(results: Sequence[Result], path: Path) -> None:
+def _tell_misspelt(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
     """Tell of names that were found nowhere what they may have been meant to be."""
     for query, group in groupby(results, key=lambda result: result.query):
-        if all(each.found.status == "missing" and each.found.replacement is None for each in group):
+        if all(each.found.status == "missing" and each.found.successor is None for each in group):
             from compat.resolve.suggestions import hint
 
             name = query.name.rpartition(".")[2]
@@ -99,23 +106,32 @@ def _tell_misspelt(results: Sequence[Result], path: Path) -> None:
                 console.say(f"no release has the name {name}; {meant}")
 
 
-def _found(query: Query, package: str, subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Found]]:
-    worlds = [subject.world for subject in subjects]
-    for place, found in stretches(
-        worlds[0].index, package, worlds, lambda world: find(world, package, query)
-    ):
-        yield subjects[place], found
+def _found(query: Query, subjects: Sequence[Subject]) -> list[Found]:
+    """Return what is found in each release; where nothing differs it is the very same object."""
+    found: dict[int, Found] = {}
+    for package in dict.fromkeys(subject.package for subject in subjects):
+        mine = [at for at, subject in enumerate(subjects) if subject.package == package]
+        environments = [subjects[at].environment for at in mine]
+
+        def ask(resolver: NameResolver, package: str = package) -> Found:
+            return find(resolver, package, query)
+
+        for slots, each in ask_each(subjects[mine[0]].reader, package, environments, ask):
+            found.update((mine[slot], each) for slot in slots)
+    return [found[at] for at in range(len(subjects))]
 
 
 def _histories(results: Sequence[Result]) -> dict[tuple[Query, str], list[dict[str, Any]]]:
     grouped: dict[tuple[Query, str], list[Result]] = {}
     for result in results:
-        grouped.setdefault((result.query, result.subject.package), []).append(result)
+        grouped.setdefault((result.query, result.package), []).append(result)
     return {key: output.history(group) for key, group in grouped.items()}
 
 
 def _import_name(text: str) -> str:
     """Return the import name of a package given by either of its names: of most it follows from the other."""
+    from packaging.utils import canonicalize_name  # loading it takes longer than most answers
+
     name = canonicalize_name(text)
     plain = text if text.isidentifier() and not name.endswith("-python") else name.removesuffix("-python")
     return IMPORT_NAMES.get(name, plain.replace("-", "_"))
@@ -150,5 +166,5 @@ def _parser() -> console.Parser:
     )
     parser.add_argument("--signature", action="store_true", help="tell how it is called, too")
     parser.add_argument("--format", choices=("text", "json", "import"), default="text")
-    parser.add_argument("--matrix", type=Path, help=f"the pairs (default: {MATRIX})")
+    parser.add_argument("--matrix", help=f"the pairs (default: {MATRIX})")
     return parser

@@ -1,31 +1,42 @@
-"""The forms of an answer: aligned text, JSON of the contract, or bare import statements."""
+"""The forms of an answer: aligned text, a JSON document, or bare import statements."""
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
 from itertools import groupby
-from typing import Any
 
 from compat._cli import console
 from compat._cli.text import aligned
-from compat.model.symbols import UNUSABLE, Status, location
-from compat.resolve.query import Query
-from compat.resolve.release_selection import Subject
-from compat.resolve.search import Found, Place
+from compat._util.named_tuple import NamedTuple
+from compat.model.symbols import UNUSABLE, location
 
-Summary = tuple[Status, str, str, str]
-"""Status, kind, what to write, and remarks."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from compat.index.records import Successor
+    from compat.model.symbols import Status
+    from compat.resolve.query import Query
+    from compat.resolve.release_selection import Subject
+    from compat.resolve.search import Binding, Found
+
+    Summary = tuple[Status, str, str, str]
+    """Status, kind, what to write, and remarks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """The answer to one query in one release."""
+class Result(NamedTuple):
+    """The answer to one query in releases of one package, one after another."""
 
     query: Query
-    subject: Subject
+    subjects: tuple[Subject, ...]
     found: Found
     signed: bool = False
     """Whether it is asked how the name is called as well."""
+
+    @property
+    def package(self) -> str:
+        """The package of the releases."""
+        return self.subjects[0].package
 
     @property
     def failed(self) -> bool:
@@ -33,43 +44,41 @@ class Result:
         return self.found.status in UNUSABLE
 
     @property
-    def same(self) -> tuple[Any, ...]:
-        """What runs of releases have in common that share one line."""
-        return self.query, self.subject.package, self.subject.pair, self.summary, self.signature
+    def line(self) -> tuple[Any, ...]:
+        """What results have in common that share one line of text."""
+        return self.query, self.package, self.subjects[0].pair, self.summary, self.signature
 
     @property
     def summary(self) -> Summary:
-        """See `summary`."""
-        return summary(self.found)
+        """What a line of text says of the answer."""
+        found = self.found
+        kind = found.binding.answer.kind if found.binding else None
+        return found.status, kind or "-", found.statement or "-", "; ".join(_remarks(found.binding, found))
 
     @property
     def signature(self) -> str | None:
         """How the name is called, when that is asked and known."""
-        place = self.found.place
-        return place.answer.signature if self.signed and place else None
+        binding = self.found.binding
+        return self.signature_of(binding) if binding else None
 
-
-def summary(found: Found) -> Summary:
-    """Return what a line of text says of an answer."""
-    kind = found.place.answer.kind if found.place else None
-    return found.status, kind or "-", found.statement or "-", "; ".join(_remarks(found.place, found))
+    def signature_of(self, binding: Binding) -> str | None:
+        """Return how a binding is called, when that is asked and known."""
+        return self.subjects[0].reader.signature(binding.answer.signature) if self.signed else None
 
 
 def as_text(results: Sequence[Result]) -> str:
-    """Return one aligned line for each run of releases with the same answer."""
+    """Return one aligned line for releases one after another that have the same answer."""
     rows: list[tuple[str, ...]] = []
     calls: list[list[str]] = []
     several = len({result.query for result in results}) > 1
-    for _, run in groupby(results, key=lambda result: result.same):
-        members = list(run)
-        first, last = members[0], members[-1]
-        versions = first.subject.version
-        if len(members) > 1:
-            versions += f"..{last.subject.version}"
-        head = (first.query.text.strip(),) if several else ()
-        pair = (first.subject.pair,) if first.subject.pair else ()
-        rows.append((*head, *pair, first.subject.package, versions, *first.summary))
-        calls.append(signature_lines(first.signature))
+    for (query, package, pair, summary, signature), same in groupby(results, key=lambda result: result.line):
+        subjects = [subject for result in same for subject in result.subjects]
+        versions = subjects[0].version
+        if len(subjects) > 1:
+            versions += f"..{subjects[-1].version}"
+        head = (query.text.strip(),) if several else ()
+        rows.append((*head, *((pair,) if pair else ()), package, versions, *summary))
+        calls.append(signature_lines(signature))
     lines = zip(aligned(rows), calls, strict=True)
     return "\n".join(line for head_line, below in lines for line in (head_line, *below))
 
@@ -80,51 +89,56 @@ def as_imports(results: Iterable[Result]) -> str:
     return "\n".join(dict.fromkeys(statement for statement in statements if statement))
 
 
-def as_json(results: Sequence[Result], histories: dict[tuple[Query, str], list[dict[str, Any]]]) -> str:
-    """Return the JSON document of the contract."""
-    return console.document(
-        "resolve",
-        results=[
-            _json(result, histories.get((result.query, result.subject.package), [])) for result in results
-        ],
-    )
+def as_json(
+    results: Sequence[Result], histories: Mapping[tuple[Query, str], Sequence[Mapping[str, Any]]]
+) -> str:
+    """Return the JSON document: one entry for each query and release.
+
+    Args:
+        results: the answers.
+        histories: see `history`, by query and package; empty unless they are asked for.
+    """
+    entries = (_entries(result, histories.get((result.query, result.package), ())) for result in results)
+    return console.document("resolve", results=[entry for each in entries for entry in each])
 
 
 def history(results: Iterable[Result]) -> list[dict[str, Any]]:
-    """Return the intervals over which each module that binds the name gives the same.
+    """Return, for each module that binds the name, the ranges of releases over which it gives the same.
 
     The results are those of one query in consecutive releases of one package, oldest first.
     """
-    intervals: list[dict[str, Any]] = []
+    ranges: list[dict[str, Any]] = []
     opened: dict[tuple[str | None, ...], dict[str, Any]] = {}
     for result in results:
         now: dict[tuple[str | None, ...], dict[str, Any]] = {}
-        for place in _bound_places(result.found):
-            answer = place.answer
-            signature = answer.signature if result.signed else None
-            key = (place.module, place.name, answer.status, answer.kind, signature)
-            interval = opened.get(key)
-            if interval is None:
-                interval = {
-                    "module": place.module,
-                    "name": place.name,
+        for binding in _bound(result.found):
+            answer = binding.answer
+            signature = result.signature_of(binding)
+            key = (binding.module, binding.name, answer.status, answer.kind, signature)
+            entry = opened.get(key)
+            if entry is None:
+                entry = {
+                    "module": binding.module,
+                    "name": binding.name,
                     "status": answer.status,
                     "kind": answer.kind,
-                    "first": result.subject.version,
+                    "first": result.subjects[0].version,
                 }
                 if result.signed:
-                    interval["signature"] = signature_document(signature)
-                intervals.append(interval)
-            interval["last"] = result.subject.version
-            now[key] = interval
+                    entry["signature"] = signature_document(signature)
+                ranges.append(entry)
+            entry["last"] = result.subjects[-1].version
+            now[key] = entry
         opened = now
-    return intervals
+    return ranges
 
 
 def signature_document(signature: str | None) -> str | dict[str, str] | None:
     """Return the parameters of a function, or those of a class's methods by name."""
     if signature is None or signature.startswith("("):
         return signature
+    import json  # few ask for it
+
     methods: dict[str, str] = json.loads(signature)
     return methods
 
@@ -138,20 +152,20 @@ def signature_lines(signature: str | None) -> list[str]:
     return [f"    {call}" for call in calls]
 
 
-def _bound_places(found: Found) -> list[Place]:
-    places = [found.place, *found.others] if found.place else [*found.others]
-    return [place for place in places if place.answer.status != "missing"]
+def _bound(found: Found) -> list[Binding]:
+    bindings = [found.binding, *found.others] if found.binding else [*found.others]
+    return [binding for binding in bindings if binding.answer.status != "missing"]
 
 
-def _remarks(place: Place | None, found: Found) -> list[str]:
-    if place is None:
-        return ["nothing binds this name", *([found.replacement.evidence] if found.replacement else [])]
-    answer = place.answer
+def _remarks(binding: Binding | None, found: Found) -> list[str]:
+    if binding is None:
+        return ["nothing binds this name", *([found.successor.evidence] if found.successor else [])]
+    answer = binding.answer
     remarks = []
     if found.status in UNUSABLE:
-        remarks.append(f"{location(place.module, place.name)} is {_unusable(found)}")
-    if found.replacement is not None:
-        remarks.append(found.replacement.evidence)
+        remarks.append(f"{location(binding.module, binding.name)} is {_unusable(found)}")
+    if found.successor is not None:
+        remarks.append(found.successor.evidence)
     elif answer.origin is not None:
         remarks.append(f"from {answer.origin}")
     if answer.guard is not None:
@@ -165,26 +179,39 @@ def _unusable(found: Found) -> str:
     return "a stub" if found.status == "placeholder" else "not there"
 
 
-def _json(result: Result, intervals: list[dict[str, Any]]) -> dict[str, Any]:
-    found, place = result.found, result.found.place
-    answer = place.answer if place else None
-    signature = {"signature": signature_document(result.signature)} if result.signed else {}
-    return {
-        **signature,
+def _entries(result: Result, ranges: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    found, binding = result.found, result.found.binding
+    answer = binding.answer if binding else None
+    same = {
         "query": result.query.text,
-        "package": result.subject.package,
-        "version": result.subject.version,
-        "pair": result.subject.pair,
         "status": found.status,
-        "module": place.module if place else None,
-        "name": place.name if place else result.query.name,
+        "module": binding.module if binding else None,
+        "name": binding.name if binding else result.query.name,
         "kind": answer.kind if answer else None,
         "import": found.statement,
         "origin": answer.origin if answer else None,
         "guard": answer.guard if answer else None,
         "reason": answer.reason if answer else None,
         "others": [{"module": other.module, "status": other.answer.status} for other in found.others],
-        "history": intervals,
-        "replacement": None if found.replacement is None else found.replacement._asdict(),
-        "source": result.subject.source,
+        "history": ranges,
+        "replacement": None if found.successor is None else _successor(found.successor),
+    }
+    if result.signed:
+        same["signature"] = signature_document(result.signature)
+    for subject in result.subjects:
+        yield {
+            **same,
+            "package": subject.package,
+            "version": subject.version,
+            "pair": subject.pair,
+            "source": subject.source,
+        }
+
+
+def _successor(successor: Successor) -> dict[str, Any]:
+    return {
+        "module": successor.module,
+        "name": successor.name,
+        "confidence": successor.confidence,
+        "evidence": successor.evidence,
     }

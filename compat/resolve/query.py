@@ -1,8 +1,8 @@
 """What a user asks for: a bare name, a dotted path, `module:Name`, or an import statement."""
 
-import ast
-from typing import NamedTuple
+from __future__ import annotations
 
+from compat._util.named_tuple import NamedTuple
 from compat.errors import UsageError
 from compat.model.package_names import IMPORT_NAMES
 
@@ -51,6 +51,8 @@ def parse_query(text: str) -> tuple[Query, ...]:
 
 
 def _statement(text: str) -> tuple[Query, ...]:
+    import ast  # the other forms do without
+
     try:
         (statement,) = ast.parse(text).body
     except (SyntaxError, ValueError):

@@ -1,23 +1,23 @@
-"""Which releases a query is asked of, and in which world each of them stands."""
+"""Which releases a query is asked of, and in which environment each of them stands."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from __future__ import annotations
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
-
+from compat._util.named_tuple import NamedTuple
 from compat.errors import NothingSelectedError, UsageError
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.name_resolution import Facts
 from compat.index.query.single_release import alone, companions
-from compat.index.reader import Index
-from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
+from compat.model.package_names import IMPORT_NAMES, KERNELS, SGLANG, VLLM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from compat.index.reader import Index
 
 MATRIX = "matrix.toml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What the command line says about releases and their surroundings."""
 
     sglang: tuple[str, ...] = ()
@@ -28,23 +28,23 @@ class Request:
     without: frozenset[str] = frozenset()
     """Import names that are not installed."""
     cuda: bool | None = None
-    matrix: Path | None = None
+    matrix: str | None = None
     """The file of the pairs; the one of the current folder, where there is one, unless told otherwise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """One release, in the world it is asked about in."""
+class Subject(NamedTuple):
+    """One release, in the environment it is asked about in."""
 
     package: str
     version: str
-    position: int
-    world: NameResolver
+    reader: Index
+    """Where its rows are read from."""
+    environment: Facts
     asked: bool
     """Whether the user named it; else it came from a default."""
     pair: str | None = None
     source: str = "index"
-    """Where its rows are from: the `index`, or the `installed` files."""
+    """What its rows are from: the `index`, or the `installed` files."""
 
 
 def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
@@ -95,6 +95,8 @@ def _contradiction(request: Request) -> None:
 
 
 def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], str]:
+    from pathlib import Path
+
     from compat.index.query.installed_releases import installed_versions
     from compat.matrix.config import read_matrix
 
@@ -116,17 +118,13 @@ def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], st
         return _of_versions(
             found, index, asked=False
         ), f"no release given: taking what is installed ({listed})"
-    path = _matrix(request)
+    path = Path(request.matrix or MATRIX)
     if request.matrix is not None or path.is_file():
         ids = tuple(pair.id for pair in read_matrix(path).pairs)
         note = f"no release given and none installed: taking the pairs of {path}"
         return _of_pairs(request, index, ids, asked=False), note
     latest = Request(sglang=("latest",), vllm=("latest",), without=request.without, cuda=request.cuda)
     return _of_versions(latest, index, asked=False), "no release given and none installed: taking the latest"
-
-
-def _matrix(request: Request) -> Path:
-    return request.matrix or Path(MATRIX)
 
 
 def _listed(versions: Mapping[str, str]) -> str:
@@ -143,32 +141,27 @@ def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject
     facts = Facts(
         release_indexes=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda
     )
-    world = NameResolver(index, facts)
-    return tuple(replace(_subject(world, package, asked=False), source="installed") for package in known)
+    return tuple(
+        _subject(index, facts, package, asked=False)._replace(source="installed") for package in known
+    )
 
 
 def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool) -> tuple[Subject, ...]:
+    from pathlib import Path
+
     from compat.index.query.expected_modules import environment
     from compat.locks.lockfile import read_lock
     from compat.matrix.config import read_matrix
 
-    path = _matrix(request)
+    path = Path(request.matrix or MATRIX)
     matrix = read_matrix(path)
     found: list[Subject] = []
     for pair in matrix.select(ids):
         lock = read_lock(pair.id, path.parent / "locks")
         facts = environment(pair, lock, index, cuda=request.cuda, without=request.without)
-        world = NameResolver(index, facts)
         found.extend(
-            Subject(
-                package=package,
-                version=index.versions(package)[position],
-                position=position,
-                world=world,
-                asked=asked and package in (SGLANG, VLLM),
-                pair=pair.id,
-            )
-            for package, position in facts.release_indexes.items()
+            _subject(index, facts, package, asked=asked and package in (SGLANG, VLLM))._replace(pair=pair.id)
+            for package in facts.release_indexes
         )
     return tuple(found)
 
@@ -177,60 +170,63 @@ def _of_versions(
     request: Request, index: Index, *, asked: bool, kernels: bool = False
 ) -> tuple[Subject, ...]:
     chosen: dict[str, tuple[int, ...]] = {
-        package: _positions(index, package, texts, f"--{package}")
+        package: _release_indexes(index, package, texts, f"--{package}")
         for package, texts in ((SGLANG, request.sglang), (VLLM, request.vllm))
         if IMPORT_NAMES[package] not in request.without
     }
-    paired = len(chosen) == 2 and all(len(positions) == 1 for positions in chosen.values())
+    paired = len(chosen) == 2 and all(len(releases) == 1 for releases in chosen.values())
+    together = {package: releases[0] for package, releases in chosen.items()} if paired else {}
     found: list[Subject] = []
-    for package, positions in chosen.items():
-        for position in positions:
-            together = {name: p[0] for name, p in chosen.items()} if paired else {package: position}
-            facts = _environment(index, together, request)
-            world = NameResolver(index, facts)
+    for package, releases in chosen.items():
+        for release_index in releases:
+            facts = _environment(index, together or {package: release_index}, request)
             mine = [package]
             if package == SGLANG and not kernels:
                 mine += [kernel for kernel in KERNELS if kernel in facts.release_indexes]
-            found.extend(_subject(world, name, asked=asked and name == package) for name in mine)
+            found.extend(_subject(index, facts, name, asked=asked and name == package) for name in mine)
     if kernels:
-        for kernel in (each for each in KERNELS if IMPORT_NAMES[each] not in request.without):
-            for position in range(len(index.versions(kernel)) if kernel in index.packages else 0):
-                world = NameResolver(index, _environment(index, {kernel: position}, request))
-                found.append(_subject(world, kernel, asked=False))
+        for kernel in KERNELS:
+            if kernel in index.packages and IMPORT_NAMES[kernel] not in request.without:
+                for release_index in range(len(index.versions(kernel))):
+                    facts = _environment(index, {kernel: release_index}, request)
+                    found.append(_subject(index, facts, kernel, asked=False))
     return tuple(found)
 
 
-def _subject(world: NameResolver, package: str, *, asked: bool) -> Subject:
-    position = world.environment.release_indexes[package]
-    version = world.index.versions(package)[position]
-    return Subject(package=package, version=version, position=position, world=world, asked=asked)
+def _subject(index: Index, environment: Facts, package: str, *, asked: bool) -> Subject:
+    version = index.versions(package)[environment.release_indexes[package]]
+    return Subject(package, version, index, environment, asked)
 
 
-def _environment(index: Index, positions: dict[str, int], request: Request) -> Facts:
+def _environment(index: Index, releases: dict[str, int], request: Request) -> Facts:
     absent = request.without
-    if len(positions) == 1 and not absent and request.cuda is None:
-        return alone(index, *next(iter(positions.items())))
-    known = positions | (companions(index, SGLANG, positions[SGLANG]) if SGLANG in positions else {})
+    if len(releases) == 1 and not absent and request.cuda is None:
+        return alone(index, *next(iter(releases.items())))
+    known = releases | (companions(index, SGLANG, releases[SGLANG]) if SGLANG in releases else {})
     known = {package: at for package, at in known.items() if IMPORT_NAMES[package] not in absent}
     return Facts(release_indexes=known, absent=absent, cuda=request.cuda)
 
 
-def _positions(index: Index, package: str, texts: Iterable[str], option: str) -> tuple[int, ...]:
-    """Return the positions that versions, specifiers, `latest` and `all` name, without repeats, in order."""
+def _release_indexes(index: Index, package: str, texts: Iterable[str], option: str) -> tuple[int, ...]:
+    """Return the indexes of what versions, specifiers, `latest` and `all` name, without repeats, in order."""
     found: set[int] = set()
     for text in texts:
         found.update(_named(index, package, text.strip(), option))
     return tuple(sorted(found))
 
 
-def _named(index: Index, package: str, text: str, option: str) -> list[int]:
-    versions = [Version(version) for version in index.versions(package)]
+def _named(index: Index, package: str, text: str, option: str) -> Iterable[int]:
+    versions = index.versions(package)
     if text == "all":
-        return list(range(len(versions)))
+        return range(len(versions))
     if text == "latest":
-        return [newest(index.versions(package))]
+        from compat.model.releases import newest
+
+        return [newest(versions)]
     if not text or text[0] not in "<>=!~":
         return [index.release_index(package, text, option)]
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # loading it takes longer than an answer
+
     try:
         specifier = SpecifierSet(text)
     except InvalidSpecifier:

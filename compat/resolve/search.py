@@ -1,19 +1,27 @@
-"""The search for one name in one world: every module that binds it, the canonical one first."""
+"""The search for one name in one environment: every module that binds it, the canonical one first."""
+
+from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
 
-from compat.index.query.name_resolution import Answer, NameResolver
-from compat.model.symbols import UNUSABLE, Status, import_statement
+from compat._util.named_tuple import NamedTuple
+from compat.index.query.name_resolution import Answer
+from compat.index.records import Successor
+from compat.model.symbols import UNUSABLE, import_statement
 from compat.resolve.canonical import closeness, nearness
-from compat.resolve.query import Query
-from compat.resolve.successors import Relative, relatives
+from compat.resolve.successors import follow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from compat.index.query.name_resolution import NameResolver
+    from compat.model.symbols import Status
+    from compat.resolve.query import Query
 
 _HELD = 0.5
 """Confidence in an object of which an attribute was asked for: it is not the thing itself."""
 
 
-class Place(NamedTuple):
+class Binding(NamedTuple):
     """One module that binds the name, and what the name is there."""
 
     module: str
@@ -26,130 +34,126 @@ class Place(NamedTuple):
         return None if self.answer.status in UNUSABLE else import_statement(self.module, self.name)
 
 
-class Replacement(NamedTuple):
-    """Where to find what was asked for in the wrong place."""
-
-    module: str
-    name: str
-    confidence: float
-    """From 0 to 1."""
-    evidence: str
-
-
 class Found(NamedTuple):
     """The answer to a query in one release."""
 
-    place: Place | None
+    binding: Binding | None
     """Where it is, or where it was asked for and is not; None when nothing binds a bare name."""
-    others: tuple[Place, ...] = ()
-    replacement: Replacement | None = None
+    others: tuple[Binding, ...] = ()
+    successor: Successor | None = None
+    """Where to find what was asked for in the wrong place."""
 
     @property
     def status(self) -> Status:
-        """The status of the place, `missing` when there is none."""
-        return self.place.answer.status if self.place else "missing"
+        """The status of the binding, `missing` when there is none."""
+        return self.binding.answer.status if self.binding else "missing"
 
     @property
     def statement(self) -> str | None:
         """The import to write in this release."""
-        if self.replacement is not None:
-            return import_statement(self.replacement.module, self.replacement.name)
-        return self.place.statement if self.place else None
+        if self.successor is not None:
+            return import_statement(self.successor.module, self.successor.name)
+        return self.binding.statement if self.binding else None
 
 
-def find(world: NameResolver, package: str, query: Query) -> Found:
-    """Return the answer to a query in the world's release of a package."""
+def find(resolver: NameResolver, package: str, query: Query) -> Found:
+    """Return the answer to a query in a resolver's release of a package."""
     if query.dotted:
-        return find_path(world, package, query.name)
+        return find_path(resolver, package, query.name)
     if query.module is not None:
-        return find_location(world, package, query.module, query.name)
-    return find_name(world, package, query.name)
+        return find_location(resolver, package, query.module, query.name)
+    return find_name(resolver, package, query.name)
 
 
-def find_name(world: NameResolver, package: str, name: str) -> Found:
-    """Return every place of a package that binds `name`, or the modules of that name when nothing does.
+def find_name(resolver: NameResolver, package: str, name: str) -> Found:
+    """Return every binding of a package that binds `name`, or the modules of that name when nothing does.
 
-    When there are none of either, what the name was renamed to, or from, is the replacement.
+    When there are none of either, what the name was renamed to, or from, is the successor.
     """
-    places = candidates(world, package, name)
-    if not places:
-        position = world.environment.release_indexes[package]
-        broken = [_place(world, module, name) for module in world.index.binders(name, package, position)]
-        place = min(broken, key=_rank, default=None)
-        return Found(place=place, replacement=None if place else _relative(world, package, name))
-    return Found(place=places[0], others=places[1:])
+    bindings = candidates(resolver, package, name)
+    if not bindings:
+        release_index = resolver.environment.release_indexes[package]
+        broken = [
+            _binding(resolver, module, name)
+            for module in resolver.index.binders(name, package, release_index)
+        ]
+        binding = min(broken, key=_rank, default=None)
+        return Found(binding=binding, successor=None if binding else _renamed(resolver, package, name))
+    return Found(binding=bindings[0], others=bindings[1:])
 
 
-def find_location(world: NameResolver, package: str, module: str, name: str) -> Found:
+def find_location(resolver: NameResolver, package: str, module: str, name: str) -> Found:
     """Return what `module:name` is; when it is no real object, where the real one is."""
-    asked = _place(world, module, name)
+    asked = _binding(resolver, module, name)
     wanted = name or module.rpartition(".")[2]
     others = tuple(
-        place for place in candidates(world, package, wanted) if (place.module, place.name) != (module, name)
+        binding
+        for binding in candidates(resolver, package, wanted)
+        if (binding.module, binding.name) != (module, name)
     )
     if asked.answer.status not in UNUSABLE:
-        return Found(place=asked, others=others)
-    real = [place for place in others if place.answer.status not in UNUSABLE]
-    replacement = None
+        return Found(binding=asked, others=others)
+    real = [binding for binding in others if binding.answer.status not in UNUSABLE]
+    successor = None
     if asked.answer.status == "missing":
-        replacement = _moved(world, package, module, name)
-    replacement = replacement or _replacement(real, module)
-    if replacement is None and name and asked.answer.status == "missing":
-        replacement = _relative(world, package, name, module) or _relative(world, package, name)
-    return Found(place=asked, others=others, replacement=replacement)
+        successor = _moved(resolver, package, module, name)
+    successor = successor or _of_same_name(real, module)
+    if successor is None and name and asked.answer.status == "missing":
+        successor = _renamed(resolver, package, name, module) or _renamed(resolver, package, name)
+    return Found(binding=asked, others=others, successor=successor)
 
 
-def find_path(world: NameResolver, package: str, path: str) -> Found:
+def find_path(resolver: NameResolver, package: str, path: str) -> Found:
     """Return what a dotted path is: a module, or a name in one."""
-    if world.answer(path, "").status == "submodule":
-        return find_location(world, package, path, "")
+    if resolver.answer(path, "").status == "submodule":
+        return find_location(resolver, package, path, "")
     module, _, name = path.rpartition(".")
-    found = find_location(world, package, module, name)
-    if found.status == "missing" and found.replacement is None and world.index.names_ever(path, package):
-        return find_location(world, package, path, "")  # a module of another release
-    held = _holder(world, package, module, name) if found.status == "missing" and "." in module else None
-    return found if held is None else found._replace(replacement=held)
+    found = find_location(resolver, package, module, name)
+    if found.status == "missing" and found.successor is None and resolver.index.names_ever(path, package):
+        return find_location(resolver, package, path, "")  # a module of another release
+    held = _holder(resolver, package, module, name) if found.status == "missing" and "." in module else None
+    return found if held is None else found._replace(successor=held)
 
 
-def _holder(world: NameResolver, package: str, path: str, attribute: str) -> Replacement | None:
+def _holder(resolver: NameResolver, package: str, path: str, attribute: str) -> Successor | None:
     """Return the object that a path names, or named, when what follows it may be an attribute of that."""
-    if world.index.number("modules", path) is not None:
+    if resolver.index.number("modules", path) is not None:
         return None  # a module of another release
     module, _, name = path.rpartition(".")
-    held = find_location(world, package, module, name)
-    place, moved = held.place, held.replacement
+    held = find_location(resolver, package, module, name)
+    binding, moved = held.binding, held.successor
     told = f"{attribute} may be an attribute of it, and these are not indexed"
-    if place is not None and place.answer.status not in UNUSABLE and place.answer.kind != "module":
-        return Replacement(place.module, place.name, _HELD, told)
-    if moved is None or not moved.name or name not in world.index.names_ever(module, package):
+    if binding is not None and binding.answer.status not in UNUSABLE and binding.answer.kind != "module":
+        return Successor(binding.module, binding.name, _HELD, told)
+    if moved is None or not moved.name or name not in resolver.index.names_ever(module, package):
         return None
     return moved._replace(confidence=min(moved.confidence, _HELD), evidence=f"{moved.evidence}; {told}")
 
 
-def candidates(world: NameResolver, package: str, name: str) -> tuple[Place, ...]:
-    """Return the places that bind `name` in this world, canonical first; stubs are among them."""
-    position = world.environment.release_indexes[package]
-    modules = world.index.binders(name, package, position)
-    places = [_place(world, module, name) for module in modules]
-    bound = [place for place in places if place.answer.status != "missing"]
+def candidates(resolver: NameResolver, package: str, name: str) -> tuple[Binding, ...]:
+    """Return the bindings that bind `name` in this environment, canonical first; stubs are among them."""
+    release_index = resolver.environment.release_indexes[package]
+    modules = resolver.index.binders(name, package, release_index)
+    bindings = [_binding(resolver, module, name) for module in modules]
+    bound = [binding for binding in bindings if binding.answer.status != "missing"]
     if not bound:
-        named = world.index.modules_named(name, package, position)
-        bound = [Place(module=module, name="", answer=world.answer(module, "")) for module in named]
+        named = resolver.index.modules_named(name, package, release_index)
+        bound = [Binding(module=module, name="", answer=resolver.answer(module, "")) for module in named]
     return tuple(sorted(bound, key=_rank))
 
 
-def _place(world: NameResolver, module: str, name: str) -> Place:
+def _binding(resolver: NameResolver, module: str, name: str) -> Binding:
     """Return what a location is; nothing is to be had from a module whose own import fails."""
-    answer = world.answer(module, name)
-    problem = world.problem(module) if answer.status != "missing" else None
+    answer = resolver.answer(module, name)
+    problem = resolver.problem(module) if answer.status != "missing" else None
     if problem:
         answer = Answer(status="missing", reason=problem, always_bound=False)
-    return Place(module=module, name=name, answer=answer)
+    return Binding(module=module, name=name, answer=answer)
 
 
-def _rank(place: Place) -> tuple[int, int, int, int, str]:
-    """Order places: definitions before other names for them, certain before conditional, then by module."""
-    answer = place.answer
+def _rank(binding: Binding) -> tuple[int, int, int, int, str]:
+    """Order bindings: definitions before other names for them, certain before conditional, then by module."""
+    answer = binding.answer
     match answer.status:
         case "defined" | "submodule":
             tier = 0
@@ -161,19 +165,20 @@ def _rank(place: Place) -> tuple[int, int, int, int, str]:
             tier = 1
         case _:
             tier = 2 if answer.always_bound else 3
-    return tier, *nearness(place.module)
+    return tier, *nearness(binding.module)
 
 
-def _replacement(real: list[Place], module: str) -> Replacement | None:
+def _of_same_name(real: list[Binding], module: str) -> Successor | None:
+    """Return the canonical one of the modules that have a real object under the name asked for."""
     if not real:
         return None
     best = real[0]
-    definers = sum(place.answer.status == "defined" for place in real)
+    definers = sum(binding.answer.status == "defined" for binding in real)
     what = f"{best.answer.status} there under the same name"
     if definers <= 1:
-        return Replacement(module=best.module, name=best.name, confidence=1.0, evidence=what)
-    shared = any(place.module.startswith(f"{module}.") for place in real[:1])
-    return Replacement(
+        return Successor(module=best.module, name=best.name, confidence=1.0, evidence=what)
+    shared = any(binding.module.startswith(f"{module}.") for binding in real[:1])
+    return Successor(
         module=best.module,
         name=best.name,
         confidence=0.9 if shared else 0.7,
@@ -181,34 +186,25 @@ def _replacement(real: list[Place], module: str) -> Replacement | None:
     )
 
 
-def _moved(world: NameResolver, package: str, module: str, name: str) -> Replacement | None:
+def _moved(resolver: NameResolver, package: str, module: str, name: str) -> Successor | None:
     """Return where this very definition, or most of this very module, was or will be under the same name."""
     if not name:
-        return _successor_module(world, package, module)
-    moved = [each for each in relatives(world, package, name, module) if each.name == name]
-    return _from_relative(moved[0]) if moved else None
+        return _successor_module(resolver, package, module)
+    moved = [each for each in follow(resolver, package, name, module) if each.name == name]
+    return moved[0] if moved else None
 
 
-def _relative(world: NameResolver, package: str, name: str, module: str | None = None) -> Replacement | None:
+def _renamed(resolver: NameResolver, package: str, name: str, module: str | None = None) -> Successor | None:
     """Return what a name, of one module or of any, is called in this release."""
-    found = relatives(world, package, name, module)
-    best = min(found, key=lambda each: (closeness(each.asked), -each.confidence), default=None)
-    return None if best is None else _from_relative(best)
+    found = follow(resolver, package, name, module)
+    return min(found, key=lambda each: (closeness(each.old_module), -each.confidence), default=None)
 
 
-def _from_relative(relative: Relative) -> Replacement:
-    return Replacement(
-        module=relative.module,
-        name=relative.name,
-        confidence=relative.confidence,
-        evidence=relative.evidence,
-    )
-
-
-def _successor_module(world: NameResolver, package: str, module: str) -> Replacement | None:
+def _successor_module(resolver: NameResolver, package: str, module: str) -> Successor | None:
     """Return the module that has most of what a module defined in other releases."""
-    found = [relatives(world, package, name, module) for name in world.index.names_followed(module, package)]
-    firsts = [relative[0] for relative in found if relative]
+    names = resolver.index.names_followed(module, package)
+    found = [follow(resolver, package, name, module) for name in names]
+    firsts = [successors[0] for successors in found if successors]
     votes = Counter(first.module for first in firsts)
     if not votes:
         return None
@@ -217,4 +213,4 @@ def _successor_module(world: NameResolver, package: str, module: str) -> Replace
     if confidence < 0.5:
         return None
     evidence = f"{count} of {len(firsts)} definitions that can be followed are there"
-    return Replacement(module=best, name="", confidence=round(confidence, 2), evidence=evidence)
+    return Successor(module=best, name="", confidence=round(confidence, 2), evidence=evidence)

@@ -1,6 +1,7 @@
 """Names of any release that are written nearly like one that no release has."""
 
 import difflib
+import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -20,11 +21,11 @@ _LONGEST = 200
 
 
 @lru_cache(maxsize=200)
-def near(name: str, path: str | Path = SHIPPED) -> tuple[str, ...]:
+def near(name: str, path: str = SHIPPED) -> tuple[str, ...]:
     """Return names of the index that may have been meant, the nearest first; none when it has the name."""
     if len(name) > _LONGEST:
         return ()
-    names = _names(str(path))
+    names = _names(path)
     if name in names:
         return ()
     folded = name.casefold()
@@ -39,9 +40,9 @@ def _names(path: str) -> frozenset[str]:
         return frozenset(name for (name,) in database.execute("SELECT name FROM names"))
 
 
-def hint(name: str, path: str | Path = SHIPPED) -> str:
+def hint(name: str, path: str | os.PathLike[str] = SHIPPED) -> str:
     """Return in words what a name that no release has may be meant to be; empty when nothing is near it."""
-    names = near(name, path)
+    names = near(name, os.fspath(path))
     return f"near it {'are' if names[1:] else 'is'} {', '.join(names)}" if names else ""
 
 

@@ -11,6 +11,7 @@ from compat.explain.engine import explain
 from compat.index.query.name_resolution import NameResolver
 from compat.index.query.stubs import lacking
 from compat.index.reader import Index
+from compat.index.records import Successor
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES
 from compat.model.symbols import import_statement, location
@@ -18,7 +19,7 @@ from compat.probe import probe
 from compat.requirements.installed import InstalledEnvironment, read_environment
 from compat.resolve.canonical import nearness
 from compat.resolve.query import Query
-from compat.resolve.search import Found, Replacement
+from compat.resolve.search import Found
 from compat.resolve.suggestions import hint
 
 Location = tuple[str, str]
@@ -79,11 +80,11 @@ def not_found(shipped: Index, subject: AskedDistribution, query: Query, found: F
         query: the query.
         found: the result of the search.
     """
-    place = found.place
+    place = found.binding
     if place is not None and place.answer.status == "placeholder":
         return is_stub(subject, (place.module, place.name), "a stub", place.answer.guard)
-    if found.replacement is not None:
-        return _has_successor(subject, query, found.replacement)
+    if found.successor is not None:
+        return _has_successor(subject, query, found.successor)
     return _absent(shipped, subject, query)
 
 
@@ -129,7 +130,7 @@ def follows_failed_import(top: str, error: BaseException) -> bool:
     return isinstance(error, KeyError) and error.args == (top,)
 
 
-def _has_successor(subject: AskedDistribution, query: Query, successor: Replacement) -> Diagnosis:
+def _has_successor(subject: AskedDistribution, query: Query, successor: Successor) -> Diagnosis:
     statement = import_statement(successor.module, successor.name)
     asked = query.name.rpartition(".")[2] or query.text
     if not successor.name:

@@ -16,7 +16,7 @@ from compat.model.symbols import UNUSABLE, location
 from compat.probe import probe
 from compat.requirements.check import unmet
 from compat.resolve.query import Query, parse_query
-from compat.resolve.search import Found, Place, find
+from compat.resolve.search import Binding, Found, find
 from compat.runtime import diagnoses
 from compat.runtime.diagnoses import AskedDistribution
 from compat.runtime.stub_detection import describe_stub
@@ -138,8 +138,8 @@ def _found(resolver: NameResolver, query: Query, package: str | None) -> tuple[s
         UsageError: the package is not indexed or does not match the path, or several packages have the name.
     """
     found = {name: find(resolver, name, query) for name in _asked(resolver, query, package)}
-    having = {name: each for name, each in found.items() if _usable(each.place)} or {
-        name: each for name, each in found.items() if each.replacement is not None
+    having = {name: each for name, each in found.items() if _usable(each.binding)} or {
+        name: each for name, each in found.items() if each.successor is not None
     }
     if len({_identity(each) for each in having.values()}) > 1:
         statements = " and ".join(str(each.statement) for each in having.values())
@@ -176,28 +176,28 @@ def _import_name(package: str) -> str:
     return IMPORT_NAMES.get(canonicalize_name(package), package)
 
 
-def _usable(place: Place | None) -> bool:
+def _usable(place: Binding | None) -> bool:
     return place is not None and place.answer.status not in UNUSABLE
 
 
 def _is_elsewhere(found: Found) -> bool:
-    return found.place is not None and found.place.answer.origin is not None
+    return found.binding is not None and found.binding.answer.origin is not None
 
 
 def _identity(found: Found) -> str:
     """Return the location that defines the object."""
-    if not _usable(found.place) and found.replacement is not None:
-        return location(found.replacement.module, found.replacement.name)
-    return _origin(found.place) if found.place else ""
+    if not _usable(found.binding) and found.successor is not None:
+        return location(found.successor.module, found.successor.name)
+    return _origin(found.binding) if found.binding else ""
 
 
-def _origin(place: Place) -> str:
+def _origin(place: Binding) -> str:
     return place.answer.origin or location(place.module, place.name)
 
 
 def _places(found: Found, confidence: float) -> list[tuple[str, str]]:
     """Return the locations to import from: the canonical one, then others of the same object."""
-    place, successor = found.place, found.replacement
+    place, successor = found.binding, found.successor
     if place is not None and _usable(place):
         same = [each for each in found.others if _usable(each) and _origin(each) == _origin(place)]
         return [(each.module, each.name) for each in (place, *same)][:PLACES]

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compat.model.symbols import Status, import_statement
+from compat.index.records import Successor
+from compat.model.symbols import Status
 from compat.scan.sources.discovery import Skipped
 
 if TYPE_CHECKING:  # a scan that finds nothing does not load it
@@ -18,32 +19,6 @@ RULES = {
 }
 
 
-class Successor(NamedTuple):
-    """What to use instead."""
-
-    module: str
-    name: str
-    confidence: float
-    """From 0 to 1."""
-    evidence: str
-    same_call: bool = True
-    """Whether it is called as what it replaces was."""
-    certain: bool = True
-    """Whether it is the same thing: followed from release to release, or with the very same signature."""
-
-    @property
-    def statement(self) -> str:
-        """The import."""
-        return import_statement(self.module, self.name)
-
-    @property
-    def doubt(self) -> str:
-        """What is to be said with it."""
-        if not self.same_call:
-            return "; it is called differently"
-        return "" if self.certain else "; it may be another thing"
-
-
 class BrokenRange(NamedTuple):
     """Consecutive releases in which a reference breaks for the same reason."""
 
@@ -52,7 +27,7 @@ class BrokenRange(NamedTuple):
     cause: "Cause"
     reason: str
     """One sentence for people."""
-    replacement: Successor | None
+    successor: Successor | None
 
     @property
     def text(self) -> str:
@@ -79,7 +54,7 @@ class Finding(NamedTuple):
     broken_in: tuple[tuple[str, str], ...]
     """First and last release of each range in which the reference breaks."""
     broken_ranges: tuple[BrokenRange, ...]
-    """The same releases, apart where cause or replacement differ."""
+    """The same releases, apart where cause or successor differ."""
     broken: int
     """Number of these releases."""
     form: str
@@ -97,9 +72,9 @@ class Finding(NamedTuple):
         return LEVELS[self.rule]
 
     @property
-    def replacement(self) -> Successor | None:
+    def successor(self) -> Successor | None:
         """What to write in the newest of the releases."""
-        return self.broken_ranges[-1].replacement if self.broken_ranges else None
+        return self.broken_ranges[-1].successor if self.broken_ranges else None
 
     @property
     def releases(self) -> str:
@@ -118,7 +93,7 @@ class Finding(NamedTuple):
             return f"{self.statement}: {what_it_is}; it may change without notice"
         where = f" (in {self.function})" if self.function else ""
         text = f"{self.statement} {what[self.rule]} in {self.package} {self.releases}{where}"
-        successor = self.replacement
+        successor = self.successor
         return f"{text}; use {successor.statement}{successor.doubt}" if successor else text
 
     def as_document(self) -> dict[str, Any]:
@@ -144,11 +119,11 @@ class Finding(NamedTuple):
                     "last": release_range.last,
                     "cause": release_range.cause,
                     "reason": release_range.reason,
-                    "replacement": _successor(release_range.replacement),
+                    "replacement": _successor(release_range.successor),
                 }
                 for release_range in self.broken_ranges
             ],
-            "replacement": _successor(self.replacement),
+            "replacement": _successor(self.successor),
             "fixable": self.fixable,
             "message": self.message(),
         }

@@ -60,11 +60,11 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Result:
         NetworkError: uv takes too long, or cannot reach the package index.
     """
     with tempfile.TemporaryDirectory(prefix="compat-lock-") as folder:
-        asked, overridden = Path(folder, "requirements.in"), Path(folder, "overrides.in")
-        asked.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
-        overridden.write_text("\n".join(inputs.overrides) + "\n", encoding="utf-8")
+        requirements, overrides = Path(folder, "requirements.in"), Path(folder, "overrides.in")
+        requirements.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
+        overrides.write_text("\n".join(inputs.overrides) + "\n", encoding="utf-8")
         arguments = [
-            *(uv, "pip", "compile", asked.name, "--override", overridden.name),
+            *(uv, "pip", "compile", requirements.name, "--override", overrides.name),
             *("--python-version", inputs.python, "--python-platform", PLATFORM),
             *("--quiet", "--color", "never", *options),
         ]

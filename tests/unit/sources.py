@@ -6,7 +6,7 @@ from textwrap import dedent
 
 from compat.index.build.merge_releases import ReleaseSources, assemble
 from compat.index.build.parse_pool import ModuleReader
-from compat.index.history.release_diff import SuccessionFinder
+from compat.index.history.release_diff import SuccessorFinder
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
 from compat.index.writer import PackageContent, ReleaseRow, write_index
@@ -32,7 +32,7 @@ def release(version: str, files: Files, requires: Sequence[str] = ()) -> Release
 
 
 def content(
-    package: str, import_name: str, *releases: ReleaseSources, finder: SuccessionFinder | None = None
+    package: str, import_name: str, *releases: ReleaseSources, finder: SuccessorFinder | None = None
 ) -> PackageContent:
     """Return the rows of a package with these releases."""
     return assemble(package, import_name, releases, ModuleReader(), finder)

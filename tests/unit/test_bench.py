@@ -47,5 +47,5 @@ def test_a_process_is_measured(processes: ModuleType, tmp_path: Path) -> None:
 def test_a_process_that_fails_is_no_measure(processes: ModuleType, code: str) -> None:
     with pytest.raises(SystemExit, match="failed with"):
         processes.run([sys.executable, "-c", code])
-    with pytest.raises(SystemExit, match="failed with 1"):
+    with pytest.raises(SystemExit, match="failed with exit code 1"):
         processes.run([sys.executable, "-c", "import sys; sys.exit(1)"], fine=(0,))

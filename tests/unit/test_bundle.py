@@ -392,7 +392,7 @@ def test_the_shipped_list_is_understood() -> None:
         (["--trim", "absent"], "--trim absent: no such list (known: linear; or give a .toml file)"),
         (["--output", "matrix.toml"], "exists and is not a folder"),
         (["--output", "locks"], "the folder is neither empty nor a bundle; choose another one"),
-        (["--matrix", "absent.toml"], "absent.toml: there is no such file"),
+        (["--matrix", "absent.toml"], "absent.toml: no such file"),
     ],
 )
 def test_wrong_options_are_one_line(

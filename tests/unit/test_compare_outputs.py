@@ -1,4 +1,4 @@
-"""The tool that shows that only words have changed: it sees everything else."""
+"""`tools/compare_outputs.py`, which finds every difference except in sentences for people."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def tool(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def compared(folder: Path, changes: dict[str, tuple[str, str] | None], *options: str) -> tuple[int, str]:
-    """Compare the record above with one in which texts of files are replaced, or files are missing."""
+    """Compare the record above with one in which texts are replaced or files are missing."""
     for side in ("old", "new"):
         for name, text in SAME.items():
             change = changes.get(name, ("", "")) if side == "new" else ("", "")

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from compat import errors
 from compat._cli import console
@@ -198,6 +200,22 @@ def test_a_wrong_argument_is_a_usage_error_that_names_the_help() -> None:
 def test_help_lists_the_exit_codes() -> None:
     parser = console.Parser("compat thing", "Does a thing.")
     assert " ".join(parser.format_help().split()).endswith(errors.EXIT_CODES)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=50)
+@given(JSON)
+def test_a_document_is_what_json_writes(value: object) -> None:
+    """Also where one object stands in several places, deeper and less deep."""
+    content = {"one": value, "more": [value, {"again": value, "same": (value, value)}]}
+    known = {"schema": 1, "command": "x", **content}
+    assert console.document("x", **content) == json.dumps(known, indent=2, sort_keys=True)
 
 
 def test_a_document_is_sorted_and_carries_schema_and_command() -> None:

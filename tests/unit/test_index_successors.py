@@ -7,10 +7,10 @@ import pytest
 import review_renames
 from compat.index.build.read_back import read_content
 from compat.index.history.features import read_features
-from compat.index.history.release_diff import SuccessionFinder, by_step
+from compat.index.history.release_diff import SuccessorFinder, by_step
 from compat.index.history.similarity import Words, parts
 from compat.index.query.name_resolution import Facts, NameResolver
-from compat.index.records import Succession
+from compat.index.records import Successor
 from compat.resolve.search import Found, find_location, find_name, find_path
 from sources import Files, content, index, release
 
@@ -64,8 +64,8 @@ def linear(name: str) -> str:
 
 def steps(*releases: Files) -> list[tuple[str, str, str]]:
     """Return what is claimed from release to release: from, to, and whether it is a move or a rename."""
-    found = content("vllm", "vllm", *(release(str(n), files) for n, files in enumerate(releases))).successions
-    return [(f"{s.module}:{s.name}", f"{s.to_module}:{s.to_name}", s.change) for s in found]
+    found = content("vllm", "vllm", *(release(str(n), files) for n, files in enumerate(releases))).successors
+    return [(f"{s.old_module}:{s.old_name}", f"{s.module}:{s.name}", s.change) for s in found]
 
 
 def test_renamed_in_place() -> None:
@@ -147,7 +147,7 @@ def test_two_candidates_that_cannot_be_told_apart_cost_confidence() -> None:
     def confidence(*names: str) -> float:
         after = {"vllm/b.py": "".join(map(linear, names))}
         made = content("vllm", "vllm", release("0", {"vllm/a.py": linear("Method")}), release("1", after))
-        return made.successions[0].confidence
+        return made.successors[0].confidence
 
     assert confidence("OneMethod") > confidence("OneMethod", "TwoMethod")
 
@@ -229,28 +229,28 @@ def history(tmp_path: Path) -> list[NameResolver]:
 
 def replaced(found: Found) -> tuple[str, str, str] | None:
     assert found.status == "missing"
-    if found.replacement is None:
+    if found.successor is None:
         return None
-    return found.replacement.module, found.replacement.name, found.replacement.evidence
+    return found.successor.module, found.successor.name, found.successor.evidence
 
 
 def test_a_chain_is_followed_to_the_release_asked_for(history: list[NameResolver]) -> None:
     old = find_location(history[2], "vllm", "vllm.gptq", "GPTQMethod")
-    assert old.replacement
-    assert (old.replacement.module, old.replacement.name) == ("vllm.auto", "AutoGPTQMethod")
-    first, second = old.replacement.evidence.split("; then ")
+    assert old.successor
+    assert (old.successor.module, old.successor.name) == ("vllm.auto", "AutoGPTQMethod")
+    first, second = old.successor.evidence.split("; then ")
     assert first.startswith("moved in 0.1: body 1.00, same bases, 3 of 3 methods")
     assert second.startswith("renamed in 0.2: body")
     assert old.statement == "from vllm.auto import AutoGPTQMethod"
-    steps = history[2].index.successions("vllm")
-    assert old.replacement.confidence == round(steps[0].confidence * steps[1].confidence, 2)
+    steps = history[2].index.history("vllm")
+    assert old.successor.confidence == round(steps[0].confidence * steps[1].confidence, 2)
 
 
 def test_a_name_that_comes_later_is_followed_back(history: list[NameResolver]) -> None:
     found = find_location(history[0], "vllm", "vllm.auto", "AutoGPTQMethod")
-    assert found.replacement
-    assert (found.replacement.module, found.replacement.name) == ("vllm.gptq", "GPTQMethod")
-    first, second = found.replacement.evidence.split("; then ")
+    assert found.successor
+    assert (found.successor.module, found.successor.name) == ("vllm.gptq", "GPTQMethod")
+    first, second = found.successor.evidence.split("; then ")
     assert first.startswith("renamed only in 0.2")
     assert second.startswith("moved only in 0.1")
 
@@ -281,10 +281,10 @@ def test_a_module_is_followed_by_what_it_defined(history: list[NameResolver]) ->
 
 def test_the_index_gives_back_what_was_found(tmp_path: Path) -> None:
     made = content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(CHAIN)))
-    assert [each.last for each in made.successions] == [0, 1]
+    assert [each.last for each in made.successors] == [0, 1]
     read = index(tmp_path / "i", made)
-    assert read_content(read, "vllm").successions == made.successions
-    assert [s.to_module for s in read.successors("GPTQMethod", "vllm", 1)] == ["vllm.marlin"]
+    assert read_content(read, "vllm").successors == made.successors
+    assert [s.module for s in read.successors("GPTQMethod", "vllm", 1)] == ["vllm.marlin"]
     assert [s.last for s in read.predecessors("AutoGPTQMethod", "vllm", 1)] == [1]
     assert read.predecessors("AutoGPTQMethod", "vllm", 2) == ()
     assert read.names_followed("vllm.gptq", "vllm") == ("GPTQMethod",)
@@ -295,7 +295,7 @@ def test_the_index_gives_back_what_was_found(tmp_path: Path) -> None:
 def test_the_list_for_review(history: list[NameResolver]) -> None:
     made = history[0].index
     (found,) = review_renames.renames(made, 40)
-    assert (found.package, found.version, found.step.to_name) == ("vllm", "0.2", "AutoGPTQMethod")
+    assert (found.package, found.version, found.step.name) == ("vllm", "0.2", "AutoGPTQMethod")
     assert review_renames.renames(made, 0) == ()
     line = f"{found.step.confidence:.2f}  vllm 0.2  vllm.marlin:GPTQMethod -> vllm.auto:AutoGPTQMethod"
     assert review_renames.as_text([found]).startswith(line)
@@ -316,12 +316,12 @@ def test_a_draw_of_what_vanished(history: list[NameResolver]) -> None:
 
 
 def test_what_is_known_of_a_step_is_not_found_again() -> None:
-    known = Succession("vllm.a", "Old", 0, "vllm.b", "New", 0.9, "known")
+    known = Successor("vllm.b", "New", 0.9, "known", "vllm.a", "Old", 0)
 
     def sources() -> dict[str, bytes]:
         raise AssertionError("sources of a known step were asked for")
 
-    finder = SuccessionFinder(known=by_step(["1", "2"], [known]))
+    finder = SuccessorFinder(known=by_step(["1", "2"], [known]))
     finder.add("0", {}, dict)
     finder.add("1", {}, dict)
     finder.add("2", {}, sources)
@@ -329,11 +329,11 @@ def test_what_is_known_of_a_step_is_not_found_again() -> None:
 
 
 def test_remembered_steps_are_the_same(tmp_path: Path) -> None:
-    def found() -> tuple[Succession, ...]:
-        finder = SuccessionFinder(folder=tmp_path)
+    def found() -> tuple[Successor, ...]:
+        finder = SuccessorFinder(folder=tmp_path)
         return content(
             "vllm", "vllm", *(release(f"0.{n}", f) for n, f in enumerate(CHAIN)), finder=finder
-        ).successions
+        ).successors
 
     first = found()
     (kept,) = tmp_path.iterdir()

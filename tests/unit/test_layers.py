@@ -22,7 +22,7 @@ OWNERS = {
     "sglang": ("probe.probe",),
     "vllm": ("probe.probe",),
     "sgl_kernel": ("probe.probe",),
-    "elftools": ("doctor.native.elf",),
+    "elftools": ("_util.elf",),
     "pytest": ("pytest_plugin",),
     "torch": ("probe.probe", "quant.*"),
     "safetensors": ("quant.*",),

@@ -19,7 +19,7 @@ from compat.matrix.cli import main
 from compat.matrix.config import read_matrix
 from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Shipped, digests
-from compat.matrix.outcome import Cell, CellOutcome, Counts, Disagreement, Level, State
+from compat.matrix.model.outcome import Cell, CellOutcome, Counts, Disagreement, Layers, Level, State
 from compat.matrix.report.gate import Gate
 
 MATRIX = """
@@ -42,6 +42,7 @@ PASSED = CellOutcome(
     state=State.PASSED,
     counts=Counts(modules=3, listed=40, imported=30, checked=40),
     machine={"python": "3.11.7"},
+    layers={"sglang": Layers(built=33, refused=7), "vllm": Layers(built=31, refused=7)},
     seconds=95,
 )
 PASSED_ON_GPU = replace(
@@ -283,11 +284,15 @@ def test_reports_are_made_from_the_outcome_files(house: Path, capsys: pytest.Cap
     assert [cell["pair_id"] for cell in document["cells"]] == ["one", "two"]
     assert document["schema"] == 1
     assert "| one | passed | 3 | 0 | 40 |" in (reports / "matrix.md").read_text()
+    told = "one-import: layers of sglang: 33 built, 7 refused, 0 broken"
+    assert told in (reports / "matrix.html").read_text()
+    assert document["cells"][0]["layers"]["vllm"] == {"built": 31, "refused": 7, "broken": 0}
     page = (reports / "matrix.html").read_text()
     assert "&lt;lambda&gt;" in page
     assert "<lambda>" not in page
     suite = ET.parse(reports / "junit.xml").getroot()  # noqa: S314 -- our own file
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    assert (suite.findtext("testcase[@name='one-import']/system-out") or "").splitlines()[0] == told
     failure = suite.find("testcase[@name='two-import']/failure")
     assert failure is not None
     assert failure.get("message") == r"1 disagreements <&> \x1b[31mred"

@@ -5,7 +5,7 @@ import pytest
 
 from compat.matrix.judge.compare import compare_module, compare_name, judge
 from compat.matrix.judge.expected_failures import explain
-from compat.matrix.outcome import Disagreement
+from compat.matrix.model.outcome import Disagreement
 from compat.model.releases import KnownFailure
 from compat.probe.expectation import ModuleExpectation, NameExpectation
 from compat.probe.probe_records import ModuleFact, NameFact

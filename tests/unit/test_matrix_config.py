@@ -11,6 +11,8 @@ from compat.matrix.config import Matrix, folded, read_matrix
 
 ROOT = Path(__file__).parents[2]
 
+COVERING = ("*", "*:*", "vllm*", "vllm.*", "vllm.*:*", "?glang.*", "[!m]*", "s*", "sgl*[.]*")
+
 WHOLE = """
 [defaults]
 python = "3.11"
@@ -123,9 +125,21 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
         *(
             (
                 f'{PAIR}vllm = "1"\nexpect = [{{ location = "{location}", reason = "r" }}]',
-                f"pair[0].expect[0].location: {location!r} covers every name of ",
+                f"pair[0].expect[0].location: {location!r} covers every name or layer of ",
             )
-            for location in ("*", "*:*", "vllm*", "vllm.*", "vllm.*:*", "?glang.*", "[!m]*", "s*", "sgl*[.]*")
+            for location in (
+                "*",
+                "*:*",
+                "vllm*",
+                "vllm.*",
+                "vllm.*:*",
+                "?glang.*",
+                "[!m]*",
+                "s*",
+                "sgl*[.]*",
+                "layer:*",
+                "layer:vllm/*",
+            )
         ),
         (
             f'{PAIR}vllm = "1"\nexpect = [{{ location = "m", reason = "r", spreads = 1 }}]',

@@ -33,7 +33,7 @@ def digest(project: Path, *, gpu: bool) -> str:
 
 BOTH = (
     "compat/matrix/cell.py",
-    "compat/matrix/outcome.py",
+    "compat/matrix/model/outcome.py",
     "compat/matrix/install/prepare.py",
     "compat/matrix/install/verify_files.py",
     "compat/matrix/judge/inputs.py",

@@ -20,7 +20,7 @@ from compat.matrix import cli as matrix
 from compat.matrix import scheduler
 from compat.matrix.install import existing
 from compat.matrix.install.existing import open_existing
-from compat.matrix.outcome import Cell, CellOutcome, Level, State, read_outcome
+from compat.matrix.model.outcome import Cell, CellOutcome, Level, State, read_outcome
 from compat.matrix.report import files as report
 from compat.matrix.report import gate
 from compat.model.releases import Pair

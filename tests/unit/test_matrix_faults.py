@@ -24,7 +24,7 @@ from compat.matrix.install.disk_budget import Budget, Promised, droppable, enoug
 from compat.matrix.install.disk_usage import used_bytes
 from compat.matrix.install.verify_files import check_installed
 from compat.matrix.install.workspace import claimed
-from compat.matrix.outcome import State, read_outcome
+from compat.matrix.model.outcome import State, read_outcome
 from compat.matrix.report import files
 from compat.model.releases import Pair
 from compat.probe.probe_runner import DAMAGED, FORKED
@@ -45,7 +45,7 @@ def test_a_hang_over_the_limit_of_the_cell_fails_and_leaves_nothing(
     (outcome,) = scheduler.run_pairs([pair()], Tiny(house / "locks"), replace(options(house), limit=12))
     os.close(stream)
     assert outcome.state is State.FAILED
-    assert outcome.reason == "did not finish within 12 s: the modules were not all imported in time"
+    assert outcome.reason == "did not finish within 12 s: not all modules were imported in time"
     assert not (house / "envs" / "tiny").exists()
     assert "uv pip install" in outcome_path(house).with_name("log.txt").read_text()
 
@@ -316,7 +316,7 @@ def test_a_uv_that_waits_forever_is_reported_and_stops_no_other_cell(
     first, second = scheduler.plan_pairs([pair(), other], sources, how)
     monkeypatch.setattr(scheduler, "plan_pairs", lambda *_: [replace(first, uv=waits), second])
     assert client.LONGEST_ANSWER > 60
-    said = "`uv cache dir` did not end in 3 s; see whether another uv holds its cache"
+    said = '"uv cache dir" did not finish within 3 s; check whether another uv process locks the cache'
     monkeypatch.setattr(client, "LONGEST_ANSWER", 3)
     with pytest.raises(PreparationError, match=said):
         scheduler.run_pairs([pair(), other], sources, how)

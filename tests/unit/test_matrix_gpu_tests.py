@@ -13,7 +13,7 @@ from compat._cli.progress import Silent
 from compat.errors import OutOfTimeError
 from compat.matrix.judge.gpu_collection import Collection
 from compat.matrix.judge.gpu_tests import GpuTestOptions, GpuTestSetup, Ran, judged, run_tests
-from compat.matrix.outcome import State
+from compat.matrix.model.outcome import State
 
 CONFTEST = """
 def pytest_addoption(parser):

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from compat.matrix.outcome import (
+from compat.matrix.model.outcome import (
     Cell,
     CellOutcome,
     Counts,
     Digests,
     Disagreement,
     ExpectedFailure,
+    Layers,
     Level,
     State,
     read_any_outcome,
@@ -25,6 +26,7 @@ FAILED = CellOutcome(
     reason="1 disagreements",
     pair="sglang 0.5.5.post3 + vllm 0.11.0",
     counts=Counts(modules=2, listed=9, imported=8, checked=7, conditional=2, disagreements=1, expected=1),
+    layers={"sglang": Layers(built=33, refused=6, broken=1), "vllm": Layers(built=31)},
     disagreements=(DISAGREEMENT,),
     expected=(ExpectedFailure(disagreement=DISAGREEMENT, reason="why", link="somewhere"),),
     digests=Digests(pair="a", lock="b", index="c", probe="d"),
@@ -36,12 +38,16 @@ FAILED = CellOutcome(
 
 
 PASSED = CellOutcome(
-    cell=CELL, state=State.PASSED, counts=Counts(modules=2, listed=9, imported=8, checked=7, conditional=2)
+    cell=CELL,
+    state=State.PASSED,
+    counts=Counts(modules=2, listed=9, imported=8, checked=7, conditional=2),
+    layers={"vllm": Layers(built=3, refused=1)},
 )
 PASSED_ON_GPU = replace(
     PASSED,
     cell=Cell(pair_id="torch-2.8", level=Level.GPU),
     counts=Counts(tests=3, tests_passed=3),
+    layers={},
     machine={"cuda": "True"},
 )
 
@@ -108,6 +114,9 @@ def test_a_file_cut_short_anywhere_did_not_pass(tmp_path: Path) -> None:
         ({"state": "passed"}, "reason"),
         ({"counts": {"modules": "many"}}, "whole numbers"),
         ({"counts": {"surprise": 1}}, "surprise"),
+        ({"layers": {"sglang": {"built": "all"}}}, "whole numbers"),
+        ({"layers": {"sglang": {"skipped": 1}}}, "skipped"),
+        ({"layers": [1]}, "cannot be read"),
         ({"digests": {"lock": 1}}, "digests must be strings"),
         ({"disagreements": [{"location": "m"}]}, "cannot be read"),
         ({"pair_id": "seed"}, "is about seed-import"),
@@ -150,6 +159,9 @@ ENTRY = {"location": "m:f", "expected": "defined function", "observed": "None"}
         (PASSED, {"counts": {"refused": 3}}, "more modules were refused than compared"),
         (PASSED, {"counts": {"expected": 1}}, "the number of expected failures is wrong"),
         (PASSED, {"expected": [{"disagreement": ENTRY, "reason": "r", "link": ""}]}, "expected failures"),
+        (PASSED, {"layers": {}}, "no layer was built"),
+        (PASSED, {"layers": {"vllm": asdict(Layers(refused=3))}}, "no layer was built"),
+        (PASSED, {"layers": {"vllm": {"built": -1}}}, "whole numbers"),
         (PASSED_ON_GPU, {"counts": {"tests": 0, "tests_passed": 0}}, "counts.tests is 0"),
         (PASSED_ON_GPU, {"counts": {"tests_passed": 2}}, "a test has not passed"),
         (PASSED_ON_GPU, {"machine": {"cuda": "False"}}, "torch found no GPU"),
@@ -176,3 +188,27 @@ def test_no_counts_at_all_did_not_pass(outcome: CellOutcome, tmp_path: Path) -> 
     path = tmp_path / "outcome.json"
     path.write_text(json.dumps({**outcome.document(), "counts": {}}))
     assert "is 0" in read_outcome(path, outcome.cell).reason
+
+
+def test_an_outcome_of_a_time_without_rehearsals_did_not_pass(tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    document = PASSED.document()
+    del document["layers"]
+    path.write_text(json.dumps(document))
+    outcome = read_outcome(path, CELL)
+    assert (outcome.state, outcome.reason) == (
+        State.FAILED,
+        "outcome.json cannot be read (no key 'layers'); run the cell again",
+    )
+    document = PASSED_ON_GPU.document()
+    del document["layers"]
+    path.write_text(json.dumps(document))
+    assert read_outcome(path, PASSED_ON_GPU.cell).passed, "its tests build layers themselves"
+
+
+def test_what_is_said_of_a_layer_is_not_said_of_the_index() -> None:
+    broken = Disagreement(
+        location="layer:vllm/awq4-g128/awq/float16", expected="a layer", observed="TypeError"
+    )
+    assert FAILED.complaint(broken) == f"{broken.location}: expected: a layer; found: TypeError"
+    assert FAILED.complaint(DISAGREEMENT).startswith("m:f: index: ")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from compat.errors import DiskError
-from compat.matrix.plan import (
+from compat.matrix.model.plan import (
     BYTECODE_BYTES,
     Plan,
     check_room,

@@ -21,7 +21,7 @@ from compat import errors
 from compat._cli import console
 from compat.locks.lockfile import LockedPackage, Pinned, write_lock
 from compat.matrix.cli import main
-from compat.matrix.outcome import Cell, Level, State, read_outcome
+from compat.matrix.model.outcome import Cell, Level, State, read_outcome
 from compat.matrix.ray_scheduler import Engine, _of_this_code, run_on_ray
 from compat.model.releases import Pair
 from test_matrix_faults import digest, rebuilt

@@ -23,8 +23,10 @@ from compat.matrix import scheduler
 from compat.matrix.cell import host
 from compat.matrix.install.workspace import claimed
 from compat.matrix.judge.inputs import Shipped
-from compat.matrix.outcome import Cell, CellOutcome, Level, State, read_outcome
+from compat.matrix.model.outcome import Cell, CellOutcome, Layers, Level, State, read_outcome
+from compat.matrix.report import files, gate
 from compat.model.releases import KnownFailure, Pair
+from compat.probe import driver_stub
 from compat.probe.expectation import ModuleExpectation, NameExpectation
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -45,6 +47,21 @@ PACKAGE = {
     "torch_like.py": "class Base:\n    def f(self, x): return x\n",
 }
 
+REHEARSAL = """
+import json, sys
+import sglang.quant
+
+def write(**record):
+    with open(sys.argv[2], "a") as results:
+        print(json.dumps(record), file=results)
+
+for dtype, state in {"bfloat16": "refused", "float16": "built"}.items():
+    layer = {"package": sys.argv[1], "scheme": "awq4", "way": "awq", "dtype": dtype, "state": state}
+    write(event="layer", method="sglang.quant:Fp8", says="", **layer)
+write(event="done")
+"""
+"""In the place of this project's own, which needs torch and the real packages."""
+
 NAMES = (
     NameExpectation(name="torch_like", status="reexported", kind="module", origin="torch_like"),
     NameExpectation(name="Base", status="reexported", kind="class", origin="torch_like:Base"),
@@ -55,7 +72,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Tiny(Shipped):
-    """A source with real locks, and with expectations of the test instead of the shipped index."""
+    """A source with real locks, and with expectations and a rehearsal of the test."""
 
     names: tuple[NameExpectation, ...] = NAMES
     digest: str = "index-1"
@@ -63,6 +80,9 @@ class Tiny(Shipped):
 
     def index_digest(self) -> str:
         return self.digest
+
+    def code(self) -> Path:
+        return self.locks.resolve() / "compat"
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         assert lock.pair == pair.id
@@ -102,7 +122,17 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         monkeypatch.setenv(variable, value)
     lock(tmp_path, hashlib.sha256(wheel.read_bytes()).hexdigest())
+    write_rehearsal(tmp_path)
     return tmp_path
+
+
+def write_rehearsal(house: Path, source: str = REHEARSAL) -> None:
+    """Write the code that is rehearsed beside the locks, with which it is sent to other machines."""
+    folder = house / "locks/compat/quant/backends"
+    folder.mkdir(parents=True, exist_ok=True)
+    for package in (folder, *folder.parents[:2]):
+        (package / "__init__.py").touch()
+    (folder / "rehearsal.py").write_text(source)
 
 
 def lock(house: Path, digest: str, installed_bytes: int = 1000) -> None:
@@ -142,6 +172,7 @@ def test_a_true_index_passes_and_the_environment_is_gone(
     assert (outcome.state, outcome.reason) == (State.PASSED, "")
     assert (outcome.counts.modules, outcome.counts.listed, outcome.counts.imported) == (3, 4, 4)
     assert outcome.machine["python"].startswith(PYTHON)
+    assert outcome.layers == {"sglang": Layers(built=1, refused=1)}
     assert outcome.peak_bytes > 1000
     assert read_outcome(outcome_path(house), Cell(pair_id="tiny")) == outcome
     assert "uv pip install" in outcome_path(house).with_name("log.txt").read_text()
@@ -173,6 +204,86 @@ def test_an_expected_failure_passes_and_an_idle_one_fails(house: Path) -> None:
     idle = run_one(house, sources, pair(known, KnownFailure(location="sglang.gone", reason="was there")))
     assert idle.state is State.FAILED
     assert idle.reason == "an expected failure did not happen: sglang.gone"
+
+
+BROKEN = REHEARSAL.replace('"refused"', '"broken"').replace('says=""', 'says="TypeError: no size"')
+
+
+def test_a_layer_that_cannot_be_built_fails_the_cell_unless_it_is_expected(house: Path) -> None:
+    write_rehearsal(house, BROKEN)
+    sources = Tiny(house / "locks")
+    outcome = run_one(house, sources)
+    assert (outcome.state, outcome.reason) == (State.FAILED, "1 layer that cannot be built")
+    assert outcome.layers == {"sglang": Layers(built=1, broken=1)}
+    told = "layer:sglang/awq4/awq/bfloat16: expected: a layer that is built; found: TypeError: no size"
+    assert [outcome.complaint(entry) for entry in outcome.disagreements] == [told]
+    assert told in files.as_text([outcome])
+    known = KnownFailure(location="layer:sglang/awq4/*", reason="looked into")
+    expected = run_one(house, sources, pair(known))
+    assert (expected.state, expected.counts.expected) == (State.PASSED, 1)
+    assert expected.layers == outcome.layers
+    write_rehearsal(house)
+    assert run_one(house, sources, pair(known)).reason.endswith("did not happen: layer:sglang/awq4/*")
+
+
+def test_both_kinds_of_disagreement_are_told(house: Path) -> None:
+    write_rehearsal(house, BROKEN)
+    names = (*NAMES[:3], NameExpectation(name="old", status="defined", kind="class"))
+    outcome = run_one(house, Tiny(house / "locks", names))
+    assert outcome.reason == "1 disagreement between index and run time; 1 layer that cannot be built"
+    assert outcome.counts.disagreements == 2
+
+
+def test_a_pair_of_which_nothing_could_be_built_has_failed(house: Path) -> None:
+    write_rehearsal(house, "import sys\nsys.exit('no torch here')\n")
+    outcome = run_one(house, Tiny(house / "locks"))
+    assert outcome.state is State.FAILED
+    assert outcome.reason == (
+        "the rehearsal of sglang exited with code 1; see the log; no layer of sglang could be built"
+    )
+    assert "no torch here" in outcome_path(house).with_name("log.txt").read_text()
+
+
+def test_other_code_to_rehearse_is_another_run(house: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_one(house, Tiny(house / "locks")).passed
+    verdict = gate.read_gate([pair()], Level.IMPORT, house / "reports", Tiny(house / "locks"))
+    assert verdict.open
+    write_rehearsal(house, BROKEN)
+    verdict = gate.read_gate([pair()], Level.IMPORT, house / "reports", Tiny(house / "locks"))
+    assert "probe changed since" in verdict.failures[0].reason
+    capfd.readouterr()
+    assert not run_one(house, Tiny(house / "locks")).passed
+    assert "tiny: running" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(bool(host()["driver"]), reason="this machine has a GPU's driver")
+def test_without_a_compiler_a_cell_is_blocked_before_anything_is_installed(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = Tiny(house / "locks")
+    assert run_one(house, sources).passed
+    monkeypatch.setattr(driver_stub, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.delenv("CC", raising=False)
+    outcome = run_one(house, sources, rerun=True)
+    assert outcome.state is State.BLOCKED
+    assert "install a compiler such as gcc" in outcome.reason
+    assert "uv" not in outcome_path(house).with_name("log.txt").read_text()
+
+
+def test_with_a_gpu_the_drivers_own_library_is_used_and_no_compiler_needed(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver and the GPU are claimed; what is looked at is that no stub comes before them."""
+    monkeypatch.setattr("compat.matrix.cell.host", lambda: {"driver": "NVRM 580"})
+    monkeypatch.setattr("compat.probe.probe_runner.ProbeRunner.machine", lambda _: {"cuda": True})
+    monkeypatch.setattr(driver_stub, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/own")
+    own = "import os\nassert os.environ['LD_LIBRARY_PATH'] == '/own'\n"
+    write_rehearsal(house, own + REHEARSAL)
+    outcome = run_one(house, Tiny(house / "locks"))
+    assert outcome.passed, outcome.reason
+    assert outcome.layers["sglang"].built == 1
 
 
 def test_an_index_that_lists_nothing_fails(house: Path) -> None:

@@ -122,13 +122,13 @@ def test_direct_clashes_name_both_sides_and_keep_the_extras() -> None:
     assert (torch.bound, humming.bound) == (True, False)
     assert str(choose(humming)) == "humming[cu13]==0.1.16"
     assert str(choose(torch)) == "torch==2.7.1"
-    assert "run it on a GPU" in choose(torch).reason
+    assert "test them on a GPU" in choose(torch).reason
 
 
 def clash(one: str, other: str, package: str = "openai") -> Clash:
     return Clash(
         package=canonicalize_name(package),
-        asks=(
+        sides=(
             ClashSide(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
             ClashSide(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
         ),
@@ -152,7 +152,9 @@ def test_the_newer_side_is_taken_and_can_be_turned() -> None:
 def test_a_requirement_lies_around_its_highest_lower_bound_else_its_lowest_upper_one(
     specifiers: str, reach: str
 ) -> None:
-    assert ClashSide(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
+    assert ClashSide(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reference_version == Version(
+        reach
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), [("==1.0", ">1.0"), (">1.0", "==1.0")])

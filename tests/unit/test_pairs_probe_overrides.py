@@ -12,7 +12,7 @@ from compat.index.writer import ReleaseRow
 from compat.locks.lockfile import Lock
 from compat.matrix.judge.compare import IMPORTS, LATE
 from compat.matrix.judge.inputs import Shipped
-from compat.matrix.outcome import Cell, CellOutcome, Disagreement, State
+from compat.matrix.model.outcome import Cell, CellOutcome, Disagreement, State
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import json_output, text_output
 from compat.pairs.probe_overrides import _broken, _day, named_in, probe, wants_gpu

@@ -153,7 +153,7 @@ def test_what_is_settled_stays_though_nothing_needs_it(index: Index) -> None:
     alone(index, "vllm", "0.31.0", "openai")
     asks = (ClashSide(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
             ClashSide(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
-    settled = choose(Clash(package=canonicalize_name("openai"), asks=asks, direct=False))
+    settled = choose(Clash(package=canonicalize_name("openai"), sides=asks, direct=False))
     one, other = needs(SGLANG, "0.5.21", "openai"), needs(VLLM, "0.31.0", "openai")
     found = solve(one, other, "3.11", str(find_uv()), Notes(), start=[settled])
     assert list(map(str, found.overrides)) == ["openai==2.30.0"]

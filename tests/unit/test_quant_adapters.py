@@ -54,7 +54,7 @@ def test_every_release_of_an_adapter_has_the_classes_that_it_names(
     assert covered
     for name in [*([row.config] if row.config else []), *row.methods]:
         for version in covered:
-            place = resolver.resolve(name, row.package, version).place
+            place = resolver.resolve(name, row.package, version).binding
             assert place is not None, f"{row.package} {version} has no {name}"
             assert place.answer.status in USABLE, (version, name, place)
 
@@ -66,7 +66,7 @@ def test_every_release_has_the_symbols_that_its_set_up_requires(
     covered = [version for version in claimed(row.package, releases) if row.covers(version)]
     assert covered
     for version in covered:
-        place = resolver.resolve(row.location, row.package, version).place
+        place = resolver.resolve(row.location, row.package, version).binding
         assert place is not None, f"{row.package} {version} has no {row.location}"
         assert place.answer.status in USABLE, (version, row.location, place)
         assert f"{place.module}:{place.name}" == row.location, (version, place)
@@ -148,3 +148,23 @@ def test_settings_match_the_config_of_a_checkpoint() -> None:
     int8 = candidates("vllm", "0.23.0", W8A8Int8())[0].settings(W8A8Int8(), "a.b")
     group = int8["config_groups"]["group_0"]
     assert (group["weights"]["strategy"], group["input_activations"]["strategy"]) == ("channel", "token")
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in TABLE if row.borrowed], ids=lambda row: f"{row.package}-{row.name}"
+)
+def test_what_sglang_borrows_from_vllm_is_what_the_index_says(
+    row: Adapter, resolver: Resolver, releases: dict[str, list[str]]
+) -> None:
+    """A module binds vllm's operators as `ops` for as long as it uses its kernels."""
+    family, _, _ = row.name.partition("_")
+    where = f"sglang.srt.layers.quantization.{family}:ops"
+    covered = [version for version in claimed("sglang", releases) if row.covers(version)]
+    borrowed = []
+    for version in covered:
+        place = resolver.resolve(where, "sglang", version).binding
+        if place is not None and place.answer.status == "conditional":
+            assert f"{place.module}:{place.name}" == where
+            borrowed.append(version)
+    assert borrowed
+    assert [version for version in covered if row.borrows(version)] == borrowed

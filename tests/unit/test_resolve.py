@@ -9,7 +9,7 @@ import pytest
 from compat._cli import console
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.reader import Index
-from compat.resolve.__main__ import main
+from compat.resolve.cli import main
 from compat.resolve.query import parse_query
 from compat.resolve.release_selection import Request, subjects
 from compat.resolve.search import find_location, find_name, find_path
@@ -57,8 +57,8 @@ def test_what_is_no_query_says_what_is(text: str) -> None:
 
 def test_the_definition_under_quantization_comes_first(tmp_path: Path) -> None:
     found = find_name(resolver(tmp_path / "i", files()), "sglang", "Method")
-    assert found.place
-    assert found.place.module == f"{QUANT}.fp8"
+    assert found.binding
+    assert found.binding.module == f"{QUANT}.fp8"
     assert [(place.module, place.answer.status) for place in found.others] == [
         ("sglang.zoo", "defined"),
         ("sglang.srt.layers.linear", "reexported"),
@@ -69,8 +69,8 @@ def test_a_wrong_path_is_answered_with_the_right_one(tmp_path: Path) -> None:
     there = resolver(tmp_path / "i", files())
     found = find_location(there, "sglang", QUANT, "Method")
     assert found.status == "missing"
-    assert found.replacement
-    assert (found.replacement.module, found.replacement.name) == (f"{QUANT}.fp8", "Method")
+    assert found.successor
+    assert (found.successor.module, found.successor.name) == (f"{QUANT}.fp8", "Method")
     assert found.statement == f"from {QUANT}.fp8 import Method"
     assert find_path(there, "sglang", f"{QUANT}.old.Method").statement == f"from {QUANT}.fp8 import Method"
 
@@ -86,13 +86,13 @@ def test_a_name_of_a_module_that_cannot_be_imported_is_missing(tmp_path: Path) -
     broken = files(**{"sglang/srt/layers/quantization/w8.py": "import vllm\nclass Only: pass"})
     found = find_name(resolver(tmp_path / "i", broken), "sglang", "Only")
     assert found.status == "missing"
-    assert found.place
-    assert found.place.answer.reason == f"{QUANT}.w8 imports vllm, which is missing"
+    assert found.binding
+    assert found.binding.answer.reason == f"{QUANT}.w8 imports vllm, which is missing"
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
     found = find_name(resolver(tmp_path / "i", files()), "sglang", "Nowhere")
-    assert (found.place, found.status, found.statement) == (None, "missing", None)
+    assert (found.binding, found.status, found.statement) == (None, "missing", None)
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -280,7 +280,7 @@ def test_releases_that_are_left_aside_are_told(
 
 def test_pairs_that_are_named_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert console.run(main, ["Fp8LinearMethod", "--matrix", str(tmp_path / "no.toml")]) == 2
-    assert "no.toml: there is no such file" in capsys.readouterr().err
+    assert "no.toml: no such file" in capsys.readouterr().err
 
 
 def test_a_package_is_the_package_and_no_name_for_it(capsys: pytest.CaptureFixture[str]) -> None:

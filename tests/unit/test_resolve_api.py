@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from compat.errors import UsageError
-from compat.index.build.precompute_answers import finish
+from compat.index.build.precompute import conclude
 from compat.index.query.name_resolution import Facts, NameResolver
-from compat.index.query.single_release import alone, stretches
+from compat.index.query.single_release import alone, ask_each
 from compat.index.reader import Index
 from compat.index.writer import write_index
 from compat.resolve.api import Resolver, resolve
@@ -26,7 +26,7 @@ SGLANG: Files = {
 }
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["finished", "plain"])
+@pytest.fixture(scope="module", params=[True, False], ids=["concluded", "plain"])
 def path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     path = tmp_path_factory.mktemp("lookup") / "index.sqlite"
     kernels = [
@@ -39,7 +39,7 @@ def path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         content("sgl-kernel", "sgl_kernel", *kernels),
         content("sglang", "sglang", *(release(str(at), SGLANG, [pin]) for at, pin in enumerate(pins))),
     ]
-    write_index(path, contents, finish if request.param else None)
+    write_index(path, contents, conclude if request.param else None)
     return path
 
 
@@ -47,47 +47,45 @@ def test_what_is_taken_over_is_what_would_be_found(path: Path) -> None:
     index = Index(path)
     compared = 0
     for package in index.packages:
-        resolvers = [
-            NameResolver(index, alone(index, package, at)) for at in range(len(index.versions(package)))
-        ]
-        plain = [Facts(release_indexes=resolver.environment.release_indexes) for resolver in resolvers]
+        environments = [alone(index, package, at) for at in range(len(index.versions(package)))]
         for name in sorted({entry.name for entry in index.name_ranges(package) if entry.name}):
 
             def ask(resolver: NameResolver, name: str = name, package: str = package) -> Found:
                 return find_name(resolver, package, name)
 
-            found = [each for _, each in stretches(index, package, resolvers, ask)]
-            assert found == [ask(NameResolver(index, facts)) for facts in plain], name
+            found = {
+                slot: each for slots, each in ask_each(index, package, environments, ask) for slot in slots
+            }
+            assert list(found) == list(range(len(environments)))
+            assert list(found.values()) == [ask(NameResolver(index, facts)) for facts in environments], name
             compared += len(found)
     assert compared > 20
 
 
+def of_kernel(resolver: NameResolver) -> Found:
+    return find_name(resolver, "sglang", "K")
+
+
 def test_little_is_searched_anew(path: Path) -> None:
     index = Index(path)
-    resolvers = [NameResolver(index, alone(index, "sglang", at)) for at in range(4)]
-    found = [
-        each
-        for _, each in stretches(
-            index, "sglang", resolvers, lambda resolver: find_name(resolver, "sglang", "K")
-        )
+    environments = [alone(index, "sglang", at) for at in range(4)]
+    found = list(ask_each(index, "sglang", environments, of_kernel))
+    apart = [range(1, 3)] if index.concluded else [range(1, 2), range(2, 3)]
+    assert [slots for slots, _ in found] == [range(1), *apart, range(3, 4)]
+    assert [each.status for _, each in found] == [
+        "placeholder",
+        *("reexported" for _ in apart),
+        "conditional",
     ]
-    assert [each.status for each in found] == ["placeholder", "reexported", "reexported", "conditional"]
-    assert found[1] == found[2]
-    assert (found[1] is found[2]) == index.concluded
 
 
 def test_surroundings_are_not_taken_over(path: Path) -> None:
     index = Index(path)
     facts = Facts(release_indexes={"sglang": 3})
     without = Facts(release_indexes={"sglang": 3}, absent=frozenset({"sgl_kernel"}))
-    resolvers = [NameResolver(index, each) for each in (facts, without, facts)]
-    found = [
-        each
-        for _, each in stretches(
-            index, "sglang", resolvers, lambda resolver: find_name(resolver, "sglang", "K")
-        )
-    ]
-    assert [each.status for each in found] == ["conditional", "placeholder", "conditional"]
+    found = list(ask_each(index, "sglang", (facts, without, facts), of_kernel))
+    assert [slots for slots, _ in found] == [range(1), range(1, 2), range(2, 3)]
+    assert [each.status for _, each in found] == ["conditional", "placeholder", "conditional"]
 
 
 def test_a_resolver_answers_for_one_release(path: Path) -> None:

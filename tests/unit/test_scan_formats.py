@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import sarif_pydantic
 
+from compat.index.records import Successor
 from compat.scan.cli import main
-from compat.scan.findings import RULES, BrokenRange, Finding, Report, Successor
+from compat.scan.findings import RULES, BrokenRange, Finding, Report
 from compat.scan.formats import github_, html_, json_, junit_, sarif_, text_
 from compat.scan.options import ScanOptions
 from compat.scan.releases.index_lookup import ReleaseSet

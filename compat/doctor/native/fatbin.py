@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from compat.doctor.native.elf import places
+from compat._util.elf import places
 from compat.errors import IntegrityError
 
 SECTIONS = (".nv_fatbin", "__nv_relfatbin")

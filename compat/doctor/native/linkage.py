@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat._cli.text import FILES, counted, listed
+from compat._util.elf import Exports, Library, read
 from compat.doctor.inspected_environment import InspectedEnvironment, kernel
-from compat.doctor.native.elf import Exports, Library, read
 from compat.doctor.survey_runner import Asker
 from compat.doctor.unmet_requirements import closure, required
 from compat.errors import IntegrityError, PreparationError

@@ -164,7 +164,7 @@ def _parameters_in(index: Index, package: str, at: int, what: tuple[str, str, st
     signatures = {each.signature for each in branches if each.signature}
     if len(signatures) != 1:  # the branches of an `if` differ, and the one that ran is unknown
         return None
-    text = signatures.pop()
+    text = index.signature(signatures.pop()) or ""
     if text.startswith("{"):  # a class: method name to signature
         text = json.loads(text).get(method, "")
     elif method:

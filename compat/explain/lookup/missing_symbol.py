@@ -8,11 +8,12 @@ from packaging.version import Version
 from compat.explain.context import RuleContext
 from compat.explain.lookup.symbol_history import Flags
 from compat.index.query.name_resolution import NameResolver
+from compat.index.records import Successor
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG, VLLM
 from compat.model.symbols import UNUSABLE, import_statement, location, split_location
 from compat.resolve.query import Query
-from compat.resolve.search import Replacement, find, find_name
+from compat.resolve.search import find, find_name
 
 LIKELY = 0.5
 """Least confidence of a successor that is recommended rather than suggested."""
@@ -31,7 +32,7 @@ class Missing:
     """The release_index of the release."""
     assumed: bool
     """Whether the release is unknown, and the newest that is consistent with the log is assumed."""
-    replacement: Replacement | None
+    successor: Successor | None
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -114,12 +115,12 @@ def _missing(
     if resolver.answer(module, name).status != "missing":
         return None
     query = Query(text=location(module, name), module=module, name=name)
-    replacement = None
+    successor = None
     if name or not context.is_extension(module, package, None):  # no Python module replaces an extension
-        replacement = (
-            _by_origin(context, package, query, at, resolver) or find(resolver, package, query).replacement
+        successor = (
+            _by_origin(context, package, query, at, resolver) or find(resolver, package, query).successor
         )
-        replacement = replacement or _elsewhere(context, package, module, name)
+        successor = successor or _elsewhere(context, package, module, name)
     return Missing(
         context=context,
         package=package,
@@ -127,7 +128,7 @@ def _missing(
         name=name,
         release_index=at,
         assumed=assumed,
-        replacement=replacement,
+        successor=successor,
     )
 
 
@@ -142,7 +143,7 @@ def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: boo
 
 def _by_origin(
     context: RuleContext, package: str, query: Query, at: int, resolver: NameResolver
-) -> Replacement | None:
+) -> Successor | None:
     """Return the present location of the object that the location re-exported in the nearest release."""
     had = context.history.flags(package, query.module or "", query.name)
     nearest = min(
@@ -156,16 +157,16 @@ def _by_origin(
         return None
     version = context.index.versions(package)[nearest]
     if resolver.answer(module, name).status not in UNUSABLE:
-        return Replacement(
+        return Successor(
             module=module, name=name, confidence=1.0, evidence=f"in {version} it was imported from there"
         )
-    moved = find(resolver, package, Query(text=origin or "", module=module, name=name)).replacement
+    moved = find(resolver, package, Query(text=origin or "", module=module, name=name)).successor
     if moved is None:
         return None
     return moved._replace(evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
 
 
-def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Replacement | None:
+def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Successor | None:
     """Return the location of the name in the other package, for imports that confuse sglang and vllm."""
     other = VLLM if package == SGLANG else SGLANG
     if (
@@ -184,11 +185,11 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Re
         )
         at = next(had, context.newest_release(other))
     resolver = context.history.resolver(other, at)
-    place = find_name(resolver, other, name).place
+    place = find_name(resolver, other, name).binding
     if place is None or place.answer.status != "defined":
         return None
     what = f"{other} {context.index.versions(other)[resolver.environment.release_indexes[other]]} defines it"
-    return Replacement(module=place.module, name=place.name, confidence=0.9, evidence=what)
+    return Successor(module=place.module, name=place.name, confidence=0.9, evidence=what)
 
 
 def _cause(missing: Missing) -> Cause | None:
@@ -199,10 +200,10 @@ def _cause(missing: Missing) -> Cause | None:
     gone = not missing.module_flags[missing.release_index]
     if not before and after:
         return "not_yet_added"
-    if missing.replacement is not None:
+    if missing.successor is not None:
         if not missing.name:
             return "module_moved"
-        if missing.replacement.name and missing.replacement.name != missing.name:
+        if missing.successor.name and missing.successor.name != missing.name:
             return "symbol_renamed"
         return "module_moved" if gone and any(missing.module_flags) else "symbol_moved"
     if before:
@@ -242,9 +243,9 @@ def _evidence(missing: Missing) -> Sequence[str]:
     lines.append(
         missing.context.history.boundary(package, missing.module, missing.name, missing.release_index)
     )
-    if missing.replacement:
-        target = location(missing.replacement.module, missing.replacement.name)
-        lines.append(f"{target}: {missing.replacement.evidence}")
+    if missing.successor:
+        target = location(missing.successor.module, missing.successor.name)
+        lines.append(f"{target}: {missing.successor.evidence}")
     return lines
 
 
@@ -254,8 +255,8 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
     other = before[-1] if before else after[0] if after else None
     package, version = missing.package, missing.versions[missing.release_index]
     statement, command = None, None
-    if missing.replacement is not None:
-        statement = import_statement(missing.replacement.module, missing.replacement.name)
+    if missing.successor is not None:
+        statement = import_statement(missing.successor.module, missing.successor.name)
     if other is not None:
         command = f'pip install "{package}=={missing.versions[other]}"'
     if foreign and other is not None:
@@ -265,7 +266,7 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
         )
         return Fix(kind="install", text=text, statement=statement, command=command)
     if statement is not None:
-        sure = missing.replacement is not None and missing.replacement.confidence >= LIKELY
+        sure = missing.successor is not None and missing.successor.confidence >= LIKELY
         return Fix(
             kind="edit",
             text="Replace the import by the one below."

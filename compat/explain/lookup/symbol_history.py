@@ -1,11 +1,12 @@
 """The history of a location over all releases of its package: which have it, first and last."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
+from compat.model.release_ranges import ReleaseRange, ranges_of
 from compat.model.symbols import location
 
 Flags = Sequence[bool]
@@ -29,26 +30,26 @@ class History:
             for at in range(len(self.index.versions(package)))
         ]
 
-    def intervals(self, package: str, module: str, name: str) -> str:
+    def releases(self, package: str, module: str, name: str) -> str:
         """Return the releases that have a location as text, `0.2.6 to 0.21.0`; empty if none has it."""
         versions, flags = self.index.versions(package), self.flags(package, module, name)
-        ranges = []
-        for first, last in runs(flags):
+        parts = []
+        for first, last in ranges(flags):
             if last == len(flags) - 1:
-                ranges.append(f"{versions[first]} and later" if first != last else versions[first])
+                parts.append(f"{versions[first]} and later" if first != last else versions[first])
             else:
-                ranges.append(versions[first] if first == last else f"{versions[first]} to {versions[last]}")
-        return ", ".join(ranges)
+                parts.append(versions[first] if first == last else f"{versions[first]} to {versions[last]}")
+        return ", ".join(parts)
 
     def boundary(self, package: str, module: str, name: str, release_index: int) -> str:
         """Return one line about which releases have a location, as seen from a release that lacks it."""
         where = location(module, name)
         versions, flags = self.index.versions(package), self.flags(package, module, name)
-        ranges = self.intervals(package, module, name)
-        if not ranges:
+        releases = self.releases(package, module, name)
+        if not releases:
             return f"no indexed release of {package} has {where}"
         before = [at for at, there in enumerate(flags[:release_index]) if there]
-        line = f"{where} exists in {package} {ranges}"
+        line = f"{where} exists in {package} {releases}"
         if before:
             return (
                 f"{line}; the last release that has it is {versions[before[-1]]}, "
@@ -58,12 +59,6 @@ class History:
         return line if first is None else f"{line}; the first release that has it is {versions[first]}"
 
 
-def runs(flags: Flags) -> list[tuple[int, int]]:
-    """Return the first and last index of each run of true flags."""
-    found: list[tuple[int, int]] = []
-    for at, there in enumerate(flags):
-        if there and found and found[-1][1] == at - 1:
-            found[-1] = (found[-1][0], at)
-        elif there:
-            found.append((at, at))
-    return found
+def ranges(flags: Flags) -> Iterator[ReleaseRange]:
+    """Return the ranges of releases whose flags are true, in order."""
+    return ranges_of(at for at, there in enumerate(flags) if there)

@@ -9,7 +9,7 @@ from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.call_errors import Callee, CallError, parse_call_error, possible_callees
 from compat.explain.lookup.module_paths import distribution_of, top_of
-from compat.explain.lookup.symbol_history import runs
+from compat.explain.lookup.symbol_history import ranges
 from compat.model.diagnosis import Diagnosis, Fix
 
 _OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
@@ -191,8 +191,8 @@ def _near(asked: str, callee: Callee) -> str | None:
 
 def _ranges(fits: Sequence[bool], versions: Sequence[str]) -> str:
     """Return the releases with a true flag as text: `0.5.5 to 0.10.0, 0.12.0 and later`."""
-    ranges = []
-    for first, last in runs(fits):
+    parts = []
+    for first, last in ranges(fits):
         end = " and later" if last == len(fits) - 1 and first != last else f" to {versions[last]}"
-        ranges.append(versions[first] + ("" if first == last else end))
-    return ", ".join(ranges)
+        parts.append(versions[first] + ("" if first == last else end))
+    return ", ".join(parts)

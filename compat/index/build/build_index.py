@@ -10,7 +10,8 @@ from pathlib import Path
 from compat._cli.progress import Progress, Silent
 from compat.index.build.merge_releases import ReleaseSources, assemble
 from compat.index.build.parse_pool import ModuleReader, processes
-from compat.index.history.release_diff import SuccessionFinder
+from compat.index.build.precompute import conclude
+from compat.index.history.release_diff import SuccessorFinder
 from compat.index.writer import PackageContent, ReleaseRow, write_index
 from compat.model.releases import IMPORT_NAMES, PACKAGES
 from compat.wheels.package_index import Registry, WheelFile
@@ -42,7 +43,6 @@ def build_index(
     registry: Registry | None = None,
     cache: SourceCache | None = None,
     packages: Sequence[str] = PACKAGES,
-    finish: Callable[[Path], None] | None = None,
 ) -> BuildReport:
     """Write the index of every release that has a wheel to `target`.
 
@@ -54,7 +54,6 @@ def build_index(
         registry: the package index; the configured one unless told otherwise.
         cache: where sources and readings are kept; the user's cache unless told otherwise.
         packages: the distributions to cover.
-        finish: see `write_index`.
 
     Raises:
         NetworkError: the package index cannot be reached.
@@ -70,9 +69,9 @@ def build_index(
             wheels = registry.wheels(package)
             sources = sources_ahead(wheels, lambda wheel: cache.get(wheel, registry.session, progress))
             releases = counted(sources, report, progress)
-            finder = SuccessionFinder(executor=pool, folder=cache.folder.parent)
+            finder = SuccessorFinder(executor=pool, folder=cache.folder.parent)
             contents.append(assemble(package, IMPORT_NAMES[package], releases, reader, finder))
-    write_index(target, contents, finish)
+    write_index(target, contents, conclude)
     return report
 
 

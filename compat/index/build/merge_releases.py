@@ -1,4 +1,4 @@
-"""From the sources of a package's releases to intervals: modules read, stars expanded, releases merged."""
+"""From the sources of a package's releases to ranges: modules read, stars expanded, releases merged."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from compat.index.build.parse_pool import Key, ModuleReader, key_of
 from compat.index.extract.bindings import Event
 from compat.index.extract.module_rows import ModuleRows, rows_of
-from compat.index.history.release_diff import Sources, SuccessionFinder
+from compat.index.history.release_diff import Sources, SuccessorFinder
 from compat.index.records import Names
 from compat.index.writer import ModuleRange, NameRange, PackageContent, ReleaseRow
 from compat.model.guards import ALWAYS, Imports, both
@@ -62,7 +62,7 @@ def assemble(
     import_name: str,
     releases: Iterable[ReleaseSources],
     reader: ModuleReader,
-    finder: SuccessionFinder | None = None,
+    finder: SuccessorFinder | None = None,
 ) -> PackageContent:
     """Return all rows of one package.
 
@@ -77,7 +77,7 @@ def assemble(
         MergedRelease(each.row, tuple(expand(each, import_name, reader)), each.read_sources)
         for each in releases
     )
-    return merge(package, import_name, read, finder or SuccessionFinder())
+    return merge(package, import_name, read, finder or SuccessorFinder())
 
 
 def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> Iterable[MergedModule]:
@@ -87,9 +87,9 @@ def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> I
 
 
 def merge(
-    package: str, import_name: str, releases: Iterable[MergedRelease], finder: SuccessionFinder
+    package: str, import_name: str, releases: Iterable[MergedRelease], finder: SuccessorFinder
 ) -> PackageContent:
-    """Return the rows of releases, given in version order, as intervals over which nothing changes.
+    """Return the rows of releases, given in version order, as ranges over which nothing changes.
 
     A module whose names are the very same object as in the release before is taken to be unchanged.
     """
@@ -107,7 +107,7 @@ def merge(
         releases=tuple(rows),
         module_ranges=module_ranges,
         names=names,
-        successions=finder.close(),
+        successors=finder.close(),
     )
 
 
@@ -214,13 +214,13 @@ class _Expanded:
 
 
 class _Merger:
-    """Merges releases, given in order, into intervals over which nothing changes."""
+    """Merges releases, given in order, into ranges over which nothing changes."""
 
     def __init__(self) -> None:
         self._last_names: dict[str, Names] = {}
         self._open_modules: dict[str, ModuleRange] = {}
         self._open_names: dict[str, dict[str, NameRange]] = {}
-        self._closed_modules: list[ModuleRange] = []
+        self._modules: list[ModuleRange] = []
         self._names: list[NameRange] = []
 
     def add(self, release_index: int, release: Iterable[MergedModule]) -> None:
@@ -240,25 +240,25 @@ class _Merger:
             self._merge_names(module, release_index, {})
 
     def close(self, last: int) -> tuple[tuple[ModuleRange, ...], tuple[NameRange, ...]]:
-        """Return all intervals, ordered."""
+        """Return all ranges, ordered."""
         for module in list(self._open_modules):
             self._close_module(module, last + 1)
             self._merge_names(module, last + 1, {})
-        module_ranges = sorted(self._closed_modules, key=lambda entry: (entry.module, entry.first))
-        names = sorted(self._names, key=lambda entry: (entry.module, entry.name, entry.first))
+        module_ranges = sorted(self._modules, key=lambda each: (each.module, each.first))
+        names = sorted(self._names, key=lambda each: (each.module, each.name, each.first))
         return tuple(module_ranges), tuple(names)
 
     def _close_module(self, module: str, release_index: int) -> None:
-        entry = self._open_modules.pop(module, None)
-        if entry is not None:
-            self._closed_modules.append(replace(entry, last=release_index - 1))
+        opened = self._open_modules.pop(module, None)
+        if opened is not None:
+            self._modules.append(replace(opened, last=release_index - 1))
 
     def _merge_names(self, module: str, release_index: int, names: Names) -> None:
         if self._last_names.get(module) is names:
             return  # the very same reading: most modules of most releases
         self._last_names[module] = names
         opened = self._open_names.setdefault(module, {})
-        for name in [name for name, entry in opened.items() if names.get(name) != entry.branches]:
+        for name in [name for name, each in opened.items() if names.get(name) != each.branches]:
             self._names.append(replace(opened.pop(name), last=release_index - 1))
         for name, branches in names.items():
             if name not in opened:

@@ -5,82 +5,161 @@ too slow to be done for every answer.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from compat.index.build.parse_pool import COUNT, processes
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.name_resolution import Answer, Facts, NameResolver
 from compat.index.query.single_release import pinned
 from compat.index.reader import Index
+from compat.model.release_ranges import ranges_of
 
 SMALL = 8
 """Shares up to which it is not worth it to start them."""
+
+
+class Task(NamedTuple):
+    """Releases of a package that one process concludes about."""
+
+    path: str
+    package: str
+    release_indexes: range
+
+
+class Conclusions(NamedTuple):
+    """What was found in some releases of a package; the last of each entry is the index of its release."""
+
+    problems: list[tuple[str, str, int]]
+    """Modules that cannot be imported, and why."""
+    pair_dependent: list[tuple[str, str, int]]
+    """Modules with names that they import, where that depends on packages which the release does not pin."""
 
 
 def conclude(path: Path) -> None:
     """Fill the tables of what a written index implies; the same rows give the same conclusions."""
     index = Index(path)
     tasks = [
-        (str(path), package, release_indexes)
+        Task(str(path), package, releases)
         for package in sorted(index.packages)
-        for release_indexes in _shares(len(index.versions(package)))
+        for releases in _shares(len(index.versions(package)))
     ]
     if len(tasks) <= SMALL:
-        found = [row for task in tasks for row in _problems(task)]
+        found = list(map(_conclusions, tasks))
     else:
         with processes() as pool:
-            found = [row for rows in pool.map(_problems, tasks) for row in rows]
-    problems = sorted(
-        (index.number("modules", module) or 0, index.packages[package], first, last, reason)
-        for package, module, first, last, reason in _merged(found)
-    )
-    companions = [
-        (number, release_index, None if name is None else index.packages[name], place)
-        for package, number in index.packages.items()
-        for release_index in range(len(index.versions(package)))
-        for name, place in pinned(index, package, release_index).items() or [(None, None)]
-    ]
+            found = list(pool.map(_conclusions, tasks))
+    problems, pair_dependent, companions = [], [], []
+    for package, number in index.packages.items():
+        mine = [each for task, each in zip(tasks, found, strict=True) if task.package == package]
+        problems += [
+            (number, index.number("modules", module), first, last, reason)
+            for module, reason, first, last in _ranges(row for each in mine for row in each.problems)
+        ]
+        pair_dependent += [
+            (number, index.number("modules", module), index.number("names", name), first, last)
+            for module, name, first, last in _ranges(row for each in mine for row in each.pair_dependent)
+        ]
+        for release_index in range(len(index.versions(package))):
+            pins = pinned(index, package, release_index)
+            companion = next(((index.packages[name], at) for name, at in pins.items()), (None, None))
+            companions.append((number, release_index, *companion))
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA journal_mode = OFF")  # a failure drops the whole file
         database.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", problems)
+        database.executemany("INSERT INTO pair_dependent VALUES (?, ?, ?, ?, ?)", pair_dependent)
         database.executemany("INSERT INTO companions VALUES (?, ?, ?, ?)", companions)
 
 
 def _shares(count: int) -> list[range]:
-    """Return the positions in shares of some size: neighbours have most of their rows in common."""
+    """Return the release indexes in shares of some size: neighbours have most of their rows in common."""
     size = max(1, -(-count // (2 * COUNT)))
     return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
 
-Problem = tuple[str, str, int, str]
-"""Package, module, position, reason."""
-
-
-def _problems(task: tuple[str, str, range]) -> list[Problem]:
-    path, package, release_indexes = task
-    index = _open(path)
-    found: list[Problem] = []
-    for release_index in release_indexes:
-        resolver = NameResolver(
-            index, Facts(release_indexes={package: release_index, **pinned(index, package, release_index)})
-        )
-        reasons = ((module, resolver.problem(module)) for module in index.modules(package, release_index))
-        found.extend((package, module, release_index, reason) for module, reason in reasons if reason)
+def _conclusions(task: Task) -> Conclusions:
+    index, package = _open(task.path), task.package
+    found = Conclusions([], [])
+    for release_index in task.release_indexes:
+        facts = Facts(release_indexes={package: release_index, **pinned(index, package, release_index)})
+        alone = NameResolver(index, facts)
+        tracing = _TracingResolver(alone)
+        for module in index.modules(package, release_index):
+            reason = alone.problem(module)
+            if reason:
+                found.problems.append((module, reason, release_index))
+            names = tracing.names_that_depend(module)
+            found.pair_dependent.extend((module, name, release_index) for name in names)
     return found
 
 
-def _merged(found: list[Problem]) -> Iterator[tuple[str, str, int, int, str]]:
-    """Yield runs of releases with the same problem."""
-    for (package, module, reason), same in groupby(
-        sorted((package, module, reason, release_index) for package, module, release_index, reason in found),
-        key=lambda row: row[:3],
-    ):
-        for _, run in groupby(enumerate(row[3] for row in same), key=lambda item: item[1] - item[0]):
-            release_indexes = [release_index for _, release_index in run]
-            yield package, module, release_indexes[0], release_indexes[-1], reason
+class _TracingResolver(NameResolver):
+    """Finds the imports that depend on packages which are indexed and not among the releases.
+
+    Whether other modules can be imported is taken as it is without those packages: `NameResolver` looks at
+    each of them by itself.
+    """
+
+    def __init__(self, alone: NameResolver) -> None:
+        super().__init__(alone.index, alone.environment)
+        self._alone = alone
+        self._asked = False
+        """Whether what is being found depends on them."""
+        self._asking: dict[object, bool] = {}
+        """The same of what has been found and is remembered."""
+
+    def names_that_depend(self, module: str) -> Iterator[str]:
+        """Yield the names that a module imports where that does; empty for imports that bind nothing."""
+        package = self.owner(module)
+        assert package is not None  # noqa: S101 -- it has the module
+        imports = self.index.imports(module, package, self.environment.release_indexes[package])
+        for name, branches in groupby(imports, key=lambda each: each[0]):
+            self._asked = False
+            for _, branch in branches:
+                self._need(module, branch)
+            if self._asked:
+                yield name
+
+    def owner(self, module: str) -> str | None:
+        package = super().owner(module)
+        self._asked |= package is None and module.partition(".")[0] in self.index.owners
+        return package
+
+    def problem(self, module: str) -> str | None:
+        return self._alone.problem(module)
+
+    def present(self, target: str) -> bool | None:
+        if target in self._present:
+            # In a circle it is not known yet what the target depends on.
+            self._asked |= self._asking.get(target, True)
+            return self._present[target]
+        before, self._asked = self._asked, False
+        found = super().present(target)
+        self._asking[target] = self._asked
+        self._asked |= before
+        return found
+
+    def _answer(self, module: str, name: str, seen: frozenset[tuple[str, str]]) -> Answer:
+        key = module, name
+        if key in self._answers:
+            self._asked |= self._asking[key]
+            return super()._answer(module, name, seen)
+        before, self._asked = self._asked, False
+        found = super()._answer(module, name, seen)
+        if key in self._answers:
+            self._asking[key] = self._asked
+        self._asked |= before
+        return found
+
+
+def _ranges(found: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int, int]]:
+    """Yield the same entries, in order, with the first and last release of each range of releases."""
+    for (module, what), same in groupby(sorted(found), key=lambda each: each[:2]):
+        for releases in ranges_of(release_index for *_, release_index in same):
+            yield module, what, *releases
 
 
 @lru_cache(maxsize=1)

@@ -14,27 +14,27 @@ def replayed(content: PackageContent) -> Iterator[tuple[MergedModule, ...]]:
     starting: defaultdict[int, list[ModuleRange | NameRange]] = defaultdict(list)
     ending: defaultdict[int, list[ModuleRange | NameRange]] = defaultdict(list)
     everything: list[ModuleRange | NameRange] = [*content.module_ranges, *content.names]
-    for entry in everything:
-        starting[entry.first].append(entry)
-        ending[entry.last + 1].append(entry)
-    module_ranges: dict[str, ModuleRange] = {}
+    for each in everything:
+        starting[each.first].append(each)
+        ending[each.last + 1].append(each)
+    modules: dict[str, ModuleRange] = {}
     names: dict[str, Names] = {}
     for release_index in range(len(content.releases)):
-        changed = {entry.module for entry in (*starting[release_index], *ending[release_index])}
+        changed = {each.module for each in (*starting[release_index], *ending[release_index])}
         names.update({module: dict(names.get(module, {})) for module in changed})
-        for entry in ending[release_index]:
-            if isinstance(entry, NameRange):
-                del names[entry.module][entry.name]
+        for each in ending[release_index]:
+            if isinstance(each, NameRange):
+                del names[each.module][each.name]
             else:
-                del module_ranges[entry.module]
-        for entry in starting[release_index]:
-            if isinstance(entry, NameRange):
-                names[entry.module][entry.name] = entry.branches
+                del modules[each.module]
+        for each in starting[release_index]:
+            if isinstance(each, NameRange):
+                names[each.module][each.name] = each.branches
             else:
-                module_ranges[entry.module] = entry
+                modules[each.module] = each
         yield tuple(
-            MergedModule(module, entry.form, names.setdefault(module, {}), entry.open)
-            for module, entry in sorted(module_ranges.items())
+            MergedModule(module, each.form, names.setdefault(module, {}), each.open)
+            for module, each in sorted(modules.items())
         )
 
 
@@ -46,7 +46,7 @@ def read_content(index: Index, package: str) -> PackageContent:
         releases=index.releases(package),
         module_ranges=tuple(index.module_ranges(package)),
         names=tuple(index.name_ranges(package)),
-        successions=index.successions(package),
+        successors=index.history(package),
     )
 
 

@@ -10,10 +10,11 @@ from compat._cli.progress import Progress, Silent
 from compat.index.build.build_index import BuildReport, counted, sources_ahead
 from compat.index.build.merge_releases import MergedRelease, ReleaseSources, expand, merge
 from compat.index.build.parse_pool import ModuleReader
+from compat.index.build.precompute import conclude
 from compat.index.build.read_back import read_content, replayed
-from compat.index.history.release_diff import SuccessionFinder, by_step
+from compat.index.history.release_diff import SuccessorFinder, by_step
 from compat.index.reader import Index
-from compat.index.records import Succession
+from compat.index.records import Successor
 from compat.index.writer import PackageContent, ReleaseRow, write_index
 from compat.model.releases import IMPORT_NAMES, PACKAGES, Release
 from compat.wheels.package_index import Registry, WheelFile
@@ -29,7 +30,6 @@ def update_index(
     registry: Registry | None = None,
     cache: SourceCache | None = None,
     packages: Sequence[str] = PACKAGES,
-    finish: Callable[[Path], None] | None = None,
 ) -> tuple[tuple[Release, ...], BuildReport]:
     """Write the index `source`, with all releases that it lacks, to `target`; return these releases.
 
@@ -43,7 +43,6 @@ def update_index(
         registry: the package index; the configured one unless told otherwise.
         cache: where sources are kept; the user's cache unless told otherwise.
         packages: the distributions to cover.
-        finish: see `write_index`.
 
     Raises:
         NetworkError: the package index cannot be reached.
@@ -66,11 +65,11 @@ def update_index(
                 package,
                 IMPORT_NAMES[package],
                 _in_order(_kept(content, read, registry), fresh),
-                SuccessionFinder(known=_known_steps(content)),
+                SuccessorFinder(known=_known_steps(content)),
             )
         contents.append(content)
     if added:
-        write_index(target, contents, finish)
+        write_index(target, contents, conclude)
     return tuple(added), report
 
 
@@ -101,10 +100,10 @@ def _sources(
     return read(registry.wheel(package, Version(row.version))).sources
 
 
-def _known_steps(content: PackageContent | None) -> dict[tuple[str, str], list[Succession]]:
+def _known_steps(content: PackageContent | None) -> dict[tuple[str, str], list[Successor]]:
     if content is None:
         return {}
-    return by_step([row.version for row in content.releases], content.successions)
+    return by_step([row.version for row in content.releases], content.successors)
 
 
 def _in_order(one: Iterator[MergedRelease], other: Iterator[MergedRelease]) -> Iterator[MergedRelease]:

@@ -16,7 +16,7 @@ from compat.index.build.parse_pool import code_digest
 from compat.index.history import features, similarity, successors
 from compat.index.history.features import read_features
 from compat.index.history.similarity import Definition
-from compat.index.records import Names, Row, Succession
+from compat.index.records import Names, Row, Successor
 
 WAITING = 4
 """Steps that may wait for a process, each with the sources of what changed: a few MB."""
@@ -30,31 +30,29 @@ Step = tuple[list[tuple[str, list[str], bytes]], list[tuple[str, list[str], byte
 
 
 @dataclass(slots=True, kw_only=True)
-class SuccessionFinder:
+class SuccessorFinder:
     """Compares each release with the one before, as they come; only the two are held."""
 
     executor: Executor | None = None
     """Compares in its processes; in this one when None."""
     folder: Path | None = None
     """Where to remember what was found; nowhere when None. Other code or other sources start anew."""
-    known: Mapping[tuple[str, str], Sequence[Succession]] = field(default_factory=dict)
+    known: Mapping[tuple[str, str], Sequence[Successor]] = field(default_factory=dict)
     """What is already known of the step from one version to the next."""
-    _found: list[Succession] = field(default_factory=list)
-    _pending: deque[tuple[int, Future[list[Succession]] | list[Succession], str]] = field(
-        default_factory=deque
-    )
+    _found: list[Successor] = field(default_factory=list)
+    _pending: deque[tuple[int, Future[list[Successor]] | list[Successor], str]] = field(default_factory=deque)
     _before: tuple[str, Modules, Sources] | None = None
-    _position: int = -1
+    _release_index: int = -1
 
     def add(self, version: str, modules: Modules, sources: Sources) -> None:
         """Add the next release in order; its sources are asked for when something vanished on either side."""
         before, self._before = self._before, (version, modules, sources)
-        self._position += 1
+        self._release_index += 1
         if before is None:
             return
         known = self.known.get((before[0], version))
         if known is not None:
-            self._pending.append((self._position - 1, list(known), ""))
+            self._pending.append((self._release_index - 1, list(known), ""))
         else:
             gone, come = vanished(before[1], modules), appeared(before[1], modules)
             if gone and come:
@@ -62,14 +60,14 @@ class SuccessionFinder:
         while len(self._pending) > WAITING:
             self._settle()
 
-    def close(self) -> tuple[Succession, ...]:
-        """Return all that was found, ordered by module, name and position."""
+    def close(self) -> tuple[Successor, ...]:
+        """Return all that was found, ordered by what they took the place of."""
         while self._pending:
             self._settle()
-        return tuple(sorted(self._found))
+        return tuple(sorted(self._found, key=lambda each: (each.old_module, each.old_name, each.last)))
 
     def _submit(self, step: Step) -> None:
-        last, key = self._position - 1, ""
+        last, key = self._release_index - 1, ""
         if self.folder is not None:
             key = _key(step)
             remembered = self._remembered(key)
@@ -86,26 +84,26 @@ class SuccessionFinder:
             self._remember(key, found)
         self._found.extend(each._replace(last=last) for each in found)
 
-    def _remembered(self, key: str) -> list[Succession] | None:
+    def _remembered(self, key: str) -> list[Successor] | None:
         with closing(self._connect()) as database:
             row = database.execute("SELECT found FROM steps WHERE key = ?", (key,)).fetchone()
-        return None if row is None else [Succession(*each) for each in json.loads(row[0])]
+        return None if row is None else [Successor(*each) for each in json.loads(row[0])]
 
-    def _remember(self, key: str, found: Sequence[Succession]) -> None:
+    def _remember(self, key: str, found: Sequence[Successor]) -> None:
         with closing(self._connect()) as database, database:
             database.execute("INSERT OR IGNORE INTO steps VALUES (?, ?)", (key, json.dumps(found)))
 
     def _connect(self) -> sqlite3.Connection:
         assert self.folder is not None  # noqa: S101 -- asked by the callers
         self.folder.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self.folder / f"successions-{_digest()[:16]}.sqlite", timeout=60)
+        database = sqlite3.connect(self.folder / f"successors-{_digest()[:16]}.sqlite", timeout=60)
         database.execute("CREATE TABLE IF NOT EXISTS steps (key TEXT PRIMARY KEY, found TEXT)")
         return database
 
 
-def by_step(versions: Sequence[str], found: Iterable[Succession]) -> dict[tuple[str, str], list[Succession]]:
-    """Return what is known of each step between two consecutive versions, for `SuccessionFinder.known`."""
-    steps: dict[tuple[str, str], list[Succession]] = {
+def by_step(versions: Sequence[str], found: Iterable[Successor]) -> dict[tuple[str, str], list[Successor]]:
+    """Return what is known of each step between two consecutive versions, for `SuccessorFinder.known`."""
+    steps: dict[tuple[str, str], list[Successor]] = {
         (versions[at], versions[at + 1]): [] for at in range(len(versions) - 1)
     }
     for each in found:
@@ -128,11 +126,11 @@ def defines(branches: Sequence[Row]) -> bool:
     return any(row.status == "defined" and row.kind in ("class", "function") for row in branches)
 
 
-def find(step: Step) -> list[Succession]:
-    """Return the successions of one step; their position is left at 0."""
+def find(step: Step) -> list[Successor]:
+    """Return the successors of one step; their release index is left at 0."""
     gone, kept = _definitions(step[0])
     come, _ = _definitions(step[1])
-    return list(successors.successions(0, gone, come, kept))
+    return list(successors.successors(0, gone, come, kept))
 
 
 def _only(modules: Modules, others: Modules, has: Callable[[Names, str], bool]) -> dict[str, list[str]]:
@@ -185,7 +183,7 @@ def _parts(step: Step) -> Iterator[tuple[str, list[str], bytes]]:
 
 @lru_cache(maxsize=1)
 def _digest() -> str:
-    """Return the digest of the code that turns two releases into successions."""
+    """Return the digest of the code that turns two releases into successors."""
     digest = hashlib.sha256(code_digest().encode())
     for module in (features, similarity, successors, records):
         digest.update(Path(str(module.__file__)).read_bytes())

@@ -13,7 +13,7 @@ from compat.index.history.similarity import (
     likeness,
     parts,
 )
-from compat.index.records import Succession
+from compat.index.records import Successor
 
 LEAST = 0.5
 """Confidence under which nothing is claimed."""
@@ -27,13 +27,13 @@ SMALL = 24
 """Phrases under which a text is too short to prove much."""
 
 
-def successions(
+def successors(
     last: int, gone: Sequence[Definition], come: Sequence[Definition], kept: Sequence[Definition]
-) -> tuple[Succession, ...]:
+) -> tuple[Successor, ...]:
     """Return the likely successors of the definitions that vanished, ordered by module and name.
 
     Args:
-        last: position of the last release that had them.
+        last: index of the last release that had them.
         gone: what vanished from its module.
         come: what the next release defines where the last one did not.
         kept: definitions of the last release, around those that vanished, which did not vanish.
@@ -45,7 +45,7 @@ def successions(
     judged = [_judged(old, found, living, words) for old in sorted(gone, key=_by_place)]
     company = _company(each[0] for each in judged if each)
     claimed = [_in_company(each, company) for each in judged if each]
-    return tuple(_succession(last, claim) for claim in claimed if claim.confidence >= LEAST)
+    return tuple(_successor(last, claim) for claim in claimed if claim.confidence >= LEAST)
 
 
 class _Claim(NamedTuple):
@@ -167,16 +167,16 @@ def _copied(new: Definition, living: _Candidates, body: float) -> bool:
     return any(body_likeness(other.features.own, new.features.own) > body for other in others)
 
 
-def _succession(last: int, claim: _Claim) -> Succession:
+def _successor(last: int, claim: _Claim) -> Successor:
     old, new, confidence, alike = claim
-    return Succession(
-        module=old.module,
-        name=old.name,
-        last=last,
-        to_module=new.module,
-        to_name=new.name,
+    return Successor(
+        module=new.module,
+        name=new.name,
         confidence=round(confidence, 2),
         evidence=_evidence(old, new, alike),
+        old_module=old.module,
+        old_name=old.name,
+        last=last,
     )
 
 
@@ -185,7 +185,7 @@ def _by_place(definition: Definition) -> tuple[str, str]:
 
 
 def _evidence(old: Definition, new: Definition, alike: Likeness) -> str:
-    """Return what speaks for a succession, in a few words."""
+    """Return what speaks for a successor, in a few words."""
     one, other = compared(old.features, new.features)
     told = [f"body {alike.body:.2f}"]
     if old.features.kind == "class":

@@ -5,25 +5,31 @@ or outside of what is indexed. Guards are decided from the world's facts; what t
 `conditional`.
 """
 
+from __future__ import annotations
+
 import sys
 from collections import deque
-from collections.abc import Container, Mapping
-from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple
 
-from compat.index.extract.device_predicates import known_truth
-from compat.index.reader import Index
-from compat.index.records import Branch
-from compat.model.guards import ALWAYS, Condition, Flag, Guard, Imports, Not, describe, evaluate
-from compat.model.symbols import Kind, Status, location, split_location
+from compat._util.named_tuple import NamedTuple
+from compat.model.guards import ALWAYS, Condition, Flag, Imports, Not, describe, evaluate
+from compat.model.symbols import location, split_location
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from compat.index.reader import Index
+    from compat.index.records import Branch
+    from compat.model.guards import Guard
+    from compat.model.symbols import Kind, Status
 
 
 class Facts(NamedTuple):
     """The facts by which guards are decided. What is not stated is unknown."""
 
     release_indexes: Mapping[str, int] = MappingProxyType({})
-    """Indexed package to the position of its release."""
+    """Indexed package to the index of its release."""
     absent: frozenset[str] = frozenset()
     """Top-level import names that cannot be imported here."""
     provided: Container[str] | None = None
@@ -35,9 +41,9 @@ class Facts(NamedTuple):
     alone: str | None = None
     """The package that stands here alone, nothing else being stated: then the index tells its problems."""
 
-    def at(self, release_indexes: Mapping[str, int]) -> "Facts":
+    def at(self, release_indexes: Mapping[str, int]) -> Facts:
         """Return the same facts with other releases."""
-        return self._replace(release_indexes=release_indexes)
+        return Facts(release_indexes, *self[1:])
 
 
 class Answer(NamedTuple):
@@ -53,11 +59,12 @@ class Answer(NamedTuple):
     """Why it is missing, when that is not simply because nothing binds it."""
     always_bound: bool = True
     """Whether it is bound in every branch."""
-    signature: str | None = None
-    """How it is called, as the index keeps it: see `compat.index.extract.signatures`."""
+    signature: int | None = None
+    """The number of how it is called: see `Index.signature`."""
 
 
 MISSING = Answer(status="missing", always_bound=False)
+_SUBMODULE = Answer(status="submodule", kind="module")
 
 
 class NameResolver:
@@ -70,11 +77,7 @@ class NameResolver:
         self._problems: dict[str, str | None] = {}
         self._present: dict[str, bool | None] = {}
         self._owners: dict[str, str | None] = {}
-
-    @cached_property
-    def facts(self) -> Facts:
-        """What the environment states beside its releases."""
-        return self.environment.at({})
+        self._trusted: dict[str, bool] = {}
 
     def owner(self, module: str) -> str | None:
         """Return the indexed package that a module belongs to and whose release is known, or None."""
@@ -105,6 +108,8 @@ class NameResolver:
             current = queue.popleft()
             if current in self._problems:
                 problem = self._problems[current]
+            elif self._is_sound(current):
+                problem = None
             else:
                 problem, needed = self._direct_needs(current)
                 for other in needed:
@@ -119,6 +124,50 @@ class NameResolver:
                 return problem
         self._problems.update(dict.fromkeys(came_from))
         return None
+
+    def _is_sound(self, module: str) -> bool:
+        """Return whether the index tells that nothing which a module needs is missing."""
+        package = self.owner(module)
+        if package is None or not self._trusts(package):
+            return False
+        return self.index.problem(module, package, self.environment.release_indexes[package]) is None
+
+    def _trusts(self, package: str) -> bool:
+        """Return whether what the index tells of a release by itself holds beside the other releases here."""
+        if package not in self._trusted:
+            self._trusted[package] = self._find_trusted(package)
+        return self._trusted[package]
+
+    def _find_trusted(self, package: str) -> bool:
+        facts = self.environment
+        if not self.index.concluded or facts.provided is not None or facts.cuda is not None or facts.broken:
+            return False
+        others = dict(facts.release_indexes)
+        release_index = others.pop(package)
+        pinned = self.index.companions(package, release_index)
+        self.index.note(package, release_index)
+        if any(others.pop(name, None) != at for name, at in pinned.items()):
+            return False
+        foreign = set(facts.absent)
+        for top, owners in self.index.owners.items():
+            if package not in owners and pinned.keys().isdisjoint(owners):
+                foreign.discard(top)
+            elif top in facts.absent or others.keys() & owners:
+                return False  # these modules may be those of another one, or of none
+        if foreign:
+            return False  # nothing is known of what depends on them
+        trial = NameResolver(self.index, facts)
+        trial._trusted = {
+            **self._trusted,
+            package: True,
+        }  # what is to be shown is assumed: imports go in circles
+        asking = self.index.pair_dependent(package, release_index) if others or facts.absent else ()
+        return all(trial._succeeds(module, branch) for module, branch in asking)
+
+    def _succeeds(self, module: str, branch: Branch) -> bool:
+        """Return whether nothing is wrong with an import of a module, and with what it needs."""
+        problem, needed = self._need(module, branch)
+        return problem is None and (needed is None or self.problem(needed) is None)
 
     def present(self, target: str) -> bool | None:
         """Return whether an import of `target` succeeds here; None when that is not known.
@@ -180,12 +229,15 @@ class NameResolver:
         release_index = self.environment.release_indexes[package]
         if not name:
             there = self.index.module(module, package, release_index)
-            return Answer(status="submodule", kind="module") if there else MISSING
-        unbound = self._unbound(module, name, package, release_index)
+            return _SUBMODULE if there else MISSING
         branches = self.index.branches(module, name, package, release_index)
-        chosen = self._choose(module, branches, unbound, seen) if branches else unbound
+        if not branches:
+            return self._unbound(module, name, package, release_index)
+        chosen = self._choose(module, name, branches, seen)
         # `from package import name` tries the submodule when the package does not bind the name (yet).
-        return unbound if chosen.status == "missing" and unbound.status == "submodule" else chosen
+        if chosen.status == "missing" and self.index.has_submodule(module, name, package, release_index):
+            return _SUBMODULE
+        return chosen
 
     def _foreign(self, module: str, name: str) -> Answer:
         """Return the answer for what is not indexed: it is taken to be there unless it is known not to be."""
@@ -196,17 +248,19 @@ class NameResolver:
 
     def _unbound(self, module: str, name: str, package: str, release_index: int) -> Answer:
         """Return what a name is that no statement of the module binds."""
-        if self.index.module(f"{module}.{name}", package, release_index):
-            return Answer(status="submodule", kind="module")
+        if self.index.has_submodule(module, name, package, release_index):
+            return _SUBMODULE
         row = self.index.module(module, package, release_index)
         if row is not None and row.open:
             return Answer(status="dynamic", always_bound=False)
         return MISSING
 
     def _choose(
-        self, module: str, branches: tuple[Branch, ...], unbound: Answer, seen: frozenset[tuple[str, str]]
+        self, module: str, name: str, branches: tuple[Branch, ...], seen: frozenset[tuple[str, str]]
     ) -> Answer:
         """Return the answer of the last branch whose guard holds, or `conditional` when that is not known."""
+        if len(branches) == 1 and branches[0].guard == ALWAYS:
+            return self._bound(module, branches[0], None, seen)
         undecided: list[Branch] = []
         for branch in reversed(branches):
             truth = evaluate(branch.guard, self._leaf)
@@ -217,8 +271,11 @@ class NameResolver:
                 undecided.append(branch)
             if truth is True:
                 break
+        package = self.owner(module)
+        assert package is not None  # noqa: S101 -- it has the branches
+        release_index = self.environment.release_indexes[package]
         if not undecided:
-            return unbound
+            return self._unbound(module, name, package, release_index)
         candidates = [(branch, self._bound(module, branch, None, seen)) for branch in reversed(undecided)]
         branch, best = min(candidates, key=lambda candidate: _PREFERENCE[candidate[1].status])
         return Answer(
@@ -226,7 +283,7 @@ class NameResolver:
             kind=best.kind,
             origin=best.origin,
             guard=describe(branch.guard),
-            always_bound=_covers(undecided) or unbound.status == "submodule",
+            always_bound=_covers(undecided) or self.index.has_submodule(module, name, package, release_index),
             signature=best.signature,
         )
 
@@ -279,7 +336,7 @@ class NameResolver:
         release_index = self.environment.release_indexes[package]
         if self.index.branches(module, name, package, release_index):
             return False  # what the package binds itself hides the submodule
-        return self.index.module(f"{module}.{name}", package, release_index) is not None
+        return self.index.has_submodule(module, name, package, release_index)
 
     def _direct_needs(self, module: str) -> tuple[str | None, list[str]]:
         """Return the first import of a module that must fail, and the indexed modules that it needs."""
@@ -290,14 +347,23 @@ class NameResolver:
             return None, []
         parent = module.rpartition(".")[0]
         needed = [parent] if parent else []
-        for branch in self.index.imports(module, package, self.environment.release_indexes[package]):
-            target = branch.target or ""
-            if split_location(target)[0] == module or evaluate(branch.guard, self._leaf) is not True:
-                continue
-            if self._bound_there(target) is False:
-                return f"{module} imports {target}, which is missing", []
-            needed.append(target.replace(":", ".") if self._is_module(target) else split_location(target)[0])
+        for _, branch in self.index.imports(module, package, self.environment.release_indexes[package]):
+            problem, other = self._need(module, branch)
+            if problem is not None:
+                return problem, []
+            if other is not None:
+                needed.append(other)
         return None, needed
+
+    def _need(self, module: str, branch: Branch) -> tuple[str | None, str | None]:
+        """Return why an import of a module must fail, or what module it needs; neither if it may not run."""
+        target = branch.target or ""
+        source = split_location(target)[0]
+        if source == module or evaluate(branch.guard, self._leaf) is not True:
+            return None, None
+        if self._bound_there(target) is False:
+            return f"{module} imports {target}, which is missing", None
+        return None, target.replace(":", ".") if self._is_module(target) else source
 
     def _leaf(self, leaf: Imports | Condition | Flag) -> bool | None:
         match leaf:
@@ -312,6 +378,8 @@ class NameResolver:
                     truth = self._truth_of(location(module, name))
                     if truth is not None:
                         return truth
+                from compat.index.extract.device_predicates import known_truth  # few names need it
+
                 return known_truth(text, cuda=self.environment.cuda)
 
     def _all_present(self, targets: tuple[str, ...], *, alone: bool) -> bool | None:

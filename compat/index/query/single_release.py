@@ -1,13 +1,19 @@
 """A release by itself: its environment, and what can be told of one release without looking at the others."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from __future__ import annotations
 
 from compat.index.query.name_resolution import Facts, NameResolver
-from compat.index.reader import Index
 from compat.model.package_names import KERNELS, SGLANG
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _collections_abc import dict_keys
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeVar
+
+    from compat.index.reader import Index
+
+    T = TypeVar("T")
 
 
 def alone(index: Index, package: str, release_index: int) -> Facts:
@@ -36,53 +42,61 @@ def pinned(index: Index, package: str, release_index: int) -> dict[str, int]:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
         if name in KERNELS and name in index.packages:
-            for place, version in enumerate(index.versions(name)):
+            for at, version in enumerate(index.versions(name)):
                 if requirement.specifier.contains(version, prereleases=True):
-                    return {name: place}
+                    return {name: at}
     return {}
 
 
-def stretches(
-    index: Index, package: str, resolvers: Sequence[NameResolver], ask: Callable[[NameResolver], T]
-) -> Iterator[tuple[int, T]]:
-    """Yield for each of some worlds its place in the sequence and what `ask` finds in it.
+def ask_each(
+    index: Index, package: str, environments: Sequence[Facts], ask: Callable[[NameResolver], T]
+) -> Iterator[tuple[range, T]]:
+    """Yield what `ask` finds in each of some environments, with the slots in the sequence where it holds.
 
-    The worlds hold releases of a package, one after another. What `ask` finds is taken over into the next
-    world as long as nothing that it read differs there: then the same object is yielded again.
+    The environments have releases of a package, one after another. What `ask` finds in one is taken over into
+    the next as long as nothing that it read differs there.
     """
-    place = 0
-    while place < len(resolvers):
-        resolver = resolvers[place]
-        release_indexes = _Watched(resolver.environment.release_indexes)
-        here = resolver.environment.release_indexes[package]
+    slot = 0
+    while slot < len(environments):
+        environment = environments[slot]
+        releases = _WatchedReleases(environment.release_indexes)
         with index.watched() as until:
-            found = ask(NameResolver(index, resolver.environment.at(release_indexes)))
+            found = ask(NameResolver(index, environment.at(releases)))
         last = until.get(package, len(index.versions(package)))
-        others = {
-            name: resolver.environment.release_indexes.get(name) for name in release_indexes.seen - {package}
-        }
-        while True:
-            yield place, found
-            place += 1
-            if place >= len(resolvers):
-                return
-            there = resolvers[place].environment.release_indexes
-            same = here <= there[package] <= last and resolvers[place].facts == resolver.facts
-            if not same or any(there.get(name) != at for name, at in others.items()):
-                break
+        first = slot
+        while slot < len(environments) and releases.fit(environments[slot], environment, package, last):
+            slot += 1
+        yield range(first, slot), found
 
 
-class _Watched(dict[str, int]):
-    """Positions that remember which packages were asked about."""
+class _WatchedReleases(dict[str, int]):
+    """Release indexes by package that remember which packages were asked about."""
 
     def __init__(self, release_indexes: Mapping[str, int]) -> None:
         super().__init__(release_indexes)
-        self.seen: set[str] = set()
+        self._seen: set[str] = set()
+        self._all_seen = False
 
     def __contains__(self, package: object) -> bool:
-        self.seen.add(str(package))
+        self._seen.add(str(package))
         return super().__contains__(package)
 
     def __getitem__(self, package: str) -> int:
-        self.seen.add(package)
+        self._seen.add(package)
         return super().__getitem__(package)
+
+    def __iter__(self) -> Iterator[str]:
+        self._all_seen = True
+        return super().__iter__()
+
+    def keys(self) -> dict_keys[str, int]:
+        self._all_seen = True
+        return super().keys()
+
+    def fit(self, other: Facts, mine: Facts, package: str, last: int) -> bool:
+        """Return whether another environment has the same for all that was asked about."""
+        ours, theirs = mine.release_indexes, other.release_indexes
+        if not ours[package] <= theirs[package] <= last or other[1:] != mine[1:]:
+            return False
+        asked = ours.keys() | theirs.keys() if self._all_seen else self._seen
+        return all(theirs.get(name) == ours.get(name) for name in asked if name != package)

@@ -15,8 +15,8 @@ from compat.matrix.install import existing
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.verify_files import check_installed
 from compat.matrix.install.workspace import Workspace
-from compat.matrix.outcome import Disagreement
-from compat.matrix.plan import Plan
+from compat.matrix.model.outcome import Disagreement
+from compat.matrix.model.plan import Plan
 from compat.model.releases import KERNELS, Pair
 from compat.probe.probe_runner import PROBE, child_variables
 from compat.uv import client
@@ -36,6 +36,8 @@ class Prepared:
     """The arguments of the interpreter that run the probe."""
     lock: Lock
     """The lock; for an existing environment, with the packages that are really installed."""
+    sites: tuple[Path, ...] = ()
+    """The folders that contain its packages."""
     path: tuple[Path, ...] = ()
     """Folders that precede the environment's own packages on the import path of tests."""
     what: str = ""
@@ -77,7 +79,8 @@ def prepare_installed(
                 install_command(tool, space.environment, lock.requirements),
             ):
                 client.run(command, space.log, progress, until=until)
-    check_installed(space.environment.glob("lib/python3*/site-packages"), _under_test(pair))
+    sites = tuple(space.environment.glob("lib/python3*/site-packages"))
+    check_installed(sites, _under_test(pair))
     tools = space.folder / "tools" if tests else None
     if tools is not None:
         with on_terminal(f"{pair.id}: pytest", None) as progress:
@@ -88,6 +91,7 @@ def prepare_installed(
         variables=child_variables(os.environ),
         probe=("-I", PROBE),  # isolated from everything outside the environment
         lock=lock,
+        sites=sites,
         path=() if tools is None else (tools,),
     )
 
@@ -127,6 +131,7 @@ def prepare_existing(
         variables=existing.variables(environment, space.folder, found.user_base),
         probe=(probe,),
         lock=found.as_lock(lock),
+        sites=tuple(sorted(set(found.places.values()))),
         path=environment.path,
         what=environment.what,
         wrong=wrong,

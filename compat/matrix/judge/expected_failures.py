@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 
 from compat.matrix.judge.compare import UNCOMMITTED
-from compat.matrix.outcome import Disagreement, ExpectedFailure
+from compat.matrix.model.outcome import Disagreement, ExpectedFailure
 from compat.model.releases import KnownFailure
 from compat.model.symbols import location, split_location
 from compat.probe.expectation import ModuleExpectation

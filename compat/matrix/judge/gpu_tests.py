@@ -17,7 +17,7 @@ from compat._util.orphans import orphans_ended
 from compat._util.subprocesses import how_ended, run_logged
 from compat.matrix.judge import collection_plugin
 from compat.matrix.judge.gpu_collection import Collection, junit_name
-from compat.matrix.outcome import Counts, Disagreement, State
+from compat.matrix.model.outcome import Counts, Disagreement, State
 
 OPTIONS = (
     *("-m", "gpu", "--require-gpu", "-p", "no:cacheprovider", "--strict-markers", "--strict-config"),

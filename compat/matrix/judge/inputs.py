@@ -9,7 +9,7 @@ from typing import Protocol
 import compat
 from compat.locks.lockfile import Lock, read_current
 from compat.matrix.judge.deciding_files import deciding_files, files_digest
-from compat.matrix.outcome import Digests, Level
+from compat.matrix.model.outcome import Digests, Level
 from compat.model.releases import Pair
 from compat.probe.expectation import ModuleExpectation
 
@@ -25,6 +25,9 @@ class Sources(Protocol):
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         """Return the expectation for every module to check."""
+
+    def code(self) -> Path:
+        """Return the folder of the package `compat`, which rehearses a pair in its environment."""
 
     def gpu_tests(self) -> Path:
         """Return the folder of the GPU tests."""
@@ -57,6 +60,10 @@ class Shipped:
 
         return expectations(pair, lock, cuda=cuda)
 
+    def code(self) -> Path:
+        """Return the folder of the package `compat` that contains this module."""
+        return Path(compat.__file__).parent
+
     def gpu_tests(self) -> Path:
         """Return the folder of the GPU tests in the project of the locks."""
         return self.locks.resolve().parent / "tests" / "gpu"
@@ -74,7 +81,7 @@ def _check_releases(pair: Pair) -> None:
 
 def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPORT) -> Digests:
     """Return the digests of all inputs of an outcome of `pair`, except the machine."""
-    code = Path(compat.__file__).resolve().parent
+    code = sources.code().resolve()
     tests = sources.gpu_tests() if level is Level.GPU else None
     roots = [code.parent] if tests is None else [code.parent, tests.parent.parent]
     return Digests(

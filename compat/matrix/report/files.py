@@ -12,7 +12,7 @@ from compat._cli.junit import JUnitCase, junit_suite
 from compat._cli.printable import html, printable
 from compat._util import atomic_write
 from compat.errors import NothingSelectedError
-from compat.matrix.outcome import (
+from compat.matrix.model.outcome import (
     OUTCOME,
     Cell,
     CellOutcome,
@@ -74,10 +74,10 @@ def as_markdown(outcomes: Sequence[CellOutcome]) -> str:
     for outcome in outcomes:
         if not outcome.passed:
             lines += ["", f"**{outcome.cell.id}** {outcome.state.value}: {printable(outcome.reason)}", ""]
-            told = [outcome.complaint(entry).partition(": ")[2] for entry in outcome.disagreements]
+            complaints = [outcome.complaint(entry).partition(": ")[2] for entry in outcome.disagreements]
             lines += [
                 f"- `{printable(entry.location)}`: {printable(text)}"
-                for entry, text in zip(outcome.disagreements, told, strict=True)
+                for entry, text in zip(outcome.disagreements, complaints, strict=True)
             ]
         if remarks := table.remarks(outcome):
             lines += ["", printable(remarks[0]), ""]
@@ -101,7 +101,11 @@ def as_html(outcomes: Sequence[CellOutcome]) -> str:
         f'<tr class="{outcome.state.value}">{"".join(f"<td>{html(cell)}</td>" for cell in row)}</tr>'
         for outcome, row in zip(outcomes, table.rows(outcomes), strict=True)
     )
-    lines = [line for outcome in outcomes for line in (*table.complaints(outcome), *table.remarks(outcome))]
+    lines = [
+        line
+        for outcome in outcomes
+        for line in (*table.complaints(outcome), *table.layers(outcome), *table.remarks(outcome))
+    ]
     details = "\n".join(map(html, [*lines, table.disk_line(outcomes).strip()])).strip()
     return page("Matrix", _STYLE, [f"<table><tr>{head}</tr>", *rows, "</table>", f"<pre>{details}</pre>"])
 
@@ -122,6 +126,7 @@ def _junit_case(outcome: CellOutcome) -> JUnitCase:
         problem="" if outcome.passed else problem,
         message=outcome.reason,
         lines=[outcome.complaint(entry) for entry in outcome.disagreements],
+        output=table.layers(outcome),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from compat._cli.printable import printable
 from compat._cli.text import aligned, duration, size
-from compat.matrix.outcome import CellOutcome, State
+from compat.matrix.model.outcome import CellOutcome, State
 
 HEAD = (
     "pair",
@@ -18,6 +18,7 @@ HEAD = (
     "unchecked",
     "disagree",
     "expected",
+    "layers",
     "tests",
     "time",
     "disk",
@@ -46,12 +47,23 @@ def rows(outcomes: Sequence[CellOutcome]) -> list[tuple[str, ...]]:
                     outcome.counts.expected,
                 )
             ),
+            _layers(outcome),
             _tests(outcome),
             duration(outcome.seconds),
             size(outcome.peak_bytes),
         )
         for outcome in outcomes
     ]
+
+
+def layers(outcome: CellOutcome) -> list[str]:
+    """Return the numbers of layers of each package, one line each."""
+    return [f"{outcome.cell.id}: layers of {package}: {each}" for package, each in outcome.layers.items()]
+
+
+def _layers(outcome: CellOutcome) -> str:
+    tried = sum(each.built + each.refused + each.broken for each in outcome.layers.values())
+    return f"{sum(each.built for each in outcome.layers.values())}/{tried}" if outcome.layers else "-"
 
 
 def _tests(outcome: CellOutcome) -> str:

@@ -67,10 +67,16 @@ class Adapter:
     """How many inputs the kernel reads at a time; with any other size it reads past the end."""
     opaque: str = ""
     """Why torch.compile must not trace the layer; empty where it may."""
+    borrowed: str = ""
+    """The releases of sglang, as a specifier, whose classes or kernels are vllm's; empty for none."""
 
     def covers(self, version: str) -> bool:
         """Return whether this adapter is for the release `version`."""
         return Version(version) in SpecifierSet(self.releases, prereleases=True)
+
+    def borrows(self, version: str) -> bool:
+        """Return whether a release of sglang needs vllm in the same environment for this."""
+        return bool(self.borrowed) and Version(version) in SpecifierSet(self.borrowed, prereleases=True)
 
 
 def candidates(package: Package, version: str, scheme: Scheme) -> tuple[Adapter, ...]:
@@ -180,6 +186,10 @@ def _vllm(releases: str, name: str, config: str | None, *methods: str, **rest: A
 
 
 _SINCE = ">=0.4.7"
+_BORROWED = "<0.5.0rc2"
+"""Up to 0.4.9.post2 the method classes are vllm's; later ones are sglang's own, on vllm's `_custom_ops`.
+Without vllm both are stubs: building a layer raises a `NameError`, or repacking its weights an
+`AttributeError`."""
 _VLLM = ">=0.9.0.1"
 
 _TVM_FFI = "tvm-ffi calls its Marlin kernels, without an operator of torch (jit_kernel/gptq_marlin.py)"
@@ -227,6 +237,7 @@ TABLE: tuple[Adapter, ...] = (
         "GPTQMarlinLinearMethod",
         fits=_symmetric,
         settings=_gptq_settings,
+        borrowed=_BORROWED,
     ),
     _sglang(
         ">=0.5.11",
@@ -247,6 +258,7 @@ TABLE: tuple[Adapter, ...] = (
         fits=_is(Gptq),
         settings=_gptq_settings,
         step=32,
+        borrowed=_BORROWED,
     ),
     # In earlier releases this class was vllm's, which does not support sglang's layers.
     _sglang(
@@ -257,6 +269,7 @@ TABLE: tuple[Adapter, ...] = (
         "AWQLinearMethod",
         fits=_with_zero_point,
         settings=_awq_settings,
+        borrowed=_BORROWED,
     ),
     # Since 0.5.11 one method class gets a scheme with the kernel from the configuration.
     _sglang(

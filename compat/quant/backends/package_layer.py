@@ -215,6 +215,11 @@ def new_layer(spec: LayerSpec, adapter: Adapter) -> Any:
 def _config(spec: LayerSpec, adapter: Adapter) -> Any:
     if adapter.config is None:
         return None
+    version = process_setup.installed(spec.package) or ""
+    if adapter.borrows(version) and process_setup.installed("vllm") is None:
+        raise ValueError(
+            f"{spec.package} {version} takes its {adapter.name} from vllm, which is not installed"
+        )
     config_class = compat.load(adapter.config, package=spec.package)
     config = config_class.from_config(dict(adapter.settings(spec.scheme, spec.prefix)))
     dtypes = config.get_supported_act_dtypes()

@@ -1,12 +1,14 @@
 """A rehearsal without a GPU: set a package up and build a layer of every scheme on a stand-in for the device.
 
 `python -m compat.quant.backends.rehearsal PACKAGE RESULTS` writes one JSON object per layer, a line each, to
-the file RESULTS. Nothing is computed: it shows whether what this project asks of a release is there and takes
-the arguments that it is given. The packages' compiled parts load only if `libcuda.so.1` can be found; a
-library whose functions all fail is enough.
+the file RESULTS, and a last one that marks the end. Nothing is computed: it shows whether a release still has
+the functions that this project calls, and accepts the arguments.
+
+Tensors stay on the CPU even on a machine with a GPU, so that the results are the same on every machine; the
+tests of the level `gpu` use the GPU. The compiled parts of the packages need a loadable `libcuda.so.1`, of
+which `compat.probe.driver_stub` builds a stub.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from compat.errors import CompatError
+from compat.probe import probe
 from compat.quant.backends import package_layer, process_setup
 from compat.quant.backends.adapters import Adapter, Package, candidates
 from compat.quant.backends.package_layer import LayerSpec
@@ -174,11 +177,25 @@ def _one(package: Package, scheme: Scheme, way: Adapter, dtype: torch.dtype) -> 
     )
 
 
-def main(package: str, results: str) -> None:
-    """Rehearse one package in this process, and write the results."""
-    with Path(results).open("w", encoding="utf-8") as file, stand_in():
+def main(package: str, results: str, room: str = "") -> None:
+    """Rehearse one package in this process, and write the results to a file.
+
+    Args:
+        package: sglang or vllm.
+        results: the file.
+        room: the number of bytes that this process may add to its standard output; empty for no limit.
+    """
+    probe.die_with_parent()
+    if room:
+        probe.limit_output(int(room))
+    Path(results).write_bytes(b"")
+    records = probe.Records(results)
+    with stand_in():
         for each in rehearse(cast("Package", package)):
-            print(json.dumps(asdict(each), sort_keys=True), file=file, flush=True)
+            records.write("layer", **asdict(each))
+            said = f": {each.says}" if each.says else ""
+            print(f"{each.scheme} by {each.way} in {each.dtype}: {each.state}{said}", flush=True)
+    records.write("done")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from compat.index.query.single_release import stretches
+from compat.index.query.single_release import ask_each
 from compat.index.reader import Index
+from compat.index.records import Successor
 from compat.model.symbols import split_location
-from compat.resolve.search import Found, Replacement, find_location
+from compat.resolve.search import Found, find_location
 from compat.scan.check.reference_checker import Issue
-from compat.scan.findings import BrokenRange, Successor
+from compat.scan.findings import BrokenRange
 from compat.scan.releases.index_lookup import Lookup
 
 if TYPE_CHECKING:  # a scan needs no more of it than its names
@@ -21,7 +22,7 @@ _FOLLOWED = ("moved ", "renamed ")
 
 
 def broken_ranges(lookup: Lookup, issue: Issue) -> tuple[BrokenRange, ...]:
-    """Return the ranges of releases in which a reference has an issue, with its cause and replacement."""
+    """Return the ranges of releases in which a reference has an issue, with its cause and successor."""
     if issue.rule == "CPT004":
         return ()
     return tuple(_IssueCause(lookup, issue, *wanted(lookup, issue)).broken_ranges())
@@ -73,25 +74,25 @@ class _IssueCause(NamedTuple):
         if package not in lookup.index.owners.get(self.module.partition(".")[0], ()):
             yield from ((slot, None) for slot in slots)  # kernels: their history is another package's
             return
-        resolvers = [lookup.resolver(slot) for slot in slots]
-        for at, found in stretches(
+        environments = [lookup.resolver(slot).environment for slot in slots]
+        for same, found in ask_each(
             lookup.index,
             package,
-            resolvers,
+            environments,
             lambda resolver: find_location(resolver, package, self.module, self.name),
         ):
-            yield slots[at], found
+            yield from ((slots[at], found) for at in same)
 
     def _range(self, slot: int, found: Found | None) -> BrokenRange:
         version = self.lookup.release_set.versions[slot]
         successor = self._successor(slot, found)
-        told = found.place.answer.reason if found and found.place else None
+        told = found.binding.answer.reason if found and found.binding else None
         what = f"{self.module}:{self.name}" if self.name else self.module
         reason = told or self.issue.outcome.answer.reason or f"{what} does not exist"
         return BrokenRange(version, version, self._cause(slot, successor), reason, successor)
 
     def _successor(self, slot: int, found: Found | None) -> Successor | None:
-        new = found.replacement if found else None
+        new = found.successor if found else None
         if new is None or new.confidence < _CERTAIN:
             return None
         if not self.name and (new.name or not self._alike(slot, new.module)):
@@ -109,7 +110,7 @@ class _IssueCause(NamedTuple):
             certain=followed or (now is not None and before == now),
         )
 
-    def _at_home(self, slot: int, new: Replacement) -> Replacement:
+    def _at_home(self, slot: int, new: Successor) -> Successor:
         """Return where what some module only has from another one is at home, under whatever name."""
         answer = self.lookup.resolver(slot).answer(new.module, new.name)
         origin = answer.origin if answer.status == "reexported" and new.name else None
@@ -125,8 +126,8 @@ class _IssueCause(NamedTuple):
         evidence = f"{new.module} has it from there as {new.name}"
         return new._replace(module=module, name=name, evidence=evidence)
 
-    def _signature(self, slot: int) -> str | None:
-        """Return how the nearest release that has it calls what was asked for."""
+    def _signature(self, slot: int) -> int | None:
+        """Return how the nearest release that has it calls what was asked for, by its number."""
         index, package = self.lookup.index, self.lookup.release_set.package
         for at in self._near(slot):
             branches = index.branches(self.module, self.name, package, at)
@@ -184,7 +185,7 @@ class _IssueCause(NamedTuple):
 
 
 def _key(release_range: BrokenRange) -> tuple[object, ...]:
-    new = release_range.replacement
+    new = release_range.successor
     return release_range.cause, release_range.reason if new is None else (new.module, new.name, new.same_call)
 
 

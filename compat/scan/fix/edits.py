@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from compat.scan.findings import Finding, Successor
+from compat.index.records import Successor
+from compat.scan.findings import Finding
 from compat.scan.releases.index_lookup import ReleaseSet
 
 
@@ -77,13 +78,13 @@ def refusal(finding: Finding) -> str:
         return "notebooks are not rewritten"
     if finding.rule != "CPT001" or finding.form not in ("from", "import"):
         return "only imports of missing names and modules are rewritten"
-    if any(each.replacement is None for each in finding.broken_ranges):
+    if any(each.successor is None for each in finding.broken_ranges):
         return "no successor is known in " + ", ".join(
-            each.text for each in finding.broken_ranges if each.replacement is None
+            each.text for each in finding.broken_ranges if each.successor is None
         )
-    if not all(each.replacement and each.replacement.same_call for each in finding.broken_ranges):
+    if not all(each.successor and each.successor.same_call for each in finding.broken_ranges):
         return 'the successor has another signature; compare with "compat resolve NAME --signature"'
-    if not all(each.replacement and each.replacement.certain for each in finding.broken_ranges):
+    if not all(each.successor and each.successor.certain for each in finding.broken_ranges):
         return "the successor with the same name may be a different object"
     return ""
 
@@ -104,9 +105,7 @@ def _target(new: Successor) -> Target:
 
 def _targets(finding: Finding, count: int) -> tuple[Target, ...]:
     """Return the targets, newest first; the last is the old import if it works in some release."""
-    new = [
-        _target(each.replacement) for each in reversed(finding.broken_ranges) if each.replacement is not None
-    ]
+    new = [_target(each.successor) for each in reversed(finding.broken_ranges) if each.successor is not None]
     targets = list(dict.fromkeys(new))
     if finding.broken < count:
         targets.append(Target("", ""))
@@ -125,7 +124,7 @@ def _since(finding: Finding, targets: tuple[Target, ...], versions: Sequence[str
             ),
             None,
         )
-        target = _target(found.replacement) if found and found.replacement else Target("", "")
+        target = _target(found.successor) if found and found.successor else Target("", "")
         if not where or where[-1][0] != target:
             where.append((target, version))
     if tuple(target for target, _ in reversed(where)) != targets:

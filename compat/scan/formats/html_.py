@@ -133,7 +133,7 @@ def _cell(versions: Sequence[str], at: int, group: Sequence[Finding]) -> str:
 def _details(finding: Finding, folder: str) -> str:
     rows = []
     for each in finding.broken_ranges:
-        new = each.replacement
+        new = each.successor
         what = (
             f"<code>{_broken(new.statement)}</code><small>{html(new.evidence)}</small>"
             if new

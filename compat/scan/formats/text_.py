@@ -61,8 +61,8 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     yield f"  {paint(f'{gap} |', 'dim')} {paint(marks, finding.level)}"
     for each in finding.broken_ranges:
         what = CAUSES.get(each.cause, each.cause)
-        if each.replacement:
-            new = each.replacement
+        if each.successor:
+            new = each.successor
             statement = paint(printable(new.statement), "green")
             what = f"{what}: {statement} ({printable(new.evidence)}){new.doubt}"
         else:

@@ -116,9 +116,9 @@ def _binds(alias: ast.alias) -> str:
 
 def _because(release_range: BrokenRange, where: str) -> BrokenRange:
     """Return a range for the importing file: its successor belongs into the file that binds the name."""
-    new = f", which is now {release_range.replacement.statement}" if release_range.replacement else ""
+    new = f", which is now {release_range.successor.statement}" if release_range.successor else ""
     return release_range._replace(
-        reason=f"{where} leaves it unbound: {release_range.reason}{new}", replacement=None
+        reason=f"{where} leaves it unbound: {release_range.reason}{new}", successor=None
     )
 
 

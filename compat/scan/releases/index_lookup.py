@@ -3,13 +3,14 @@
 A set of releases is an integer: bit `i` stands for the `i`-th release of a `ReleaseSet`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
 
 from compat.index.query.name_resolution import Answer, Facts, NameResolver
-from compat.index.query.single_release import alone, stretches
+from compat.index.query.single_release import alone, ask_each
 from compat.index.reader import Index
+from compat.model.release_ranges import ReleaseRange, ranges_of
 from compat.model.symbols import UNUSABLE
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ class Lookup:
         self.path = lru_cache(maxsize=None)(self._path)
 
     def resolver(self, slot: int) -> NameResolver:
-        """Return the world of the release that a bit stands for."""
+        """Return the resolver of the release that a bit stands for."""
         return self._resolvers[slot]
 
     def _imported(self, module: str, name: str) -> LookupOutcomes:
@@ -104,24 +105,16 @@ class Lookup:
 
     def _asked(self, ask: Callable[[NameResolver], LookupOutcome]) -> LookupOutcomes:
         found: dict[int, tuple[int, LookupOutcome]] = {}
-        for slot, outcome in stretches(self.index, self.release_set.package, self._resolvers, ask):
+        environments = [resolver.environment for resolver in self._resolvers]
+        for slots, outcome in ask_each(self.index, self.release_set.package, environments, ask):
             mask, _ = found.get(id(outcome), (0, outcome))
-            found[id(outcome)] = (mask | 1 << slot, outcome)
+            found[id(outcome)] = (mask | ((1 << len(slots)) - 1) << slots[0], outcome)
         return tuple(found.values())
 
 
-def ranges(mask: int) -> list[tuple[int, int]]:
-    """Return the first and last slot of each range of releases in a set, in order."""
-    found: list[tuple[int, int]] = []
-    slot = 0
-    while mask >> slot:
-        if mask >> slot & 1:
-            first = slot
-            while mask >> slot & 1:
-                slot += 1
-            found.append((first, slot - 1))
-        slot += 1
-    return found
+def ranges(mask: int) -> Iterator[ReleaseRange]:
+    """Return the slots of each range of releases in a set, in order."""
+    return ranges_of(slot for slot in range(mask.bit_length()) if mask >> slot & 1)
 
 
 def imported(resolver: NameResolver, module: str, name: str) -> LookupOutcome:

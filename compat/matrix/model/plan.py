@@ -14,6 +14,8 @@ FIRST_IMPORT_SECONDS = 40.0
 """Time of the first child process, which imports torch and the packages with a cold disk cache."""
 MODULE_SECONDS = 0.1
 """Time of every further module; measured over 255 modules of the pair `seed`."""
+REHEARSAL_SECONDS = 25.0
+"""Time of the rehearsal of one package."""
 BYTECODE_BYTES = 200_000_000
 """Disk space that imports use, above all for bytecode."""
 
@@ -25,6 +27,8 @@ class Plan:
     pair_id: str
     describe: str
     modules: int
+    packages: int = 0
+    """Number of packages to rehearse."""
     download_bytes: int
     """Size of all wheels of the lock."""
     installed_bytes: int
@@ -51,7 +55,8 @@ class Plan:
     def seconds(self) -> float:
         """The estimated duration."""
         rate = LINKED_BYTES_PER_SECOND if self.cached and self.linked else INSTALLED_BYTES_PER_SECOND
-        return self.installed_bytes / rate + FIRST_IMPORT_SECONDS + MODULE_SECONDS * self.modules
+        checks = MODULE_SECONDS * self.modules + REHEARSAL_SECONDS * self.packages
+        return self.installed_bytes / rate + FIRST_IMPORT_SECONDS + checks
 
     def line(self) -> str:
         """Return the plan as one line of text."""

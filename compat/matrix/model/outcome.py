@@ -16,6 +16,8 @@ OUTCOME = "outcome.json"
 """Name of the outcome file in the report folder of a cell."""
 LARGEST = 2**63
 """Whole numbers in outcomes are smaller, so that they can be printed as sizes."""
+LAYER = "layer:"
+"""The beginning of locations of layers."""
 
 
 class Level(str, Enum):
@@ -51,16 +53,21 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Disagreement:
-    """One answer of the index that the run time contradicts."""
+    """Something expected that the run time contradicts: mostly an answer of the index."""
 
     location: str
-    """`module` or `module:name`."""
+    """`module`, `module:name` or `layer:package/scheme/way/dtype`."""
     expected: str
     observed: str
 
     def __post_init__(self) -> None:
         if any(type(value) is not str for value in asdict(self).values()):
             raise TypeError("the texts of a disagreement must be strings")
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it concerns a layer and not an answer of the index."""
+        return self.location.startswith(LAYER)
 
     def __str__(self) -> str:
         return f"{self.location}: index: {self.expected}; run time: {self.observed}"
@@ -106,6 +113,24 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """Numbers of layers that the rehearsal of one package built without a GPU."""
+
+    built: int = 0
+    refused: int = 0
+    """Layers that the release does not run, by its own checks."""
+    broken: int = 0
+    """Layers that raised anything else, or got another class than expected; each is a disagreement."""
+
+    def __post_init__(self) -> None:
+        if any(type(value) is not int or not 0 <= value < LARGEST for value in asdict(self).values()):
+            raise TypeError("numbers of layers must be whole numbers from 0 to 2**63 - 1")
+
+    def __str__(self) -> str:
+        return f"{self.built} built, {self.refused} refused, {self.broken} broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digests:
     """Hexadecimal digests of the inputs of an outcome; it is stale when one of them changes."""
 
@@ -136,6 +161,8 @@ class CellOutcome:
     agreed: Mapping[str, int] = field(default_factory=dict)
     """Numbers of names on which index and run time agree: by status; and under `origin`, `kind` and `guard`,
     of those with an identical origin object, a compared kind, or a guard that had to be evaluated."""
+    layers: Mapping[str, Layers] = field(default_factory=dict)
+    """The rehearsal of each package, by name; empty at the level `gpu`."""
     disagreements: tuple[Disagreement, ...] = ()
     expected: tuple[ExpectedFailure, ...] = ()
     declared: tuple[str, ...] = ()
@@ -165,8 +192,8 @@ class CellOutcome:
         return self.state is State.PASSED
 
     def complaint(self, entry: Disagreement) -> str:
-        """Return a disagreement as text; it mentions the index only if the cell compared modules with it."""
-        if self.counts.modules:
+        """Return a disagreement as text; it mentions the index only if the index was compared."""
+        if self.counts.modules and not entry.is_layer:
             return str(entry)
         return f"{entry.location}: expected: {entry.expected}; found: {entry.observed}"
 
@@ -260,6 +287,7 @@ def _contradiction(outcome: CellOutcome) -> str:
         wrong = {
             "the numbers of names do not add up": counts.listed != named or counts.imported > counts.listed,
             "more modules were refused than compared": counts.refused > counts.modules,
+            "no layer was built": not all(layers.built for layers in outcome.layers.values() or [Layers()]),
         }
     wrong |= {f"counts.{key} is 0": not value for key, value in required.items()}
     wrong |= {
@@ -299,6 +327,7 @@ def _rebuild(document: dict[str, Any]) -> CellOutcome:
     content["state"] = State(document["state"])
     content |= {key: _text(document[key]) for key in ("reason", "pair", "started")}
     content["counts"] = Counts(**document["counts"])
+    content["layers"] = {str(key): Layers(**value) for key, value in _layers(document).items()}
     content["digests"] = Digests(**document["digests"])
     content["disagreements"] = tuple(Disagreement(**entry) for entry in document["disagreements"])
     content["expected"] = tuple(
@@ -314,6 +343,14 @@ def _rebuild(document: dict[str, Any]) -> CellOutcome:
         content[key] = _whole(document.get(key, 0))
     content["machine"] = {str(key): str(value) for key, value in document["machine"].items()}
     return CellOutcome(**content)
+
+
+def _layers(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the layers of an outcome; at the level `import`, an outcome without this key is unreadable."""
+    layers: dict[str, Any] = (
+        document["layers"] if document["level"] == Level.IMPORT.value else document.get("layers", {})
+    )
+    return layers
 
 
 def _brief(error: Exception) -> str:

@@ -23,6 +23,16 @@ class Library:
     """The mangled symbols that other libraries must define, without weak ones."""
 
 
+def linked_against(path: Path) -> tuple[str, ...]:
+    """Return the libraries that a shared library is linked against, by soname; its symbols are not read.
+
+    Raises:
+        IntegrityError: it is none, or damaged.
+    """
+    with _opened(path) as file:
+        return _needed(_tags(file))
+
+
 def read(path: Path) -> Library:
     """Return the dependencies of a shared library.
 
@@ -30,12 +40,11 @@ def read(path: Path) -> Library:
         IntegrityError: the file is not a shared library, or is damaged.
     """
     with _opened(path) as file:
-        dynamic: Any = file.get_section_by_name(".dynamic")
         symbols = file.get_section_by_name(".dynsym")
-        tags = list(dynamic.iter_tags()) if dynamic is not None else []
+        tags = _tags(file)
         return Library(
             path=path,
-            needed=tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"),
+            needed=_needed(tags),
             search=tuple(_search(tags, path.parent)),
             undefined=tuple(_undefined(symbols)),
         )
@@ -75,6 +84,15 @@ def _opened(path: Path) -> Iterator[Any]:
             yield ELFFile(stream)
     except _damage() as error:
         raise IntegrityError(f"{path}: cannot be read as a shared library ({error})") from None
+
+
+def _tags(file: Any) -> list[Any]:
+    dynamic = file.get_section_by_name(".dynamic")
+    return [] if dynamic is None else list(dynamic.iter_tags())
+
+
+def _needed(tags: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")
 
 
 def _search(tags: Sequence[Any], origin: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.doctor.native.elf import Exports, places, read
+from compat._util.elf import Exports, places, read
 from compat.errors import IntegrityError
 from doctor_env import compiled
 
