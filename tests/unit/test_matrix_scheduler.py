@@ -250,7 +250,7 @@ def test_other_code_to_rehearse_is_another_run(house: Path, capfd: pytest.Captur
     assert verdict.open
     write_rehearsal(house, BROKEN)
     verdict = gate.read_gate([pair()], Level.IMPORT, house / "reports", Tiny(house / "locks"))
-    assert "probe changed since" in verdict.failures[0].reason
+    assert "code changed since" in verdict.failures[0].reason
     capfd.readouterr()
     assert not run_one(house, Tiny(house / "locks")).passed
     assert "tiny: running" in capfd.readouterr().err

@@ -81,14 +81,15 @@ def _check_releases(pair: Pair) -> None:
 
 def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPORT) -> Digests:
     """Return the digests of all inputs of an outcome of `pair`, except the machine."""
-    code = sources.code().resolve()
     tests = sources.gpu_tests() if level is Level.GPU else None
-    roots = [code.parent] if tests is None else [code.parent, tests.parent.parent]
+    packages = {Path(compat.__file__).resolve().parent, sources.code().resolve()}
+    files = {path for package in packages for path in deciding_files(package, tests)}
+    roots = [package.parent for package in packages] + ([] if tests is None else [tests.parent.parent])
     return Digests(
         pair=pair_digest(pair),
         lock=lock_digest(lock),
         index=sources.index_digest(),
-        probe=files_digest(deciding_files(code, tests), roots),
+        probe=files_digest(files, roots),
     )
 
 
