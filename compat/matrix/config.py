@@ -20,7 +20,8 @@ from packaging.version import Version
 
 from compat._util.regular_file import read_regular
 from compat.errors import NothingSelectedError, UsageError
-from compat.model.releases import PACKAGES, KnownFailure, Pair, parse_python, parse_version
+from compat.model.pythons import parse_python
+from compat.model.releases import PACKAGES, KnownFailure, Pair, parse_version
 
 if sys.version_info >= (3, 11):
     import tomllib

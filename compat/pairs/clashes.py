@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.requirements.release_requirements import TORCH, ReleaseRequirements
+from compat.requirements.release_requirements import ReleaseRequirements
+from compat.requirements.release_summary import ABI_BOUND
 from compat.requirements.specifiers import disjoint, named_version
-
-ABI_BOUND = (TORCH, *map(canonicalize_name, ("torchvision", "torchaudio", "triton")))
-"""torch and packages that are compiled against one version of it, so that all must change together. Other
-packages are soft: they are Python code, or kernels that find torch at run time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat.index.writer import ReleaseRow
-from compat.model.releases import SGLANG, VLLM
+from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
 from compat.pairs.clashes import Clash, ClashSide, direct_clashes
 from compat.pairs.overrides import as_mapping, choose, dropped, flipped
 from compat.requirements.release_requirements import requirements_of
@@ -17,8 +16,8 @@ from compat.requirements.specifiers import disjoint, pinned
 TORCH = canonicalize_name("torch")
 
 
-def row(*requires: str, version: str = "1.0", python: str | None = None) -> ReleaseRow:
-    return ReleaseRow(
+def row(*requires: str, version: str = "1.0", python: str | None = None) -> ReleaseMetadata:
+    return ReleaseMetadata(
         version=version,
         wheel="",
         sha256="",

@@ -12,8 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import PreparationError
-from compat.index.writer import ReleaseRow
-from compat.model.releases import SGLANG, VLLM
+from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
 from compat.pairs.clashes import Clash, ClashSide
 from compat.pairs.overrides import choose
 from compat.pairs.solve import Solution, solve
@@ -81,7 +80,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
 
 
 def needs(package: str, version: str, *requires: str, python: str | None = None) -> ReleaseRequirements:
-    row = ReleaseRow(
+    row = ReleaseMetadata(
         version=version, wheel="", sha256="", uploaded=None, requires_python=python, requires_dist=requires
     )
     return requirements_of(canonicalize_name(package), row, "3.11")
