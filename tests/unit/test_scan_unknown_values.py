@@ -149,7 +149,7 @@ def test_the_work_grows_with_the_number_of_missing_modules(
 ) -> None:
     """Twice as many imports take twice as many queries and twice as many looks at statements."""
     work = 0
-    rows, leaves = Index._rows, reachability._may_leave
+    rows, leaves = Index.rows, reachability._may_leave
 
     def counted_rows(self: Index, *query: Any) -> Any:
         nonlocal work
@@ -161,7 +161,7 @@ def test_the_work_grows_with_the_number_of_missing_modules(
         work += 1
         return leaves(position)
 
-    monkeypatch.setattr(Index, "_rows", counted_rows)
+    monkeypatch.setattr(Index, "rows", counted_rows)
     monkeypatch.setattr(reachability, "_may_leave", counted_leaves)
     counts = []
     for count in (50, 100, 200):
