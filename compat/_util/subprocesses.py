@@ -85,6 +85,8 @@ def _wait_for_group(group: int) -> None:
     until = time.monotonic() + LONGEST_DYING
     with suppress(ProcessLookupError):
         while time.monotonic() < until:
+            with suppress(ChildProcessError):  # a subreaper has to collect the members itself
+                os.waitpid(-group, os.WNOHANG)
             os.killpg(group, 0)
             time.sleep(0.01)
 
