@@ -71,12 +71,14 @@ def scan(options: ScanOptions) -> Report:
     unread = tuple(_unread(options, skipped))
     if not candidates:
         _check_specifiers(options)
-        return Report(unread, tuple(skipped), (), len(files), 0)
+        return Report(unread, tuple(skipped), (), len(files) + len(walk.skipped), 0)
     from compat.scan.runner import check_candidates
 
     found = check_candidates(options, files, candidates, store)
     return found._replace(
-        findings=(*unread, *found.findings), skipped=(*skipped, *found.skipped), files=len(files)
+        findings=(*unread, *found.findings),
+        skipped=(*skipped, *found.skipped),
+        files=len(files) + len(walk.skipped),
     )
 
 

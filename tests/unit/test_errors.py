@@ -7,7 +7,15 @@ import pytest
 
 from compat import errors
 
-CONTRACT = {0: "clean", 1: "findings", 2: "usage", 3: "nothing", 4: "network", 130: "interrupted"}
+CONTRACT = {
+    0: "clean",
+    1: "findings",
+    2: "usage",
+    3: "nothing",
+    4: "network",
+    130: "interrupted",
+    141: "reader",
+}
 
 
 def error_classes() -> list[type[errors.CompatError]]:
@@ -20,7 +28,7 @@ def error_classes() -> list[type[errors.CompatError]]:
 
 @pytest.mark.parametrize("error", error_classes(), ids=lambda error: error.__name__)
 def test_an_error_ends_with_a_code_that_means_failure(error: type[errors.CompatError]) -> None:
-    assert error.exit_code in CONTRACT.keys() - {0, 130}
+    assert error.exit_code in CONTRACT.keys() - {0, 130, 141}
     assert error.__doc__
 
 
@@ -33,4 +41,4 @@ def test_the_line_in_help_explains_every_exit_code() -> None:
     told = dict(re.findall(r"(\d+) (\w+)", errors.EXIT_CODES))
     assert told == {str(code): word for code, word in CONTRACT.items()}
     named = (errors.CLEAN, errors.FINDINGS, errors.USAGE, errors.NOTHING_SELECTED, errors.ENVIRONMENT)
-    assert [*named, errors.INTERRUPTED] == list(CONTRACT)
+    assert [*named, errors.INTERRUPTED, errors.READER_LEFT] == list(CONTRACT)

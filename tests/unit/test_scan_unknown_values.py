@@ -1,6 +1,7 @@
 """Unknown values: no function of Python makes a known value of one, so that both branches are checked."""
 
 import builtins
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from compat.scan.interpreter import reachability
 from compat.scan.interpreter.builtins import BUILTINS
 from compat.scan.interpreter.patterns import matched
 from compat.scan.interpreter.values import LARGEST, UNKNOWN, bounded, size
-from compat.scan.syntax.positions import NodePosition
 from scan_guard_cases import BROKEN, broken
 
 FUNCTIONS = sorted(
@@ -147,22 +147,21 @@ FORMS = {
 def test_the_work_grows_with_the_number_of_missing_modules(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Twice as many imports take twice as many queries and twice as many looks at statements."""
+    """Twice as many imports take twice as many questions to the index and looks at statements."""
     work = 0
-    rows, leaves = Index.rows, reachability._may_leave
+    leaves = reachability._may_leave
 
-    def counted_rows(self: Index, *query: Any) -> Any:
-        nonlocal work
-        work += 1
-        return rows(self, *query)
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*arguments: Any) -> Any:
+            nonlocal work
+            work += 1
+            return function(*arguments)
 
-    def counted_leaves(position: NodePosition) -> bool:
-        nonlocal work
-        work += 1
-        return leaves(position)
+        return counting
 
-    monkeypatch.setattr(Index, "rows", counted_rows)
-    monkeypatch.setattr(reachability, "_may_leave", counted_leaves)
+    for asked in ("module", "branches", "binders", "modules_named", "successors"):
+        monkeypatch.setattr(Index, asked, counted(getattr(Index, asked)))
+    monkeypatch.setattr(reachability, "_may_leave", counted(leaves))
     counts = []
     for count in (50, 100, 200):
         work = 0
