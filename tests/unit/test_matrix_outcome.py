@@ -116,7 +116,7 @@ def test_a_wrong_document_did_not_pass(change: dict[str, object], word: str, tmp
     assert "\n" not in outcome.reason
 
 
-def test_an_outcome_of_a_time_without_rehearsals_did_not_pass(tmp_path: Path) -> None:
+def test_an_outcome_without_rehearsals_did_not_pass(tmp_path: Path) -> None:
     path = tmp_path / "outcome.json"
     document = CellOutcome(cell=CELL, state=State.PASSED).document()
     del document["layers"]
@@ -124,7 +124,7 @@ def test_an_outcome_of_a_time_without_rehearsals_did_not_pass(tmp_path: Path) ->
     outcome = read_outcome(path, CELL)
     assert (outcome.state, outcome.reason) == (
         State.FAILED,
-        "outcome.json cannot be read (no key 'layers'): run the cell again",
+        "outcome.json cannot be read (no key 'layers'); run the cell again",
     )
     gpu = Cell(pair_id=CELL.pair_id, level=Level.GPU)
     path.write_text(json.dumps(document | {"level": "gpu"}))
