@@ -87,9 +87,8 @@ def _driver_functions(site: Path) -> Iterator[str]:
         if path.is_file():
             for name in _CALL.findall(path.read_text("utf-8", errors="replace")):
                 yield from (name, f"{name}_v2")  # cuda.h maps some names to their second version
-    for path in site.rglob("*.so*"):
-        if path.is_symlink() or not path.is_file():
-            continue
+    # An installer may have linked every file to its cache; libraries link to each other as well.
+    for path in sorted({path.resolve() for path in site.rglob("*.so*") if path.is_file()}):
         try:
             if LIBRARY in elf.linked_against(path):
                 yield from filter(_FUNCTION.fullmatch, elf.read(path).undefined)
