@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 NAME = "Fp8LinearMethod"
 MODULE = "vllm.model_executor.layers.quantization.fp8"
+PAIRS = (("0.4.7", "0.9.0.1"), ("0.5.14", "0.26.0"))
+"""In the second many more modules import one another."""
 RANKED = "sglang==0.5.14"
 FLOOR = "python -c pass"
 HISTORY = f"resolve {NAME} --all"
@@ -89,6 +91,12 @@ def main() -> int:
 
 def _commands() -> dict[str, list[str]]:
     resolve = [sys.executable, "-m", "compat.resolve"]
+    pairs = {
+        f"resolve {NAME} --sglang {sglang} --vllm {vllm}": [
+            *(*resolve, NAME, "--sglang", sglang, "--vllm", vllm)
+        ]
+        for sglang, vllm in PAIRS
+    }
     return {
         FLOOR: [sys.executable, "-c", "pass"],
         "python -c 'import runpy, sqlite3'": [sys.executable, "-c", "import runpy, sqlite3"],
@@ -96,9 +104,7 @@ def _commands() -> dict[str, list[str]]:
         f"resolve {NAME} --vllm 0.9.0.1": [*resolve, NAME, "--vllm", "0.9.0.1"],
         f"resolve {NAME} --all --format json": [*resolve, NAME, "--all", "--format", "json"],
         f"resolve {MODULE}.{NAME} --all": [*resolve, f"{MODULE}.{NAME}", "--all"],
-        f"resolve {NAME} --sglang 0.4.7 --vllm 0.9.0.1": [
-            *(*resolve, NAME, "--sglang", "0.4.7", "--vllm", "0.9.0.1")
-        ],
+        **pairs,
         f"resolve 'from {MODULE} import {NAME}' --all": [*resolve, f"from {MODULE} import {NAME}", "--all"],
         f"pairs --for {RANKED}": [sys.executable, "-m", "compat.pairs", "--for", RANKED],
     }

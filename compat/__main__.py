@@ -1,15 +1,20 @@
 """The console script `compat`: `compat NAME ARGS…` runs the same command as `python -m compat.NAME ARGS…`."""
 
+from __future__ import annotations
+
 import argparse
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from compat import __version__, errors
 from compat._cli import console
+from compat._util.named_tuple import NamedTuple
 from compat.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class Command(NamedTuple):

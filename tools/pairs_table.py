@@ -9,9 +9,10 @@ from compat import errors
 from compat._cli import console
 from compat.errors import NothingSelectedError
 from compat.index.reader import Index
-from compat.model.releases import SGLANG, parse_python, parse_version
-from compat.pairs.ranking import Partner, SameTorch, kernels_of, rank
-from compat.requirements.release_requirements import PYTHON
+from compat.model.pythons import parse_python
+from compat.model.releases import SGLANG, parse_version
+from compat.pairs.ranking import Partner, rank
+from compat.requirements.release_summary import PYTHON
 
 HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch", "direct clashes")
 
@@ -39,10 +40,7 @@ def main(argv: Sequence[str]) -> int:
     if not choices:
         raise NothingSelectedError(f"--since: no final release of sglang from {options.since} on is indexed")
     if options.format == "json":
-        pairs = [
-            {"sglang": str(each.sglang.release.version), "vllm": str(each.vllm.release.version)}
-            for each in choices
-        ]
+        pairs = [{"sglang": each.sglang.version, "vllm": each.vllm.version} for each in choices]
         print(console.document("pairs table", python=options.python, pairs=pairs))
     else:
         print(as_markdown(choices))
@@ -62,16 +60,15 @@ def as_markdown(choices: Sequence[Partner]) -> str:
 
 
 def _row(choice: Partner) -> tuple[str, ...]:
-    needs = choice.sglang
-    pins = kernels_of(needs)
+    sglang, pins = choice.sglang, choice.sglang.kernels
     kernels = ", ".join(f"{name} {text}" for name, text in pins.items() if name.endswith("-kernel"))
-    torch = "the same" if choice.same_torch is SameTorch.EXACT else str(choice.vllm.torch or "not pinned")
+    torch = "the same" if choice.same_torch == "exact" else choice.vllm.torch or "not pinned"
     return (
-        f"{needs.release.version}{'[' + ','.join(needs.extras) + ']' if needs.extras else ''}",
-        str(needs.torch or "-"),
+        f"{sglang.version}{'[' + ','.join(sglang.extras) + ']' if sglang.extras else ''}",
+        sglang.torch or "-",
         kernels or "-",
         next((text for name, text in pins.items() if name == "flashinfer-python"), "-"),
-        choice.problem or str(choice.vllm.release.version),
+        choice.problem or choice.vllm.version,
         torch,
         ", ".join(clash.package for clash in choice.clashes) or "none",
     )

@@ -87,6 +87,9 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         _drop_unwritable_output()
         say(f"error: {disk_message(error)}")
         return errors.ENVIRONMENT
+    finally:
+        if argv is None:  # the process ends: Python need not look for cycles among all that it has loaded
+            gc.freeze()
     return code
 
 

@@ -26,7 +26,7 @@ Command = Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class CommandResult:
     """The exit code and the output of a command."""
 
     code: int | None
@@ -97,7 +97,7 @@ def run(
     given: bytes = b"",
     variables: Mapping[str, str] | None = None,
     folder: str | Path | None = None,
-) -> Result:
+) -> CommandResult:
     """Run a command and return its exit code and output; all processes that it started are ended.
 
     Args:
@@ -119,7 +119,9 @@ def run(
         with running(command, **pipes, stdin=stdin, variables=variables, folder=folder) as process:
             kept = _read(process, until)
             code = process.poll()
-    return Result(code=code, **{name: bytes(text).decode(errors="replace") for name, text in kept.items()})
+    return CommandResult(
+        code=code, **{name: bytes(text).decode(errors="replace") for name, text in kept.items()}
+    )
 
 
 def _read(process: "subprocess.Popen[bytes]", until: float) -> dict[str, bytearray]:

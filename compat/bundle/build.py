@@ -153,7 +153,7 @@ def _install(
 def _dropped(installed: Installed, options: BundleOptions) -> tuple[Dropped, ...]:
     scripts = sorted(installed.scripts())
     sizes = {path: size for path, size in installed.sizes.items() if path not in set(scripts)}
-    trim = Trim(python=options.python, arch=options.arch, drops=options.trims.files, asked=options.drops)
+    trim = Trim(python=options.python, arch=options.arch, drops=options.trims.files, requested=options.drops)
     # The size of a script depends on a path of this machine, so the manifest states 0 bytes.
     dropped_scripts = (Dropped(reason=SCRIPTS, files=tuple(scripts), bytes=0),) if scripts else ()
     return (*dropped_scripts, *trim.apply(sizes))

@@ -55,7 +55,7 @@ def _options(arguments: argparse.Namespace, pair: "Pair") -> "BundleOptions":
     from compat.bundle.build import BundleOptions
     from compat.bundle.provided import read_provided
     from compat.bundle.trim.trim_lists import TrimList, read_trim_list
-    from compat.model.releases import parse_python
+    from compat.model.pythons import parse_python
     from compat.wheels.platform_tags import PLATFORM
 
     return BundleOptions(

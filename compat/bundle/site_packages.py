@@ -92,10 +92,18 @@ def install(
 
 def _run_uv(lines: Iterable[str], target: Path, python: str, platform: str, progress: Progress) -> None:
     target.parent.mkdir(exist_ok=True)
-    asked, log = Path(f"{target}.txt"), Path(f"{target}.log")
-    asked.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    requirements_file, log = Path(f"{target}.txt"), Path(f"{target}.log")
+    requirements_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = [
-        *(str(client.find_uv()), "pip", "install", "--target", str(target), "--requirements", str(asked)),
+        *(
+            str(client.find_uv()),
+            "pip",
+            "install",
+            "--target",
+            str(target),
+            "--requirements",
+            str(requirements_file),
+        ),
         *("--python-version", python, "--python-platform", platform),
         *("--no-deps", "--require-hashes", "--only-binary", ":all:", "--color", "never"),
     ]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # whoever asks for names does not load what writes them
     from typing import Any, TypeVar
 
     from compat.index.records import Branch, Row
-    from compat.index.writer import ModuleRange, NameRange, ReleaseRow
+    from compat.index.writer import ModuleRange, NameRange
+    from compat.model.releases import ReleaseMetadata
 
     T = TypeVar("T")
     Ranged = Sequence[tuple[int, int, T]]
@@ -58,7 +59,7 @@ class Index(Tables):
         self._until: dict[str, int] | None = None
         self._problems = lru_cache(maxsize=None)(self._read_problems)
         self._companions = lru_cache(maxsize=None)(self._read_companions)
-        self.concluded = bool(self._rows("SELECT 1 FROM companions LIMIT 1"))
+        self.concluded = bool(self.rows("SELECT 1 FROM companions LIMIT 1"))
         """Whether the file holds what `compat.index.build.precompute` adds to it."""
 
     @contextmanager
@@ -73,7 +74,7 @@ class Index(Tables):
     def _read_versions(self, package: str) -> tuple[str, ...]:
         """Return the indexed versions of a package, oldest first."""
         query = "SELECT version FROM releases WHERE package = ? ORDER BY release_index"
-        return tuple(version for (version,) in self._rows(query, self.packages[package]))
+        return tuple(version for (version,) in self.rows(query, self.packages[package]))
 
     def release_index(self, package: str, version: str, where: str) -> int:
         """Return the index of a version in its package's list.
@@ -116,20 +117,20 @@ class Index(Tables):
         import json
 
         query = "SELECT requires_dist FROM releases WHERE package = ? AND release_index = ?"
-        ((text,),) = self._rows(query, self.packages[package], release_index)
+        ((text,),) = self.rows(query, self.packages[package], release_index)
         return tuple(json.loads(unpacked(text)))
 
-    def releases(self, package: str) -> tuple[ReleaseRow, ...]:
+    def releases(self, package: str) -> tuple[ReleaseMetadata, ...]:
         """Return the indexed releases of a package, oldest first."""
         import json
 
-        from compat.index.writer import ReleaseRow
+        from compat.model.releases import ReleaseMetadata
 
         query = """
             SELECT version, wheel, sha256, uploaded, requires_python, requires_dist FROM releases
             WHERE package = ? ORDER BY release_index"""
         return tuple(
-            ReleaseRow(
+            ReleaseMetadata(
                 version=version,
                 wheel=wheel,
                 sha256=sha256,
@@ -137,7 +138,7 @@ class Index(Tables):
                 requires_python=requires_python,
                 requires_dist=tuple(json.loads(unpacked(requires_dist))),
             )
-            for version, wheel, sha256, uploaded, requires_python, requires_dist in self._rows(
+            for version, wheel, sha256, uploaded, requires_python, requires_dist in self.rows(
                 query, self.packages[package]
             )
         )
@@ -149,7 +150,7 @@ class Index(Tables):
         query = """
             SELECT modules.name, first, last, form, open FROM module_ranges
             JOIN modules ON modules.id = module WHERE package = ? ORDER BY module, first"""
-        for module, first, last, form, open_ in self._rows(query, self.packages[package]):
+        for module, first, last, form, open_ in self.rows(query, self.packages[package]):
             yield ModuleRange(module=module, first=first, last=last, form=form, open=bool(open_))
 
     def name_ranges(self, package: str) -> Iterator[NameRange]:
@@ -159,7 +160,7 @@ class Index(Tables):
         query = f"""
             SELECT module, name, {_BRANCH} FROM bindings
             WHERE package = ? ORDER BY module, name, first, branch"""  # noqa: S608 -- constants
-        rows = self._rows(query, self.packages[package])
+        rows = self.rows(query, self.packages[package])
         for (module, name, first, last), branches in groupby(rows, key=lambda row: row[:4]):
             yield NameRange(
                 module=self._name("modules", module),
@@ -202,10 +203,10 @@ class Index(Tables):
         query = f"""
             SELECT module, {_BRANCH} FROM bindings WHERE (module, name, package) IN (
                 SELECT module, name, package FROM pair_dependent
-                WHERE package = ?1 AND ?2 BETWEEN pair_dependent.first AND pair_dependent.last
-            ) AND ?2 BETWEEN first AND last AND status = {_IMPORT}"""  # noqa: S608 -- constants
+                WHERE package = ? AND ? BETWEEN pair_dependent.first AND pair_dependent.last
+            ) AND ? BETWEEN first AND last AND status = {_IMPORT}"""  # noqa: S608 -- constants
         self.note(package, release_index)
-        rows = self._rows(query, self.packages[package], release_index)
+        rows = self.rows(query, self.packages[package], release_index, release_index)
         return [(self._name("modules", module), self._branch(*columns)) for module, _, _, *columns in rows]
 
     def names(self, module: str, package: str, release_index: int) -> dict[str, tuple[Branch, ...]]:
@@ -217,7 +218,7 @@ class Index(Tables):
         self.note(package, release_index)
         found: dict[str, list[Branch]] = {}
         location = self.number("modules", module), self.packages[package], release_index
-        for name, _, _, *columns in self._rows(query, *location):
+        for name, _, _, *columns in self.rows(query, *location):
             found.setdefault(name, []).append(self._branch(*columns))
         return {name: tuple(branches) for name, branches in found.items()}
 
@@ -229,7 +230,7 @@ class Index(Tables):
               AND ? BETWEEN first AND last
             ORDER BY name, branch"""  # noqa: S608 -- constants
         self.note(package, release_index)
-        rows = self._rows(query, self.number("modules", module), self.packages[package], release_index)
+        rows = self.rows(query, self.number("modules", module), self.packages[package], release_index)
         return [(self._name("names", name), self._branch(*columns)) for name, _, _, *columns in rows]
 
     def release_names(self, package: str, release_index: int) -> dict[str, dict[str, tuple[Row, ...]]]:
@@ -239,7 +240,7 @@ class Index(Tables):
             WHERE package = ? AND ? BETWEEN first AND last
             ORDER BY module, name, branch"""  # noqa: S608 -- constants
         found: dict[str, dict[str, tuple[Row, ...]]] = {}
-        rows = self._rows(query, self.packages[package], release_index)
+        rows = self.rows(query, self.packages[package], release_index)
         for (module, name), branches in groupby(rows, key=lambda row: row[:2]):
             names = found.setdefault(self._name("modules", module), {})
             names[self._name("names", name)] = tuple(self._row(*row[4:]) for row in branches)
@@ -257,7 +258,7 @@ class Index(Tables):
             WHERE package = ? AND modules.name || '.' GLOB ? AND names.name NOT GLOB '_*' AND names.name != ''
               AND (target_module IS NULL OR targets.name || '.' GLOB ?)
             ORDER BY modules.name, names.name"""
-        found = self._rows(query, self.packages[package], f"{top}.*", f"{top}.*")
+        found = self.rows(query, self.packages[package], f"{top}.*", f"{top}.*")
         return [(module, name) for module, name in found]
 
     def modules(self, package: str, release_index: int) -> dict[str, ModuleRow]:
@@ -265,7 +266,7 @@ class Index(Tables):
         query = """
             SELECT modules.name, form, open FROM module_ranges JOIN modules ON modules.id = module
             WHERE package = ? AND ? BETWEEN first AND last ORDER BY module"""
-        rows = self._rows(query, self.packages[package], release_index)
+        rows = self.rows(query, self.packages[package], release_index)
         return {name: ModuleRow(form, bool(open_)) for name, form, open_ in rows}
 
     def modules_named(self, name: str, package: str, release_index: int) -> tuple[str, ...]:
@@ -292,7 +293,7 @@ class Index(Tables):
         query = """
             SELECT DISTINCT modules.name FROM module_ranges JOIN modules ON modules.id = module
             WHERE package = ? ORDER BY module"""
-        return tuple(module for (module,) in self._rows(query, self.packages[package]))
+        return tuple(module for (module,) in self.rows(query, self.packages[package]))
 
     def names_ever(self, module: str, package: str) -> tuple[str, ...]:
         """Return every name that a module binds in any release."""
@@ -301,7 +302,7 @@ class Index(Tables):
             WHERE module = ? AND package = ? AND names.name != ''
             ORDER BY names.name"""
         return tuple(
-            name for (name,) in self._rows(query, self.number("modules", module), self.packages[package])
+            name for (name,) in self.rows(query, self.number("modules", module), self.packages[package])
         )
 
     def names_followed(self, module: str, package: str) -> tuple[str, ...]:
@@ -313,7 +314,7 @@ class Index(Tables):
                 OR EXISTS (SELECT 1 FROM successors AS s WHERE s.name = names.id AND s.package = ?))
             ORDER BY names.name"""
         number = self.packages[package]
-        rows = self._rows(query, self.number("modules", module), number, number, number)
+        rows = self.rows(query, self.number("modules", module), number, number, number)
         return tuple(name for (name,) in rows)
 
     def note(self, package: str, until: int) -> None:
@@ -343,7 +344,7 @@ class Index(Tables):
                 WHERE binders.name = ? ORDER BY binders.module, package, first, branch"""  # noqa: S608
             packages = {number: package for package, number in self.packages.items()}
             found: dict[str, dict[str, list[tuple[int, int, Columns]]]] = {}
-            for package, number, module, first, last, *columns in self._rows(
+            for package, number, module, first, last, *columns in self.rows(
                 query, self.number("names", name)
             ):
                 self._learn("modules", number, module)
@@ -357,11 +358,11 @@ class Index(Tables):
             SELECT {_BRANCH} FROM bindings
             WHERE module = ? AND name = ? AND package = ? ORDER BY first, branch"""  # noqa: S608 -- constants
         place = (self.number("modules", module), self.number("names", name), self.packages[package])
-        return [(first, last, tuple(columns)) for first, last, *columns in self._rows(query, *place)]
+        return [(first, last, tuple(columns)) for first, last, *columns in self.rows(query, *place)]
 
     def _read_modules_of(self, module: str, package: str) -> Ranged[ModuleRow]:
         query = "SELECT first, last, form, open FROM module_ranges WHERE module = ? AND package = ?"
-        rows = self._rows(query, self.number("modules", module), self.packages[package])
+        rows = self.rows(query, self.number("modules", module), self.packages[package])
         return [(first, last, ModuleRow(form, bool(open_))) for first, last, form, open_ in rows]
 
     def _read_named_of(self, name: str) -> dict[str, dict[str, list[tuple[int, int, bool]]]]:
@@ -372,7 +373,7 @@ class Index(Tables):
             WHERE last_part = ? AND last_part != modules.name ORDER BY modules.id, package, first"""
         packages = {number: package for package, number in self.packages.items()}
         found: dict[str, dict[str, list[tuple[int, int, bool]]]] = {}
-        for package, at, module, first, last in self._rows(query, name):
+        for package, at, module, first, last in self.rows(query, name):
             self._learn("modules", at, module)
             found.setdefault(packages[package], {}).setdefault(module, []).append((first, last, True))
         return found
@@ -394,7 +395,7 @@ class Index(Tables):
                 self._name("names", old),
                 last,
             )
-            for module, to, percent, evidence, old_module, old, last in self._rows(
+            for module, to, percent, evidence, old_module, old, last in self.rows(
                 query, self.packages[package], *values
             )
         )
@@ -404,14 +405,14 @@ class Index(Tables):
             SELECT modules.name, first, last, reason FROM problems JOIN modules ON modules.id = module
             WHERE package = ? ORDER BY module, first"""
         found: dict[str, list[tuple[int, int, str]]] = {}
-        for module, first, last, reason in self._rows(query, self.packages[package]):
+        for module, first, last, reason in self.rows(query, self.packages[package]):
             found.setdefault(module, []).append((first, last, reason))
         return found
 
     def _read_companions(self, package: str) -> list[dict[str, int]]:
         names = {number: name for name, number in self.packages.items()}
         query = "SELECT companion, companion_index FROM companions WHERE package = ? ORDER BY release_index"
-        rows = self._rows(query, self.packages[package])
+        rows = self.rows(query, self.packages[package])
         return [{} if companion is None else {names[companion]: at} for companion, at in rows]
 
     def _branch_tuple(self, *rows: Columns) -> tuple[Branch, ...]:

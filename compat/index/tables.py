@@ -51,7 +51,7 @@ class Tables:
         self._database.execute(f"PRAGMA mmap_size = {1 << 28}")  # no page is read and copied
         self.packages: dict[str, int] = {}
         self.owners: dict[str, list[str]] = {}
-        for number, name, imports in self._rows("SELECT id, name, imports FROM packages ORDER BY name"):
+        for number, name, imports in self.rows("SELECT id, name, imports FROM packages ORDER BY name"):
             self.packages[name] = number
             for top in imports.split():
                 self.owners.setdefault(top, []).append(name)
@@ -81,7 +81,7 @@ class Tables:
         """Return the text of a module or name by its number."""
         known = self._names[table]
         if number not in known:
-            ((name,),) = self._rows(f"SELECT name FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
+            ((name,),) = self.rows(f"SELECT name FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
             self._learn(table, number, name)
         return known[number]
 
@@ -123,7 +123,7 @@ class Tables:
         return guards.from_json(json.loads(self._text("guards", number)))
 
     def _find_number(self, table: str, text: str) -> int | None:
-        low, high = 1, self._rows(f"SELECT max(id) FROM {table}")[0][0] or 0  # noqa: S608 -- constants
+        low, high = 1, self.rows(f"SELECT max(id) FROM {table}")[0][0] or 0  # noqa: S608 -- constants
         while high - low > _FEW:  # names are numbered in their order, which saves an index
             middle = (low + high) // 2
             if self._name(table, middle) < text:
@@ -131,13 +131,13 @@ class Tables:
             else:
                 high = middle
         query = f"SELECT id FROM {table} WHERE id BETWEEN ? AND ? AND name = ?"  # noqa: S608 -- constants
-        return next((number for (number,) in self._rows(query, low, high, text)), None)
+        return next((number for (number,) in self.rows(query, low, high, text)), None)
 
     def _read_text(self, table: str, number: int) -> str:
-        ((text,),) = self._rows(f"SELECT text FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
+        ((text,),) = self.rows(f"SELECT text FROM {table} WHERE id = ?", number)  # noqa: S608 -- constants
         return unpacked(text)
 
-    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:
             return self._database.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:

@@ -16,6 +16,7 @@ from compat.errors import DiskError
 from compat.index import format as file_format
 from compat.index.format import packed
 from compat.index.records import Row, Successor
+from compat.model.releases import ReleaseMetadata
 from compat.model.symbols import KINDS, STATUSES, split_location
 
 SHIPPED = Path(file_format.SHIPPED)
@@ -28,7 +29,7 @@ _TABLES = """
 CREATE TABLE packages (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, imports TEXT NOT NULL);
 CREATE TABLE releases (
     package INTEGER NOT NULL, release_index INTEGER NOT NULL, version TEXT NOT NULL, wheel TEXT NOT NULL,
-    sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist NOT NULL, torch TEXT,
+    sha256 TEXT NOT NULL, uploaded TEXT, requires_python TEXT, requires_dist NOT NULL,
     PRIMARY KEY (package, release_index), UNIQUE (package, version)) WITHOUT ROWID;
 CREATE TABLE modules (id INTEGER PRIMARY KEY, name TEXT NOT NULL, last_part TEXT NOT NULL);
 CREATE INDEX modules_by_last_part ON modules (last_part);
@@ -60,39 +61,21 @@ CREATE TABLE problems (
 CREATE TABLE pair_dependent (
     package INTEGER NOT NULL, module INTEGER NOT NULL, name INTEGER NOT NULL, first INTEGER NOT NULL,
     last INTEGER NOT NULL, PRIMARY KEY (package, module, name, first)) WITHOUT ROWID;
+CREATE TABLE specifiers (id INTEGER PRIMARY KEY, text TEXT NOT NULL, pin TEXT);
+CREATE TABLE requirements (
+    package INTEGER NOT NULL, name TEXT NOT NULL, first INTEGER NOT NULL, pythons INTEGER NOT NULL,
+    last INTEGER NOT NULL, specifier INTEGER NOT NULL, extras TEXT NOT NULL,
+    PRIMARY KEY (package, name, first, pythons)) WITHOUT ROWID;
+CREATE TABLE exclusive (
+    sglang INTEGER NOT NULL, vllm INTEGER NOT NULL, PRIMARY KEY (sglang, vllm)) WITHOUT ROWID;
+CREATE TABLE release_pythons (
+    package INTEGER NOT NULL, release_index INTEGER NOT NULL, python TEXT NOT NULL,
+    pythons INTEGER NOT NULL, serving INTEGER NOT NULL, PRIMARY KEY (package, release_index)) WITHOUT ROWID;
 """
 """Modules, names, guards and signatures are numbered from 1 in the order of their texts: a number is found by
 bisection, and these tables need no index. `last_part` is the name that a module ends with. Columns without a
 type hold what `packed` makes. `status` and `kind` are places in `STATUSES` and `KINDS`; a target without a
-name is a module. The last three tables are filled by `compat.index.build.precompute`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseRow:
-    """One indexed release: where its wheel came from by name and digest, and its metadata."""
-
-    version: str
-    wheel: str
-    sha256: str
-    uploaded: str | None
-    """ISO date and time, UTC."""
-    requires_python: str | None
-    requires_dist: tuple[str, ...]
-
-    @property
-    def torch(self) -> str | None:
-        """The version of torch that it pins: without an extra, else the highest of any extra, else None."""
-        from packaging.requirements import Requirement  # readers of the index need not load it
-        from packaging.version import Version
-
-        requirements = [Requirement(line) for line in self.requires_dist]
-        torch = [requirement for requirement in requirements if requirement.name == "torch"]
-        plain = [each for each in torch if each.marker is None or "extra" not in str(each.marker)]
-        for asked in (plain, torch):
-            pins = {pin.version for each in asked for pin in each.specifier if pin.operator == "=="}
-            if pins:
-                return max(pins, key=Version)
-        return None
+name is a module. `companions` and the tables below it are filled by `compat.index.build.precompute`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +109,7 @@ class PackageContent:
     package: str
     imports: tuple[str, ...]
     """The top-level import names it provides."""
-    releases: tuple[ReleaseRow, ...]
+    releases: tuple[ReleaseMetadata, ...]
     module_ranges: tuple[ModuleRange, ...]
     names: tuple[NameRange, ...]
     successors: tuple[Successor, ...] = ()
@@ -209,7 +192,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
     for content in contents:
         package = packages[content.package]
         database.executemany(
-            "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (_release(package, release_index, row) for release_index, row in enumerate(content.releases)),
         )
         database.executemany(
@@ -266,9 +249,9 @@ def _fill_successors(
     )
 
 
-def _release(package: int, release_index: int, row: ReleaseRow) -> tuple[Any, ...]:
+def _release(package: int, release_index: int, row: ReleaseMetadata) -> tuple[Any, ...]:
     texts = (row.version, row.wheel, row.sha256, row.uploaded, row.requires_python)
-    return (package, release_index, *texts, packed(json.dumps(row.requires_dist)), row.torch)
+    return (package, release_index, *texts, packed(json.dumps(row.requires_dist)))
 
 
 def _target(

@@ -19,7 +19,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import NothingSelectedError, UsageError
-from compat.model.releases import KnownFailure, Pair, parse_python, parse_version
+from compat.model.pythons import parse_python
+from compat.model.releases import KnownFailure, Pair, parse_version
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -1,6 +1,5 @@
 """Releases and pairs of releases, and functions that parse and compare versions."""
 
-import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -22,10 +21,10 @@ __all__ += [
     "KnownFailure",
     "Pair",
     "Release",
+    "ReleaseMetadata",
     "allows",
     "marker_variables",
     "newest",
-    "parse_python",
     "parse_version",
 ]
 
@@ -44,21 +43,6 @@ def parse_version(text: str, where: str) -> Version:
         return Version(text)
     except InvalidVersion:
         raise UsageError(f"{where}: {text!r} is not a version (example: 0.9.0.1)") from None
-
-
-def parse_python(text: str, where: str) -> str:
-    """Return `text` if it is a Python version of the form `3.Y`.
-
-    Args:
-        text: the version.
-        where: its source, for the error message.
-
-    Raises:
-        UsageError: `text` has another form.
-    """
-    if not re.fullmatch(r"3\.\d{1,2}", text):
-        raise UsageError(f"{where}: {text!r} is not a Python version (example: 3.11)")
-    return text
 
 
 def marker_variables(python: str, patch: int) -> dict[str, str]:
@@ -107,6 +91,19 @@ class Release:
 
     def __str__(self) -> str:
         return f"{self.package} {self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseMetadata:
+    """One published release: its wheel by name and digest, and what the wheel says of itself."""
+
+    version: str
+    wheel: str
+    sha256: str
+    uploaded: str | None
+    """ISO date and time, UTC."""
+    requires_python: str | None
+    requires_dist: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

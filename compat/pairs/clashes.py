@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.requirements.release_requirements import TORCH, ReleaseRequirements
+from compat.requirements.release_requirements import ReleaseRequirements
+from compat.requirements.release_summary import ABI_BOUND
 from compat.requirements.specifiers import disjoint, named_version
-
-ABI_BOUND = (TORCH, *map(canonicalize_name, ("torchvision", "torchaudio", "triton")))
-"""torch and packages that are compiled against one version of it, so that all must change together. Other
-packages are soft: they are Python code, or kernels that find torch at run time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +23,7 @@ class ClashSide:
     specifiers: SpecifierSet
 
     @property
-    def reach(self) -> Version:
+    def reference_version(self) -> Version:
         """The version by which requirements are compared: the highest lower bound, or else an upper one."""
         named = [(each.operator, named_version(each)) for each in self.specifiers]
         lower = [version for operator, version in named if operator in {"==", "===", ">=", "~=", ">"}]
@@ -42,7 +39,7 @@ class Clash:
     """A package of which no version meets two requirements."""
 
     package: NormalizedName
-    asks: tuple[ClashSide, ClashSide]
+    sides: tuple[ClashSide, ClashSide]
     extras: frozenset[str] = frozenset()
     """The extras of the package that are required."""
     direct: bool = True
@@ -59,22 +56,22 @@ class Clash:
 
         In a clash about a release of the pair itself, it is the side of the pair.
         """
-        if (given := self.given) is not None:
-            return given
-        return max(self.asks, key=lambda ask: (ask.reach, not _exact(ask.specifiers)))
+        if (pair_side := self.pair_side) is not None:
+            return pair_side
+        return max(self.sides, key=lambda side: (side.reference_version, not _exact(side.specifiers)))
 
     @property
-    def given(self) -> ClashSide | None:
+    def pair_side(self) -> ClashSide | None:
         """The side of the pair itself, in a clash about one of its two releases."""
-        return next((ask for ask in self.asks if ask.side == self.package), None)
+        return next((side for side in self.sides if side.side == self.package), None)
 
     @property
     def older(self) -> ClashSide:
         """The side that is not `newer`."""
-        return next(ask for ask in self.asks if ask is not self.newer)
+        return next(side for side in self.sides if side is not self.newer)
 
     def __str__(self) -> str:
-        return f"{self.package}: {'; '.join(map(str, self.asks))}"
+        return f"{self.package}: {'; '.join(map(str, self.sides))}"
 
 
 def direct_clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Clash, ...]:
@@ -88,15 +85,15 @@ def _about_each_other(sglang: ReleaseRequirements, vllm: ReleaseRequirements) ->
         name = other.release.package
         if name in asking.wants and not asking.wants[name].contains(other.release.version, prereleases=True):
             own = SpecifierSet(f"=={other.release.version}")
-            given = ClashSide(by="this pair", side=name, specifiers=own)
-            yield Clash(package=name, asks=(_ask(asking, name), given), extras=frozenset(other.extras))
+            pair_side = ClashSide(by="this pair", side=name, specifiers=own)
+            yield Clash(package=name, sides=(_side(asking, name), pair_side), extras=frozenset(other.extras))
 
 
 def _between(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Clash, ...]:
     return tuple(
         Clash(
             package=name,
-            asks=(_ask(sglang, name), _ask(vllm, name)),
+            sides=(_side(sglang, name), _side(vllm, name)),
             extras=sglang.extras_of[name] | vllm.extras_of[name],
         )
         for name in sorted(sglang.wants.keys() & vllm.wants.keys())
@@ -104,7 +101,7 @@ def _between(sglang: ReleaseRequirements, vllm: ReleaseRequirements) -> tuple[Cl
     )
 
 
-def _ask(needs: ReleaseRequirements, name: NormalizedName) -> ClashSide:
+def _side(needs: ReleaseRequirements, name: NormalizedName) -> ClashSide:
     package = needs.release.package
     return ClashSide(by=str(needs.release), side=package, specifiers=needs.wants[name])
 

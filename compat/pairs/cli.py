@@ -1,19 +1,28 @@
 """`compat pairs`: rank partners of a release, find clashes and overrides of a pair, and write locks."""
 
-import argparse
-import re
-from collections.abc import Sequence
+from __future__ import annotations
 
-from packaging.utils import NormalizedName, canonicalize_name
+import re
 
 from compat import errors
 from compat._cli import console
 from compat.errors import UsageError
 from compat.index.reader import Index
-from compat.model.releases import SGLANG, VLLM, newest, parse_python, parse_version
-from compat.pairs import json_output, text_output
+from compat.model.package_names import SGLANG, VLLM
+from compat.model.pythons import parse_python
+from compat.pairs import ranking_output
 from compat.pairs.ranking import rank, users_of
-from compat.requirements.release_requirements import PYTHON, ReleaseRequirements, requirements_of
+from compat.requirements.release_summary import PYTHON
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a ranking loads nothing of what it takes to resolve a pair
+    import argparse
+    from collections.abc import Sequence
+
+    from packaging.utils import NormalizedName
+
+    from compat.pairs.json_output import ProbeAttempt
+    from compat.requirements.release_requirements import ReleaseRequirements
 
 SHOWN = 10
 """The number of partners in the text output without --all."""
@@ -68,24 +77,28 @@ def _for(options: argparse.Namespace) -> int:
     package, version = _release(options.partner_of, "--for")
     index = Index()
     if package not in (SGLANG, VLLM):
-        users = users_of(index, package, parse_version(version, "--for"), options.python)
+        users = users_of(index, package, version, options.python)
         if options.format == "json":
-            print(json_output.of_users(package, version, users, options.python))
+            print(ranking_output.users_document(package, version, users, options.python))
         else:
-            print(text_output.users(package, version, users))
+            print(ranking_output.users(package, version, users))
         return errors.CLEAN if users else errors.FINDINGS
     if version == "latest":
+        from compat.model.releases import newest
+
         version = index.versions(package)[newest(index.versions(package))]
     mine, partners = rank(index, package, version, options.python)
     if options.format == "json":
-        print(json_output.of_ranking(mine, partners, options.python))
+        print(ranking_output.ranking_document(mine, partners, options.python))
     else:
-        print(text_output.ranking(mine, partners, None if options.all else SHOWN))
+        print(ranking_output.ranking(mine, partners, None if options.all else SHOWN))
     return errors.CLEAN if any(not partner.problem for partner in partners) else errors.FINDINGS
 
 
 def _pair(options: argparse.Namespace) -> int:
     """Print the clashes between two releases, and the overrides with which they install together."""
+    from compat.pairs import json_output, text_output
+
     index = Index()
     sglang, vllm = (
         _needs(index, package, text, options.python)
@@ -107,7 +120,7 @@ def _pair(options: argparse.Namespace) -> int:
     console.say(f"resolving {sglang} + {vllm}, Python {options.python}")
     uv = str(find_uv())
     solution = solve(sglang, vllm, options.python, uv, NoteLines())
-    record: list[json_output.ProbeAttempt] = []
+    record: list[ProbeAttempt] = []
     if options.probe and not solution.blocked:
         from compat.pairs.probe_overrides import probe
 
@@ -126,18 +139,27 @@ def _needs(index: Index, package: NormalizedName, text: str, python: str) -> Rel
     name, version = _release(text, package) if "==" in text else (package, text)
     if name != package:
         raise UsageError(f"{text!r}: give sglang first, then vllm")
+    from compat.model.releases import newest
+    from compat.requirements.release_requirements import requirements_of
+
     versions = index.versions(package)
     position = newest(versions) if version == "latest" else index.release_index(package, version, package)
     return requirements_of(package, index.releases(package)[position], python)
 
 
-def _release(text: str, where: str) -> tuple[NormalizedName, str]:
+def _release(text: str, where: str) -> tuple[str, str]:
     """Return package and version of a release such as `sglang==0.5.14`; the version may be `latest`."""
     name, equal, version = text.partition("==")
     if not equal or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name.strip()):
         raise UsageError(f"{where}: {text!r} is not a release (example: sglang==0.5.14)")
-    if version != "latest":
+    if version != "latest" and not re.fullmatch(r"\d+(\.\d+)*", version):
+        from compat.model.releases import parse_version  # the usual forms need no such care
+
         parse_version(version, where)
+    if name in (SGLANG, VLLM):
+        return name, version
+    from packaging.utils import canonicalize_name
+
     return canonicalize_name(name.strip()), version
 
 

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.utils import NormalizedName
-
 from compat._cli import console
-from compat.model.releases import SGLANG
 from compat.pairs.clashes import Clash
 from compat.pairs.overrides import Override, choose
-from compat.pairs.ranking import Partner, kernels_of
+from compat.pairs.ranking_output import release_document
 from compat.pairs.solve import Solution
 from compat.requirements.release_requirements import ReleaseRequirements
 
@@ -36,32 +33,6 @@ class ProbeAttempt:
     seconds: float = 0.0
 
 
-def of_ranking(mine: ReleaseRequirements, partners: Sequence[Partner], python: str) -> str:
-    """Return the document of a ranking."""
-    return console.document(
-        "pairs for",
-        release=_release(mine),
-        python=python,
-        partners=[
-            {
-                **_release(partner.candidate),
-                "same_torch": partner.same_torch.name.lower(),
-                "days": partner.days,
-                "overrides": len(partner.clashes),
-                "clashes": [_clash(clash) for clash in partner.clashes],
-                "problem": partner.problem or None,
-            }
-            for partner in partners
-        ],
-    )
-
-
-def of_users(package: NormalizedName, version: str, users: Sequence[ReleaseRequirements], python: str) -> str:
-    """Return the document of the releases that require a version of a package."""
-    releases = [{**_release(user), "asks": str(user.wants[package])} for user in users]
-    return console.document("pairs for", package=package, version=version, python=python, releases=releases)
-
-
 def of_clashes(
     sglang: ReleaseRequirements, vllm: ReleaseRequirements, clashes: Sequence[Clash], python: str
 ) -> str:
@@ -69,8 +40,8 @@ def of_clashes(
     overrides = [_override(choose(clash)) for clash in clashes]
     return console.document(
         "pairs",
-        sglang=_release(sglang),
-        vllm=_release(vllm),
+        sglang=release_document(sglang.summary),
+        vllm=release_document(vllm.summary),
         python=python,
         clashes=[_clash(clash) for clash in clashes],
         overrides=overrides,
@@ -82,8 +53,8 @@ def of_solution(solution: Solution, record: Sequence[ProbeAttempt]) -> str:
     """Return the document of a solution and of the attempts of the probe."""
     return console.document(
         "pairs",
-        sglang=_release(solution.sglang),
-        vllm=_release(solution.vllm),
+        sglang=release_document(solution.sglang.summary),
+        vllm=release_document(solution.vllm.summary),
         python=solution.python,
         clashes=[_clash(clash) for clash in solution.clashes],
         overrides=[_override(override) for override in solution.overrides],
@@ -110,25 +81,14 @@ def of_solution(solution: Solution, record: Sequence[ProbeAttempt]) -> str:
     )
 
 
-def _release(needs: ReleaseRequirements) -> dict[str, Any]:
-    release = needs.release
-    return {
-        "package": release.package,
-        "version": str(release.version),
-        "extras": list(needs.extras) if release.package == SGLANG else [],
-        "requires_python": str(needs.python),
-        "uploaded": needs.uploaded.isoformat() if needs.uploaded else None,
-        "torch": str(needs.torch) if needs.torch else None,
-        "kernels": kernels_of(needs),
-    }
-
-
 def _clash(clash: Clash) -> dict[str, Any]:
     return {
         "package": clash.package,
         "direct": clash.direct,
         "abi_bound": clash.bound,
-        "asks": [{"by": ask.by, "side": ask.side, "specifiers": str(ask.specifiers)} for ask in clash.asks],
+        "asks": [
+            {"by": side.by, "side": side.side, "specifiers": str(side.specifiers)} for side in clash.sides
+        ],
     }
 
 

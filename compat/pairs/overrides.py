@@ -39,7 +39,7 @@ def choose(clash: Clash) -> Override:
     at the first name that the older one lacks.
     """
     newer, older = clash.newer, clash.older
-    if clash.given is not None:
+    if clash.pair_side is not None:
         return _take(clash, newer, f"the release of this pair: {older}")
     return _take(clash, newer, f"the newer side: {newer}, {older}")
 
@@ -50,10 +50,10 @@ def flipped(override: Override, why: str) -> Override | None:
     None is returned for an override without a clash, for one that is bound to torch, and for one about a
     release of the pair itself.
     """
-    if override.clash is None or override.bound or override.clash.given is not None:
+    if override.clash is None or override.bound or override.clash.pair_side is not None:
         return None
     clash = override.clash
-    other = next(ask for ask in clash.asks if _specifier(clash, ask) != override.specifier)
+    other = next(side for side in clash.sides if _specifier(clash, side) != override.specifier)
     return _take(clash, other, f"{why}: {other}")
 
 
@@ -70,7 +70,7 @@ def dropped(package: NormalizedName, why: str) -> Override:
 
 def follows_torch(package: NormalizedName, version: Version, torch: Version, clash: Clash | None) -> Override:
     """Return the override for a package that is compiled against torch: the version for this torch."""
-    reason = f"built for torch {torch}" + (f"; {', '.join(map(str, clash.asks))}" if clash else "")
+    reason = f"built for torch {torch}" + (f"; {', '.join(map(str, clash.sides))}" if clash else "")
     return Override(
         package=package, specifier=f"=={version}", side="torch", reason=reason, bound=True, clash=clash
     )
@@ -82,9 +82,9 @@ def as_mapping(overrides: Iterable[Override]) -> Mapping[str, str]:
     return {override.package: override.specifier for override in ordered}
 
 
-def _take(clash: Clash, ask: ClashSide, reason: str) -> Override:
+def _take(clash: Clash, side: ClashSide, reason: str) -> Override:
     override = Override(
-        package=clash.package, specifier=_specifier(clash, ask), side=ask.side, reason=reason, clash=clash
+        package=clash.package, specifier=_specifier(clash, side), side=side.side, reason=reason, clash=clash
     )
     if not clash.bound:
         return override
@@ -95,7 +95,7 @@ def _take(clash: Clash, ask: ClashSide, reason: str) -> Override:
     )
 
 
-def _specifier(clash: Clash, ask: ClashSide) -> str:
+def _specifier(clash: Clash, side: ClashSide) -> str:
     # An override replaces the whole requirement, including its extras.
     extras = f"[{','.join(sorted(clash.extras))}]" if clash.extras else ""
-    return f"{extras}{ask.specifiers}"
+    return f"{extras}{side.specifiers}"

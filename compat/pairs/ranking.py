@@ -1,61 +1,51 @@
 """Rank the partners of a release by their requirements, from the index alone and without network."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
+from __future__ import annotations
 
-from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import Version
+from compat._util.named_tuple import NamedTuple
+from compat.index.query.release_summaries import direct_clashes, summaries
+from compat.model.package_names import SGLANG, VLLM
+from compat.requirements.release_summary import KERNEL_PACKAGES
 
-from compat.index.reader import Index
-from compat.model.releases import KERNELS, SGLANG, VLLM
-from compat.pairs.clashes import Clash, direct_clashes
-from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
-from compat.requirements.specifiers import pinned
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
-KERNEL_PACKAGES = (
-    *KERNELS,
-    *map(canonicalize_name, ("flashinfer-python", "flashinfer-cubin", "torch", "torchvision", "torchaudio")),
-)
-"""The packages that decide whether releases fit: they are compiled, large and pinned exactly."""
+    from compat.index.query.release_summaries import DirectClash
+    from compat.index.reader import Index
+    from compat.requirements.release_summary import ReleaseSummary
 
+    SameTorch = Literal["exact", "patch", "other"]
+    """How near two pins of torch are: of one version, of the same X.Y, of another or unknown one."""
 
-class SameTorch(IntEnum):
-    """How closely two pins of torch agree."""
-
-    EXACT = 0
-    PATCH = 1
-    """The same X.Y: most binaries load."""
-    OTHER = 2
-    """Different X.Y, or no pin."""
+_ORDER = ("exact", "patch", "other")
+"""Binaries mostly load where no more than the patch of torch differs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Partner:
-    """One candidate of the ranking, with the values that determine its rank."""
+class Partner(NamedTuple):
+    """One candidate, with all that its place depends on."""
 
-    sglang: ReleaseRequirements
-    vllm: ReleaseRequirements
-    candidate: ReleaseRequirements
-    """The release that is ranked, which is one of the two."""
+    sglang: ReleaseSummary
+    vllm: ReleaseSummary
+    candidate: ReleaseSummary
+    """That of the two which is ranked."""
     same_torch: SameTorch
-    clashes: tuple[Clash, ...]
-    """The direct clashes; each needs one override. Only a resolver finds clashes of further requirements."""
+    clashes: tuple[DirectClash, ...]
+    """The direct ones; each takes one override. What lies deeper only a resolver can tell."""
     days: int
-    """Days from the other release to this one; negative if this one is earlier."""
-    problem: str = ""
-    """Why no override lets the two share an environment of this Python version."""
+    """How much later than the other release it was published; negative for earlier."""
+    problem: str
+    """Why the two cannot share an environment of this Python, whatever is overridden; else empty."""
 
     @property
-    def rank(self) -> tuple[bool, SameTorch, int, int, bool]:
-        """The sort key: installable, same torch, fewest overrides, nearest in date, later one first."""
-        return bool(self.problem), self.same_torch, len(self.clashes), abs(self.days), self.days < 0
+    def rank(self) -> tuple[bool, int, int, int, bool]:
+        """The sort key: installable, same torch, fewest overrides, nearest in date, then the later."""
+        torch = _ORDER.index(self.same_torch)
+        return bool(self.problem), torch, len(self.clashes), abs(self.days), self.days < 0
 
 
-def rank(
-    index: Index, package: NormalizedName, version: str, python: str
-) -> tuple[ReleaseRequirements, list[Partner]]:
-    """Return the requirements of a release of sglang or vllm, and all partners, the best first.
+def rank(index: Index, package: str, version: str, python: str) -> tuple[ReleaseSummary, list[Partner]]:
+    """Return a release of sglang or vllm, and all final releases of the other, the best first.
 
     Args:
         index: the index; nothing else is read.
@@ -67,63 +57,61 @@ def rank(
         UsageError: the index has no such release.
     """
     release_index = index.release_index(package, version, "--for")
-    mine = requirements_of(package, index.releases(package)[release_index], python)
-    other = VLLM if package == SGLANG else SGLANG
-    ranked = [
-        _partner(mine, requirements_of(other, row, python), python)
-        for row in index.releases(other)
-        if not Version(row.version).is_prerelease
-    ]
+    mine = summaries(index, package, python, KERNEL_PACKAGES)[release_index]
+    others = summaries(index, VLLM if package == SGLANG else SGLANG, python, KERNEL_PACKAGES)
+    clashes = direct_clashes(index, package, release_index, python)
+    ranked = [_partner(mine, each, clashes.get(at, ())) for at, each in enumerate(others) if each.final]
     return mine, sorted(ranked, key=lambda partner: partner.rank)
 
 
-def kernels_of(needs: ReleaseRequirements) -> dict[NormalizedName, str]:
-    """Return the kernel packages that a release requires, each with its version or specifier."""
-    return {
-        name: str(pinned(needs.wants[name]) or needs.wants[name] or "any")
-        for name in KERNEL_PACKAGES
-        if name in needs.wants
-    }
-
-
-def users_of(
-    index: Index, package: NormalizedName, version: Version, python: str
-) -> tuple[ReleaseRequirements, ...]:
-    """Return the releases of sglang and vllm that pin a package to this version.
+def users_of(index: Index, package: str, version: str, python: str) -> tuple[ReleaseSummary, ...]:
+    """Return the releases of sglang and vllm that pin a distribution to this version.
 
     If none does, return those whose specifier allows it; a plain lower bound allows every later version.
     """
-    rows = ((user, row) for user in (SGLANG, VLLM) for row in index.releases(user))
+    from packaging.specifiers import SpecifierSet  # loading it takes longer than to rank a hundred releases
+    from packaging.version import Version
+
+    from compat.model.releases import parse_version
+
+    asked = parse_version(version, "--for")
+    names = (*KERNEL_PACKAGES, package)
     asking = [
-        needs
-        for needs in (requirements_of(user, row, python) for user, row in rows)
-        if package in needs.wants
+        (each, each.wants[package])
+        for user in (SGLANG, VLLM)
+        for each in summaries(index, user, python, names)
+        if package in each.wants
     ]
-    exact = [needs for needs in asking if pinned(needs.wants[package]) == version]
-    allowing = (needs for needs in asking if needs.wants[package].contains(version, prereleases=True))
-    return tuple(exact or (needs for needs in allowing if needs.wants[package]))
+    exact = [each for each, wanted in asking if wanted.pin and Version(wanted.pin) == asked]
+    return tuple(exact) or tuple(
+        each
+        for each, wanted in asking
+        if wanted.specifier and SpecifierSet(wanted.specifier).contains(asked, prereleases=True)
+    )
 
 
-def _partner(mine: ReleaseRequirements, candidate: ReleaseRequirements, python: str) -> Partner:
-    sides: Mapping[str, ReleaseRequirements] = {
-        mine.release.package: mine,
-        candidate.release.package: candidate,
-    }
-    sglang, vllm = sides[SGLANG], sides[VLLM]
-    refusing = [each for each in (sglang, vllm) if not each.runs_on(python)]
-    reason = ", ".join(f"{each} requires Python {each.python}" for each in refusing)
+def _partner(mine: ReleaseSummary, candidate: ReleaseSummary, clashes: tuple[DirectClash, ...]) -> Partner:
+    sglang, vllm = (mine, candidate) if mine.package == SGLANG else (candidate, mine)
+    refusing = [each for each in (sglang, vllm) if each.excluded]
     return Partner(
         sglang=sglang,
         vllm=vllm,
         candidate=candidate,
         same_torch=_same_torch(sglang.torch, vllm.torch),
-        clashes=direct_clashes(sglang, vllm),
-        days=(candidate.uploaded - mine.uploaded).days if candidate.uploaded and mine.uploaded else 0,
-        problem=reason,
+        clashes=clashes,
+        days=candidate.day - mine.day if candidate.day and mine.day else 0,
+        problem=", ".join(f"{each} requires Python {each.python}" for each in refusing),
     )
 
 
-def _same_torch(one: Version | None, other: Version | None) -> SameTorch:
-    if one is None or other is None or one.release[:2] != other.release[:2]:
-        return SameTorch.OTHER
-    return SameTorch.EXACT if one == other else SameTorch.PATCH
+def _same_torch(one: str | None, other: str | None) -> SameTorch:
+    if one is None or other is None or one.split(".")[:2] != other.split(".")[:2]:
+        return "other"
+    return "exact" if _stripped(one) == _stripped(other) else "patch"
+
+
+def _stripped(version: str) -> str:
+    """Return a version without the zeros at its end, which make no difference."""
+    while version.endswith(".0"):
+        version = version.removesuffix(".0")
+    return version

@@ -12,14 +12,15 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
-from compat._util.subprocesses import Result
+from compat._util.subprocesses import CommandResult
 from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
-from compat.pairs.clashes import ABI_BOUND, Clash, direct_clashes
+from compat.pairs.clashes import Clash, direct_clashes
 from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
 from compat.pairs.uv_clashes import clashes_in
 from compat.requirements.release_requirements import TORCH, ReleaseRequirements
+from compat.requirements.release_summary import ABI_BOUND
 from compat.uv.compile import resolve
 from compat.uv.messages import conflict_reason
 from compat.uv.pylock import LockedFile, read_pylock
@@ -180,7 +181,7 @@ class _Search:
         self._shrink()
         return ""
 
-    def ask(self, overrides: Iterable[Override]) -> Result:
+    def ask(self, overrides: Iterable[Override]) -> CommandResult:
         """Return the result of a resolution with these overrides."""
         self.rounds += 1
         inputs = Inputs.of(pair_of(self.sglang, self.vllm, self.python, overrides, "pair"))
@@ -211,7 +212,10 @@ class _Search:
                 self.overrides.pop(name, None)
                 continue
             # Try the versions that the releases require first, since some versions require no torch at all.
-            tries = (self._resolves(chosen, asked) for asked in [*(f"{name}{each}" for each in wants), name])
+            tries = (
+                self._resolves(chosen, requirement)
+                for requirement in [*(f"{name}{each}" for each in wants), name]
+            )
             if fitting := next((found for found in tries if found is not None), None):
                 clash = self.clashes.get(name)
                 self.overrides[name] = follows_torch(name, fitting[name], Version(version), clash)

@@ -3,68 +3,20 @@
 import json
 from collections.abc import Sequence
 
-from packaging.utils import NormalizedName
-
 from compat._cli.printable import printable
 from compat._cli.text import aligned
 from compat.pairs.clashes import Clash
 from compat.pairs.json_output import ProbeAttempt
 from compat.pairs.overrides import choose
-from compat.pairs.ranking import Partner, SameTorch, kernels_of
+from compat.pairs.ranking_output import about
 from compat.pairs.solve import Solution
 from compat.requirements.release_requirements import ReleaseRequirements
-
-HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "clashes")
-_SAME = {SameTorch.EXACT: "yes", SameTorch.PATCH: "except patch", SameTorch.OTHER: "no"}
-
-
-def ranking(mine: ReleaseRequirements, partners: Sequence[Partner], shown: int | None) -> str:
-    """Return a release and a table of its partners, the best first."""
-    lines = [about(mine)]
-    usable = [partner for partner in partners if not partner.problem]
-    rows = [
-        (
-            str(partner.candidate),
-            str(partner.candidate.torch or "-"),
-            _SAME[partner.same_torch],
-            str(len(partner.clashes)),
-            f"{partner.days:+d}",
-            _kernels(partner.candidate),
-            ", ".join(clash.package for clash in partner.clashes) or "none",
-        )
-        for partner in usable[:shown]
-    ]
-    lines += (
-        aligned([HEAD, *rows]) if rows else ["no release of the other package fits on this Python version"]
-    )
-    if shown is not None and len(usable) > shown:
-        lines.append(f"and {len(usable) - shown} more (--all)")
-    refused = len(partners) - len(usable)
-    if refused:
-        verb = "requires" if refused == 1 else "require"
-        lines.append(f"{refused} more {verb} another Python version: {partners[-1].problem}")
-    return "\n".join(lines)
-
-
-def users(package: NormalizedName, version: str, found: Sequence[ReleaseRequirements]) -> str:
-    """Return a table of the releases that require a version of a package."""
-    if not found:
-        return f"no release of sglang or vllm requires {package} {version}"
-    rows = [(str(user), str(user.wants[package]), str(user.torch or "-"), _kernels(user)) for user in found]
-    return "\n".join(aligned([("release", package, "torch", "kernels"), *rows]))
-
-
-def about(needs: ReleaseRequirements) -> str:
-    """Return a release with its date, Python versions and kernel packages, in one line."""
-    parts = [f"{name} {text}" for name, text in kernels_of(needs).items()]
-    day = f" of {needs.uploaded}" if needs.uploaded else ""
-    return f"{needs}{day}, Python {needs.python or 'any'}: {', '.join(parts) or 'no kernel packages'}"
 
 
 def clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Sequence[Clash]) -> str:
     """Return a table of the direct clashes of two releases, with the override to use."""
-    lines = [about(sglang), about(vllm)]
-    rows = [(clash.package, *map(str, clash.asks), f"use {choose(clash)}") for clash in found]
+    lines = [about(sglang.summary), about(vllm.summary)]
+    rows = [(clash.package, *map(str, clash.sides), f"use {choose(clash)}") for clash in found]
     lines += aligned(rows) if rows else ["no direct clash"]
     lines.append("only a resolver finds clashes of further requirements: run without --offline")
     return "\n".join(lines)
@@ -72,7 +24,7 @@ def clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Seque
 
 def solution(found: Solution, record: Sequence[ProbeAttempt]) -> str:
     """Return a table of the overrides of a pair and the attempts of the probe, or why it is blocked."""
-    lines = [about(found.sglang), about(found.vllm)]
+    lines = [about(found.sglang.summary), about(found.vllm.summary)]
     if found.blocked:
         return "\n".join([*lines, printable(f"blocked: {found.blocked}")])
     rows = [
@@ -111,8 +63,3 @@ def as_toml(found: Solution) -> str:
             for each in sorted(found.overrides, key=lambda override: override.package)
         ]
     return "\n".join(lines)
-
-
-def _kernels(needs: ReleaseRequirements) -> str:
-    named = {name: text for name, text in kernels_of(needs).items() if "torch" not in name}
-    return ", ".join(f"{name.removesuffix('-python')} {text}" for name, text in named.items()) or "-"

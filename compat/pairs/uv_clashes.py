@@ -30,11 +30,11 @@ def clashes_in(
         name, specifiers = one.name, (one.requirement.specifier, other.requirement.specifier)
         if name != other.name or name in found or one.by == other.by or not disjoint(*specifiers):
             continue
-        asks = sorted((_ask(edge, sides) for edge in (one, other)), key=lambda ask: ask.side)
+        clashing = sorted((_side(edge, sides) for edge in (one, other)), key=lambda side: side.side)
         extras = one.requirement.extras.union(other.requirement.extras, *_extras(name, sglang, vllm))
         found[name] = Clash(
             package=name,
-            asks=(asks[0], asks[1]),
+            sides=(clashing[0], clashing[1]),
             extras=frozenset(extras),
             direct=all(needs and name in needs.wants for needs in (sglang, vllm)),
         )
@@ -60,7 +60,7 @@ def _extras(package: NormalizedName, *sides: ReleaseRequirements | None) -> Iter
     yield from (needs.extras_of.get(package, frozenset()) for needs in sides if needs)
 
 
-def _ask(edge: RequirementEdge, sides: Mapping[str, frozenset[str]]) -> ClashSide:
+def _side(edge: RequirementEdge, sides: Mapping[str, frozenset[str]]) -> ClashSide:
     side = " and ".join(sorted(sides.get(edge.by, frozenset({SGLANG, VLLM}))))
     by = f"{edge.by} {edge.exact_version or ''}".strip()
     return ClashSide(by=by, side=side, specifiers=edge.requirement.specifier)

@@ -9,16 +9,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from compat.index.writer import ReleaseRow
-from compat.model.releases import SGLANG, Release, marker_variables
+from compat.model.releases import SGLANG, Release, ReleaseMetadata, marker_variables
 from compat.requirements.graph import RequirementGraph
+from compat.requirements.release_summary import KERNEL_PACKAGES, SERVING, ReleaseSummary, Wanted
 from compat.requirements.specifiers import pinned, python_specifier
 
 TORCH = canonicalize_name("torch")
-PYTHON = "3.11"
-"""For which the requirements are read unless another is asked for."""
-SERVING = "srt"
-"""The extra that held sglang's own runtime up to 0.5.2; later releases ask for it without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +36,18 @@ class ReleaseRequirements:
         """The version of torch that it pins, when it pins one."""
         return pinned(self.wants.get(TORCH))
 
+    @property
+    def summary(self) -> ReleaseSummary:
+        """What people ask of it."""
+        return ReleaseSummary(
+            package=self.release.package,
+            version=str(self.release.version),
+            extras=self.extras,
+            uploaded=self.uploaded.isoformat() if self.uploaded else None,
+            python=str(self.python),
+            wants={name: wanted(each) for name, each in self.wants.items() if name in KERNEL_PACKAGES},
+        )
+
     def runs_on(self, python: str) -> bool:
         """Return whether Requires-Python allows the Python `X.Y`."""
         return self.python.contains(f"{python}.99", prereleases=True)
@@ -49,7 +57,7 @@ class ReleaseRequirements:
         return f"{self.release.package}{extras} {self.release.version}"
 
 
-def requirements_of(package: NormalizedName, row: ReleaseRow, python: str) -> ReleaseRequirements:
+def requirements_of(package: NormalizedName, row: ReleaseMetadata, python: str) -> ReleaseRequirements:
     """Return what a release asks for with the Python `X.Y`, its necessary extras included.
 
     Args:
@@ -80,3 +88,9 @@ def _needs_extra(graph: RequirementGraph, package: str) -> bool:
     """Return whether the serving extra requires torch, and the release by itself does not."""
     plain, serving = ({edge.name for edge in graph.edges(package, extra)} for extra in ("", SERVING))
     return TORCH in serving - plain
+
+
+def wanted(specifier: SpecifierSet) -> Wanted:
+    """Return what a specifier says."""
+    pin = pinned(specifier)
+    return Wanted(str(specifier), None if pin is None else str(pin))

@@ -10,6 +10,4 @@ from compat._cli import console  # noqa: E402
 from compat.resolve.cli import main  # noqa: E402
 
 if __name__ == "__main__":
-    code = console.run(main)
-    gc.freeze()  # nor does the end of the process look for them
-    sys.exit(code)
+    sys.exit(console.run(main))

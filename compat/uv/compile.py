@@ -11,7 +11,7 @@ from typing import NoReturn
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress, Silent
-from compat._util.subprocesses import Result, run
+from compat._util.subprocesses import CommandResult, run
 from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.model.releases import Pair
@@ -48,7 +48,7 @@ def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
     return parse_requirements("".join(line for line in lines if not line.startswith("-")), f"pair {pair.id}")
 
 
-def resolve(inputs: Inputs, uv: str, *options: str) -> Result:
+def resolve(inputs: Inputs, uv: str, *options: str) -> CommandResult:
     """Return the result of `uv pip compile` for some inputs, on the platform of all locks.
 
     Args:
@@ -60,11 +60,11 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> Result:
         NetworkError: uv takes too long, or cannot reach the package index.
     """
     with tempfile.TemporaryDirectory(prefix="compat-lock-") as folder:
-        asked, overridden = Path(folder, "requirements.in"), Path(folder, "overrides.in")
-        asked.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
-        overridden.write_text("\n".join(inputs.overrides) + "\n", encoding="utf-8")
+        requirements, overrides = Path(folder, "requirements.in"), Path(folder, "overrides.in")
+        requirements.write_text("\n".join(inputs.requirements) + "\n", encoding="utf-8")
+        overrides.write_text("\n".join(inputs.overrides) + "\n", encoding="utf-8")
         arguments = [
-            *(uv, "pip", "compile", asked.name, "--override", overridden.name),
+            *(uv, "pip", "compile", requirements.name, "--override", overrides.name),
             *("--python-version", inputs.python, "--python-platform", PLATFORM),
             *("--quiet", "--color", "never", *options),
         ]

@@ -9,7 +9,8 @@ from compat.index.build.parse_pool import ModuleReader
 from compat.index.history.release_diff import SuccessorFinder
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
-from compat.index.writer import PackageContent, ReleaseRow, write_index
+from compat.index.writer import PackageContent, write_index
+from compat.model.releases import ReleaseMetadata
 
 Files = Mapping[str, str]
 """Path below site-packages to source; a path that ends in `.so` is a compiled module."""
@@ -17,7 +18,7 @@ Files = Mapping[str, str]
 
 def release(version: str, files: Files, requires: Sequence[str] = ()) -> ReleaseSources:
     """Return one release with these files."""
-    row = ReleaseRow(
+    row = ReleaseMetadata(
         version=version,
         wheel=f"pkg-{version}-py3-none-any.whl",
         sha256="0" * 64,

@@ -133,7 +133,7 @@ def test_what_holds_for_one_architecture_is_passed_over_without_it() -> None:
 
 def test_of_several_reasons_the_first_is_reported() -> None:
     drops = (Drop(patterns=("a*",), reason="one"), Drop(patterns=("*.so",), reason="two"))
-    found = Trim(python="3.11", drops=drops, asked=("*",)).apply({"a.so": 1, "b.so": 2, "c": 4})
+    found = Trim(python="3.11", drops=drops, requested=("*",)).apply({"a.so": 1, "b.so": 2, "c": 4})
     assert [(one.reason, one.files, one.bytes) for one in found] == [
         ("one", ("a.so",), 1),
         ("two", ("b.so",), 2),

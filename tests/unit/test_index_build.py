@@ -71,7 +71,7 @@ def test_a_build_reads_every_release(build: Build, tmp_path: Path) -> None:
     assert 0 < report.fetched <= report.wheels
     made = Index(tmp_path / "i")
     assert made.versions("sglang") == ("1.0", "1.1", "2.0rc1")
-    assert made.releases("vllm")[0].torch == "2.7.0"
+    assert made.releases("vllm")[0].requires_dist == ("torch==2.7.0", "requests")
     assert made.branches("sglang", "Gone", "sglang", 0)[0].target == "sglang.a:Gone"
     assert made.branches("sglang", "Gone", "sglang", 1) == ()
     (branch,) = made.branches("sglang.a", "A", "sglang", 1)

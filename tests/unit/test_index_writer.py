@@ -17,18 +17,6 @@ OLD = {"vllm/__init__.py": "", "vllm/a.py": "class A: pass\nclass Gone: pass", "
 NEW = {"vllm/__init__.py": "", "vllm/a.py": "def A(): pass\nclass Come: pass", "vllm/new.py": "X = 1"}
 
 
-@pytest.mark.parametrize(
-    ("requires", "torch"),
-    [
-        (["torch==2.8.0", 'torch==2.9.0; extra == "blackwell"'], "2.8.0"),
-        (['torch==2.7.1; extra == "srt"', 'torch==2.6.0; extra == "hip"'], "2.7.1"),
-        (["torch>=2.8", "torchvision==0.23.0"], None),
-    ],
-)
-def test_the_torch_of_a_release_is_that_without_extras(requires: list[str], torch: str | None) -> None:
-    assert release("1", {}, requires).row.torch == torch
-
-
 def test_names_and_modules_are_intervals() -> None:
     history = content(
         "vllm", "vllm", release("1", OLD), release("2", OLD), release("3", NEW), release("4", OLD)

@@ -7,8 +7,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat.index.writer import ReleaseRow
-from compat.model.releases import SGLANG, VLLM
+from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
 from compat.pairs.clashes import Clash, ClashSide, direct_clashes
 from compat.pairs.overrides import as_mapping, choose, dropped, flipped
 from compat.requirements.release_requirements import requirements_of
@@ -17,8 +16,8 @@ from compat.requirements.specifiers import disjoint, pinned
 TORCH = canonicalize_name("torch")
 
 
-def row(*requires: str, version: str = "1.0", python: str | None = None) -> ReleaseRow:
-    return ReleaseRow(
+def row(*requires: str, version: str = "1.0", python: str | None = None) -> ReleaseMetadata:
+    return ReleaseMetadata(
         version=version,
         wheel="",
         sha256="",
@@ -128,7 +127,7 @@ def test_direct_clashes_name_both_sides_and_keep_the_extras() -> None:
 def clash(one: str, other: str, package: str = "openai") -> Clash:
     return Clash(
         package=canonicalize_name(package),
-        asks=(
+        sides=(
             ClashSide(by="sglang 1", side="sglang", specifiers=SpecifierSet(one)),
             ClashSide(by="vllm 1", side="vllm", specifiers=SpecifierSet(other)),
         ),
@@ -152,7 +151,9 @@ def test_the_newer_side_is_taken_and_can_be_turned() -> None:
 def test_a_requirement_lies_around_its_highest_lower_bound_else_its_lowest_upper_one(
     specifiers: str, reach: str
 ) -> None:
-    assert ClashSide(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reach == Version(reach)
+    assert ClashSide(by="x 1", side="vllm", specifiers=SpecifierSet(specifiers)).reference_version == Version(
+        reach
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), [("==1.0", ">1.0"), (">1.0", "==1.0")])

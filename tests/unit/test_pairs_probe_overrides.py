@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from compat.index.writer import ReleaseRow
 from compat.locks.lockfile import Lock
 from compat.matrix.judge.compare import IMPORTS, LATE
 from compat.matrix.judge.inputs import Shipped
 from compat.matrix.model.outcome import Cell, CellOutcome, Disagreement, State
-from compat.model.releases import SGLANG, VLLM, Pair
+from compat.model.releases import SGLANG, VLLM, Pair, ReleaseMetadata
 from compat.pairs import json_output, text_output
 from compat.pairs.probe_overrides import _broken, _day, named_in, probe, wants_gpu
 from compat.pairs.solve import solve
@@ -77,7 +76,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
 
 
 def needs(package: str, version: str, *requires: str) -> ReleaseRequirements:
-    row = ReleaseRow(
+    row = ReleaseMetadata(
         version=version, wheel="", sha256="", uploaded=None, requires_python=None, requires_dist=requires
     )
     return requirements_of(canonicalize_name(package), row, "3.11")

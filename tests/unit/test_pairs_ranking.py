@@ -3,20 +3,28 @@
 import json
 
 import pytest
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from compat import errors
 from compat._cli import console
 from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM
+from compat.pairs.clashes import direct_clashes
 from compat.pairs.cli import main
 from compat.pairs.overrides import choose, flipped
-from compat.pairs.ranking import SameTorch, rank
+from compat.pairs.ranking import rank
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 
 
 @pytest.fixture(scope="module")
 def index() -> Index:
     return Index()
+
+
+def asked(index: Index, package: NormalizedName, version: str, python: str = "3.11") -> ReleaseRequirements:
+    """Return what a release asks for, parsed from its metadata."""
+    row = index.releases(package)[index.release_index(package, version, "")]
+    return requirements_of(package, row, python)
 
 
 def run(*argv: str) -> int:
@@ -29,13 +37,12 @@ def run(*argv: str) -> int:
 def test_the_order_is_torch_then_overrides_then_date(index: Index, package: str, version: str) -> None:
     mine, partners = rank(index, canonicalize_name(package), version, "3.11")
     usable = [partner for partner in partners if not partner.problem]
-    keys = [(partner.same_torch, len(partner.clashes), abs(partner.days)) for partner in usable]
+    torch = ["exact", "patch", "other"].index
+    keys = [(torch(partner.same_torch), len(partner.clashes), abs(partner.days)) for partner in usable]
     assert keys == sorted(keys)
     assert len(usable) > 20
-    assert {partner.candidate.release.package for partner in partners} == {
-        VLLM if package == SGLANG else SGLANG
-    }
-    assert (usable[0].same_torch is SameTorch.EXACT) == any(
+    assert {partner.candidate.package for partner in partners} == {VLLM if package == SGLANG else SGLANG}
+    assert (usable[0].same_torch == "exact") == any(
         partner.candidate.torch == mine.torch for partner in usable
     )
 
@@ -43,15 +50,15 @@ def test_the_order_is_torch_then_overrides_then_date(index: Index, package: str,
 def test_the_known_pairs_clash_as_they_are_known_to(index: Index) -> None:
     """The direct clashes of this pair are among those that a search with uv finds."""
     _, partners = rank(index, SGLANG, "0.5.21", "3.11")
-    (partner,) = (each for each in partners if str(each.candidate.release.version) == "0.31.0")
+    (partner,) = (each for each in partners if each.candidate.version == "0.31.0")
     assert [clash.package for clash in partner.clashes] == [
         "compressed-tensors", "flashinfer-python", "humming-kernels", "numba", "nvidia-cutlass-dsl", "openai",
         "quack-kernels",
     ]  # fmt: skip
     _, partners = rank(index, SGLANG, "0.4.7", "3.11")
-    (partner,) = (each for each in partners if str(each.candidate.release.version) == "0.9.0.1")
+    (partner,) = (each for each in partners if each.candidate.version == "0.9.0.1")
     assert [clash.package for clash in partner.clashes] == ["torch", "torchaudio", "torchvision"]
-    assert (partner.same_torch, partner.days) == (SameTorch.PATCH, -11)
+    assert (partner.same_torch, partner.days) == ("patch", -11)
 
 
 def test_a_release_that_names_its_partner_is_ranked_with_it(index: Index) -> None:
@@ -59,12 +66,38 @@ def test_a_release_that_names_its_partner_is_ranked_with_it(index: Index) -> Non
     _, partners = rank(index, SGLANG, "0.3.0", "3.11")
     assert str(partners[0].candidate) == "vllm 0.5.5"
     assert partners[0].clashes == ()
-    (other,) = (each for each in partners if str(each.candidate.release.version) == "0.5.4")
-    (clash,) = other.clashes
+    (other,) = (each for each in partners if each.candidate.version == "0.5.4")
+    assert [(clash.package, clash.sglang, clash.vllm) for clash in other.clashes] == [
+        ("vllm", "==0.5.5", "==0.5.4")
+    ]
+    (clash,) = direct_clashes(asked(index, SGLANG, "0.3.0"), asked(index, VLLM, "0.5.4"))
     override = choose(clash)
     assert (str(override), override.side) == ("vllm==0.5.4", "vllm"), "the older, all the same"
     assert override.reason == "the release of this pair: sglang 0.3.0 requires ==0.5.5"
     assert flipped(override, "it fails") is None, "another vllm would be another pair"
+
+
+@pytest.mark.parametrize("python", ["3.9", "3.11", "3.13"])
+@pytest.mark.parametrize(
+    ("package", "version"), [(SGLANG, "0.3.0"), (SGLANG, "0.4.7"), (SGLANG, "0.5.23"), (VLLM, "0.26.0")]
+)
+def test_the_tables_say_what_the_metadata_does(
+    index: Index, package: NormalizedName, version: str, python: str
+) -> None:
+    mine, partners = rank(index, package, version, python)
+    parsed = asked(index, package, version, python)
+    other = VLLM if package == SGLANG else SGLANG
+    assert mine[:6] == parsed.summary[:6]
+    for partner in partners[::7]:
+        theirs = asked(index, other, partner.candidate.version, python)
+        assert partner.candidate[:6] == theirs.summary[:6]
+        assert partner.candidate.excluded is not theirs.runs_on(python)
+        sides = (parsed, theirs) if package == SGLANG else (theirs, parsed)
+        clashes = direct_clashes(*sides)
+        assert [clash.package for clash in partner.clashes] == [clash.package for clash in clashes]
+        for clash, known in zip(partner.clashes, clashes, strict=True):
+            specifiers = {ask.side: str(ask.specifiers) for ask in known.sides}
+            assert (clash.sglang, clash.vllm) == (specifiers[SGLANG], specifiers[VLLM])
 
 
 def test_releases_for_other_pythons_come_last_with_the_reason(index: Index) -> None:

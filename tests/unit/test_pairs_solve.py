@@ -12,8 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from compat.errors import PreparationError
-from compat.index.writer import ReleaseRow
-from compat.model.releases import SGLANG, VLLM
+from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
 from compat.pairs.clashes import Clash, ClashSide
 from compat.pairs.overrides import choose
 from compat.pairs.solve import Solution, solve
@@ -81,7 +80,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
 
 
 def needs(package: str, version: str, *requires: str, python: str | None = None) -> ReleaseRequirements:
-    row = ReleaseRow(
+    row = ReleaseMetadata(
         version=version, wheel="", sha256="", uploaded=None, requires_python=python, requires_dist=requires
     )
     return requirements_of(canonicalize_name(package), row, "3.11")
@@ -153,7 +152,7 @@ def test_what_is_settled_stays_though_nothing_needs_it(index: Index) -> None:
     alone(index, "vllm", "0.31.0", "openai")
     asks = (ClashSide(by="a 1", side="sglang", specifiers=SpecifierSet("==2.6.1")),
             ClashSide(by="b 1", side="vllm", specifiers=SpecifierSet("==2.30.0")))  # fmt: skip
-    settled = choose(Clash(package=canonicalize_name("openai"), asks=asks, direct=False))
+    settled = choose(Clash(package=canonicalize_name("openai"), sides=asks, direct=False))
     one, other = needs(SGLANG, "0.5.21", "openai"), needs(VLLM, "0.31.0", "openai")
     found = solve(one, other, "3.11", str(find_uv()), Notes(), start=[settled])
     assert list(map(str, found.overrides)) == ["openai==2.30.0"]

@@ -40,7 +40,7 @@ def told(explanation: str, sglang: str, vllm: str) -> Clash:
 def test_a_direct_clash() -> None:
     clash = told(DIRECT, "0.5.21", "0.31.0")
     assert (str(clash.package), clash.direct, sorted(clash.extras)) == ("humming-kernels", True, ["cu13"])
-    assert [(ask.by, ask.side, str(ask.specifiers)) for ask in clash.asks] == [
+    assert [(ask.by, ask.side, str(ask.specifiers)) for ask in clash.sides] == [
         ("sglang 0.5.21", "sglang", "==0.1.12"),
         ("vllm 0.31.0", "vllm", "==0.1.16"),
     ]
@@ -50,7 +50,7 @@ def test_a_transitive_clash_names_the_side_it_comes_from() -> None:
     """Only sglang requires outlines, so the requirement of outlines is on sglang's side."""
     clash = told(TRANSITIVE, "0.5.17", "0.26.0")
     assert (clash.package, clash.direct) == ("outlines-core", False)
-    assert [(ask.by, ask.side) for ask in clash.asks] == [
+    assert [(ask.by, ask.side) for ask in clash.sides] == [
         ("outlines 0.1.11", "sglang"),
         ("vllm 0.26.0", "vllm"),
     ]

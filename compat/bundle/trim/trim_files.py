@@ -49,7 +49,7 @@ class Trim:
     """90 for sm_90; None keeps every architecture."""
     drops: tuple[Drop, ...] = ()
     """Entries of a trim list; a pattern may match no file, since lists cover many releases."""
-    asked: tuple[str, ...] = ()
+    requested: tuple[str, ...] = ()
     """Patterns of `--drop`; each must match a file."""
 
     def apply(self, sizes: Mapping[str, int]) -> tuple[Dropped, ...]:
@@ -61,7 +61,7 @@ class Trim:
         Raises:
             UsageError: a pattern of `--drop` matches no file.
         """
-        for pattern in self.asked:
+        for pattern in self.requested:
             if not any(_matches(path, pattern) for path in sizes):
                 raise UsageError(f"--drop {pattern!r}: matches no file of the bundle; correct or remove it")
         gone: set[str] = set()
@@ -87,7 +87,7 @@ class Trim:
             reason = f"for other GPU architectures, beside the variant for sm_{arch}"
             rules.append((reason, lambda paths: alternatives(paths, _ARCH, arch)))
         rules += [(drop.reason, _matching(drop.patterns)) for drop in self.drops]
-        return [*rules, *((f"--drop {pattern}", _matching((pattern,))) for pattern in self.asked)]
+        return [*rules, *((f"--drop {pattern}", _matching((pattern,))) for pattern in self.requested)]
 
 
 def alternatives(paths: Iterable[str], token: re.Pattern[str], wanted: str) -> list[str]:

@@ -12,8 +12,8 @@ from compat.index.build.merge_releases import ReleaseSources, assemble
 from compat.index.build.parse_pool import ModuleReader, processes
 from compat.index.build.precompute import conclude
 from compat.index.history.release_diff import SuccessorFinder
-from compat.index.writer import PackageContent, ReleaseRow, write_index
-from compat.model.releases import IMPORT_NAMES, PACKAGES
+from compat.index.writer import PackageContent, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES, ReleaseMetadata
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.source_cache import SourceCache
 from compat.wheels.wheel_sources import WheelSources
@@ -79,7 +79,7 @@ def release_of(sources: WheelSources) -> ReleaseSources:
     """Return what the index needs of a wheel that has been read."""
     wheel = sources.wheel
     metadata = HeaderParser().parsestr(sources.metadata)
-    row = ReleaseRow(
+    row = ReleaseMetadata(
         version=str(wheel.version),
         wheel=wheel.filename,
         sha256=wheel.sha256,

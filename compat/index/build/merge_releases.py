@@ -10,8 +10,9 @@ from compat.index.extract.bindings import Event
 from compat.index.extract.module_rows import ModuleRows, rows_of
 from compat.index.history.release_diff import Sources, SuccessorFinder
 from compat.index.records import Names
-from compat.index.writer import ModuleRange, NameRange, PackageContent, ReleaseRow
+from compat.index.writer import ModuleRange, NameRange, PackageContent
 from compat.model.guards import ALWAYS, Imports, both
+from compat.model.releases import ReleaseMetadata
 
 
 class MergedModule(NamedTuple):
@@ -29,7 +30,7 @@ class MergedModule(NamedTuple):
 class ReleaseSources:
     """The readable part of one release."""
 
-    row: ReleaseRow
+    row: ReleaseMetadata
     sources: Mapping[str, bytes]
     """Path below site-packages to content, for `.py` files."""
     extensions: tuple[str, ...]
@@ -43,7 +44,7 @@ class ReleaseSources:
 class MergedRelease(NamedTuple):
     """One release, ready to be merged with its neighbours."""
 
-    row: ReleaseRow
+    row: ReleaseMetadata
     modules: Sequence[MergedModule]
     sources: Sources
 
@@ -94,7 +95,7 @@ def merge(
     A module whose names are the very same object as in the release before is taken to be unchanged.
     """
     merger = _Merger()
-    rows: list[ReleaseRow] = []
+    rows: list[ReleaseMetadata] = []
     for release_index, release in enumerate(releases):
         merger.add(release_index, release.modules)
         bound = {module.name: module.names for module in release.modules}

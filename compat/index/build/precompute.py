@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compat.index.build.parse_pool import COUNT, processes
+from compat.index.build.requirement_tables import fill_requirements
 from compat.index.query.name_resolution import Answer, Facts, NameResolver
 from compat.index.query.single_release import pinned
 from compat.index.reader import Index
@@ -72,6 +73,7 @@ def conclude(path: Path) -> None:
         database.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", problems)
         database.executemany("INSERT INTO pair_dependent VALUES (?, ?, ?, ?, ?)", pair_dependent)
         database.executemany("INSERT INTO companions VALUES (?, ?, ?, ?)", companions)
+        fill_requirements(database, index)
 
 
 def _shares(count: int) -> list[range]:

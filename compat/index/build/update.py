@@ -15,8 +15,8 @@ from compat.index.build.read_back import read_content, replayed
 from compat.index.history.release_diff import SuccessorFinder, by_step
 from compat.index.reader import Index
 from compat.index.records import Successor
-from compat.index.writer import PackageContent, ReleaseRow, write_index
-from compat.model.releases import IMPORT_NAMES, PACKAGES, Release
+from compat.index.writer import PackageContent, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES, Release, ReleaseMetadata
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.source_cache import SourceCache
 from compat.wheels.wheel_sources import WheelSources
@@ -95,7 +95,7 @@ def _kept(
 
 
 def _sources(
-    package: str, row: ReleaseRow, read: Callable[[WheelFile], WheelSources], registry: Registry
+    package: str, row: ReleaseMetadata, read: Callable[[WheelFile], WheelSources], registry: Registry
 ) -> Mapping[str, bytes]:
     return read(registry.wheel(package, Version(row.version))).sources
 

@@ -15,8 +15,8 @@ from compat.errors import IntegrityError
 from compat.index.build.merge_releases import ReleaseSources, assemble
 from compat.index.build.parse_pool import ModuleReader, code_digest
 from compat.index.reader import Index
-from compat.index.writer import SCHEMA_VERSION, ReleaseRow, write_index
-from compat.model.releases import IMPORT_NAMES, PACKAGES
+from compat.index.writer import SCHEMA_VERSION, write_index
+from compat.model.releases import IMPORT_NAMES, PACKAGES, ReleaseMetadata
 
 Located = tuple[str, Path]
 """A path below site-packages, and where the file is."""
@@ -110,7 +110,7 @@ def _key(distributions: Mapping[str, Distribution], files: Mapping[str, tuple[Lo
 
 def _release(distribution: Distribution, files: Sequence[Located]) -> ReleaseSources:
     metadata = distribution.metadata
-    row = ReleaseRow(
+    row = ReleaseMetadata(
         version=distribution.version,
         wheel="",
         sha256="",

@@ -163,19 +163,19 @@ def listing(environment: ExistingEnvironment, folder: Path) -> Listing:
     command = [str(environment.python), "-c", LISTING]
     try:
         done = run(command, seconds=LISTING_SECONDS, variables=variables(environment, folder), folder=folder)
-        told = json.loads(done.stdout) if done.code == 0 else None
+        output = json.loads(done.stdout) if done.code == 0 else None
     except (OSError, ValueError) as error:
-        raise PreparationError(f"{environment.python} tells nothing about itself ({error})") from None
-    if told is None:
+        raise PreparationError(f"{environment.python} cannot list its packages ({error})") from None
+    if output is None:
         ended = f"exit code {done.code}" if done.code is not None else f"no answer in {LISTING_SECONDS} s"
         last = (done.stderr.strip().splitlines() or [ended])[-1]
-        raise PreparationError(f"{environment.python} tells nothing about itself ({last})")
+        raise PreparationError(f"{environment.python} cannot list its packages ({last})")
     return Listing(
-        python=told["python"],
-        user_base=told["user"],
-        packages={canonicalize_name(name): version for name, (version, _) in told["found"].items()},
-        places={canonicalize_name(name): Path(place) for name, (_, place) in told["found"].items()},
-        imports={canonicalize_name(name): tuple(names) for name, names in told["names"].items()},
+        python=output["python"],
+        user_base=output["user"],
+        packages={canonicalize_name(name): version for name, (version, _) in output["found"].items()},
+        places={canonicalize_name(name): Path(place) for name, (_, place) in output["found"].items()},
+        imports={canonicalize_name(name): tuple(names) for name, names in output["names"].items()},
     )
 
 
@@ -188,13 +188,13 @@ def differences(
     are ignored, unless they would be under test as well.
     """
     wrong: list[Disagreement] = []
-    told: list[str] = []
+    declared: list[str] = []
     python = ".".join(found.python.split(".")[:2])
     wanted = pair.python if bundle is None else bundle.python
     if python != wanted:
         wrong.append(_but("Python", wanted, found.python))
     elif python != pair.python:
-        told.append(f"Python {found.python}, locked is {pair.python}")
+        declared.append(f"Python {found.python}, locked is {pair.python}")
     if bundle is not None and bundle.lock != lock.digest:
         wrong.append(_but("the bundle", "built from this lock", "built from another one; build it again"))
     for name, locked in sorted(lock.packages.items()):
@@ -205,12 +205,12 @@ def differences(
             if word is None:
                 wrong.append(_but(name, str(locked), have or "not installed"))
             else:
-                told.append(f"{name} {have or 'not installed'}, locked is {locked}: {word}")
+                declared.append(f"{name} {have or 'not installed'}, locked is {locked}: {word}")
     beside = [name for name in PACKAGES if name in found.packages and name not in lock.packages]
     wrong += [_but(name, "not in this pair", found.packages[name]) for name in beside]
     if bundle is not None:
-        told += [f"{count} files left out: {why}" for why, count in sorted(bundle.dropped.items())]
-    return tuple(wrong), tuple(told)
+        declared += [f"{count} files left out: {why}" for why, count in sorted(bundle.dropped.items())]
+    return tuple(wrong), tuple(declared)
 
 
 def _declared(bundle: Bundle, name: NormalizedName, have: str | None) -> str | None:

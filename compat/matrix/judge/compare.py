@@ -110,20 +110,20 @@ def compare_name(module: str, expected: NameExpectation, fact: NameFact | None) 
         return None
     where = location(module, expected.name)
     if fact is None:
-        return _at(where, said(expected), "never looked up")
+        return _at(where, describe_expectation(expected), "never looked up")
     if expected.status == "missing":
-        return _at(where, "missing", seen(fact)) if fact.bound else None
+        return _at(where, "missing", describe_fact(fact)) if fact.bound else None
     if not fact.bound:
-        return _at(where, said(expected), f"not bound ({fact.error})")
+        return _at(where, describe_expectation(expected), f"not bound ({fact.error})")
     if expected.status == "placeholder":
-        return None if fact.stub else _at(where, said(expected), seen(fact))
+        return None if fact.stub else _at(where, describe_expectation(expected), describe_fact(fact))
     if expected.origin is not None:
         agreed = _is_origin(expected, fact)
     elif expected.status == "submodule":
         agreed = fact.kind == "module"
     else:
         agreed = _is_definition(module, expected, fact)
-    return None if agreed else _at(where, said(expected), seen(fact))
+    return None if agreed else _at(where, describe_expectation(expected), describe_fact(fact))
 
 
 def _is_origin(expected: NameExpectation, fact: NameFact) -> bool:
@@ -160,14 +160,14 @@ def _fits(expected: NameExpectation, fact: NameFact) -> bool:
     return _objective(expected) and fact.kind == "value" and (fact.callable or bool(fact.wraps))
 
 
-def said(expected: NameExpectation) -> str:
+def describe_expectation(expected: NameExpectation) -> str:
     """Return the expectation as text: `reexported function from vllm._custom_ops:scaled_fp8_quant`."""
     kind = "" if expected.kind == "value" else f" {expected.kind}"
     origin = f" from {expected.origin}" if expected.origin else ""
     return f"{expected.status}{kind}{origin}"
 
 
-def seen(fact: NameFact) -> str:
+def describe_fact(fact: NameFact) -> str:
     """Return the fact as text, such as `class vllm.config:ModelConfig`."""
     if fact.stub in {"none", "any"}:
         return {"none": "None", "any": "typing.Any"}[fact.stub]

@@ -74,10 +74,10 @@ def as_markdown(outcomes: Sequence[CellOutcome]) -> str:
     for outcome in outcomes:
         if not outcome.passed:
             lines += ["", f"**{outcome.cell.id}** {outcome.state.value}: {printable(outcome.reason)}", ""]
-            told = [outcome.complaint(entry).partition(": ")[2] for entry in outcome.disagreements]
+            complaints = [outcome.complaint(entry).partition(": ")[2] for entry in outcome.disagreements]
             lines += [
                 f"- `{printable(entry.location)}`: {printable(text)}"
-                for entry, text in zip(outcome.disagreements, told, strict=True)
+                for entry, text in zip(outcome.disagreements, complaints, strict=True)
             ]
         if remarks := table.remarks(outcome):
             lines += ["", printable(remarks[0]), ""]

@@ -47,7 +47,7 @@ def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> CellOut
     except UsageError as error:
         return replace(outcome, state=State.FAILED, reason=str(error))
     if stale := differences(outcome.digests, now):
-        reason = f"the outcome is stale: {' and '.join(stale)} changed since; run the cell again"
+        reason = f"the outcome is stale: {', '.join(stale)} changed since; run the cell again"
         return replace(outcome, state=State.FAILED, reason=reason)
     return outcome
 

@@ -1,0 +1,129 @@
+"""The output of `compat pairs --for`: the partners of a release, or the releases that require a package."""
+
+from __future__ import annotations
+
+from compat._cli import console
+from compat._cli.text import aligned
+from compat.model.package_names import SGLANG, VLLM
+from compat.requirements.release_summary import ABI_BOUND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from compat.index.query.release_summaries import DirectClash
+    from compat.pairs.ranking import Partner
+    from compat.requirements.release_summary import ReleaseSummary
+
+HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "clashes")
+_SAME = {"exact": "yes", "patch": "except patch", "other": "no"}
+
+
+def ranking(mine: ReleaseSummary, partners: Sequence[Partner], shown: int | None) -> str:
+    """Return a release and a table of its partners, the best first."""
+    lines = [about(mine)]
+    usable = [partner for partner in partners if not partner.problem]
+    rows = [
+        (
+            str(partner.candidate),
+            partner.candidate.torch or "-",
+            _SAME[partner.same_torch],
+            str(len(partner.clashes)),
+            f"{partner.days:+d}",
+            _kernels(partner.candidate),
+            ", ".join(clash.package for clash in partner.clashes) or "none",
+        )
+        for partner in usable[:shown]
+    ]
+    lines += (
+        aligned([HEAD, *rows]) if rows else ["no release of the other package fits on this Python version"]
+    )
+    if shown is not None and len(usable) > shown:
+        lines.append(f"and {len(usable) - shown} more (--all)")
+    refused = len(partners) - len(usable)
+    if refused:
+        verb = "requires" if refused == 1 else "require"
+        lines.append(f"{refused} more {verb} another Python version: {partners[-1].problem}")
+    return "\n".join(lines)
+
+
+def users(package: str, version: str, found: Sequence[ReleaseSummary]) -> str:
+    """Return a table of the releases that require a version of a package."""
+    if not found:
+        return f"no release of sglang or vllm requires {package} {version}"
+    rows = [(str(user), user.wants[package].specifier, user.torch or "-", _kernels(user)) for user in found]
+    return "\n".join(aligned([("release", package, "torch", "kernels"), *rows]))
+
+
+def about(release: ReleaseSummary) -> str:
+    """Return a release with its kernel packages in one line."""
+    parts = [f"{name} {text}" for name, text in release.kernels.items()]
+    day = f" of {release.uploaded}" if release.uploaded else ""
+    return f"{release}{day}, Python {release.python or 'any'}: {', '.join(parts) or 'no kernel packages'}"
+
+
+def ranking_document(mine: ReleaseSummary, partners: Sequence[Partner], python: str) -> str:
+    """Return the whole ranking as JSON."""
+    return console.document(
+        "pairs for",
+        release=release_document(mine),
+        python=python,
+        partners=[
+            {
+                **release_document(partner.candidate),
+                "same_torch": partner.same_torch,
+                "days": partner.days,
+                "overrides": len(partner.clashes),
+                "clashes": [_clash(partner, clash) for clash in partner.clashes],
+                "problem": partner.problem or None,
+            }
+            for partner in partners
+        ],
+    )
+
+
+def users_document(package: str, version: str, found: Sequence[ReleaseSummary], python: str) -> str:
+    """Return as JSON which releases ask for a distribution in a version."""
+    releases = [{**release_document(user), "asks": user.wants[package].specifier} for user in found]
+    return console.document("pairs for", package=package, version=version, python=python, releases=releases)
+
+
+def release_document(release: ReleaseSummary) -> dict[str, Any]:
+    """Return what a JSON document says of a release."""
+    return {
+        "package": release.package,
+        "version": release.version,
+        "extras": list(release.extras) if release.package == SGLANG else [],
+        "requires_python": release.python,
+        "uploaded": release.uploaded,
+        "torch": release.torch,
+        "kernels": release.kernels,
+    }
+
+
+def _clash(partner: Partner, clash: DirectClash) -> dict[str, Any]:
+    asks = [
+        {
+            "by": "this pair" if clash.package == side else release.release,
+            "side": side,
+            "specifiers": specifier,
+        }
+        for side, release, specifier in (
+            (SGLANG, partner.sglang, clash.sglang),
+            (VLLM, partner.vllm, clash.vllm),
+        )
+    ]
+    if clash.package == SGLANG:
+        asks.reverse()  # the pair's own word comes last
+    return {
+        "package": clash.package,
+        "direct": True,
+        "abi_bound": clash.package in ABI_BOUND,
+        "asks": asks,
+    }
+
+
+def _kernels(release: ReleaseSummary) -> str:
+    named = {name: text for name, text in release.kernels.items() if "torch" not in name}
+    return ", ".join(f"{name.removesuffix('-python')} {text}" for name, text in named.items()) or "-"
