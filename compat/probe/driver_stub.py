@@ -87,11 +87,14 @@ def _driver_functions(site: Path) -> Iterator[str]:
         if path.is_file():
             for name in _CALL.findall(path.read_text("utf-8", errors="replace")):
                 yield from (name, f"{name}_v2")  # cuda.h maps some names to their second version
-    for path in site.rglob("*.so*"):
-        if path.is_symlink() or not path.is_file():
-            continue
-        try:
-            if LIBRARY in elf.linked_against(path):
-                yield from filter(_FUNCTION.fullmatch, elf.read(path).undefined)
-        except IntegrityError:  # such as a text file whose name contains `.so`
-            continue
+    # An installer may have linked every file to its cache; libraries link to each other as well.
+    for path in sorted({path.resolve() for path in site.rglob("*.so*") if path.is_file()}):
+        yield from filter(_FUNCTION.fullmatch, _undefined(path))
+
+
+def _undefined(path: Path) -> tuple[str, ...]:
+    """Return the undefined symbols of a library that is linked against the driver; of other files none."""
+    try:
+        return elf.read(path).undefined if LIBRARY in elf.linked_against(path) else ()
+    except IntegrityError:  # such as a text file whose name contains `.so`
+        return ()

@@ -66,6 +66,13 @@ def test_it_defines_what_is_asked_of_the_driver_and_nothing_else(site: Path, tmp
     ]
 
 
+def test_files_that_link_to_the_cache_of_an_installer_count(site: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "_C.abi3.so").symlink_to(site / "one/_C.abi3.so")
+    assert "cuMadeUp" in (driver_stub.build([linked], tmp_path) / "libcuda.c").read_text()
+
+
 def test_an_environment_without_compiled_code_gets_one_too(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert (driver_stub.build([tmp_path / "empty"], tmp_path) / driver_stub.LIBRARY).is_file()

@@ -190,7 +190,7 @@ def test_no_counts_at_all_did_not_pass(outcome: CellOutcome, tmp_path: Path) -> 
     assert "is 0" in read_outcome(path, outcome.cell).reason
 
 
-def test_an_outcome_of_a_time_without_rehearsals_did_not_pass(tmp_path: Path) -> None:
+def test_an_outcome_without_rehearsals_did_not_pass(tmp_path: Path) -> None:
     path = tmp_path / "outcome.json"
     document = PASSED.document()
     del document["layers"]
