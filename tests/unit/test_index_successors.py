@@ -274,7 +274,7 @@ def test_the_same_name_elsewhere_comes_before_a_rename(history: list[NameResolve
 
 def test_a_module_is_followed_by_what_it_defined(history: list[NameResolver]) -> None:
     found = replaced(find_location(history[2], "vllm", "vllm.gptq", ""))
-    assert found == ("vllm.auto", "", "1 of 1 definitions that can be followed are there")
+    assert found == ("vllm.auto", "", "has 1 of 1 traceable definitions")
     assert replaced(find_path(history[2], "vllm", "vllm.gptq")) == found
     assert replaced(find_location(history[2], "vllm", "vllm.x", "")) is None
 

@@ -1,7 +1,7 @@
-"""What the releases of sglang and vllm require, read from their metadata once, when the index is built.
+"""Fill the tables of requirements of sglang and vllm releases, when the index is built.
 
-Parsing what a hundred releases require takes longer than all else in ranking them. What stays the same
-from release to release is one row. A set of Pythons is an integer: see `python_bit`.
+Parsing the requirements of a hundred releases takes longer than ranking them. A requirement that is the same
+in consecutive releases is one row. A set of Python versions is an integer: see `python_bit`.
 """
 
 import re
@@ -23,10 +23,10 @@ _MINOR = re.compile(r"\b3\.(\d+)")
 
 
 class Asked(NamedTuple):
-    """One requirement of a release."""
+    """One requirement of a release, as the tables store it."""
 
     name: str
-    """The distribution, canonical; the release's own for the release itself."""
+    """The canonical name of the distribution; a release also requires itself."""
     pythons: int
     specifier: str
     extras: str
@@ -34,19 +34,19 @@ class Asked(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What the requirements of a release come to."""
+    """The requirements of a release, with the Python versions for which it runs."""
 
     asked: frozenset[Asked]
     python: str
-    """The specifier of Requires-Python."""
+    """The specifier in Requires-Python."""
     pythons: int
-    """Those that this admits."""
+    """The Python versions that Requires-Python admits."""
     serving: int
-    """Those with which the release does not run without the extra for serving."""
+    """The Python versions on which the release needs the extra for serving."""
 
 
 def fill_requirements(database: sqlite3.Connection, index: Index) -> None:
-    """Fill the tables of requirements for the releases that `index` has of sglang and vllm."""
+    """Fill the tables of requirements for the sglang and vllm releases of `index`."""
     specifiers: dict[str, int] = {}
     asking: dict[str, dict[str, set[str]]] = {}
     for package in (each for each in (SGLANG, VLLM) if each in index.packages):
@@ -104,14 +104,14 @@ def _summary(package: NormalizedName, row: ReleaseMetadata) -> Summary:
 
 
 def _alike(lines: Iterable[str]) -> Iterator[range]:
-    """Yield the ranges of Pythons, by minor version, that no marker tells apart: they name the ends."""
+    """Yield ranges of Python minor versions for which all markers have the same result."""
     named = {int(minor) for line in lines for minor in _MINOR.findall(line.partition(";")[2])}
     ends = sorted({0, PYTHONS, *(end for minor in named for end in (minor, minor + 1) if end < PYTHONS)})
     yield from (range(first, end) for first, end in pairwise(ends))
 
 
 def _ranges(releases: Sequence[frozenset[Asked]]) -> Iterator[tuple[Asked, int, int]]:
-    """Yield each requirement with the first and last release of every range over which it stays the same."""
+    """Yield each requirement with the first and last index of each release range in which it is unchanged."""
     opened: dict[Asked, int] = {}
     for at, asked in enumerate([*releases, frozenset[Asked]()]):
         for gone in opened.keys() - asked:
