@@ -46,11 +46,11 @@ def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
         cuda=arguments.cuda,
         matrix=arguments.matrix,
     )
-    asked, note = subjects(request, index)
+    selected, note = subjects(request, index)
     if note:
         console.say(note)
     results = [
-        result for query in queries for result in answer(query, asked, index, signed=arguments.signature)
+        result for query in queries for result in answer(query, selected, index, signed=arguments.signature)
     ]
     _suggest_names(results, path)
     if arguments.format == "json":
@@ -61,7 +61,7 @@ def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
     return errors.FINDINGS if any(result.failed for result in results) else errors.CLEAN
 
 
-def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool = False) -> list[Result]:
+def answer(query: Query, selected: Sequence[Subject], index: Index, *, signed: bool = False) -> list[Result]:
     """Return the answers to one query for all releases to which it applies.
 
     A path applies to its package. A bare name applies to every release that the user selected, and by default
@@ -72,8 +72,10 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
         NothingSelectedError: no release of the package is selected.
     """
     if query.top is None:
-        known = [each for each in asked if each.asked or each.reader.binds_ever(query.name, each.package)]
-        concerned = known or list(asked)
+        known = [
+            each for each in selected if each.selected or each.reader.binds_ever(query.name, each.package)
+        ]
+        concerned = known or list(selected)
     else:
         owners = index.owners.get(query.top)
         if owners is None:
@@ -81,7 +83,7 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
                 f"{query.text!r}: {query.top} is not indexed; "
                 f"a path starts with one of {', '.join(index.owners)}"
             )
-        concerned = [subject for subject in asked if subject.package in owners]
+        concerned = [subject for subject in selected if subject.package in owners]
         if not concerned:
             raise errors.NothingSelectedError(
                 f"{query.text!r}: no release of {' or '.join(owners)} is selected; select one or pass --all"

@@ -40,7 +40,7 @@ class Subject(NamedTuple):
     reader: Index
     """The index that contains the release."""
     environment: Facts
-    asked: bool
+    selected: bool
     """Whether the user selected it; else it is a default."""
     pair: str | None = None
     source: str = "index"
@@ -64,14 +64,14 @@ def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str |
 def _subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
     if request.pairs:
         others = {**_versions(request), "--all": request.everything}
-        return _of_pairs(request, index, request.pairs, asked=True), _ignored_options("--pair", others)
+        return _of_pairs(request, index, request.pairs, selected=True), _ignored_options("--pair", others)
     if request.everything:
         note = _ignored_options("--all", _versions(request))
         request = Request(sglang=("all",), vllm=("all",), without=request.without, cuda=request.cuda)
-        return _of_versions(request, index, asked=False, kernels=True), note
+        return _of_versions(request, index, selected=False, kernels=True), note
     if request.sglang or request.vllm:
         _contradiction(request)
-        return _of_versions(request, index, asked=True), None
+        return _of_versions(request, index, selected=True), None
     return _by_default(request, index)
 
 
@@ -114,16 +114,16 @@ def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], st
         )  # fmt: skip
         listed = _listed({package: version for package, version in installed.items() if version})
         return _of_versions(
-            found, index, asked=False
+            found, index, selected=False
         ), f"no release selected: using the installed releases ({listed})"
     path = Path(request.matrix or MATRIX)
     if request.matrix is not None or path.is_file():
         ids = tuple(pair.id for pair in read_matrix(path).pairs)
         note = f"no release selected or installed: using the pairs of {path}"
-        return _of_pairs(request, index, ids, asked=False), note
+        return _of_pairs(request, index, ids, selected=False), note
     latest = Request(sglang=("latest",), vllm=("latest",), without=request.without, cuda=request.cuda)
     return _of_versions(
-        latest, index, asked=False
+        latest, index, selected=False
     ), "no release selected or installed: using the latest releases"
 
 
@@ -142,11 +142,11 @@ def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject
         release_indexes=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda
     )
     return tuple(
-        _subject(index, facts, package, asked=False)._replace(source="installed") for package in known
+        _subject(index, facts, package, selected=False)._replace(source="installed") for package in known
     )
 
 
-def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool) -> tuple[Subject, ...]:
+def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, selected: bool) -> tuple[Subject, ...]:
     from pathlib import Path
 
     from compat.index.query.expected_modules import environment
@@ -160,14 +160,16 @@ def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool
         lock = read_lock(pair.id, path.parent / "locks")
         facts = environment(pair, lock, index, cuda=request.cuda, without=request.without)
         found.extend(
-            _subject(index, facts, package, asked=asked and package in (SGLANG, VLLM))._replace(pair=pair.id)
+            _subject(index, facts, package, selected=selected and package in (SGLANG, VLLM))._replace(
+                pair=pair.id
+            )
             for package in facts.release_indexes
         )
     return tuple(found)
 
 
 def _of_versions(
-    request: Request, index: Index, *, asked: bool, kernels: bool = False
+    request: Request, index: Index, *, selected: bool, kernels: bool = False
 ) -> tuple[Subject, ...]:
     chosen: dict[str, tuple[int, ...]] = {
         package: _release_indexes(index, package, texts, f"--{package}")
@@ -183,19 +185,19 @@ def _of_versions(
             mine = [package]
             if package == SGLANG and not kernels:
                 mine += [kernel for kernel in KERNELS if kernel in facts.release_indexes]
-            found.extend(_subject(index, facts, name, asked=asked and name == package) for name in mine)
+            found.extend(_subject(index, facts, name, selected=selected and name == package) for name in mine)
     if kernels:
         for kernel in KERNELS:
             if kernel in index.packages and IMPORT_NAMES[kernel] not in request.without:
                 for release_index in range(len(index.versions(kernel))):
                     facts = _environment(index, {kernel: release_index}, request)
-                    found.append(_subject(index, facts, kernel, asked=False))
+                    found.append(_subject(index, facts, kernel, selected=False))
     return tuple(found)
 
 
-def _subject(index: Index, environment: Facts, package: str, *, asked: bool) -> Subject:
+def _subject(index: Index, environment: Facts, package: str, *, selected: bool) -> Subject:
     version = index.versions(package)[environment.release_indexes[package]]
-    return Subject(package, version, index, environment, asked)
+    return Subject(package, version, index, environment, selected)
 
 
 def _environment(index: Index, releases: dict[str, int], request: Request) -> Facts:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from compat.model.symbols import Status
     from compat.resolve.query import Query
 
-_HELD = 0.5
+_ATTRIBUTE_CONFIDENCE = 0.5
 """The confidence of an object as the result for a path to one of its attributes."""
 
 
@@ -84,23 +84,23 @@ def find_name(resolver: NameResolver, package: str, name: str) -> Found:
 
 def find_location(resolver: NameResolver, package: str, module: str, name: str) -> Found:
     """Return the result for `module:name`, with the successor if it is not a real object."""
-    asked = _binding(resolver, module, name)
+    binding = _binding(resolver, module, name)
     wanted = name or module.rpartition(".")[2]
     others = tuple(
         binding
         for binding in candidates(resolver, package, wanted)
         if (binding.module, binding.name) != (module, name)
     )
-    if asked.answer.status not in UNUSABLE:
-        return Found(binding=asked, others=others)
+    if binding.answer.status not in UNUSABLE:
+        return Found(binding=binding, others=others)
     real = [binding for binding in others if binding.answer.status not in UNUSABLE]
     successor = None
-    if asked.answer.status == "missing":
+    if binding.answer.status == "missing":
         successor = _moved(resolver, package, module, name)
     successor = successor or _of_same_name(real, module)
-    if successor is None and name and asked.answer.status == "missing":
+    if successor is None and name and binding.answer.status == "missing":
         successor = _renamed(resolver, package, name, module) or _renamed(resolver, package, name)
-    return Found(binding=asked, others=others, successor=successor)
+    return Found(binding=binding, others=others, successor=successor)
 
 
 def find_path(resolver: NameResolver, package: str, path: str) -> Found:
@@ -111,23 +111,29 @@ def find_path(resolver: NameResolver, package: str, path: str) -> Found:
     found = find_location(resolver, package, module, name)
     if found.status == "missing" and found.successor is None and resolver.index.names_ever(path, package):
         return find_location(resolver, package, path, "")  # a module of another release
-    held = _holder(resolver, package, module, name) if found.status == "missing" and "." in module else None
-    return found if held is None else found._replace(successor=held)
+    owner = (
+        _attribute_owner(resolver, package, module, name)
+        if found.status == "missing" and "." in module
+        else None
+    )
+    return found if owner is None else found._replace(successor=owner)
 
 
-def _holder(resolver: NameResolver, package: str, path: str, attribute: str) -> Successor | None:
+def _attribute_owner(resolver: NameResolver, package: str, path: str, attribute: str) -> Successor | None:
     """Return the object at a path, if `attribute` may be an attribute of it."""
     if resolver.index.number("modules", path) is not None:
         return None  # a module of another release
     module, _, name = path.rpartition(".")
-    held = find_location(resolver, package, module, name)
-    binding, moved = held.binding, held.successor
+    owner = find_location(resolver, package, module, name)
+    binding, moved = owner.binding, owner.successor
     caveat = f"{attribute} may be an attribute of it; attributes are not indexed"
     if binding is not None and binding.answer.status not in UNUSABLE and binding.answer.kind != "module":
-        return Successor(binding.module, binding.name, _HELD, caveat)
+        return Successor(binding.module, binding.name, _ATTRIBUTE_CONFIDENCE, caveat)
     if moved is None or not moved.name or name not in resolver.index.names_ever(module, package):
         return None
-    return moved._replace(confidence=min(moved.confidence, _HELD), evidence=f"{moved.evidence}; {caveat}")
+    return moved._replace(
+        confidence=min(moved.confidence, _ATTRIBUTE_CONFIDENCE), evidence=f"{moved.evidence}; {caveat}"
+    )
 
 
 def candidates(resolver: NameResolver, package: str, name: str) -> tuple[Binding, ...]:

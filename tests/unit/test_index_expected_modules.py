@@ -1,4 +1,4 @@
-"""What the index says of a pair's modules, in the environment that its lock describes."""
+"""The expected modules of a pair in the environment of its lock."""
 
 from dataclasses import replace
 from pathlib import Path

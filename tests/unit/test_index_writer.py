@@ -1,4 +1,4 @@
-"""The index file: intervals over releases, the same bytes for the same content, errors for damage."""
+"""The index file: release ranges, equal bytes for equal content, and errors for damaged files."""
 
 import os
 import sqlite3

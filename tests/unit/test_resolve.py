@@ -312,7 +312,10 @@ def test_a_path_of_the_wrong_top_is_told(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("query", "note"),
     [
-        ("Fp8LinearMethd", "compat: no release has the name Fp8LinearMethd; a similar name is Fp8LinearMethod\n"),
+        (
+            "Fp8LinearMethd",
+            "compat: no release has the name Fp8LinearMethd; a similar name is Fp8LinearMethod\n",
+        ),
         ("vllm.llmengine", "compat: no release has the name llmengine; a similar name is LLMEngine\n"),
         (
             "SamplingParms",

@@ -1,4 +1,4 @@
-"""Answers for programs, and what is taken over from release to release."""
+"""The Python interface of `resolve`, and answers that consecutive releases share."""
 
 from pathlib import Path
 

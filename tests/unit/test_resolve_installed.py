@@ -1,4 +1,4 @@
-"""Installed releases that the index does not know are read from their files, and never imported."""
+"""Installed releases outside of the index are read from their files, and never imported."""
 
 import json
 import os
@@ -17,7 +17,7 @@ IMPORTED = "raise SystemExit('imported')\n"
 def distribution(
     site: Path, name: str, version: str, files: Mapping[str, str], *, listed: bool = True
 ) -> None:
-    """Write an installed distribution, as an installer does; one that is not listed is editable."""
+    """Write an installed distribution as an installer does; an unlisted one is editable."""
     for path, source in files.items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         (site / path).write_text(source)

@@ -196,8 +196,8 @@ class _Expanded:
             for name, certain in self._exported(source):
                 target = f"{source}:{name}"
                 # A star import binds the names that exist at that moment, and ignores missing ones.
-                there = ALWAYS if certain else Imports((target,))
-                yield Event(name=name, form="import", guard=both(event.guard, there), target=target)
+                present = ALWAYS if certain else Imports((target,))
+                yield Event(name=name, form="import", guard=both(event.guard, present), target=target)
 
     def _exported(self, module: str) -> Iterator[tuple[str, bool]]:
         """Yield the names that a star import of a module binds, and whether it always binds them."""

@@ -22,7 +22,7 @@ from compat.requirements.specifiers import disjoint
 _MINOR = re.compile(r"\b3\.(\d+)")
 
 
-class Asked(NamedTuple):
+class RequirementRow(NamedTuple):
     """One requirement of a release, as the tables store it."""
 
     name: str
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
 class Summary(NamedTuple):
     """The requirements of a release, with the Python versions for which it runs."""
 
-    asked: frozenset[Asked]
+    requirements: frozenset[RequirementRow]
     python: str
     """The specifier in Requires-Python."""
     pythons: int
@@ -48,7 +48,7 @@ class Summary(NamedTuple):
 def fill_requirements(database: sqlite3.Connection, index: Index) -> None:
     """Fill the tables of requirements for the sglang and vllm releases of `index`."""
     specifiers: dict[str, int] = {}
-    asking: dict[str, dict[str, set[str]]] = {}
+    specifiers_by_name: dict[str, dict[str, set[str]]] = {}
     for package in (each for each in (SGLANG, VLLM) if each in index.packages):
         number = index.packages[package]
         summaries = [_summary(package, row) for row in index.releases(package)]
@@ -56,27 +56,27 @@ def fill_requirements(database: sqlite3.Connection, index: Index) -> None:
             "INSERT INTO release_pythons VALUES (?, ?, ?, ?, ?)",
             ((number, at, *each[1:]) for at, each in enumerate(summaries)),
         )
-        rows = sorted(_ranges([each.asked for each in summaries]))
+        rows = sorted(_ranges([each.requirements for each in summaries]))
         database.executemany(
             "INSERT INTO requirements VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 (
-                    *(number, asked.name, first, asked.pythons, last),
-                    specifiers.setdefault(asked.specifier, len(specifiers) + 1),
-                    asked.extras,
+                    *(number, row.name, first, row.pythons, last),
+                    specifiers.setdefault(row.specifier, len(specifiers) + 1),
+                    row.extras,
                 )
-                for asked, first, last in rows
+                for row, first, last in rows
             ),
         )
-        for asked, *_ in rows:
-            asking.setdefault(asked.name, {}).setdefault(package, set()).add(asked.specifier)
+        for row, *_ in rows:
+            specifiers_by_name.setdefault(row.name, {}).setdefault(package, set()).add(row.specifier)
     database.executemany(
         "INSERT INTO specifiers VALUES (?, ?, ?)",
         ((number, *wanted(SpecifierSet(text))) for text, number in specifiers.items()),
     )
     exclusive = {
         (specifiers[one], specifiers[other])
-        for by in asking.values()
+        for by in specifiers_by_name.values()
         for one, other in product(by.get(SGLANG, ()), by.get(VLLM, ()))
         if disjoint(SpecifierSet(one), SpecifierSet(other))
     }
@@ -94,8 +94,9 @@ def _summary(package: NormalizedName, row: ReleaseMetadata) -> Summary:
         serving |= _bits(minors) if needs.extras else 0
     admitted = (minor for minor in range(PYTHONS) if needs.runs_on(f"3.{minor}"))
     return Summary(
-        asked=frozenset(
-            Asked(name, bits, specifier, extras) for (name, specifier, extras), bits in pythons.items()
+        requirements=frozenset(
+            RequirementRow(name, bits, specifier, extras)
+            for (name, specifier, extras), bits in pythons.items()
         ),
         python=str(needs.python),
         pythons=_bits(admitted),
@@ -110,13 +111,13 @@ def _alike(lines: Iterable[str]) -> Iterator[range]:
     yield from (range(first, end) for first, end in pairwise(ends))
 
 
-def _ranges(releases: Sequence[frozenset[Asked]]) -> Iterator[tuple[Asked, int, int]]:
+def _ranges(releases: Sequence[frozenset[RequirementRow]]) -> Iterator[tuple[RequirementRow, int, int]]:
     """Yield each requirement with the first and last index of each release range in which it is unchanged."""
-    opened: dict[Asked, int] = {}
-    for at, asked in enumerate([*releases, frozenset[Asked]()]):
-        for gone in opened.keys() - asked:
+    opened: dict[RequirementRow, int] = {}
+    for at, rows in enumerate([*releases, frozenset[RequirementRow]()]):
+        for gone in opened.keys() - rows:
             yield gone, opened.pop(gone), at - 1
-        for new in asked - opened.keys():
+        for new in rows - opened.keys():
             opened[new] = at
 
 

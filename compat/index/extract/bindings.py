@@ -96,8 +96,8 @@ def presence(events: Iterable[Event]) -> Guard:
     """Return the condition under which the events bind their name to a value other than None."""
     present: Guard = NEVER
     for event in events:
-        there = NEVER if event.form in ("none", "delete") else ALWAYS
-        present = either(both(event.guard, there), both(negated(event.guard), present))
+        bound = NEVER if event.form in ("none", "delete") else ALWAYS
+        present = either(both(event.guard, bound), both(negated(event.guard), present))
     return present
 
 

@@ -181,9 +181,9 @@ class NameResolver:
         return self._present[target]
 
     def _find_present(self, target: str) -> bool | None:
-        there = self._bound_there(target)
-        if there is not True:
-            return there
+        present = self._bound_there(target)
+        if present is not True:
+            return present
         module, name = split_location(target)
         deepest = f"{module}.{name}" if name and self._is_module(target) else module
         return self.problem(deepest) is None
@@ -228,8 +228,8 @@ class NameResolver:
             return self._foreign(module, name)
         release_index = self.environment.release_indexes[package]
         if not name:
-            there = self.index.module(module, package, release_index)
-            return _SUBMODULE if there else MISSING
+            present = self.index.module(module, package, release_index)
+            return _SUBMODULE if present else MISSING
         branches = self.index.branches(module, name, package, release_index)
         if not branches:
             return self._unbound(module, name, package, release_index)
@@ -241,8 +241,8 @@ class NameResolver:
 
     def _foreign(self, module: str, name: str) -> Answer:
         """Return the answer for a location outside of the index: present, unless known to be absent."""
-        there = self._bound_there(location(module, name))
-        if there is False:
+        present = self._bound_there(location(module, name))
+        if present is False:
             return Answer(status="missing", reason=f"{module.partition('.')[0]} is not installed")
         return Answer(status="defined", kind=None if name else "module")
 
