@@ -17,10 +17,11 @@ USAGE = 2
 NOTHING_SELECTED = 3
 ENVIRONMENT = 4
 INTERRUPTED = 130
+READER_LEFT = 141
 
 EXIT_CODES = (
     "exit codes: 0 clean, 1 findings, 2 usage or configuration, 3 nothing selected, "
-    "4 network, disk or environment, 130 interrupted"
+    "4 network, disk or environment, 130 interrupted, 141 the reader of the output has exited"
 )
 
 

@@ -80,9 +80,9 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         say("interrupted")
         return errors.INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has exited.
+        # The reader (head, less) has exited before it had the whole answer: with 0, findings would be lost.
         _drop_unwritable_output()
-        return errors.CLEAN
+        return errors.READER_LEFT
     except OSError as error:
         _drop_unwritable_output()
         say(f"error: {disk_message(error)}")

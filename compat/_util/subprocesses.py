@@ -26,7 +26,7 @@ Command = Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class CommandResult:
     """The exit code and the output of a command."""
 
     code: int | None
@@ -85,6 +85,8 @@ def _wait_for_group(group: int) -> None:
     until = time.monotonic() + LONGEST_DYING
     with suppress(ProcessLookupError):
         while time.monotonic() < until:
+            with suppress(ChildProcessError):  # a subreaper has to collect the members itself
+                os.waitpid(-group, os.WNOHANG)
             os.killpg(group, 0)
             time.sleep(0.01)
 
@@ -97,7 +99,7 @@ def run(
     given: bytes = b"",
     variables: Mapping[str, str] | None = None,
     folder: str | Path | None = None,
-) -> Result:
+) -> CommandResult:
     """Run a command and return its exit code and output; all processes that it started are ended.
 
     Args:
@@ -119,7 +121,9 @@ def run(
         with running(command, **pipes, stdin=stdin, variables=variables, folder=folder) as process:
             kept = _read(process, until)
             code = process.poll()
-    return Result(code=code, **{name: bytes(text).decode(errors="replace") for name, text in kept.items()})
+    return CommandResult(
+        code=code, **{name: bytes(text).decode(errors="replace") for name, text in kept.items()}
+    )
 
 
 def _read(process: "subprocess.Popen[bytes]", until: float) -> dict[str, bytearray]:

@@ -18,6 +18,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from compat._util import atomic_write
+from compat._util.regular_file import read_regular
 from compat.errors import UsageError
 from compat.model.releases import Pair
 
@@ -110,6 +111,8 @@ def read_lock(pair_id: str, folder: Path) -> Lock:
         return _read(pair_id, text_path, json_path)
     except FileNotFoundError as error:
         problem = f"{error.filename} does not exist"
+    except OSError as error:
+        problem = f"{error.filename}: {(error.strerror or str(error)).lower()}"
     except (InvalidVersion, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         problem = f"{json_path} is not a valid lock ({type(error).__name__}: {error})"
     except UsageError as error:
@@ -183,9 +186,9 @@ def write_lock(pair: Pair, packages: Mapping[NormalizedName, LockedPackage], fol
 
 
 def _read(pair_id: str, text_path: Path, json_path: Path) -> Lock:
-    content = text_path.read_bytes()
+    content = read_regular(text_path)
     pinned = parse_requirements(content.decode("utf-8"), str(text_path))
-    document: dict[str, Any] = json.loads(json_path.read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads(read_regular(json_path))
     entries = {canonicalize_name(name): entry for name, entry in document["packages"].items()}
     if document["pair"] != pair_id or document["schema"] != 1:
         raise UsageError(f"{json_path} is for another pair or was written by another version of this program")

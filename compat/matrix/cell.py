@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from compat.matrix.install.prepare import Prepared
 from compat.matrix.install.workspace import Workspace, claimed
 from compat.matrix.judge import expected_failures, gpu_tests, rehearsals
 from compat.matrix.judge.compare import judge
+from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Sources
 from compat.matrix.judge.rehearsals import Rehearsal
 from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
@@ -64,6 +65,7 @@ class Job:
     keep: bool = False
     max_disk: int | None = None
     """Bytes that uv's cache and all environments may use together."""
+    gpu_tests: GpuTestOptions = field(default_factory=GpuTestOptions)
     existing: ExistingEnvironment | None = None
     """An existing environment to use and leave unchanged; None to install one for the cell."""
 
@@ -185,7 +187,7 @@ def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> 
 
 
 def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
-    tests = job.level is Level.GPU
+    tests = prepare.test_requirements(job.gpu_tests.workers) if job.level is Level.GPU else ()
     if job.existing is not None:
         ready = prepare.prepare_existing(job.pair, job.lock, job.existing, space, tests=tests)
     else:
@@ -218,7 +220,9 @@ def _tested(
         log=space.log,
         variables=ready.variables,
         until=until,
+        options=job.gpu_tests,
     )
+    outcome = replace(outcome, options=job.gpu_tests.described)
     with on_terminal(f"{job.cell.id}: GPU tests", None) as progress:
         ran = gpu_tests.run_tests(bench, progress)
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
@@ -271,8 +275,16 @@ def _judged(
         reasons.append(f"{counted(broken, 'layer')} that cannot be built")
     reasons += [problem for each in rehearsed for problem in each.problems]
     reasons += [f"an expected failure did not happen: {entry.location}" for entry in idle]
+    tested = {release.package for release in job.pair.releases}
+    reasons += [
+        f"the expected failures cover every name of {package}, so nothing of it is checked"
+        for package in expected_failures.covered_packages(expected, job.pair.expect, cuda=cuda)
+        if package in tested
+    ]
     if not counts.imported:
         reasons.append("nothing was imported: no name that the index lists is bound in this environment")
+    elif not counts.checked:
+        reasons.append("nothing was checked: the index has no definite answer about any name")
     return replace(
         outcome,
         state=State.FAILED if reasons else State.PASSED,

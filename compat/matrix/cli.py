@@ -16,6 +16,7 @@ from compat.matrix import scheduler
 from compat.matrix.cell import LIMIT
 from compat.matrix.config import Matrix, read_matrix
 from compat.matrix.install.existing import ExistingEnvironment, open_existing
+from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Shipped
 from compat.matrix.model.outcome import Cell, Level
 from compat.matrix.model.plan import Plan
@@ -73,7 +74,12 @@ def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
         if arguments.beside
         else ()
     )
-    options = replace(_options(arguments, reports), existing=_existing(arguments, pairs), beside=beside)
+    options = replace(
+        _options(arguments, reports),
+        existing=_existing(arguments, pairs),
+        gpu_tests=_gpu_tests(arguments),
+        beside=beside,
+    )
     if arguments.engine == "ray":
         from compat.matrix import ray_scheduler
 
@@ -113,6 +119,22 @@ def _existing(arguments: argparse.Namespace, pairs: Sequence[Pair]) -> ExistingE
     if environment.bundle is None and arguments.python:
         raise UsageError("--python: only valid for a bundle; a virtual environment has its own interpreter")
     return environment
+
+
+def _gpu_tests(arguments: argparse.Namespace) -> GpuTestOptions:
+    """Return the options of the GPU tests.
+
+    Raises:
+        UsageError: no GPU tests are selected, or they would write the results on another machine.
+    """
+    options = GpuTestOptions(
+        workers=arguments.workers or 0, results=arguments.results.resolve() if arguments.results else None
+    )
+    if options.described and arguments.level == Level.IMPORT.value:
+        raise UsageError(f"{options.described[0].split()[0]}: only valid with --level gpu or all")
+    if options.results and arguments.engine != "local":
+        raise UsageError("--results: only valid on this machine, not on a cluster")
+    return options
 
 
 def _report(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
@@ -205,6 +227,12 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,2}", text, flags=re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 999")
+    return int(text)
 
 
 def _bytes(text: str) -> int:
@@ -306,6 +334,8 @@ def _add_run(parser: console.Parser) -> None:
         "--beside", nargs="+", metavar="ID",
         help="pairs that other processes run at the same time; they share --max-disk",
     )  # fmt: skip
+    add("--workers", type=_count, metavar="N", help="run the GPU tests in N processes (default: in one)")
+    add("--results", type=Path, metavar="FILE", help="write what the GPU tests measure to this file")
     add(
         "--limit", type=_seconds, default=LIMIT, metavar="S",
         help="seconds after which a cell and its child processes are killed (default: %(default)g)",

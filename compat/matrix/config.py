@@ -18,9 +18,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from compat._util.regular_file import read_regular
 from compat.errors import NothingSelectedError, UsageError
 from compat.model.pythons import parse_python
-from compat.model.releases import KnownFailure, Pair, parse_version
+from compat.model.releases import PACKAGES, KnownFailure, Pair, parse_version
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,6 +33,10 @@ DEFAULT_KEYS = ("python",)
 PAIR_KEYS = ("id", "python", "sglang", "sglang-extras", "vllm", "overrides", "expect")
 EXPECT_KEYS = ("location", "reason", "link", "when", "spreads")
 WHEN = ("always", "no-cuda", "cuda")
+EXAMPLES = (("layers.quantization.fp8", "Fp8Config"), ("_custom_ops", "gptq_gemm"), ("srt.utils", "is_cuda"))
+"""Unlike modules and names: a glob that matches one of each covers a whole package."""
+EXAMPLE_LAYERS = ("awq4-g128/awq_marlin/float16", "fp8-block/cutlass/bfloat16", "int8/scaled_mm/bfloat16")
+"""Unlike layers, as `SCHEME/WAY/DTYPE`."""
 
 _ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -73,7 +78,7 @@ def read_matrix(path: Path) -> Matrix:
             path of the key.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_regular(path).decode())
     except FileNotFoundError:
         raise UsageError(
             f"{path}: no such file; change to the project's folder, or give --matrix FILE"
@@ -83,6 +88,19 @@ def read_matrix(path: Path) -> Matrix:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path.name}: not valid TOML: {error}") from None
     return _TableReader(path.name).matrix(content)
+
+
+def _covered(location: str) -> str:
+    """Return the package that a glob covers whatever its modules are called, or an empty string."""
+    if not set("*?[").intersection(location):
+        return ""
+    for package in PACKAGES:
+        names = [(f"{package}.{module}", f"{package}.{module}:{name}") for module, name in EXAMPLES]
+        layers = [(f"layer:{package}/{layer}",) for layer in EXAMPLE_LAYERS]
+        for examples in (names, layers):
+            if all(any(fnmatch.fnmatchcase(each, location) for each in either) for either in examples):
+                return package
+    return ""
 
 
 def folded(pair_id: str) -> str:
@@ -198,9 +216,11 @@ class _TableReader:
             text = self.text(specifier, full)
             name = self.name(package, full)
             try:
-                Requirement(f"{name} {text}")  # a specifier, a marker or both
+                url = Requirement(f"{name} {text}").url
             except InvalidRequirement:
                 raise self.fail(full, f'{text!r} is not a version specifier (example: "==2.7.1")') from None
+            if url is not None:
+                raise self.fail(full, f"{text!r} is a URL; give a specifier, a marker or both")
             if name in read:
                 raise self.fail(full, f"{name} is overridden twice")
             read[name] = text
@@ -222,6 +242,11 @@ class _TableReader:
             raise self.fail(
                 f"{where}.location",
                 f"{read['location']!r} is not a module, so the failure cannot spread from it",
+            )
+        if package := _covered(read["location"]):
+            raise self.fail(
+                f"{where}.location",
+                f"{read['location']!r} covers every name or layer of {package}, so none would be checked",
             )
         if read.get("when", WHEN[0]) not in WHEN:
             raise self.fail(f"{where}.when", f"{read['when']!r} is unknown{_nearest(read['when'], WHEN)}")

@@ -17,7 +17,15 @@ from compat._util import atomic_write
 from compat.errors import CompatError, MissingToolError, UsageError
 from compat.matrix import scheduler
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.model.outcome import Cell, CellOutcome, Level, State, outcome_path, read_outcome
+from compat.matrix.model.outcome import (
+    Cell,
+    CellOutcome,
+    Level,
+    State,
+    another_python,
+    outcome_path,
+    read_outcome,
+)
 from compat.matrix.report.gate import differences
 from compat.model.releases import Pair
 
@@ -152,7 +160,7 @@ def _earlier(pair: Pair, level: Level, sources: Sources, options: scheduler.RunO
     cell = Cell(pair_id=pair.id, level=level)
     earlier = read_outcome(outcome_path(cell, options.reports), cell)
     ended = earlier.state in {State.PASSED, State.FAILED} and earlier.digests == now
-    if not ended or options.rerun:
+    if not ended or options.rerun or another_python(earlier, pair.python):
         outcome_path(cell, options.reports).unlink(missing_ok=True)
         return None
     say(f"{cell.id}: {earlier.state.value} on {earlier.started[:10]}; nothing has changed since")

@@ -5,7 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compat._cli.console import disk_message, say
@@ -16,8 +16,18 @@ from compat.matrix.cell import LIMIT, Job, host, not_begun, run_cell, why_not_he
 from compat.matrix.disk_check import DiskCheck, nearest_existing
 from compat.matrix.install import disk_budget, workspace
 from compat.matrix.install.existing import ExistingEnvironment
+from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
+from compat.matrix.model.outcome import (
+    Cell,
+    CellOutcome,
+    Digests,
+    Level,
+    State,
+    another_python,
+    outcome_path,
+    read_outcome,
+)
 from compat.matrix.model.plan import Plan
 from compat.model.releases import Pair
 from compat.uv import client
@@ -71,6 +81,7 @@ class RunOptions:
     rerun: bool = False
     beside: tuple[Pair, ...] = ()
     """Pairs that other processes run at the same time; they share the disk."""
+    gpu_tests: GpuTestOptions = field(default_factory=GpuTestOptions)
     existing: ExistingEnvironment | None = None
     """An existing environment for one pair; the cell runs even if an earlier outcome is valid."""
 
@@ -138,7 +149,7 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
             installed_bytes=lock.installed_bytes if tool else 0,
             cached=tool is None or _is_cached(tool, pair, lock.requirements, options.envs),
             linked=linked,
-            finished="" if options.rerun or options.existing else finished(earlier, now),
+            finished="" if options.rerun or options.existing else finished(earlier, now, pair.python),
         )
         yield Job(
             pair=pair,
@@ -154,18 +165,19 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
             limit=options.limit,
             keep=options.keep,
             max_disk=options.max_disk,
+            gpu_tests=options.gpu_tests,
             existing=options.existing,
         )
 
 
-def finished(earlier: CellOutcome, now: Digests) -> str:
+def finished(earlier: CellOutcome, now: Digests, python: str) -> str:
     """Return why an earlier outcome is still valid, or an empty string if the cell must run."""
     if earlier.state not in {State.PASSED, State.FAILED} or earlier.digests != now:
         return ""
-    if earlier.machine.get("driver") != host()["driver"]:
+    if earlier.machine.get("driver") != host()["driver"] or another_python(earlier, python):
         return ""
     return (
-        f"{earlier.state.value} on {earlier.started[:10]}; lock, index and probe have not changed since "
+        f"{earlier.state.value} on {earlier.started[:10]}; lock, index and code have not changed since "
         "(--rerun runs it again)"
     )
 

@@ -12,7 +12,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
-from compat._util.subprocesses import Result
+from compat._util.subprocesses import CommandResult
 from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
@@ -181,7 +181,7 @@ class _Search:
         self._shrink()
         return ""
 
-    def ask(self, overrides: Iterable[Override]) -> Result:
+    def ask(self, overrides: Iterable[Override]) -> CommandResult:
         """Return the result of a resolution with these overrides."""
         self.rounds += 1
         inputs = Inputs.of(pair_of(self.sglang, self.vllm, self.python, overrides, "pair"))

@@ -55,16 +55,54 @@ LONGEST_TRACEBACK = 20_000
 """Maximal number of characters of a recorded traceback; the end is kept."""
 
 
+FORK_SECONDS = 10.0
+"""The time in which a copy of this process, which a module has forked, can report itself."""
+
+
 class Records:
-    """Appends records to a file, which is opened for each one, since a module may close any open file."""
+    """Appends records to a file, which is opened for each one, since a module may close any open file.
+
+    A module may also replace functions that are used here, so they are kept. If a module forks and the copy
+    goes on after the import, the copy writes a single record that reports this, and ends.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.owner = os.getpid()
+        self.forked = False
+        self.open, self.dumps, self.getpid, self.exit = open, json.dumps, os.getpid, os._exit
+        os.register_at_fork(after_in_parent=self.note_fork)
+
+    def note_fork(self) -> None:
+        """Remember that this process has forked."""
+        self.forked = True
 
     def write(self, event: str, **content: Any) -> None:
-        line = json.dumps({"event": event, **content}) + "\n"
-        with open(self.path, "ab", buffering=0) as stream:
+        if event == "module":
+            self.wait_for_copies()
+        if self.getpid() == self.owner:
+            self.append({"event": event, **content})
+            return
+        self.append({"event": "forked", "module": content.get("module", "")})
+        self.exit(0)
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write a record, with all of its bytes at once."""
+        line = self.dumps(record) + "\n"
+        with self.open(self.path, "ab", buffering=0) as stream:
             stream.write(line.encode("ascii"))
+
+    def wait_for_copies(self) -> None:
+        """Wait a moment for the copies of this process, so that the record of one comes first."""
+        until = time.monotonic() + FORK_SECONDS
+        while self.forked and self.getpid() == self.owner and time.monotonic() < until:
+            try:
+                ended, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if not ended:
+                time.sleep(0.02)
+        self.forked = False
 
 
 def machine() -> dict[str, Any]:
@@ -290,6 +328,7 @@ def examine_apart(records: Records, task: dict[str, Any]) -> None:
     child = os.fork()
     if not child:
         die_with_parent()
+        records.owner = os.getpid()
         examine(records, task)
         os._exit(0)
     _, status = os.waitpid(child, 0)

@@ -1,7 +1,7 @@
 """Facts: what the probe has observed about modules and names, read from its records."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -65,6 +65,24 @@ class ModuleFact:
     def imported(self) -> bool:
         """Whether the module can be imported on its own."""
         return not self.error
+
+    def check_types(self) -> None:
+        """Check the values, since a module under test can write records as well.
+
+        Raises:
+            TypeError: a value has another type than the probe writes.
+        """
+        texts: list[object] = [self.module, self.error, self.where, self.traceback, *self.unlisted.values()]
+        flags: list[object] = []
+        for name in (self.names or {}).values():
+            values = asdict(name)
+            flags += [values.pop(key) for key in ("bound", "callable")]
+            flags += [same] if (same := values.pop("same")) is not None else []
+            texts += values.values()
+        if not all(isinstance(text, str) for text in texts) or not all(
+            isinstance(flag, bool) for flag in flags
+        ):
+            raise TypeError("a value has another type than the probe writes")
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> "ModuleFact":

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
+from compat._util.orphans import orphans_ended
 from compat._util.subprocesses import how_ended, running
 from compat.errors import OutOfTimeError, PreparationError
 from compat.probe.expectation import ModuleExpectation
@@ -20,6 +21,9 @@ from compat.probe.probe_records import ModuleFact
 PROBE = Path(__file__).with_name("probe.py")
 TASK = "task.json"
 HUNG = "hung"
+DAMAGED = "wrote a line that is not a record of the probe"
+FORKED = "forked during the import, and the copy of the process went on after it"
+EVENTS = ("machine", "start", "step", "module", "forked", "done")
 CLEAN = ("torch",)
 """Modules that every module under test imports and none modifies."""
 CIRCULAR = "circular import"
@@ -143,12 +147,22 @@ class ProbeRunner:
         tasks = deque(listed)
         while tasks:
             alone, running, step = True, False, ""
+            forked = False
             with self._child(tasks, preload=preload) as child:
                 for record in _records(child):
+                    child.end = _problem(record, tasks)
+                    if child.end:
+                        break
+                    if record["event"] == "forked":
+                        forked = forked or record["module"] == tasks[0].module
+                        continue
                     running, step = record["event"] != "module", record.get("name", "")
                     if not running:
-                        yield _Seen(fact=ModuleFact.read(record), task=tasks.popleft(), alone=alone)
-                        alone = False
+                        fact = ModuleFact.read(record)
+                        if forked:
+                            fact = ModuleFact(module=fact.module, error=FORKED)
+                        yield _Seen(fact=fact, task=tasks.popleft(), alone=alone)
+                        alone = forked = False
             if running and step and len(tasks[0].skip) < MAX_SKIPPED:
                 tasks[0].skip[step] = child.end
             elif running:
@@ -237,6 +251,7 @@ class Child:
             variables={**self.variables, "HOME": str(home), "PATH": path},
             folder=work,
         )
+        self._stack.enter_context(orphans_ended())
         self.process = self._stack.enter_context(command)
         return self
 
@@ -276,7 +291,10 @@ class Child:
 def _records(child: Child) -> Iterator[dict[str, Any]]:
     """Yield the records of the probe as they appear, until it has finished, died or timed out."""
     for line in child.lines():
-        record = json.loads(line)
+        record = _record(line)
+        if record is None:
+            child.end = f"{DAMAGED}: {line[:80]!r}"
+            return
         if record["event"] == "done":
             return
         yield record
@@ -295,6 +313,32 @@ def child_variables(environ: Mapping[str, str]) -> dict[str, str]:
         if name == "VLLM_LOGGING_LEVEL" or not name.startswith(dropped)
     }
     return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """Return a record of the probe, or None for a line that it cannot have written."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or record.get("event") not in EVENTS:
+        return None
+    texts = [record.get("name", ""), "" if record["event"] in {"machine", "done"} else record.get("module")]
+    return record if all(isinstance(text, str) for text in texts) else None
+
+
+def _problem(record: Mapping[str, Any], tasks: Sequence["_Task"]) -> str:
+    """Return why a record is not one about the next task, or an empty string if it is."""
+    if record["event"] == "forked" and tasks:  # that of an earlier module may come late
+        return ""
+    if not tasks or record["event"] in {"machine", "done"} or record["module"] != tasks[0].module:
+        return f"{DAMAGED}: an unexpected {record['event']!r} of {str(record.get('module'))[:80]!r}"
+    if record["event"] == "module":
+        try:
+            ModuleFact.read(record).check_types()
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            return f"{DAMAGED}: {type(error).__name__}: {str(error)[:80]}"
+    return ""
 
 
 def _top(fact: ModuleFact) -> str:

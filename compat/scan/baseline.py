@@ -1,11 +1,9 @@
 """Baseline files: the known findings of a project, which `compat scan` does not report again."""
 
-import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from compat._util.atomic_write import write_text
 from compat.errors import UsageError
 from compat.scan.findings import Finding
 
@@ -23,6 +21,8 @@ class Baseline:
     """
 
     def __init__(self, path: str) -> None:
+        import json  # a scan without a baseline does not load it
+
         self._folder = Path(path).absolute().parent
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -41,8 +41,17 @@ class Baseline:
         return _key(finding, self._folder) in self._known
 
 
+def known_findings(path: str | None) -> Callable[[Finding], bool]:
+    """Return a function that returns whether the baseline lists a finding; without a baseline, none is."""
+    return Baseline(path) if path else lambda _: False
+
+
 def write(path: str, findings: Iterable[Finding]) -> None:
     """Write a baseline file that lists the findings, notes excepted."""
+    import json
+
+    from compat._util.atomic_write import write_text
+
     folder = Path(path).absolute().parent
     keys = sorted({_key(finding, folder) for finding in findings if finding.level != "note"})
     rows = [{"path": name, "rule": rule, "import": statement} for name, rule, statement in keys]

@@ -1,7 +1,7 @@
 """The command `compat scan`: collect the source files, check them, write the report."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from compat import errors
@@ -9,7 +9,7 @@ from compat._cli import console
 from compat._cli.text import counted
 from compat.errors import NothingSelectedError, UsageError
 from compat.scan import options as command_line
-from compat.scan.findings import Report, range_text
+from compat.scan.findings import Finding, Report, range_text, unread_finding
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.sources.discovery import Files, Skipped, Walk
@@ -27,8 +27,9 @@ def _run(argv: Sequence[str]) -> int:
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder")
     report = scan(options)
-    for skipped in report.skipped:
-        console.say(f"{skipped.path}: {skipped.reason}")
+    if "CPT000" not in options.select:
+        for skipped in report.skipped:
+            console.say(f"{skipped.path}: {skipped.reason}")
     for each in report.release_sets:
         console.say(
             f"{each.package} {range_text((each.versions[0], each.versions[-1]))} "
@@ -67,13 +68,29 @@ def scan(options: ScanOptions) -> Report:
     store = Files()
     candidates = _candidates(files, store, skipped)
     skipped = [*walk.skipped, *skipped]
+    unread = tuple(_unread(options, skipped))
     if not candidates:
         _check_specifiers(options)
-        return Report((), tuple(skipped), (), len(files), 0)
+        return Report(unread, tuple(skipped), (), len(files), 0)
     from compat.scan.runner import check_candidates
 
     found = check_candidates(options, files, candidates, store)
-    return found._replace(skipped=(*skipped, *found.skipped), files=len(files))
+    return found._replace(
+        findings=(*unread, *found.findings), skipped=(*skipped, *found.skipped), files=len(files)
+    )
+
+
+def _unread(options: ScanOptions, skipped: Sequence[Skipped]) -> Iterator[Finding]:
+    """Yield the findings for files and folders that cannot be read, unless the baseline lists them."""
+    if not skipped or "CPT000" not in options.select:
+        return
+    from compat.scan.baseline import known_findings
+
+    known = known_findings(options.baseline)
+    for each in skipped:
+        finding = unread_finding(each.path, each.reason)
+        if not known(finding):
+            yield finding
 
 
 def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> list[str]:

@@ -10,8 +10,9 @@ if TYPE_CHECKING:  # a scan that finds nothing does not load it
     from compat.model.diagnosis import Cause
     from compat.scan.releases.index_lookup import ReleaseSet
 
-LEVELS = {"CPT001": "error", "CPT002": "error", "CPT003": "warning", "CPT004": "note"}
+LEVELS = {"CPT000": "error", "CPT001": "error", "CPT002": "error", "CPT003": "warning", "CPT004": "note"}
 RULES = {
+    "CPT000": "a file or cell that cannot be read or parsed",
     "CPT001": "missing in a release",
     "CPT002": "a placeholder in a release",
     "CPT003": "bound only when another package is installed",
@@ -48,9 +49,10 @@ class Finding(NamedTuple):
     """The first column after the reference."""
     rule: str
     package: str
+    """Empty for CPT000, as is the statement."""
     statement: str
     """The reference as an import statement or a dotted path."""
-    status: Status
+    status: Status | None
     broken_in: tuple[tuple[str, str], ...]
     """First and last release of each range in which the reference breaks."""
     broken_ranges: tuple[BrokenRange, ...]
@@ -65,6 +67,8 @@ class Finding(NamedTuple):
     fixable: bool = False
     cell: tuple[int, int] | None = None
     """For a notebook: the number of the cell and the line in it."""
+    unread: str = ""
+    """For CPT000: why the file or cell cannot be read or parsed."""
 
     @property
     def level(self) -> str:
@@ -88,6 +92,8 @@ class Finding(NamedTuple):
             "CPT002": "is a placeholder",
             "CPT003": "is available only with another package",
         }
+        if self.rule == "CPT000":
+            return f"the {'cell' if self.cell else 'file'} was not checked: {self.unread}"
         if self.rule == "CPT004":
             what_it_is = self.status if self.status == "dynamic" else "private"
             return f"{self.statement}: {what_it_is}; it may change without notice"
@@ -106,8 +112,8 @@ class Finding(NamedTuple):
             "end_column": self.end_column,
             "rule": self.rule,
             "level": self.level,
-            "package": self.package,
-            "import": self.statement,
+            "package": self.package or None,
+            "import": self.statement or None,
             "form": self.form,
             "function": self.function,
             "cell": None if self.cell is None else {"number": self.cell[0], "line": self.cell[1]},
@@ -127,6 +133,45 @@ class Finding(NamedTuple):
             "fixable": self.fixable,
             "message": self.message(),
         }
+
+
+def unread_finding(
+    path: str,
+    reason: str,
+    *,
+    line: int = 1,
+    column: int = 1,
+    code: str = "",
+    cell: tuple[int, int] | None = None,
+) -> Finding:
+    """Return the finding for a file or cell that cannot be read or parsed.
+
+    Args:
+        path: the file.
+        reason: why not.
+        line: the line of the error.
+        column: the column of the error.
+        code: the text of that line.
+        cell: for a cell of a notebook, its number and the line in it.
+    """
+    return Finding(
+        path=path,
+        line=line,
+        column=column,
+        end_line=line,
+        end_column=column + 1,
+        rule="CPT000",
+        package="",
+        statement="",
+        status=None,
+        broken_in=(),
+        broken_ranges=(),
+        broken=0,
+        form="cell" if cell else "file",
+        code=code,
+        cell=cell,
+        unread=reason,
+    )
 
 
 def range_text(release_range: tuple[str, str]) -> str:

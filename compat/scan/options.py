@@ -84,6 +84,8 @@ def configured(path: str) -> dict[str, list[str]]:
         table = tomllib.loads(text).get("tool", {}).get("compat", {})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{name}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{name}: nested too deeply to be read") from None
     return {key: _texts(f"{name}: tool.compat.{key}", key, value, str(root)) for key, value in table.items()}
 
 

@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from compat.index.reader import Index
+from compat.scan.baseline import known_findings
 from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
@@ -39,7 +40,7 @@ def check_candidates(
         found += _reexport_findings(analysis, files, dict(zip(candidates, examined, strict=True)))
         order = {path: number for number, path in enumerate(files)}
         found.sort(key=lambda each: (order[each.path], each.line, each.column))
-    known = _known(options)
+    known = known_findings(options.baseline)
     findings = tuple(
         finding
         for finding in without_duplicates(found)
@@ -79,6 +80,7 @@ def select_releases(
     """
     pins: dict[str, dict[str, str]] | None = None
     inside: dict[str, dict[str, str]] | None = None
+    refused: list[str] = []
     root = ""
     for package in ("sglang", "vllm"):
         texts: tuple[str, ...] = getattr(options, package)
@@ -87,11 +89,12 @@ def select_releases(
             continue
         if pins is None:
             root = project_root(options.paths[0]) or os.path.abspath(options.paths[0])  # noqa: PTH100
-            pins = pinned_specifiers(root)
+            pins = pinned_specifiers(root, refused)
         own = pins.get(package, {})
         if not own and inside is None:
             inside = nested_pins(root, _files_with_package_names(files, store))
-        yield _pinned(index, package, own or (inside or {}).get(package, {}))
+        chosen = _pinned(index, package, own or (inside or {}).get(package, {}))
+        yield chosen._replace(source="; ".join([chosen.source, *refused]))
 
 
 def _files_with_package_names(files: Sequence[str], store: Files) -> Iterator[str]:
@@ -114,12 +117,3 @@ def _pinned(index: Index, package: str, pins: dict[str, str]) -> ReleaseSet:
         return selection.release_set(index, package, at, source)
     newest = selection.newest_releases(index, package)
     return newest._replace(source=f"{newest.source}; no indexed release matches {source}") if pins else newest
-
-
-def _known(options: ScanOptions) -> Callable[[Finding], bool]:
-    """Return a function that returns whether the baseline of the options lists a finding."""
-    if options.baseline is None:
-        return lambda _: False
-    from compat.scan.baseline import Baseline
-
-    return Baseline(options.baseline)

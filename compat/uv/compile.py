@@ -11,7 +11,7 @@ from typing import NoReturn
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress, Silent
-from compat._util.subprocesses import Result, run
+from compat._util.subprocesses import CommandResult, run
 from compat.errors import IntegrityError, NetworkError, UsageError
 from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.model.releases import Pair
@@ -48,7 +48,7 @@ def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
     return parse_requirements("".join(line for line in lines if not line.startswith("-")), f"pair {pair.id}")
 
 
-def resolve(inputs: Inputs, uv: str, *options: str) -> Result:
+def resolve(inputs: Inputs, uv: str, *options: str) -> CommandResult:
     """Return the result of `uv pip compile` for some inputs, on the platform of all locks.
 
     Args:

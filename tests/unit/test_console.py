@@ -98,7 +98,7 @@ def test_control_c_ends_with_130_and_one_line() -> None:
 
 @buffering
 @pytest.mark.parametrize("lines", [2, 100_000])
-def test_a_reader_that_goes_away_is_no_error(lines: int, unbuffered: str) -> None:
+def test_a_reader_that_goes_away_is_told_by_the_exit_code_alone(lines: int, unbuffered: str) -> None:
     # The child writes the rest once `head` has left: a closed stdin tells it so.
     body = (
         "print('first', flush=True)\n"
@@ -123,7 +123,7 @@ def test_a_reader_that_goes_away_is_no_error(lines: int, unbuffered: str) -> Non
         child.stdin.close()
         assert child.stderr is not None
         err = child.stderr.read()
-    assert (head.stdout, child.returncode, err) == ("first\n", 0, "")
+    assert (head.stdout, child.returncode, err) == ("first\n", 141, "")
 
 
 def test_a_pipe_into_head_in_a_shell() -> None:
@@ -136,7 +136,7 @@ def test_a_pipe_into_head_in_a_shell() -> None:
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (141, "0\n", "")
 
 
 @buffering

@@ -31,14 +31,27 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
-@pytest.mark.parametrize("name", ["ci.yml", "matrix.yml"])
+def job_names(path: Path) -> list[str]:
+    _, _, jobs = path.read_text(encoding="utf-8").partition("\njobs:\n")
+    return re.findall(r"^  ([\w-]+):$", jobs, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["ci", "matrix"])
 def test_the_gate_needs_every_other_job(name: str) -> None:
-    _, _, jobs = read(f".github/workflows/{name}").partition("\njobs:\n")
-    names = re.findall(r"^  ([\w-]+):$", jobs, flags=re.MULTILINE)
-    gate = re.search(r"^  gate:\n    if: always\(\)\n    needs: \[(.+)\]$", jobs, flags=re.MULTILINE)
+    path = ROOT / f".github/workflows/{name}.yml"
+    names = job_names(path)
+    gate = re.search(
+        rf"^  {name}-gate:\n    if: always\(\)\n    needs: \[(.+)\]$", path.read_text(), flags=re.MULTILINE
+    )
     assert gate
-    assert sorted([*gate[1].split(", "), "gate"]) == sorted(names)
+    assert sorted([*gate[1].split(", "), f"{name}-gate"]) == sorted(names)
     assert len(names) > 2
+
+
+def test_no_two_workflows_have_a_job_of_one_name() -> None:
+    """A branch rule names a check by its job alone."""
+    names = [name for path in WORKFLOWS for name in job_names(path)]
+    assert sorted(set(names)) == sorted(names)
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.name)

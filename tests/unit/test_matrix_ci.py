@@ -33,3 +33,9 @@ def test_gitlab_runs_every_pair_at_both_levels() -> None:
     listed = re.findall(r"- PAIR: \[(.+)\]", GITLAB.read_text(encoding="utf-8"))
     ids = list(read_matrix(ROOT / "matrix.toml").ids)
     assert [line.split(", ") for line in listed] == [ids, ids]
+
+
+def test_pull_requests_that_change_what_decides_an_outcome_run_the_matrix(workflow: str) -> None:
+    filters = re.findall(r'^      - "(.+)"$', workflow.partition("    paths:\n")[2], flags=re.MULTILINE)
+    deciding = {"compat/**", "tests/**", "locks/**", "matrix.toml", "noxfile.py", "pyproject.toml"}
+    assert set(filters) == {*deciding, ".github/workflows/matrix.yml"}

@@ -1,6 +1,7 @@
 """The subcommands of `compat matrix`, and the reports that they write."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from compat._cli import console
 from compat.locks.lockfile import LockedPackage, Pinned, write_lock
 from compat.matrix.cli import main
 from compat.matrix.config import read_matrix
+from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Shipped, digests
 from compat.matrix.model.outcome import Cell, CellOutcome, Counts, Disagreement, Layers, Level, State
 from compat.matrix.report.gate import Gate
@@ -38,10 +40,18 @@ ROOT = Path(__file__).parents[2]
 PASSED = CellOutcome(
     cell=Cell(pair_id="one"),
     state=State.PASSED,
-    counts=Counts(modules=3, listed=40),
+    counts=Counts(modules=3, listed=40, imported=30, checked=40),
+    machine={"python": "3.11.7"},
     layers={"sglang": Layers(built=33, refused=7), "vllm": Layers(built=31, refused=7)},
     seconds=95,
 )
+PASSED_ON_GPU = replace(
+    PASSED,
+    cell=Cell(pair_id="one", level=Level.GPU),
+    counts=Counts(tests=2, tests_passed=2),
+    machine={"python": "3.11.7", "cuda": "True"},
+)
+PASSED_TWO = replace(PASSED, cell=Cell(pair_id="two"), machine={"python": "3.12.1"})
 FAILED = CellOutcome(
     cell=Cell(pair_id="two"),
     state=State.FAILED,
@@ -62,10 +72,10 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def lock(house: Path, text: str = "0") -> None:
+def lock(house: Path, text: str = "0", imports: tuple[str, ...] = ("torch",)) -> None:
     """Write real locks of both pairs, with hashes of this digit."""
     pin = Pinned(version=Version("1.0"), hashes=(f"sha256:{text * 64}",))
-    package = LockedPackage(pin=pin, imports=("torch",), download_bytes=1, installed_bytes=2)
+    package = LockedPackage(pin=pin, imports=imports, download_bytes=1, installed_bytes=2)
     for pair in read_matrix(house / "matrix.toml").pairs:
         write_lock(pair, {canonicalize_name("torch"): package}, house / "locks")
 
@@ -114,7 +124,7 @@ def test_list_prints_the_pairs_in_three_formats(house: Path, capsys: pytest.Capt
     ("outcomes", "arguments", "code"),
     [
         ([PASSED], ["--pairs", "one"], 0),
-        ([PASSED, replace(PASSED, cell=Cell(pair_id="two"))], [], 0),
+        ([PASSED, PASSED_TWO], [], 0),
         ([PASSED], [], 1),
         ([], ["--pairs", "one"], 1),
         ([PASSED, FAILED], [], 1),
@@ -134,7 +144,7 @@ def test_the_gate_of_the_gpu_wants_both_levels(house: Path, capsys: pytest.Captu
     put(house, PASSED)
     assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 1
     assert "one-gpu: failed: outcome.json does not exist" in capsys.readouterr().out
-    put(house, replace(PASSED, cell=Cell(pair_id="one", level=Level.GPU)))
+    put(house, PASSED_ON_GPU)
     assert main(["gate", "--require", "gpu", "--pairs", "one", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["open"] is True
     (house / "reports" / "one-import" / "outcome.json").unlink()
@@ -149,6 +159,60 @@ def test_a_broken_outcome_keeps_the_gate_shut(house: Path) -> None:
     assert main(["gate", "--require", "import", "--pairs", "one"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("outcome", "machine", "declared", "code"),
+    [
+        (PASSED, {"python": "3.12.1"}, (), 1),
+        (PASSED, {"python": "3.1"}, (), 1),
+        (PASSED, {}, (), 1),
+        (PASSED, {"python": "3.12.1"}, ("Python 3.12.1, locked is 3.11",), 0),
+        (PASSED_ON_GPU, {"python": "3.11.7", "cuda": "False"}, (), 1),
+        (PASSED_ON_GPU, {"python": "3.11.7"}, (), 1),
+    ],
+)
+def test_an_outcome_of_another_machine_keeps_the_gate_shut(
+    outcome: CellOutcome, machine: dict[str, str], declared: tuple[str, ...], code: int, house: Path
+) -> None:
+    put(house, PASSED, PASSED_ON_GPU)
+    assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 0
+    put(house, replace(outcome, machine=machine, declared=declared))
+    assert main(["gate", "--require", "gpu", "--pairs", "one"]) == code
+
+
+def test_what_is_no_regular_file_is_one_line_and_no_hang(
+    house: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put(house, PASSED)
+    path = house / "reports" / "one-import" / "outcome.json"
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir):
+        path.unlink()
+        make(path)
+        assert main(["gate", "--require", "import", "--pairs", "one"]) == 1
+        line = "one-import: failed: outcome.json cannot be read ("
+        assert capfd.readouterr().out.startswith(line)
+        assert main(["report"]) == 0
+        capfd.readouterr()
+        if path.is_dir():
+            path.rmdir()
+        path.touch()
+    for name in ("locks/one.json", "locks/one.txt", "matrix.toml"):
+        (house / name).rename(house / "moved")
+        os.mkfifo(house / name)
+        assert console.run(main, ["run", "one"]) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert "not a regular file" in line
+        (house / name).unlink()
+        (house / "moved").rename(house / name)
+
+
+def test_the_options_of_the_gpu_tests_are_reported(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(house, replace(PASSED_ON_GPU, options=GpuTestOptions(workers=8, results=Path("/r.json")).described))
+    assert main(["report"]) == 0
+    assert "one-gpu: ran with --workers 8 --results /r.json\n" in capsys.readouterr().out
+    for name in ("matrix.md", "matrix.html"):
+        assert "one-gpu: ran with --workers 8 --results /r.json" in (house / "reports" / name).read_text()
+
+
 def test_a_gate_over_nothing_is_shut(house: Path) -> None:
     assert not Gate(required=()).open
     (house / "matrix.toml").write_text('[defaults]\npython = "3.11"\n')
@@ -159,6 +223,7 @@ def test_a_gate_over_nothing_is_shut(house: Path) -> None:
     ("change", "reason"),
     [
         (lambda house: lock(house, "1"), "the outcome is stale: lock changed since"),
+        (lambda house: lock(house, imports=("torch", "b")), "the outcome is stale: lock changed since"),
         (
             lambda house: (house / "matrix.toml").write_text(
                 MATRIX + '[[pair.expect]]\nlocation = "x"\nreason = "r"\n'
@@ -178,7 +243,7 @@ def test_a_gate_over_nothing_is_shut(house: Path) -> None:
 def test_a_stale_outcome_keeps_the_gate_shut(
     change: Callable[[Path], object], reason: str, house: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    put(house, replace(PASSED, cell=Cell(pair_id="two")))
+    put(house, PASSED_TWO)
     assert main(["gate", "--require", "import", "--pairs", "two"]) == 0
     change(house)
     capsys.readouterr()
@@ -187,7 +252,7 @@ def test_a_stale_outcome_keeps_the_gate_shut(
 
 
 def test_new_gpu_tests_make_what_was_passed_stale(house: Path) -> None:
-    put(house, PASSED, replace(PASSED, cell=Cell(pair_id="one", level=Level.GPU)))
+    put(house, PASSED, PASSED_ON_GPU)
     assert main(["gate", "--require", "gpu", "--pairs", "one"]) == 0
     (house / "tests" / "gpu").mkdir(parents=True)
     (house / "tests" / "gpu" / "test_more.py").write_text("")
@@ -249,6 +314,14 @@ def test_junit_calls_a_blocked_cell_an_error(house: Path) -> None:
         (["run", "one", "--timeout", "0"], 2, "'0' is not a number of seconds above 0"),
         (["run", "one", "--matrix", "bare/matrix.toml"], 2, "python -m compat.pairs lock one"),
         (["run", "one", "--limit", "-1"], 2, "'-1' is not a number of seconds above 0"),
+        (["run", "one", "--level", "gpu", "--workers", "0"], 2, "'0' is not a number from 1 to 999"),
+        (["run", "one", "--workers", "2"], 2, "--workers: only valid with --level gpu or all"),
+        (["run", "one", "--results", "x"], 2, "--results: only valid with --level gpu or all"),
+        (
+            ["run", "one", "--level", "all", "--results", "x", "--engine", "ray"],
+            2,
+            "--results: only valid on this machine",
+        ),
         (["report"], 3, "no outcome of a cell"),
         (["gate"], 2, "--require"),
         (["gate", "--require", "import", "--pairs", "three"], 2, "'three' matches no pair"),

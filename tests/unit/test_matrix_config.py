@@ -11,6 +11,8 @@ from compat.matrix.config import Matrix, folded, read_matrix
 
 ROOT = Path(__file__).parents[2]
 
+COVERING = ("*", "*:*", "vllm*", "vllm.*", "vllm.*:*", "?glang.*", "[!m]*", "s*", "sgl*[.]*")
+
 WHOLE = """
 [defaults]
 python = "3.11"
@@ -92,6 +94,18 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
         ),
         (f'{PAIR}vllm = "1"\noverrides = ["torch"]', "pair[0].overrides: must be a table"),
         (f'{PAIR}vllm = "1"\noverrides = {{ torch = "2.7" }}', "pair[0].overrides.torch: '2.7' is no"),
+        (
+            f'{PAIR}vllm = "1"\noverrides = {{ torch = "@ file:///tmp/torch.whl" }}',
+            "pair[0].overrides.torch: '@ file:///tmp/torch.whl' is a URL; give a specifier, a marker or both",
+        ),
+        (
+            f'{PAIR}vllm = "1"\noverrides = {{ torch = "[a] @ git+ssh://h/r ; python_version > \'3\'" }}',
+            "is a URL",
+        ),
+        (
+            f'{PAIR}vllm = "1"\noverrides = {{ torch = "==2\\n--index-url http://h" }}',
+            "is not a version specifier",
+        ),
         (f'{PAIR}vllm = "1"\noverrides = {{ torch = 2 }}', "pair[0].overrides.torch: must be a string"),
         (
             f'{PAIR}vllm = "1"\noverrides = {{ "a b" = "==2" }}',
@@ -107,6 +121,25 @@ PAIR = '[[pair]]\nid = "a"\npython = "3.11"\n'
         (
             f'{PAIR}vllm = "1"\nexpect = [{{ location = "m", reason = "r", when = "no_cuda" }}]',
             "pair[0].expect[0].when: 'no_cuda' is unknown (did you mean \"no-cuda\"?)",
+        ),
+        *(
+            (
+                f'{PAIR}vllm = "1"\nexpect = [{{ location = "{location}", reason = "r" }}]',
+                f"pair[0].expect[0].location: {location!r} covers every name or layer of ",
+            )
+            for location in (
+                "*",
+                "*:*",
+                "vllm*",
+                "vllm.*",
+                "vllm.*:*",
+                "?glang.*",
+                "[!m]*",
+                "s*",
+                "sgl*[.]*",
+                "layer:*",
+                "layer:vllm/*",
+            )
         ),
         (
             f'{PAIR}vllm = "1"\nexpect = [{{ location = "m", reason = "r", spreads = 1 }}]',

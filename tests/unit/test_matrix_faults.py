@@ -27,6 +27,7 @@ from compat.matrix.install.workspace import claimed
 from compat.matrix.model.outcome import State, read_outcome
 from compat.matrix.report import files
 from compat.model.releases import Pair
+from compat.probe.probe_runner import DAMAGED, FORKED
 from compat.uv import client
 from test_matrix_scheduler import Running, Tiny, house, options, outcome_path, pair, run_one, running
 from wheelhouse import Fault, build_wheel, noise, serving
@@ -60,6 +61,32 @@ def test_a_module_that_a_signal_kills_fails_its_cell_only(
     (entry,) = outcome.disagreements
     assert (entry.location, entry.observed) == ("sglang.waits", "crashed: signal 11 (SIGSEGV)")
     assert outcome.counts.imported == 4, "the other modules were looked at all the same"
+
+
+@pytest.mark.parametrize(
+    ("source", "observed"),
+    [
+        ("import os\nfor _ in range(3): os.fork()\n", FORKED),
+        (
+            "import json, sys\nopen(json.load(open(sys.argv[1]))['records'], 'a').write('[1]\\n')\n",
+            f"{DAMAGED}: b'[1]\\n'",
+        ),
+    ],
+)
+def test_an_odd_module_fails_its_cell_and_the_other_pairs_run(
+    source: str, observed: str, house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(cells.PACKAGE, "sglang/waits.py", source)
+    rebuilt(house)
+    other = replace(pair(), id="other")
+    write_for(house, other)
+    outcomes = scheduler.run_pairs([pair(), other], AnyPair(house / "locks"), options(house))
+    for outcome in outcomes:
+        assert outcome.state is State.FAILED
+        (entry,) = outcome.disagreements
+        assert (entry.location, entry.observed) == ("sglang.waits", observed)
+        assert outcome.counts.imported == 4
+    assert len(outcomes) == 2
 
 
 def rebuilt(house: Path) -> None:

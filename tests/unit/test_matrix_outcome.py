@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,26 @@ FAILED = CellOutcome(
 )
 
 
+PASSED = CellOutcome(
+    cell=CELL,
+    state=State.PASSED,
+    counts=Counts(modules=2, listed=9, imported=8, checked=7, conditional=2),
+    layers={"vllm": Layers(built=3, refused=1)},
+)
+PASSED_ON_GPU = replace(
+    PASSED,
+    cell=Cell(pair_id="torch-2.8", level=Level.GPU),
+    counts=Counts(tests=3, tests_passed=3),
+    layers={},
+    machine={"cuda": "True"},
+)
+
+
 @pytest.mark.parametrize("level", Level)
 def test_the_file_names_the_cell_of_an_unknown_folder(level: Level, tmp_path: Path) -> None:
     """The level does not come from the id, since a pair may be called `x-gpu`."""
     cell = Cell(pair_id="x-gpu", level=level)
-    outcome = CellOutcome(cell=cell, state=State.PASSED)
+    outcome = replace({Level.IMPORT: PASSED, Level.GPU: PASSED_ON_GPU}[level], cell=cell)
     outcome.write(tmp_path / cell.id / "outcome.json")
     assert read_any_outcome(tmp_path / cell.id) == outcome
     outcome.write(tmp_path / "other" / "outcome.json")
@@ -56,7 +72,7 @@ def test_a_broken_file_of_an_unknown_cell_has_failed(tmp_path: Path, content: st
     assert broken.reason.startswith("outcome.json cannot be read")
 
 
-@pytest.mark.parametrize("outcome", [FAILED, CellOutcome(cell=CELL, state=State.PASSED)])
+@pytest.mark.parametrize("outcome", [FAILED, PASSED])
 def test_an_outcome_survives_its_file(outcome: CellOutcome, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "outcome.json"
     outcome.write(path)
@@ -83,7 +99,7 @@ def test_a_missing_file_did_not_pass(tmp_path: Path) -> None:
 
 def test_a_file_cut_short_anywhere_did_not_pass(tmp_path: Path) -> None:
     path = tmp_path / "outcome.json"
-    CellOutcome(cell=CELL, state=State.PASSED).write(path)
+    PASSED.write(path)
     whole = path.read_bytes()
     for length in range(len(whole) - 2):  # the last two are the closing brace and the end of the line
         path.write_bytes(whole[:length])
@@ -105,6 +121,17 @@ def test_a_file_cut_short_anywhere_did_not_pass(tmp_path: Path) -> None:
         ({"disagreements": [{"location": "m"}]}, "cannot be read"),
         ({"pair_id": "seed"}, "is about seed-import"),
         ({"extra": 1}, "extra"),
+        ({"peak_bytes": 1e999}, "Infinity is not a number"),
+        ({"peak_bytes": -1}, "-1 is not a whole number"),
+        ({"shared_bytes": 10**400}, "is not a whole number"),
+        ({"seconds": float("nan")}, "NaN is not a number"),
+        ({"seconds": 10**400}, "is not a finite number"),
+        ({"seconds": True}, "is not a finite number"),
+        ({"agreed": {"kind": 1.5}}, "is not a whole number"),
+        ({"counts": {"modules": -1}}, "whole numbers"),
+        ({"counts": {"modules": 2**63}}, "whole numbers"),
+        ({"reason": 5}, "5 is not a string"),
+        ({"disagreements": [{"location": "m", "expected": 1, "observed": "x"}]}, "must be strings"),
     ],
 )
 def test_a_wrong_document_did_not_pass(change: dict[str, object], word: str, tmp_path: Path) -> None:
@@ -116,19 +143,67 @@ def test_a_wrong_document_did_not_pass(change: dict[str, object], word: str, tmp
     assert "\n" not in outcome.reason
 
 
+ENTRY = {"location": "m:f", "expected": "defined function", "observed": "None"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "change", "word"),
+    [
+        (PASSED, {"disagreements": [ENTRY]}, "it has disagreements"),
+        (PASSED, {"counts": {"disagreements": 1}}, "it has disagreements"),
+        (PASSED, {"counts": {"imported": 0}}, "counts.imported is 0"),
+        (PASSED, {"counts": {"checked": 0, "conditional": 9}}, "counts.checked is 0"),
+        (PASSED, {"counts": {"modules": 0}}, "counts.modules is 0"),
+        (PASSED, {"counts": {"listed": 10}}, "the numbers of names do not add up"),
+        (PASSED, {"counts": {"imported": 10}}, "the numbers of names do not add up"),
+        (PASSED, {"counts": {"refused": 3}}, "more modules were refused than compared"),
+        (PASSED, {"counts": {"expected": 1}}, "the number of expected failures is wrong"),
+        (PASSED, {"expected": [{"disagreement": ENTRY, "reason": "r", "link": ""}]}, "expected failures"),
+        (PASSED, {"layers": {}}, "no layer was built"),
+        (PASSED, {"layers": {"vllm": asdict(Layers(refused=3))}}, "no layer was built"),
+        (PASSED, {"layers": {"vllm": {"built": -1}}}, "whole numbers"),
+        (PASSED_ON_GPU, {"counts": {"tests": 0, "tests_passed": 0}}, "counts.tests is 0"),
+        (PASSED_ON_GPU, {"counts": {"tests_passed": 2}}, "a test has not passed"),
+        (PASSED_ON_GPU, {"machine": {"cuda": "False"}}, "torch found no GPU"),
+        (PASSED_ON_GPU, {"machine": {}}, "torch found no GPU"),
+    ],
+)
+def test_an_outcome_that_contradicts_itself_did_not_pass(
+    outcome: CellOutcome, change: dict[str, dict[str, int]], word: str, tmp_path: Path
+) -> None:
+    path = tmp_path / outcome.cell.id / "outcome.json"
+    outcome.write(path)
+    assert read_outcome(path, outcome.cell).passed
+    if "counts" in change:
+        change = change | {"counts": asdict(outcome.counts) | change["counts"]}
+    path.write_text(json.dumps({**outcome.document(), **change}))
+    for read in (read_outcome(path, outcome.cell), read_any_outcome(path.parent)):
+        assert read.state is State.FAILED
+        assert word in read.reason
+        assert "\n" not in read.reason
+
+
+@pytest.mark.parametrize("outcome", [PASSED, PASSED_ON_GPU])
+def test_no_counts_at_all_did_not_pass(outcome: CellOutcome, tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    path.write_text(json.dumps({**outcome.document(), "counts": {}}))
+    assert "is 0" in read_outcome(path, outcome.cell).reason
+
+
 def test_an_outcome_of_a_time_without_rehearsals_did_not_pass(tmp_path: Path) -> None:
     path = tmp_path / "outcome.json"
-    document = CellOutcome(cell=CELL, state=State.PASSED).document()
+    document = PASSED.document()
     del document["layers"]
     path.write_text(json.dumps(document))
     outcome = read_outcome(path, CELL)
     assert (outcome.state, outcome.reason) == (
         State.FAILED,
-        "outcome.json cannot be read (no key 'layers'): run the cell again",
+        "outcome.json cannot be read (no key 'layers'); run the cell again",
     )
-    gpu = Cell(pair_id=CELL.pair_id, level=Level.GPU)
-    path.write_text(json.dumps(document | {"level": "gpu"}))
-    assert read_outcome(path, gpu).passed, "its tests build layers themselves"
+    document = PASSED_ON_GPU.document()
+    del document["layers"]
+    path.write_text(json.dumps(document))
+    assert read_outcome(path, PASSED_ON_GPU.cell).passed, "its tests build layers themselves"
 
 
 def test_what_is_said_of_a_layer_is_not_said_of_the_index() -> None:

@@ -250,7 +250,7 @@ def test_other_code_to_rehearse_is_another_run(house: Path, capfd: pytest.Captur
     assert verdict.open
     write_rehearsal(house, BROKEN)
     verdict = gate.read_gate([pair()], Level.IMPORT, house / "reports", Tiny(house / "locks"))
-    assert "probe changed since" in verdict.failures[0].reason
+    assert "code changed since" in verdict.failures[0].reason
     capfd.readouterr()
     assert not run_one(house, Tiny(house / "locks")).passed
     assert "tiny: running" in capfd.readouterr().err
@@ -294,6 +294,36 @@ def test_an_index_that_lists_nothing_fails(house: Path) -> None:
     assert outcome.reason.startswith("nothing was imported")
 
 
+def test_entries_that_together_cover_every_name_of_a_package_fail(house: Path) -> None:
+    names = (*NAMES[:3], NameExpectation(name="old", status="defined", kind="class"))
+    entries = (KnownFailure(location="sglang.quant:[A-Za-n]*", reason="r"), known("sglang.q*t:[o-z]*"))
+    outcome = run_one(house, Tiny(house / "locks", names), pair(*entries))
+    assert outcome.state is State.FAILED
+    assert "the expected failures cover every name of sglang, so nothing of it is checked" in outcome.reason
+    one = run_one(house, Tiny(house / "locks", names), pair(known("sglang.quant:o*")))
+    assert one.passed, one.reason
+
+
+def known(location: str) -> KnownFailure:
+    return KnownFailure(location=location, reason="r")
+
+
+def test_names_that_are_all_conditional_have_not_passed(house: Path) -> None:
+    names = tuple(replace(name, status="conditional", origin=None) for name in NAMES)
+    outcome = run_one(house, Tiny(house / "locks", names))
+    assert (outcome.counts.imported, outcome.counts.checked, outcome.counts.conditional) == (4, 0, 4)
+    assert outcome.state is State.FAILED
+    assert outcome.reason == "nothing was checked: the index has no definite answer about any name"
+
+
+def test_an_outcome_of_another_python_is_run_again(house: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    first = run_one(house, Tiny(house / "locks"))
+    replace(first, machine={**first.machine, "python": "3.8.1"}).write(outcome_path(house))
+    capfd.readouterr()
+    assert run_one(house, Tiny(house / "locks")).machine["python"].startswith(PYTHON)
+    assert "tiny: running" in capfd.readouterr().err
+
+
 def test_a_finished_cell_is_run_again_only_when_something_differs(
     house: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -302,7 +332,7 @@ def test_a_finished_cell_is_run_again_only_when_something_differs(
     again = run_one(house, Tiny(house / "locks"))
     assert again == first
     told = capfd.readouterr().err
-    assert "lock, index and probe have not changed since (--rerun runs it again)" in told
+    assert "lock, index and code have not changed since (--rerun runs it again)" in told
     assert "running" not in told
     for sources, chosen, rerun in (
         (Tiny(house / "locks"), pair(), True),

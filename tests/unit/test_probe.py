@@ -1,5 +1,6 @@
 """The probe and its runner, with real packages in real child processes."""
 
+import os
 import sys
 import venv
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from compat.errors import PreparationError
 from compat.matrix.judge.compare import judge
 from compat.probe.expectation import ModuleExpectation, NameExpectation
 from compat.probe.probe_records import ModuleFact, NameFact
-from compat.probe.probe_runner import ProbeRunner, _Task, child_variables
+from compat.probe.probe_runner import DAMAGED, FORKED, ProbeRunner, _Task, child_variables
 
 GOOD = """
 import functools
@@ -57,6 +58,28 @@ def __getattr__(name):
     raise AttributeError(name)
 """
 
+LINES = {
+    "garbage": "garbage",
+    "nested": "[" * 100_000,
+    "list": '["event", "module"]',
+    "nothing": "{}",
+    "event": '{"event": ["done"]}',
+    "other": '{"event": "module", "module": "tiny.good", "imported": true, "names": {}, "unlisted": {}}',
+    "keys": '{"event": "module", "module": "tiny.writes_keys"}',
+    "names": '{"event": "module", "module": "tiny.writes_names", "imported": true, "names": 5}',
+    "types": (
+        '{"event": "module", "module": "tiny.writes_types", "imported": true, "unlisted": {}, "seconds": 1,'
+        ' "names": {"x": {"bound": true, "kind": "class", "module": 5}}}'
+    ),
+    "unlisted": (
+        '{"event": "module", "module": "tiny.writes_unlisted", "imported": true, "unlisted": {"x": 5},'
+        ' "seconds": 1, "names": {}}'
+    ),
+    "start": '{"event": "start"}',
+    "machine": '{"event": "machine"}',
+}
+"""What a module under test might write into the file of records."""
+
 FILES = {
     "tiny/__init__.py": "",
     "tiny/home.py": "class Thing:\n    def f(self, x): return x\ndef helper(x): return x\n",
@@ -75,6 +98,23 @@ FILES = {
     "tiny/ring_e.py": "from tiny.ring_c import c\ne = 1\n",
     "tiny/half/__init__.py": "import tiny.half.whole\nimport tiny.gone\n",
     "tiny/half/whole.py": "x = 1\n",
+    "tiny/forks.py": "import os\nfor _ in range(3): os.fork()\n",
+    "tiny/children.py": (
+        "import multiprocessing, os, subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', ''], check=True)\n"
+        "child = multiprocessing.get_context('fork').Process(target=print)\n"
+        "child.start()\nchild.join()\n"
+        "if not os.fork(): os._exit(0)\n"
+    ),
+    "tiny/dumps.py": "import json\njson.dumps = lambda *args, **options: 'nothing'\nx = 1\n",
+    "tiny/opens.py": "import builtins, os\nbuiltins.open = None\nos.getpid = lambda: 1\nx = 1\n",
+    **{
+        f"tiny/writes_{name}.py": (
+            "import json, sys\nwith open(json.load(open(sys.argv[1]))['records'], 'a') as stream:\n"
+            f"    stream.write({line!r} + '\\n')\n"
+        )
+        for name, line in LINES.items()
+    },
     "tiny/spoiler.py": "import sys\nsys.modules['tiny.spoilt_mark'] = sys\n",
     "tiny/spoilt.py": "import sys\nassert 'tiny.spoilt_mark' not in sys.modules\n",
 }
@@ -322,3 +362,59 @@ def test_a_child_inherits_no_switch_of_the_packages() -> None:
         >= {"CUDA_VISIBLE_DEVICES": "0", "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}.items()
     )
     assert not variables.keys() & {"VLLM_USE_V1", "SGLANG_IS_IN_CI", "PYTHONPATH"}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_module_that_writes_into_the_records_fails_alone(name: str, probe: Probe) -> None:
+    facts = probe(
+        module("tiny.home", open=True), module(f"tiny.writes_{name}"), module("tiny.loud", open=True)
+    )
+    assert facts["tiny.home"].imported
+    assert facts["tiny.loud"].imported
+    assert facts[f"tiny.writes_{name}"].error.startswith(f"{DAMAGED}: ")
+
+
+def test_a_module_that_forks_and_goes_on_fails_alone(probe: Probe) -> None:
+    facts = probe(module("tiny.home", open=True), module("tiny.forks"), module("tiny.loud", open=True))
+    assert {name: fact.error for name, fact in facts.items()} == {
+        "tiny.home": "",
+        "tiny.forks": FORKED,
+        "tiny.loud": "",
+    }
+    assert probe(module("tiny.children"))["tiny.children"].imported
+
+
+def test_functions_that_a_module_replaces_are_not_used(probe: Probe) -> None:
+    facts = probe(
+        module("tiny.dumps", open=True), module("tiny.opens", open=True), module("tiny.loud", open=True)
+    )
+    assert {name: fact.error for name, fact in facts.items()} == dict.fromkeys(facts, "")
+    assert len(facts) == 3
+
+
+DETACHES = """
+import os, time
+read, write = os.pipe()
+os.set_inheritable(write, True)
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        os.execve("/bin/sh", ["sh", "-c", "echo $$ >&%d; exec sleep 600" % write], {})
+    os._exit(0)
+os.wait()
+os.close(write)
+pid = int(os.read(read, 20))
+"""
+
+
+def test_a_process_that_detaches_itself_ends_with_its_module(probe: Probe, python: Path) -> None:
+    """It has a session of its own, no parent but the subreaper, and no environment variables."""
+    path = next(python.parent.parent.glob("lib/python3*/site-packages/tiny")) / "detaches.py"
+    target = path.with_suffix(".pid")
+    inherit = DETACHES.replace(
+        "read, write = os.pipe()", "read, write = os.pipe()\nos.set_inheritable(write, True)"
+    )
+    path.write_text(f"{inherit}open({str(target)!r}, 'w').write(str(pid))\n")
+    assert probe(module("tiny.detaches"))["tiny.detaches"].imported
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(target.read_text()), 0)

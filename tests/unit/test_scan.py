@@ -170,8 +170,8 @@ def test_what_is_in_a_private_module_is_private(scan: Scan, rest: str) -> None:
 
 def test_a_file_that_is_not_utf_8_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "latin.py").write_bytes("x = 'é'\nfrom vllm import LLM\n".encode("latin-1"))
-    main([str(tmp_path), "--vllm", "0.23.0"])
-    assert "latin.py: " in capsys.readouterr().err
+    assert main([str(tmp_path), "--vllm", "0.23.0"]) == errors.FINDINGS
+    assert "latin.py:1:8: CPT000 the file was not checked: " in capsys.readouterr().out
 
 
 def test_exit_codes(tmp_path: Path) -> None:
@@ -344,8 +344,9 @@ def test_a_notebook_tells_cell_and_line(scan: Scan) -> None:
             "source": "import json\nif json:\n    %time x = 1\n    import vllm.worker.worker",
         },
     ]
-    (finding,) = scan(json.dumps({"cells": cells, "nbformat": 4}), "--vllm", "0.23.0", name="n.ipynb")
-    assert finding["cell"] == {"number": 4, "line": 4}
+    unread, finding = scan(json.dumps({"cells": cells, "nbformat": 4}), "--vllm", "0.23.0", name="n.ipynb")
+    assert (unread["rule"], unread["cell"]) == ("CPT000", {"number": 3, "line": 4})
+    assert (finding["rule"], finding["cell"]) == ("CPT001", {"number": 4, "line": 4})
 
 
 def test_nothing_of_the_scanned_tree_runs_and_little_is_loaded(tmp_path: Path) -> None:

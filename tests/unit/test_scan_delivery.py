@@ -1,7 +1,6 @@
 """The GitHub Action and the pre-commit hooks call commands and options that exist."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +19,18 @@ def script() -> str:
     return re.sub(r"^ {8}", "", ACTION.partition("      run: |\n")[2], flags=re.MULTILINE)
 
 
+def shim(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
 @pytest.mark.parametrize(
     ("vllm", "code"), [("0.23.0", 1), ("0.21.0", 0), ("$(touch executed)", 2), ("; touch executed", 2)]
 )
 @pytest.mark.parametrize("paths", ["code.py", "more code.py", "more\ncode.py\n"])
-def test_the_action_passes_inputs_on_and_runs_none(tmp_path: Path, paths: str, vllm: str, code: int) -> None:
+def test_the_action_passes_inputs_on_and_runs_no_foreign_code(
+    tmp_path: Path, paths: str, vllm: str, code: int
+) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "fine.py").write_text("import os\n")
     (tmp_path / "code.py").write_text(
@@ -32,14 +38,22 @@ def test_the_action_passes_inputs_on_and_runs_none(tmp_path: Path, paths: str, v
     )
     tools = tmp_path / "compat" / "bin"
     tools.mkdir(parents=True)
-    (tools / "pip").symlink_to(shutil.which("true") or "/bin/true")
-    (tools / "compat").write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m compat "$@"\n')
-    (tools / "compat").chmod(0o755)
+    # These run the real interpreter with the real options, but neither make an environment nor install.
+    shim(tmp_path / "python", 'exec "$PYTHON_HERE" "$@" --help')
+    shim(
+        tools / "python",
+        'case "$*" in *" pip "*) exec "$PYTHON_HERE" "$1" -c "import logging, venv";; esac\n'
+        'exec "$PYTHON_HERE" "$@"',
+    )
+    for name in ("venv.py", "logging.py", "pip.py", "argparse.py", "compat.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", script()],
         env={
             "PATH": "/usr/bin:/bin",
-            "PYTHON": shutil.which("true") or "/bin/true",
+            "PYTHON": str(tmp_path / "python"),
+            "PYTHON_HERE": sys.executable,
+            "PYTHONPATH": ".",
             "RUNNER_TEMP": str(tmp_path),
             "ACTION": str(ROOT),
             "PATHS": paths,
@@ -55,7 +69,7 @@ def test_the_action_passes_inputs_on_and_runs_none(tmp_path: Path, paths: str, v
         timeout=120,
     )
     assert done.returncode == code, done.stderr
-    assert done.stdout.startswith("::error file=code.py,line=1,") == (code == 1)
+    assert ("\n::error file=code.py,line=1," in done.stdout) == (code == 1)
     assert not (tmp_path / "executed").exists()
 
 
@@ -65,7 +79,8 @@ def test_the_inputs_stay_out_of_the_script() -> None:
 
 
 def test_the_hooks_call_commands_that_exist() -> None:
-    entries = re.findall(r"^  entry: compat scan ?(.*)$", HOOKS, flags=re.MULTILINE)
+    """They are isolated, since a hook starts in the scanned repository."""
+    entries = re.findall(r"^  entry: python -I -m compat\.scan ?(.*)$", HOOKS, flags=re.MULTILINE)
     assert entries == ["", "--fix"]
     for entry in entries:
         options = parse([*entry.split(), "code.py"])

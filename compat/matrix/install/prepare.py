@@ -1,10 +1,11 @@
 """Prepare the environment of a cell: install it from the lock, or check an existing one against the lock."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import on_terminal
@@ -21,7 +22,7 @@ from compat.probe.probe_runner import PROBE, child_variables
 from compat.uv import client
 from compat.uv.client import install_command, interpreter, venv_command
 
-PYTEST = "pytest>=8.3,<10"
+PYTEST, XDIST = "pytest>=8.3,<10", "pytest-xdist>=3.6,<4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +48,13 @@ class Prepared:
     """Differences that the bundle of an existing environment declares."""
 
 
+def test_requirements(workers: int) -> tuple[str, ...]:
+    """Return the requirements of the GPU tests; several workers need pytest-xdist."""
+    return (PYTEST, XDIST) if workers else (PYTEST,)
+
+
 def prepare_installed(
-    pair: Pair, lock: Lock, plan: Plan, space: Workspace, *, tool: Path, until: float, tests: bool
+    pair: Pair, lock: Lock, plan: Plan, space: Workspace, *, tool: Path, until: float, tests: Sequence[str]
 ) -> Prepared:
     """Install a lock with uv, or reuse the environment of an earlier run, and return it.
 
@@ -59,7 +65,7 @@ def prepare_installed(
         space: the workspace for the environment.
         tool: the path of uv.
         until: the value of `time.monotonic()` at which the installation is aborted.
-        tests: whether to install pytest as well, into a folder beside the environment.
+        tests: what the tests require, to install as well, into a folder beside the environment.
 
     Raises:
         PreparationError: uv failed, or installed files differ from their wheels.
@@ -79,7 +85,7 @@ def prepare_installed(
     if tools is not None:
         with on_terminal(f"{pair.id}: pytest", None) as progress:
             options = ["--python", str(python), "--target", str(tools)]
-            client.run([str(tool), "pip", "install", *options, PYTEST], space.log, progress, until=until)
+            client.run([str(tool), "pip", "install", *options, *tests], space.log, progress, until=until)
     return Prepared(
         python=python,
         variables=child_variables(os.environ),
@@ -91,7 +97,7 @@ def prepare_installed(
 
 
 def prepare_existing(
-    pair: Pair, lock: Lock, environment: ExistingEnvironment, space: Workspace, *, tests: bool
+    pair: Pair, lock: Lock, environment: ExistingEnvironment, space: Workspace, *, tests: Sequence[str]
 ) -> Prepared:
     """Compare an existing environment with the lock, and return it with the differences.
 
@@ -100,7 +106,7 @@ def prepare_existing(
         lock: the lock to compare with.
         environment: the environment, which stays unchanged.
         space: the workspace for files that are written.
-        tests: whether pytest is needed.
+        tests: what the tests require.
 
     Raises:
         PreparationError: its interpreter does not run, files under test were changed, or pytest is missing.
@@ -111,9 +117,11 @@ def prepare_existing(
     wrong, declared = existing.differences(pair, lock, environment.bundle, found)
     sites = {found.places[name] for name in _under_test(pair) if name in found.places}
     check_installed(sites, _under_test(pair), "the environment was modified; create it again")
-    if tests and not wrong and "pytest" not in found.packages:
+    missing = [name for each in tests if (name := Requirement(each).name) not in found.packages]
+    if missing and not wrong:
         raise PreparationError(
-            f"{environment.python}: pytest is missing, which the level gpu needs; install it for this Python"
+            f"{environment.python}: {missing[0]} is missing, which the level gpu needs; "
+            "install it for this Python"
         )
     # Run from its own folder, the modules beside the probe would shadow others of the same name.
     probe = space.folder / "compat_probe.py"

@@ -1,24 +1,59 @@
 """Run this project's GPU tests with pytest in the environment of a pair, for the level `gpu`.
 
 The result comes from the JUnit file of pytest. A skipped test proves nothing, so a cell with one skipped test
-does not pass.
+does not pass. The tests are collected first, and those that ran are compared with those that must run. No
+variable of the environment, no plugin that is installed and no configuration outside the project has a say.
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
 from compat._cli.progress import Progress
+from compat._util.orphans import orphans_ended
 from compat._util.subprocesses import how_ended, run_logged
+from compat.matrix.judge import collection_plugin
+from compat.matrix.judge.gpu_collection import Collection, junit_name
 from compat.matrix.model.outcome import Counts, Disagreement, State
 
-OPTIONS = ("-m", "gpu", "--require-gpu", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
+OPTIONS = (
+    *("-m", "gpu", "--require-gpu", "-p", "no:cacheprovider", "--strict-markers", "--strict-config"),
+    *("-o", "addopts=", "-o", "filterwarnings=default"),
+)
 """Options of pytest; warnings are not errors, since the packages under test emit many."""
+PLUGIN = "compat_collection"
+"""The name under which pytest loads the copy of `collection_plugin`."""
 FINE = (0, 1, 5)
 """Exit codes of a complete run of pytest: all passed, some failed, none collected."""
+COLLECTED = (0, 5)
+"""Exit codes of a complete collection: some tests, or none."""
+KEPT = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE")
+"""Variables of Python that do not change what the tests do; a cell sets some for an existing environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuTestOptions:
+    """The options of a user for the GPU tests."""
+
+    workers: int = 0
+    """The number of processes of pytest-xdist; 0 to run the tests in one process without it."""
+    results: Path | None = None
+    """The file to which the tests write what they measured."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of pytest."""
+        workers = ("-p", "xdist.plugin", "-n", str(self.workers)) if self.workers else ()
+        return (*workers, *(("--results", str(self.results)) if self.results else ()))
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """The options as they are given on the command line; empty if there are none."""
+        workers = (f"--workers {self.workers}",) if self.workers else ()
+        return (*workers, *((f"--results {self.results}",) if self.results else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +70,7 @@ class GpuTestSetup:
     log: BinaryIO
     variables: Mapping[str, str]
     until: float = float("inf")
+    options: GpuTestOptions = field(default_factory=GpuTestOptions)
 
     @property
     def junit(self) -> Path:
@@ -60,29 +96,72 @@ def run_tests(bench: GpuTestSetup, progress: Progress) -> Ran:
     """
     if not bench.tests.is_dir():
         return _not_run(f"there are no GPU tests: the folder {bench.tests.name} is missing")
+    plugins = bench.folder / "plugins"
+    plugins.mkdir(exist_ok=True)
+    (plugins / f"{PLUGIN}.py").write_bytes(Path(collection_plugin.__file__).read_bytes())
+    record = plugins / collection_plugin.RECORD
+    record.unlink(missing_ok=True)
+    code = _pytest(bench, progress, plugins, ("-p", PLUGIN, "--collect-only", "-q"))
+    if code not in COLLECTED:
+        return _failed(f"pytest {how_ended(code)} when it collected the GPU tests, see the log")
+    try:
+        collection = Collection.read(record)
+        problem = collection.problem(bench.tests)
+    except (OSError, ValueError, SyntaxError) as error:
+        return _failed(f"pytest left no list of the GPU tests ({error})")
+    if problem:
+        return _failed(problem)
+    if not collection.selected:
+        return _not_run("no GPU test was collected")
     bench.junit.unlink(missing_ok=True)
+    code = _pytest(bench, progress, plugins, (*bench.options.arguments, f"--junitxml={bench.junit}"))
+    return judged(bench.junit, code, collection.selected)
+
+
+def _pytest(bench: GpuTestSetup, progress: Progress, plugins: Path, arguments: Sequence[str]) -> int:
+    """Run pytest on the GPU tests in the environment, and return its exit code."""
     root = bench.tests.parent.parent
     home = bench.folder / "home"
     home.mkdir(exist_ok=True)
     path = f"{bench.python.parent}{os.pathsep}{bench.variables.get('PATH', os.defpath)}"
-    code = run_logged(
-        [str(bench.python), "-m", "pytest", *OPTIONS, f"--junitxml={bench.junit}", str(bench.tests)],
-        bench.log,
-        progress,
-        until=bench.until,
-        variables={
-            **bench.variables,
-            "HOME": str(home),
-            "PATH": path,
-            "PYTHONPATH": os.pathsep.join(map(str, (*bench.path, root))),
-        },
-        folder=root,
+    # By default, pytest looks for configuration in all parent folders.
+    config = root / "pyproject.toml"
+    where = (
+        "-c",
+        str(config if config.is_file() else os.devnull),
+        f"--rootdir={root}",
+        f"--confcutdir={root}",
     )
-    return judged(bench.junit, code)
+    with orphans_ended():
+        return run_logged(
+            [str(bench.python), "-m", "pytest", *where, *OPTIONS, *arguments, str(bench.tests)],
+            bench.log,
+            progress,
+            until=bench.until,
+            variables={
+                **{name: value for name, value in bench.variables.items() if not _steers(name)},
+                "HOME": str(home),
+                "PATH": path,
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PYTHONPATH": os.pathsep.join(map(str, (*bench.path, root, plugins))),
+            },
+            folder=root,
+        )
 
 
-def judged(junit: Path, code: int) -> Ran:
-    """Return the result in a JUnit file, given the exit code of pytest."""
+def _steers(variable: str) -> bool:
+    """Return whether an environment variable steers pytest, or Python: PYTHONOPTIMIZE removes assertions."""
+    return variable.startswith(("PYTEST", "PYTHON")) and variable not in KEPT
+
+
+def judged(junit: Path, code: int, selected: Sequence[str]) -> Ran:
+    """Return the result of a run.
+
+    Args:
+        junit: the JUnit file of pytest.
+        code: the exit code of pytest.
+        selected: the ids of the tests that had to run.
+    """
     if code not in FINE:
         return Ran(state=State.FAILED, reason=f"pytest {how_ended(code)}, see the log", counts=Counts())
     try:
@@ -102,6 +181,10 @@ def judged(junit: Path, code: int) -> Ran:
     if bad:
         reason = f"{_of(len({id(case) for case, _ in bad}), cases)} failed, such as {_name(bad[0][0])}"
         return Ran(state=State.FAILED, reason=reason, counts=counts, failed=failed)
+    if (ran := sorted(map(_name, cases))) != (wanted := sorted(map(junit_name, selected))):
+        different = sorted(set(ran) ^ set(wanted)) or ran
+        reason = f"{len(ran)} of {len(wanted)} GPU tests ran; the difference is {different[0]}"
+        return Ran(state=State.FAILED, reason=reason, counts=counts)
     if skipped:
         case, child = skipped[0]
         reason = f"{_of(len(skipped), cases)} were skipped, such as {_name(case)}: {_message(child)}"
@@ -109,6 +192,10 @@ def judged(junit: Path, code: int) -> Ran:
     if code:
         return Ran(state=State.FAILED, reason=f"pytest {how_ended(code)}, see the log", counts=counts)
     return Ran(state=State.PASSED, reason="", counts=counts)
+
+
+def _failed(reason: str) -> Ran:
+    return Ran(state=State.FAILED, reason=reason, counts=Counts())
 
 
 def _not_run(reason: str) -> Ran:

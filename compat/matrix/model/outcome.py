@@ -1,6 +1,7 @@
 """Cells and their outcomes as values, and reading and writing outcome files."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
@@ -8,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from compat._util import atomic_write
+from compat._util.regular_file import read_regular
 
 SCHEMA = 1
 OUTCOME = "outcome.json"
 """Name of the outcome file in the report folder of a cell."""
+LARGEST = 2**63
+"""Whole numbers in outcomes are smaller, so that they can be printed as sizes."""
 LAYER = "layer:"
 """The beginning of locations of layers."""
 
@@ -56,6 +60,10 @@ class Disagreement:
     expected: str
     observed: str
 
+    def __post_init__(self) -> None:
+        if any(type(value) is not str for value in asdict(self).values()):
+            raise TypeError("the texts of a disagreement must be strings")
+
     @property
     def is_layer(self) -> bool:
         """Whether it concerns a layer and not an answer of the index."""
@@ -99,8 +107,9 @@ class Counts:
     tests_passed: int = 0
 
     def __post_init__(self) -> None:
-        if any(type(value) is not int for value in asdict(self).values()):
-            raise TypeError("counts must be whole numbers")
+        for value in asdict(self).values():
+            if type(value) is not int or not 0 <= value < LARGEST:
+                raise TypeError("counts must be whole numbers from 0 to 2**63 - 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +123,8 @@ class Layers:
     """Layers that raised anything else, or got another class than expected; each is a disagreement."""
 
     def __post_init__(self) -> None:
-        if any(type(value) is not int for value in asdict(self).values()):
-            raise TypeError("numbers of layers must be whole numbers")
+        if any(type(value) is not int or not 0 <= value < LARGEST for value in asdict(self).values()):
+            raise TypeError("numbers of layers must be whole numbers from 0 to 2**63 - 1")
 
     def __str__(self) -> str:
         return f"{self.built} built, {self.refused} refused, {self.broken} broken"
@@ -128,9 +137,10 @@ class Digests:
     pair: str = ""
     """Of the pair's entry in `matrix.toml`: releases, Python, expected failures."""
     lock: str = ""
+    """Of the requirements file, and of the import names in the lock."""
     index: str = ""
     probe: str = ""
-    """Of the code that observes and judges."""
+    """Of all files that decide the verdict: see `deciding_files`."""
 
     def __post_init__(self) -> None:
         if any(type(value) is not str for value in asdict(self).values()):
@@ -157,6 +167,8 @@ class CellOutcome:
     expected: tuple[ExpectedFailure, ...] = ()
     declared: tuple[str, ...] = ()
     """Differences between an existing environment and the lock that the manifest of its bundle declares."""
+    options: tuple[str, ...] = ()
+    """Options of the run that its GPU tests got: `--workers 8`, `--results FILE`."""
     digests: Digests = field(default_factory=Digests)
     machine: Mapping[str, str] = field(default_factory=dict)
     """Python, torch, GPU and driver, as the probe reports them."""
@@ -197,7 +209,7 @@ class CellOutcome:
         atomic_write.write_text(path, json.dumps(self.document(), indent=2, sort_keys=True) + "\n")
 
 
-_UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
+_UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 """Exceptions from reading a file that is not a valid outcome."""
 
 
@@ -209,13 +221,12 @@ def outcome_path(cell: Cell, reports: Path) -> Path:
 def read_outcome(path: Path, cell: Cell) -> CellOutcome:
     """Return the outcome of `cell` from the file `path`.
 
-    If the file is missing, damaged or about another cell, the result is a failed outcome with that reason:
-    an outcome that cannot be read never counts as passed.
+    If the file is missing, damaged, about another cell or contradicts itself, the result is a failed outcome
+    with that reason: an outcome that cannot be read never counts as passed.
     """
     broken = CellOutcome(cell=cell, state=State.FAILED, reason="no outcome")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        outcome = _rebuild(document)
+        outcome = _read(path)
     except FileNotFoundError:
         return replace(broken, reason=f"{path.name} does not exist: the cell was not run")
     except _UNREADABLE as error:
@@ -229,7 +240,7 @@ def read_any_outcome(folder: Path) -> CellOutcome:
     """Return the outcome in a report folder whose cell is not in the matrix; the file names the cell."""
     path = folder / OUTCOME
     try:
-        outcome = _rebuild(json.loads(path.read_text(encoding="utf-8")))
+        outcome = _read(path)
     except _UNREADABLE as error:
         cell = Cell(pair_id=folder.name)
         return CellOutcome(
@@ -242,12 +253,79 @@ def read_any_outcome(folder: Path) -> CellOutcome:
     return outcome
 
 
+def another_python(outcome: CellOutcome, python: str) -> str:
+    """Return why a passed outcome is not about the Python version `X.Y`, or an empty string if it is.
+
+    The bundle of an existing environment may declare another version.
+    """
+    found = outcome.machine.get("python", "")
+    declared = any(line.startswith("Python ") for line in outcome.declared)
+    if not outcome.passed or declared or f"{found}.".startswith(f"{python}."):
+        return ""
+    return f"the cell ran with Python {found or '(not recorded)'} instead of {python}; run the cell again"
+
+
+def _read(path: Path) -> CellOutcome:
+    outcome = _rebuild(json.loads(read_regular(path), parse_constant=_no_number))
+    if outcome.passed and (problem := _contradiction(outcome)):
+        raise ValueError(f'the state is "passed", but {problem}')
+    return outcome
+
+
+def _contradiction(outcome: CellOutcome) -> str:
+    """Return why an outcome cannot have passed, or an empty string."""
+    counts = outcome.counts
+    if outcome.cell.level is Level.GPU:
+        required = {"tests": counts.tests}
+        wrong = {
+            "a test has not passed": counts.tests_passed != counts.tests,
+            "torch found no GPU": outcome.machine.get("cuda") != str(True),
+        }
+    else:
+        required = {key: getattr(counts, key) for key in ("modules", "listed", "imported", "checked")}
+        named = counts.checked + counts.conditional + counts.unchecked
+        wrong = {
+            "the numbers of names do not add up": counts.listed != named or counts.imported > counts.listed,
+            "more modules were refused than compared": counts.refused > counts.modules,
+            "no layer was built": not all(layers.built for layers in outcome.layers.values() or [Layers()]),
+        }
+    wrong |= {f"counts.{key} is 0": not value for key, value in required.items()}
+    wrong |= {
+        "it has disagreements": bool(counts.disagreements or outcome.disagreements),
+        "the number of expected failures is wrong": counts.expected != len(outcome.expected),
+    }
+    return next((problem for problem, is_so in wrong.items() if is_so), "")
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or not 0 <= value < LARGEST:
+        raise ValueError(f"{str(value)[:20]} is not a whole number from 0 to 2**63 - 1")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if type(value) not in {int, float} or not 0 <= (seconds := float(str(value))) < math.inf:
+        raise ValueError(f"seconds: {str(value)[:20]} is not a finite number from 0")
+    return seconds
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:20]} is not a string")
+    return value
+
+
 def _rebuild(document: dict[str, Any]) -> CellOutcome:
     if document["schema"] != SCHEMA:
         raise ValueError(f"schema {document['schema']}, this version reads {SCHEMA}")
     content = {key: value for key, value in document.items() if key not in {"schema", "pair_id", "level"}}
     content["cell"] = Cell(pair_id=document["pair_id"], level=Level(document["level"]))
     content["state"] = State(document["state"])
+    content |= {key: _text(document[key]) for key in ("reason", "pair", "started")}
     content["counts"] = Counts(**document["counts"])
     content["layers"] = {str(key): Layers(**value) for key, value in _layers(document).items()}
     content["digests"] = Digests(**document["digests"])
@@ -256,12 +334,13 @@ def _rebuild(document: dict[str, Any]) -> CellOutcome:
         ExpectedFailure(**entry | {"disagreement": Disagreement(**entry["disagreement"])})
         for entry in document["expected"]
     )
-    content["declared"] = tuple(map(str, document.get("declared", ())))
-    content["agreed"] = {str(key): int(value) for key, value in document["agreed"].items()}
-    content["seconds"] = float(document["seconds"])
-    content["peak_bytes"] = int(document["peak_bytes"])
+    for key in ("declared", "options"):
+        content[key] = tuple(map(str, document.get(key, ())))
+    content["agreed"] = {str(key): _whole(value) for key, value in document["agreed"].items()}
+    content["seconds"] = _seconds(document["seconds"])
+    content["peak_bytes"] = _whole(document["peak_bytes"])
     for key in ("shared_bytes", "budget_bytes"):
-        content[key] = int(document.get(key, 0))
+        content[key] = _whole(document.get(key, 0))
     content["machine"] = {str(key): str(value) for key, value in document["machine"].items()}
     return CellOutcome(**content)
 

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from compat.errors import UsageError
 from compat.matrix.judge.inputs import Sources, digests
-from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Level, State, outcome_path, read_outcome
+from compat.matrix.model.outcome import (
+    Cell,
+    CellOutcome,
+    Digests,
+    Level,
+    State,
+    another_python,
+    outcome_path,
+    read_outcome,
+)
 from compat.model.releases import Pair
 
 
@@ -30,8 +39,8 @@ class Gate:
 def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sources) -> Gate:
     """Return the gate for some pairs at one level; the level `gpu` requires `import` as well.
 
-    An outcome counts only if entry in the matrix, lock, index and probe are the same now. Otherwise it is
-    stale and counts as failed.
+    An outcome counts only if entry in the matrix, lock, index and all code that decides a verdict are the
+    same now. Otherwise it is stale and counts as failed.
     """
     levels = (Level.IMPORT,) if level is Level.IMPORT else (Level.IMPORT, Level.GPU)
     return Gate(required=tuple(_fresh(pair, each, reports, sources) for pair in pairs for each in levels))
@@ -40,6 +49,8 @@ def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sourc
 def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> CellOutcome:
     cell = Cell(pair_id=pair.id, level=level)
     outcome = read_outcome(outcome_path(cell, reports), cell)
+    if reason := another_python(outcome, pair.python):
+        return replace(outcome, state=State.FAILED, reason=reason)
     if not outcome.passed:
         return outcome
     try:
@@ -54,6 +65,6 @@ def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> CellOut
 
 def differences(then: Digests, now: Digests) -> list[str]:
     """Return the names of the inputs that differ between two sets of digests."""
-    words = {"pair": "entry in the matrix", "lock": "lock", "index": "index", "probe": "probe"}
+    words = {"pair": "entry in the matrix", "lock": "lock", "index": "index", "probe": "code"}
     old, new = asdict(then), asdict(now)
     return [word for key, word in words.items() if old[key] != new[key]]

@@ -100,9 +100,13 @@ def disk_line(outcomes: Sequence[CellOutcome]) -> str:
 
 
 def remarks(outcome: CellOutcome) -> list[str]:
-    """Return lines about an existing environment in which a cell ran; none if one was installed for it."""
+    """Return lines about an existing environment and the options with which a cell ran; often none."""
     what = outcome.machine.get("environment", "")
-    return [f"{outcome.cell.id}: ran in {what}", *(f"  {line}" for line in outcome.declared)] if what else []
+    how = [f"in {what}"] if what else []
+    how += [f"with {' '.join(outcome.options)}"] if outcome.options else []
+    if not how:
+        return []
+    return [f"{outcome.cell.id}: ran {' '.join(how)}", *(f"  {line}" for line in outcome.declared)]
 
 
 def closing(outcomes: Sequence[CellOutcome]) -> str:

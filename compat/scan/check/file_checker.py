@@ -1,6 +1,7 @@
 """Check files: parse each one, check its references, and drop findings that a comment silences."""
 
 import ast
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from compat.index.reader import Index
 from compat.model.symbols import import_statement
 from compat.scan.check.reference_checker import Issue, ReferenceChecker, stubbed_modules
 from compat.scan.check.replacements import broken_ranges
-from compat.scan.findings import BrokenRange, Finding
+from compat.scan.findings import BrokenRange, Finding, unread_finding
 from compat.scan.fix.edits import refusal
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.all_names_resolve import all_names_resolve
@@ -23,7 +24,8 @@ from compat.scan.project.module_names import module_name
 from compat.scan.project.patched_names import PatchedNames
 from compat.scan.releases.index_lookup import Lookup, ReleaseSet, ranges
 from compat.scan.sources.discovery import Files, Skipped, Unreadable
-from compat.scan.sources.source_file import Source, parse
+from compat.scan.sources.parse import is_python
+from compat.scan.sources.source_file import Source, decoded, parse
 from compat.scan.syntax.references import Reference, references
 
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
@@ -89,18 +91,32 @@ class Analysis:
     def check_file(self, path: str) -> FileResult:
         """Return the findings in a file, or why it was skipped."""
         try:
-            if path.endswith(".py") and all_names_resolve(self.store.read(path), self._resolves_everywhere):
+            if path.endswith(".py") and self._resolves(self.store.read(path)):
                 return FileResult([], may_lack_names=self._branches(path) and self._may_lack_names(path))
             found = self._of(self.parsed(path))
             broken = tuple((name, mask) for name in self.checkers if (mask := self.broken.get((path, name))))
             return FileResult(found, broken=broken, may_lack_names=self._may_lack_names(path))
         except Unreadable as error:
-            reason = str(error)
+            return self._unread(path, error)
         except OSError as error:
-            reason = error.strerror or str(error)
+            return self._unread(path, Unreadable(error.strerror or str(error)))
         except RecursionError:
-            reason = "nested too deeply to be checked"
-        return FileResult([], Skipped(path, reason))
+            return self._unread(path, Unreadable("nested too deeply to be checked"))
+
+    def _resolves(self, data: bytes) -> bool:
+        """Return whether a file is valid Python without a reference that may break."""
+        return all_names_resolve(data, self._resolves_everywhere) and is_python(data)
+
+    def _unread(self, path: str, error: Unreadable) -> FileResult:
+        """Return the result for a file that cannot be read or parsed."""
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            lines = decoded(self.store.read(path)).splitlines() if not path.endswith(".ipynb") else []
+        code = lines[error.line - 1] if error.line <= len(lines) else ""
+        finding = unread_finding(path, str(error), line=error.line, column=error.column, code=code)
+        place = f"line {error.line}: " if lines else ""
+        silenced = Silenced(lines).on_line(finding.line, finding.rule)
+        return FileResult([] if silenced else [finding], Skipped(path, f"{place}{error}"))
 
     def _may_lack_names(self, path: str) -> bool:
         """Return whether a file may leave a top-level name unbound."""
@@ -129,6 +145,7 @@ class Analysis:
         name = module_name(source.path)
         if name.partition(".")[0] in TOPS and self._is_copy(source.path, name):
             return []  # the package itself: its imports of itself resolve in this tree, not in a release
+        unread = list(_unread_cells(source))
         module = Module(source.path, source.tree)
         stubbed = stubbed_modules(source.tree, source.data)
         found: list[Issue] = []
@@ -137,18 +154,21 @@ class Analysis:
             if checker is not None and not (stubbed and _is_stubbed(reference, stubbed)):
                 found += checker.issues(reference, module)
         if not found:
-            return []
+            return unread
         self.note_broken(source.path, found)
         lines = source.lines()
         silenced = Silenced(lines)
-        return [
+        findings = [
             self.finding(source, issue, lines, broken_ranges(self.checkers[issue.package].lookup, issue))
             for issue in found
             if not silenced(issue.rule, issue.reference)
         ]
+        return sorted([*unread, *findings], key=lambda each: each.line) if unread else findings
 
     def _is_copy(self, path: str, name: str) -> bool:
         """Return whether a folder named like a package is a copy of it: releases have half of its modules."""
+        if "." not in name:
+            return False  # a file of the tree that is called like a package
         folder = path
         for _ in name.split("."):
             folder = os.path.dirname(folder)  # noqa: PTH120 -- pathlib costs more
@@ -241,6 +261,10 @@ class Silenced:
             numbers |= {statement.lineno, statement.end_lineno or statement.lineno}
         return any(self._silences(self._lines[number - 1], rule) for number in numbers)
 
+    def on_line(self, number: int, rule: str) -> bool:
+        """Return whether a comment on a line, if the file has it, silences a rule."""
+        return number <= len(self._lines) and self._silences(self._lines[number - 1], rule)
+
     def _silences(self, line: str, rule: str) -> bool:
         _, mark, rest = line.partition("# compat: ignore")
         if not mark:
@@ -249,6 +273,16 @@ class Silenced:
             return True
         codes = rest.lstrip()[1:].partition("]")[0]
         return rule in [code.strip() for code in codes.split(",")]
+
+
+def _unread_cells(source: Source) -> Iterator[Finding]:
+    """Yield the findings for the cells of a notebook that are not valid Python."""
+    for each in source.unread:
+        if not Silenced([each.code]).on_line(1, "CPT000"):
+            cell = source.cells[each.line - 1]
+            yield unread_finding(
+                source.path, each.reason, line=each.line, code=each.code, cell=(cell.number, cell.line)
+            )
 
 
 def _is_stubbed(reference: Reference, stubbed: frozenset[str]) -> bool:

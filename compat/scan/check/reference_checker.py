@@ -74,9 +74,17 @@ class ReferenceChecker:
                 reached |= self.reached(reference, module, mask, kind) if rule != "CPT004" else mask
             if reached:
                 outcome = next(o for found in kinds.values() for mask, o in found if mask & reached)
-                if rule == "CPT001" and outcome.failing == "name" and self._added_by_tree(outcome):
+                if self._in_own_copy(reference) or (
+                    rule == "CPT001" and outcome.failing == "name" and self._added_by_tree(outcome)
+                ):
                     continue
                 yield Issue(reference, self.lookup.release_set.package, rule, reached, outcome)
+
+    def _in_own_copy(self, reference: Reference) -> bool:
+        """Return whether the tree ships its own copy of the package, and that has what is referred to."""
+        paths = [".".join((base, *reference.parts)) for base in reference.bases]
+        has = self._patched_names.own_copies.has
+        return any(map(has, paths or [".".join(reference.parts)]))
 
     def _added_by_tree(self, outcome: LookupOutcome) -> bool:
         """Return whether the scanned tree itself adds the missing name to the module."""

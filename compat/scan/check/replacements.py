@@ -71,8 +71,10 @@ class _IssueCause(NamedTuple):
         slots = [
             slot for slot in range(len(lookup.release_set.release_indexes)) if self.issue.mask >> slot & 1
         ]
-        if package not in lookup.index.owners.get(self.module.partition(".")[0], ()):
-            yield from ((slot, None) for slot in slots)  # kernels: their history is another package's
+        # Kernels have their history in another package; a module that no release has has none.
+        owned = package in lookup.index.owners.get(self.module.partition(".")[0], ())
+        if not owned or not (self.name or self._module_ever()):
+            yield from ((slot, None) for slot in slots)
             return
         environments = [lookup.resolver(slot).environment for slot in slots]
         for same, found in ask_each(
@@ -171,11 +173,17 @@ class _IssueCause(NamedTuple):
 
     def _gone(self, slot: int) -> "Cause":
         """Return the cause if there is no successor: removed, not yet added, or unknown."""
+        if not self._module_ever():
+            return "unknown"
         here = self.lookup.release_set.release_indexes[slot]
         if any(map(self._there, range(here))):
             return "symbol_removed" if self.name else "module_removed"
         count = len(self.lookup.index.versions(self.lookup.release_set.package))
         return "not_yet_added" if any(map(self._there, range(here + 1, count))) else "unknown"
+
+    def _module_ever(self) -> bool:
+        """Return whether any release of any package has the module."""
+        return self.lookup.index.number("modules", self.module) is not None
 
     def _there(self, at: int) -> bool:
         index, package = self.lookup.index, self.lookup.release_set.package
@@ -190,6 +198,7 @@ def _key(release_range: BrokenRange) -> tuple[object, ...]:
 
 
 def _is_module(index: Index, package: str, module: str) -> bool:
-    if package not in index.owners.get(module.partition(".")[0], ()):
+    owned = package in index.owners.get(module.partition(".")[0], ())
+    if not owned or index.number("modules", module) is None:
         return False
     return any(index.module(module, package, at) for at in range(len(index.versions(package))))

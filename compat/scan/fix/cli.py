@@ -58,7 +58,7 @@ def run(report: Report, options: ScanOptions) -> int:
             changes[path] = (before, after)
     for refusal in refused:
         finding = refusal.finding
-        console.say(f"{finding.path}:{finding.line}: not changed: {finding.statement}: {refusal.reason}")
+        console.say(f"{finding.path}:{finding.line}: not changed: {_what(finding)}{refusal.reason}")
     if options.diff:
         print("".join(_diff(path, *texts) for path, texts in changes.items()), end="")
         return errors.FINDINGS if changes or refused else errors.CLEAN
@@ -66,6 +66,10 @@ def run(report: Report, options: ScanOptions) -> int:
         _replace(path, after)
     console.say(f"{counted(len(changes), 'file')} changed, {counted(len(refused), 'finding')} left")
     return errors.FINDINGS if refused else errors.CLEAN
+
+
+def _what(finding: Finding) -> str:
+    return f"{finding.statement}: " if finding.statement else ""
 
 
 def _bound(edits: dict[str, list[Edit]], report: Report) -> None:

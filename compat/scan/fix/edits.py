@@ -74,6 +74,8 @@ def plan_edits(
 
 def refusal(finding: Finding) -> str:
     """Return why a finding cannot be fixed; empty if it can."""
+    if finding.rule == "CPT000":
+        return finding.message()
     if finding.cell is not None:
         return "notebooks are not rewritten"
     if finding.rule != "CPT001" or finding.form not in ("from", "import"):

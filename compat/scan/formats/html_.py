@@ -65,16 +65,19 @@ def render(report: Report, _options: ScanOptions) -> str:
         f"<h1>{counted(len(reported), 'finding')}</h1>",
         f"<p>{counted(report.files, 'file')} scanned, {report.parsed} mention the packages.{below}</p>",
     ]
-    if reported:
+    if any(finding.rule != "CPT000" for finding in reported):
         parts.append(_KEY)
     for releases in report.release_sets:
         mine = [finding for finding in reported if finding.package == releases.package]
         if mine:
             parts += _table(releases, mine, folder)
-    if reported:
-        parts += ["<h2>What to write</h2>", *(_details(finding, folder) for finding in reported)]
-    if report.skipped:
-        rows = [f"<li><code>{html(each.path)}</code>: {html(each.reason)}</li>" for each in report.skipped]
+    broken = [finding for finding in reported if finding.rule != "CPT000"]
+    if broken:
+        parts += ["<h2>What to write</h2>", *(_details(finding, folder) for finding in broken)]
+    unread = {f"{each.path}:{each.line}": each.message() for each in reported if each.rule == "CPT000"}
+    left_out = unread or {each.path: each.reason for each in report.skipped}
+    if left_out:
+        rows = [f"<li><code>{html(path)}</code>: {html(reason)}</li>" for path, reason in left_out.items()]
         parts += ["<h2>Skipped files</h2><ul>", *rows, "</ul>"]
     return page(f"compat scan: {counted(len(reported), 'finding')}", _STYLE, parts)
 

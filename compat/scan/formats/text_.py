@@ -52,6 +52,9 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     message = printable(finding._replace(broken_ranges=()).message())
     where = paint(f"{printable(finding.path)}:{finding.line}:{finding.column}:", "bold")
     yield f"{where}{cell} {paint(finding.rule, finding.level)} {message}"
+    if not finding.code.strip():
+        yield ""
+        return
     number = str(finding.line)
     line = printable(finding.code.replace("\t", " "))
     end = finding.end_column if finding.end_line == finding.line else len(line) + 1

@@ -6,15 +6,20 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
-from compat.scan.interpreter.values import UNKNOWN, Path, ScannedCodeError
+from compat.scan.interpreter.patterns import matched
+from compat.scan.interpreter.values import (
+    LARGEST,
+    UNKNOWN,
+    EnumMember,
+    Path,
+    ScannedCodeError,
+    bounded,
+    compared_as,
+    known,
+    size,
+    truth,
+)
 from compat.scan.releases.index_lookup import LookupOutcome
-
-BUILTINS = frozenset(
-    {
-        "hasattr", "getattr", "tuple", "list", "int", "str", "bool", "len", "map", "any", "all", "min", "max",
-        "__import__",
-    }
-)  # fmt: skip
 
 _PARSERS = frozenset(
     {
@@ -32,24 +37,44 @@ _SPECS = frozenset(
     {"importlib.util.find_spec", "importlib.machinery.PathFinder.find_spec", "pkgutil.find_loader"}
 )
 _IMPORTS = frozenset({"importlib.import_module", "builtins.__import__"})
+_COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 _PLAIN: Mapping[str, Callable[..., Any]] = {
     "builtins.tuple": tuple,
     "builtins.list": tuple,
+    "builtins.set": frozenset,
+    "builtins.frozenset": frozenset,
+    "builtins.sorted": lambda values, **options: tuple(sorted(values, **options)),
     "builtins.int": int,
+    "builtins.float": float,
     "builtins.str": str,
-    "builtins.bool": bool,
     "builtins.len": len,
-    "builtins.any": any,
-    "builtins.all": all,
     "builtins.min": min,
     "builtins.max": max,
-    **{f"operator.{name}": getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")},
-    **{f"_operator.{name}": getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")},
+    "builtins.sum": sum,
+    **{
+        f"{module}.{name}": getattr(operator, name)
+        for name in _COMPARISONS
+        for module in ("operator", "_operator")
+    },
 }
+"""Functions of Python that are applied to constants, and to nothing else."""
+_TRUTHS: Mapping[str, Callable[[list[bool | None]], Any]] = {
+    "builtins.any": lambda truths: True if True in truths else UNKNOWN if None in truths else False,
+    "builtins.all": lambda truths: False if False in truths else UNKNOWN if None in truths else True,
+}
+BUILTINS = frozenset(
+    {
+        *("hasattr", "getattr", "map", "bool", "__import__"),
+        *(name.removeprefix("builtins.") for name in (*_PLAIN, *_TRUTHS) if name.startswith("builtins.")),
+    }
+)
+"""The built-in functions that are evaluated; a call of any other one is unknown."""
+
 _METHODS = frozenset(
     {
         "split", "rsplit", "strip", "lstrip", "rstrip", "lower", "startswith", "endswith", "partition",
-        "rpartition", "replace", "removeprefix", "removesuffix", "contains", "get", "isdigit",
+        "rpartition", "replace", "removeprefix", "removesuffix", "contains", "get", "isdigit", "isnumeric",
+        "isdecimal", "join", "format", "count", "find", "index", "group", "groups", "upper", "casefold",
     }
 )  # fmt: skip
 _VERSION_ATTRIBUTES = frozenset(
@@ -60,6 +85,8 @@ _VERSION_ATTRIBUTES = frozenset(
 )  # fmt: skip
 ATTRIBUTES = _METHODS | _VERSION_ATTRIBUTES
 """The attributes and methods of versions and strings that are evaluated."""
+_LONGEST_VERSION = 200
+_LONGEST_SPECIFIER = 2_000
 _AVAILABILITY = ("_available", "_installed", "_is_available", "is_package_available", "_is_package_available")
 
 
@@ -86,22 +113,30 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def attribute(value: Any, name: str) -> Any:
-    """Return an attribute, or a bound method, of a version, a string or a distribution."""
-    if value is UNKNOWN or value is None:
-        return UNKNOWN
+    """Return an attribute, or a bound method, of a version, a string, a match or a distribution."""
+    if isinstance(value, EnumMember) and name in ("name", "value"):
+        return value.name if name == "name" else value.value
+    value = compared_as(value)
     kind = type(value).__name__
     if kind == "Version" and name in _VERSION_ATTRIBUTES:
         return str(value) if name == "version" else getattr(value, name)
     if isinstance(value, _Distribution):
         return value.version if name == "version" else UNKNOWN
-    if name in _METHODS and (isinstance(value, str | dict) or kind == "SpecifierSet"):
+    if name in _METHODS and (type(value) in (str, dict) or kind in ("SpecifierSet", "Match")):
         return getattr(value, name, UNKNOWN)
     return UNKNOWN
 
 
 def method(function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-    """Return the result of a bound method of a plain value."""
-    if UNKNOWN in arguments or UNKNOWN in keywords.values() or not callable(function):
+    """Return the result of a bound method of a plain value; `UNKNOWN` if an argument is not a constant."""
+    arguments = [compared_as(each) for each in arguments]
+    given = (*arguments, *keywords.values())
+    if not callable(function) or not all(map(known, given)):
+        return UNKNOWN
+    if getattr(function, "__name__", "") == "format" and ":" in str(getattr(function, "__self__", "")):
+        return UNKNOWN  # a format such as a width may ask for any amount of text
+    # No method in `_METHODS` returns more than the product of the sizes of what it is given.
+    if size(getattr(function, "__self__", "")) * size(*given, "") > LARGEST:
         return UNKNOWN
     try:
         result = function(*arguments, **keywords)
@@ -110,10 +145,10 @@ def method(function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any
     return tuple(result) if isinstance(result, list) else result
 
 
-def call(  # noqa: C901 -- one case per kind of function
-    here: Here, function: str, arguments: list[Any], keywords: dict[str, Any]
-) -> Any:
+def call(here: Here, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
     """Return the result of a function in a release, `UNKNOWN` if it cannot be determined.
+
+    Only the functions that ask about the release take anything but constants.
 
     Raises:
         ScannedCodeError: the call certainly raises an exception.
@@ -121,8 +156,6 @@ def call(  # noqa: C901 -- one case per kind of function
     first = arguments[0] if arguments else UNKNOWN
     if function in ("builtins.hasattr", "builtins.getattr"):
         return _attribute_of(here, function, arguments)
-    if function == "builtins.map" and len(arguments) == 2:
-        return _mapped(here, first, arguments[1])
     if function in _IMPORTS:
         return _imported(here, first)
     if function in _SPECS:
@@ -131,19 +164,34 @@ def call(  # noqa: C901 -- one case per kind of function
         if first not in {*here.tops, here.package}:
             return UNKNOWN
         return _Distribution(here.version) if function.endswith("distribution") else here.version
-    if first is UNKNOWN or any(value is UNKNOWN for value in (*arguments, *keywords.values())):
+    if function == "builtins.bool" and len(arguments) == 1:
+        answer = truth(first)
+        return UNKNOWN if answer is None else answer
+    if function in _TRUTHS:
+        return _TRUTHS[function]([truth(each) for each in first]) if type(first) is tuple else UNKNOWN
+    if function not in ("builtins.str", "builtins.len"):
+        arguments = [compared_as(each) for each in arguments]
+    return _computed(here, function, arguments, keywords)
+
+
+def _computed(here: Here, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+    """Return the result of a function that takes constants."""
+    given = (*arguments, *keywords.values())
+    if not arguments or not all(map(known, given)) or size(*given) > LARGEST:
         return UNKNOWN
+    first = arguments[0]
     if function in _PARSERS:
         return _version(first)
     if function == "packaging.specifiers.SpecifierSet":
         return _specifier(first)
+    if function.startswith("re.") and not keywords:
+        return matched(function, *arguments) if len(arguments) == 2 else UNKNOWN
     if function in _PLAIN:
         try:
-            return _PLAIN[function](*arguments, **keywords)
+            return bounded(_PLAIN[function](*arguments, **keywords))
         except Exception:  # noqa: BLE001 -- the scanned code may pass anything
             return UNKNOWN
-    last = function.rpartition(".")[2]
-    if last.endswith(_AVAILABILITY) and first in here.tops:
+    if function.rpartition(".")[2].endswith(_AVAILABILITY) and first in here.tops:
         return True
     return UNKNOWN
 
@@ -183,13 +231,6 @@ def _imported(here: Here, module: Any) -> Any:
     return Path(module)
 
 
-def _mapped(here: Here, function: Any, values: Any) -> Any:
-    if not isinstance(function, Path) or not isinstance(values, tuple):
-        return UNKNOWN
-    found = [call(here, function.text, [value], {}) for value in values]
-    return UNKNOWN if any(value is UNKNOWN for value in found) else tuple(found)
-
-
 def _spec(here: Here, module: Any) -> Any:
     if not isinstance(module, str):
         return UNKNOWN
@@ -207,7 +248,7 @@ def _version(text: Any) -> Any:
 
     if isinstance(text, Version):
         return text
-    return _parsed(text) if isinstance(text, str) else UNKNOWN
+    return _parsed(text) if isinstance(text, str) and len(text) <= _LONGEST_VERSION else UNKNOWN
 
 
 @lru_cache(maxsize=1000)
@@ -223,6 +264,8 @@ def _parsed(text: str) -> Any:
 def _specifier(text: Any) -> Any:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+    if isinstance(text, str) and len(text) > _LONGEST_SPECIFIER:
+        return UNKNOWN
     try:
         return SpecifierSet(text, prereleases=True)
     except (InvalidSpecifier, TypeError, AttributeError):

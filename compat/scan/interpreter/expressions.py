@@ -16,13 +16,18 @@ from compat.scan.interpreter.objects import Objects
 from compat.scan.interpreter.scopes import Frame, Module, Tree
 from compat.scan.interpreter.statements import Execution, agree
 from compat.scan.interpreter.values import (
+    LARGEST,
     UNKNOWN,
     Class,
     Function,
     Instance,
     Path,
     ScannedCodeError,
+    bounded,
+    compared_as,
+    known,
     merged,
+    size,
     truth,
 )
 from compat.scan.project.module_names import absolute
@@ -37,7 +42,14 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_OPAQUE = (Path, Function, Class, Instance)
+_ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Div: operator.truediv,
+    ast.Mod: operator.mod,
+}
 _DEEPEST = 12
 """Greatest depth of nested calls that is followed."""
 VERSION_MODULES = ("", ".version", "._version")
@@ -67,6 +79,9 @@ class Evaluation:
         self._unbound: dict[tuple[str, str], bool] = {}
         self.execution = Execution(self)
         self._objects = Objects(self.execution)
+        self.blocks_left: dict[ast.stmt, tuple[int, bool]] = {}
+        """By the first statement of a block: how many of its statements do not leave it, and whether the next
+        one does; see `compat.scan.interpreter.reachability`."""
 
     def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
         """Return the value of an expression, `UNKNOWN` if it cannot be determined.
@@ -100,17 +115,29 @@ class Evaluation:
                 return frame.names[name]
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 values = [self.value(element, frame) for element in elements]
-                return UNKNOWN if any(value is UNKNOWN for value in values) else tuple(values)
+                return UNKNOWN if any(value is UNKNOWN for value in values) else bounded(tuple(values))
+            case ast.Set(elts=elements):
+                values = [self.value(element, frame) for element in elements]
+                return frozenset(values) if all(map(_hashable, values)) else UNKNOWN
+            case ast.JoinedStr(values=values):
+                return self._formatted(values, frame)
+            case ast.BinOp(left=left, op=op, right=right):
+                return _calculated(op, self.value(left, frame), self.value(right, frame))
             case ast.Dict(keys=keys, values=values):
                 return self._table(keys, values, frame)
             case ast.Subscript(value=inner, slice=index):
                 return self._item(self.value(inner, frame), index, frame)
             case ast.GeneratorExp(elt=element) | ast.ListComp(elt=element):
                 return self._comprehended(node.generators, element, frame)
+            case ast.SetComp(elt=element):
+                values = self._comprehended(node.generators, element, frame)
+                return UNKNOWN if values is UNKNOWN or not all(map(_hashable, values)) else frozenset(values)
             case ast.DictComp(key=key, value=value):
                 pair = ast.Tuple([key, value], ast.Load())
                 pairs = self._comprehended(node.generators, pair, frame)
-                return UNKNOWN if pairs is UNKNOWN else dict(pairs)
+                if pairs is UNKNOWN or not all(_hashable(first) for first, _ in pairs):
+                    return UNKNOWN
+                return dict(pairs)
             case ast.Lambda():
                 return Function(node, frame)
         return UNKNOWN
@@ -200,14 +227,16 @@ class Evaluation:
 
     def attribute_outcome(self, base: str, name: str) -> LookupOutcome:
         """Return the outcome of reading `base.name` in this release."""
-        return self._here(self._lookup.path(base, (name,), importing=False))
+        return self._here(self._lookup.path(base, (name,), importing=False), f"{base}.{name}")
 
     def import_outcome(self, module: str, name: str) -> LookupOutcome:
         """Return the outcome of an import in this release."""
-        return self._here(self._lookup.imported(module, name))
+        return self._here(self._lookup.imported(module, name), f"{module}.{name}" if name else module)
 
-    def _here(self, outcomes: tuple[tuple[int, LookupOutcome], ...]) -> LookupOutcome:
+    def _here(self, outcomes: tuple[tuple[int, LookupOutcome], ...], path: str) -> LookupOutcome:
         outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
+        if outcome.failing and self._patched_names.own_copies.has(path):
+            return outcome._replace(failing="", answer=outcome.answer._replace(status="defined"))
         if outcome.failing == "name" and self._patched_names.adds(self.package, outcome.module, outcome.name):
             return outcome._replace(failing="", answer=outcome.answer._replace(status="dynamic"))
         return outcome
@@ -292,21 +321,53 @@ class Evaluation:
             return self.execution.called(function, node, frame) if frame.depth < _DEEPEST else UNKNOWN
         if isinstance(function, Class):
             return Instance(function, plain=not (node.args or node.keywords))
-        if function is UNKNOWN or any(isinstance(each, ast.Starred) for each in node.args):
+        if function is UNKNOWN or any(each.arg is None for each in node.keywords):
             return UNKNOWN
-        arguments = [self.value(each, frame) for each in node.args]
+        arguments: list[Any] = []
+        for each in node.args:
+            if not isinstance(each, ast.Starred):
+                arguments.append(self.value(each, frame))
+                continue
+            values = self.value(each.value, frame)
+            if type(values) is not tuple:
+                return UNKNOWN
+            arguments += values
         keywords = {each.arg: self.value(each.value, frame) for each in node.keywords if each.arg}
         if isinstance(function, Path):
             if not node.args and builtins.available(function.text.rpartition(".")[2], self.tops):
                 return True
+            if function.text == "builtins.map" and len(arguments) == 2:
+                return self._mapped(node.args[0], arguments[1], frame)
             return builtins.call(self, function.text, arguments, keywords)
         return builtins.method(function, arguments, keywords)
+
+    def _mapped(self, function: ast.expr, values: Any, frame: Frame) -> Any:
+        """Return the results of a function for each of some values."""
+        if not known(values) or not isinstance(values, str | tuple):
+            return UNKNOWN
+        found = [self._call(ast.Call(function, [ast.Constant(each)], []), frame) for each in values]
+        return UNKNOWN if any(value is UNKNOWN for value in found) else bounded(tuple(found))
+
+    def _formatted(self, parts: list[ast.expr], frame: Frame) -> Any:
+        """Return the text of an f-string whose fields have no format, such as a width."""
+        texts = []
+        for part in parts:
+            value: Any = UNKNOWN
+            match part:
+                case ast.Constant():
+                    value = part.value
+                case ast.FormattedValue(value=inner, conversion=-1 | 115, format_spec=None):
+                    value = self.value(inner, frame)
+            if not known(value) or size(value) > LARGEST:
+                return UNKNOWN
+            texts.append(str(value))
+        return bounded("".join(texts))
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Any:
         left = self.value(node.left, frame)
         for op, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.value(comparator, frame)
-            answer = _compared(op, left, right)
+            answer = self._compared(op, left, right)
             if answer is UNKNOWN or not answer:
                 return answer
             left = right
@@ -330,10 +391,10 @@ class Evaluation:
             if not isinstance(key, ast.Constant):
                 return UNKNOWN
             table[key.value] = self.value(value, frame)
-        return table
+        return bounded(table)
 
     def _item(self, value: Any, index: ast.expr, frame: Frame) -> Any:
-        if value is UNKNOWN or isinstance(value, Path | Function | Class | Instance):
+        if type(value) not in (str, tuple, dict) and type(value).__name__ != "Match":
             return UNKNOWN
         try:
             if isinstance(index, ast.Slice):
@@ -341,36 +402,57 @@ class Evaluation:
                     None if each is None else self.value(each, frame)
                     for each in (index.lower, index.upper, index.step)
                 ]
-                return UNKNOWN if any(each is UNKNOWN for each in bounds) else value[slice(*bounds)]
+                return value[slice(*bounds)] if all(map(known, bounds)) else UNKNOWN
             key = self.value(index, frame)
-            return UNKNOWN if key is UNKNOWN else value[key]
+            return value[key] if known(key) else UNKNOWN
         except (TypeError, KeyError, IndexError, ValueError):
             return UNKNOWN
 
     def _comprehended(self, generators: list[ast.comprehension], element: ast.expr, frame: Frame) -> Any:
         """Return the values of `f(x) for x in values`, the usual way to split a version."""
         match generators:
-            case [ast.comprehension(target=ast.Name(id=name), iter=iterable, ifs=[], is_async=0)]:
+            case [ast.comprehension(target=ast.Name(id=name), iter=iterable, ifs=tests, is_async=0)]:
                 values = self.value(iterable, frame)
-                if not isinstance(values, tuple):
+                if type(values) not in (str, tuple):
                     return UNKNOWN
                 found = []
                 for value in values:
                     inner = Frame(frame.module, frame, frame.depth)
                     inner.names[name] = value
-                    found.append(self.value(element, inner))
-                return UNKNOWN if any(value is UNKNOWN for value in found) else tuple(found)
+                    truths = [truth(self.value(test, inner)) for test in tests]
+                    if None in truths:
+                        return UNKNOWN
+                    if all(truths):
+                        found.append(self.value(element, inner))
+                return UNKNOWN if any(value is UNKNOWN for value in found) else bounded(tuple(found))
         return UNKNOWN
 
+    def _compared(self, op: ast.cmpop, left: Any, right: Any) -> Any:
+        left, right = compared_as(left), compared_as(right)
+        if isinstance(op, ast.Is | ast.IsNot):
+            if left is None or right is None:
+                answer = self._is_none(left) and self._is_none(right)
+            elif known(left) and known(right) and (isinstance(left, bool) or isinstance(right, bool)):
+                answer = left is right
+            else:
+                return UNKNOWN
+            return UNKNOWN if answer is None else answer == isinstance(op, ast.Is)
+        return _constants_compared(op, left, right)
 
-def _compared(op: ast.cmpop, left: Any, right: Any) -> Any:
-    if left is UNKNOWN or right is UNKNOWN:
-        return UNKNOWN
-    if isinstance(op, ast.Is | ast.IsNot):
-        if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
-            return (left is right) == isinstance(op, ast.Is)
-        return UNKNOWN
-    if isinstance(left, _OPAQUE) or isinstance(right, _OPAQUE):
+    def _is_none(self, value: Any) -> bool | None:
+        """Return whether a value is None; None if that is unknown.
+
+        A module and a class are not None, and nor is what the package has; a name of any other module may be.
+        """
+        if value is UNKNOWN:
+            return None
+        if not isinstance(value, Path) or "." not in value.text or truth(value):
+            return value is None
+        return False if value.text.partition(".")[0] in self.tops else None
+
+
+def _constants_compared(op: ast.cmpop, left: Any, right: Any) -> Any:
+    if not (known(left) and known(right)):
         return UNKNOWN
     try:
         if isinstance(op, ast.In | ast.NotIn):
@@ -379,3 +461,33 @@ def _compared(op: ast.cmpop, left: Any, right: Any) -> Any:
         return UNKNOWN if compare is None else bool(compare(left, right))
     except Exception:  # noqa: BLE001 -- a comparison of other types may raise anything
         return UNKNOWN
+
+
+def _calculated(op: ast.operator, left: Any, right: Any) -> Any:
+    """Return the result of an operator on numbers, or the concatenation of texts or of tuples."""
+    if isinstance(op, ast.Mod) and isinstance(left, str):
+        return _filled(left, right)
+    numbers = all(isinstance(each, int | float) for each in (left, right))
+    joined = isinstance(op, ast.Add) and type(left) is type(right) and type(left) in (str, tuple)
+    if not (numbers or joined) or size(left, right) > LARGEST:
+        return UNKNOWN
+    try:
+        return bounded(_ARITHMETIC[type(op)](left, right))
+    except (ArithmeticError, KeyError):
+        return UNKNOWN
+
+
+def _filled(template: str, values: Any) -> Any:
+    """Return a template with its `%s` and `%d` replaced; any other format may ask for any amount of text."""
+    plain = template.replace("%s", "").replace("%d", "")
+    if "%" in plain or not known(values) or size(template) * size(values) > LARGEST:
+        return UNKNOWN
+    try:
+        return template % values
+    except (TypeError, ValueError):
+        return UNKNOWN
+
+
+def _hashable(value: Any) -> bool:
+    """Return whether a constant can be an element of a set."""
+    return known(value) and (all(map(_hashable, value)) if type(value) is tuple else type(value) is not dict)

@@ -5,7 +5,15 @@ from typing import Any
 
 from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import Execution
-from compat.scan.interpreter.values import UNKNOWN, Class, Function, Instance, ScannedCodeError
+from compat.scan.interpreter.values import (
+    UNKNOWN,
+    Class,
+    EnumMember,
+    Function,
+    Instance,
+    ScannedCodeError,
+    known,
+)
 from compat.scan.syntax.attribute_assignments import Store
 from compat.scan.syntax.bound_names import local_names, needed
 from compat.scan.syntax.positions import FunctionNode, dotted
@@ -13,6 +21,9 @@ from compat.scan.syntax.positions import FunctionNode, dotted
 _DEEPEST = 5
 """Greatest depth of base classes that is searched."""
 _PROPERTIES = frozenset({"property", "cached_property"})
+_ENUMS = frozenset({"Enum", "IntEnum", "StrEnum"})
+_MIXED = frozenset({"str", "int", "float", "IntEnum", "StrEnum"})
+"""Bases because of which the members of an enumeration compare like their values."""
 
 
 class Objects:
@@ -29,6 +40,9 @@ class Objects:
     def attribute(self, value: Class | Instance, name: str) -> Any:
         """Return an attribute of an object or class; `UNKNOWN` unless one statement assigns it."""
         given = value if isinstance(value, Class) else value.of
+        bases = _bases(given.node)
+        if isinstance(value, Class) and not bases.isdisjoint(_ENUMS):
+            return self._member(value, name, mixed=not bases.isdisjoint(_MIXED))
         store = _only(given.frame.module, name)
         if store is None or store.owner is None or not _inherits(given, store.owner, 0):
             return UNKNOWN
@@ -41,6 +55,16 @@ class Objects:
         if isinstance(statement, ast.FunctionDef):
             return self._method(statement, owner, value)
         return self._value(store, owner, name) if _kept(owner.node, statement, value) else UNKNOWN
+
+    def _member(self, owner: Class, name: str, *, mixed: bool) -> Any:
+        """Return a member of an enumeration, if its body assigns a constant to the name once."""
+        found = [
+            store
+            for store in owner.frame.module.stores.get(name, [])
+            if store.owner is owner.node and store.function is None and not store.base
+        ]
+        value = self._value(found[0], owner, name) if len(found) == 1 else UNKNOWN
+        return EnumMember(name, value, mixed) if known(value) else UNKNOWN
 
     def of_module(self, module: Module, base: str, name: str) -> Any:
         """Return the value that the top level of a module assigns to `base.name`, if nothing else does."""
@@ -123,11 +147,14 @@ def _inherits(given: Class, owner: ast.ClassDef, depth: int) -> bool:
 
 def _kept(node: ast.ClassDef, statement: ast.stmt, value: Class | Instance) -> bool:
     """Return whether an attribute has the value in the class body; fields get theirs from the constructor."""
-    bases = {part for base in node.bases for part in dotted(base)[-1:]}
-    if any(base.endswith(("Enum", "Flag", "NamedTuple", "Model", "Settings")) for base in bases):
+    if any(base.endswith(("Enum", "Flag", "NamedTuple", "Model", "Settings")) for base in _bases(node)):
         return False
     field = isinstance(statement, ast.AnnAssign) and bool(node.decorator_list)
     return not field or isinstance(value, Class) or value.plain
+
+
+def _bases(node: ast.ClassDef) -> frozenset[str]:
+    return frozenset(part for base in node.bases for part in dotted(base)[-1:])
 
 
 def _clears(statement: ast.stmt) -> bool:

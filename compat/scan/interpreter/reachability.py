@@ -1,7 +1,6 @@
 """Decide whether code reaches a position in a release, and whether an exception there is caught."""
 
 import ast
-from functools import lru_cache
 from typing import NamedTuple
 
 from compat.scan.interpreter.expressions import Evaluation
@@ -18,7 +17,17 @@ _LEFT_OUT = frozenset({"skip", "skipif", "not", "no", "except", "unless", "witho
 """Words in a decorator's name that mean the opposite: the function is not for these releases."""
 _ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
 
-_LEAVING = (ast.If, ast.Assert, ast.Expr, ast.Return, ast.Continue, ast.Break, ast.Assign, *TryNode)
+_LEAVING = (
+    ast.If,
+    ast.Match,
+    ast.Assert,
+    ast.Expr,
+    ast.Return,
+    ast.Continue,
+    ast.Break,
+    ast.Assign,
+    *TryNode,
+)
 """Statements after which the rest of a block may be unreachable; `raise` is handled separately."""
 
 
@@ -87,6 +96,9 @@ class Reachability(NamedTuple):
                 if isinstance(owner, ast.If)
                 else answer is not False or branch != "body"
             )
+        if isinstance(owner, ast.Match) and branch == "body" and position.outer is not None:
+            cases = self._possible_cases(owner, self._locals(position.outer, owner))
+            return any(case is not None and case.body is position.block for case in cases)
         if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and branch == "body":
             return not any(self._skipped(decorator, position) for decorator in owner.decorator_list)
         if isinstance(owner, TryNode) and position.outer is not None:
@@ -178,10 +190,19 @@ class Reachability(NamedTuple):
         return False
 
     def _left_before(self, position: NodePosition) -> bool:
-        """Return whether control flow certainly leaves the block before the statement."""
-        return any(self._leaves(at.statement, at) for at in _leavers(position))
+        """Return whether control flow certainly leaves the block before the statement.
 
-    def _leaves(self, statement: ast.stmt, position: NodePosition) -> bool:
+        Each statement of a block is examined once, for all positions after it.
+        """
+        examined, left = self.evaluation.blocks_left.get(position.block[0], (0, False))
+        while not left and examined < position.index:
+            at = position.at(examined)
+            left = _may_leave(at) and self._leaves(at.statement, at)
+            examined += not left
+        self.evaluation.blocks_left[position.block[0]] = examined, left
+        return left and examined < position.index
+
+    def _leaves(self, statement: ast.stmt, position: NodePosition) -> bool:  # noqa: C901 -- one case for each form
         match statement:
             case ast.Return() | ast.Continue() | ast.Break():
                 return True
@@ -197,6 +218,11 @@ class Reachability(NamedTuple):
                 answer = self.evaluation.truth(test, self._locals(position, test))
                 chosen = [body, orelse] if answer is None else [body if answer else orelse]
                 return all(self._block_leaves(block, position) for block in chosen)
+            case ast.Match(cases=cases):
+                if not any(_ends(case.body) for case in cases):
+                    return False
+                possible = self._possible_cases(statement, self._locals(position, statement))
+                return all(case is not None and self._block_leaves(case.body, position) for case in possible)
             case ast.With(body=body) | ast.AsyncWith(body=body):
                 return not suppresses(statement, "ImportError") and self._block_leaves(body, position)
             case ast.Import() | ast.ImportFrom() if position.branch == "body" and isinstance(
@@ -206,6 +232,15 @@ class Reachability(NamedTuple):
             case ast.Try():
                 return self._attempt_leaves(statement, position)
         return False
+
+    def _possible_cases(self, statement: ast.Match, frame: Frame) -> list[ast.match_case | None]:
+        """Return the cases that a `match` may run; None stands for no case."""
+        try:
+            return [case for case, _ in self.evaluation.execution.possible_cases(statement, frame)]
+        except ScannedCodeError:
+            return []
+        except RecursionError:
+            return [*statement.cases, None]
 
     def _attempt_leaves(self, statement: ast.Try, position: NodePosition) -> bool:
         """Return whether a `try` certainly leaves the block around it, by a handler or by its body."""
@@ -289,21 +324,13 @@ class Reachability(NamedTuple):
             return False
 
 
-@lru_cache(maxsize=10_000)
-def _leavers(position: NodePosition) -> tuple[NodePosition, ...]:
-    """Return the statements before a position in its block after which the block may be left."""
+def _may_leave(position: NodePosition) -> bool:
+    """Return whether the block of a statement may be left after it."""
+    statement = position.statement
+    if isinstance(statement, _LEAVING):
+        return isinstance(statement, ast.Assert | ast.Assign) or _ends([statement])
     attempt = position.branch == "body" and isinstance(position.owner, TryNode)
-    return tuple(
-        NodePosition(
-            position.outer, position.owner, position.branch, position.block, number, position.handler
-        )
-        for number, statement in enumerate(position.block[: position.index])
-        if (
-            isinstance(statement, _LEAVING)
-            and (isinstance(statement, ast.Assert | ast.Assign) or _ends([statement]))
-        )
-        or (attempt and isinstance(statement, ast.Import | ast.ImportFrom))
-    )
+    return attempt and isinstance(statement, ast.Import | ast.ImportFrom)
 
 
 def _ends(block: list[ast.stmt]) -> bool:

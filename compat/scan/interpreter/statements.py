@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from compat.scan.interpreter.match_cases import all_unknown, pattern_matches
 from compat.scan.interpreter.scopes import Frame
 from compat.scan.interpreter.values import UNKNOWN, Class, Function, Path, ScannedCodeError, catches, merged
 from compat.scan.project.module_names import absolute
@@ -210,6 +211,9 @@ class Execution:
                 return self.block(body if answer else orelse, frame)
             case ast.With(body=body) | ast.AsyncWith(body=body):
                 return self._with(statement, body, frame)
+            case ast.Match() if (chosen := self.possible_cases(statement, frame)) and len(chosen) < 2:
+                case, frame.names = chosen[0]
+                return self.block(case.body, frame) if case else None
             case _ if isinstance(statement, TryNode):
                 return self._try(statement, frame)  # type: ignore[arg-type]
             case _:
@@ -220,6 +224,34 @@ class Execution:
                 ):
                     return Returned(UNKNOWN)
         return None
+
+    def possible_cases(
+        self, statement: ast.Match, frame: Frame
+    ) -> list[tuple[ast.match_case | None, dict[str, Any]]]:
+        """Return the cases that a `match` may run, in order, each with the names that it has then.
+
+        The last one is None if no case may match.
+
+        Raises:
+            ScannedCodeError: the value to match certainly raises an exception.
+        """
+        value = self._evaluator.value(statement.subject, frame)
+        possible: list[tuple[ast.match_case | None, dict[str, Any]]] = []
+        for case in statement.cases:
+            inner = frame.copy()
+            captures: dict[str, Any] = {}
+            answer = pattern_matches(
+                case.pattern, value, lambda node: self._evaluator.value(node, frame), captures
+            )
+            inner.names.update(captures if answer else all_unknown(case.pattern))
+            if answer is not False and case.guard is not None:
+                truth = self._evaluator.truth(case.guard, inner)
+                answer = False if truth is False else answer and truth
+            if answer is not False:
+                possible.append((case, inner.names))
+            if answer:
+                return possible
+        return [*possible, (None, dict(frame.names))]
 
     def _import(self, statement: ast.Import | ast.ImportFrom, frame: Frame) -> None:
         for alias in statement.names:
@@ -313,7 +345,7 @@ def _bind(target: ast.expr, value: Any, frame: Frame) -> None:
             frame.names[name] = value
         case ast.Attribute(value=ast.Name(id=base), attr=name):
             frame.names[f"{base}.{name}"] = value  # see `compat.scan.interpreter.objects`
-        case ast.Tuple(elts=targets) if isinstance(value, tuple) and len(value) == len(targets):
+        case ast.Tuple(elts=targets) if type(value) is tuple and len(value) == len(targets):
             for each, part in zip(targets, value, strict=True):
                 _bind(each, part, frame)
         case _:

@@ -50,6 +50,15 @@ class Instance(NamedTuple):
     """Whether it was created without arguments, so that it has the defaults of its class."""
 
 
+class EnumMember(NamedTuple):
+    """A member of an enumeration of the scanned tree."""
+
+    name: str
+    value: Any
+    mixed: bool
+    """Whether it compares like its value, because the enumeration is also a `str` or an `int`."""
+
+
 class ScannedCodeError(Exception):
     """An exception that the scanned code certainly raises, by its class name; empty if unknown."""
 
@@ -58,13 +67,66 @@ class ScannedCodeError(Exception):
         self.kind = kind
 
 
+LARGEST = 100_000
+"""Number of characters and elements of the largest value that is computed; a larger one is unknown."""
+_CONSTANTS = frozenset(
+    {"NoneType", "bool", "int", "float", "str", "bytes", "Version", "SpecifierSet", "Match"}
+)
+
+
+def known(value: Any) -> bool:
+    """Return whether a value is a constant, so that functions of Python can be applied to it.
+
+    Everything else stands for an object that only the running program has: a path that was imported, a
+    function, an instance, or a tuple that contains one of them.
+    """
+    if type(value) in (tuple, frozenset):
+        return all(map(known, value))
+    if type(value) is dict:
+        return all(map(known, value)) and all(map(known, value.values()))
+    return type(value).__name__ in _CONSTANTS
+
+
+def size(*values: Any) -> int:
+    """Return the number of characters and elements of some values; the count ends soon after `LARGEST`."""
+    total = 0
+    ahead = list(values)
+    while ahead and total <= LARGEST:
+        value = ahead.pop()
+        total += 1
+        if isinstance(value, str | bytes):
+            total += len(value)
+        elif isinstance(value, int):
+            total += value.bit_length() // 8
+        elif type(value) in (tuple, frozenset, dict):
+            total += len(value)
+            if total <= LARGEST:
+                ahead += [*value, *value.values()] if isinstance(value, dict) else value
+    return total
+
+
+def bounded(value: Any) -> Any:
+    """Return a value, or `UNKNOWN` if it is larger than `LARGEST`."""
+    return value if size(value) <= LARGEST else UNKNOWN
+
+
+def compared_as(value: Any) -> Any:
+    """Return what a value compares like: for a member of a `str` or `int` enumeration, its value.
+
+    The same holds for the members in a tuple.
+    """
+    if type(value) is tuple and any(isinstance(each, EnumMember) for each in value):
+        return tuple(map(compared_as, value))
+    return value.value if isinstance(value, EnumMember) and value.mixed else value
+
+
 def truth(value: Any) -> bool | None:
     """Return the truth of a value, None if unknown."""
     if value is UNKNOWN:
         return None
     if isinstance(value, Function | Class):
         return True
-    if isinstance(value, Instance):
+    if isinstance(value, Instance | EnumMember):
         return None
     if isinstance(value, Path):
         if value.text.endswith(".TYPE_CHECKING"):

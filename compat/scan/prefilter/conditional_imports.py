@@ -29,15 +29,16 @@ def reads_version(data: bytes) -> bool:
 
 
 def conditionally_imported(data: bytes) -> Iterator[str]:
-    """Yield the last parts of the module paths that blocks of `if` and `else` import or quote."""
-    at = data.find(b"if ")
-    while at >= 0:
-        begin = data.rfind(b"\n", 0, at) + 1
-        if data[begin:at].strip() in (b"", b"el"):
-            for line in _block(data, begin):
-                if b"import" in line or b"." in line:
-                    yield from _named(line)
-        at = data.find(b"if ", at + 1)
+    """Yield the last parts of the module paths that blocks of `if`, `else` and `case` import or quote."""
+    for word in (b"if ", b"case "):
+        at = data.find(word)
+        while at >= 0:
+            begin = data.rfind(b"\n", 0, at) + 1
+            if data[begin:at].strip() in (b"", b"el"):
+                for line in _block(data, begin):
+                    if b"import" in line or b"." in line:
+                        yield from _named(line)
+            at = data.find(word, at + 1)
 
 
 def _block(data: bytes, begin: int) -> Iterator[bytes]:

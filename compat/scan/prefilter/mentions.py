@@ -18,6 +18,8 @@ _IN_CODE = re.compile(
 an attribute (`getattr(vllm, "x")`)."""
 _RELATIVE = re.compile(rb"import_module\(\s*[\"']\.")
 """The import of a module relative to a package, whose name is then a string of its own."""
+_BARE = re.compile(rb"^[ \t]*import[ \t][^\n#]*(?<![\w.])(?:" + b"|".join(_TOPS) + rb")\b", re.MULTILINE)
+"""The import of a package by itself: it breaks nothing, but the file has to be valid Python."""
 _WORDS = frozenset(
     bytes([each]) for each in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 )
@@ -34,7 +36,9 @@ def mentions_package(path: str, data: bytes) -> bool:
     if not contains_package_name(data):
         return False
     # A notebook holds its code in JSON strings, with escapes between the words.
-    return path.endswith(".ipynb") or bool(mention_offsets(data, first=True))
+    return (
+        path.endswith(".ipynb") or bool(mention_offsets(data, first=True)) or _BARE.search(data) is not None
+    )
 
 
 def mention_offsets(data: bytes, *, first: bool = False, words: bool = False) -> list[int]:

@@ -1,4 +1,4 @@
-"""Find the names that the scanned tree itself adds to modules of the packages (monkey patches)."""
+"""Find the names that the scanned tree itself adds to the packages: by monkey patches, or by its own copy."""
 
 import ast
 import re
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from compat.index.reader import Index
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.project.module_names import absolute
+from compat.scan.project.own_copies import OwnCopies
 from compat.scan.sources.discovery import Files
 from compat.scan.syntax.positions import dotted, within
 
@@ -27,6 +28,7 @@ class PatchedNames:
         self._store = store
         self._files = files
         self._known: dict[tuple[str, str], bool] = {}
+        self.own_copies = OwnCopies(tree, files)
 
     def adds(self, package: str, module: str, name: str) -> bool:
         """Return whether no release of a package has `module:name` and a file of the tree assigns it.

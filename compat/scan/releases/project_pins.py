@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from compat.scan.releases.dockerfile_pins import image_pins
+from compat.scan.releases.poetry_specifiers import poetry_specifiers
 from compat.scan.sources.discovery import read
 
 _PACKAGES = ("vllm", "sglang")
@@ -13,12 +15,15 @@ _LONG = ('"""', "'''")
 """The start of a multi-line string, in which a line with `#` is not a comment."""
 _FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _REQUIREMENT = re.compile(
-    r"(?<![\w./-])(vllm|sglang)\s*(?:\[[\w,.\s-]*\])?\s*\(?((?:(?:[<>=!~]=?|===)\s*[\w.*+!]+\s*,?\s*)+)",
+    r"(?<![\w./-])(vllm|sglang) ?(?:\[[\w,. -]*\])? ?\(?((?:(?:[<>=!~]=?|===) ?[\w.*+!]+ ?,? ?)+)",
     re.IGNORECASE,
 )
-_WHEEL = re.compile(r"(?<![\w.-])(vllm|sglang)\s*(?:\[[\w,]*\])?\s*@\s*\S*?/(?:vllm|sglang)-(\d[\w.]*)[-+]")
+"""For text with single spaces, as are the patterns below: long runs of spaces would take quadratic time."""
+_WHEEL = re.compile(
+    r"(?<![\w.-])(vllm|sglang) ?(?:\[[\w,]*\])? ?@ ?\S{0,500}?/(?:vllm|sglang)-(\d[\w.]*)[-+]"
+)
 """A requirement that is the URL of a wheel."""
-_GIT = re.compile(r"git\+\S*/(vllm|sglang)(?:\.git)?/?@v?(\d+\.\d[\w.]*)(?![\w.+-])")
+_GIT = re.compile(r"git\+\S{0,500}/(vllm|sglang)(?:\.git)?/?@v?(\d+\.\d[\w.]*)(?![\w.+-])")
 """A requirement that is a tag of the package's own repository."""
 _TAG = re.compile(r"v?(\d+\.\d[\w.]*)")
 
@@ -37,13 +42,29 @@ def project_root(path: str) -> str | None:
         folder = parent
 
 
-def pinned_specifiers(root: str) -> dict[str, dict[str, str]]:
-    """Return, per package, the specifiers in a project's files, each with the name of its file."""
+def pinned_specifiers(root: str, refused: list[str] | None = None) -> dict[str, dict[str, str]]:
+    """Return, per package, the specifiers in a project's files, each with the name of its file.
+
+    Args:
+        root: the folder of the project.
+        refused: receives a line for each file that cannot be read.
+    """
     found: dict[str, dict[str, str]] = {}
-    for name, text in _texts(root):
-        for package, specifier in _requirements(text):
-            if any(operator in specifier for operator in (">", "<", "==", "~")):
-                found.setdefault(package, {}).setdefault(specifier, name)
+    for name in _files(root):
+        try:
+            text = read(f"{root}/{name}").decode("utf-8", "replace")
+            strings = list(_strings(name, text)) if _named(text) else []
+        except OSError as error:
+            reason = error.strerror or str(error)
+        except RecursionError:
+            reason = "nested too deeply to be read"
+        else:
+            for package, specifier in (each for string in strings for each in _requirements(string)):
+                if any(operator in specifier for operator in (">", "<", "==", "~")):
+                    found.setdefault(package, {}).setdefault(specifier, name)
+            continue
+        if refused is not None:
+            refused.append(f"{name}: {reason}")
     return found
 
 
@@ -67,30 +88,32 @@ def _innermost(folder: str, root: str) -> str | None:
     return None
 
 
-def _texts(root: str) -> Iterator[tuple[str, str]]:
+def _files(root: str) -> Iterator[str]:
+    """Yield the files of a project that may pin releases, relative to its folder."""
+    listed = _listed(root)
+    yield from (name for name in _FILES if name in listed)
+    yield from (name for name in listed if name.startswith("requirements") and _lists_requirements(name))
+    yield from filter(_builds_image, listed)
+    for folder, wanted in (("requirements", _lists_requirements), ("docker", _builds_image)):
+        if folder in listed:
+            yield from (f"{folder}/{name}" for name in filter(wanted, _listed(f"{root}/{folder}")))
+
+
+def _listed(folder: str) -> list[str]:
     try:
-        listed = sorted(os.listdir(root))  # noqa: PTH208
+        return sorted(os.listdir(folder))  # noqa: PTH208
     except OSError:
-        return
-    named = [name for name in listed if name.startswith("requirements") and name.endswith((".txt", ".in"))]
-    for name in (*_FILES, *named):
-        if name not in listed:
-            continue
-        try:
-            text = read(f"{root}/{name}").decode("utf-8", "replace")
-        except OSError:
-            continue
-        if not _named(text):
-            continue
-        yield from ((name, each) for each in _strings(name, text))
-    if "requirements" in listed and os.path.isdir(f"{root}/requirements"):  # noqa: PTH112
-        for name in sorted(os.listdir(f"{root}/requirements")):  # noqa: PTH208
-            if name.endswith((".txt", ".in")):
-                try:
-                    text = read(f"{root}/requirements/{name}").decode("utf-8", "replace")
-                except OSError:
-                    continue
-                yield from ((f"requirements/{name}", each) for each in _strings(name, text))
+        return []
+
+
+def _lists_requirements(name: str) -> bool:
+    return name.endswith((".txt", ".in"))
+
+
+def _builds_image(name: str) -> bool:
+    """Return whether a file is a Dockerfile, under one of its usual names."""
+    plain = name.lower().rpartition("/")[2]
+    return plain.split(".")[0] in ("dockerfile", "containerfile") or plain.endswith(".dockerfile")
 
 
 def _named(text: str) -> bool:
@@ -116,13 +139,15 @@ def _strings(name: str, text: str) -> Iterator[str]:
 
         try:
             tree = tree_of(text.encode())
-        except (SyntaxError, ValueError, RecursionError):
+        except (SyntaxError, ValueError):
             return
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 300:
                 yield node.value
     elif name == "pyproject.toml":
         yield from _toml(text)
+    elif _builds_image(name):
+        yield from image_pins(text)
     else:
         yield from (line.partition("#")[0] for line in text.splitlines())
 
@@ -145,12 +170,19 @@ def _toml(text: str) -> Iterator[str]:
     for table in tables:
         yield from _leaves(table)
     tool = document.get("tool", {})
-    wanted_by_poetry = _table(tool, "poetry", "dependencies")
-    for name, wanted in wanted_by_poetry.items():
-        version = wanted.get("version") if isinstance(wanted, dict) else wanted
-        if name in _PACKAGES and isinstance(version, str):
-            yield f"{name}{version if version[:1] in '<>=!~' else f'=={version}'}"
-    for name, source in (*wanted_by_poetry.items(), *_table(tool, "uv", "sources").items()):
+    poetry = _table(tool, "poetry")
+    groups = [_table(group, "dependencies") for group in _table(poetry, "group").values()]
+    wanted_by_poetry = [
+        (name, wanted)
+        for table in (_table(poetry, "dependencies"), _table(poetry, "dev-dependencies"), *groups)
+        for name, wanted in table.items()
+    ]
+    for name, wanted in wanted_by_poetry:
+        for each in wanted if isinstance(wanted, list) else [wanted]:
+            version = each.get("version") if isinstance(each, dict) else each
+            if name in _PACKAGES and isinstance(version, str):
+                yield from (f"{name}{specifier}" for specifier in poetry_specifiers(version))
+    for name, source in (*wanted_by_poetry, *_table(tool, "uv", "sources").items()):
         for each in source if isinstance(source, list) else [source]:
             tag = (each.get("tag") or each.get("rev")) if isinstance(each, dict) and "git" in each else None
             found = _TAG.fullmatch(tag) if isinstance(tag, str) else None
@@ -177,6 +209,7 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _requirements(text: str) -> Iterator[tuple[str, str]]:
+    text = " ".join(text.split())
     for match in _REQUIREMENT.finditer(text.partition(";")[0]):
         yield match[1].lower(), re.sub(r"\s|\+[\w.]+", "", match[2]).rstrip(",")
     for pattern in (_WHEEL, _GIT):

@@ -1,7 +1,8 @@
-"""Find and read the source files of a scan; what cannot be read is reported and skipped."""
+"""Find and read the source files of a scan; what cannot be read is listed with the reason."""
 
 import os
 from collections.abc import Iterator
+from errno import EFBIG, EINVAL
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from compat.scan.prefilter.mentions import contains_package_name
 SUFFIXES = (".py", ".pyi", ".ipynb")
 LARGEST = 10_000_000
 """Size in bytes of the largest file that is read; larger ones are not written by people and are skipped."""
+NOT_REGULAR = "not a regular file"
+TOO_LARGE = f"larger than {LARGEST // 1_000_000} MB"
 _USUAL = 1 << 17
 """Size in bytes of the first read, which suffices for most files; larger buffers are slow to allocate."""
 SKIPPED = frozenset(
@@ -28,8 +31,19 @@ class Skipped(NamedTuple):
     reason: str
 
 
-class Unreadable(Exception):  # noqa: N818 -- control flow inside the scan: it becomes a `Skipped`
-    """A file is not valid Python; the message is the reason."""
+class Unreadable(Exception):  # noqa: N818 -- control flow inside the scan: it becomes a finding
+    """A file is not valid Python.
+
+    Args:
+        reason: why not.
+        line: the line of the error, from 1.
+        column: the column of the error, from 1.
+    """
+
+    def __init__(self, reason: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.column = column
 
 
 class Walk:
@@ -106,9 +120,9 @@ class Walk:
 
     def _wanted(self, path: str, status: os.stat_result) -> bool:
         if not S_ISREG(status.st_mode):
-            self._skip(path, "not a regular file")
+            self._skip(path, NOT_REGULAR)
         elif status.st_size > LARGEST:
-            self._skip(path, f"larger than {LARGEST // 1_000_000} MB")
+            self._skip(path, TOO_LARGE)
         else:
             return self._new(status)
         return False
@@ -159,20 +173,25 @@ class Files:
 
 
 def read(path: str) -> bytes:
-    """Return the content of a file.
+    """Return the content of a regular file of at most `LARGEST` bytes.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, is not a regular file, or is too large.
     """
     # Without O_NONBLOCK, a file that has become a FIFO would wait for a writer.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
+        if not S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(EINVAL, NOT_REGULAR, path)
         data = os.read(handle, _USUAL)
         if len(data) < _USUAL:
             return data  # a short read of a regular file is its end
-        parts = [data]
+        parts, size = [data], len(data)
         while part := os.read(handle, 1 << 22):
             parts.append(part)
+            size += len(part)
+            if size > LARGEST:
+                raise OSError(EFBIG, TOO_LARGE, path)
         return b"".join(parts)
     finally:
         os.close(handle)

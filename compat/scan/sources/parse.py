@@ -4,6 +4,8 @@ import ast
 import sys
 import warnings
 
+from compat.scan.sources.discovery import Unreadable
+
 FEW = 10_000
 """Number of operators and lines for which the stack of Python 3.10 suffices; each may add a level."""
 LONGEST_PARSE = 300.0
@@ -27,6 +29,28 @@ def tree_of(data: bytes) -> ast.Module:
             return ast.parse(data)
     except MemoryError:
         raise RecursionError from None
+
+
+def is_python(data: bytes) -> bool:
+    """Return whether source is valid Python, in less time than its syntax tree takes; False if in doubt."""
+    import symtable
+
+    if sys.version_info < (3, 11) and not _few(data):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            symtable.symtable(data, "", "exec")  # type: ignore[arg-type]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def unparsable(error: SyntaxError | ValueError | RecursionError) -> Unreadable:
+    """Return the error that `tree_of` raised as one that has a line, a column and a short reason."""
+    if isinstance(error, SyntaxError):
+        return Unreadable(error.msg, max(error.lineno or 1, 1), max(error.offset or 1, 1))
+    return Unreadable("nested too deeply to be parsed" if isinstance(error, RecursionError) else str(error))
 
 
 def _few(data: bytes) -> bool:

@@ -3,12 +3,11 @@
 import ast
 from typing import TYPE_CHECKING, NamedTuple
 
-from compat.scan.sources.discovery import Unreadable
-from compat.scan.sources.parse import tree_of
+from compat.scan.sources.parse import tree_of, unparsable
 from compat.scan.syntax.positions import LineNumbers
 
 if TYPE_CHECKING:  # few files are notebooks
-    from compat.scan.sources.notebook import CellLine
+    from compat.scan.sources.notebook import CellLine, UnreadCell
 
 
 class Source(NamedTuple):
@@ -20,6 +19,8 @@ class Source(NamedTuple):
     """Python source with `\\n` at the end of lines; for a notebook, the source of its code cells."""
     cells: "tuple[CellLine, ...]" = ()
     """For a notebook, the origin of each line."""
+    unread: "tuple[UnreadCell, ...]" = ()
+    """For a notebook, the cells that are not valid Python."""
 
     def lines(self) -> list[str]:
         """Return the lines of the source as text."""
@@ -33,22 +34,18 @@ def parse(path: str, data: bytes) -> Source:
         Unreadable: the file cannot be parsed.
     """
     cells: tuple[CellLine, ...] = ()
+    unread: tuple[UnreadCell, ...] = ()
     if path.endswith(".ipynb"):
         from compat.scan.sources.notebook import code_of
 
-        data, cells = code_of(data)
+        data, cells, unread = code_of(data)
     elif b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
         tree = tree_of(data)
-    except SyntaxError as error:
-        where = f"line {error.lineno}: " if error.lineno else ""
-        raise Unreadable(f"{where}{error.msg}") from None
-    except ValueError as error:
-        raise Unreadable(str(error)) from None
-    except RecursionError:
-        raise Unreadable("nested too deeply to be parsed") from None
-    return Source(path, tree, data, cells)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise unparsable(error) from None
+    return Source(path, tree, data, cells, unread)
 
 
 def decoded(data: bytes) -> str:

@@ -30,6 +30,11 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
             found = target_names(target)
         case ast.AugAssign(target=target):
             found = target_names(target)
+        case ast.Match(cases=cases):
+            for case in cases:
+                found += captured_names(case.pattern)
+                for inner in case.body:
+                    found += bound_names(inner)
         case _ if isinstance(statement, _COMPOUND):
             for field in ("body", "orelse", "finalbody"):
                 for inner in getattr(statement, field, ()):
@@ -45,6 +50,15 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
     return found
 
 
+def captured_names(pattern: ast.pattern) -> Iterator[str]:
+    """Yield the names that the pattern of a `case` binds."""
+    for node in ast.walk(pattern):
+        if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest
+
+
 @lru_cache(maxsize=10_000)
 def only_binds(statement: ast.stmt) -> bool:
     """Return whether a statement only binds names; an `if` or a `try` of such statements counts."""
@@ -53,6 +67,8 @@ def only_binds(statement: ast.stmt) -> bool:
     blocks: list[ast.stmt] = []
     if isinstance(statement, ast.If):
         blocks = [*statement.body, *statement.orelse]
+    elif isinstance(statement, ast.Match):
+        blocks = [each for case in statement.cases for each in case.body]
     elif isinstance(statement, ast.Try):
         handled = [each for handler in statement.handlers for each in handler.body]
         blocks = [*statement.body, *handled, *statement.orelse]
@@ -162,7 +178,7 @@ def _by(statement: ast.stmt) -> set[str] | None:
             ways = _common([main, *handlers])
             last = _surely_bound(statement.finalbody)  # type: ignore[attr-defined]
             return None if ways is None or last is None else ways | last
-        case ast.For() | ast.AsyncFor() | ast.While():
+        case ast.For() | ast.AsyncFor() | ast.While() | ast.Match():
             return set()
     return set(bound_names(statement))
 

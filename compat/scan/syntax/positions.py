@@ -59,6 +59,10 @@ class NodePosition:
             return self
         return NodePosition(self.outer, self.owner, self.branch, self.block, self.index, self.handler, tests)
 
+    def at(self, index: int) -> "NodePosition":
+        """Return the position of another statement of the same block."""
+        return NodePosition(self.outer, self.owner, self.branch, self.block, index, self.handler)
+
     def outwards(self) -> "Iterator[NodePosition]":
         """Yield this position and those around it, the innermost first."""
         position: NodePosition | None = self

@@ -1,0 +1,76 @@
+"""Find what the scanned tree's own copies of the packages have: a fork of vllm with modules of its own."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+
+from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.prefilter.mentions import TOPS
+from compat.scan.project.module_names import absolute
+
+_DEEPEST = 10
+"""Greatest number of `from … import *` that are followed one after another."""
+
+
+class OwnCopies:
+    """Looks dotted paths up in the packages of the tree that are called like one of the packages.
+
+    Args:
+        tree: the modules of the scanned tree.
+        files: all files of the scan.
+    """
+
+    def __init__(self, tree: Tree, files: Sequence[str]) -> None:
+        self._tree = tree
+        self._files = files
+        self.has = lru_cache(maxsize=None)(self._has)
+
+    @cached_property
+    def _roots(self) -> dict[str, list[str]]:
+        """For each package, the folders that contain a copy of it: in the scan, beside it or above it."""
+        found: dict[str, dict[str, None]] = {top: {} for top in TOPS}
+        common = os.path.commonpath([os.path.dirname(path) for path in self._files]) if self._files else ""  # noqa: PTH120
+        for top, folders in found.items():
+            end = f"{top}/__init__.py"
+            beside = self._tree.find(common, top)
+            for path in (*self._files, *([beside] if beside else [])):
+                folder = path[: -len(end)]
+                if path.endswith(end) and folder[-1:] in ("", "/") and not self._in_package(folder):
+                    folders[folder] = None
+        return {top: list(folders) for top, folders in found.items()}
+
+    def _in_package(self, folder: str) -> bool:
+        return os.path.exists(f"{folder}__init__.py")  # noqa: PTH110 -- called for many files
+
+    def _has(self, path: str) -> bool:
+        """Return whether a copy has the module, or the name of a module, that a dotted path stands for."""
+        parts = path.split(".")
+        return any(self._below(root, parts, 0) for root in self._roots.get(parts[0], ()))
+
+    def _below(self, root: str, parts: Sequence[str], depth: int) -> bool:
+        for end in range(len(parts), 0, -1):
+            base = root + "/".join(parts[:end])
+            if end == len(parts) and os.path.isdir(base):  # noqa: PTH112
+                return True
+            for path in (f"{base}/__init__.py", f"{base}.py"):
+                if os.path.exists(path):  # noqa: PTH110
+                    module = self._tree.module(path)
+                    return end == len(parts) or (
+                        module is not None and self._binds(root, module, parts[end], depth)
+                    )
+        return False
+
+    def _binds(self, root: str, module: Module, name: str, depth: int) -> bool:
+        """Return whether a module may have a name: by a statement, by `global`, `*` or `__getattr__`."""
+        if module.binders(name) or name in module.rebound or module.binders("__getattr__"):
+            return True
+        return depth < _DEEPEST and any(
+            star.partition(".")[0] not in TOPS or self._below(root, [*star.split("."), name], depth + 1)
+            for star in _stars(module)
+        )
+
+
+def _stars(module: Module) -> Iterator[str]:
+    """Yield the modules of which a module takes everything."""
+    for statement in module.stars:
+        yield absolute(statement, module.name)

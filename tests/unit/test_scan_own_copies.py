@@ -1,0 +1,95 @@
+"""Trees that ship their own copy of a package: what the copy has is there, whatever the releases lack."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compat.scan.cli import main
+
+
+def found(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> list[tuple[str, int]]:
+    main([str(folder), "--vllm", "0.33.0", "--sglang", "0.4.7", "--format", "json", *options])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    return [(Path(each["path"]).name, each["line"]) for each in findings if each["level"] != "note"]
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+COPY = {
+    "__init__.py": "from .mine import *\nfrom .extra import extra_name\n",
+    "mine/__init__.py": "from .ops import *\n",
+    "mine/ops.py": "def op(): ...\nSTATE: int\ndef start():\n    global STATE\n    STATE = 1\n",
+    "extra.py": "extra_name = 1\n",
+    "lazy.py": "def __getattr__(name): ...\n",
+    "data/kernel.cu": "",
+}
+USES = """
+import vllm
+import vllm.mine.ops
+import vllm.mine.ops as ops
+from vllm import mine, op, extra_name
+from vllm.mine import ops as again, op
+from vllm.mine.ops import op, STATE
+from vllm.lazy import anything
+from vllm.mine.ops import *
+from unittest import mock
+print(vllm.mine.ops.op, ops.STATE, vllm.extra_name)
+mock.patch("vllm.mine.ops.op")
+if not hasattr(vllm, "mine"):
+    import vllm.gone
+"""
+
+
+@pytest.mark.parametrize("place", ["vllm", "python/vllm", "src/vllm"])
+def test_what_the_copy_of_a_tree_has_is_no_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (tmp_path / ".git").mkdir()
+    write(tmp_path, {f"{place}/{name}": text for name, text in COPY.items()})
+    write(tmp_path, {"tests/use.py": USES})
+    assert found(tmp_path, capsys) == []
+
+
+def test_a_copy_beside_the_scanned_folder_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".git").mkdir()
+    write(tmp_path, {f"vllm/{name}": text for name, text in COPY.items()})
+    write(tmp_path, {"tests/use.py": USES})
+    assert found(tmp_path / "tests", capsys) == []
+
+
+def test_what_neither_the_copy_nor_the_release_has_is_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, {f"vllm/{name}": text for name, text in COPY.items()})
+    text = (
+        "from vllm.mine.ops import gone\nimport vllm.gone\nfrom vllm.mine import op\nimport vllm.mine.gone\n"
+    )
+    write(tmp_path, {"use.py": text})
+    assert found(tmp_path, capsys) == [("use.py", 1), ("use.py", 2), ("use.py", 4)]
+
+
+def test_a_package_of_that_name_inside_another_one_is_no_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, {f"mine/vllm/{name}": text for name, text in COPY.items()})
+    write(tmp_path, {"mine/__init__.py": "", "use.py": "import vllm.mine.ops\n"})
+    assert ("use.py", 1) in found(tmp_path, capsys)
+
+
+@pytest.mark.parametrize("name", ["vllm.py", "models/vllm.py", "models/chat/sglang.py", "mine/sglang.py"])
+def test_a_file_that_is_called_like_a_package_is_scanned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    text = (
+        "import os\nif os.environ.get('X'):\n"
+        "    from sglang.srt.layers.quantization import Fp8LinearMethod\n    import vllm.gone\n"
+    )
+    write(tmp_path, {name: text, "mine/__init__.py": ""})
+    file = name.rpartition("/")[2]
+    assert found(tmp_path, capsys) == [(file, 3), (file, 4)]
+    assert found(tmp_path / name, capsys) == [(file, 3), (file, 4)]
