@@ -137,20 +137,20 @@ def say(message: str) -> None:
 
 
 def document(command: str, **content: Any) -> str:
-    """Return a JSON document of a command: `schema`, `command` and `content`, with sorted keys."""
+    """Return the JSON document of a command: `schema`, `command` and `content`, with sorted keys."""
     return _json({"schema": 1, "command": command, **content}, "\n", {})
 
 
 def _json(value: Any, indent: str, known: dict[tuple[int, str], str]) -> str:
-    """Return what `json.dumps(value, indent=2, sort_keys=True)` does.
+    """Return the same text as `json.dumps(value, indent=2, sort_keys=True)`, faster for repeated values.
 
-    A list or dictionary that stands in several places is written once: the history of a name is the same
-    in each of its hundreds of answers, and `json` would take longer to write it than the search.
+    A list or dictionary that occurs several times is formatted once: the history of a name is the same
+    object in hundreds of answers, and `json` would take longer to format them than the search takes.
 
     Args:
-        value: text, numbers, lists, and dictionaries by text.
-        indent: a line feed and the blanks in front of `value`.
-        known: what has been written so far, by identity and indent.
+        value: strings, numbers, booleans, None, lists, and dictionaries with strings as keys.
+        indent: a line feed and the indentation of `value`.
+        known: the texts of lists and dictionaries so far, by identity and indentation.
     """
     match value:
         case str():

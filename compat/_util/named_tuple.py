@@ -1,4 +1,4 @@
-"""`NamedTuple` without `typing`, which takes longer to load than most answers take to find."""
+"""A replacement of `typing.NamedTuple`, because importing `typing` takes longer than most queries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ else:
     from collections import namedtuple
 
     class _Fields(type):
-        """Makes a class with annotations a named tuple, as `typing` does; no annotation is evaluated."""
+        """Turns a class with annotations into a named tuple, as `typing` does, without evaluating them."""
 
         def __new__(cls, name: str, _bases: tuple[type, ...], content: dict[str, object]) -> type:
             fields = content.pop("__annotations__", ())

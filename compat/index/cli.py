@@ -1,4 +1,4 @@
-"""`compat index`: build the shipped index, and say what it holds."""
+"""The command `compat index`: build, update, check and describe the index."""
 
 import argparse
 import time
@@ -8,39 +8,39 @@ from pathlib import Path
 from compat import errors
 from compat._cli import console
 from compat._cli.progress import on_terminal
-from compat._cli.text import duration, size
+from compat._cli.text import counted, duration, size
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat index` and return its exit code."""
-    parser = console.Parser("compat index", "Build the index of releases, or say what it holds.")
+    parser = console.Parser("compat index", "Build, update, check or describe the index of releases.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     build = commands.add_parser(
         "build",
-        help="read every release anew",
+        help="read all releases",
         prog="compat index build",
-        description="Read every release of sglang, vllm and the kernel packages that has a wheel, through "
-        "byte ranges, and write the index. What was fetched or read before is taken from the cache.",
+        description="Read every release of sglang, vllm and the kernel packages that has a wheel, with "
+        "byte-range requests, and write the index. Sources and rows of earlier runs come from the cache.",
     )
     build.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
     update = commands.add_parser(
         "update",
         help="add new releases",
         prog="compat index update",
-        description="Add the releases that the index lacks; nothing else is fetched.",
+        description="Add the releases that the index lacks, and fetch nothing else.",
     )
     update.add_argument("--output", type=Path, help="the file to write (default: the shipped index)")
     check = commands.add_parser(
         "check",
-        help="read some releases anew and compare",
+        help="compare the index with the wheels of some releases",
         prog="compat index check",
-        description="Fetch some indexed releases anew, read them anew, and demand the very same rows. "
-        "Exit 1 on any difference.",
+        description="Fetch and read some indexed releases again, and compare their rows with the index. "
+        "Exit with 1 if there are differences.",
     )
     check.add_argument(
-        "--sample", type=int, default=5, metavar="N", help="how many releases (default: %(default)s)"
+        "--sample", type=int, default=5, metavar="N", help="the number of releases (default: %(default)s)"
     )
-    check.add_argument("--seed", type=int, help="draws the same releases again (default: a new one, printed)")
+    check.add_argument("--seed", type=int, help="the seed of the sample (default: random; printed)")
     check.add_argument("--format", choices=("text", "json"), default="text")
     info = commands.add_parser(
         "info", help="list the releases", prog="compat index info", description="List the indexed releases."
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
     info.add_argument("--format", choices=("text", "json"), default="text")
     arguments = parser.parse_args(argv)
     run = {"build": _build, "update": _update, "check": _check, "info": _info}
-    with console.no_cycle_search():  # it would take a fifth of a build
+    with console.no_cycle_search():  # it takes a fifth of a build
         return run[arguments.command](arguments)
 
 
@@ -64,10 +64,10 @@ def _build(arguments: argparse.Namespace) -> int:
     with on_terminal("reading releases", None) as progress:
         report = build_index(target, progress)
     seconds = time.monotonic() - begun
-    written = size(target.stat().st_size)
-    console.say(f"{target.name}: {report.releases} releases, {report.files} files, {written}")
+    read = f"{counted(report.releases, 'release')}, {counted(report.files, 'file')}"
+    console.say(f"{target.name}: {read}, {size(target.stat().st_size)}")
     console.say(f"took {duration(seconds)}")
-    console.say(f"fetched {size(report.fetched)} of wheels of {size(report.wheels)}")
+    console.say(f"downloaded {size(report.fetched)} of {size(report.wheels)} of wheels")
     return errors.CLEAN
 
 
@@ -80,8 +80,8 @@ def _update(arguments: argparse.Namespace) -> int:
         raise _missing(error) from None
     with on_terminal("reading new releases", None) as progress:
         added, report = update_index(SHIPPED, arguments.output or SHIPPED, progress)
-    print("\n".join(map(str, added)) if added else "nothing new")
-    console.say(f"{len(added)} new releases; fetched {size(report.fetched)}")
+    print("\n".join(map(str, added)) if added else "no new releases")
+    console.say(f"{counted(len(added), 'new release')}; downloaded {size(report.fetched)}")
     return errors.CLEAN
 
 
@@ -96,7 +96,7 @@ def _check(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     if arguments.sample < 1:
-        raise errors.UsageError(f"--sample: {arguments.sample} releases are none; give 1 or more")
+        raise errors.UsageError(f"--sample: {arguments.sample} is less than 1; pass a number of at least 1")
     seed = secrets.randbelow(10**6) if arguments.seed is None else arguments.seed
     index = Index()
     drawn = draw(index, arguments.sample, seed)
@@ -104,19 +104,20 @@ def _check(arguments: argparse.Namespace) -> int:
     with Registry() as registry, on_terminal("checking releases", len(drawn)) as progress:
         differences = list(check_releases(index, drawn, registry, progress))
     if arguments.format == "json":
-        told = [
+        found = [
             {"release": str(each.release), "where": each.where, "shipped": each.shipped, "read": each.read}
             for each in differences
         ]
-        print(console.document("index check", seed=seed, releases=list(map(str, drawn)), differences=told))
+        print(console.document("index check", seed=seed, releases=list(map(str, drawn)), differences=found))
     else:
-        print("\n".join([*map(str, differences), f"{len(drawn)} releases, {len(differences)} differences"]))
+        summary = f"{counted(len(drawn), 'release')}, {counted(len(differences), 'difference')}"
+        print("\n".join([*map(str, differences), summary]))
     return errors.FINDINGS if differences else errors.CLEAN
 
 
 def _missing(error: ModuleNotFoundError) -> errors.MissingToolError:
     return errors.MissingToolError(
-        f"{error.name} is not installed; run `pip install 'sglang-vllm-compat[index]'`"
+        f"{error.name} is not installed; run \"pip install 'sglang-vllm-compat[index]'\""
     )
 
 

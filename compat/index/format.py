@@ -1,22 +1,22 @@
-"""The index file: where it is, and what whoever writes or reads it has to know of its form."""
+"""The format of the index file, for its reader and its writer: path, version and compression of texts."""
 
 import zlib
 from os.path import abspath, dirname, join
 
 SHIPPED = join(dirname(dirname(abspath(__file__))), "data", "index.sqlite")  # noqa: PTH100, PTH118, PTH120 -- pathlib takes too long
-"""The index that comes with this package; written by `python -m compat.index build`."""
+"""The path of the index in this package, which "compat index build" writes."""
 
 SCHEMA_VERSION = 3
 _LONG = 1000
-"""Characters from which a text is compressed by itself; shorter ones pack better together, in a wheel."""
+"""The length from which a text is compressed; shorter texts compress better together, in the wheel."""
 
 
 def packed(text: str) -> str | bytes:
-    """Return a text as it is kept: compressed when that pays."""
+    """Return a text as the index stores it: compressed if that makes it shorter."""
     small = zlib.compress(text.encode(), 9) if len(text) > _LONG else b""
     return small if small and len(small) < len(text) else text
 
 
 def unpacked(kept: str | bytes) -> str:
-    """Return the text that `packed` was given."""
+    """Return the text that `packed` encoded."""
     return zlib.decompress(kept).decode() if isinstance(kept, bytes) else kept

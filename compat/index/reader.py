@@ -1,4 +1,4 @@
-"""Reading the index: what a module binds in a release, and which modules bind a name."""
+"""Read the index: the names that a module binds in a release, and the modules that bind a name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from compat.index.tables import Tables
 from compat.model.symbols import STATUSES
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # whoever asks for names does not load what writes them
+if TYPE_CHECKING:  # a query does not load the module that writes the index
     import os
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, TypeVar
@@ -25,26 +25,26 @@ if TYPE_CHECKING:  # whoever asks for names does not load what writes them
 
     T = TypeVar("T")
     Ranged = Sequence[tuple[int, int, T]]
-    """Values with the indexes of the first and last release in which they hold."""
+    """Values, each with the indexes of the first and last release to which it applies."""
     Columns = tuple[Any, ...]
-    """What the table holds of one branch."""
+    """The columns of one branch."""
     Bindings = dict[str, Ranged[Columns]]
-    """Module to the branches of one name there, in the order of the modules."""
+    """Maps each module, in order, to the branches of one name."""
 
 _IMPORT = STATUSES.index("reexported")
 _BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature"
 
 
 class Index(Tables):
-    """The index, asked by module, name and release.
+    """Looks up modules and names of a release in the index.
 
     Releases are named by their package and their index in the ordered list of its versions.
 
     Args:
-        path: the file; the shipped one unless told otherwise.
+        path: the index file; by default the shipped one.
 
     Raises:
-        IntegrityError: there is no such file, or it is no index of this version.
+        IntegrityError: the file does not exist, or is not an index of this version.
     """
 
     def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
@@ -60,11 +60,11 @@ class Index(Tables):
         self._problems = lru_cache(maxsize=None)(self._read_problems)
         self._companions = lru_cache(maxsize=None)(self._read_companions)
         self.concluded = bool(self.rows("SELECT 1 FROM companions LIMIT 1"))
-        """Whether the file holds what `compat.index.build.precompute` adds to it."""
+        """Whether the file contains the tables that `compat.index.build.precompute` fills."""
 
     @contextmanager
     def watched(self) -> Iterator[dict[str, int]]:
-        """Give, package by package, up to which release everything that is read meanwhile stays the same."""
+        """Record, per package, the last release up to which the rows read in this context stay unchanged."""
         before, self._until = self._until, {}
         try:
             yield self._until
@@ -77,35 +77,33 @@ class Index(Tables):
         return tuple(version for (version,) in self.rows(query, self.packages[package]))
 
     def release_index(self, package: str, version: str, where: str) -> int:
-        """Return the index of a version in its package's list.
+        """Return the index of a version in the ordered list of its package's releases.
 
         Raises:
-            UsageError: it is not a version, or not indexed; the message names the nearest ones.
+            UsageError: `version` is not valid or not indexed; the message lists the nearest releases.
         """
         known = self.versions(package)
         if version in known:
             return known.index(version)
         from bisect import bisect_left
 
-        from packaging.version import InvalidVersion, Version  # takes longer to load than to read the index
+        from packaging.version import InvalidVersion, Version  # its import takes longer than a query
 
         try:
             wanted = Version(version)
         except InvalidVersion:
-            raise UsageError(
-                f"{where}: {version!r} is not a version (write one such as {known[-1]})"
-            ) from None
+            raise UsageError(f"{where}: {version!r} is not a version (example: {known[-1]})") from None
         at = bisect_left(known, wanted, key=Version)
         if at < len(known) and Version(known[at]) == wanted:
             return at
         near = ", ".join(known[max(0, at - 2) : at + 2])
         raise UsageError(
-            f"{where}: the index has no {package} {version}; near it are {near} "
-            f"(`python -m compat.index info` lists all)"
+            f"{where}: {package} {version} is not in the index (nearest: {near}); "
+            f'run "compat index info" for all releases'
         )
 
     def knows(self, package: str, version: str) -> bool:
-        """Return whether the index has a release."""
+        """Return whether the index contains a release."""
         try:
             self.release_index(package, version, package)
         except (KeyError, UsageError):
@@ -144,7 +142,7 @@ class Index(Tables):
         )
 
     def module_ranges(self, package: str) -> Iterator[ModuleRange]:
-        """Yield the modules of a package over ranges of releases, ordered by module and release."""
+        """Yield the modules of a package with their release ranges, ordered by module and release."""
         from compat.index.writer import ModuleRange
 
         query = """
@@ -154,7 +152,7 @@ class Index(Tables):
             yield ModuleRange(module=module, first=first, last=last, form=form, open=bool(open_))
 
     def name_ranges(self, package: str) -> Iterator[NameRange]:
-        """Yield the names of a package over ranges of releases, ordered by module, name and release."""
+        """Yield the names of a package with their release ranges, ordered by module, name and release."""
         from compat.index.writer import NameRange
 
         query = f"""
@@ -171,35 +169,35 @@ class Index(Tables):
             )
 
     def binders(self, name: str, package: str, release_index: int) -> tuple[str, ...]:
-        """Return the modules of a release that bind `name` in some branch, ordered by name."""
+        """Return the modules of a release that bind `name` in at least one branch, ordered by name."""
         bindings = self._bindings_of(name).get(package, {})
         return tuple(module for module, rows in bindings.items() if self._at(rows, package, release_index))
 
     def branches(self, module: str, name: str, package: str, release_index: int) -> tuple[Branch, ...]:
-        """Return the branches of one location in one release; empty when it binds nothing."""
+        """Return the branches of a name of a module in one release; empty if the module does not bind it."""
         known = self._bindings.get(name)
         rows = self._names_of(module, name, package) if known is None else _of(known, package, module)
         return self._branches(*self._at(rows, package, release_index))
 
     def module(self, module: str, package: str, release_index: int) -> ModuleRow | None:
-        """Return a module of a release, or None when the release has none of that name."""
+        """Return the row of a module in a release; None if the release does not contain the module."""
         return next(iter(self._at(self._modules_of(module, package), package, release_index)), None)
 
     def has_submodule(self, module: str, name: str, package: str, release_index: int) -> bool:
-        """Return whether a release has the module `module.name`."""
+        """Return whether a release contains the module `module.name`."""
         rows = self._named_of(name).get(package, {}).get(f"{module}.{name}", ())
         return bool(self._at(rows, package, release_index))
 
     def problem(self, module: str, package: str, release_index: int) -> str | None:
-        """Return why importing a module must fail in a release that stands alone, or None."""
+        """Return why the import of a module fails if only this release is installed; None if it does not."""
         return next(iter(self._at(self._problems(package).get(module, ()), package, release_index)), None)
 
     def companions(self, package: str, release_index: int) -> dict[str, int]:
-        """Return the releases of other packages that a release pins."""
+        """Return the kernel releases that a release pins, by package."""
         return self._companions(package)[release_index]
 
     def pair_dependent(self, package: str, release_index: int) -> list[tuple[str, Branch]]:
-        """Return the imports of a release that depend on a package which it does not pin, with the module."""
+        """Return the imports, with their module, that depend on a package which the release does not pin."""
         query = f"""
             SELECT module, {_BRANCH} FROM bindings WHERE (module, name, package) IN (
                 SELECT module, name, package FROM pair_dependent
@@ -210,7 +208,7 @@ class Index(Tables):
         return [(self._name("modules", module), self._branch(*columns)) for module, _, _, *columns in rows]
 
     def names(self, module: str, package: str, release_index: int) -> dict[str, tuple[Branch, ...]]:
-        """Return every name that a module binds in a release; `""` holds imports that bind nothing."""
+        """Return the names that a module binds in a release; `""` has the imports that bind no name."""
         query = f"""
             SELECT names.name, {_BRANCH} FROM bindings JOIN names ON names.id = bindings.name
             WHERE module = ? AND package = ? AND ? BETWEEN first AND last
@@ -223,7 +221,7 @@ class Index(Tables):
         return {name: tuple(branches) for name, branches in found.items()}
 
     def imports(self, module: str, package: str, release_index: int) -> list[tuple[str, Branch]]:
-        """Return the names that a module binds by an import, each with its branch, in order of the names."""
+        """Return the names that a module imports in a release, each with its branch, ordered by name."""
         query = f"""
             SELECT name, {_BRANCH} FROM bindings
             WHERE module = ? AND package = ? AND status = {_IMPORT}
@@ -234,7 +232,7 @@ class Index(Tables):
         return [(self._name("names", name), self._branch(*columns)) for name, _, _, *columns in rows]
 
     def release_names(self, package: str, release_index: int) -> dict[str, dict[str, tuple[Row, ...]]]:
-        """Return what every module of a release binds, as it was written."""
+        """Return the stored rows of every name in a release, by module and name."""
         query = f"""
             SELECT module, name, {_BRANCH} FROM bindings
             WHERE package = ? AND ? BETWEEN first AND last
@@ -247,9 +245,9 @@ class Index(Tables):
         return found
 
     def own_names(self, package: str, top: str) -> list[tuple[str, str]]:
-        """Return every public name that a module below `top` binds in any release, with the module, in order.
+        """Return all public names, with their module, that modules below `top` bind in any release, sorted.
 
-        What it takes from elsewhere than `top` is not among them.
+        Names imported from outside `top` are left out.
         """
         query = """
             SELECT DISTINCT modules.name, names.name FROM bindings
@@ -262,7 +260,7 @@ class Index(Tables):
         return [(module, name) for module, name in found]
 
     def modules(self, package: str, release_index: int) -> dict[str, ModuleRow]:
-        """Return every module of a release, ordered by name."""
+        """Return the modules of a release, ordered by name."""
         query = """
             SELECT modules.name, form, open FROM module_ranges JOIN modules ON modules.id = module
             WHERE package = ? AND ? BETWEEN first AND last ORDER BY module"""
@@ -275,12 +273,12 @@ class Index(Tables):
         return tuple(module for module, rows in named.items() if self._at(rows, package, release_index))
 
     def successors(self, name: str, package: str, release_index: int) -> tuple[Successor, ...]:
-        """Return what took the place of definitions called `name` that vanished before a release."""
+        """Return the successors of the definitions named `name` that were removed up to a release."""
         found = [each for each in self.history(package, name) if each.old_name == name]
         return tuple(self._at([(each.last + 1, sys.maxsize, each) for each in found], package, release_index))
 
     def predecessors(self, name: str, package: str, release_index: int) -> tuple[Successor, ...]:
-        """Return whose place definitions called `name` took that a release does not have yet."""
+        """Return the steps by which definitions get the name `name` after a release."""
         found = [each for each in self.history(package, name) if each.name == name]
         return tuple(self._at([(0, each.last, each) for each in found], package, release_index))
 
@@ -289,14 +287,14 @@ class Index(Tables):
         return package in self._bindings_of(name)
 
     def modules_ever(self, package: str) -> tuple[str, ...]:
-        """Return every module of a package in any release, ordered by name."""
+        """Return the modules that a package has in any release, ordered by name."""
         query = """
             SELECT DISTINCT modules.name FROM module_ranges JOIN modules ON modules.id = module
             WHERE package = ? ORDER BY module"""
         return tuple(module for (module,) in self.rows(query, self.packages[package]))
 
     def names_ever(self, module: str, package: str) -> tuple[str, ...]:
-        """Return every name that a module binds in any release."""
+        """Return the names that a module binds in any release, sorted."""
         query = """
             SELECT DISTINCT names.name FROM bindings JOIN names ON names.id = bindings.name
             WHERE module = ? AND package = ? AND names.name != ''
@@ -306,7 +304,7 @@ class Index(Tables):
         )
 
     def names_followed(self, module: str, package: str) -> tuple[str, ...]:
-        """Return those of `names_ever` that some definition was called which is told to have gone on."""
+        """Return the names of `names_ever` that occur in the recorded moves and renames, old or new."""
         query = """
             SELECT DISTINCT names.name FROM bindings JOIN names ON names.id = bindings.name
             WHERE module = ? AND package = ? AND names.name != '' AND (
@@ -318,12 +316,12 @@ class Index(Tables):
         return tuple(name for (name,) in rows)
 
     def note(self, package: str, until: int) -> None:
-        """Let whoever watches know that what was read of a package holds up to a release."""
+        """Record for `watched` that the rows just read from a package are unchanged up to a release."""
         if self._until is not None:
             self._until[package] = min(until, self._until.get(package, until))
 
     def _at(self, ranged: Ranged[T], package: str, release_index: int) -> list[T]:
-        """Return what holds in a release, and note up to which release it does."""
+        """Return the values that apply to a release, and note up to which release they do."""
         found, until = [], sys.maxsize
         for first, last, value in ranged:
             if first <= release_index <= last:
@@ -335,7 +333,7 @@ class Index(Tables):
         return found
 
     def _bindings_of(self, name: str) -> dict[str, Bindings]:
-        """Return, package by package, all that modules bind to a name in any release: one query for all."""
+        """Return all bindings of a name in all releases, by package and module, from one query."""
         if name not in self._bindings:
             query = f"""
                 SELECT package, binders.module, modules.name, {_BRANCH} FROM binders
@@ -366,7 +364,7 @@ class Index(Tables):
         return [(first, last, ModuleRow(form, bool(open_))) for first, last, form, open_ in rows]
 
     def _read_named_of(self, name: str) -> dict[str, dict[str, list[tuple[int, int, bool]]]]:
-        """Return, package by package, the modules whose last part is `name`, ordered by name."""
+        """Return the modules whose last part is `name`, by package, ordered by name."""
         query = """
             SELECT package, modules.id, modules.name, first, last FROM modules
             JOIN module_ranges ON module_ranges.module = modules.id
@@ -379,7 +377,7 @@ class Index(Tables):
         return found
 
     def _read_history(self, package: str, name: str | None = None) -> tuple[Successor, ...]:
-        """Return what became of the vanished definitions of a package: all, or those of or to one name."""
+        """Return the recorded moves and renames of a package: all, or those from or to one name."""
         query = f"""
             SELECT module, name, percent, evidence, old_module, old_name, last FROM successors
             WHERE package = ? {"" if name is None else "AND (name = ? OR old_name = ?)"}

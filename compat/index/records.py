@@ -1,4 +1,4 @@
-"""What the index keeps of one module: rows of plain text, compared and stored as such."""
+"""The rows that the index stores: branches of names, modules and successors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """One branch of a name."""
+    """One branch of a name, with its guard, target and signature as text."""
 
     status: Status
     kind: Kind | None
@@ -25,17 +25,17 @@ class Row(NamedTuple):
     guard: str | None
     """The guard as JSON; None when the branch always runs."""
     truth: str | None
-    """The condition that the value stands for, as JSON."""
+    """The condition that is the value of the name, as JSON."""
     signature: str | None
-    """How it is called: see `compat.index.extract.signatures`."""
+    """The parameters, as `compat.index.extract.signatures` writes them."""
 
 
 Names = dict[str, tuple[Row, ...]]
-"""Name to its branches in source order; the empty name holds imports that bind nothing that lasts."""
+"""Maps each name to its branches in source order; the empty name has the imports that bind no name."""
 
 
 class Branch(NamedTuple):
-    """One branch of a binding; the last whose guard holds wins."""
+    """One branch of a binding, decoded; of several branches the last whose guard is true applies."""
 
     status: Status
     kind: Kind | None
@@ -43,49 +43,49 @@ class Branch(NamedTuple):
     guard: Guard
     truth: Guard | None
     signature: int | None
-    """The number of how it is called: see `Index.signature`."""
+    """The number of the signature in the index: see `Index.signature`."""
 
 
 class ModuleRow(NamedTuple):
-    """A module in one release."""
+    """A module in one release: its form, and whether its list of names is incomplete."""
 
     form: str
     open: bool
 
 
 class Successor(NamedTuple):
-    """What most likely took the place of a definition, or is what was asked for under another name."""
+    """The most likely successor of a definition, or the searched object under another name."""
 
     module: str
     name: str
-    """Empty when it is a module."""
+    """Empty for a module."""
     confidence: float
     """From 0 to 1."""
     evidence: str
-    """What speaks for it, in a few words."""
+    """The reasons, as text."""
     old_module: str = ""
-    """Whose place it took, where that is known."""
+    """The module of the old definition; empty if it is not known."""
     old_name: str = ""
     last: int = -1
-    """Index of the last release that had the old one; the successor is in the one after."""
+    """Index of the last release with the old definition; the next release has the successor."""
     same_call: bool = True
-    """Whether it is called as the old one was, as far as that was compared."""
+    """Whether both have the same signature, as far as signatures were compared."""
     certain: bool = True
-    """Whether it is the same thing: followed from release to release, or with the very same signature."""
+    """Whether it is the same object: followed from release to release, or with an equal signature."""
 
     @property
     def statement(self) -> str:
-        """The import."""
+        """The import statement for the successor."""
         return import_statement(self.module, self.name)
 
     @property
     def doubt(self) -> str:
-        """What is to be said with it."""
+        """The caveat to append to a message about the successor; empty if there is no doubt."""
         if not self.same_call:
-            return "; it is called differently"
-        return "" if self.certain else "; it may be another thing"
+            return "; its signature differs"
+        return "" if self.certain else "; it may be a different object"
 
     @property
     def change(self) -> Change:
-        """Whether it moved or was renamed."""
+        """Whether the definition was moved or renamed."""
         return "move" if self.name == self.old_name else "rename"

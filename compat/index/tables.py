@@ -1,4 +1,4 @@
-"""The tables of the index file: opened read-only, numbers and texts exchanged, branches decoded."""
+"""Open the index file read-only, convert between numbers and texts, and decode branches."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
     from compat.model.guards import Guard
 
 _FEW = 128
-"""Names that SQLite goes through sooner than a range is halved again."""
+"""Up to this many rows, a scan by SQLite is faster than another bisection step."""
 
 
 class Tables:
-    """The index file, opened read-only.
+    """Reads the tables of an index file.
 
     Args:
-        path: the file; the shipped one unless told otherwise.
+        path: the index file; by default the shipped one.
 
     Raises:
-        IntegrityError: there is no such file, or it is no index of this version.
+        IntegrityError: the file does not exist, or is not an index of this version.
     """
 
     def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
         if not os.path.isfile(path):  # noqa: PTH113 -- pathlib takes too long
-            raise IntegrityError(f"{path}: the index is missing; run `python -m compat.index build`")
-        # As SQLite's page on URI filenames asks for.
+            raise IntegrityError(f'{path}: the index is missing; run "compat index build"')
+        # SQLite requires these escapes in URI file names.
         whole = os.path.abspath(path)  # noqa: PTH100
         escaped = whole.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         address = f"file://{escaped}?mode=ro&immutable=1"
-        # Whichever thread lets go of the index closes it.
+        # The thread that drops the last reference to the index closes it.
         self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
         try:
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
         except sqlite3.DatabaseError as error:
-            raise IntegrityError(f"{path}: {error}; install this package again") from None
+            raise IntegrityError(f"{path}: {error}; reinstall sglang-vllm-compat") from None
         if version != SCHEMA_VERSION:
-            raise IntegrityError(f"{path}: index format {version}, expected {SCHEMA_VERSION}; build it again")
-        self._database.execute(f"PRAGMA mmap_size = {1 << 28}")  # no page is read and copied
+            raise IntegrityError(f"{path}: index format {version}, expected {SCHEMA_VERSION}; rebuild it")
+        self._database.execute(f"PRAGMA mmap_size = {1 << 28}")  # pages are mapped instead of copied
         self.packages: dict[str, int] = {}
         self.owners: dict[str, list[str]] = {}
         for number, name, imports in self.rows("SELECT id, name, imports FROM packages ORDER BY name"):
@@ -61,20 +61,20 @@ class Tables:
         self._guard = lru_cache(maxsize=None)(self._read_guard)
 
     def __del__(self) -> None:
-        """Close the file; of an index that was not opened there is none."""
+        """Close the file, if it was opened."""
         database = getattr(self, "_database", None)
         if database is not None:
             database.close()
 
     def number(self, table: str, text: str) -> int | None:
-        """Return the number of a module or name; None when the index has none of that text."""
+        """Return the number of a module or name; None if the index does not contain it."""
         known = self._numbers[table]
         if text not in known:
             known[text] = self._find_number(table, text)
         return known[text]
 
     def signature(self, number: int | None) -> str | None:
-        """Return how a definition is called, by the number that a branch has of it."""
+        """Return the signature with a number; None for None."""
         return None if number is None else self._text("signatures", number)
 
     def _name(self, table: str, number: int) -> str:
@@ -86,7 +86,7 @@ class Tables:
         return known[number]
 
     def _learn(self, table: str, number: int, name: str) -> None:
-        """Remember what number and text of a module or name belong together."""
+        """Cache the number and the text of a module or name."""
         self._names[table][number] = name
         self._numbers[table][name] = number
 
@@ -124,7 +124,7 @@ class Tables:
 
     def _find_number(self, table: str, text: str) -> int | None:
         low, high = 1, self.rows(f"SELECT max(id) FROM {table}")[0][0] or 0  # noqa: S608 -- constants
-        while high - low > _FEW:  # names are numbered in their order, which saves an index
+        while high - low > _FEW:  # numbers follow the order of the names: no SQL index is needed
             middle = (low + high) // 2
             if self._name(table, middle) < text:
                 low = middle + 1
@@ -141,4 +141,4 @@ class Tables:
         try:
             return self._database.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise IntegrityError(f"index: {error}; install this package again") from None
+            raise IntegrityError(f"index: {error}; reinstall sglang-vllm-compat") from None

@@ -1,4 +1,4 @@
-"""The index on disk: one SQLite file, the same bytes for the same content.
+"""Write the index: one SQLite file with the same bytes for the same content.
 
 A binding that stays the same from release to release is one row with its first and last release, given as
 indexes in the package's ordered list of releases.
@@ -20,7 +20,7 @@ from compat.model.releases import ReleaseMetadata
 from compat.model.symbols import KINDS, STATUSES, split_location
 
 SHIPPED = Path(file_format.SHIPPED)
-"""The index that comes with this package."""
+"""The index in this package."""
 
 SCHEMA_VERSION = file_format.SCHEMA_VERSION
 _APPLICATION_ID = 0x73766370  # "svcp", shown by `file`
@@ -80,20 +80,20 @@ name is a module. `companions` and the tables below it are filled by `compat.ind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleRange:
-    """A module that stays the same over a range of releases."""
+    """A module and the release range in which it does not change."""
 
     module: str
     first: int
     last: int
     form: str
-    """`package`, `module` or `extension` (compiled: its names cannot be read)."""
+    """`package`, `module` or `extension` (compiled: its names are not known)."""
     open: bool
-    """Whether it may bind names that no reading can list."""
+    """Whether it may bind names that its source does not show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameRange:
-    """A name of a module over a range of releases, with all its branches in source order."""
+    """A name of a module in a release range, with its branches in source order."""
 
     module: str
     name: str
@@ -104,37 +104,37 @@ class NameRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageContent:
-    """All that the index holds of one package."""
+    """All rows of one package in the index."""
 
     package: str
     imports: tuple[str, ...]
-    """The top-level import names it provides."""
+    """The top-level import names of the package."""
     releases: tuple[ReleaseMetadata, ...]
     module_ranges: tuple[ModuleRange, ...]
     names: tuple[NameRange, ...]
     successors: tuple[Successor, ...] = ()
-    """What became of definitions that vanished."""
+    """The successors of removed definitions."""
 
 
 def write_index(
     target: Path, contents: Iterable[PackageContent], finish: Callable[[Path], None] | None = None
 ) -> None:
-    """Replace `target` by an index of `contents`; the same contents give the same bytes.
+    """Write an index of `contents` to `target` atomically; equal contents give equal bytes.
 
     Args:
-        target: the file.
-        contents: its rows, package by package.
-        finish: adds what can be computed from the rows; what it leaves out is computed for every answer.
+        target: the file to replace.
+        contents: the rows of each package.
+        finish: fills the tables that are computed from the rows; without it, queries compute these values.
 
     Raises:
-        DiskError: the disk of `target` is full or refuses.
+        DiskError: the file cannot be written, for example because the disk is full.
     """
     from compat._util.atomic_write import replacing
 
     ordered = sorted(contents, key=lambda content: content.package)
     with _disk_errors(target), replacing(target) as part:
         with closing(sqlite3.connect(part)) as database:
-            database.execute("PRAGMA journal_mode = OFF")  # a failure drops the whole file
+            database.execute("PRAGMA journal_mode = OFF")  # after a failure the whole file is deleted
             database.execute("PRAGMA page_size = 4096")
             database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -164,7 +164,7 @@ def _disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise DiskError(f"{target}: {error}; free some space there, or choose another --output") from error
+        raise DiskError(f"{target}: {error}; free disk space or pass another --output") from error
 
 
 def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
@@ -264,12 +264,12 @@ def _target(
 
 
 def _numbers(texts: Iterable[str]) -> dict[str, int]:
-    """Return distinct texts with their numbers, from 1 in sorted order."""
+    """Return distinct texts with numbers that count from 1 in sorted order."""
     return {text: number for number, text in enumerate(sorted(texts), start=1)}
 
 
 def _fill_texts(database: sqlite3.Connection, table: str, texts: Iterable[str]) -> dict[str, int]:
-    """Fill a table of distinct texts, packed, and return their numbers."""
+    """Fill a table with compressed distinct texts, and return their numbers."""
     numbers = _numbers(texts)
     database.executemany(
         f"INSERT INTO {table} VALUES (?, ?)",  # noqa: S608 -- constants
@@ -279,7 +279,7 @@ def _fill_texts(database: sqlite3.Connection, table: str, texts: Iterable[str]) 
 
 
 def _forget_library_version(path: Path) -> None:
-    """Blank the header fields that tell which SQLite wrote the file and how often: they are no content.
+    """Clear the header fields that depend on the SQLite version and on the number of writes.
 
     Offsets from the file format: 24 and 92 change counters, which must agree; 96 the library's version.
     """

@@ -1,4 +1,4 @@
-"""Versions of Python as pairs have them, `X.Y`."""
+"""Python versions of the form `X.Y`, as in pairs, and their bits in a set."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 from compat.errors import UsageError
 
 PYTHONS = 63
-"""How many are told apart: `3.0` to `3.61`, and all later ones together."""
+"""The number of bits in a set of Python versions: one each for `3.0` to `3.61`, one for later versions."""
 
 
 def parse_python(text: str, where: str) -> str:
-    """Return `text` when it is a version of Python as pairs have it, `X.Y`.
+    """Return `text` if it is a Python version of the form `X.Y`.
 
     Args:
-        text: what somebody has written.
-        where: what to name in the error.
+        text: the version.
+        where: the source of the text, for the error message.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not of this form.
     """
     if not re.fullmatch(r"3\.\d{1,2}", text):
         raise UsageError(f"{where}: {text!r} is not a Python version (example: 3.11)")
@@ -26,5 +26,5 @@ def parse_python(text: str, where: str) -> str:
 
 
 def python_bit(python: str) -> int:
-    """Return which bit of a set of Pythons stands for `X.Y`."""
+    """Return the bit for `X.Y` in a set of Python versions."""
     return min(int(python.partition(".")[2]), PYTHONS - 1)

@@ -1,20 +1,20 @@
-"""Releases one after another in a package's list, by their indexes in it."""
+"""Ranges of consecutive releases, by their indexes in the ordered list of a package's releases."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
 class ReleaseRange(NamedTuple):
-    """The releases from one to another."""
+    """A range of consecutive releases, both ends included."""
 
     first: int
-    """Index of the first release, or slot where a list of some releases is meant."""
+    """The index of the first release, or its position if the list has only some releases."""
     last: int
-    """The same of the last, which belongs to it."""
+    """The same for the last release."""
 
 
 def ranges_of(release_indexes: Iterable[int]) -> Iterator[ReleaseRange]:
-    """Yield the ranges that ascending release indexes make up, in order."""
+    """Yield the ranges of consecutive indexes in ascending release indexes."""
     first = last = None
     for release_index in release_indexes:
         if first is None or last is None:

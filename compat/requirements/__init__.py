@@ -1,1 +1,1 @@
-"""Requirements of distributions: specifiers, and what is installed."""
+"""Requirements of releases and of installed distributions."""

@@ -1,6 +1,6 @@
-"""Which distribution requires which: Requires-Dist with extras and markers, of a release or an environment.
+"""Resolve Requires-Dist with extras and markers into requirements, of a release or an environment.
 
-Old installers let broken metadata in. A line that is not a requirement and a marker that cannot be evaluated
+Old installers accept broken metadata. A line that is not a requirement and a marker that cannot be evaluated
 count as absent; an installed version that is not a version satisfies only a requirement without a specifier.
 """
 
@@ -16,7 +16,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from compat.model.releases import allows
 
 Node = tuple[str, str]
-"""A distribution by its canonical name, and one of its extras; the empty extra is the distribution itself."""
+"""A canonical distribution name and one of its extras; the empty extra is the distribution itself."""
 
 _canonical = cache(canonicalize_name)
 _EXTRA = re.compile(r"extra == ['\"]([\w.-]+)['\"]")
@@ -24,20 +24,20 @@ _EXTRA = re.compile(r"extra == ['\"]([\w.-]+)['\"]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequirementEdge:
-    """One requirement, and the distribution that has it."""
+    """A requirement and the distribution that has it."""
 
     by: str
-    """The distribution that requires, canonical."""
+    """The canonical name of the distribution that has the requirement."""
     version: str
-    """Its version; a specifier where it speaks of several releases, empty when it is not known."""
+    """The version of that distribution; a specifier for several releases, empty if not known."""
     requirement: Requirement
-    """Without its marker."""
+    """The requirement without its marker."""
     extra: str = ""
-    """The extra that it belongs to; empty when it is always required."""
+    """The extra that has the requirement; empty if it does not depend on an extra."""
 
     @property
     def name(self) -> NormalizedName:
-        """The distribution that is required, canonical."""
+        """The canonical name of the required distribution."""
         return _canonical(self.requirement.name)
 
     @property
@@ -47,7 +47,7 @@ class RequirementEdge:
 
     @property
     def exact_version(self) -> str | None:
-        """Its version; None when it is not known or may be one of several."""
+        """The version of the distribution that has the requirement; None if it is not known or not exact."""
         return None if self.version.startswith(("<", ">", "=", "!", "~")) else self.version or None
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class UnmetRequirement:
 
     edge: RequirementEdge
     installed: str | None
-    """The version that is there instead; None when there is none."""
+    """The installed version; None if the distribution is not installed."""
 
 
 class RequirementGraph:
@@ -74,12 +74,12 @@ class RequirementGraph:
         requires: Callable[[str], Iterable[str]],
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Take the distributions as they are.
+        """Create the graph of the given distributions.
 
         Args:
             versions: canonical name to version.
-            requires: return the Requires-Dist lines of a distribution.
-            variables: the values for markers; those of this interpreter by default.
+            requires: returns the Requires-Dist lines of a distribution.
+            variables: the values for markers; by default those of this interpreter.
         """
         self._versions = versions
         self._requires = requires
@@ -87,18 +87,18 @@ class RequirementGraph:
         self._lines: dict[str, tuple[str, ...]] = {}
 
     def edges(self, by: str, extra: str = "") -> Iterator[RequirementEdge]:
-        """Yield what a distribution requires by itself, or what one of its extras requires beyond that."""
+        """Yield the requirements of a distribution without extras, or those that an extra adds."""
         for line in self._of(by):
             requirement = self._read(line, extra)
             if requirement is not None and not (extra and self._read(line, "")):
                 yield RequirementEdge(by=by, version=self._versions[by], requirement=requirement, extra=extra)
 
     def walk(self, start: Iterable[Node], *, extras_only: bool = False) -> Iterator[RequirementEdge]:
-        """Yield all requirements below some distributions, the nearest first.
+        """Yield all direct and indirect requirements of some distributions, breadth-first.
 
         Args:
-            start: where to begin; a distribution that is not installed requires nothing.
-            extras_only: whether to follow the extras of what is required, and not what is required itself.
+            start: the distributions; one that is not installed has no requirements.
+            extras_only: whether to follow only the extras of required distributions, not the distributions.
         """
         queue = deque(dict.fromkeys(start))
         seen = set(queue)
@@ -115,14 +115,14 @@ class RequirementGraph:
                         queue.append(node)
 
     def unmet(self, start: Iterable[Node], *, extras_only: bool = False) -> Iterator[UnmetRequirement]:
-        """Yield the requirements that `walk` finds and that the environment does not meet."""
+        """Yield the requirements of `walk` that the environment does not meet."""
         for edge in self.walk(start, extras_only=extras_only):
             installed = self._versions.get(edge.name)
             if installed is None or not allows(edge.requirement.specifier, installed):
                 yield UnmetRequirement(edge=edge, installed=installed)
 
     def closure(self, start: Iterable[str]) -> tuple[str, ...]:
-        """Return distributions and the installed ones below them, the nearest first, whatever markers say."""
+        """Return distributions and their installed dependencies, breadth-first, regardless of markers."""
         found = dict.fromkeys(start)
         queue = deque(found)
         while queue:
@@ -139,7 +139,7 @@ class RequirementGraph:
 
 
 def edges_to(name: str, by: str, version: str, lines: Iterable[str]) -> Iterator[RequirementEdge]:
-    """Yield what the Requires-Dist lines of a release require of one distribution, with whichever extra."""
+    """Yield the requirements of a release for one distribution, with and without extras."""
     for line in lines:
         if required_name(line) != name:
             continue
@@ -151,23 +151,23 @@ def edges_to(name: str, by: str, version: str, lines: Iterable[str]) -> Iterator
 
 
 def required_name(line: str) -> NormalizedName:
-    """Return the canonical name that a Requires-Dist line begins with; empty when it begins with none."""
+    """Return the canonical name at the start of a Requires-Dist line; empty if there is none."""
     found = re.match(r"[\w.-]+", line)
     return canonicalize_name(found[0] if found else "")
 
 
 @cache
 def _reader(variables: tuple[tuple[str, str], ...] = ()) -> Callable[[str, str], Requirement | None]:
-    """Return what reads Requires-Dist lines where markers have these values; all graphs share its memory."""
+    """Return a cached parser of Requires-Dist lines for these marker values; all graphs share it."""
 
     @cache
     def read(line: str, extra: str) -> Requirement | None:
-        """Return the requirement of a line, without its marker, where that holds with an extra; else None."""
+        """Return the requirement of a line without its marker if that is true with an extra, else None."""
         try:
             requirement = Requirement(line)
             marker, requirement.marker = requirement.marker, None
             applies = marker is None or marker.evaluate({**dict(variables), "extra": extra})
-        except (KeyError, ValueError, RecursionError):  # no requirement, or a marker that nothing evaluates
+        except (KeyError, ValueError, RecursionError):  # not a requirement, or a marker without a value
             return None
         return requirement if applies else None
 

@@ -1,4 +1,4 @@
-"""What an environment has installed, from its metadata alone: nothing of it is imported or run."""
+"""The installed distributions of an environment, from their metadata only."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,14 +13,14 @@ METADATA_FOLDERS = (".dist-info", ".egg-info")
 
 
 class InstalledDistribution(PathDistribution):
-    """A distribution by its metadata folder, which is read even where bytes of it are no UTF-8."""
+    """A distribution by its metadata folder; bytes that are not UTF-8 are replaced."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._folder = folder
 
     def read_text(self, filename: "str | PathLike[str]") -> str | None:
-        """Return a file of the metadata; None when it is not there."""
+        """Return the content of a metadata file; None if it does not exist."""
         try:
             return super().read_text(filename)
         except UnicodeDecodeError:
@@ -32,23 +32,23 @@ class InstalledEnvironment:
     """The distributions of one environment."""
 
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Canonical distribution name to installed version."""
+    """Maps canonical distribution names to installed versions."""
     folders: Mapping[str, Path] = field(default_factory=dict)
-    """Canonical distribution name to its metadata folder, where that is on this machine."""
+    """Maps canonical distribution names to metadata folders, if these are on this machine."""
     cuda: bool | None = None
-    """Whether there is a CUDA device; None when not known."""
+    """Whether the machine has a CUDA device; None if not known."""
 
     def version(self, distribution: str) -> str | None:
-        """Return the installed version of a distribution, whichever way its name is spelt."""
+        """Return the installed version of a distribution, under any spelling of its name."""
         return self.versions.get(canonicalize_name(distribution))
 
     def requires(self, distribution: str) -> tuple[str, ...]:
-        """Return the Requires-Dist lines of an installed distribution; empty when it has none."""
+        """Return the Requires-Dist lines of an installed distribution; empty if it has none."""
         found = self.distribution(distribution)
         return () if found is None else tuple(found.requires or ())
 
     def distribution(self, distribution: str) -> InstalledDistribution | None:
-        """Return an installed distribution, whichever way its name is spelt."""
+        """Return an installed distribution, under any spelling of its name."""
         folder = self.folders.get(canonicalize_name(distribution))
         return None if folder is None else InstalledDistribution(folder)
 
@@ -56,11 +56,11 @@ class InstalledEnvironment:
 def read_environment(
     folders: Iterable[str | Path] | None = None, *, cuda: bool | None = None
 ) -> InstalledEnvironment:
-    """Return what is installed in some folders; folders that are not there count as empty.
+    """Return the distributions that are installed in some folders; missing folders count as empty.
 
     Args:
-        folders: where to look, in the order of the import path; this interpreter's `sys.path` by default.
-        cuda: what is known of a CUDA device.
+        folders: the folders in import order; by default `sys.path`.
+        cuda: whether the machine has a CUDA device; None if not known.
     """
     versions: dict[str, str] = {}
     found: dict[str, Path] = {}
@@ -70,13 +70,13 @@ def read_environment(
             name = canonicalize_name(name)
             if path.suffix == ".egg-info":
                 version = version.partition("-py")[0]
-            if name and version and name not in versions:  # the first on the path is the one imported
+            if name and version and name not in versions:  # Python imports the first one on the path
                 versions[name], found[name] = version, path
     return InstalledEnvironment(versions=versions, folders=found, cuda=cuda)
 
 
 def metadata_folders(folder: Path) -> list[Path]:
-    """Return the metadata of the distributions in a folder, by name; none where it cannot be read."""
+    """Return the metadata of the distributions in a folder; none if the folder cannot be read."""
     try:
         return sorted(path for path in folder.iterdir() if path.suffix in METADATA_FOLDERS)
     except OSError:

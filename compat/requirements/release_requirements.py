@@ -1,4 +1,4 @@
-"""What one release asks for on Linux x86-64 with CUDA, read from its metadata in the index."""
+"""The requirements of one release on Linux x86-64 with CUDA, from its metadata in the index."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ TORCH = canonicalize_name("torch")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRequirements:
-    """The requirements of a release that apply to one Python."""
+    """The requirements of a release on one Python version."""
 
     release: Release
     extras: tuple[str, ...]
-    """The extras without which the release does not run."""
+    """The extras that the release needs to run."""
     python: SpecifierSet
     uploaded: date | None
     wants: Mapping[NormalizedName, SpecifierSet]
-    """Distribution to what it may be; an empty set allows any version."""
+    """Maps each distribution to its specifier; an empty specifier allows any version."""
     extras_of: Mapping[NormalizedName, frozenset[str]]
-    """The extras that it asks of those distributions."""
+    """The required extras of these distributions."""
 
     @property
     def torch(self) -> Version | None:
-        """The version of torch that it pins, when it pins one."""
+        """The version of torch that the release pins; None if it does not pin one."""
         return pinned(self.wants.get(TORCH))
 
     @property
     def summary(self) -> ReleaseSummary:
-        """What people ask of it."""
+        """The summary of these requirements, for rankings and tables."""
         return ReleaseSummary(
             package=self.release.package,
             version=str(self.release.version),
@@ -49,7 +49,7 @@ class ReleaseRequirements:
         )
 
     def runs_on(self, python: str) -> bool:
-        """Return whether Requires-Python allows the Python `X.Y`."""
+        """Return whether Requires-Python admits the Python version `X.Y`."""
         return self.python.contains(f"{python}.99", prereleases=True)
 
     def __str__(self) -> str:
@@ -58,12 +58,12 @@ class ReleaseRequirements:
 
 
 def requirements_of(package: NormalizedName, row: ReleaseMetadata, python: str) -> ReleaseRequirements:
-    """Return what a release asks for with the Python `X.Y`, its necessary extras included.
+    """Return the requirements of a release on the Python version `X.Y`, with those of its necessary extras.
 
     Args:
-        package: sglang, vllm or one of the kernel packages.
+        package: sglang, vllm or a kernel package.
         row: the release's metadata.
-        python: for which Python the markers are evaluated; the platform is Linux on x86-64.
+        python: the Python version for markers; the platform is Linux on x86-64.
     """
     graph = RequirementGraph({package: row.version}, lambda _: row.requires_dist, marker_variables(python, 0))
     extras = (SERVING,) if package == SGLANG and _needs_extra(graph, package) else ()
@@ -85,12 +85,12 @@ def requirements_of(package: NormalizedName, row: ReleaseMetadata, python: str) 
 
 
 def _needs_extra(graph: RequirementGraph, package: str) -> bool:
-    """Return whether the serving extra requires torch, and the release by itself does not."""
+    """Return whether only the serving extra of a release requires torch."""
     plain, serving = ({edge.name for edge in graph.edges(package, extra)} for extra in ("", SERVING))
     return TORCH in serving - plain
 
 
 def wanted(specifier: SpecifierSet) -> Wanted:
-    """Return what a specifier says."""
+    """Return the specifier of a requirement."""
     pin = pinned(specifier)
     return Wanted(str(specifier), None if pin is None else str(pin))

@@ -1,4 +1,4 @@
-"""A release with what people ask of its requirements: light enough for a hundred of them in one answer."""
+"""A summary of the requirements of a release, cheap enough for a hundred releases in one answer."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ else:
     NormalizedName = str
 
 PYTHON = "3.11"
-"""For which the requirements are read unless another is asked for."""
+"""The default Python version for requirements."""
 SERVING = "srt"
-"""The extra that held sglang's own runtime up to 0.5.2; later releases ask for it without one."""
+"""The extra with the runtime of sglang up to 0.5.2; later releases require the runtime directly."""
 KERNEL_PACKAGES = (
     *KERNELS,
     *("flashinfer-python", "flashinfer-cubin", "torch", "torchvision", "torchaudio"),
 )
-"""What people ask for when they ask what goes with a release: compiled, large, and exactly pinned."""
+"""The distributions in a summary: compiled, large, and usually pinned exactly."""
 ABI_BOUND = tuple(map(NormalizedName, ("torch", "torchvision", "torchaudio", "triton")))
-"""torch and what is compiled against one version of it: these move together. All else is soft: Python code,
-or kernels that find their torch at run time."""
+"""torch and the packages compiled against one version of it. Others are soft: Python code,
+or kernels that detect torch at run time."""
 
 
 class Wanted(NamedTuple):
-    """What a release requires of one distribution."""
+    """The version of one distribution that a release requires."""
 
     specifier: str
-    """Empty for any version."""
+    """The specifier; empty for any version."""
     pin: str | None
-    """The one version that it allows, when it is an exact pin."""
+    """The only allowed version if the specifier is an exact pin, else None."""
 
     def __str__(self) -> str:
         return self.pin or self.specifier or "any"
 
 
 class ReleaseSummary(NamedTuple):
-    """One release with what it requires on one Python."""
+    """One release with its requirements on one Python version."""
 
     package: str
     version: str
     extras: tuple[str, ...]
-    """The extras without which it does not run."""
+    """The extras that the release needs to run."""
     uploaded: str | None
-    """ISO date."""
+    """The upload date, in ISO format."""
     python: str
-    """The specifier of Requires-Python; empty for any."""
+    """The specifier in Requires-Python; empty for any version."""
     wants: Mapping[str, Wanted]
-    """Distributions that it requires: the kernel packages, and others that were asked about."""
+    """The required distributions: the kernel packages, and others that the caller selected."""
     excluded: bool = False
-    """Whether Requires-Python does not admit the Python that was asked about."""
+    """Whether Requires-Python excludes the selected Python version."""
     day: int | None = None
-    """When it was uploaded, as a number of days."""
+    """The upload date as a number of days."""
 
     @property
     def release(self) -> str:
-        """The release for people, without extras."""
+        """The release as text, without extras."""
         return f"{self.package} {self.version}"
 
     @property
     def final(self) -> bool:
-        """Whether it is not a pre-release."""
+        """Whether it is a final release."""
         return self.version.replace("post", "").replace(".", "").isdigit()
 
     @property
     def torch(self) -> str | None:
-        """The version of torch that it pins, when it pins one."""
+        """The version of torch that the release pins; None if it does not pin one."""
         wanted = self.wants.get("torch")
         return wanted.pin if wanted else None
 
     @property
     def kernels(self) -> dict[str, str]:
-        """The kernel packages that it requires, each with its version or specifier."""
+        """The required kernel packages, each with its version or specifier."""
         return {name: str(self.wants[name]) for name in KERNEL_PACKAGES if name in self.wants}
 
     def __str__(self) -> str:

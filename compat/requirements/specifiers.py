@@ -1,4 +1,4 @@
-"""What can be said of requirements from their specifiers alone, whichever versions exist."""
+"""Compare specifiers without knowledge of the existing versions."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -8,7 +8,7 @@ from packaging.version import Version
 
 
 def disjoint(one: SpecifierSet, other: SpecifierSet) -> bool:
-    """Return whether no version can satisfy both, whichever versions exist."""
+    """Return whether no possible version satisfies both specifiers."""
     return bool(one) and bool(other) and _empty(str(one), str(other))
 
 
@@ -19,10 +19,10 @@ def _empty(one: str, other: str) -> bool:
 
 
 def _candidates(specifiers: Iterable[Specifier]) -> Iterator[Version]:
-    """Yield versions of which one satisfies the specifiers if any version does.
+    """Yield versions of which at least one satisfies the specifiers if they can be satisfied.
 
-    The lowest version of a range is 0, a version that a specifier names, or what comes next after one: after
-    `>V` and `!=V` a longer release, after `!=V.*` the next prefix. Below an upper bound alone lies 0.
+    The lowest version of a range is 0, a version in a specifier, or the next version after one: after
+    `>V` and `!=V` a longer release, after `!=V.*` the next prefix. Without a lower bound it is 0.
     """
     yield Version("0")
     for specifier in specifiers:
@@ -34,18 +34,18 @@ def _candidates(specifiers: Iterable[Specifier]) -> Iterator[Version]:
 
 
 def named_version(specifier: Specifier) -> Version:
-    """Return the version that a specifier names; of `==2.*` it is 2."""
+    """Return the version in a specifier; for `==2.*` it is 2."""
     return Version(specifier.version.removesuffix(".*"))
 
 
 def pinned(specifiers: SpecifierSet | None) -> Version | None:
-    """Return the one version that a requirement allows when it is an exact pin."""
+    """Return the only allowed version if the specifiers are an exact pin, else None."""
     pins = [each for each in specifiers or () if each.operator == "==" and not each.version.endswith("*")]
     return Version(pins[0].version) if pins else None
 
 
 def python_specifier(requires_python: str | None) -> SpecifierSet:
-    """Return a Requires-Python; any Python when there is none or, as for installers, when it is not valid."""
+    """Return the specifiers in Requires-Python; empty if it is missing or, as for installers, not valid."""
     try:
         return SpecifierSet(requires_python or "")
     except InvalidSpecifier:

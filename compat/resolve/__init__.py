@@ -1,1 +1,1 @@
-"""Where is a symbol? Queries, the releases they are asked of, the search, and the answer's forms."""
+"""Find where a release defines a symbol: parse queries, select releases, search, and format the answers."""

@@ -2,7 +2,7 @@
 
 import gc
 
-gc.disable()  # an answer is found sooner than cycles would be among the few objects that it takes
+gc.disable()  # a query is done before a garbage collection would pay off
 
 import sys  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""`resolve` for programs: where a name lives in one release, fast when many are asked."""
+"""The Python interface of `resolve`: find where one release defines a name."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Resolver:
-    """Answers for releases that stand alone; a name is searched once for the whole history.
+    """Resolves names in single releases; searches each name once for all releases, and caches the result.
 
     Args:
-        path: the index; the shipped one unless told otherwise.
+        path: the index file; by default the shipped one.
 
     Raises:
-        IntegrityError: there is no index, or it is of another format.
+        IntegrityError: the index does not exist, or has another format.
     """
 
     def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
@@ -34,30 +34,30 @@ class Resolver:
         self._history = lru_cache(maxsize=100_000)(self._search)
 
     def resolve(self, query: str, package: str, version: str) -> Found:
-        """Return where a name, path or import statement leads in one release.
+        """Return where a release defines the object of a name, path or import statement.
 
         Args:
-            query: as on the command line, for one name.
+            query: one name, path or import statement, as on the command line.
             package: the distribution: `sglang`, `vllm`, `sglang-kernel` or `sgl-kernel`.
-            version: an indexed release of it.
+            version: an indexed release of the package.
 
         Raises:
-            UsageError: no such query, package or release, or a path that leads into another package.
+            UsageError: the query, package or release is not valid, or the path is in another package.
         """
         if package not in self._index.packages:
-            raise UsageError(f"{package!r} is not indexed; {', '.join(self._index.packages)} are")
+            raise UsageError(f"{package!r} is not indexed (indexed: {', '.join(self._index.packages)})")
         release_index = self._release_index(package, version, package)
         ends, found = self._history(query, package)
         return found[bisect_left(ends, release_index)]
 
     def _search(self, text: str, package: str) -> tuple[list[int], list[Found]]:
-        """Return the last release index of each range with one answer, and the answers."""
+        """Return the answers of all releases, with the last release index to which each applies."""
         queries = parse_query(text)
         if len(queries) != 1:
-            raise UsageError(f"{text!r} asks for {len(queries)} names; ask for one at a time")
+            raise UsageError(f"{text!r} contains {len(queries)} names; pass one name per call")
         (query,) = queries
         if query.top not in (None, IMPORT_NAMES[package]):
-            raise UsageError(f"{text!r} leads into {query.top}, not into {package}")
+            raise UsageError(f"{text!r} is a path in {query.top}, not in {package}")
         count = len(self._index.versions(package))
         environments = [alone(self._index, package, at) for at in range(count)]
         answers = ask_each(
@@ -68,7 +68,7 @@ class Resolver:
 
 
 def resolve(query: str, package: str, version: str) -> Found:
-    """Return where a name leads in one release, from the shipped index; see `Resolver.resolve`."""
+    """Return where a release defines a name, from the shipped index; see `Resolver.resolve`."""
     return _shipped().resolve(query, package, version)
 
 

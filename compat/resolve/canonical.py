@@ -1,8 +1,8 @@
-"""Which module is the canonical one when several bind a name."""
+"""Rank the modules that bind a name, to choose the canonical one."""
 
 
 def closeness(module: str) -> int:
-    """Return 0 for modules below `…layers.quantization`, 1 for it and the rest below `…layers`, else 2."""
+    """Return the rank of a module: 0 below `…layers.quantization`, 1 elsewhere below `…layers`, else 2."""
     inside = f"{module}."
     if inside.partition(".layers.quantization.")[2]:
         return 0
@@ -10,5 +10,5 @@ def closeness(module: str) -> int:
 
 
 def nearness(module: str) -> tuple[int, int, int, str]:
-    """Return what modules are sorted by: the closest, then the shortest path, then by name."""
+    """Return the sort key of a module: by `closeness`, then by length of the path, then by name."""
     return closeness(module), module.count("."), len(module), module

@@ -1,4 +1,4 @@
-"""`compat resolve`: where each name lives in each release."""
+"""The command `compat resolve`: show where each release defines a name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` o
 
 
 def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
-    """Run `compat resolve` on an index and return its exit code."""
+    """Run `compat resolve` with an index file and return its exit code."""
     arguments = _parser().parse_args(argv)
     queries = [query for text in arguments.query for query in parse_query(text)]
     index = Index(path)
@@ -46,13 +46,13 @@ def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
         cuda=arguments.cuda,
         matrix=arguments.matrix,
     )
-    asked, note = subjects(request, index)
+    selected, note = subjects(request, index)
     if note:
         console.say(note)
     results = [
-        result for query in queries for result in answer(query, asked, index, signed=arguments.signature)
+        result for query in queries for result in answer(query, selected, index, signed=arguments.signature)
     ]
-    _tell_misspelt(results, path)
+    _suggest_names(results, path)
     if arguments.format == "json":
         print(output.as_json(results, _histories(results) if arguments.all else {}))
     else:
@@ -61,30 +61,32 @@ def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
     return errors.FINDINGS if any(result.failed for result in results) else errors.CLEAN
 
 
-def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool = False) -> list[Result]:
-    """Return the answers to one query, one for each release that it concerns.
+def answer(query: Query, selected: Sequence[Subject], index: Index, *, signed: bool = False) -> list[Result]:
+    """Return the answers to one query for all releases to which it applies.
 
-    A path concerns the package it leads into. A bare name concerns every release that the user named, and of
-    the others those of packages that have ever had the name.
+    A path applies to its package. A bare name applies to every release that the user selected, and by default
+    to the releases of packages that bind the name in any release.
 
     Raises:
-        UsageError: the path leads into a package that is not indexed.
-        NothingSelectedError: no release of its package was selected.
+        UsageError: the package of the path is not indexed.
+        NothingSelectedError: no release of the package is selected.
     """
     if query.top is None:
-        known = [each for each in asked if each.asked or each.reader.binds_ever(query.name, each.package)]
-        concerned = known or list(asked)
+        known = [
+            each for each in selected if each.selected or each.reader.binds_ever(query.name, each.package)
+        ]
+        concerned = known or list(selected)
     else:
         owners = index.owners.get(query.top)
         if owners is None:
             raise UsageError(
                 f"{query.text!r}: {query.top} is not indexed; "
-                f"a path begins with one of {', '.join(index.owners)}"
+                f"a path starts with one of {', '.join(index.owners)}"
             )
-        concerned = [subject for subject in asked if subject.package in owners]
+        concerned = [subject for subject in selected if subject.package in owners]
         if not concerned:
             raise errors.NothingSelectedError(
-                f"{query.text!r}: no release of {' or '.join(owners)} is selected; name one"
+                f"{query.text!r}: no release of {' or '.join(owners)} is selected; select one or pass --all"
             )
     answers = zip(concerned, _found(query, concerned), strict=True)
     results = []
@@ -94,8 +96,8 @@ def answer(query: Query, asked: Sequence[Subject], index: Index, *, signed: bool
     return results
 
 
-def _tell_misspelt(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
-    """Tell of names that were found nowhere what they may have been meant to be."""
+def _suggest_names(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
+    """Print similar names for each name that does not resolve in any release."""
     for query, group in groupby(results, key=lambda result: result.query):
         if all(each.found.status == "missing" and each.found.successor is None for each in group):
             from compat.resolve.suggestions import hint
@@ -107,7 +109,7 @@ def _tell_misspelt(results: Sequence[Result], path: str | os.PathLike[str]) -> N
 
 
 def _found(query: Query, subjects: Sequence[Subject]) -> list[Found]:
-    """Return what is found in each release; where nothing differs it is the very same object."""
+    """Return the result for each release; equal results of consecutive releases are the same object."""
     found: dict[int, Found] = {}
     for package in dict.fromkeys(subject.package for subject in subjects):
         mine = [at for at, subject in enumerate(subjects) if subject.package == package]
@@ -129,8 +131,8 @@ def _histories(results: Sequence[Result]) -> dict[tuple[Query, str], list[dict[s
 
 
 def _import_name(text: str) -> str:
-    """Return the import name of a package given by either of its names: of most it follows from the other."""
-    from packaging.utils import canonicalize_name  # loading it takes longer than most answers
+    """Return the import name of a package, given its import name or its distribution name."""
+    from packaging.utils import canonicalize_name  # its import takes longer than most queries
 
     name = canonicalize_name(text)
     plain = text if text.isidentifier() and not name.endswith("-python") else name.removesuffix("-python")
@@ -140,8 +142,8 @@ def _import_name(text: str) -> str:
 def _parser() -> console.Parser:
     parser = console.Parser(
         "compat resolve",
-        "Tell where a symbol of sglang or vllm lives. Without a version: in the releases installed here, "
-        "else in the pairs of matrix.toml, else in the latest releases.",
+        "Show where releases of sglang and vllm define a symbol. Without a version: the installed releases, "
+        "else the pairs of matrix.toml, else the latest releases.",
     )
     parser.add_argument(
         "query",
@@ -150,21 +152,25 @@ def _parser() -> console.Parser:
         help="a name (Fp8LinearMethod), a path (vllm.x.Name), module:Name, or a quoted import statement",
     )
     parser.add_argument("--sglang", action="append", default=[], metavar="VERSION", help=VERSION_HELP)
-    parser.add_argument("--vllm", action="append", default=[], metavar="VERSION", help="likewise")
+    parser.add_argument("--vllm", action="append", default=[], metavar="VERSION", help="the same for vllm")
     parser.add_argument(
         "--pair", action="append", default=[], metavar="ID", help="a pair of matrix.toml; may be repeated"
     )
-    parser.add_argument("--all", action="store_true", help="the whole indexed history")
+    parser.add_argument("--all", action="store_true", help="search all indexed releases")
     parser.add_argument(
-        "--without", action="append", default=[], metavar="PACKAGE", help="a package that is not installed"
+        "--without",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="treat this package as not installed; may be repeated",
     )
     parser.add_argument(
         "--cuda",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="whether there is a CUDA device (default: not known)",
+        help="assume that the machine has, or lacks, a CUDA device (default: unknown)",
     )
-    parser.add_argument("--signature", action="store_true", help="tell how it is called, too")
+    parser.add_argument("--signature", action="store_true", help="also show the signature")
     parser.add_argument("--format", choices=("text", "json", "import"), default="text")
-    parser.add_argument("--matrix", help=f"the pairs (default: {MATRIX})")
+    parser.add_argument("--matrix", help=f"the file with the pairs (default: {MATRIX})")
     return parser

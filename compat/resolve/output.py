@@ -1,4 +1,4 @@
-"""The forms of an answer: aligned text, a JSON document, or bare import statements."""
+"""Format answers as aligned text, as a JSON document, or as import statements."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from compat.resolve.search import Binding, Found
 
     Summary = tuple[Status, str, str, str]
-    """Status, kind, what to write, and remarks."""
+    """Status, kind, import statement and remarks."""
 
 
 class Result(NamedTuple):
-    """The answer to one query in releases of one package, one after another."""
+    """The answer to one query, with the consecutive releases of one package that share it."""
 
     query: Query
     subjects: tuple[Subject, ...]
     found: Found
     signed: bool = False
-    """Whether it is asked how the name is called as well."""
+    """Whether to output the signature as well."""
 
     @property
     def package(self) -> str:
@@ -40,34 +40,34 @@ class Result(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether there is no real object where it was asked for."""
+        """Whether the query does not resolve to a real object."""
         return self.found.status in UNUSABLE
 
     @property
     def line(self) -> tuple[Any, ...]:
-        """What results have in common that share one line of text."""
+        """The key of the text line; results with equal keys share one line."""
         return self.query, self.package, self.subjects[0].pair, self.summary, self.signature
 
     @property
     def summary(self) -> Summary:
-        """What a line of text says of the answer."""
+        """The columns of a text line for the answer."""
         found = self.found
         kind = found.binding.answer.kind if found.binding else None
         return found.status, kind or "-", found.statement or "-", "; ".join(_remarks(found.binding, found))
 
     @property
     def signature(self) -> str | None:
-        """How the name is called, when that is asked and known."""
+        """The signature of the object, if it is requested and known."""
         binding = self.found.binding
         return self.signature_of(binding) if binding else None
 
     def signature_of(self, binding: Binding) -> str | None:
-        """Return how a binding is called, when that is asked and known."""
+        """Return the signature of a binding, if it is requested and known."""
         return self.subjects[0].reader.signature(binding.answer.signature) if self.signed else None
 
 
 def as_text(results: Sequence[Result]) -> str:
-    """Return one aligned line for releases one after another that have the same answer."""
+    """Return the results as aligned text, with one line for consecutive releases with the same answer."""
     rows: list[tuple[str, ...]] = []
     calls: list[list[str]] = []
     several = len({result.query for result in results}) > 1
@@ -96,16 +96,16 @@ def as_json(
 
     Args:
         results: the answers.
-        histories: see `history`, by query and package; empty unless they are asked for.
+        histories: the results of `history`, by query and package; empty if not requested.
     """
     entries = (_entries(result, histories.get((result.query, result.package), ())) for result in results)
     return console.document("resolve", results=[entry for each in entries for entry in each])
 
 
 def history(results: Iterable[Result]) -> list[dict[str, Any]]:
-    """Return, for each module that binds the name, the ranges of releases over which it gives the same.
+    """Return, per module that binds the name, the release ranges with the same status, kind and signature.
 
-    The results are those of one query in consecutive releases of one package, oldest first.
+    `results` are those of one query in consecutive releases of one package, oldest first.
     """
     ranges: list[dict[str, Any]] = []
     opened: dict[tuple[str | None, ...], dict[str, Any]] = {}
@@ -134,17 +134,17 @@ def history(results: Iterable[Result]) -> list[dict[str, Any]]:
 
 
 def signature_document(signature: str | None) -> str | dict[str, str] | None:
-    """Return the parameters of a function, or those of a class's methods by name."""
+    """Return the parameters of a function, or the parameters of the methods of a class by name."""
     if signature is None or signature.startswith("("):
         return signature
-    import json  # few ask for it
+    import json  # rarely needed
 
     methods: dict[str, str] = json.loads(signature)
     return methods
 
 
 def signature_lines(signature: str | None) -> list[str]:
-    """Return a signature as lines that stand below an answer."""
+    """Return the indented lines of a signature, to print below an answer."""
     document = signature_document(signature)
     if document is None:
         return []
@@ -176,7 +176,7 @@ def _remarks(binding: Binding | None, found: Found) -> list[str]:
 
 
 def _unusable(found: Found) -> str:
-    return "a stub" if found.status == "placeholder" else "not there"
+    return "a stub" if found.status == "placeholder" else "missing"
 
 
 def _entries(result: Result, ranges: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

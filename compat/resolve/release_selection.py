@@ -1,4 +1,4 @@
-"""Which releases a query is asked of, and in which environment each of them stands."""
+"""Select the releases for a query, each with its environment."""
 
 from __future__ import annotations
 
@@ -18,60 +18,60 @@ MATRIX = "matrix.toml"
 
 
 class Request(NamedTuple):
-    """What the command line says about releases and their surroundings."""
+    """The releases and environment facts from the command line."""
 
     sglang: tuple[str, ...] = ()
     vllm: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
     everything: bool = False
-    """Whether the whole history is asked for."""
+    """Whether all indexed releases are selected."""
     without: frozenset[str] = frozenset()
-    """Import names that are not installed."""
+    """The import names that count as not installed."""
     cuda: bool | None = None
     matrix: str | None = None
-    """The file of the pairs; the one of the current folder, where there is one, unless told otherwise."""
+    """The file with the pairs; by default `matrix.toml` of the current folder if it exists."""
 
 
 class Subject(NamedTuple):
-    """One release, in the environment it is asked about in."""
+    """A selected release with its environment."""
 
     package: str
     version: str
     reader: Index
-    """Where its rows are read from."""
+    """The index that contains the release."""
     environment: Facts
-    asked: bool
-    """Whether the user named it; else it came from a default."""
+    selected: bool
+    """Whether the user selected it; else it is a default."""
     pair: str | None = None
     source: str = "index"
-    """What its rows are from: the `index`, or the `installed` files."""
+    """The source of its rows: the `index`, or the `installed` files."""
 
 
 def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
-    """Return the releases to answer for, oldest first, and a note when they are not just those asked for.
+    """Return the selected releases, oldest first, and a note if the selection needs an explanation.
 
     Raises:
-        UsageError: a version, specifier or pair that does not exist, or a release of what is not installed.
-        NothingSelectedError: a specifier that matches no indexed release, or nothing is taken as installed.
+        UsageError: a version, specifier or pair does not exist, or contradicts `without`.
+        NothingSelectedError: a specifier matches no indexed release, or `without` excludes all releases.
     """
     found, note = _subjects(request, index)
     if not found:
         listed = " ".join(f"--without {name}" for name in sorted(request.without))
-        raise NothingSelectedError(f"{listed} leaves no release to be asked about; leave one out")
+        raise NothingSelectedError(f"{listed} excludes all releases; remove one of these options")
     return found, note
 
 
 def _subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
     if request.pairs:
         others = {**_versions(request), "--all": request.everything}
-        return _of_pairs(request, index, request.pairs, asked=True), _left_aside("--pair", others)
+        return _of_pairs(request, index, request.pairs, selected=True), _ignored_options("--pair", others)
     if request.everything:
-        note = _left_aside("--all", _versions(request))
+        note = _ignored_options("--all", _versions(request))
         request = Request(sglang=("all",), vllm=("all",), without=request.without, cuda=request.cuda)
-        return _of_versions(request, index, asked=False, kernels=True), note
+        return _of_versions(request, index, selected=False, kernels=True), note
     if request.sglang or request.vllm:
         _contradiction(request)
-        return _of_versions(request, index, asked=True), None
+        return _of_versions(request, index, selected=True), None
     return _by_default(request, index)
 
 
@@ -79,19 +79,17 @@ def _versions(request: Request) -> dict[str, tuple[str, ...]]:
     return {"--sglang": request.sglang, "--vllm": request.vllm}
 
 
-def _left_aside(option: str, others: Mapping[str, object]) -> str | None:
-    """Return what is to be said when an option names the releases, and others name some as well."""
-    given = [name for name, value in others.items() if value]
-    return f"{option} tells the releases; {' and '.join(given)} left aside" if given else None
+def _ignored_options(option: str, others: Mapping[str, object]) -> str | None:
+    """Return the note about ignored options if `option` selects the releases, else None."""
+    ignored = [name for name, value in others.items() if value]
+    return f"{option} selects the releases; {' and '.join(ignored)} ignored" if ignored else None
 
 
 def _contradiction(request: Request) -> None:
-    """Refuse a release of a package that is said not to be installed."""
+    """Raise UsageError if a release of a package in `without` is selected."""
     for package, texts in ((SGLANG, request.sglang), (VLLM, request.vllm)):
         if texts and IMPORT_NAMES[package] in request.without:
-            raise UsageError(
-                f"--without {package}: --{package} {texts[0]} asks for a release of it; leave out one of them"
-            )
+            raise UsageError(f"--without {package} contradicts --{package} {texts[0]}; remove one of them")
 
 
 def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], str]:
@@ -106,8 +104,8 @@ def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], st
         unknown = [package for package, version in present.items() if not index.knows(package, version)]
         if unknown:
             return _of_installed(request, present), (
-                f"no release given: reading what is installed ({_listed(present)}); "
-                f"the index does not know {_listed({name: present[name] for name in unknown})}"
+                f"no release selected: reading the installed releases ({_listed(present)}); "
+                f"the index does not contain {_listed({name: present[name] for name in unknown})}"
             )
         versions = {package: (version,) if version else () for package, version in installed.items()}
         found = Request(
@@ -116,15 +114,17 @@ def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], st
         )  # fmt: skip
         listed = _listed({package: version for package, version in installed.items() if version})
         return _of_versions(
-            found, index, asked=False
-        ), f"no release given: taking what is installed ({listed})"
+            found, index, selected=False
+        ), f"no release selected: using the installed releases ({listed})"
     path = Path(request.matrix or MATRIX)
     if request.matrix is not None or path.is_file():
         ids = tuple(pair.id for pair in read_matrix(path).pairs)
-        note = f"no release given and none installed: taking the pairs of {path}"
-        return _of_pairs(request, index, ids, asked=False), note
+        note = f"no release selected or installed: using the pairs of {path}"
+        return _of_pairs(request, index, ids, selected=False), note
     latest = Request(sglang=("latest",), vllm=("latest",), without=request.without, cuda=request.cuda)
-    return _of_versions(latest, index, asked=False), "no release given and none installed: taking the latest"
+    return _of_versions(
+        latest, index, selected=False
+    ), "no release selected or installed: using the latest releases"
 
 
 def _listed(versions: Mapping[str, str]) -> str:
@@ -132,7 +132,7 @@ def _listed(versions: Mapping[str, str]) -> str:
 
 
 def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject, ...]:
-    """Return what is installed, all of it read from the files: a pair belongs into one index."""
+    """Return the installed releases, all read from their files, because one index contains a whole pair."""
     from compat.index.query.installed_releases import installed_index
 
     known = [package for package in present if IMPORT_NAMES[package] not in request.without]
@@ -142,11 +142,11 @@ def _of_installed(request: Request, present: Mapping[str, str]) -> tuple[Subject
         release_indexes=dict.fromkeys(known, 0), absent=request.without | lacking, cuda=request.cuda
     )
     return tuple(
-        _subject(index, facts, package, asked=False)._replace(source="installed") for package in known
+        _subject(index, facts, package, selected=False)._replace(source="installed") for package in known
     )
 
 
-def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool) -> tuple[Subject, ...]:
+def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, selected: bool) -> tuple[Subject, ...]:
     from pathlib import Path
 
     from compat.index.query.expected_modules import environment
@@ -160,14 +160,16 @@ def _of_pairs(request: Request, index: Index, ids: Sequence[str], *, asked: bool
         lock = read_lock(pair.id, path.parent / "locks")
         facts = environment(pair, lock, index, cuda=request.cuda, without=request.without)
         found.extend(
-            _subject(index, facts, package, asked=asked and package in (SGLANG, VLLM))._replace(pair=pair.id)
+            _subject(index, facts, package, selected=selected and package in (SGLANG, VLLM))._replace(
+                pair=pair.id
+            )
             for package in facts.release_indexes
         )
     return tuple(found)
 
 
 def _of_versions(
-    request: Request, index: Index, *, asked: bool, kernels: bool = False
+    request: Request, index: Index, *, selected: bool, kernels: bool = False
 ) -> tuple[Subject, ...]:
     chosen: dict[str, tuple[int, ...]] = {
         package: _release_indexes(index, package, texts, f"--{package}")
@@ -183,19 +185,19 @@ def _of_versions(
             mine = [package]
             if package == SGLANG and not kernels:
                 mine += [kernel for kernel in KERNELS if kernel in facts.release_indexes]
-            found.extend(_subject(index, facts, name, asked=asked and name == package) for name in mine)
+            found.extend(_subject(index, facts, name, selected=selected and name == package) for name in mine)
     if kernels:
         for kernel in KERNELS:
             if kernel in index.packages and IMPORT_NAMES[kernel] not in request.without:
                 for release_index in range(len(index.versions(kernel))):
                     facts = _environment(index, {kernel: release_index}, request)
-                    found.append(_subject(index, facts, kernel, asked=False))
+                    found.append(_subject(index, facts, kernel, selected=False))
     return tuple(found)
 
 
-def _subject(index: Index, environment: Facts, package: str, *, asked: bool) -> Subject:
+def _subject(index: Index, environment: Facts, package: str, *, selected: bool) -> Subject:
     version = index.versions(package)[environment.release_indexes[package]]
-    return Subject(package, version, index, environment, asked)
+    return Subject(package, version, index, environment, selected)
 
 
 def _environment(index: Index, releases: dict[str, int], request: Request) -> Facts:
@@ -208,7 +210,7 @@ def _environment(index: Index, releases: dict[str, int], request: Request) -> Fa
 
 
 def _release_indexes(index: Index, package: str, texts: Iterable[str], option: str) -> tuple[int, ...]:
-    """Return the indexes of what versions, specifiers, `latest` and `all` name, without repeats, in order."""
+    """Return the distinct release indexes for versions, specifiers, `latest` and `all`, in order."""
     found: set[int] = set()
     for text in texts:
         found.update(_named(index, package, text.strip(), option))
@@ -225,18 +227,16 @@ def _named(index: Index, package: str, text: str, option: str) -> Iterable[int]:
         return [newest(versions)]
     if not text or text[0] not in "<>=!~":
         return [index.release_index(package, text, option)]
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # loading it takes longer than an answer
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # its import takes longer than a query
 
     try:
         specifier = SpecifierSet(text)
     except InvalidSpecifier:
-        raise UsageError(
-            f"{option}: {text!r} is not a specifier (write one such as '>=0.20,<0.24')"
-        ) from None
+        raise UsageError(f"{option}: {text!r} is not a valid specifier (example: '>=0.20,<0.24')") from None
     matching = [at for at, version in enumerate(versions) if specifier.contains(version, prereleases=True)]
     if not matching:
         raise NothingSelectedError(
             f"{option}: no indexed release of {package} matches {text!r}; "
-            f"there are {versions[0]} to {versions[-1]}"
+            f"the index has {versions[0]} to {versions[-1]}"
         )
     return matching

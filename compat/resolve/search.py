@@ -1,4 +1,4 @@
-"""The search for one name in one environment: every module that binds it, the canonical one first."""
+"""Search a name in one environment: all modules that bind it, the canonical one first."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from compat.model.symbols import Status
     from compat.resolve.query import Query
 
-_HELD = 0.5
-"""Confidence in an object of which an attribute was asked for: it is not the thing itself."""
+_ATTRIBUTE_CONFIDENCE = 0.5
+"""The confidence of an object as the result for a path to one of its attributes."""
 
 
 class Binding(NamedTuple):
-    """One module that binds the name, and what the name is there."""
+    """A module that binds the name, with the answer for the name in it."""
 
     module: str
     name: str
@@ -30,7 +30,7 @@ class Binding(NamedTuple):
 
     @property
     def statement(self) -> str | None:
-        """The import that brings the real object, or None when there is none to be had here."""
+        """The import statement for the real object; None if it is not available."""
         return None if self.answer.status in UNUSABLE else import_statement(self.module, self.name)
 
 
@@ -38,26 +38,26 @@ class Found(NamedTuple):
     """The answer to a query in one release."""
 
     binding: Binding | None
-    """Where it is, or where it was asked for and is not; None when nothing binds a bare name."""
+    """The binding of the name, which may be missing; None if nothing binds a bare name."""
     others: tuple[Binding, ...] = ()
     successor: Successor | None = None
-    """Where to find what was asked for in the wrong place."""
+    """The successor, if the name does not resolve to a real object."""
 
     @property
     def status(self) -> Status:
-        """The status of the binding, `missing` when there is none."""
+        """The status of the binding; `missing` if there is none."""
         return self.binding.answer.status if self.binding else "missing"
 
     @property
     def statement(self) -> str | None:
-        """The import to write in this release."""
+        """The import statement for this release."""
         if self.successor is not None:
             return import_statement(self.successor.module, self.successor.name)
         return self.binding.statement if self.binding else None
 
 
 def find(resolver: NameResolver, package: str, query: Query) -> Found:
-    """Return the answer to a query in a resolver's release of a package."""
+    """Return the result of a query in the resolver's release of a package."""
     if query.dotted:
         return find_path(resolver, package, query.name)
     if query.module is not None:
@@ -66,9 +66,9 @@ def find(resolver: NameResolver, package: str, query: Query) -> Found:
 
 
 def find_name(resolver: NameResolver, package: str, name: str) -> Found:
-    """Return every binding of a package that binds `name`, or the modules of that name when nothing does.
+    """Return all bindings of a bare name in a package; if nothing binds it, the modules with that name.
 
-    When there are none of either, what the name was renamed to, or from, is the successor.
+    If there are neither, the result has the successor or predecessor of the name.
     """
     bindings = candidates(resolver, package, name)
     if not bindings:
@@ -83,55 +83,61 @@ def find_name(resolver: NameResolver, package: str, name: str) -> Found:
 
 
 def find_location(resolver: NameResolver, package: str, module: str, name: str) -> Found:
-    """Return what `module:name` is; when it is no real object, where the real one is."""
-    asked = _binding(resolver, module, name)
+    """Return the result for `module:name`, with the successor if it is not a real object."""
+    binding = _binding(resolver, module, name)
     wanted = name or module.rpartition(".")[2]
     others = tuple(
         binding
         for binding in candidates(resolver, package, wanted)
         if (binding.module, binding.name) != (module, name)
     )
-    if asked.answer.status not in UNUSABLE:
-        return Found(binding=asked, others=others)
+    if binding.answer.status not in UNUSABLE:
+        return Found(binding=binding, others=others)
     real = [binding for binding in others if binding.answer.status not in UNUSABLE]
     successor = None
-    if asked.answer.status == "missing":
+    if binding.answer.status == "missing":
         successor = _moved(resolver, package, module, name)
     successor = successor or _of_same_name(real, module)
-    if successor is None and name and asked.answer.status == "missing":
+    if successor is None and name and binding.answer.status == "missing":
         successor = _renamed(resolver, package, name, module) or _renamed(resolver, package, name)
-    return Found(binding=asked, others=others, successor=successor)
+    return Found(binding=binding, others=others, successor=successor)
 
 
 def find_path(resolver: NameResolver, package: str, path: str) -> Found:
-    """Return what a dotted path is: a module, or a name in one."""
+    """Return the result for a dotted path to a module or to a name in a module."""
     if resolver.answer(path, "").status == "submodule":
         return find_location(resolver, package, path, "")
     module, _, name = path.rpartition(".")
     found = find_location(resolver, package, module, name)
     if found.status == "missing" and found.successor is None and resolver.index.names_ever(path, package):
         return find_location(resolver, package, path, "")  # a module of another release
-    held = _holder(resolver, package, module, name) if found.status == "missing" and "." in module else None
-    return found if held is None else found._replace(successor=held)
+    owner = (
+        _attribute_owner(resolver, package, module, name)
+        if found.status == "missing" and "." in module
+        else None
+    )
+    return found if owner is None else found._replace(successor=owner)
 
 
-def _holder(resolver: NameResolver, package: str, path: str, attribute: str) -> Successor | None:
-    """Return the object that a path names, or named, when what follows it may be an attribute of that."""
+def _attribute_owner(resolver: NameResolver, package: str, path: str, attribute: str) -> Successor | None:
+    """Return the object at a path, if `attribute` may be an attribute of it."""
     if resolver.index.number("modules", path) is not None:
         return None  # a module of another release
     module, _, name = path.rpartition(".")
-    held = find_location(resolver, package, module, name)
-    binding, moved = held.binding, held.successor
-    told = f"{attribute} may be an attribute of it, and these are not indexed"
+    owner = find_location(resolver, package, module, name)
+    binding, moved = owner.binding, owner.successor
+    caveat = f"{attribute} may be an attribute of it; attributes are not indexed"
     if binding is not None and binding.answer.status not in UNUSABLE and binding.answer.kind != "module":
-        return Successor(binding.module, binding.name, _HELD, told)
+        return Successor(binding.module, binding.name, _ATTRIBUTE_CONFIDENCE, caveat)
     if moved is None or not moved.name or name not in resolver.index.names_ever(module, package):
         return None
-    return moved._replace(confidence=min(moved.confidence, _HELD), evidence=f"{moved.evidence}; {told}")
+    return moved._replace(
+        confidence=min(moved.confidence, _ATTRIBUTE_CONFIDENCE), evidence=f"{moved.evidence}; {caveat}"
+    )
 
 
 def candidates(resolver: NameResolver, package: str, name: str) -> tuple[Binding, ...]:
-    """Return the bindings that bind `name` in this environment, canonical first; stubs are among them."""
+    """Return the bindings of `name` in this environment, canonical first, including stubs."""
     release_index = resolver.environment.release_indexes[package]
     modules = resolver.index.binders(name, package, release_index)
     bindings = [_binding(resolver, module, name) for module in modules]
@@ -143,7 +149,7 @@ def candidates(resolver: NameResolver, package: str, name: str) -> tuple[Binding
 
 
 def _binding(resolver: NameResolver, module: str, name: str) -> Binding:
-    """Return what a location is; nothing is to be had from a module whose own import fails."""
+    """Return the binding for a location; it is missing if the import of its module fails."""
     answer = resolver.answer(module, name)
     problem = resolver.problem(module) if answer.status != "missing" else None
     if problem:
@@ -152,7 +158,7 @@ def _binding(resolver: NameResolver, module: str, name: str) -> Binding:
 
 
 def _rank(binding: Binding) -> tuple[int, int, int, int, str]:
-    """Order bindings: definitions before other names for them, certain before conditional, then by module."""
+    """Return the sort key of a binding: definitions before aliases, certain before conditional."""
     answer = binding.answer
     match answer.status:
         case "defined" | "submodule":
@@ -169,7 +175,7 @@ def _rank(binding: Binding) -> tuple[int, int, int, int, str]:
 
 
 def _of_same_name(real: list[Binding], module: str) -> Successor | None:
-    """Return the canonical one of the modules that have a real object under the name asked for."""
+    """Return the canonical of the modules that have a real object with the same name."""
     if not real:
         return None
     best = real[0]
@@ -187,7 +193,7 @@ def _of_same_name(real: list[Binding], module: str) -> Successor | None:
 
 
 def _moved(resolver: NameResolver, package: str, module: str, name: str) -> Successor | None:
-    """Return where this very definition, or most of this very module, was or will be under the same name."""
+    """Return the successor of a definition under the same name, or of most of a module."""
     if not name:
         return _successor_module(resolver, package, module)
     moved = [each for each in follow(resolver, package, name, module) if each.name == name]
@@ -195,13 +201,13 @@ def _moved(resolver: NameResolver, package: str, module: str, name: str) -> Succ
 
 
 def _renamed(resolver: NameResolver, package: str, name: str, module: str | None = None) -> Successor | None:
-    """Return what a name, of one module or of any, is called in this release."""
+    """Return the name in this release of a renamed definition, of one module or of any."""
     found = follow(resolver, package, name, module)
     return min(found, key=lambda each: (closeness(each.old_module), -each.confidence), default=None)
 
 
 def _successor_module(resolver: NameResolver, package: str, module: str) -> Successor | None:
-    """Return the module that has most of what a module defined in other releases."""
+    """Return the module that has most definitions of a module of other releases."""
     names = resolver.index.names_followed(module, package)
     found = [follow(resolver, package, name, module) for name in names]
     firsts = [successors[0] for successors in found if successors]
@@ -212,5 +218,5 @@ def _successor_module(resolver: NameResolver, package: str, module: str) -> Succ
     confidence = sum(first.confidence for first in firsts if first.module == best) / len(firsts)
     if confidence < 0.5:
         return None
-    evidence = f"{count} of {len(firsts)} definitions that can be followed are there"
+    evidence = f"has {count} of {len(firsts)} traceable definitions"
     return Successor(module=best, name="", confidence=round(confidence, 2), evidence=evidence)

@@ -1,4 +1,4 @@
-"""Following a definition through its moves and renames, forward and back, to the release asked about."""
+"""Follow a definition through its moves and renames, forward and back, to another release."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from compat.index.query.name_resolution import NameResolver
 
 LONGEST = 12
-"""Steps of a chain: more than any name has taken."""
+"""The maximum number of steps in a chain, more than any indexed name has."""
 
 
 def follow(
     resolver: NameResolver, package: str, name: str, module: str | None = None
 ) -> tuple[Successor, ...]:
-    """Return what a name that a release lacks has become by then, or what it will come from.
+    """Return the successors and predecessors of a missing name that exist in a release.
 
-    Each exists in the release, and tells by its old module which of those that had the name it is about. The
-    likeliest comes first; of equals, what the name has become.
+    `old_module` of each is the module that had the name. The
+    likeliest comes first; of equals, the successors.
 
     Args:
-        resolver: the releases, among them one of `package`.
-        package: whose history to follow.
-        name: the name that was asked for.
-        module: the module it was asked for in; None for any that ever had it.
+        resolver: the resolver, with a release of `package`.
+        package: the package whose history to follow.
+        name: the missing name.
+        module: the module of the name; None for any module that ever had it.
     """
     release_index = resolver.environment.release_indexes[package]
     became = resolver.index.successors(name, package, release_index)
@@ -42,7 +42,7 @@ def follow(
 
 
 class _Chain(NamedTuple):
-    """Successors of one another, in the order in which they are gone through."""
+    """A chain of moves and renames, in the direction of the search."""
 
     resolver: NameResolver
     package: str
@@ -51,12 +51,12 @@ class _Chain(NamedTuple):
 
     @property
     def location(self) -> tuple[str, str]:
-        """Module and name where it has led so far."""
+        """The module and name after the last step."""
         step = self.steps[-1]
         return (step.module, step.name) if self.forward else (step.old_module, step.old_name)
 
     def ends(self) -> Iterator[_Chain]:
-        """Yield the chains that begin with this one and end at something that exists in the release."""
+        """Yield the extensions of this chain that end at an object that exists in the release."""
         if self.resolver.answer(*self.location).status not in UNUSABLE:
             yield self
         elif len(self.steps) < LONGEST:
@@ -64,17 +64,17 @@ class _Chain(NamedTuple):
                 yield from self._replace(steps=(*self.steps, step)).ends()
 
     def successor(self) -> Successor:
-        """Return where it ends; the confidence is the product of that of every step."""
-        confidence, told = 1.0, []
+        """Return the end of the chain as a successor; its confidence is the product over all steps."""
+        confidence, evidence = 1.0, []
         versions = self.resolver.index.versions(self.package)
         for step in self.steps:
             confidence *= step.confidence
             what = "moved" if step.change == "move" else "renamed"
             when = "in" if self.forward else "only in"
-            told.append(f"{what} {when} {versions[step.last + 1]}: {step.evidence}")
+            evidence.append(f"{what} {when} {versions[step.last + 1]}: {step.evidence}")
         first = self.steps[0]
         old_module = first.old_module if self.forward else first.module
-        return Successor(*self.location, round(confidence, 2), "; then ".join(told), old_module)
+        return Successor(*self.location, round(confidence, 2), "; then ".join(evidence), old_module)
 
     def _next(self) -> Sequence[Successor]:
         module, name = self.location
@@ -90,13 +90,13 @@ class _Chain(NamedTuple):
 
 
 def _of(steps: Sequence[Successor], module: str | None) -> list[Successor]:
-    """Return the last step of each module that had the name before: it may have come and gone."""
+    """Return the last step from each module that had the name, which may have come and gone repeatedly."""
     latest = {step.old_module: step for step in sorted(steps, key=lambda step: step.last)}
     return [step for step in latest.values() if module in (None, step.old_module)]
 
 
 def _before(steps: Sequence[Successor], module: str | None) -> list[Successor]:
-    """Return the steps by which each module comes by the name first."""
+    """Return the steps by which each module gets the name for the first time."""
     first: dict[str, int] = {}
     for step in steps:
         first[step.module] = min(step.last, first.get(step.module, step.last))

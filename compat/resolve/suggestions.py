@@ -1,4 +1,4 @@
-"""Names of any release that are written nearly like one that no release has."""
+"""Suggest indexed names that are similar to an unknown name."""
 
 import difflib
 import os
@@ -11,18 +11,18 @@ from pathlib import Path
 from compat.index.format import SHIPPED
 
 MOST = 3
-"""Names that are told."""
+"""The maximum number of suggestions."""
 _APART = 3
-"""Letters by which the length may differ."""
+"""The maximum difference in length."""
 _ALIKE = 0.8
-"""Of the letters, the share that must be the same and in order."""
+"""The minimum share of equal letters in the same order."""
 _LONGEST = 200
-"""Letters of a name that may be one: comparing takes the square of them."""
+"""The maximum length of a name, since a comparison takes quadratic time."""
 
 
 @lru_cache(maxsize=200)
 def near(name: str, path: str = SHIPPED) -> tuple[str, ...]:
-    """Return names of the index that may have been meant, the nearest first; none when it has the name."""
+    """Return similar names of the index, most similar first; none if the index has the name."""
     if len(name) > _LONGEST:
         return ()
     names = _names(path)
@@ -41,13 +41,13 @@ def _names(path: str) -> frozenset[str]:
 
 
 def hint(name: str, path: str | os.PathLike[str] = SHIPPED) -> str:
-    """Return in words what a name that no release has may be meant to be; empty when nothing is near it."""
+    """Return a text that suggests similar names for an unknown name; empty if there are none."""
     names = near(name, os.fspath(path))
-    return f"near it {'are' if names[1:] else 'is'} {', '.join(names)}" if names else ""
+    return f"{'similar names are' if names[1:] else 'a similar name is'} {', '.join(names)}" if names else ""
 
 
 def _alike(name: str, folded: str, names: Iterable[str]) -> list[str]:
-    """Return those that have nearly the same letters; most are out after a look at length and beginning."""
+    """Return the names with similar spelling; most are excluded by length and first letters."""
     likely = sorted(
         known
         for known in names

@@ -197,7 +197,7 @@ def test_a_misspelt_name_gets_suggestions() -> None:
         f"{head}ImportError: cannot import name 'LLMEngin' from 'vllm' ({SITE}/vllm/__init__.py)"
     )
     assert (found.cause, found.symbol) == ("unknown", None)
-    assert found.evidence[1] == "no release has the name LLMEngin; near it is LLMEngine"
+    assert found.evidence[1] == "no release has the name LLMEngin; a similar name is LLMEngine"
 
 
 @pytest.mark.parametrize(

@@ -82,5 +82,5 @@ def test_a_ban_names_the_present_location(configuration: Path) -> None:
 def test_a_release_has_to_be_named_and_known() -> None:
     with pytest.raises(NothingSelectedError):
         main(["ruff"])
-    with pytest.raises(UsageError, match="near it are"):
+    with pytest.raises(UsageError, match="nearest: "):
         main(["ruff", "--vllm", "0.99"])

@@ -1,4 +1,4 @@
-"""Building and checking the index against a package index on this machine, with real wheels."""
+"""Build and check an index against a local package index with real wheels."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_replaying_gives_each_release_as_it_was_read(build: Build, tmp_path: Pat
 def test_an_update_fetches_what_is_new_and_gives_what_a_build_gives(
     late: str, build: Build, house: wheelhouse.Index, tmp_path: Path
 ) -> None:
-    """The late release comes last, in the middle (a patch of an older line), or first."""
+    """The new release may be the last, in the middle (a patch of an older line), or the first."""
     build(tmp_path / "whole")
     everything = house.projects["sglang"]
     house.projects["sglang"] = [file for file in everything if f"-{late}-" not in file["filename"]]

@@ -1,4 +1,4 @@
-"""What the index says of a pair's modules, in the environment that its lock describes."""
+"""The expected modules of a pair in the environment of its lock."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -106,5 +106,5 @@ def test_a_known_failure_spreads_to_what_needs_it_and_no_further(made: Index) ->
 
 
 def test_a_lock_with_a_release_that_is_not_indexed_is_told(made: Index) -> None:
-    with pytest.raises(UsageError, match=r"lock of one: the index has no sglang 3\.0"):
+    with pytest.raises(UsageError, match=r"lock of one: sglang 3\.0 is not in the index"):
         expectations(PAIR, lock("3.0"), cuda=False, index=made)

@@ -1,4 +1,4 @@
-"""What the visitor reads in one module, construct by construct: what Python itself would do."""
+"""The module visitor finds the names that Python binds, construct by construct."""
 
 import importlib
 import types
@@ -364,7 +364,7 @@ def test_the_standard_library_is_read_exactly(name: str) -> None:
 
 
 def test_guards_of_two_kinds_are_never_equal() -> None:
-    """They are tuples underneath: what is put together must not lose a part that looks like another."""
+    """Guards are tuples, so combining them must not drop a part that equals a different guard."""
     parts = (Condition("a"), Condition("b"))
     guards: list[Guard] = [All(parts), AnyOf(parts)]
     assert guards[0] != guards[1]

@@ -1,4 +1,4 @@
-"""Locations in a world: aliases followed to their end, guards decided from what is there, problems found."""
+"""Name resolution follows aliases, decides guards from the environment, and finds import problems."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_without_the_other_package_the_handler_has_run(tmp_path: Path) -> None:
 
 
 def test_one_name_that_has_gone_fails_the_whole_try(tmp_path: Path) -> None:
-    """What was bound before the failing import stays bound, and what the handler rebinds is a stub."""
+    """Names bound before the failing import stay bound, and names that the handler rebinds are stubs."""
     moved = {**VLLM, "vllm/b.py": "def Renamed(): pass"}
     assert answer(tmp_path, SGLANG, "sglang.gptq:Real", moved).status == "placeholder"
     other = answer(tmp_path, SGLANG, "sglang.gptq:Other", moved)

@@ -1,4 +1,4 @@
-"""Tables of requirements say, for every Python, what the metadata says that they were read from."""
+"""The tables of requirements agree with the metadata for every Python version."""
 
 from dataclasses import replace
 from pathlib import Path

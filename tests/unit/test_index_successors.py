@@ -1,4 +1,4 @@
-"""Moves and renames: found from two releases' sources, kept in the index, and told by `resolve`."""
+"""Moves and renames are found from the sources of two releases, stored, and reported by `resolve`."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def linear(name: str) -> str:
 
 
 def steps(*releases: Files) -> list[tuple[str, str, str]]:
-    """Return what is claimed from release to release: from, to, and whether it is a move or a rename."""
+    """Return the moves and renames that the index records: old location, new location and kind."""
     found = content("vllm", "vllm", *(release(str(n), files) for n, files in enumerate(releases))).successors
     return [(f"{s.old_module}:{s.old_name}", f"{s.module}:{s.name}", s.change) for s in found]
 
@@ -220,7 +220,7 @@ CHAIN = (
 
 @pytest.fixture
 def history(tmp_path: Path) -> list[NameResolver]:
-    """The worlds of three releases: one name moves, and is renamed."""
+    """Return resolvers for three releases in which one name moves and is then renamed."""
     made = index(
         tmp_path / "i", content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(CHAIN)))
     )
@@ -274,7 +274,7 @@ def test_the_same_name_elsewhere_comes_before_a_rename(history: list[NameResolve
 
 def test_a_module_is_followed_by_what_it_defined(history: list[NameResolver]) -> None:
     found = replaced(find_location(history[2], "vllm", "vllm.gptq", ""))
-    assert found == ("vllm.auto", "", "1 of 1 definitions that can be followed are there")
+    assert found == ("vllm.auto", "", "has 1 of 1 traceable definitions")
     assert replaced(find_path(history[2], "vllm", "vllm.gptq")) == found
     assert replaced(find_location(history[2], "vllm", "vllm.x", "")) is None
 

@@ -1,4 +1,4 @@
-"""What the index tells of releases by themselves, taken beside other releases, is what a walk would find."""
+"""Indexed problems of single releases agree with the problems that a walk finds next to other releases."""
 
 import random
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ RELEASES = 3
 
 
 class Sources:
-    """Packages of modules that import one another at random; only sglang imports from the others."""
+    """Generates packages whose modules import each other at random; only sglang imports other packages."""
 
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(seed)  # noqa: S311 -- a draw that can be repeated

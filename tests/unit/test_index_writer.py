@@ -1,4 +1,4 @@
-"""The index file: intervals over releases, the same bytes for the same content, errors for damage."""
+"""The index file: release ranges, equal bytes for equal content, and errors for damaged files."""
 
 import os
 import sqlite3
@@ -138,7 +138,7 @@ def test_unknown_versions_name_the_nearest(tmp_path: Path) -> None:
     read = index(tmp_path / "i", content("vllm", "vllm", release("0.9.0.1", OLD), release("0.10.0", NEW)))
     assert read.release_index("vllm", "0.10", "--vllm") == 1
     with pytest.raises(
-        UsageError, match=r"--vllm: the index has no vllm 0\.9\.1; near it are 0\.9\.0\.1, 0\.10\.0"
+        UsageError, match=r"--vllm: vllm 0\.9\.1 is not in the index \(nearest: 0\.9\.0\.1, 0\.10\.0"
     ):
         read.release_index("vllm", "0.9.1", "--vllm")
     with pytest.raises(UsageError, match="--vllm: 'nine' is not a version"):
@@ -149,7 +149,7 @@ def test_a_missing_or_damaged_index_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="the index is missing"):
         Index(tmp_path / "none")
     (tmp_path / "text").write_text("no database")
-    with pytest.raises(IntegrityError, match="install this package again"):
+    with pytest.raises(IntegrityError, match="reinstall sglang-vllm-compat"):
         Index(tmp_path / "text")
     sqlite3.connect(tmp_path / "other").execute("CREATE TABLE t (x)").connection.close()
     with pytest.raises(IntegrityError, match="index format 0, expected"):

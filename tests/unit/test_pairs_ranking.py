@@ -169,7 +169,7 @@ def test_offline_clashes_of_two_releases(capsys: pytest.CaptureFixture[str]) -> 
     ("argv", "message"),
     [
         (["--for", "sglang"], "'sglang' is not a release (example: sglang==0.5.14)"),
-        (["--for", "sglang==0.5.99"], "the index has no sglang 0.5.99; near it are"),
+        (["--for", "sglang==0.5.99"], "sglang 0.5.99 is not in the index (nearest: "),
         (["--for", "sglang==x"], "'x' is not a version"),
         (["--for", "sglang==0.5.14", "0.5.14"], "not both"),
         (["0.5.14"], "give two releases"),

@@ -1,4 +1,4 @@
-"""Who requires whom: extras, markers, circles, and metadata that old installers let in."""
+"""The graph of requirements: extras, markers, circles, and broken metadata."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ LINUX = marker_variables("3.11", 0)
 
 
 def graph(**distributions: str) -> RequirementGraph:
-    """Return a graph of distributions: each a version, then its requirements after `|`."""
+    """Return a graph of distributions, each written as a version and, after `|`, its requirements."""
     parts = {name.replace("_", "-"): text.split(" | ") for name, text in distributions.items()}
     versions = {name: version for name, (version, *_) in parts.items()}
     return RequirementGraph(versions, lambda name: parts[name][1:], LINUX)

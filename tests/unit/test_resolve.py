@@ -186,12 +186,12 @@ def test_the_history_is_that_of_the_published_releases(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [
-        (["X", "--vllm", "9.9"], 2, "--vllm: the index has no vllm 9.9; near it are"),
+        (["X", "--vllm", "9.9"], 2, "--vllm: vllm 9.9 is not in the index (nearest: "),
         (["X", "--vllm", "new"], 2, "--vllm: 'new' is not a version"),
-        (["X", "--vllm", ">>1"], 2, "--vllm: '>>1' is not a specifier"),
+        (["X", "--vllm", ">>1"], 2, "--vllm: '>>1' is not a valid specifier"),
         (["X", "--vllm", ">99"], 3, "--vllm: no indexed release of vllm matches '>99'"),
         (["X", "--pair", "sed"], 2, "seed"),
-        (["a b", "--vllm", "0.9.0.1"], 2, "is no query"),
+        (["a b", "--vllm", "0.9.0.1"], 2, "is not a valid query"),
         (["torch.nn", "--vllm", "0.9.0.1"], 2, "torch is not indexed"),
         (["sglang.srt", "--vllm", "0.9.0.1"], 3, "no release of sglang is selected"),
         (["--format", "xml", "X"], 2, "invalid choice: 'xml'"),
@@ -249,23 +249,23 @@ def test_a_release_of_what_is_not_installed_is_refused(capsys: pytest.CaptureFix
     assert console.run(main, line) == 2
     assert capsys.readouterr() == (
         "",
-        "compat: error: --without vllm: --vllm 0.9.0.1 asks for a release of it; leave out one of them\n",
+        "compat: error: --without vllm contradicts --vllm 0.9.0.1; remove one of them\n",
     )
 
 
 def test_nothing_is_left_when_nothing_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
     gone = [f"--without={name}" for name in ("sglang", "vllm", "sgl_kernel")]
     assert console.run(main, ["x", "--all", *gone]) == 3
-    assert "leaves no release" in capsys.readouterr().err
+    assert "excludes all releases" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("argv", "note"),
     [
-        (("--all", "--vllm", "0.9.0"), "compat: --all tells the releases; --vllm left aside\n"),
+        (("--all", "--vllm", "0.9.0"), "compat: --all selects the releases; --vllm ignored\n"),
         (
             ("--pair", "seed", "--sglang", "latest", "--all"),
-            "compat: --pair tells the releases; --sglang and --all left aside\n",
+            "compat: --pair selects the releases; --sglang and --all ignored\n",
         ),
     ],
     ids=["all", "pair"],
@@ -306,17 +306,20 @@ def test_the_object_is_told_whose_attribute_is_asked_for(
 
 def test_a_path_of_the_wrong_top_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert console.run(main, ["Fp8LinearMethod.apply", "--vllm", "latest"]) == 2
-    assert "Fp8LinearMethod is not indexed; a path begins with one of" in capsys.readouterr().err
+    assert "Fp8LinearMethod is not indexed; a path starts with one of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("query", "note"),
     [
-        ("Fp8LinearMethd", "compat: no release has the name Fp8LinearMethd; near it is Fp8LinearMethod\n"),
-        ("vllm.llmengine", "compat: no release has the name llmengine; near it is LLMEngine\n"),
+        (
+            "Fp8LinearMethd",
+            "compat: no release has the name Fp8LinearMethd; a similar name is Fp8LinearMethod\n",
+        ),
+        ("vllm.llmengine", "compat: no release has the name llmengine; a similar name is LLMEngine\n"),
         (
             "SamplingParms",
-            "compat: no release has the name SamplingParms; near it are SamplingParams, SamplingMask\n",
+            "compat: no release has the name SamplingParms; similar names are SamplingParams, SamplingMask\n",
         ),
         ("nothing_of_the_kind_at_all", ""),
         ("GPTQMarlinConfig", ""),

@@ -1,4 +1,4 @@
-"""Answers for programs, and what is taken over from release to release."""
+"""The Python interface of `resolve`, and answers that consecutive releases share."""
 
 from pathlib import Path
 
@@ -104,11 +104,11 @@ def test_a_resolver_answers_for_one_release(path: Path) -> None:
     ("query", "package", "version", "message"),
     [
         ("A", "torch", "1", "'torch' is not indexed"),
-        ("sglang.k.K", "vllm", "1", "leads into sglang, not into vllm"),
-        ("torch.nn", "vllm", "1", "leads into torch, not into vllm"),
-        ("A", "vllm", "9", "the index has no vllm 9"),
-        ("a b", "vllm", "1", "is no query"),
-        ("from vllm.a import A, B", "vllm", "1", "asks for 2 names"),
+        ("sglang.k.K", "vllm", "1", "is a path in sglang, not in vllm"),
+        ("torch.nn", "vllm", "1", "is a path in torch, not in vllm"),
+        ("A", "vllm", "9", "vllm 9 is not in the index"),
+        ("a b", "vllm", "1", "is not a valid query"),
+        ("from vllm.a import A, B", "vllm", "1", "contains 2 names"),
     ],
 )
 def test_what_cannot_be_answered(path: Path, query: str, package: str, version: str, message: str) -> None:

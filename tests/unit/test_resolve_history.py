@@ -1,4 +1,4 @@
-"""The whole history of a name is what each of its releases gives by itself, and takes little to start."""
+"""The history of a name agrees with the answers of its single releases, and a query imports few modules."""
 
 import json
 import random
@@ -59,7 +59,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(
     capsys: pytest.CaptureFixture[str], path: Path | str, *argv: str
 ) -> dict[tuple[str, str], list[str]]:
-    """Return what the command says of each package and release, word by word."""
+    """Return the output of the command for each package and release."""
     main(argv, path)
     index = Index(path)
     found = {}
@@ -73,7 +73,7 @@ def told(
 
 
 def queries(path: Path | str) -> Iterator[tuple[str, str]]:
-    """Yield every name and location of an index in every form, with its package; those of packages apart."""
+    """Yield queries for every name and location of an index in every form, with the package of each."""
     index = Index(path)
     for package in ("sglang", "vllm"):
         for entry in index.name_ranges(package):
@@ -141,7 +141,7 @@ def test_a_history_stands_in_every_entry_of_the_document(
 
 
 HEAVY = {"typing", "dataclasses", "inspect", "pathlib", "datetime", "packaging", "importlib.metadata"}
-"""Each of these takes longer to load than most answers take to find."""
+"""Modules whose import takes longer than most queries."""
 
 
 @pytest.mark.parametrize(

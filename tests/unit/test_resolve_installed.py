@@ -1,4 +1,4 @@
-"""Installed releases that the index does not know are read from their files, and never imported."""
+"""Installed releases outside of the index are read from their files, and never imported."""
 
 import json
 import os
@@ -17,7 +17,7 @@ IMPORTED = "raise SystemExit('imported')\n"
 def distribution(
     site: Path, name: str, version: str, files: Mapping[str, str], *, listed: bool = True
 ) -> None:
-    """Write an installed distribution, as an installer does; one that is not listed is editable."""
+    """Write an installed distribution as an installer does; an unlisted one is editable."""
     for path, source in files.items():
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         (site / path).write_text(source)
@@ -74,7 +74,7 @@ def test_a_nightly_is_read_from_its_files(nightly: Path) -> None:
     assert code == 1
     assert "from vllm.new.linear import Method" in out
     assert err.count("\n") == 1
-    assert "the index does not know vllm 99.0.dev1+local" in err
+    assert "the index does not contain vllm 99.0.dev1+local" in err
 
 
 def test_what_is_kept_follows_the_files(nightly: Path) -> None:
@@ -107,4 +107,4 @@ def test_an_install_without_files_is_told_in_one_line(tmp_path: Path) -> None:
     distribution(tmp_path / "site", "vllm", "99.0", {}, listed=False)
     code, out, err = resolve(tmp_path, "Method")
     assert (code, out) == (4, "")
-    assert err == "compat: error: vllm is installed without files; install it again\n"
+    assert err == "compat: error: vllm has metadata but no files; reinstall it\n"

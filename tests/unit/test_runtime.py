@@ -297,7 +297,7 @@ def test_without_a_package_a_name_must_be_unambiguous(pair: Path) -> None:
     [
         ("numpy.array", None, "UsageError: 'numpy.array': numpy is not indexed"),
         ("Shared", "torch", "UsageError: 'Shared': torch is not indexed"),
-        ("a b", None, "UsageError: 'a b' is no query"),
+        ("a b", None, "UsageError: 'a b' is not a valid query"),
         ("from vllm.a import Shared, Twice", None, "imports 2 names; pass one name at a time"),
     ],
 )
@@ -397,5 +397,5 @@ def test_a_misspelt_name_gets_suggestions(nightly: Path) -> None:
     (found,) = loaded(nightly, ("Fp8LinearMethd", {"package": "vllm"}))
     assert (found["cause"], found["fix"]["text"]) == (
         "unknown",
-        "No release has this name: near it is Fp8LinearMethod.",
+        "No release has this name: a similar name is Fp8LinearMethod.",
     )

@@ -1,1 +1,1 @@
-"""Building, updating and checking the index."""
+"""Build, update and check the index."""

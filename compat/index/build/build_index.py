@@ -1,4 +1,4 @@
-"""Which releases the index covers, their wheels fetched ahead in parallel, and the file written."""
+"""Build the index: fetch the wheels in parallel, extract their rows, and write the file."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,21 +19,21 @@ from compat.wheels.source_cache import SourceCache
 from compat.wheels.wheel_sources import WheelSources
 
 FETCHERS = 6
-"""Wheels read at once: enough to hide the round trips of small ranges."""
+"""The number of wheels read in parallel: enough to hide the round trips of small ranges."""
 AHEAD = 8
-"""Wheels that may wait in memory, unpacked: some 30 MB each."""
+"""The maximum number of unpacked wheels in memory: about 30 MB each."""
 
 
 @dataclass(slots=True, kw_only=True)
 class BuildReport:
-    """What a build read; counted while it goes on."""
+    """The counts of a build, updated while it runs."""
 
     releases: int = 0
     files: int = 0
     fetched: int = 0
-    """Bytes over the wire."""
+    """The number of downloaded bytes."""
     wheels: int = 0
-    """Bytes of the whole wheels."""
+    """The size of the whole wheels in bytes."""
 
 
 def build_index(
@@ -44,16 +44,16 @@ def build_index(
     cache: SourceCache | None = None,
     packages: Sequence[str] = PACKAGES,
 ) -> BuildReport:
-    """Write the index of every release that has a wheel to `target`.
+    """Write an index of all releases with a wheel to `target`.
 
-    What has been fetched and read is kept in the user's cache, so an interrupted build goes on where it was.
+    Sources and rows are kept in the user's cache, so an interrupted build can be resumed.
 
     Args:
         target: the file to replace.
         progress: advanced by one for each release.
-        registry: the package index; the configured one unless told otherwise.
-        cache: where sources and readings are kept; the user's cache unless told otherwise.
-        packages: the distributions to cover.
+        registry: the package index; by default the configured one.
+        cache: the cache of sources and rows; by default the user's cache.
+        packages: the distributions to index.
 
     Raises:
         NetworkError: the package index cannot be reached.
@@ -76,7 +76,7 @@ def build_index(
 
 
 def release_of(sources: WheelSources) -> ReleaseSources:
-    """Return what the index needs of a wheel that has been read."""
+    """Return the metadata and sources of a wheel for the index."""
     wheel = sources.wheel
     metadata = HeaderParser().parsestr(sources.metadata)
     row = ReleaseMetadata(
@@ -93,7 +93,7 @@ def release_of(sources: WheelSources) -> ReleaseSources:
 def sources_ahead(
     wheels: Iterable[WheelFile], read: Callable[[WheelFile], WheelSources]
 ) -> Iterator[WheelSources]:
-    """Yield the sources of wheels in order, reading the next ones meanwhile, only so far ahead."""
+    """Yield the sources of wheels in order, while a limited number of the next wheels is read."""
     waiting: deque[Future[WheelSources]] = deque()
     with ThreadPoolExecutor(FETCHERS) as fetchers:
         try:
@@ -111,7 +111,7 @@ def sources_ahead(
 def counted(
     sources: Iterable[WheelSources], report: BuildReport, progress: Progress
 ) -> Iterator[ReleaseSources]:
-    """Yield what the index needs of each release, counting what it took."""
+    """Yield the metadata and sources of each release, and count them in `report`."""
     for each in sources:
         report.releases += 1
         report.files += len(each.sources)

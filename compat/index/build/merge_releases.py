@@ -1,4 +1,4 @@
-"""From the sources of a package's releases to ranges: modules read, stars expanded, releases merged."""
+"""Convert the sources of releases into release ranges: read modules, expand star imports, merge releases."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,33 +16,33 @@ from compat.model.releases import ReleaseMetadata
 
 
 class MergedModule(NamedTuple):
-    """One module of one release, ready to be merged with its neighbours."""
+    """One module of one release, with star imports expanded."""
 
     name: str
     form: str
     """`package`, `module` or `extension`."""
     names: Names
     open: bool
-    """Whether it may bind names that cannot be listed."""
+    """Whether it may bind names that its source does not show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSources:
-    """The readable part of one release."""
+    """The metadata, sources and compiled modules of one release."""
 
     row: ReleaseMetadata
     sources: Mapping[str, bytes]
-    """Path below site-packages to content, for `.py` files."""
+    """Maps the paths of `.py` files, relative to site-packages, to their content."""
     extensions: tuple[str, ...]
-    """Paths below site-packages of compiled modules."""
+    """The paths of compiled modules, relative to site-packages."""
 
     def read_sources(self) -> Mapping[str, bytes]:
-        """Return the sources, for those who ask only when they need them."""
+        """Return the sources, as `Sources` requires."""
         return self.sources
 
 
 class MergedRelease(NamedTuple):
-    """One release, ready to be merged with its neighbours."""
+    """One release with its modules, as `merge` takes it."""
 
     row: ReleaseMetadata
     modules: Sequence[MergedModule]
@@ -51,11 +51,11 @@ class MergedRelease(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Module:
-    """One module of one release before it is merged with its neighbours."""
+    """The form and source key of one module of a release."""
 
     form: str
     key: Key | None
-    """None for what has no source: a compiled module, or a folder without `__init__.py`."""
+    """None for a module without source: a compiled one, or a folder without `__init__.py`."""
 
 
 def assemble(
@@ -65,14 +65,14 @@ def assemble(
     reader: ModuleReader,
     finder: SuccessorFinder | None = None,
 ) -> PackageContent:
-    """Return all rows of one package.
+    """Return the rows of all releases of one package.
 
     Args:
         package: the distribution.
-        import_name: its top-level import name; modules outside it are left out.
-        releases: its releases in version order; each is asked for once and not kept.
+        import_name: its top-level import name; other modules are left out.
+        releases: its releases in version order; each is read once and not kept.
         reader: reads the modules.
-        finder: finds what became of definitions that vanished; a fresh one unless told otherwise.
+        finder: finds the successors of removed definitions; by default a new one.
     """
     read = (
         MergedRelease(each.row, tuple(expand(each, import_name, reader)), each.read_sources)
@@ -82,7 +82,7 @@ def assemble(
 
 
 def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> Iterable[MergedModule]:
-    """Return the modules of one release, read, with star imports replaced by the names they bring."""
+    """Return the modules of one release, with star imports replaced by the names that they bind."""
     modules, wanted = _modules(release, import_name)
     return _Expanded(modules, reader.read(wanted))
 
@@ -90,9 +90,9 @@ def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> I
 def merge(
     package: str, import_name: str, releases: Iterable[MergedRelease], finder: SuccessorFinder
 ) -> PackageContent:
-    """Return the rows of releases, given in version order, as ranges over which nothing changes.
+    """Return the rows of releases in version order, merged into ranges without changes.
 
-    A module whose names are the very same object as in the release before is taken to be unchanged.
+    A module whose names are the same object as in the release before counts as unchanged.
     """
     merger = _Merger()
     rows: list[ReleaseMetadata] = []
@@ -113,7 +113,7 @@ def merge(
 
 
 def module_name(path: str) -> tuple[str, bool] | None:
-    """Return the dotted name of a source path, and whether it is a package; None when it has no such name."""
+    """Return the module name of a path, and whether it is a package; None if it is not importable."""
     parts = list(PurePosixPath(path).with_suffix("").parts)
     is_package = parts[-1] == "__init__"
     if is_package:
@@ -146,7 +146,7 @@ def _modules(
 
 
 def _add_namespaces(name: str, modules: dict[str, _Module]) -> None:
-    """Add the folders above a module that have no `__init__.py`: they import as namespace packages."""
+    """Add the parent folders without `__init__.py`, which are namespace packages."""
     parent = name.rpartition(".")[0]
     while parent and parent not in modules:
         modules[parent] = _Module("package", None)
@@ -154,7 +154,7 @@ def _add_namespaces(name: str, modules: dict[str, _Module]) -> None:
 
 
 class _Expanded:
-    """The modules of one release with star imports replaced by the names they bring."""
+    """The modules of one release, with star imports replaced by the names that they bind."""
 
     def __init__(self, modules: Mapping[str, _Module], read: Mapping[Key, ModuleRows]) -> None:
         self.modules = modules
@@ -180,7 +180,7 @@ class _Expanded:
         if not self._read[key].stars:
             return self._read[key].names
         if module not in self._names:
-            self._names[module] = {}  # what a circle of stars sees of this module while it is being read
+            self._names[module] = {}  # seen by modules that star-import each other in a circle
             self._names[module] = rows_of(self._without_stars(module, self._read[key].stars))
         return self._names[module]
 
@@ -195,19 +195,19 @@ class _Expanded:
                 self._opened.add(module)
             for name, certain in self._exported(source):
                 target = f"{source}:{name}"
-                # A star brings what is bound at that moment; what is not there does not make it fail.
-                there = ALWAYS if certain else Imports((target,))
-                yield Event(name=name, form="import", guard=both(event.guard, there), target=target)
+                # A star import binds the names that exist at that moment, and ignores missing ones.
+                present = ALWAYS if certain else Imports((target,))
+                yield Event(name=name, form="import", guard=both(event.guard, present), target=target)
 
     def _exported(self, module: str) -> Iterator[tuple[str, bool]]:
-        """Yield the names that a star import of a module brings, and whether it brings them in any case."""
+        """Yield the names that a star import of a module binds, and whether it always binds them."""
         found = self.modules.get(module)
         if found is None or found.key is None:
             return
         read = self._read[found.key]
         exports = read.exports
         if exports is not None:
-            yield from ((name, True) for name in exports)  # a name of `__all__` that is missing does fail
+            yield from ((name, True) for name in exports)  # a missing name of `__all__` makes the import fail
             return
         for name, branches in self.names(module).items():
             if name and name[0] != "_" and name not in read.withheld:
@@ -215,7 +215,7 @@ class _Expanded:
 
 
 class _Merger:
-    """Merges releases, given in order, into ranges over which nothing changes."""
+    """Merges releases, added in order, into ranges without changes."""
 
     def __init__(self) -> None:
         self._last_names: dict[str, Names] = {}
@@ -225,7 +225,7 @@ class _Merger:
         self._names: list[NameRange] = []
 
     def add(self, release_index: int, release: Iterable[MergedModule]) -> None:
-        """Add one release: its modules, each with its form, its names and whether it is open."""
+        """Add the modules of the next release."""
         seen: set[str] = set()
         for module, form, names, is_open in release:
             seen.add(module)
@@ -241,7 +241,7 @@ class _Merger:
             self._merge_names(module, release_index, {})
 
     def close(self, last: int) -> tuple[tuple[ModuleRange, ...], tuple[NameRange, ...]]:
-        """Return all ranges, ordered."""
+        """Return all ranges, ordered by module, name and release."""
         for module in list(self._open_modules):
             self._close_module(module, last + 1)
             self._merge_names(module, last + 1, {})
@@ -256,7 +256,7 @@ class _Merger:
 
     def _merge_names(self, module: str, release_index: int, names: Names) -> None:
         if self._last_names.get(module) is names:
-            return  # the very same reading: most modules of most releases
+            return  # the same object, as for most modules of most releases
         self._last_names[module] = names
         opened = self._open_names.setdefault(module, {})
         for name in [name for name, each in opened.items() if names.get(name) != each.branches]:

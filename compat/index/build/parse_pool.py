@@ -1,4 +1,4 @@
-"""Reading many modules: each distinct one once, in several processes, and never again after that."""
+"""Read modules in several processes, and cache the rows of each distinct module."""
 
 import gc
 import hashlib
@@ -27,37 +27,37 @@ from compat.index.extract.module_rows import ModuleRows, read_rows
 from compat.model import guards
 
 COUNT = 2
-"""They compute and do nothing else, so more than the cores there are gains nothing."""
+"""The number of processes. They only compute, so more processes than cores do not help."""
 
 
 def processes() -> ProcessPoolExecutor:
-    """Return a pool of processes that are forked from a clean server: the caller may have threads.
+    """Return a pool of processes from a fork server, which is safe for callers with threads.
 
-    They look for no cycles: there are none among the millions of rows, and looking takes a fifth of the time.
+    The garbage collector is off: millions of rows have no cycles, and the search takes a fifth of the time.
     """
     return ProcessPoolExecutor(COUNT, mp_context=get_context("forkserver"), initializer=gc.disable)
 
 
 Key = tuple[str, str]
-"""Module name and SHA-256 of its source: equal keys have equal rows."""
+"""The name of a module and the SHA-256 of its source: equal keys have equal rows."""
 
 CHUNK = 16
-"""Modules handed to a process at once: enough to outweigh the hand-over."""
+"""The number of modules per task: enough to outweigh the transfer to a process."""
 
 
 def key_of(module: str, source: bytes) -> Key:
-    """Return the key of a module."""
+    """Return the cache key of a module."""
     return module, hashlib.sha256(source).hexdigest()
 
 
 class ModuleReader:
-    """Reads modules and remembers their rows: in memory those of the last call, on disk all.
+    """Reads modules, and caches the rows of the last call in memory and all rows on disk.
 
-    What is on disk was written by this very code: another version of the visitor starts anew.
+    The cache on disk depends on the code: another version of the visitor has another cache.
 
     Args:
-        executor: reads modules in its processes; in this one when None.
-        folder: where to remember; nowhere when None.
+        executor: reads the modules; None for this process.
+        folder: the cache folder; None for no cache on disk.
     """
 
     def __init__(self, executor: Executor | None = None, folder: Path | None = None) -> None:
@@ -70,7 +70,7 @@ class ModuleReader:
                 database.execute("CREATE TABLE IF NOT EXISTS modules (key TEXT PRIMARY KEY, rows BLOB)")
 
     def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> dict[Key, ModuleRows]:
-        """Return the rows of the wanted modules; the values are source and whether it is a package."""
+        """Return the rows of the wanted modules; each value is the source and whether it is a package."""
         found = {key: self._rows[key] for key in wanted if key in self._rows}
         found.update(self._remembered(key for key in wanted if key not in found))
         new = [key for key in wanted if key not in found]
@@ -79,7 +79,7 @@ class ModuleReader:
         packed = dict(zip(new, results, strict=True))
         found.update((key, _unpacked(rows)) for key, rows in packed.items())
         self._remember(packed)
-        self._rows = found  # releases come in order: what this one lacks will hardly come back
+        self._rows = found  # releases come in order: a module that this one lacks rarely returns
         return found
 
     def _remembered(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
@@ -107,7 +107,7 @@ class ModuleReader:
 
 
 def code_digest() -> str:
-    """Return the digest of the code that turns source into rows."""
+    """Return the digest of the code that converts source into rows."""
     digest = hashlib.sha256()
     read_by = (
         guard_builder,

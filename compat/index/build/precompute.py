@@ -1,7 +1,7 @@
-"""What follows from the rows of each release by itself, found once when the index is built.
+"""Compute what follows from the rows of each release alone, once, when the index is built.
 
-Whether a module can be imported depends on all that it needs, which takes a walk through much of the release:
-too slow to be done for every answer.
+Whether a module can be imported depends on all modules that it needs, and following them through a release is
+too slow for a query.
 """
 
 import sqlite3
@@ -20,11 +20,11 @@ from compat.index.reader import Index
 from compat.model.release_ranges import ranges_of
 
 SMALL = 8
-"""Shares up to which it is not worth it to start them."""
+"""Up to this many tasks, starting processes takes longer than it saves."""
 
 
 class Task(NamedTuple):
-    """Releases of a package that one process concludes about."""
+    """The releases of a package that one process handles."""
 
     path: str
     package: str
@@ -32,16 +32,16 @@ class Task(NamedTuple):
 
 
 class Conclusions(NamedTuple):
-    """What was found in some releases of a package; the last of each entry is the index of its release."""
+    """The results for some releases of a package; each entry ends with the index of its release."""
 
     problems: list[tuple[str, str, int]]
-    """Modules that cannot be imported, and why."""
+    """The modules that cannot be imported, with the reason."""
     pair_dependent: list[tuple[str, str, int]]
-    """Modules with names that they import, where that depends on packages which the release does not pin."""
+    """Modules with the imported names that depend on packages which the release does not pin."""
 
 
 def conclude(path: Path) -> None:
-    """Fill the tables of what a written index implies; the same rows give the same conclusions."""
+    """Fill the tables of an index that are computed from its rows."""
     index = Index(path)
     tasks = [
         Task(str(path), package, releases)
@@ -69,7 +69,7 @@ def conclude(path: Path) -> None:
             companion = next(((index.packages[name], at) for name, at in pins.items()), (None, None))
             companions.append((number, release_index, *companion))
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("PRAGMA journal_mode = OFF")  # a failure drops the whole file
+        database.execute("PRAGMA journal_mode = OFF")  # after a failure the whole file is deleted
         database.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", problems)
         database.executemany("INSERT INTO pair_dependent VALUES (?, ?, ?, ?, ?)", pair_dependent)
         database.executemany("INSERT INTO companions VALUES (?, ?, ?, ?)", companions)
@@ -77,7 +77,7 @@ def conclude(path: Path) -> None:
 
 
 def _shares(count: int) -> list[range]:
-    """Return the release indexes in shares of some size: neighbours have most of their rows in common."""
+    """Return the release indexes in consecutive shares, since neighbours have most rows in common."""
     size = max(1, -(-count // (2 * COUNT)))
     return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
@@ -99,22 +99,22 @@ def _conclusions(task: Task) -> Conclusions:
 
 
 class _TracingResolver(NameResolver):
-    """Finds the imports that depend on packages which are indexed and not among the releases.
+    """Finds the imports that depend on indexed packages without a release in the environment.
 
-    Whether other modules can be imported is taken as it is without those packages: `NameResolver` looks at
-    each of them by itself.
+    Whether other modules can be imported is decided without those packages: `NameResolver` looks at
+    each of them separately.
     """
 
     def __init__(self, alone: NameResolver) -> None:
         super().__init__(alone.index, alone.environment)
         self._alone = alone
         self._asked = False
-        """Whether what is being found depends on them."""
+        """Whether the current answer depends on such packages."""
         self._asking: dict[object, bool] = {}
-        """The same of what has been found and is remembered."""
+        """The same for each cached answer."""
 
     def names_that_depend(self, module: str) -> Iterator[str]:
-        """Yield the names that a module imports where that does; empty for imports that bind nothing."""
+        """Yield the imported names that depend on such packages; empty for an import that binds none."""
         package = self.owner(module)
         assert package is not None  # noqa: S101 -- it has the module
         imports = self.index.imports(module, package, self.environment.release_indexes[package])
@@ -135,7 +135,7 @@ class _TracingResolver(NameResolver):
 
     def present(self, target: str) -> bool | None:
         if target in self._present:
-            # In a circle it is not known yet what the target depends on.
+            # In a circle, the dependencies of the target are not known yet.
             self._asked |= self._asking.get(target, True)
             return self._present[target]
         before, self._asked = self._asked, False
@@ -158,7 +158,7 @@ class _TracingResolver(NameResolver):
 
 
 def _ranges(found: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int, int]]:
-    """Yield the same entries, in order, with the first and last release of each range of releases."""
+    """Yield the entries in order, with the first and last index of each release range."""
     for (module, what), same in groupby(sorted(found), key=lambda each: each[:2]):
         for releases in ranges_of(release_index for *_, release_index in same):
             yield module, what, *releases

@@ -1,4 +1,4 @@
-"""An index read back: its contents as they were written, and each release as it was merged."""
+"""Read an index back: its rows, and the modules of each release before the merge."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from compat.index.writer import ModuleRange, NameRange, PackageContent
 
 
 def replayed(content: PackageContent) -> Iterator[tuple[MergedModule, ...]]:
-    """Yield the modules of each release in order; unchanged names are the very same object again."""
+    """Yield the modules of each release in order; unchanged names are the same object in each."""
     starting: defaultdict[int, list[ModuleRange | NameRange]] = defaultdict(list)
     ending: defaultdict[int, list[ModuleRange | NameRange]] = defaultdict(list)
     everything: list[ModuleRange | NameRange] = [*content.module_ranges, *content.names]
@@ -39,7 +39,7 @@ def replayed(content: PackageContent) -> Iterator[tuple[MergedModule, ...]]:
 
 
 def read_content(index: Index, package: str) -> PackageContent:
-    """Return all that an index holds of a package, as it was written."""
+    """Return the rows of a package in an index, as they were written."""
     return PackageContent(
         package=package,
         imports=tuple(sorted(top for top, owners in index.owners.items() if package in owners)),

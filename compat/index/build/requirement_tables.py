@@ -1,7 +1,7 @@
-"""What the releases of sglang and vllm require, read from their metadata once, when the index is built.
+"""Fill the tables of requirements of sglang and vllm releases, when the index is built.
 
-Parsing what a hundred releases require takes longer than all else in ranking them. What stays the same
-from release to release is one row. A set of Pythons is an integer: see `python_bit`.
+Parsing the requirements of a hundred releases takes longer than ranking them. A requirement that is the same
+in consecutive releases is one row. A set of Python versions is an integer: see `python_bit`.
 """
 
 import re
@@ -22,11 +22,11 @@ from compat.requirements.specifiers import disjoint
 _MINOR = re.compile(r"\b3\.(\d+)")
 
 
-class Asked(NamedTuple):
-    """One requirement of a release."""
+class RequirementRow(NamedTuple):
+    """One requirement of a release, as the tables store it."""
 
     name: str
-    """The distribution, canonical; the release's own for the release itself."""
+    """The canonical name of the distribution; a release also requires itself."""
     pythons: int
     specifier: str
     extras: str
@@ -34,21 +34,21 @@ class Asked(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What the requirements of a release come to."""
+    """The requirements of a release, with the Python versions for which it runs."""
 
-    asked: frozenset[Asked]
+    requirements: frozenset[RequirementRow]
     python: str
-    """The specifier of Requires-Python."""
+    """The specifier in Requires-Python."""
     pythons: int
-    """Those that this admits."""
+    """The Python versions that Requires-Python admits."""
     serving: int
-    """Those with which the release does not run without the extra for serving."""
+    """The Python versions on which the release needs the extra for serving."""
 
 
 def fill_requirements(database: sqlite3.Connection, index: Index) -> None:
-    """Fill the tables of requirements for the releases that `index` has of sglang and vllm."""
+    """Fill the tables of requirements for the sglang and vllm releases of `index`."""
     specifiers: dict[str, int] = {}
-    asking: dict[str, dict[str, set[str]]] = {}
+    specifiers_by_name: dict[str, dict[str, set[str]]] = {}
     for package in (each for each in (SGLANG, VLLM) if each in index.packages):
         number = index.packages[package]
         summaries = [_summary(package, row) for row in index.releases(package)]
@@ -56,27 +56,27 @@ def fill_requirements(database: sqlite3.Connection, index: Index) -> None:
             "INSERT INTO release_pythons VALUES (?, ?, ?, ?, ?)",
             ((number, at, *each[1:]) for at, each in enumerate(summaries)),
         )
-        rows = sorted(_ranges([each.asked for each in summaries]))
+        rows = sorted(_ranges([each.requirements for each in summaries]))
         database.executemany(
             "INSERT INTO requirements VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 (
-                    *(number, asked.name, first, asked.pythons, last),
-                    specifiers.setdefault(asked.specifier, len(specifiers) + 1),
-                    asked.extras,
+                    *(number, row.name, first, row.pythons, last),
+                    specifiers.setdefault(row.specifier, len(specifiers) + 1),
+                    row.extras,
                 )
-                for asked, first, last in rows
+                for row, first, last in rows
             ),
         )
-        for asked, *_ in rows:
-            asking.setdefault(asked.name, {}).setdefault(package, set()).add(asked.specifier)
+        for row, *_ in rows:
+            specifiers_by_name.setdefault(row.name, {}).setdefault(package, set()).add(row.specifier)
     database.executemany(
         "INSERT INTO specifiers VALUES (?, ?, ?)",
         ((number, *wanted(SpecifierSet(text))) for text, number in specifiers.items()),
     )
     exclusive = {
         (specifiers[one], specifiers[other])
-        for by in asking.values()
+        for by in specifiers_by_name.values()
         for one, other in product(by.get(SGLANG, ()), by.get(VLLM, ()))
         if disjoint(SpecifierSet(one), SpecifierSet(other))
     }
@@ -94,8 +94,9 @@ def _summary(package: NormalizedName, row: ReleaseMetadata) -> Summary:
         serving |= _bits(minors) if needs.extras else 0
     admitted = (minor for minor in range(PYTHONS) if needs.runs_on(f"3.{minor}"))
     return Summary(
-        asked=frozenset(
-            Asked(name, bits, specifier, extras) for (name, specifier, extras), bits in pythons.items()
+        requirements=frozenset(
+            RequirementRow(name, bits, specifier, extras)
+            for (name, specifier, extras), bits in pythons.items()
         ),
         python=str(needs.python),
         pythons=_bits(admitted),
@@ -104,19 +105,19 @@ def _summary(package: NormalizedName, row: ReleaseMetadata) -> Summary:
 
 
 def _alike(lines: Iterable[str]) -> Iterator[range]:
-    """Yield the ranges of Pythons, by minor version, that no marker tells apart: they name the ends."""
+    """Yield ranges of Python minor versions for which all markers have the same result."""
     named = {int(minor) for line in lines for minor in _MINOR.findall(line.partition(";")[2])}
     ends = sorted({0, PYTHONS, *(end for minor in named for end in (minor, minor + 1) if end < PYTHONS)})
     yield from (range(first, end) for first, end in pairwise(ends))
 
 
-def _ranges(releases: Sequence[frozenset[Asked]]) -> Iterator[tuple[Asked, int, int]]:
-    """Yield each requirement with the first and last release of every range over which it stays the same."""
-    opened: dict[Asked, int] = {}
-    for at, asked in enumerate([*releases, frozenset[Asked]()]):
-        for gone in opened.keys() - asked:
+def _ranges(releases: Sequence[frozenset[RequirementRow]]) -> Iterator[tuple[RequirementRow, int, int]]:
+    """Yield each requirement with the first and last index of each release range in which it is unchanged."""
+    opened: dict[RequirementRow, int] = {}
+    for at, rows in enumerate([*releases, frozenset[RequirementRow]()]):
+        for gone in opened.keys() - rows:
             yield gone, opened.pop(gone), at - 1
-        for new in asked - opened.keys():
+        for new in rows - opened.keys():
             opened[new] = at
 
 

@@ -1,4 +1,4 @@
-"""Adding to an index the releases that the package index has and it lacks; nothing else is fetched."""
+"""Add the new releases of the package index to the index, and fetch nothing else."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -31,22 +31,22 @@ def update_index(
     cache: SourceCache | None = None,
     packages: Sequence[str] = PACKAGES,
 ) -> tuple[tuple[Release, ...], BuildReport]:
-    """Write the index `source`, with all releases that it lacks, to `target`; return these releases.
+    """Write the index `source` with all new releases to `target`, and return the new releases.
 
-    The result is, byte for byte, what a whole build gives, as long as no known release has changed. When
-    nothing is new `target` is left alone.
+    The result is byte-identical to that of a full build, as long as no known release has changed. If
+    there is no new release, `target` is not written.
 
     Args:
         source: the index to start from.
         target: the file to replace; may be `source`.
         progress: advanced by one for each new release.
-        registry: the package index; the configured one unless told otherwise.
-        cache: where sources are kept; the user's cache unless told otherwise.
-        packages: the distributions to cover.
+        registry: the package index; by default the configured one.
+        cache: the cache of sources; by default the user's cache.
+        packages: the distributions to index.
 
     Raises:
         NetworkError: the package index cannot be reached.
-        IntegrityError: a wheel differs from its digests, or `source` is no index of this format.
+        IntegrityError: a wheel differs from its digests, or `source` is not an index of this format.
     """
     progress = progress or Silent()
     registry, cache = registry or Registry(), cache or SourceCache()
@@ -87,7 +87,7 @@ def _fresh(package: str, releases: Iterable[ReleaseSources]) -> Iterator[MergedR
 def _kept(
     content: PackageContent | None, read: Callable[[WheelFile], WheelSources], registry: Registry
 ) -> Iterator[MergedRelease]:
-    """Yield the releases of an index; the wheel of one is read only when a new one stands beside it."""
+    """Yield the releases of an index; the wheel of a release is read only if its neighbour is new."""
     if content is None:
         return
     for row, modules in zip(content.releases, replayed(content), strict=True):
@@ -107,7 +107,7 @@ def _known_steps(content: PackageContent | None) -> dict[tuple[str, str], list[S
 
 
 def _in_order(one: Iterator[MergedRelease], other: Iterator[MergedRelease]) -> Iterator[MergedRelease]:
-    """Yield two series of releases, each in order, as one; only the next of each is held."""
+    """Yield two ordered series of releases as one, with one release of each in memory."""
     left, right = next(one, None), next(other, None)
     while left or right:
         if right is None or (left is not None and Version(left.row.version) < Version(right.row.version)):

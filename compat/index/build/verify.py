@@ -1,4 +1,4 @@
-"""Is the index true? Releases drawn at random are fetched anew, read anew, and compared row by row."""
+"""Check the index: fetch and read randomly drawn releases again, and compare them row by row."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from compat.wheels.wheel_sources import read_sources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One place where the index and a fresh reading of the wheel do not agree."""
+    """A difference between the index and the wheel of a release."""
 
     release: Release
     where: str
@@ -33,7 +33,7 @@ class Difference:
 
 
 def draw(index: Index, size: int, seed: int) -> tuple[Release, ...]:
-    """Return `size` of the indexed releases, the same for the same seed and index."""
+    """Return `size` random indexed releases, the same for equal seeds and indexes."""
     everything = [
         Release(package=package, version=Version(version))  # type: ignore[arg-type]
         for package in sorted(index.packages)
@@ -45,7 +45,7 @@ def draw(index: Index, size: int, seed: int) -> tuple[Release, ...]:
 def check_releases(
     index: Index, releases: Sequence[Release], registry: Registry, progress: Progress | None = None
 ) -> Iterator[Difference]:
-    """Yield every difference between the index and the wheels of some releases; no cache is asked.
+    """Yield every difference between the index and the wheels of some releases, without a cache.
 
     Raises:
         NetworkError: the package index cannot be reached.

@@ -1,1 +1,1 @@
-"""From the source of one module to rows of the index."""
+"""Extract the rows of the index from the source of one module."""

@@ -1,4 +1,4 @@
-"""What the visitor says of one module, and how its events settle into bindings."""
+"""Binding events of one module, and their reduction to the bindings that remain after its import."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from compat.model.symbols import Kind, Status
 Form = Literal[
     "class", "function", "value", "none", "any", "import", "alias", "lazy", "star", "delete", "need"
 ]
-"""How a name is bound; `need` is an import that binds nothing but must succeed."""
+"""How a name is bound; `need` is an import that must succeed and binds no name."""
 
 REAL: frozenset[Form] = frozenset({"class", "function", "import", "alias", "star"})
-"""The forms whose presence makes a stub in another branch a stub."""
+"""The forms of a real object: next to one, a stand-in in another branch counts as a stub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,23 +24,23 @@ class Event:
     form: Form
     guard: Guard = ALWAYS
     target: str | None = None
-    """The location that an import, alias or lazy table names."""
+    """The location that an import, alias or lazy table refers to."""
     hollow: bool = False
-    """A class or function whose body does nothing."""
+    """Whether it is a class or function whose body does nothing."""
     truth: Guard | None = None
-    """When the value is a condition: that condition."""
+    """The condition, if the value is one."""
     signature: str | None = None
-    """How a class or function is called."""
+    """The signature of a class or function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """One branch of what a name is bound to: this status and target while the guard holds."""
+    """One branch of a binding: its status and target apply if its guard is true."""
 
     name: str
     status: Status
     kind: Kind | None
-    """None when only the target tells."""
+    """None if it depends on the target."""
     target: str | None
     guard: Guard
     truth: Guard | None
@@ -49,19 +49,19 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleFacts:
-    """The top level of one module."""
+    """What the top level of one module binds and exports."""
 
     events: tuple[Event, ...]
     exports: tuple[str, ...] | None
-    """`__all__`, or None when there is none that can be read."""
+    """`__all__`; None if it does not exist or cannot be determined."""
     withheld: tuple[str, ...]
-    """Then: public names that a star import does not bring all the same."""
+    """Without `exports`: public names that a star import does not bind."""
     open: bool
-    """Whether names may exist that no reading of the source can list."""
+    """Whether the module may bind names that its source does not show."""
 
 
 def settle(events: Iterable[Event]) -> tuple[Binding, ...]:
-    """Return the bindings that are left when the module body has run, ordered by name, then by source order.
+    """Return the bindings that exist after the module body has run, ordered by name and source line.
 
     Of several bindings of one name the last whose guard holds wins; those before the last unguarded one are
     dropped. Imports that leave no binding of their own are kept under the empty name: the module needs them.
@@ -93,11 +93,11 @@ def settle(events: Iterable[Event]) -> tuple[Binding, ...]:
 
 
 def presence(events: Iterable[Event]) -> Guard:
-    """Return when a name whose events these are is bound to something other than None."""
+    """Return the condition under which the events bind their name to a value other than None."""
     present: Guard = NEVER
     for event in events:
-        there = NEVER if event.form in ("none", "delete") else ALWAYS
-        present = either(both(event.guard, there), both(negated(event.guard), present))
+        bound = NEVER if event.form in ("none", "delete") else ALWAYS
+        present = either(both(event.guard, bound), both(negated(event.guard), present))
     return present
 
 
@@ -115,7 +115,7 @@ def _binding(event: Event, branches: list[Event]) -> Binding:
 
 
 def _status(event: Event, branches: list[Event]) -> tuple[Status, Kind | None]:
-    """Return status and kind of one branch among all branches of its name."""
+    """Return the status and kind of one of the branches of a name."""
     if event.form == "delete":
         return "missing", None
     if _is_stub(event, branches):
@@ -134,7 +134,7 @@ def _status(event: Event, branches: list[Event]) -> tuple[Status, Kind | None]:
 
 
 def _is_stub(event: Event, branches: list[Event]) -> bool:
-    """Tell a stand-in from a value: only what stands in for something real in another branch is one.
+    """Return whether a branch binds a stub: a stand-in for a real object of another branch.
 
     `typing.Any` under a guard is always a stub, and so is an empty class in the branch that a failed import
     leaves; None alone is how variables begin.

@@ -1,4 +1,4 @@
-"""What the device and platform tests of both packages mean, by the name of the predicate.
+"""Evaluate device and platform tests of sglang and vllm by the name of the predicate.
 
 Only vocabulary lives here: `is_cuda()` asks for CUDA whatever module defines it this release. Functions whose
 body can be read are evaluated from it first; this table is for the leaves and for bodies that are not one
@@ -15,16 +15,16 @@ _OTHER_DEVICES = frozenset(
         "mps.is_available", "is_hpu_available", "is_xpu_available",
     }
 )  # fmt: skip
-"""Predicates of other back ends. The published Linux x86-64 wheels that are indexed are CUDA builds."""
+"""Predicates of back ends other than CUDA. The indexed Linux x86-64 wheels are CUDA builds."""
 
 _CALL = re.compile(r"(?:^|\.)((?:\w+\.)?\w+)\(\)$")
 
 
 def known_truth(text: str, *, cuda: bool | None) -> bool | None:
-    """Return what a test such as `torch.cuda.is_available()` answers on Linux with a CUDA build, or None.
+    """Return the value of a test such as `torch.cuda.is_available()` on Linux with a CUDA build, or None.
 
     Args:
-        text: the test, names in full.
+        text: the test, with fully qualified names.
         cuda: whether there is a CUDA device.
     """
     match text:

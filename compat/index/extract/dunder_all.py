@@ -1,31 +1,31 @@
-"""What a star import of a module brings: `__all__`, worked out as far as its statements show it."""
+"""Determine which names a star import of a module binds, from the statements that build `__all__`."""
 
 import ast
 from collections.abc import Iterator
 
 NAMESPACES = ("globals()", "locals()", "vars()", "dir()")
-"""What lists the names of a module at its top level."""
+"""Calls that return the names of a module at its top level."""
 KEEPING = ("list", "tuple", "set", "sorted", "frozenset")
-"""Functions that return the items they are given."""
+"""Functions that return the items of their argument."""
 
 Texts = tuple[str, ...]
 
 
 class Exporting:
-    """Follows what the top level of a module does to `__all__` and to the tables that it is made from."""
+    """Tracks the assignments of a module to `__all__` and to the tables from which it is built."""
 
     def __init__(self) -> None:
         self.names: Texts | None = None
-        """`__all__`; None when there is none, or none that can be read: then all public names are brought."""
+        """`__all__`; None if it does not exist or is not known: a star import binds all public names."""
         self.withheld: Texts = ()
-        """Public names that are not brought all the same."""
+        """Public names that a star import does not bind although `exports` is None."""
         self.unclear = False
-        """Whether something was added to `__all__` that cannot be read."""
+        """Whether the module adds names to `__all__` that cannot be determined."""
         self._unread = False
         self._tables: dict[str, Texts] = {}
 
     def table(self, name: str, value: ast.expr | None) -> None:
-        """Note that a name is bound: to a literal of texts, or to something else, which is None too."""
+        """Record an assignment to a name; `texts` is None unless the value is a literal of strings."""
         texts = None if value is None else self.texts(value)
         if texts is None:
             self._tables.pop(name, None)
@@ -33,20 +33,20 @@ class Exporting:
             self._tables[name] = texts
 
     def item(self, name: str, key: ast.expr) -> None:
-        """Note that `name[key]` is assigned to."""
+        """Record an assignment to `name[key]`."""
         before, added = self._tables.pop(name, None), self.texts(ast.Tuple(elts=[key]))
         if before is not None and added is not None:
             self._tables[name] = (*before, *added)
 
     def assign(self, value: ast.expr) -> None:
-        """Follow `__all__ = …`."""
+        """Record `__all__ = …`."""
         self.names, self.withheld = self.texts(value), ()
         self._unread = self.names is None
         if self._unread:
             self.withheld = self._left_out(value) or ()
 
     def add(self, value: ast.expr) -> None:
-        """Follow `__all__ += …` and its like."""
+        """Record `__all__ += …` and equivalent statements."""
         texts = self.texts(value)
         if texts is None or self._unread:
             self.names, self.unclear = None, True
@@ -54,7 +54,7 @@ class Exporting:
             self.names = (*(self.names or ()), *texts)
 
     def texts(self, node: ast.expr) -> Texts | None:
-        """Return the texts that an expression lists, keys of a dictionary too; None when it is unclear."""
+        """Return the strings of a list expression or the keys of a dictionary; None if they are not known."""
         match node:
             case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
                 return self._joined(elements)
@@ -72,7 +72,7 @@ class Exporting:
         return None
 
     def looped(self, tree: ast.Module) -> Iterator[tuple[ast.For, str, Texts]]:
-        """Yield the loops of the top level over a table, with the name that runs through its texts."""
+        """Yield the top-level loops over a table of strings, with the loop variable."""
         for loop in tree.body:
             match loop:
                 case ast.For(target=ast.Name(id=name), iter=items):
@@ -103,7 +103,7 @@ class Exporting:
         return tuple(found)
 
     def _left_out(self, value: ast.expr) -> Texts | None:
-        """Return what a comprehension over the module's public names leaves out; None when it is none."""
+        """Return the names that a comprehension over public names excludes; None for other expressions."""
         while isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in KEEPING:
             if len(value.args) != 1:
                 return None
@@ -151,7 +151,7 @@ def _all_of(tests: list[ast.expr]) -> Iterator[ast.expr]:
 
 
 def _lists_names(node: ast.expr) -> bool:
-    """Return whether an expression lists the names that are bound so far."""
+    """Return whether an expression lists the names that the module has bound so far."""
     match node:
         case ast.Call(func=ast.Name(id=function), args=[items]) if function in KEEPING:
             return _lists_names(items)

@@ -1,16 +1,16 @@
-"""Modules that write their own names by other means than statements: `globals()[…] = …` and its kin."""
+"""Find modules that bind names dynamically, for example with `globals()[…] = …`."""
 
 import ast
 from collections.abc import Container, Iterator
 
 
 def writes_namespace(tree: ast.Module, source: bytes, known: Container[ast.AST] = ()) -> bool:
-    """Return whether a module does so.
+    """Return whether a module binds names dynamically.
 
     Args:
         tree: the module.
         source: its text.
-        known: statements that do, of which the names are known.
+        known: the dynamic statements whose names are known.
     """
     if any(word in source for word in (b"globals()", b"sys.modules")) and any(
         _writes(node, {"globals()"}) and node not in known for node in ast.walk(tree)
@@ -18,12 +18,12 @@ def writes_namespace(tree: ast.Module, source: bytes, known: Container[ast.AST] 
         return True
     if not any(word in source for word in (b"vars()", b"locals()")):
         return False
-    # These two mean the module only where no function or class stands around them.
+    # Inside a function or class, these two do not refer to the module.
     return any(_writes(node, {"vars()", "locals()"}) for node in _outside_definitions(tree))
 
 
 def written_by(loop: ast.For, name: str) -> Iterator[ast.AST]:
-    """Yield the statements of a loop that write the name of the module which runs through it."""
+    """Yield the statements of a loop that bind the module name in the loop variable."""
     for node in ast.walk(loop):
         match node:
             case ast.Assign(targets=[ast.Subscript(value=holder, slice=ast.Name(id=key))]) if key == name:
@@ -41,7 +41,7 @@ def _outside_definitions(node: ast.AST) -> Iterator[ast.AST]:
 def _writes(node: ast.AST, namespaces: set[str]) -> bool:
     match node:
         case ast.Assign(value=ast.Call() as value) if ast.unparse(value) in namespaces:
-            return True  # kept under a name, to be written through it
+            return True  # a variable holds the dictionary, and the module may write through it
         case ast.Assign(targets=[ast.Subscript(value=holder, slice=key)]):
             text = ast.unparse(holder)
             return text in namespaces or (text.endswith("sys.modules") and ast.unparse(key) == "__name__")

@@ -1,4 +1,4 @@
-"""From the test of an `if` to a guard: constants folded, names in full, flags replaced by what they mean."""
+"""Convert the test of an `if` into a guard: fold constants, qualify names, and expand flags."""
 
 import ast
 import operator
@@ -8,7 +8,7 @@ from typing import Any
 from compat.model.guards import ALWAYS, NEVER, Condition, Const, Flag, Guard, Imports, both, either, negated
 
 SUPPORTED_PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
-"""A version test that all of these answer alike is folded away."""
+"""A version test with the same result for all of these Python versions is folded to a constant."""
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -22,12 +22,12 @@ _TEXT_LIMIT = 300
 
 
 class Conditions:
-    """Turns tests into guards with the knowledge that the visitor has of the module so far.
+    """Converts tests into guards, with the imports and flags that the visitor has seen so far.
 
     Args:
         names: local name to full dotted name, for what was imported.
-        truths: local name to the condition it was set to.
-        presences: returns when a local name is something other than None, or None when that is not known.
+        truths: local name to the condition that was assigned to it.
+        presences: returns the condition under which a local name is not None; None if that is not known.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Conditions:
                 return NEVER if text == "typing.TYPE_CHECKING" else Condition(text)
 
     def text(self, node: ast.expr) -> str:
-        """Return the source of an expression with imported names written in full."""
+        """Return the source of an expression with fully qualified names for imported objects."""
         names = self._names
 
         class Full(ast.NodeTransformer):
             def visit_Name(self, node: ast.Name) -> ast.Name:
                 return ast.Name(id=names.get(node.id, node.id).replace(":", "."), ctx=node.ctx)
 
-        # A copy through unparse and parse: a transformer changes the tree it walks.
+        # The transformer changes its tree, so it works on a copy.
         copy = ast.parse(ast.unparse(node), mode="eval")
         return ast.unparse(Full().visit(copy))[:_TEXT_LIMIT]
 
@@ -103,7 +103,7 @@ class Conditions:
         return Condition(self.text(call))
 
     def _comparison(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Guard | None:
-        """Return the guard of a comparison whose answer is known, else None."""
+        """Return the guard of a comparison with a known result, else None."""
         match op, right:
             case ast.Is() | ast.IsNot(), ast.Constant(value=None):
                 present = self._not_none(left)

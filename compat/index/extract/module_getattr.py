@@ -1,4 +1,4 @@
-"""Module `__getattr__` functions: which names they answer, and whether that list is complete."""
+"""Find the names that a module-level `__getattr__` returns, and whether the list is complete."""
 
 import ast
 from collections.abc import Mapping
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LazyNames:
-    """What a module's `__getattr__` answers."""
+    """The names that a module's `__getattr__` returns."""
 
     targets: Mapping[str, str | None]
-    """Name to location; None when the object is made on the spot."""
+    """Maps each name to its location; None if the function creates the object."""
     open: bool
-    """Whether it may answer other names too."""
+    """Whether it may return other names too."""
 
 
 def read_getattr(
     function: ast.FunctionDef, tables: Mapping[str, ast.Dict], package: str, resolve: "Resolve"
 ) -> LazyNames:
-    """Return the names that `function` answers.
+    """Return the names for which `function` returns an object.
 
     Args:
         function: the module's `__getattr__`.
         tables: the dictionary literals that the module binds at its top level.
-        package: the package that relative module names are relative to.
+        package: the package from which relative module names are resolved.
         resolve: turns a `from` import inside the function into the module it names.
     """
     targets: dict[str, str | None] = {}
@@ -41,13 +41,13 @@ def read_getattr(
 
 
 class Resolve:
-    """Resolves the module of a `from` import as seen from one module."""
+    """Resolves the module name of a relative or absolute `from` import within one module."""
 
     def __init__(self, module: str, *, is_package: bool) -> None:
         self.package = module if is_package else module.rpartition(".")[0]
 
     def __call__(self, node: ast.ImportFrom) -> str:
-        """Return the absolute module name that `node` imports from; empty when it climbs out of the tree."""
+        """Return the absolute name of the module that `node` imports from; empty if there is none."""
         if not node.level:
             return node.module or ""
         parts = self.package.split(".")
@@ -66,7 +66,7 @@ def _table(table: ast.Dict, package: str) -> dict[str, str | None]:
 
 
 def _table_target(name: str, value: ast.expr, package: str) -> str | None:
-    """Return the location that an entry such as `".llm:LLM"`, `".llm"` or `(".llm", "LLM")` names."""
+    """Return the location for a table entry such as `".llm:LLM"`, `".llm"` or `(".llm", "LLM")`."""
     match value:
         case ast.Constant(value=str() as text):
             module, _, attribute = text.partition(":")

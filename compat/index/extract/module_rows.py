@@ -1,4 +1,4 @@
-"""From a module's source to its rows."""
+"""Convert the source of a module into rows of the index."""
 
 import json
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ from compat.model.guards import ALWAYS, Guard, to_json
 
 
 class ModuleRows(NamedTuple):
-    """One module, read."""
+    """The rows of one module, with what is needed to expand star imports."""
 
     names: Names
     exports: tuple[str, ...] | None
-    """`__all__`, when it can be read."""
+    """`__all__`; None if it does not exist or cannot be determined."""
     withheld: tuple[str, ...]
-    """Otherwise: public names that a star import does not bring all the same."""
+    """Without `exports`: public names that a star import does not bind."""
     open: bool
-    """Whether it may bind names that cannot be listed."""
+    """Whether the module may bind names that its source does not show."""
     stars: tuple[Event, ...]
-    """All events, when some are star imports: then the rows depend on other modules; else nothing."""
+    """All events if the module has star imports, since its rows then depend on other modules; else empty."""
 
 
 def read_rows(source: bytes, module: str, *, is_package: bool) -> ModuleRows:
@@ -38,7 +38,7 @@ def read_rows(source: bytes, module: str, *, is_package: bool) -> ModuleRows:
 
 
 def rows_of(events: Iterable[Event]) -> Names:
-    """Return the rows of what a module's events settle into."""
+    """Return the rows of the bindings that a module's events leave."""
     names: dict[str, list[Row]] = {}
     for binding in settle(events):
         names.setdefault(binding.name, []).append(_row(binding))

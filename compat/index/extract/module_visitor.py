@@ -1,4 +1,4 @@
-"""Reads the top level of one module from its source: what it binds, under which guards, and to what."""
+"""Read the top level of a module from its source: names, their guards and their targets."""
 
 import ast
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ ANY = "typing:Any"
 
 
 def read_module(source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
-    """Return what `module` binds at its top level.
+    """Return the names that `module` binds and exports at its top level.
 
     Args:
-        source: the file's bytes, in whatever encoding it declares.
+        source: the bytes of the file, in the encoding that it declares.
         module: its full dotted name.
         is_package: whether the file is an `__init__.py`.
 
-    A file that is not valid Python gives no events and counts as open: nothing can be said of it.
+    A file that is not valid Python has no events and counts as open.
     """
     try:
         tree = ast.parse(source)
@@ -42,7 +42,7 @@ def read_module(source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
 
 
 class _Visitor:
-    """Walks module-level statements in order; the guard is what must hold for a statement to run."""
+    """Visits module-level statements in order, with the guard under which each of them runs."""
 
     def __init__(self, module: str, *, is_package: bool) -> None:
         self.module = module
@@ -60,14 +60,14 @@ class _Visitor:
         self._conditions = Conditions(self._names, self._truths, self._presence)
 
     def block(self, body: Iterable[ast.stmt], guard: Guard) -> None:
-        """Visit statements that run one after the other."""
+        """Visit the statements of a block in order."""
         if guard == NEVER:
             return
         for node in body:
             self._statement(node, guard)
 
     def finish(self, tree: ast.Module, source: bytes) -> None:
-        """Add what can only be said once the whole module has been read."""
+        """Add the events that depend on the whole module."""
         known = {
             node
             for loop, name, texts in self.exporting.looped(tree)
@@ -79,7 +79,7 @@ class _Visitor:
             lazy = read_getattr(function, self._tables, self.package, self._resolve)
             self.open = self.open or lazy.open
             for name, target in lazy.targets.items():
-                if name not in self._by_name:  # __getattr__ is asked only for what is not bound
+                if name not in self._by_name:  # Python calls __getattr__ only for unbound names
                     self._bind(name, "lazy", ALWAYS, target=target)
 
     def _statement(self, node: ast.stmt, guard: Guard) -> None:  # noqa: C901 -- one case per statement
@@ -162,7 +162,7 @@ class _Visitor:
         self._names.pop(node.name, None)
 
     def _predicate(self, node: ast.stmt) -> Guard | None:
-        """Return the condition that a function without arguments answers, when it is one expression."""
+        """Return the condition that a function without parameters returns; None for other functions."""
         if not isinstance(node, ast.FunctionDef) or node.args.args or node.args.posonlyargs:
             return None
         body = node.body[1:] if ast.get_docstring(node) is not None else node.body
@@ -204,7 +204,7 @@ class _Visitor:
         self._bind(name, form, guard, target=target, hollow=hollow, truth=truth)
 
     def _form_of(self, value: ast.expr) -> tuple[Form, str | None]:
-        """Return how an assignment binds its name, and to which location when it only gives another name."""
+        """Return the form of an assignment, and the target location if it creates an alias."""
         match value:
             case ast.Constant(value=None):
                 return "none", None
@@ -222,7 +222,7 @@ class _Visitor:
         return "value", None
 
     def _truth(self, value: ast.expr) -> Guard | None:
-        """Return the condition that an expression stands for, or None when it does not look like one."""
+        """Return the guard for an expression that is a condition, else None."""
         match value:
             case ast.Constant(value=bool() as constant):
                 return Const(constant)
@@ -237,7 +237,7 @@ class _Visitor:
 
     def _try(self, node: ast.Try, guard: Guard) -> None:
         if node.handlers and all(_diverges(handler.body) for handler in node.handlers):
-            # Whatever goes wrong ends the import of this module too: there is no other branch.
+            # Without a handler, any failure ends the import of this module too: there is no other branch.
             self.block([*node.body, *node.orelse, *node.finalbody], guard)
             return
         if not node.handlers:
@@ -251,10 +251,10 @@ class _Visitor:
         self.block(node.finalbody, guard)
 
     def _attempt(self, node: ast.Try, guard: Guard) -> Guard:
-        """Visit the body of a `try` whose failure is caught; return the guard that it ran to its end.
+        """Visit the body of a `try` with a handler, and return the guard under which the body succeeds.
 
         A name bound by the n-th import of the body is bound when the first n succeed, whatever the rest does:
-        the guards say exactly that.
+        the guards express exactly that.
         """
         if not any(_catches_import_error(handler) for handler in node.handlers):
             succeeded: Guard = Condition(f"try: {ast.unparse(node.body[0])[:200]}")
@@ -288,13 +288,13 @@ class _Visitor:
             self.block(body, guard)
 
     def _call(self, call: ast.Call) -> None:
-        """Follow `__all__.append(…)`, `__all__.extend(…)` and calls that may bind any name at all."""
+        """Record `__all__.append(…)`, `__all__.extend(…)` and calls that may bind arbitrary names."""
         match call.func:
             case ast.Attribute(value=ast.Name(id="__all__"), attr="append" | "extend"):
                 argument = call.args[0] if call.args else ast.Constant(value=None)
                 self.exporting.add(argument if call.func.attr == "extend" else ast.List(elts=[argument]))
             case ast.Attribute(value=ast.Name(id=name)):
-                self.exporting.table(name, None)  # it may have been changed
+                self.exporting.table(name, None)  # the call may have changed it
             case ast.Name(id="exec"):
                 self.open = True
 
@@ -327,7 +327,7 @@ class _Visitor:
 
 
 def _single_imports(node: ast.stmt, resolve: Resolve) -> list[tuple[ast.stmt, str]]:
-    """Return an import statement cut into one statement per name, each with the location it needs."""
+    """Return one import statement per imported name, each with the location that it needs."""
     if isinstance(node, ast.Import):
         return [(ast.Import(names=[alias]), alias.name) for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -354,7 +354,7 @@ def _diverges(body: list[ast.stmt]) -> bool:
 
 
 def _harmless(node: ast.stmt) -> bool:
-    """Return whether a statement cannot reasonably raise: constants, definitions, nothing at all."""
+    """Return whether a statement practically never raises: a constant, a definition or `pass`."""
     match node:
         case ast.Pass() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Import() | ast.ImportFrom():
             return True

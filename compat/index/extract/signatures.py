@@ -1,4 +1,4 @@
-"""How a definition is called: parameters by name, kind and default; annotations do not matter to a caller."""
+"""Extract signatures: parameters with name, kind and default, without annotations."""
 
 import ast
 import json
@@ -14,15 +14,15 @@ METHODS = frozenset(
         "process_weights_after_loading",
     }
 )
-"""The methods of a class whose parameters are kept: its making, and what a quantization method must have."""
+"""The methods of a class whose parameters are stored: constructors and the quantization interface."""
 
 _DEFAULT_LIMIT = 40
 
 
 def signature(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
-    """Return a function's parameters, or JSON of a class's methods and theirs; None when it has none.
+    """Return a function's parameters, or the parameters of a class's methods as JSON; None without methods.
 
-    The `__init__` that `@dataclass` makes is derived from the fields that the class itself declares.
+    For a dataclass, `__init__` is derived from the fields that the class itself declares.
     """
     if not isinstance(node, ast.ClassDef):
         return parameters(node.args)
@@ -37,7 +37,7 @@ def signature(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> st
 
 
 def parameters(arguments: ast.arguments) -> str:
-    """Return parameters as in source, without annotations: `(self, x, *, prefix='')`."""
+    """Return parameters as source without annotations: `(self, x, *, prefix='')`."""
     positional = [*arguments.posonlyargs, *arguments.args]
     required = len(positional) - len(arguments.defaults)
     parts: list[str] = []
@@ -62,7 +62,7 @@ def _parameter(name: str, default: ast.expr | None) -> str:
 
 
 def _default(node: ast.expr) -> str:
-    """Return a default when it is short to tell; that there is one is what matters to a caller."""
+    """Return the source of a default value, or `...` for a long one: callers only need to know it exists."""
     match node:
         case ast.Constant(value=value):
             text = repr(value)

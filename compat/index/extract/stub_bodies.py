@@ -1,4 +1,4 @@
-"""Recognising stand-ins in source: classes and functions whose bodies do nothing."""
+"""Recognise classes and functions whose bodies do nothing, as stubs have."""
 
 import ast
 
@@ -6,10 +6,10 @@ _ROOTS = {"object", "Any", "ABC", "Protocol"}
 
 
 def is_hollow(node: ast.stmt) -> bool:
-    """Return whether a class or function definition has no behaviour of its own.
+    """Return whether a class or function definition has no behaviour.
 
-    A class is hollow when it inherits nothing real and holds only constants and hollow methods; a function
-    when it only returns a constant or raises.
+    A class is hollow if it has no real base class and contains only constants and hollow methods; a function
+    if it only returns a constant or raises.
     """
     if isinstance(node, ast.ClassDef):
         inherits = any(not (isinstance(base, ast.Name) and base.id in _ROOTS) for base in node.bases)

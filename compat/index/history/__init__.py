@@ -1,1 +1,1 @@
-"""From release to release: what changed, and what took the place of what vanished."""
+"""Compare consecutive releases, and find the successors of removed definitions."""

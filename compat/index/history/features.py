@@ -1,4 +1,4 @@
-"""What is compared of two definitions: bases, methods or parameters, and their texts as sets of phrases."""
+"""Extract the features by which definitions are compared: bases, members and phrases of their source."""
 
 import ast
 import re
@@ -9,31 +9,31 @@ from typing import NamedTuple
 from compat.model.symbols import Kind
 
 PHRASE = 4
-"""Words to a phrase: long enough to say something, short enough to survive an edit nearby."""
+"""Words per phrase: long enough to be specific, short enough to survive an edit nearby."""
 WORD = re.compile(rb"[A-Za-z_]\w*|\d+|[-+*/%<>=!&|^~@\[\]]")
-"""What counts as a word; brackets of calls, commas and quotes change whenever code is formatted anew."""
+"""The words of source code, without call brackets, commas and quotes, which change with formatting."""
 OWN_NAME = b"@"
-"""Stands in a text for the name of the definition itself, which a rename changes everywhere."""
+"""Replaces the name of the definition in its own source, since a rename changes it everywhere."""
 
 
 class View(NamedTuple):
-    """What is compared of a class or function."""
+    """The compared features of a class or function."""
 
     bases: frozenset[str]
-    """Last parts of the names of the base classes."""
+    """The last part of the name of each base class."""
     members: frozenset[str]
-    """The methods of a class, the parameters of a function."""
+    """The methods of a class, or the parameters of a function."""
     phrases: frozenset[int]
-    """Checksums of the phrases of its text."""
+    """The checksums of the phrases of its source."""
 
 
 class Features(NamedTuple):
-    """One class or function at the top level of a module."""
+    """The features of a class or function at the top level of a module."""
 
     kind: Kind
     own: View
     whole: View
-    """With what its bases in the same module have: splitting a class does not change what it can do."""
+    """Includes the base classes of the same module: splitting a class does not change its behaviour."""
 
 
 def read_features(source: bytes) -> dict[str, Features]:
@@ -61,7 +61,7 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _definitions(body: Iterable[ast.stmt]) -> Iterator[Definition]:
-    """Yield the definitions of a block in order, those under `if`, `try` and `with` too."""
+    """Yield the definitions of a block in order, including those under `if`, `try` and `with`."""
     for node in body:
         match node:
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():

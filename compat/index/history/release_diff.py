@@ -1,4 +1,4 @@
-"""What vanished and what appeared from one release to the next, and what took whose place."""
+"""Find the definitions that each release removes and adds, and the successors of the removed ones."""
 
 import hashlib
 import json
@@ -19,33 +19,33 @@ from compat.index.history.similarity import Definition
 from compat.index.records import Names, Row, Successor
 
 WAITING = 4
-"""Steps that may wait for a process, each with the sources of what changed: a few MB."""
+"""The maximum number of queued steps; each holds a few MB of changed sources."""
 
 Modules = Mapping[str, Names]
-"""What each module of a release binds."""
+"""Maps each module of a release to its names."""
 Sources = Callable[[], Mapping[str, bytes]]
-"""Gives the files of a release, path to content, when they are needed."""
+"""Returns the files of a release, path to content, on demand."""
 Step = tuple[list[tuple[str, list[str], bytes]], list[tuple[str, list[str], bytes]]]
-"""What vanished and what appeared: module, names, source of the module."""
+"""The removed and the added definitions: module, names, source of the module."""
 
 
 @dataclass(slots=True, kw_only=True)
 class SuccessorFinder:
-    """Compares each release with the one before, as they come; only the two are held."""
+    """Compares each added release with the one before, and keeps only these two in memory."""
 
     executor: Executor | None = None
-    """Compares in its processes; in this one when None."""
+    """Runs the comparisons; None for this process."""
     folder: Path | None = None
-    """Where to remember what was found; nowhere when None. Other code or other sources start anew."""
+    """The cache folder; None for no cache. A change of the code or of the sources invalidates the cache."""
     known: Mapping[tuple[str, str], Sequence[Successor]] = field(default_factory=dict)
-    """What is already known of the step from one version to the next."""
+    """The known successors of each step from one version to the next."""
     _found: list[Successor] = field(default_factory=list)
     _pending: deque[tuple[int, Future[list[Successor]] | list[Successor], str]] = field(default_factory=deque)
     _before: tuple[str, Modules, Sources] | None = None
     _release_index: int = -1
 
     def add(self, version: str, modules: Modules, sources: Sources) -> None:
-        """Add the next release in order; its sources are asked for when something vanished on either side."""
+        """Add the next release in order; its sources are read only if definitions were removed and added."""
         before, self._before = self._before, (version, modules, sources)
         self._release_index += 1
         if before is None:
@@ -61,7 +61,7 @@ class SuccessorFinder:
             self._settle()
 
     def close(self) -> tuple[Successor, ...]:
-        """Return all that was found, ordered by what they took the place of."""
+        """Return all successors, ordered by the old definition."""
         while self._pending:
             self._settle()
         return tuple(sorted(self._found, key=lambda each: (each.old_module, each.old_name, each.last)))
@@ -102,7 +102,7 @@ class SuccessorFinder:
 
 
 def by_step(versions: Sequence[str], found: Iterable[Successor]) -> dict[tuple[str, str], list[Successor]]:
-    """Return what is known of each step between two consecutive versions, for `SuccessorFinder.known`."""
+    """Return the known successors of each step between two consecutive versions."""
     steps: dict[tuple[str, str], list[Successor]] = {
         (versions[at], versions[at + 1]): [] for at in range(len(versions) - 1)
     }
@@ -112,17 +112,17 @@ def by_step(versions: Sequence[str], found: Iterable[Successor]) -> dict[tuple[s
 
 
 def vanished(before: Modules, after: Modules) -> dict[str, list[str]]:
-    """Return the names, by module, that one release defines and the next does not even bind there."""
+    """Return the names, by module, that one release defines and the next release does not bind."""
     return _only(before, after, lambda now, name: name in now)
 
 
 def appeared(before: Modules, after: Modules) -> dict[str, list[str]]:
-    """Return the names, by module, that a release defines and the one before did not define there."""
+    """Return the names, by module, that one release defines and the release before did not define."""
     return _only(after, before, lambda then, name: defines(then.get(name, ())))
 
 
 def defines(branches: Sequence[Row]) -> bool:
-    """Return whether a name is a class or function of its own in some branch."""
+    """Return whether at least one branch defines a class or function."""
     return any(row.status == "defined" and row.kind in ("class", "function") for row in branches)
 
 
@@ -138,7 +138,7 @@ def _only(modules: Modules, others: Modules, has: Callable[[Names, str], bool]) 
     for module, names in modules.items():
         other = others.get(module, {})
         if other is names:
-            continue  # the very same reading: most modules of most releases
+            continue  # the same object, as for most modules of most releases
         mine = [name for name, rows in names.items() if defines(rows) and not has(other, name)]
         if mine:
             found[module] = mine
@@ -159,7 +159,7 @@ def _with_sources(
 def _definitions(
     modules: Iterable[tuple[str, list[str], bytes]],
 ) -> tuple[list[Definition], list[Definition]]:
-    """Return the named definitions, and the others of the same modules."""
+    """Return the definitions with the listed names, and the other definitions of the same modules."""
     named: list[Definition] = []
     others: list[Definition] = []
     for module, names, source in modules:
@@ -183,7 +183,7 @@ def _parts(step: Step) -> Iterator[tuple[str, list[str], bytes]]:
 
 @lru_cache(maxsize=1)
 def _digest() -> str:
-    """Return the digest of the code that turns two releases into successors."""
+    """Return the digest of the code that finds successors."""
     digest = hashlib.sha256(code_digest().encode())
     for module in (features, similarity, successors, records):
         digest.update(Path(str(module.__file__)).read_bytes())

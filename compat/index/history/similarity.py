@@ -1,4 +1,4 @@
-"""How alike two definitions are, feature by feature, each as a number from 0 to 1."""
+"""Measure the similarity of two definitions, feature by feature, from 0 to 1."""
 
 import math
 import re
@@ -22,18 +22,18 @@ class Definition(NamedTuple):
 
 
 class Likeness(NamedTuple):
-    """How alike two definitions of the same kind are."""
+    """The similarity of two definitions of the same kind, by feature."""
 
     body: float
-    """The share of phrases that the two have in common."""
+    """The share of common phrases."""
     name: float
-    """The same of the parts of their names, the rare ones counting more."""
+    """The share of common parts of the names; rare parts count more."""
     members: float
-    """The same of methods or parameters."""
+    """The share of common methods or parameters."""
     bases: float
-    """The same of base classes."""
+    """The share of common base classes."""
     place: float
-    """How near the new module is to the old one."""
+    """How close the new module is to the old one in the module tree."""
 
 
 class Words:
@@ -44,15 +44,15 @@ class Words:
         self._total = sum(self._counts.values()) or 1
 
     def weight(self, words: Iterable[str]) -> float:
-        """Return the information in a set of parts."""
+        """Return the information content of a set of parts."""
         return sum(math.log(1 + self._total / (1 + self._counts[word])) for word in sorted(words))
 
     def rarest(self, name: str) -> str:
-        """Return the part of a name that is in the fewest others."""
+        """Return the part of a name that the fewest other names contain."""
         return min(parts(name), key=lambda part: (self._counts[part], part))
 
     def alike(self, one: str, other: str) -> float:
-        """Return how alike two names are: what the other lost weighs more than what it gained."""
+        """Return the similarity of two names; a lost part weighs more than an added one."""
         before, after = parts(one), parts(other)
         common = self.weight(before & after)
         return common / (self.weight(before) + self.weight(after - before) / 2)
@@ -65,7 +65,7 @@ def parts(name: str) -> frozenset[str]:
 
 
 def likeness(old: Definition, new: Definition, words: Words) -> Likeness:
-    """Return how alike a definition and one of a later release are."""
+    """Return the similarity of a definition and one of a later release."""
     one, other = compared(old.features, new.features)
     return Likeness(
         body=body_likeness(one, other),
@@ -77,22 +77,22 @@ def likeness(old: Definition, new: Definition, words: Words) -> Likeness:
 
 
 def compared(old: Features, new: Features) -> tuple[View, View]:
-    """Return the views of two definitions that are most alike, with bases counted on one side at most.
+    """Return the most similar views of two definitions, with bases included on at most one side.
 
-    Counted on both sides, a large base that the two share would say that they are the same.
+    If both sides included them, a large common base would make any two definitions look equal.
     """
     pairs = ((old.own, new.own), (old.own, new.whole), (old.whole, new.own))
     return max(pairs, key=lambda pair: body_likeness(*pair))
 
 
 def shared(one: frozenset[_Item], other: frozenset[_Item]) -> float:
-    """Return how much of two sets together is in both; two empty sets are the same."""
+    """Return the size of the intersection relative to the union; two empty sets give 1."""
     union = len(one | other)
     return len(one & other) / union if union else 1.0
 
 
 def body_likeness(old: View, new: View) -> float:
-    """Return the share of common phrases; what was merged into something larger is still there."""
+    """Return the share of common phrases; a definition that was merged into a larger one counts as kept."""
     kept = len(old.phrases & new.phrases) / len(old.phrases)
     return max(shared(old.phrases, new.phrases), kept * 0.8)
 

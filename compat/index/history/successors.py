@@ -1,4 +1,4 @@
-"""Which definition of a release took the place of one that the release before had: evidence, not tables."""
+"""Find the likely successor of each removed definition by similarity."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,27 +16,27 @@ from compat.index.history.similarity import (
 from compat.index.records import Successor
 
 LEAST = 0.5
-"""Confidence under which nothing is claimed."""
+"""The minimum confidence of a successor."""
 COMMON = 40
-"""Definitions that may share a phrase or a part of a name before it says nothing about any of them."""
+"""A phrase or a part of a name in more definitions than this is ignored."""
 CLOSEST = 12
-"""Candidates that are looked at in full, of those which share most."""
+"""The number of candidates that are compared in full."""
 CERTAIN = 0.8
-"""Confidence from which a move in company is taken for the right one of twins."""
+"""The minimum confidence to prefer a candidate in the module to which its neighbours moved."""
 SMALL = 24
-"""Phrases under which a text is too short to prove much."""
+"""A source with fewer phrases than this is weak evidence."""
 
 
 def successors(
     last: int, gone: Sequence[Definition], come: Sequence[Definition], kept: Sequence[Definition]
 ) -> tuple[Successor, ...]:
-    """Return the likely successors of the definitions that vanished, ordered by module and name.
+    """Return the likely successors of removed definitions, ordered by module and name.
 
     Args:
-        last: index of the last release that had them.
-        gone: what vanished from its module.
-        come: what the next release defines where the last one did not.
-        kept: definitions of the last release, around those that vanished, which did not vanish.
+        last: the index of the last release with the definitions.
+        gone: the definitions that were removed from their modules.
+        come: the definitions that the next release adds.
+        kept: the other definitions of the modules of `gone`, which still exist.
     """
     words = Words(each.name for each in (*gone, *come, *kept))
     found = _Candidates(come)
@@ -49,7 +49,7 @@ def successors(
 
 
 class _Claim(NamedTuple):
-    """One definition that may have taken the place of another."""
+    """A candidate for the successor of a definition."""
 
     old: Definition
     new: Definition
@@ -63,7 +63,7 @@ class _Claim(NamedTuple):
 
 
 def judge(old: Definition, new: Definition, words: Words) -> tuple[float, Likeness]:
-    """Return how likely `new` took the place of `old`, each looked at alone, and why."""
+    """Return the confidence that `new` is the successor of `old`, without rivals, and the similarity."""
     alike = likeness(old, new, words)
     members = (alike.members + alike.bases) / 2
     enough = min(1.0, len(old.features.own.phrases) / SMALL)
@@ -72,13 +72,13 @@ def judge(old: Definition, new: Definition, words: Words) -> tuple[float, Likene
         return min(1.0, 0.25 + 0.55 * body + 0.15 * members + 0.2 * alike.place), alike
     confidence = 0.65 * body + 0.3 * alike.name + 0.08 * members + 0.05 * alike.place
     if old.module != new.module and words.rarest(old.name) not in parts(new.name):
-        # What told it from others of its sort is lost: the new one is often no more than of that sort.
+        # The most specific part of the name is lost: the candidate is often only of the same sort.
         confidence -= 0.12
     return min(1.0, confidence), alike
 
 
 def _judged(old: Definition, found: "_Candidates", living: "_Candidates", words: Words) -> list[_Claim]:
-    """Return every candidate, the likeliest first, less what speaks against that one."""
+    """Return all candidates, likeliest first; the confidence of the first is reduced by counter-evidence."""
     claims = [_Claim(old, new, *judge(old, new, words)) for new in found.near(old)]
     claims.sort(key=lambda each: (-each.confidence, -each.alike.place, *_by_place(each.new)))
     if not claims:
@@ -92,7 +92,7 @@ def _judged(old: Definition, found: "_Candidates", living: "_Candidates", words:
 
 
 def _company(firsts: Iterable[_Claim]) -> dict[str, str]:
-    """Return the module to which most of what left each module together has moved, two names at least."""
+    """Return, per old module, the new module of most of its moved definitions (at least two)."""
     votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for claim in firsts:
         if claim.moved and claim.confidence >= LEAST:
@@ -108,9 +108,9 @@ def _company(firsts: Iterable[_Claim]) -> dict[str, str]:
 
 
 def _in_company(claims: Sequence[_Claim], company: Mapping[str, str]) -> _Claim:
-    """Return the likeliest claim, or the twin that is where the rest of its module went.
+    """Return the likeliest candidate, or an equal one in the module to which the other definitions moved.
 
-    A module that was copied before it moved leaves twins that are as like as the true successor, or more.
+    If a module was copied before it moved, the copies are as similar as the true successor, or more so.
     """
     first = claims[0]
     target = company.get(first.old.module)
@@ -121,7 +121,7 @@ def _in_company(claims: Sequence[_Claim], company: Mapping[str, str]) -> _Claim:
 
 
 class _Candidates:
-    """Definitions, found by what they share with another one."""
+    """Finds definitions by features that they share with another one."""
 
     def __init__(self, definitions: Iterable[Definition]) -> None:
         self._all = sorted(definitions, key=lambda each: (each.module, each.name))
@@ -132,7 +132,7 @@ class _Candidates:
         self._by_name = _by(((each.name, at) for at, each in enumerate(self._all)))
 
     def near(self, old: Definition) -> Iterator[Definition]:
-        """Yield those of the same kind which share the name, many phrases, or rare parts of the name."""
+        """Yield definitions of the same kind that share the name, many phrases, or rare parts of the name."""
         chosen = dict.fromkeys(self._by_name.get(old.name, ()))
         chosen.update(dict.fromkeys(self._closest(self._by_phrase, old.features.whole.phrases)))
         chosen.update(dict.fromkeys(self._closest(self._by_part, parts(old.name))))
@@ -157,12 +157,12 @@ def _by(pairs: Iterable[tuple[object, int]]) -> dict[object, list[int]]:
 
 
 def _doubt(confidence: float, rival: float) -> float:
-    """Return how much a second candidate takes away that is nearly as good."""
+    """Return by how much an almost equal second candidate reduces the confidence."""
     return max(0.0, 0.1 - (confidence - rival)) * 2
 
 
 def _copied(new: Definition, living: _Candidates, body: float) -> bool:
-    """Return whether something that lives on explains the new definition better: its copy, or its move."""
+    """Return whether the new definition is rather a copy of an existing one, or its move."""
     others = living.near(Definition(new.module, new.name, new.features))
     return any(body_likeness(other.features.own, new.features.own) > body for other in others)
 
@@ -185,14 +185,14 @@ def _by_place(definition: Definition) -> tuple[str, str]:
 
 
 def _evidence(old: Definition, new: Definition, alike: Likeness) -> str:
-    """Return what speaks for a successor, in a few words."""
+    """Return the evidence for a successor as text."""
     one, other = compared(old.features, new.features)
-    told = [f"body {alike.body:.2f}"]
+    reasons = [f"body {alike.body:.2f}"]
     if old.features.kind == "class":
         if one.bases and one.bases == other.bases:
-            told.append("same bases")
+            reasons.append("same bases")
         if one.members:
-            told.append(f"{len(one.members & other.members)} of {len(one.members)} methods")
+            reasons.append(f"{len(one.members & other.members)} of {len(one.members)} methods")
     elif one.members:
-        told.append(f"{len(one.members & other.members)} of {len(one.members)} parameters")
-    return ", ".join(told)
+        reasons.append(f"{len(one.members & other.members)} of {len(one.members)} parameters")
+    return ", ".join(reasons)

@@ -1,4 +1,4 @@
-"""The world of this interpreter: the releases that are really installed, and what else can be imported."""
+"""Describe the current environment to the name resolver: installed releases and importable packages."""
 
 import importlib.util
 import sys
@@ -12,16 +12,16 @@ from compat.model.releases import IMPORT_NAMES
 
 
 def here(shipped: Index) -> NameResolver:
-    """Return what is installed here as a world; nothing is imported.
+    """Return a name resolver for the installed releases, without importing them.
 
-    When the index lacks one of the releases, all of them are read from their files: a pair belongs into one
-    index. Whether there is a CUDA device is left open.
+    If the index lacks one of the releases, all of them are read from their files: a resolver has one
+    index. Guards that depend on a CUDA device stay undecided.
 
     Args:
         shipped: the index of the published releases.
 
     Raises:
-        IntegrityError: a release that the index lacks is installed without files.
+        IntegrityError: an installed release is neither in the index nor has files.
         OSError: a file of such a release cannot be read.
     """
     present = installed_versions()
@@ -39,7 +39,7 @@ def here(shipped: Index) -> NameResolver:
 
 
 class Importable(Container[str]):
-    """The top-level names that can be imported here: asked one by one, for listing all takes long."""
+    """The importable top-level names; each is looked up on demand, since a complete list takes long."""
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and importable(name)
@@ -47,8 +47,8 @@ class Importable(Container[str]):
 
 @cache
 def importable(top: str) -> bool:
-    """Return whether this interpreter finds a top-level module; finding runs nothing of it."""
+    """Return whether this interpreter finds a top-level module, without running it."""
     try:
         return importlib.util.find_spec(top) is not None
-    except (ImportError, ValueError):  # ValueError: loaded, and without a spec
+    except (ImportError, ValueError):  # ValueError: the loaded module has no spec
         return top in sys.modules

@@ -1,4 +1,4 @@
-"""What the index says of the quantization modules of a pair, name by name, for its environment."""
+"""List the quantization modules of a pair with their names, as the index expects them in its environment."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -26,23 +26,23 @@ SUBJECTS = (
     "sgl_kernel.quantization",
     "sgl_kernel.quantization.*",
 )
-"""The modules that a cell checks, as patterns: quantization, linear layers, parameters, and the kernels."""
+"""Patterns of the modules that "compat matrix" checks: quantization, layers, parameters and kernels."""
 
 
 def environment(
     pair: Pair, lock: Lock, index: Index, *, cuda: bool | None, without: Iterable[str] = ()
 ) -> Facts:
-    """Return the facts by which guards are decided in the environment of `lock`.
+    """Return the facts that decide guards in the environment of `lock`.
 
     Args:
-        pair: the pair that is locked; its known failures that spread count as modules that do not import.
+        pair: the locked pair; its known failures that affect importers count as modules that fail to import.
         lock: its lock, which lists everything that is installed.
-        index: where the positions of the releases come from.
+        index: the index that contains the releases.
         cuda: whether there is a CUDA device; None when not known.
-        without: top-level import names to be taken as not installed all the same.
+        without: top-level import names that count as not installed.
 
     Raises:
-        UsageError: the index does not hold a release of the lock.
+        UsageError: a release of the lock is not in the index.
     """
     missing = set(without)
     release_indexes: dict[str, int] = {
@@ -68,23 +68,23 @@ def environment(
 def expectations(
     pair: Pair, lock: Lock, *, cuda: bool, index: Index | None = None
 ) -> tuple[ModuleExpectation, ...]:
-    """Return what the index says of every quantization module of a pair, ordered by module.
+    """Return the expected names of the quantization modules of a pair, ordered by module.
 
-    Names that a module binds in another release and not in this one are listed as `missing`, and so are
-    modules that another release has.
+    Names that a module binds only in other releases have the status `missing`, and so have
+    modules that exist only in other releases.
 
     Args:
         pair: the pair.
         lock: its lock.
         cuda: whether the machine has a CUDA device.
-        index: the index; the shipped one unless told otherwise.
+        index: the index; by default the shipped one.
     """
     index = index or Index()
     return expected_in(NameResolver(index, environment(pair, lock, index, cuda=cuda)))
 
 
 def expected_in(resolver: NameResolver) -> tuple[ModuleExpectation, ...]:
-    """Return what the index says of every quantization module in a world, ordered by module."""
+    """Return the expected names of the quantization modules in an environment, ordered by module."""
     found: dict[str, ModuleExpectation] = {}
     for package in (*KERNELS, SGLANG, VLLM):
         release_index = resolver.environment.release_indexes.get(package)
@@ -99,7 +99,7 @@ def expected_in(resolver: NameResolver) -> tuple[ModuleExpectation, ...]:
 
 
 def is_subject(module: str) -> bool:
-    """Return whether a cell checks a module."""
+    """Return whether `compat matrix` checks a module."""
     return any(fnmatchcase(module, subject) for subject in SUBJECTS)
 
 
@@ -112,7 +112,7 @@ def _module(resolver: NameResolver, package: str, module: str) -> ModuleExpectat
     return ModuleExpectation(
         module=module,
         exists=True,
-        # What is known to fail is listed in matrix.toml; here the index is held to its own word.
+        # matrix.toml lists the known failures; this list has only what follows from the index.
         problem=None if module in resolver.environment.broken else resolver.problem(module),
         open=row is None or row.open,
         names=tuple(_name(resolver, module, name) for name in names if name and not _is_dunder(name)),

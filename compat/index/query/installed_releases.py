@@ -1,6 +1,6 @@
-"""Releases that the index does not know, read from where they are installed: newer, local and nightly ones.
+"""Index the installed releases that the shipped index lacks: newer, local and nightly ones.
 
-Their files are read by the visitor that reads wheels; nothing of them is imported.
+Their files are read by the visitor that reads wheels, and never imported.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from compat.index.writer import SCHEMA_VERSION, write_index
 from compat.model.releases import IMPORT_NAMES, PACKAGES, ReleaseMetadata
 
 Located = tuple[str, Path]
-"""A path below site-packages, and where the file is."""
+"""A path relative to site-packages, and the path of the file."""
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the releases of the covered packages that this interpreter has, from their metadata."""
+    """Return the installed versions of the indexed packages, from their metadata."""
     found = {str(package): _version(package) for package in PACKAGES}
     return {package: version for package, version in found.items() if version is not None}
 
@@ -33,15 +33,15 @@ def installed_index(
     folder: Path | None = None,
     distributions: Mapping[str, Distribution] | None = None,
 ) -> Index:
-    """Return an index of what is installed of some packages, each with its one release.
+    """Return an index of the installed releases of some packages.
 
     Args:
-        packages: distributions that are installed.
-        folder: keeps the index until a file changes, and longer what was read; the user's cache by default.
-        distributions: those packages; the ones of this interpreter by default.
+        packages: the installed distributions to index.
+        folder: the cache of the index and of parsed modules; by default the user's cache.
+        distributions: the metadata of the packages; by default from this interpreter.
 
     Raises:
-        IntegrityError: a distribution has metadata and no files.
+        IntegrityError: a distribution has metadata but no files.
         OSError: a file cannot be read.
     """
     folder = folder or _cache_folder()
@@ -78,10 +78,10 @@ def _version(package: str) -> str | None:
 def _files(distribution: Distribution, import_name: str) -> Iterator[Located]:
     """Yield the Python files and compiled modules of a distribution.
 
-    An editable install lists none of them: then they are where its package would be imported from.
+    An editable install lists none of them: they are then searched where its package would be imported from.
 
     Raises:
-        IntegrityError: there are none.
+        IntegrityError: the distribution has no such files.
     """
     listed = [
         (str(file), Path(str(distribution.locate_file(file))))
@@ -93,12 +93,12 @@ def _files(distribution: Distribution, import_name: str) -> Iterator[Located]:
         below = sorted(path for path in Path(place).rglob("*") if path.suffix in (".py", ".so"))
         listed += [(str(PurePosixPath(import_name, path.relative_to(place))), path) for path in below]
     if not listed:
-        raise IntegrityError(f"{distribution.metadata['Name']} is installed without files; install it again")
+        raise IntegrityError(f"{distribution.metadata['Name']} has metadata but no files; reinstall it")
     yield from ((name, path) for name, path in listed if path.is_file())
 
 
 def _key(distributions: Mapping[str, Distribution], files: Mapping[str, tuple[Located, ...]]) -> str:
-    """Return what changes when the code that reads does, or a file that is read."""
+    """Return a cache key that changes with the code of the reader and with every file that it reads."""
     digest = hashlib.sha256(f"{SCHEMA_VERSION} {code_digest()}".encode())
     for package, distribution in distributions.items():
         digest.update(f"{package} {distribution.version} {distribution.requires}".encode())
@@ -126,7 +126,7 @@ def _release(distribution: Distribution, files: Sequence[Located]) -> ReleaseSou
 
 
 def _cache_folder() -> Path:
-    """Return the folder that `compat.wheels` caches in; the base install lacks the library to ask for it."""
+    """Return the cache folder of `compat.wheels`, which the base installation cannot import."""
     named = os.environ.get("COMPAT_CACHE_DIR")
     users = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(named) if named else Path(users) / "sglang-vllm-compat"

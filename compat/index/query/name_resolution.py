@@ -1,7 +1,7 @@
-"""What a location is in a given world: which releases are there, which packages are not, CUDA or no CUDA.
+"""Resolve a location in an environment of installed releases, absent packages and devices.
 
-Aliases are followed from module to module and from package to package until they end at a definition, a stub,
-or outside of what is indexed. Guards are decided from the world's facts; what these leave open stays
+The resolver follows aliases across modules and packages until they end at a definition, a stub,
+or outside of the index. The facts of the environment decide guards; a guard that they do not decide gives
 `conditional`.
 """
 
@@ -26,41 +26,41 @@ if TYPE_CHECKING:
 
 
 class Facts(NamedTuple):
-    """The facts by which guards are decided. What is not stated is unknown."""
+    """The facts of an environment, which decide guards; facts that are not stated are unknown."""
 
     release_indexes: Mapping[str, int] = MappingProxyType({})
-    """Indexed package to the index of its release."""
+    """Maps each installed indexed package to the index of its release."""
     absent: frozenset[str] = frozenset()
-    """Top-level import names that cannot be imported here."""
+    """Top-level import names that are not installed."""
     provided: Container[str] | None = None
-    """All top-level import names that are there, beside the standard library; None when not known."""
+    """All installed top-level import names without the standard library; None if not known."""
     cuda: bool | None = None
-    """Whether there is a CUDA device."""
+    """Whether the machine has a CUDA device; None if not known."""
     broken: Mapping[str, str] = MappingProxyType({})
-    """Modules that are there and cannot be imported here, with the reason: a driver is missing, say."""
+    """Existing modules that fail to import, with the reason, for example a missing driver."""
     alone: str | None = None
-    """The package that stands here alone, nothing else being stated: then the index tells its problems."""
+    """The package, if nothing else is stated: its problems are then looked up in the index."""
 
     def at(self, release_indexes: Mapping[str, int]) -> Facts:
-        """Return the same facts with other releases."""
+        """Return a copy of the facts with other releases."""
         return Facts(release_indexes, *self[1:])
 
 
 class Answer(NamedTuple):
-    """What a location is in a world."""
+    """The result for a location in an environment: its status, kind and origin."""
 
     status: Status
     kind: Kind | None = None
     origin: str | None = None
-    """Where the object really comes from, when that is elsewhere."""
+    """The location of the definition, if it is elsewhere."""
     guard: str | None = None
-    """The condition of a conditional answer, or the branch that was taken when it could be decided."""
+    """The condition of a `conditional` answer, or the guard of the branch that applies."""
     reason: str | None = None
-    """Why it is missing, when that is not simply because nothing binds it."""
+    """Why the object is missing, if its module binds the name or does not exist."""
     always_bound: bool = True
-    """Whether it is bound in every branch."""
+    """Whether every branch binds the name."""
     signature: int | None = None
-    """The number of how it is called: see `Index.signature`."""
+    """The number of the signature: see `Index.signature`."""
 
 
 MISSING = Answer(status="missing", always_bound=False)
@@ -68,7 +68,7 @@ _SUBMODULE = Answer(status="submodule", kind="module")
 
 
 class NameResolver:
-    """Answers questions about locations in one environment; answers are remembered."""
+    """Resolves locations in one environment, and caches the answers."""
 
     def __init__(self, index: Index, environment: Facts) -> None:
         self.index = index
@@ -80,7 +80,7 @@ class NameResolver:
         self._trusted: dict[str, bool] = {}
 
     def owner(self, module: str) -> str | None:
-        """Return the indexed package that a module belongs to and whose release is known, or None."""
+        """Return the indexed package of a module if its release is known, else None."""
         top = module.partition(".")[0]
         if top not in self._owners:
             owners = self.index.owners.get(top, ())
@@ -90,14 +90,14 @@ class NameResolver:
         return self._owners[top]
 
     def answer(self, module: str, name: str) -> Answer:
-        """Return what `module:name` is, or what the module itself is when the name is empty."""
+        """Return the answer for `module:name`, or for the module itself if the name is empty."""
         return self._answer(module, name, frozenset())
 
     def problem(self, module: str) -> str | None:
-        """Return why importing a module must fail here, or None when nothing known speaks against it.
+        """Return why the import of a module fails in this environment; None if no reason is known.
 
-        Every import that the module, its parents, and the modules these need make without an open guard must
-        succeed. Circular imports are no problem by themselves.
+        Every import of the module, of its parents, and of the modules that these need must succeed unless its
+        guard is undecided. Circular imports alone are not a problem.
         """
         alone = self.environment.alone
         if alone is not None and self.owner(module) == alone:
@@ -126,14 +126,14 @@ class NameResolver:
         return None
 
     def _is_sound(self, module: str) -> bool:
-        """Return whether the index tells that nothing which a module needs is missing."""
+        """Return whether, according to the index, a module needs nothing that is missing."""
         package = self.owner(module)
         if package is None or not self._trusts(package):
             return False
         return self.index.problem(module, package, self.environment.release_indexes[package]) is None
 
     def _trusts(self, package: str) -> bool:
-        """Return whether what the index tells of a release by itself holds beside the other releases here."""
+        """Return whether the indexed problems of a release alone also apply next to the other releases."""
         if package not in self._trusted:
             self._trusted[package] = self._find_trusted(package)
         return self._trusted[package]
@@ -153,26 +153,26 @@ class NameResolver:
             if package not in owners and pinned.keys().isdisjoint(owners):
                 foreign.discard(top)
             elif top in facts.absent or others.keys() & owners:
-                return False  # these modules may be those of another one, or of none
+                return False  # the modules may come from another release, or from none
         if foreign:
-            return False  # nothing is known of what depends on them
+            return False  # what depends on them is not known
         trial = NameResolver(self.index, facts)
         trial._trusted = {
             **self._trusted,
             package: True,
-        }  # what is to be shown is assumed: imports go in circles
+        }  # assume success first: imports may be circular
         asking = self.index.pair_dependent(package, release_index) if others or facts.absent else ()
         return all(trial._succeeds(module, branch) for module, branch in asking)
 
     def _succeeds(self, module: str, branch: Branch) -> bool:
-        """Return whether nothing is wrong with an import of a module, and with what it needs."""
+        """Return whether a module and all modules that it needs can be imported."""
         problem, needed = self._need(module, branch)
         return problem is None and (needed is None or self.problem(needed) is None)
 
     def present(self, target: str) -> bool | None:
-        """Return whether an import of `target` succeeds here; None when that is not known.
+        """Return whether an import of `target` succeeds in this environment; None if it is not known.
 
-        While the answer is being found it is taken to be yes: modules that import each other in a circle do
+        During the search the answer counts as yes: modules that import each other in a circle do
         so without failing.
         """
         if target not in self._present:
@@ -181,15 +181,15 @@ class NameResolver:
         return self._present[target]
 
     def _find_present(self, target: str) -> bool | None:
-        there = self._bound_there(target)
-        if there is not True:
-            return there
+        present = self._bound_there(target)
+        if present is not True:
+            return present
         module, name = split_location(target)
         deepest = f"{module}.{name}" if name and self._is_module(target) else module
         return self.problem(deepest) is None
 
     def _bound_there(self, target: str) -> bool | None:
-        """Return whether a location exists, whatever becomes of the modules on the way to it."""
+        """Return whether a location exists, even if a module on the path to it fails to import."""
         module, name = split_location(target)
         top = module.partition(".")[0]
         if top in self.environment.absent:
@@ -201,14 +201,14 @@ class NameResolver:
                 return True
             if self.environment.provided is None or top not in self.environment.provided:
                 return None if self.environment.provided is None else False
-            # Installed is not all: which names and submodules that release has is not indexed.
+            # The package is installed, but the names and submodules of its release are not indexed.
             return True if target == top else None
         status = self.answer(module, name).status
         return None if status in ("conditional", "dynamic") else status != "missing"
 
     def _answer(self, module: str, name: str, seen: frozenset[tuple[str, str]]) -> Answer:
         key = (module, name)
-        if key in seen:  # a circle of names for each other binds nothing, but may end at a submodule
+        if key in seen:  # a circle of aliases binds nothing, but may end at a submodule
             package = self.owner(module)
             return (
                 self._unbound(module, name, package, self.environment.release_indexes[package])
@@ -218,7 +218,7 @@ class NameResolver:
         if key not in self._answers:
             answer = self._decide(module, name, seen | {key})
             if seen:
-                return answer  # what a circle of aliases makes of it is not the whole answer
+                return answer  # an answer from within a circle of aliases is incomplete
             self._answers[key] = answer
         return self._answers[key]
 
@@ -228,8 +228,8 @@ class NameResolver:
             return self._foreign(module, name)
         release_index = self.environment.release_indexes[package]
         if not name:
-            there = self.index.module(module, package, release_index)
-            return _SUBMODULE if there else MISSING
+            present = self.index.module(module, package, release_index)
+            return _SUBMODULE if present else MISSING
         branches = self.index.branches(module, name, package, release_index)
         if not branches:
             return self._unbound(module, name, package, release_index)
@@ -240,14 +240,14 @@ class NameResolver:
         return chosen
 
     def _foreign(self, module: str, name: str) -> Answer:
-        """Return the answer for what is not indexed: it is taken to be there unless it is known not to be."""
-        there = self._bound_there(location(module, name))
-        if there is False:
+        """Return the answer for a location outside of the index: present, unless known to be absent."""
+        present = self._bound_there(location(module, name))
+        if present is False:
             return Answer(status="missing", reason=f"{module.partition('.')[0]} is not installed")
         return Answer(status="defined", kind=None if name else "module")
 
     def _unbound(self, module: str, name: str, package: str, release_index: int) -> Answer:
-        """Return what a name is that no statement of the module binds."""
+        """Return the answer for a name that no statement of the module binds."""
         if self.index.has_submodule(module, name, package, release_index):
             return _SUBMODULE
         row = self.index.module(module, package, release_index)
@@ -258,7 +258,7 @@ class NameResolver:
     def _choose(
         self, module: str, name: str, branches: tuple[Branch, ...], seen: frozenset[tuple[str, str]]
     ) -> Answer:
-        """Return the answer of the last branch whose guard holds, or `conditional` when that is not known."""
+        """Return the answer of the last branch whose guard is true, or `conditional` if it is not known."""
         if len(branches) == 1 and branches[0].guard == ALWAYS:
             return self._bound(module, branches[0], None, seen)
         undecided: list[Branch] = []
@@ -290,7 +290,7 @@ class NameResolver:
     def _bound(
         self, module: str, branch: Branch, guard: str | None, seen: frozenset[tuple[str, str]]
     ) -> Answer:
-        """Return the answer of one branch: its own, or that of what it is another name for."""
+        """Return the answer of one branch: for an alias, the answer of its target."""
         if branch.status in ("defined", "placeholder", "missing"):
             return Answer(status=branch.status, kind=branch.kind, guard=guard, signature=branch.signature)
         if branch.target is None:
@@ -298,9 +298,7 @@ class NameResolver:
         target_module, target_name = split_location(branch.target)
         inner = self._answer(target_module, target_name, seen)
         if inner.status == "missing" and target_module == module:
-            return Answer(
-                status="defined", kind="value", guard=guard
-            )  # another name for what was removed since
+            return Answer(status="defined", kind="value", guard=guard)  # an alias of a removed name
         if inner.status in ("missing", "placeholder", "dynamic", "conditional"):
             reason = inner.reason or (f"{branch.target} is missing" if inner.status == "missing" else None)
             return Answer(
@@ -335,11 +333,11 @@ class NameResolver:
             return False
         release_index = self.environment.release_indexes[package]
         if self.index.branches(module, name, package, release_index):
-            return False  # what the package binds itself hides the submodule
+            return False  # a binding of the package hides the submodule
         return self.index.has_submodule(module, name, package, release_index)
 
     def _direct_needs(self, module: str) -> tuple[str | None, list[str]]:
-        """Return the first import of a module that must fail, and the indexed modules that it needs."""
+        """Return the first import of a module that fails, and the indexed modules that it needs."""
         if module in self.environment.broken:
             return f"{module} cannot be imported here: {self.environment.broken[module]}", []
         package = self.owner(module)
@@ -356,7 +354,7 @@ class NameResolver:
         return None, needed
 
     def _need(self, module: str, branch: Branch) -> tuple[str | None, str | None]:
-        """Return why an import of a module must fail, or what module it needs; neither if it may not run."""
+        """Return why an import of a module fails, or the module that it needs; neither if it may not run."""
         target = branch.target or ""
         source = split_location(target)[0]
         if source == module or evaluate(branch.guard, self._leaf) is not True:
@@ -389,7 +387,7 @@ class NameResolver:
         return None if None in answers or not alone else True
 
     def _truth_of(self, target: str, depth: int = 0) -> bool | None:
-        """Return the truth of a top-level flag, or of what a predicate function without arguments answers."""
+        """Return the value of a top-level flag, or the result of a predicate function without arguments."""
         module, name = split_location(target)
         package = self.owner(module)
         if package is None or depth > _DEEPEST_FLAG:
@@ -410,7 +408,7 @@ class NameResolver:
 
 
 _DEEPEST_FLAG = 8
-"""Re-exports of a flag that are followed; more is a circle."""
+"""The maximum number of re-exports to follow for a flag; more are a circle."""
 
 _PREFERENCE: Mapping[Status, int] = {
     "defined": 0,
@@ -425,9 +423,9 @@ _PREFERENCE: Mapping[Status, int] = {
 
 
 def _covers(branches: list[Branch]) -> bool:
-    """Return whether one of the branches runs whatever happens.
+    """Return whether at least one of the branches always runs.
 
-    True for a branch without guard, for the two sides of one test, and for a `try` with its handler: the name
+    This is so for a branch without a guard, the two sides of one test, and a `try` with its handler: the name
     is bound by the first n imports of the body, or, when any of the body's imports fails, by the handler.
     """
     guards = [branch.guard for branch in branches if branch.status != "missing"]

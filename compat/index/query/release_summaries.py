@@ -1,4 +1,4 @@
-"""What releases of sglang and vllm require, from the tables of the index: nothing is parsed.
+"""Look up the requirements of sglang and vllm releases in the tables of the index.
 
 `compat.index.build.requirement_tables` fills these tables.
 """
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class DirectClash(NamedTuple):
-    """A distribution of which two releases require versions that exclude each other."""
+    """A distribution with two specifiers, of an sglang and a vllm release, that exclude each other."""
 
     package: str
     sglang: str
-    """The specifier of sglang's release; its version where the clash is about that release itself."""
+    """The specifier of the sglang release; its version if the distribution is sglang itself."""
     vllm: str
-    """Likewise."""
+    """The same for the vllm release."""
 
 
 def summaries(index: Index, package: str, python: str, names: Iterable[str]) -> list[ReleaseSummary]:
-    """Return the releases of sglang or vllm, oldest first, with what they require of some distributions."""
+    """Return the releases of sglang or vllm, oldest first, with their requirements of some distributions."""
     bit, number = python_bit(python), index.packages[package]
     versions = index.versions(package)
     wants: list[dict[str, Wanted]] = [{} for _ in versions]
@@ -66,9 +66,9 @@ def summaries(index: Index, package: str, python: str, names: Iterable[str]) -> 
 def direct_clashes(
     index: Index, package: str, release_index: int, python: str
 ) -> dict[int, tuple[DirectClash, ...]]:
-    """Return what clashes between one release and each release of the other package, by the index of that.
+    """Return the clashes of one release with each release of the other package, by index of the latter.
 
-    Clashes about the two releases themselves come first, the others in the order of their names.
+    Clashes about sglang and vllm themselves come first, then the others by name.
     """
     other = VLLM if package == SGLANG else SGLANG
     sglang, vllm = ("mine", "theirs") if package == SGLANG else ("theirs", "mine")

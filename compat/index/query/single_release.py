@@ -1,4 +1,4 @@
-"""A release by itself: its environment, and what can be told of one release without looking at the others."""
+"""The environment of a single release, and queries over many releases that reuse unchanged answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def alone(index: Index, package: str, release_index: int) -> Facts:
-    """Return the environment of which nothing is known but one release, and the kernels it pins."""
+    """Return the facts of an environment with one release and the kernels that it pins."""
     return Facts(
         release_indexes={package: release_index, **companions(index, package, release_index)},
         alone=package if index.concluded else None,
@@ -25,17 +25,17 @@ def alone(index: Index, package: str, release_index: int) -> Facts:
 
 
 def companions(index: Index, package: str, release_index: int) -> dict[str, int]:
-    """Return the kernel release that a release of sglang pins, when the index has it."""
+    """Return the kernel release that an sglang release pins, if it is indexed."""
     if index.concluded:
         return index.companions(package, release_index)
     return pinned(index, package, release_index)
 
 
 def pinned(index: Index, package: str, release_index: int) -> dict[str, int]:
-    """Return what `companions` does, from the requirements of the release."""
+    """Return the same as `companions`, computed from the requirements of the release."""
     if package != SGLANG:
         return {}
-    from packaging.requirements import Requirement  # a built index has the answers
+    from packaging.requirements import Requirement  # only needed while an index is built
     from packaging.utils import canonicalize_name
 
     for line in index.requires_dist(package, release_index):
@@ -51,10 +51,10 @@ def pinned(index: Index, package: str, release_index: int) -> dict[str, int]:
 def ask_each(
     index: Index, package: str, environments: Sequence[Facts], ask: Callable[[NameResolver], T]
 ) -> Iterator[tuple[range, T]]:
-    """Yield what `ask` finds in each of some environments, with the slots in the sequence where it holds.
+    """Yield each result of `ask`, with the range of positions in `environments` that it applies to.
 
-    The environments have releases of a package, one after another. What `ask` finds in one is taken over into
-    the next as long as nothing that it read differs there.
+    The environments have consecutive releases of a package. A result is reused for
+    the next environment as long as all rows and facts that it depends on are equal.
     """
     slot = 0
     while slot < len(environments):
@@ -70,7 +70,7 @@ def ask_each(
 
 
 class _WatchedReleases(dict[str, int]):
-    """Release indexes by package that remember which packages were asked about."""
+    """Release indexes by package; records which packages were looked up."""
 
     def __init__(self, release_indexes: Mapping[str, int]) -> None:
         super().__init__(release_indexes)
@@ -94,7 +94,7 @@ class _WatchedReleases(dict[str, int]):
         return super().keys()
 
     def fit(self, other: Facts, mine: Facts, package: str, last: int) -> bool:
-        """Return whether another environment has the same for all that was asked about."""
+        """Return whether another environment has equal values for everything that was looked up."""
         ours, theirs = mine.release_indexes, other.release_indexes
         if not ours[package] <= theirs[package] <= last or other[1:] != mine[1:]:
             return False

@@ -1,4 +1,4 @@
-"""Names that are bound to a stub: what would have to be there, and which empty class is no stub."""
+"""Explain stubs: the packages whose absence causes them, and empty classes that are not stubs."""
 
 import sys
 
@@ -9,7 +9,7 @@ from compat.model.symbols import location, split_location
 
 
 def lacking(resolver: NameResolver, module: str, name: str) -> tuple[str, ...]:
-    """Return the top-level names that the guards of `module:name` import and that are not there."""
+    """Return the top-level names that the guards of `module:name` import and that are not installed."""
     tops = {target.partition(".")[0] for target in wanted(resolver, module, name)}
     return tuple(sorted(top for top in tops if _is_absent(resolver, top)))
 
@@ -23,26 +23,26 @@ def wanted(resolver: NameResolver, module: str, name: str) -> tuple[str, ...]:
 def is_at_home(
     resolver: NameResolver, module: str, name: str, home: str | None, qualname: str | None
 ) -> bool:
-    """Return whether an empty class or function is what the index has where it says it was defined.
+    """Return whether an empty class or function is defined where its attributes say: it is no stub.
 
     Args:
-        resolver: what is installed.
-        module: the module that binds it.
-        name: the name that it is bound to.
+        resolver: the resolver for the installed releases.
+        module: the module that binds the object.
+        name: the name that the object is bound to.
         home: its `__module__`.
         qualname: its `__qualname__`.
     """
     answer = resolver.answer(module, name)
     wanted = split_location(answer.origin or location(module, name))[1]
     if answer.status == "placeholder" or home is None or qualname != wanted:
-        return False  # the last: one dummy bound under many names
+        return False  # one dummy may be bound to many names
     if resolver.answer(home, qualname).status == "defined":
         return True
     return all(branch.status != "placeholder" for branch in branches_of(resolver, home, qualname))
 
 
 def branches_of(resolver: NameResolver, module: str, name: str) -> tuple[Branch, ...]:
-    """Return the branches of a name of the installed release; empty for what is not indexed."""
+    """Return the branches of a name in the installed release; empty if the module is not indexed."""
     package = resolver.owner(module)
     if package is None:
         return ()
