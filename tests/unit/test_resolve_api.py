@@ -12,7 +12,7 @@ from compat.index.reader import Index
 from compat.index.writer import write_index
 from compat.resolve.api import Resolver, resolve
 from compat.resolve.search import Found, find_name
-from sources import Files, content, release
+from sources import Files, content, release, resolver
 
 VLLM: list[Files] = [
     {"vllm/__init__.py": "", "vllm/a.py": "class A: pass", "vllm/b.py": "from vllm.a import A\nB = 1"},
@@ -119,3 +119,19 @@ def test_what_cannot_be_answered(path: Path, query: str, package: str, version: 
 def test_the_shipped_index_by_default() -> None:
     found = resolve("Fp8LinearMethod", "vllm", "0.9.0.1")
     assert found.statement == "from vllm.model_executor.layers.quantization.fp8 import Fp8LinearMethod"
+
+
+def test_a_module_that_always_binds_the_name_comes_before_one_that_may_not(tmp_path: Path) -> None:
+    files: Files = {
+        "sglang/__init__.py": "",
+        "sglang/a.py": "import sys\nif len(sys.argv) > 3:\n    from torch import Thing",
+        "sglang/b.py": "from torch import Thing",
+        "sglang/c.py": "if unknown():\n    from sglang.a import Thing\nelse:\n    from sglang.b import Thing",
+    }
+    found = find_name(resolver(tmp_path / "index", files), "sglang", "Thing")
+    assert found.binding is not None
+    assert [found.binding.module, *(other.module for other in found.others)] == [
+        "sglang.b",
+        "sglang.c",
+        "sglang.a",
+    ]

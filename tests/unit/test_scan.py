@@ -380,3 +380,14 @@ def test_a_name_that_no_release_has_is_not_reported_as_not_yet_added(
 ) -> None:
     (finding,) = scan(source, "--vllm", "0.9.0")
     assert [run["cause"] for run in finding["runs"]] == [cause]
+
+
+def test_a_baseline_lists_no_notes(scan: Scan, tmp_path: Path) -> None:
+    """A note changes no exit code, so that a baseline has nothing to hide."""
+    note = "from vllm._custom_ops import scaled_fp8_quant\n"
+    assert [each["rule"] for each in scan(note, "--vllm", "0.23.0", notes=True)] == ["CPT004"]
+    baseline = tmp_path / "known.json"
+    (tmp_path / "code.py").write_text(note + MOVED, encoding="utf-8")
+    main([str(tmp_path), "--vllm", "0.23.0", "--write-baseline", str(baseline)])
+    known = json.loads(baseline.read_text(encoding="utf-8"))["findings"]
+    assert [each["rule"] for each in known] == ["CPT001"]
