@@ -30,6 +30,8 @@ PAIRS = (("0.4.7", "0.9.0.1"), ("0.5.14", "0.26.0"))
 RANKED = "sglang==0.5.14"
 FLOOR = "python -c pass"
 HISTORY = f"resolve {NAME} --all"
+IMPORTS = ("runpy, _sqlite3, argparse", "runpy, _sqlite3, argparse, json, typing")
+"""What every answer loads, and the same with what `compat` does without (see `compat._util.named_tuple`)."""
 SLOW_RUNS = 3
 """The number of runs of commands that take many seconds each."""
 SAMPLE = 400
@@ -99,7 +101,7 @@ def _commands() -> dict[str, list[str]]:
     }
     return {
         FLOOR: [sys.executable, "-c", "pass"],
-        "python -c 'import runpy, sqlite3'": [sys.executable, "-c", "import runpy, sqlite3"],
+        **{f"python -c 'import {names}'": [sys.executable, "-c", f"import {names}"] for names in IMPORTS},
         HISTORY: [*resolve, NAME, "--all"],
         f"resolve {NAME} --vllm 0.9.0.1": [*resolve, NAME, "--vllm", "0.9.0.1"],
         f"resolve {NAME} --all --format json": [*resolve, NAME, "--all", "--format", "json"],

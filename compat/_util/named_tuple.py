@@ -1,4 +1,8 @@
-"""A replacement of `typing.NamedTuple`, because importing `typing` takes longer than most queries."""
+"""A replacement of `typing.NamedTuple`, because importing `typing` takes longer than most queries.
+
+With `typing`, each answer takes half the start of Python longer, and a history in JSON more than four starts
+instead of 3.6. `bench/resolve.py` measures what the imports take by themselves.
+"""
 
 from __future__ import annotations
 
