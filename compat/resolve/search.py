@@ -9,7 +9,7 @@ from compat.index.query.name_resolution import Answer
 from compat.index.records import Successor
 from compat.model.symbols import UNUSABLE, import_statement
 from compat.resolve.canonical import closeness, nearness
-from compat.resolve.successors import follow
+from compat.resolve.successor_chains import follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

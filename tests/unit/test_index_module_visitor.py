@@ -7,19 +7,21 @@ from textwrap import dedent
 
 import pytest
 
-from compat.index.extract.bindings import Binding, settle
+from compat.index.extract.bindings import SettledBinding, settle
 from compat.index.extract.module_visitor import read_module
 from compat.model.guards import ALWAYS, All, AnyOf, Condition, Flag, Guard, Imports, Not, both, negated
 
 
-def bindings(source: str, module: str = "pkg.mod", *, is_package: bool = False) -> dict[str, list[Binding]]:
-    found: dict[str, list[Binding]] = {}
+def bindings(
+    source: str, module: str = "pkg.mod", *, is_package: bool = False
+) -> dict[str, list[SettledBinding]]:
+    found: dict[str, list[SettledBinding]] = {}
     for binding in settle(read_module(dedent(source).encode(), module, is_package=is_package).events):
         found.setdefault(binding.name, []).append(binding)
     return found
 
 
-def only(source: str, name: str, **where: bool) -> Binding:
+def only(source: str, name: str, **where: bool) -> SettledBinding:
     (binding,) = bindings(source, **where)[name]  # type: ignore[arg-type]
     return binding
 
@@ -348,7 +350,7 @@ def test_the_standard_library_is_read_exactly(name: str) -> None:
     facts = read_module(Path(str(module.__file__)).read_bytes(), name, is_package=False)
     if facts.open or any(event.form == "star" for event in facts.events):
         return
-    found: dict[str, list[Binding]] = {}
+    found: dict[str, list[SettledBinding]] = {}
     for binding in settle(facts.events):
         found.setdefault(binding.name, []).append(binding)
     certain = {

@@ -6,7 +6,7 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import below_site, distribution_of, is_standard, top_of
-from compat.explain.lookup.violated_requirements import demands, requirement_named, violated
+from compat.explain.lookup.requirement_violations import demands, requirement_named, violated
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
 

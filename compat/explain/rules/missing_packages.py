@@ -9,7 +9,7 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
-from compat.explain.lookup.violated_requirements import USUAL, demands, ordered, requirement_named
+from compat.explain.lookup.requirement_violations import USUAL, demands, ordered, requirement_named
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import VLLM
 from compat.requirements.graph import RequirementEdge

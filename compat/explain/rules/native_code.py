@@ -9,7 +9,7 @@ from compat.explain.log.import_messages import imported
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.demangle import demangled
 from compat.explain.lookup.module_paths import ALIASES, below_site, distribution_of, top_of
-from compat.explain.lookup.violated_requirements import demands, violated
+from compat.explain.lookup.requirement_violations import demands, violated
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import allows
 

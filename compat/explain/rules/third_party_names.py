@@ -6,7 +6,7 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard
-from compat.explain.lookup.violated_requirements import of_release, requirement_named
+from compat.explain.lookup.requirement_violations import of_release, requirement_named
 from compat.explain.rules.violated_requirements import bounded_by, dated_by, of_unmet
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM, allows

@@ -7,7 +7,7 @@ from packaging.utils import canonicalize_name
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, top_of
-from compat.explain.lookup.violated_requirements import violated
+from compat.explain.lookup.requirement_violations import violated
 from compat.explain.rules.violated_requirements import of_unmet, violation
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.uv.messages import INCOMPATIBLE

@@ -9,7 +9,7 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
-from compat.explain.lookup.violated_requirements import (
+from compat.explain.lookup.requirement_violations import (
     demands,
     own_needs,
     requirement_named,

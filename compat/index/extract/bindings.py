@@ -1,4 +1,4 @@
-"""Binding events of one module, and their reduction to the bindings that remain after its import."""
+"""SettledBinding events of one module, and their reduction to the bindings that remain after its import."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
+class SettledBinding:
     """One branch of a binding: its status and target apply if its guard is true."""
 
     name: str
@@ -60,7 +60,7 @@ class ModuleFacts:
     """Whether the module may bind names that its source does not show."""
 
 
-def settle(events: Iterable[Event]) -> tuple[Binding, ...]:
+def settle(events: Iterable[Event]) -> tuple[SettledBinding, ...]:
     """Return the bindings that exist after the module body has run, ordered by name and source line.
 
     Of several bindings of one name the last whose guard holds wins; those before the last unguarded one are
@@ -79,14 +79,14 @@ def settle(events: Iterable[Event]) -> tuple[Binding, ...]:
             )
             past.clear()
         past.append(event)
-    settled: list[Binding] = []
+    settled: list[SettledBinding] = []
     for name in sorted(history):
         branches = history[name]
         if branches[0].form == "delete":
             branches = branches[1:]
         settled.extend(_binding(event, branches) for event in branches)
     settled.extend(
-        Binding(name="", status="reexported", kind="module", target=target, guard=guard, truth=None)
+        SettledBinding(name="", status="reexported", kind="module", target=target, guard=guard, truth=None)
         for target, guard in sorted(needs, key=lambda need: (need[0], repr(need[1])))
     )
     return tuple(settled)
@@ -101,9 +101,9 @@ def presence(events: Iterable[Event]) -> Guard:
     return present
 
 
-def _binding(event: Event, branches: list[Event]) -> Binding:
+def _binding(event: Event, branches: list[Event]) -> SettledBinding:
     status, kind = _status(event, branches)
-    return Binding(
+    return SettledBinding(
         name=event.name,
         status=status,
         kind=kind,

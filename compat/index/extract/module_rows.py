@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from compat.index.extract.bindings import Binding, Event, settle
+from compat.index.extract.bindings import Event, SettledBinding, settle
 from compat.index.extract.module_visitor import read_module
 from compat.index.records import Names, Row
 from compat.model.guards import ALWAYS, Guard, to_json
@@ -50,7 +50,7 @@ def guard_text(guard: Guard) -> str:
     return json.dumps(to_json(guard), separators=(",", ":"))
 
 
-def _row(binding: Binding) -> Row:
+def _row(binding: SettledBinding) -> Row:
     return Row(
         status=binding.status,
         kind=binding.kind,
