@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     build = commands.add_parser(
         "build",
-        help="read all releases",
+        help="build the index from all releases",
         prog="compat index build",
         description="Read every release of sglang, vllm and the kernel packages that has a wheel, with "
         "byte-range requests, and write the index. Sources and rows of earlier runs come from the cache.",
@@ -66,7 +66,7 @@ def _build(arguments: argparse.Namespace) -> int:
     seconds = time.monotonic() - begun
     read = f"{counted(report.releases, 'release')}, {counted(report.files, 'file')}"
     console.say(f"{target.name}: {read}, {size(target.stat().st_size)}")
-    console.say(f"took {duration(seconds)}")
+    console.say(f"the build took {duration(seconds)}")
     console.say(f"downloaded {size(report.fetched)} of {size(report.wheels)} of wheels")
     return errors.CLEAN
 

@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
 
 def find(resolver: NameResolver, package: str, query: Query) -> Found:
-    """Return the result of a query in the resolver's release of a package."""
+    """Return the result of a query in the release of a package that the resolver knows."""
     if query.dotted:
         return find_path(resolver, package, query.name)
     if query.module is not None:

@@ -30,7 +30,7 @@ class RequirementRow(NamedTuple):
     pythons: int
     specifier: str
     extras: str
-    """Separated by blanks."""
+    """The required extras, separated by blanks."""
 
 
 class Summary(NamedTuple):

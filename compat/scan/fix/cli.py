@@ -64,7 +64,7 @@ def run(report: Report, options: ScanOptions) -> int:
         return errors.FINDINGS if changes or refused else errors.CLEAN
     for path, (_, after) in changes.items():
         _replace(path, after)
-    console.say(f"{counted(len(changes), 'file')} changed, {counted(len(refused), 'finding')} left")
+    console.say(f"{counted(len(changes), 'file')} changed, {counted(len(refused), 'finding')} not fixed")
     return errors.FINDINGS if refused else errors.CLEAN
 
 
@@ -93,7 +93,7 @@ def _changed(  # noqa: PLR0917 -- the part of `run` for one file
     worse = ""
     for guard in guards:  # first the project's style, then nested `try` statements
         try:
-            after = rewritten(before, edits, lambda name: names.taken(path, name), guard)
+            after = rewritten(before, edits, lambda name: names.is_exported(path, name), guard)
             tree_of(after)
         except (NotChanged, SyntaxError, ValueError, RecursionError) as error:
             return str(error)
@@ -120,8 +120,8 @@ class _Names:
         self._files = files
         self._store = store
 
-    def taken(self, path: str, name: str) -> bool:
-        """Return whether a file quotes a name, as in `__all__`, or another file contains it."""
+    def is_exported(self, path: str, name: str) -> bool:
+        """Return whether other files may import a name: the file quotes it, or another file contains it."""
         word = re.compile(rb"\b" + name.encode() + rb"\b")
         own = re.search(rb"[\"']" + name.encode() + rb"[\"']", self._store.read(path))
         return own is not None or any(

@@ -58,7 +58,7 @@ class _Rewriter(cst.CSTTransformer):
         self.done: set[Edit] = set()
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> None:  # noqa: N802 -- libcst's name
-        """Collect the uses to rename before the visitor leaves them."""
+        """Collect the uses of the imported names to rename, before the visitor leaves them."""
         if isinstance(node.names, cst.ImportStar):
             return
         for alias in node.names:

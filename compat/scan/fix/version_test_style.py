@@ -18,13 +18,13 @@ _AT_LEAST = re.compile(r"(?:_ge|_gte|at_least|or_equal|or_newer|or_later|min_ver
 
 
 class Style(NamedTuple):
-    """A version test with a gap for the release."""
+    """A version test, as a template with a gap for the release."""
 
     before: str
     after: str
     """The source before and after the release."""
     names: frozenset[str]
-    """The names that the test uses."""
+    """The variable and module names in the version test."""
     imports: tuple[str, ...] = ()
     """Import statements that bind these names, if the file does not."""
 
@@ -54,7 +54,7 @@ def tried_imports(tree: ast.Module, package: str) -> int:
 
 
 def usable(style: Style, tree: ast.Module, line: int, *, inside: bool) -> bool:
-    """Return whether the names of a test are bound at a line.
+    """Return whether a line of a file can use the names in a version test.
 
     Args:
         style: the test.
