@@ -95,7 +95,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseMetadata:
-    """One published release: its wheel by name and digest, and what the wheel says of itself."""
+    """One published release: the name and digest of its wheel, and the metadata in it."""
 
     version: str
     wheel: str

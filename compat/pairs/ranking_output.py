@@ -90,7 +90,7 @@ def users_document(package: str, version: str, found: Sequence[ReleaseSummary], 
 
 
 def release_document(release: ReleaseSummary) -> dict[str, Any]:
-    """Return what a JSON document says of a release."""
+    """Return the entry of a release in a JSON document."""
     return {
         "package": release.package,
         "version": release.version,
