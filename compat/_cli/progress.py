@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from compat._cli.console import say
 from compat._cli.printable import printable
 from compat._cli.text import size
 
@@ -55,7 +56,7 @@ class NoteLines:
 
     def note(self, message: str) -> None:
         """Write the note to stderr."""
-        print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
+        say(message)
 
 
 @contextmanager
