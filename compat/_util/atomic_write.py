@@ -33,7 +33,7 @@ def replacing(target: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        with part.open("rb") as written:
+        with part.open("r+b") as written:  # Windows synchronizes only files that are open for writing
             os.fsync(written.fileno())
         part.chmod(0o644)  # mkstemp creates files that only their owner can read
         part.replace(target)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compat import errors
 from compat._cli import console
+from compat._cli.platforms import require_linux
 from compat._cli.printable import printable
 from compat.errors import UsageError
 from compat.matrix import scheduler
@@ -55,6 +56,7 @@ def _list(arguments: argparse.Namespace, matrix: Matrix, _reports: Path) -> int:
 
 
 def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
+    require_linux("compat matrix plan")
     pairs = matrix.select(arguments.ids or ["*"])
     jobs = scheduler.plan_pairs(
         pairs, Shipped(arguments.matrix.parent / "locks"), _options(arguments, reports)
@@ -68,6 +70,7 @@ def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
 
 
 def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
+    require_linux("compat matrix run")
     pairs = matrix.select(arguments.ids)
     beside = (
         tuple(pair for pair in matrix.select(arguments.beside) if pair not in pairs)

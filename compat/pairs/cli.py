@@ -68,6 +68,10 @@ def _refuse_idle(options: argparse.Namespace) -> None:
             raise UsageError(f"{option}: needs a resolution, which --offline excludes; give one of them")
     if options.all and not options.partner_of:
         raise UsageError("--all: only valid with --for")
+    if options.probe:
+        from compat._cli.platforms import require_linux
+
+        require_linux("compat pairs --probe")
     if options.envs and not options.probe:
         raise UsageError("--envs: only valid with --probe")
 
