@@ -28,7 +28,7 @@ NAMES_SHOWN = 5
 
 def main(argv: Sequence[str]) -> int:
     """Build the bundle that `argv` requests, and return the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     require_linux("compat bundle")
 
     from compat.bundle.build import build
@@ -148,7 +148,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat bundle`."""
     parser = console.Parser(
         "compat bundle",
         "Pack the environment of a locked pair, in parts with digests, for a runner without network.",

@@ -192,9 +192,7 @@ def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
         ready = prepare.prepare_existing(job.pair, job.lock, job.existing, space, tests=tests)
     else:
         tool = job.uv or client.find_uv()
-        ready = prepare.prepare_installed(
-            job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests
-        )
+        ready = prepare.prepare_installed(job.pair, job.lock, space, tool=tool, until=until, tests=tests)
     if job.keep:
         space.keep()
     return ready

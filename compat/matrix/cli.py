@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UsageError: the arguments or `matrix.toml` are not valid.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     matrix_path: Path = arguments.matrix
     reports = arguments.reports or matrix_path.parent / "reports"
     code: int = arguments.call(arguments, read_matrix(matrix_path), reports)
@@ -245,7 +245,8 @@ def _bytes(text: str) -> int:
     return int(float(found[1]) * 10 ** (3 * " kMGT".index(found[2] or " ")))
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat matrix`."""
     parser = console.Parser(
         "compat matrix",
         "Install pairs of releases and compare the index with them. A cell is one pair at one level: import "

@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         from compat.pairs import lock_cli
 
         return lock_cli.main(argv[1:])
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     parse_python(options.python, "--python")
     _refuse_idle(options)
     if options.partner_of:
@@ -167,7 +167,8 @@ def _release(text: str, where: str) -> tuple[str, str]:
     return canonicalize_name(name.strip()), version
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat pairs`."""
     parser = console.Parser(
         "compat pairs",
         "Rank the releases of vllm that fit a release of sglang, or the reverse (--for), or find the clashes "

@@ -1,13 +1,17 @@
 """Find and read the source files of a scan; what cannot be read is listed with the reason."""
 
 import os
+import sys
 from collections.abc import Iterator
-from errno import EFBIG, EINVAL
+from errno import EBADF, EFBIG, EINVAL
+from functools import cache
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from compat.scan.prefilter.mentions import contains_package_name
 
+STDIN = "-"
+"""The path that stands for standard input."""
 SUFFIXES = (".py", ".pyi", ".ipynb")
 LARGEST = 10_000_000
 """Size in bytes of the largest file that is read; larger ones are not written by people and are skipped."""
@@ -67,6 +71,9 @@ class Walk:
         All paths are yielded with slashes, on Windows as well.
         """
         for path in map(with_slashes, paths):
+            if path == STDIN:
+                yield path
+                continue
             try:
                 status = os.stat(path)  # noqa: PTH116 -- pathlib costs more than all of this
             except OSError as error:
@@ -185,11 +192,13 @@ class Files:
 
 
 def read(path: str) -> bytes:
-    """Return the content of a regular file of at most `LARGEST` bytes.
+    """Return the content of a regular file of at most `LARGEST` bytes, or of standard input.
 
     Raises:
         OSError: the file cannot be read, is not a regular file, or is too large.
     """
+    if path == STDIN:
+        return _standard_input()
     handle = os.open(path, _FLAGS)
     try:
         if not S_ISREG(os.fstat(handle).st_mode):
@@ -206,3 +215,11 @@ def read(path: str) -> bytes:
         return b"".join(parts)
     finally:
         os.close(handle)
+
+
+@cache
+def _standard_input() -> bytes:
+    """Return all of standard input, which can be read only once."""
+    if sys.stdin is None:
+        raise OSError(EBADF, "standard input is closed", STDIN)
+    return sys.stdin.buffer.read()
