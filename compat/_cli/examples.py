@@ -31,6 +31,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat scan - --vllm latest < serve.py",
         "compat scan . --format sarif --output compat.sarif",
     ),
+    "compat init": (
+        "compat init",
+        "compat init --write",
+        "compat init --pair 0.5.14 0.23.0 --tests 'pytest -m engine'",
+    ),
     "compat export": ("compat export ruff --vllm 0.23.0",),
     "compat index": ("compat index info",),
     "compat matrix": (

@@ -93,6 +93,21 @@ def read_matrix(path: Path) -> Matrix:
     return _TableReader(path.name).matrix(content)
 
 
+def read_tests(text: str, where: str) -> str:
+    """Return a command of pytest as it is.
+
+    Raises:
+        UsageError: it is not a command of pytest.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: {text!r} is not a command line: {error}") from None
+    if words[:1] != ["pytest"]:
+        raise UsageError(f'{where}: {text!r} must be a command of pytest (example: "pytest -m engine")')
+    return text
+
+
 def _covered(location: str) -> str:
     """Return the package that a glob covers whatever its modules are called, or an empty string."""
     if not set("*?[").intersection(location):
@@ -196,14 +211,7 @@ class _TableReader:
         )
 
     def tests(self, value: Any, where: str) -> str:
-        text = self.text(value, where)
-        try:
-            words = shlex.split(text)
-        except ValueError as error:
-            raise self.fail(where, f"{text!r} is not a command line: {error}") from None
-        if words[:1] != ["pytest"]:
-            raise self.fail(where, f'{text!r} must be a command of pytest (example: "pytest -m engine")')
-        return text
+        return read_tests(self.text(value, where), f"{self.file}: {where}")
 
     def requirements(self, value: Any, where: str) -> tuple[str, ...]:
         items = enumerate(self.array(value, where))

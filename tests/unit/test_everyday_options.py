@@ -43,6 +43,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in ("serve.py", "src/serve.py"):
         (tmp_path / path).write_text(MOVED)
     (tmp_path / "fails.log").write_text(LOG)
+    (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "matrix.toml").write_text((ROOT / "matrix.toml").read_text())
     (tmp_path / ".local/share/bash-completion/completions").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
