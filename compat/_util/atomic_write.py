@@ -42,7 +42,7 @@ def replacing(target: Path) -> Iterator[Path]:
         with suppress(OSError):  # not every file system has locks
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield part
-        with part.open("rb") as written:
+        with part.open("r+b") as written:  # Windows synchronizes only files that are open for writing
             os.fsync(written.fileno())
         part.chmod(0o644)  # mkstemp creates files that only their owner can read
         part.replace(target)
