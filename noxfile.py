@@ -41,6 +41,13 @@ def tests(session: nox.Session) -> None:
     )
 
 
+@nox.session(default=False)
+def portable(session: nox.Session) -> None:
+    """Test the commands that also run on macOS and Windows, on this system."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "pytest", "tests/unit/test_portability.py", *session.posargs)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure `resolve` (`-- --env PYTHON` adds an import), `explain` and `load`; or `-- scan FOLDER…`."""

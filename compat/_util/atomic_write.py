@@ -1,6 +1,5 @@
 """Atomic writes: a reader sees the old file or the new one, never a part of one."""
 
-import fcntl
 import os
 import shutil
 import stat
@@ -38,26 +37,40 @@ def replacing(target: Path) -> Iterator[Path]:
     _remove_abandoned(target)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     part = Path(name)
+    locked = _lock(handle)
+    if not locked:
+        os.close(handle)  # Windows does not rename open files
     try:
-        with suppress(OSError):  # not every file system has locks
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield part
-        with part.open("rb") as written:
+        with part.open("r+b") as written:  # Windows synchronizes only files that are open for writing
             os.fsync(written.fileno())
         part.chmod(0o644)  # mkstemp creates files that only their owner can read
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-        os.close(handle)
+        if locked:
+            os.close(handle)
 
 
 def _remove_abandoned(target: Path) -> None:
     """Remove the temporary files of `target` that killed processes have left behind."""
     for part in target.parent.glob(f".{escape(target.name)}.*.part"):
         with suppress(OSError), part.open("rb") as stream:
-            if time.time() - part.stat().st_mtime > ABANDONED:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - part.stat().st_mtime > ABANDONED and _lock(stream.fileno()):
                 part.unlink()
+
+
+def _lock(handle: int) -> bool:
+    """Lock a file until it is closed; return False if another process has locked it or locks do not exist."""
+    try:
+        import fcntl
+    except ImportError:  # not on POSIX
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # not every file system has locks
+        return False
+    return True
 
 
 def _is_special(target: Path) -> bool:

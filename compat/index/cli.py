@@ -13,6 +13,14 @@ from compat._cli.text import counted, duration, size
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat index` and return its exit code."""
+    arguments = parser().parse_args(argv)
+    run = {"build": _build, "update": _update, "check": _check, "info": _info}
+    with console.no_cycle_search():  # it takes a fifth of a build
+        return run[arguments.command](arguments)
+
+
+def parser() -> console.Parser:
+    """Return the argument parser of `compat index`."""
     parser = console.Parser("compat index", "Build, update, check or describe the index of releases.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     build = commands.add_parser(
@@ -52,10 +60,7 @@ def main(argv: Sequence[str]) -> int:
         "info", help="list the releases", prog="compat index info", description="List the indexed releases."
     )
     info.add_argument("--format", choices=("text", "json"), default="text")
-    arguments = parser.parse_args(argv)
-    run = {"build": _build, "update": _update, "check": _check, "info": _info}
-    with console.no_cycle_search():  # it takes a fifth of a build
-        return run[arguments.command](arguments)
+    return parser
 
 
 def _build(arguments: argparse.Namespace) -> int:
