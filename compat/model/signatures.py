@@ -60,35 +60,39 @@ def _extends(old: str, new: str) -> bool:
     import ast  # signatures are rarely compared in detail
 
     try:
-        one, other = (_arguments(ast.parse(f"lambda {each[1:-1]}: 0", mode="eval")) for each in (old, new))
+        one, other = (_parameters(ast.parse(f"lambda {each[1:-1]}: 0", mode="eval")) for each in (old, new))
     except SyntaxError:
         return False
     return (
         other.positional[: len(one.positional)] == one.positional
-        and all(each.endswith("=") for each in other.positional[len(one.positional) :])
-        and one.keywords <= other.keywords
-        and all(each.endswith("=") for each in other.keywords - one.keywords)
+        and one.keywords <= other.keywords.union(other.positional)
+        and other.required <= one.required
         and one.rest <= other.rest
     )
 
 
-class _Arguments(NamedTuple):
-    """The parameters of a function, by how they are passed; one with a default ends in `=`."""
+class _Parameters(NamedTuple):
+    """The names of the parameters of a function, by how they are passed."""
 
     positional: list[str]
     keywords: frozenset[str]
+    required: frozenset[str]
     rest: frozenset[str]
+    """`*args` and `**kwargs`."""
 
 
-def _arguments(node: Expression) -> _Arguments:
+def _parameters(node: Expression) -> _Parameters:
     arguments = node.body.args  # type: ignore[attr-defined]
     positional = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
-    required = len(positional) - len(arguments.defaults)
-    keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return _Arguments(
-        [name if at < required else f"{name}=" for at, name in enumerate(positional)],
-        frozenset(each.arg if default is None else f"{each.arg}=" for each, default in keywords),
-        frozenset(f"*{each.arg}" for each in (arguments.vararg, arguments.kwarg) if each is not None),
+    keywords = {
+        each.arg: value for each, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    }
+    required = {name for name, default in keywords.items() if default is None}
+    return _Parameters(
+        positional,
+        frozenset(keywords),
+        frozenset(required.union(positional[: len(positional) - len(arguments.defaults)])),
+        frozenset(each.arg for each in (arguments.vararg, arguments.kwarg) if each is not None),
     )
 
 

@@ -20,6 +20,8 @@ MOE = "vllm.model_executor.layers.fused_moe"
 CLI = "vllm.entrypoints.openai.cli_args"
 """Its functions are in `….launchers.cli_args` from 0.29.0, in `….common.cli_args` in 0.33.0."""
 
+LAUNCHERS = "vllm.entrypoints.launchers.cli_args"
+
 OLD = f"from {GPTQ} import GPTQLinearMethod as G"
 NEW = f"from {AUTO} import AutoGPTQLinearMethod as G"
 
@@ -99,10 +101,96 @@ def test_only_what_moved_leaves_its_statement(fix: Fix) -> None:
         from vllm import LLM
         """
     changed = fix(source, "0.29.0")
-    assert "from vllm.entrypoints.launchers.cli_args import make_arg_parser as parser\n" in changed
-    assert "    validate_parsed_serve_args,  # compat: ignore\n" in changed
-    assert changed.count("make_arg_parser") == 1
-    assert "from vllm import LLM" in changed
+    assert changed == textwrap.dedent(
+        """
+        from vllm.entrypoints.openai.cli_args import (
+            validate_parsed_serve_args,  # compat: ignore
+        )
+        from vllm.entrypoints.launchers.cli_args import (
+            make_arg_parser as parser,  # one
+        )
+        from vllm import LLM
+        """
+    )
+
+
+LAYOUTS = {
+    "brackets": ("from {old} import (make_arg_parser)", "from {new} import (make_arg_parser)"),
+    "lines": (
+        """
+        from {old} import (  # noqa: F401
+            # the first
+            make_arg_parser as make,  # one
+            # the second
+            validate_parsed_serve_args  # two
+            # the end
+        )  # after
+        """,
+    ),
+    "backslashes": (
+        "from {old} \\\n    import make_arg_parser, \\\n        validate_parsed_serve_args as v\n",
+    ),
+    "spaces": ("from  {old}  import  make_arg_parser  as  make,validate_parsed_serve_args  # x\n",),
+    "two on a line": (
+        "from {old} import (\n    make_arg_parser, validate_parsed_serve_args,\n    # none\n)\n",
+    ),
+    "in a block": (
+        "if x:\n  from {old} import (\n      make_arg_parser,  # a\n\n      validate_parsed_serve_args)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_an_import_that_moves_as_a_whole_keeps_its_layout(fix: Fix, layout: tuple[str, ...]) -> None:
+    source, expected = textwrap.dedent(layout[0]), textwrap.dedent(layout[-1])
+    changed = fix(source.format(old=CLI), "0.29.0")
+    assert changed == expected.format(new=LAUNCHERS, old=LAUNCHERS)
+
+
+def test_each_part_of_a_split_import_keeps_its_comments(fix: Fix) -> None:
+    changed = fix(
+        """
+        from vllm.utils import (
+            # stays
+            is_list_of,  # compat: ignore
+            # goes
+            FlexibleArgumentParser,  # parser
+            # stays, too
+            cdiv  # compat: ignore
+        )  # noqa: F401
+        """,
+        "0.33.0",
+    )
+    assert changed == textwrap.dedent(
+        """
+        from vllm.utils import (
+            # stays
+            is_list_of,  # compat: ignore
+            # stays, too
+            cdiv  # compat: ignore
+        )  # noqa: F401
+        from vllm.utils.argparse_utils import (
+            # goes
+            FlexibleArgumentParser  # parser
+        )  # noqa: F401
+        """
+    )
+
+
+def test_every_alternative_has_the_layout_and_the_comment_for_tools(fix: Fix) -> None:
+    changed = fix(f"from {CLI} import (\n    make_arg_parser,  # one\n)  # noqa: F401\n", ">=0.28.0,<0.33")
+    assert changed == textwrap.dedent(
+        f"""\
+        try:
+            from {LAUNCHERS} import (
+                make_arg_parser,  # one
+            )  # noqa: F401
+        except ImportError:
+            from {CLI} import (
+                make_arg_parser,  # one
+            )  # noqa: F401
+        """
+    )
 
 
 def test_a_private_name_that_moved_is_changed_as_well(fix: Fix) -> None:
@@ -150,7 +238,7 @@ if version.parse(vllm.__version__) >= version.parse("0.20"):
 if version.parse(vllm.__version__) >= version.parse("0.22.0"):
     from {AUTO} import AutoGPTQLinearMethod as GPTQLinearMethod
 else:
-    from {GPTQ} import GPTQLinearMethod
+    from {GPTQ} import GPTQLinearMethod  # why
 """
 
 
@@ -313,7 +401,9 @@ def test_a_function_is_never_written_where_a_class_is_needed(fix: Fix, use: str,
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        # A re-export whose origin is in place, one whose origin moved, and one that leads to both.
+        # The origin of the first two is in place, that of the others moved.
+        ("from vllm.sequence import Logprob", "from vllm.logprobs import Logprob"),
+        ("from vllm.sequence import (SamplingParams)", "from vllm.sampling_params import (SamplingParams)"),
         ("from vllm.attention import AttentionType", "from vllm.v1.attention.backend import AttentionType"),
         (
             "from vllm.attention.layer import AttentionType as T",
