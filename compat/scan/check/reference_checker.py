@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from compat.model.guards import waits_for_call
 from compat.scan.interpreter.expressions import Evaluation
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
@@ -118,7 +119,10 @@ class ReferenceChecker:
             outcomes = self.lookup.path("", (module, *parts), importing=True)
         private = any(map(_private_part, (*module.split("."), name, *parts)))
         return not private and not any(
-            _status(outcome) or self.kind_changes.became_function(outcome) for _, outcome in outcomes
+            _status(outcome)
+            or waits_for_call(outcome.answer.guard)
+            or self.kind_changes.became_function(outcome)
+            for _, outcome in outcomes
         )
 
     def became_function(self, reference: Reference) -> tuple[str, int]:
@@ -201,7 +205,15 @@ class ReferenceChecker:
 
 
 def _rule(reference: Reference, outcome: LookupOutcome) -> Rule | None:
+    if _is_early(reference, outcome):
+        return "CPT001"
     return _status(outcome) or ("CPT004" if any(map(_private_part, reference.parts)) else None)
+
+
+def _is_early(reference: Reference, outcome: LookupOutcome) -> bool:
+    """Return whether the top level of a file imports a name that exists only once a function has run."""
+    early = reference.form == "from" and reference.position.function is None
+    return early and outcome.answer.status == "conditional" and waits_for_call(outcome.answer.guard)
 
 
 def _status(outcome: LookupOutcome) -> Rule | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from compat.index.query.single_release import ask_each
 from compat.index.reader import Index
 from compat.index.records import Successor
+from compat.model.guards import waits_for_call
 from compat.model.symbols import split_location
 from compat.resolve.search import Found, find_location
 from compat.scan.check.reference_checker import Issue, ReferenceChecker
@@ -111,6 +112,8 @@ class _IssueCause(NamedTuple):
         successor = self._successor(slot, found)
         told = found.binding.answer.reason if found and found.binding else None
         what = f"{self.module}:{self.name}" if self.name else self.module
+        answer = self.issue.outcome.answer
+        told = told or (f"bound only {answer.guard}" if waits_for_call(answer.guard) else None)
         reason = told or self.issue.outcome.answer.reason or f"{what} does not exist"
         return BrokenRange(version, version, self._cause(slot, successor), reason, successor)
 

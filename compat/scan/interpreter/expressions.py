@@ -8,7 +8,7 @@ The evaluation covers what version tests use: comparisons, `packaging`, `importl
 import ast
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from compat.scan.interpreter import builtins
@@ -77,6 +77,8 @@ class Evaluation:
         self._bit = 1 << slot
         self._tree_names: dict[tuple[str, str], Any] = {}
         self._unbound: dict[tuple[str, str], bool] = {}
+        self._module_values: dict[tuple[Module, str], Any] = {}
+        self._searching = False
         self.execution = Execution(self)
         self._objects = Objects(self.execution)
         self.blocks_left: dict[ast.stmt, tuple[int, bool]] = {}
@@ -196,6 +198,20 @@ class Evaluation:
         statements = frame.module.binders(name)
         if not statements:
             return Path(f"builtins.{name}") if name in builtins.BUILTINS else UNKNOWN
+        if self._searching or frame.depth:
+            return self._searched(name, statements, frame)
+        key = (frame.module, name)
+        if key not in self._module_values:
+            # Within another search a value may be incomplete, because a cycle ends there.
+            self._searching = True
+            try:
+                self._module_values[key] = self._searched(name, statements, Frame(frame.module))
+            finally:
+                self._searching = False
+        frame.names[name] = self._module_values[key]
+        return frame.names[name]
+
+    def _searched(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> Any:
         frame.names[name] = UNKNOWN  # during the search, so that a cycle ends here
         value = self.execution.binding(name, statements, frame)
         frame.names[name] = agree([value, UNKNOWN]) if name in frame.module.rebound else value
