@@ -196,7 +196,7 @@ class Reachability(NamedTuple):
         examined, left = self.evaluation.blocks_left.get(position.block[0], (0, False))
         while not left and examined < position.index:
             at = position.at(examined)
-            left = _may_leave(at) and self._leaves(at.statement, at)
+            left = isinstance(at.statement, ast.Raise) or (_may_leave(at) and self._leaves(at.statement, at))
             examined += not left
         self.evaluation.blocks_left[position.block[0]] = examined, left
         return left and examined < position.index

@@ -52,6 +52,23 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
     return found
 
 
+def imported_tops(statement: ast.stmt) -> frozenset[str]:
+    """Return the names that a compound statement binds only by `import a.b`, always to the same package."""
+    if not isinstance(statement, _COMPOUND):
+        return frozenset()
+    tops: set[str] = set()
+    others: set[str] = set()
+    for node in within(statement):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                (others if alias.asname else tops).add(alias.asname or alias.name.partition(".")[0])
+        elif isinstance(node, ast.stmt) and not isinstance(node, _COMPOUND):
+            others.update(bound_names(node))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            others.add(node.id)
+    return frozenset(tops - others)
+
+
 def captured_names(pattern: ast.pattern) -> Iterator[str]:
     """Yield the names that the pattern of a `case` binds."""
     for node in ast.walk(pattern):
