@@ -122,3 +122,14 @@ def test_files_of_another_thing_of_that_name_are_no_copy(
     )
     (tmp_path / "examples/vllm/mine").mkdir()
     assert found(tmp_path, capsys) == [("use.py", 1), ("use.py", 2)]
+
+
+def test_a_module_that_is_made_from_a_proto_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, {"vllm/__init__.py": "", "vllm/grpc/__init__.py": "", "vllm/grpc/engine.proto": ""})
+    write(
+        tmp_path,
+        {"use.py": "from vllm.grpc import engine_pb2, engine_pb2_grpc\nfrom vllm.grpc import other_pb2\n"},
+    )
+    assert found(tmp_path, capsys) == [("use.py", 2)]

@@ -62,7 +62,7 @@ class OwnCopies:
             base = root + "/".join(parts[:end])
             if end == len(parts) and os.path.isdir(base):  # noqa: PTH112
                 return self._is_package(root, parts[0])
-            if end > 1 and _compiled(base):
+            if end > 1 and _generated(base):
                 return True
             for path in (f"{base}/__init__.py", f"{base}.py", f"{base}/__init__.pyi", f"{base}.pyi"):
                 if os.path.exists(path):  # noqa: PTH110
@@ -86,9 +86,11 @@ class OwnCopies:
         )
 
 
-def _compiled(base: str) -> bool:
-    """Return whether a module is compiled, so that any name may be in it."""
-    return os.path.exists(f"{base}.pyx") or bool(glob.glob(f"{glob.escape(base)}.*.so"))  # noqa: PTH110, PTH207
+def _generated(base: str) -> bool:
+    """Return whether a module is compiled, or is made from a `.proto`, so that any name may be in it."""
+    source, marker, _ = base.rpartition("_pb2")
+    made = [f"{base}.pyx", *([f"{source}.proto"] if marker else [])]
+    return any(map(os.path.exists, made)) or bool(glob.glob(f"{glob.escape(base)}.*.so"))  # noqa: PTH207
 
 
 def _stars(module: Module) -> Iterator[str]:
