@@ -1,9 +1,8 @@
 """Write a report as text for a terminal: each finding with its line of code and what to write instead."""
 
-import os
-import sys
 from collections.abc import Iterator
 
+from compat._cli import console
 from compat._cli.printable import printable
 from compat._cli.text import counted
 from compat.index.records import Successor
@@ -26,7 +25,7 @@ CAUSES = {
 
 def render(report: Report, options: ScanOptions) -> str:
     """Return the report as text, with colours only on a terminal."""
-    coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    coloured = options.output is None and console.coloured()
     parts: list[str] = []
     shown = [finding for finding in report.findings if options.notes or finding.level != "note"]
     for finding in shown:
