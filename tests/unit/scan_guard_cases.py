@@ -524,6 +524,13 @@ GUARDED |= {
         def test_one():
             import vllm.worker.worker
         """,
+    "a name that a test binds": """
+        import vllm
+        if (old := vllm.__version__ < "0.11"):
+            pass
+        if old:
+            import vllm.worker.worker
+        """,
     "a loop that imports": """
         import vllm
         while vllm.__version__.startswith("0.10"):
