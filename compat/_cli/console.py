@@ -96,6 +96,8 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character outside the encoding must not raise
             stream.reconfigure(errors="backslashreplace")
+    if argv is None:
+        _end_like_control_c()
     try:
         code = main(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -117,6 +119,18 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         if argv is None:  # the process ends: Python need not look for cycles among all that it has loaded
             gc.freeze()
     return code
+
+
+def _end_like_control_c() -> None:
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that temporary files and child processes are removed.
+
+    A signal that is ignored, such as SIGHUP under `nohup`, stays so.
+    """
+    import _signal as signals  # type: ignore[import-not-found]  # `signal` itself takes a millisecond
+
+    for number in (signals.SIGTERM, signals.SIGHUP):
+        if signals.getsignal(number) == signals.SIG_DFL:
+            signals.signal(number, signals.default_int_handler)
 
 
 def _replace_closed_streams() -> None:

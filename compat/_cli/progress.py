@@ -9,7 +9,7 @@ from typing import Protocol
 
 from compat._cli import console
 from compat._cli.printable import printable
-from compat._cli.text import duration
+from compat._cli.text import duration, size
 
 LINE_EVERY = 15.0
 """Seconds between two lines about a task in a log."""
@@ -52,10 +52,12 @@ class LogLines(NoteLines):
     Args:
         title: the label of the task.
         total: the number of its units; None if there is nothing to count up to.
+        unit_bytes: whether the units are bytes, shown as kB or MB.
     """
 
-    def __init__(self, title: str, total: int | None) -> None:
+    def __init__(self, title: str, total: int | None, *, unit_bytes: bool = False) -> None:
         self._title, self._total, self._done = title, total, 0
+        self._shown = size if unit_bytes else str
         self._begun = self._last = time.monotonic()
 
     def advance(self, amount: int = 1) -> None:
@@ -64,7 +66,8 @@ class LogLines(NoteLines):
         now = time.monotonic()
         if now - self._last >= LINE_EVERY:
             self._last = now
-            count = "" if self._total is None else f" {self._done} of {self._total},"
+            shown = self._shown
+            count = "" if self._total is None else f" {shown(self._done)} of {shown(self._total)},"
             console.say(f"{self._title}:{count} {duration(now - self._begun)} so far")
 
 
@@ -81,7 +84,7 @@ def on_terminal(title: str, total: int | None, *, unit_bytes: bool = False) -> I
         yield NoteLines()
         return
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield NoteLines() if unit_bytes else LogLines(title, total)
+        yield LogLines(title, total, unit_bytes=unit_bytes)
         return
     try:
         from rich import progress as bars

@@ -39,6 +39,8 @@ FULL = 50_000_000
 """With fewer free bytes than this after a run, a failure may be due to the full disk."""
 
 
+INTERRUPTED = "interrupted; run the cell again"
+
 LIMIT = 3600.0
 """Seconds; a slow connection needs minutes for 5 GB, and some kernels compile for minutes."""
 
@@ -84,7 +86,7 @@ class Job:
 def run_cell(job: Job) -> CellOutcome:
     """Run a cell from installation to removal of the environment, and return the outcome.
 
-    Log and outcome are written to the report folder.
+    Log and outcome are written to the report folder; of an interrupted cell, only the outcome, which says so.
 
     Raises:
         UsageError: another process is running this pair.
@@ -98,6 +100,10 @@ def run_cell(job: Job) -> CellOutcome:
         outcome_path(job.cell, job.reports).unlink(missing_ok=True)
         try:
             outcome = _checked(job, space, outcome, begun + job.limit)
+        except KeyboardInterrupt:
+            (job.folder / "log.txt").unlink(missing_ok=True)
+            replace(outcome, reason=INTERRUPTED).write(outcome_path(job.cell, job.reports))
+            raise
         except OutOfTimeError as error:
             reason = f"did not finish within {job.limit:g} s: {error}"
             outcome = replace(outcome, state=State.FAILED, reason=reason)

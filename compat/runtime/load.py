@@ -1,7 +1,6 @@
 """`load` and `require`, the functions that programs call at run time."""
 
 import sys
-import threading
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +18,7 @@ from compat.resolve.query import Query, parse_query
 from compat.resolve.search import Binding, Found, find
 from compat.runtime import diagnoses
 from compat.runtime.diagnoses import AskedDistribution
+from compat.runtime.fork_safe_lock import ForkSafeLock
 from compat.runtime.stub_detection import describe_stub
 
 CONFIDENCE = 0.75
@@ -32,8 +32,6 @@ PLACES = 3
 _loaded: dict[tuple[str, str | None, float], Any] = {}
 _first_errors: dict[str, BaseException] = {}
 """Top-level package to the exception of its first failed import; later errors would hide that cause."""
-_searching = threading.RLock()
-"""Held during queries of the index, never during an import."""
 
 
 def load(query: str, *, package: str | None = None, confidence: float = CONFIDENCE) -> Any:
@@ -218,3 +216,13 @@ def _shipped() -> Index:
 def _resolver() -> NameResolver:
     """Return a resolver for this environment; cached, because imported modules stay loaded, too."""
     return here(_shipped())
+
+
+def _close_index() -> None:
+    _resolver.cache_clear()
+    _shipped.cache_clear()
+
+
+_searching = ForkSafeLock(_close_index)
+"""Held during queries of the index, never during an import. A child process opens the index again, since a
+connection of SQLite must not be used in two processes."""

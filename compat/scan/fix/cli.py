@@ -1,7 +1,6 @@
 """Run `compat scan --fix` and `--diff`: check all changes first, then replace each file atomically."""
 
 import difflib
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from compat import errors
 from compat._cli import console
 from compat._cli.text import counted
-from compat._util.atomic_write import replacing
+from compat._util.atomic_write import overwrite
 from compat.errors import MissingToolError
 from compat.index.reader import Index
 from compat.scan.findings import Finding, Report
@@ -139,9 +138,5 @@ def _diff(path: str, before: bytes, after: bytes) -> str:
 
 
 def _replace(path: str, data: bytes) -> None:
-    """Replace a file, or the target of a symbolic link, atomically, and keep its mode."""
-    target = Path(path).resolve()
-    mode = target.stat().st_mode
-    with replacing(target) as part:
-        part.write_bytes(data)
-    os.chmod(target, mode & 0o7777)  # noqa: PTH101 -- beside stat
+    """Replace the content of a file."""
+    overwrite(Path(path), data)

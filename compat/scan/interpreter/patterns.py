@@ -16,7 +16,7 @@ _LONGEST_TEXT = 40
 """Number of characters; no version is longer."""
 _MOST_REPETITIONS = 5
 """With each repetition, the time grows by a factor of the text's length."""
-_SIMPLE = re.compile(r"(?:\\[dwsDWS.+]|\[[\w.\\+-]+\]|[\w.^$ -]|[+*?]|\((?:\?:|\?P<\w+>)?|\)\??(?![+*?]))*")
+_SIMPLE = re.compile(r"(?:(?:\\[dwsDWS.+]|\[[\w.\\+-]+\]|[\w.^$ -])[+*?]{0,2}|\((?:\?:|\?P<\w+>)?|\)\??)*")
 """Characters, classes, groups and repetitions; a group is at most optional."""
 
 
