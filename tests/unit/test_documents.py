@@ -31,6 +31,7 @@ LINES = {
     "explain": "explain fails.log",
     "scan": "scan .",
     "init": "init",
+    "rule": "rule",
     "pairs": "pairs 0.5.23 0.33.0 --offline",
     "pairs-for": "pairs --for sglang==0.5.17",
     "pairs-lock": "pairs lock --check '*'",
