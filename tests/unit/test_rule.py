@@ -3,13 +3,14 @@
 import ast
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from compat import __main__, errors
 from compat._cli import console
 from compat.model.diagnosis import CAUSES
-from compat.rule.pages import pages
+from compat.rule.pages import page, pages
 from compat.scan.findings import RULES
 
 
@@ -26,6 +27,18 @@ def test_a_rule_or_cause_has_a_page(name: str, capsys: pytest.CaptureFixture[str
     for example in re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
         if name != "CPT000":
             ast.parse(example)
+
+
+@pytest.mark.parametrize("rule", [each.name for each in pages() if "```python" in each.text])
+def test_the_example_of_a_rule_breaks_it(
+    rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page(rule).text, flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "example.py").write_text(example)
+    releases = ("--vllm", ">=0.5", "--sglang", ">=0.4.7")
+    argv = ["scan", str(tmp_path), *releases, "--notes", "--format", "json"]
+    assert console.run(__main__.main, argv) in (errors.CLEAN, errors.FINDINGS)
+    assert rule in {finding["rule"] for finding in json.loads(capsys.readouterr().out)["findings"]}
 
 
 @pytest.mark.parametrize("rule", RULES)
