@@ -30,6 +30,8 @@ class ScanOptions(NamedTuple):
     baseline: str | None
     write_baseline: str | None
     fix: bool
+    unsafe_fixes: bool
+    """Whether fixes are written that need a review."""
     diff: bool
     format: str
     notes: bool
@@ -57,7 +59,8 @@ def parse(argv: Sequence[str]) -> ScanOptions:
         exclude=(*arguments.exclude, *table.get("exclude", ())),
         baseline=arguments.baseline or next(iter(table.get("baseline", ())), None),
         write_baseline=arguments.write_baseline,
-        fix=arguments.fix,
+        fix=arguments.fix or arguments.unsafe_fixes,
+        unsafe_fixes=arguments.unsafe_fixes,
         diff=arguments.diff,
         format=arguments.format,
         notes=arguments.notes,
@@ -147,7 +150,10 @@ def parser() -> console.Parser:
         "--write-baseline", metavar="FILE", help="write the findings to a baseline file and exit with 0"
     )
     parser.add_argument(
-        "--fix", action="store_true", help="rewrite imports in the files (needs the extra `fix`)"
+        "--fix", action="store_true", help="rewrite imports whose fix is safe (needs the extra `fix`)"
+    )
+    parser.add_argument(
+        "--unsafe-fixes", action="store_true", help="as --fix, and rewrite the imports that need a review"
     )
     parser.add_argument("--diff", action="store_true", help="print what --fix would change")
     parser.add_argument("--notes", action="store_true", help="also report notes (CPT004)")

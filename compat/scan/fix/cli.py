@@ -40,7 +40,7 @@ def run(report: Report, options: ScanOptions) -> int:
         raise MissingToolError(
             "--fix: libcst is not installed; run \"pip install 'sglang-vllm-compat[fix]'\""
         ) from None
-    edits, refused = plan_edits(report.findings, report.release_sets)
+    edits, refused = plan_edits(report.findings, report.release_sets, unsafe=options.unsafe_fixes)
     _bound(edits, report)
     store = Files()
     files = list(Walk(options.exclude).files(options.paths))
@@ -63,7 +63,10 @@ def run(report: Report, options: ScanOptions) -> int:
         return errors.FINDINGS if changes or refused else errors.CLEAN
     for path, (_, after) in changes.items():
         _replace(path, after)
-    console.say(f"{counted(len(changes), 'file')} changed, {counted(len(refused), 'finding')} not fixed")
+    unsafe = sum(each.reason.startswith("unsafe") for each in refused)
+    hint = f" ({unsafe} with --unsafe-fixes)" if unsafe else ""
+    left = counted(len(refused), "finding")
+    console.say(f"{counted(len(changes), 'file')} changed, {left} not fixed{hint}")
     return errors.FINDINGS if refused else errors.CLEAN
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from compat._cli import console
 from compat._cli.printable import printable
 from compat._cli.text import counted
+from compat.index.records import Successor
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
 
@@ -43,6 +44,14 @@ def _summary(report: Report, shown: list[Finding]) -> str:
     return f"{counted(len(shown), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
 
 
+def _calls(new: Successor) -> Iterator[str]:
+    """Yield the old and the new parameters, one below the other, where they differ."""
+    for change in new.call_changes:
+        for word, parameters in (("was", change.old), ("is ", change.new)):
+            if parameters is not None:
+                yield f"{word} {printable(change.method + parameters)}"
+
+
 def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     def paint(text: str, colour: str) -> str:
         return f"\033[{_COLOURS[colour]}m{text}\033[0m" if coloured else text
@@ -62,7 +71,7 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     yield f"  {paint(f'{number} |', 'dim')} {line}"
     yield f"  {paint(f'{gap} |', 'dim')} {paint(marks, finding.level)}"
     for each in finding.broken_ranges:
-        what = CAUSES.get(each.cause, each.cause)
+        what = "a function" if finding.rule == "CPT009" else CAUSES.get(each.cause, each.cause)
         if each.successor:
             new = each.successor
             statement = paint(printable(new.statement), "green")
@@ -70,4 +79,6 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
         else:
             what = f"{what}: {printable(each.reason)}"
         yield f"  {paint(f'{gap} =', 'dim')} {each.text} {what}"
+        if each.successor and not each.successor.same_call:
+            yield from (f"  {gap}     {line}" for line in _calls(each.successor))
     yield ""
