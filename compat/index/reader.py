@@ -173,6 +173,11 @@ class Index(Tables):
         bindings = self._bindings_of(name).get(package, {})
         return tuple(module for module, rows in bindings.items() if self._at(rows, package, release_index))
 
+    def first_bound(self, name: str, package: str) -> dict[str, int]:
+        """Return the modules that bind `name` in any release, with the first of these releases."""
+        bindings = self._bindings_of(name).get(package, {})
+        return {module: min(first for first, _, _ in rows) for module, rows in bindings.items()}
+
     def branches(self, module: str, name: str, package: str, release_index: int) -> tuple[Branch, ...]:
         """Return the branches of a name of a module in one release; empty if the module does not bind it."""
         known = self._bindings.get(name)
