@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # a query does not load the module that writes the index
     """Maps each module, in order, to the branches of one name."""
 
 _IMPORT = STATUSES.index("reexported")
-_BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature"
+_BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature, refusal"
 
 
 class Index(Tables):

@@ -57,13 +57,15 @@ class Answer(NamedTuple):
     guard: str | None = None
     """The condition of a `conditional` answer, or the guard of the branch that applies."""
     reason: str | None = None
-    """Why the object is missing, if its module binds the name or does not exist."""
+    """Why the object is missing although its module binds the name or is missing; how a stub refuses use."""
     always_bound: bool = True
     """Whether every branch binds the name."""
     signature: int | None = None
     """The number of the signature: see `Index.signature`."""
 
 
+REFUSES = "it only raises"
+"""How the reason of a stub begins that refuses every use; its error follows."""
 MISSING = Answer(status="missing", always_bound=False)
 _SUBMODULE = Answer(status="submodule", kind="module")
 
@@ -333,7 +335,13 @@ class NameResolver:
     def _bound(self, module: str, branch: Branch, guard: str | None) -> Answer:
         """Return the answer of one branch: for an alias, the answer of its target."""
         if branch.status in ("defined", "placeholder", "missing"):
-            return Answer(status=branch.status, kind=branch.kind, guard=guard, signature=branch.signature)
+            return Answer(
+                status=branch.status,
+                kind=branch.kind,
+                guard=guard,
+                reason=None if branch.refusal is None else f"{REFUSES} {branch.refusal}",
+                signature=branch.signature,
+            )
         if branch.target is None:
             return Answer(status=branch.status, kind=branch.kind, guard=guard)
         target_module, target_name = split_location(branch.target)

@@ -90,7 +90,8 @@ class _IssueCause(NamedTuple):
         successor = self._successor(slot, found)
         told = found.binding.answer.reason if found and found.binding else None
         what = f"{self.module}:{self.name}" if self.name else self.module
-        reason = told or self.issue.outcome.answer.reason or f"{what} does not exist"
+        state = "is a stub" if self.issue.rule == "CPT002" else "does not exist"
+        reason = told or self.issue.outcome.answer.reason or f"{what} {state}"
         return BrokenRange(version, version, self._cause(slot, successor), reason, successor)
 
     def _successor(self, slot: int, found: Found | None) -> Successor | None:
