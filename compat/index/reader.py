@@ -184,6 +184,22 @@ class Index(Tables):
         rows = self._names_of(module, name, package) if known is None else _of(known, package, module)
         return self._branches(*self._at(rows, package, release_index))
 
+    def last_bound(
+        self, module: str, name: str, package: str, release_index: int
+    ) -> tuple[int, tuple[Branch, ...]] | None:
+        """Return the last release up to another one that binds a name of a module, with the branches there.
+
+        Without an earlier release it is the first later one; None if no release binds it.
+        """
+        rows = self._names_of(module, name, package)
+        later = [first for first, _, _ in rows if first > release_index]
+        self.note(package, min(later, default=sys.maxsize) - 1)
+        ends = [min(last, release_index) for first, last, _ in rows if first <= release_index]
+        if not ends and not later:
+            return None
+        at = max(ends) if ends else min(later)
+        return at, self._branches(*(columns for first, last, columns in rows if first <= at <= last))
+
     def module(self, module: str, package: str, release_index: int) -> ModuleRow | None:
         """Return the row of a module in a release; None if the release does not contain the module."""
         return next(iter(self._at(self._modules_of(module, package), package, release_index)), None)

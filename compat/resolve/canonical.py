@@ -7,6 +7,7 @@ then the places in each of them, by what the package itself shows of them and ne
 from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
+from compat.model.symbols import is_peripheral
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
     Imports = Mapping[str, Collection[str]]
     """Maps each place to the modules of the package that import the name from there."""
 
-_PERIPHERAL = frozenset(
-    {
-        *("bench", "benchmark", "benchmarks", "example", "examples", "test", "testing", "tests"),
-        *("third_party", "thirdparty", "vendor", "vendored", "_vendor"),
-    }
-)
-"""The folders and modules of tests, benchmarks, examples and vendored code."""
-_PERIPHERAL_PREFIXES = (".test_", ".bench_", ".benchmark_")
 _NEVER_BOUND = 1 << 30
 
 
@@ -65,13 +58,6 @@ def ranked(
     first = min(_likely(origin, groups[origin], votes), key=_place_rank(origin, groups[origin], votes))
     others = [binding for group in groups.values() for binding in group if binding is not first]
     return first, *sorted(others, key=_status_rank)
-
-
-def is_peripheral(module: str) -> bool:
-    """Return whether a module belongs to tests, benchmarks, examples or vendored code."""
-    if not _PERIPHERAL.isdisjoint(module.split(".")):
-        return True
-    return any(prefix in module for prefix in _PERIPHERAL_PREFIXES)
 
 
 def closeness(module: str) -> int:
@@ -132,7 +118,7 @@ def _place_rank(origin: str, group: list[Binding], votes: Imports) -> Callable[[
 
     def rank(binding: Binding) -> tuple[object, ...]:
         module, answer = binding.module, binding.answer
-        importers = votes.get(module, ())
+        importers = [by for by in votes.get(module, ()) if by not in handing_on]
         outside = [by for by in importers if not inner or not f"{by}.".startswith(inner)]
         public = module in handing_on or answer.status == "lazy"
         return (

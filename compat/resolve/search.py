@@ -9,6 +9,7 @@ from compat.index.query.name_resolution import Answer
 from compat.index.records import Successor
 from compat.model.symbols import UNUSABLE, import_statement, split_location
 from compat.resolve.canonical import Binding, closeness, ranked
+from compat.resolve.namesakes import handed_on, of_same_name
 from compat.resolve.successor_chains import follow
 
 TYPE_CHECKING = False
@@ -89,8 +90,10 @@ def find_location(resolver: NameResolver, package: str, module: str, name: str) 
     real = [binding for binding in others if binding.answer.status not in UNUSABLE]
     successor = None
     if binding.answer.status == "missing":
-        successor = _moved(resolver, package, module, name)
-    successor = successor or _of_same_name(real, module)
+        successor = _moved(resolver, package, module, name) or handed_on(
+            resolver, package, real, module, name
+        )
+    successor = successor or of_same_name(resolver, package, real, module, name)
     if successor is None and name and binding.answer.status == "missing":
         successor = _renamed(resolver, package, name, module) or _renamed(resolver, package, name)
     return Found(binding=binding, others=others, successor=successor)
@@ -171,24 +174,6 @@ def _binding(resolver: NameResolver, module: str, name: str) -> Binding:
     if problem:
         answer = Answer(status="missing", reason=problem, always_bound=False)
     return Binding(module=module, name=name, answer=answer)
-
-
-def _of_same_name(real: list[Binding], module: str) -> Successor | None:
-    """Return the canonical of the modules that have a real object with the same name."""
-    if not real:
-        return None
-    best = real[0]
-    definers = sum(binding.answer.status == "defined" for binding in real)
-    what = f"{best.answer.status} there under the same name"
-    if definers <= 1:
-        return Successor(module=best.module, name=best.name, confidence=1.0, evidence=what)
-    shared = any(binding.module.startswith(f"{module}.") for binding in real[:1])
-    return Successor(
-        module=best.module,
-        name=best.name,
-        confidence=0.9 if shared else 0.7,
-        evidence=f"{what}; {definers} modules define it",
-    )
 
 
 def _moved(resolver: NameResolver, package: str, module: str, name: str) -> Successor | None:
