@@ -7,9 +7,10 @@ from collections import Counter
 from compat._util.named_tuple import NamedTuple
 from compat.index.query.name_resolution import Answer
 from compat.index.records import Successor
-from compat.model.symbols import UNUSABLE, import_statement, split_location
+from compat.model.symbols import UNUSABLE, import_statement, location, split_location
 from compat.resolve.canonical import Binding, closeness, ranked
-from compat.resolve.namesakes import handed_on, of_same_name
+from compat.resolve.former_objects import compared, former_object
+from compat.resolve.namesakes import namesake
 from compat.resolve.successor_chains import follow
 
 TYPE_CHECKING = False
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from compat.index.query.name_resolution import NameResolver
     from compat.model.symbols import Status
+    from compat.resolve.former_objects import FormerObject
     from compat.resolve.query import Query
 
 _ATTRIBUTE_CONFIDENCE = 0.5
@@ -75,7 +77,11 @@ def find_name(resolver: NameResolver, package: str, name: str) -> Found:
             for module in resolver.index.binders(name, package, release_index)
         ]
         binding = next(iter(ranked(broken, {}, {})), None)
-        return Found(binding=binding, successor=None if binding else _renamed(resolver, package, name))
+        successor = None if binding else _renamed(resolver, package, name)
+        if successor is not None:
+            former = former_object(resolver, package, successor.old_module, name)
+            successor = compared(resolver, former, successor)
+        return Found(binding=binding, successor=successor)
     return Found(binding=bindings[0], others=bindings[1:])
 
 
@@ -88,15 +94,26 @@ def find_location(resolver: NameResolver, package: str, module: str, name: str) 
     if binding.answer.status not in UNUSABLE:
         return Found(binding=binding, others=others)
     real = [binding for binding in others if binding.answer.status not in UNUSABLE]
+    former = former_object(resolver, package, module, name)
+    home = (former.module, former.name) if former else (module, name)
     successor = None
     if binding.answer.status == "missing":
-        successor = _moved(resolver, package, module, name) or handed_on(
-            resolver, package, real, module, name
-        )
-    successor = successor or of_same_name(resolver, package, real, module, name)
+        successor = _at_home(resolver, former, real, (module, name)) or _moved(resolver, package, *home)
+    if successor is None:
+        successor = namesake(resolver, real, former, module)
+        renamed = _renamed(resolver, package, home[1], home[0]) if name and former else None
+        if successor and renamed and renamed.confidence > successor.confidence:
+            successor = renamed
     if successor is None and name and binding.answer.status == "missing":
-        successor = _renamed(resolver, package, name, module) or _renamed(resolver, package, name)
-    return Found(binding=binding, others=others, successor=successor)
+        successor = _renamed(resolver, package, home[1], home[0]) or _renamed_elsewhere(
+            resolver, package, name
+        )
+    if successor is None:
+        return Found(binding=binding, others=others)
+    if former is not None and home != (module, name) and successor.old_module == home[0]:
+        came = f"in {former.version} it was imported from {location(*home)}"
+        successor = successor._replace(evidence=f"{came}; {successor.evidence}")
+    return Found(binding=binding, others=others, successor=compared(resolver, former, successor))
 
 
 def find_path(resolver: NameResolver, package: str, path: str) -> Found:
@@ -176,6 +193,25 @@ def _binding(resolver: NameResolver, module: str, name: str) -> Binding:
     return Binding(module=module, name=name, answer=answer)
 
 
+def _at_home(
+    resolver: NameResolver,
+    former: FormerObject | None,
+    real: Sequence[Binding],
+    asked: tuple[str, str],
+) -> Successor | None:
+    """Return the public place of the definition that a location re-exported, if that is in place."""
+    if former is None or (former.module, former.name) == asked:
+        return None
+    binding = _binding(resolver, former.module, former.name)
+    if binding.answer.status in UNUSABLE:
+        return None
+    public = next((each for each in real if each.origin == binding.origin), binding)
+    there = (public.module, public.name) == (former.module, former.name)
+    source = "there" if there else location(former.module, former.name)
+    what = f"in {former.version} it was imported from {source}"
+    return Successor(public.module, public.name, 1.0, what)
+
+
 def _moved(resolver: NameResolver, package: str, module: str, name: str) -> Successor | None:
     """Return the successor of a definition under the same name, or of most of a module."""
     if not name:
@@ -188,6 +224,12 @@ def _renamed(resolver: NameResolver, package: str, name: str, module: str | None
     """Return the name in this release of a renamed definition, of one module or of any."""
     found = follow(resolver, package, name, module)
     return min(found, key=lambda each: (closeness(each.old_module), -each.confidence), default=None)
+
+
+def _renamed_elsewhere(resolver: NameResolver, package: str, name: str) -> Successor | None:
+    """Return the present name of a definition that another module had under this name: a guess."""
+    found = _renamed(resolver, package, name)
+    return None if found is None else found._replace(certain=False)
 
 
 def _successor_module(resolver: NameResolver, package: str, module: str) -> Successor | None:

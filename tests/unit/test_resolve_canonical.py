@@ -112,7 +112,7 @@ def test_a_reexport_that_is_gone_is_followed_to_its_object(tmp_path: Path) -> No
     )
     assert found.successor
     assert (found.successor.statement, found.successor.confidence) == ("from vllm.deep import Thing", 1.0)
-    assert found.successor.evidence == "moved: vllm.p had it from vllm.deep:Thing in 0"
+    assert found.successor.evidence == "in 0 it was imported from there"
 
 
 def test_a_deprecated_alias_under_another_name_is_followed(tmp_path: Path) -> None:
