@@ -1,7 +1,7 @@
 """`explain`, the function behind the command: it applies the rules to the failures of a log, in order."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from compat._cli.text import counted
@@ -11,6 +11,7 @@ from compat.explain.log.import_messages import imported
 from compat.explain.log.log_reader import LogContents, read
 from compat.explain.log.model import ExceptionInfo, Failure
 from compat.explain.lookup.missing_symbol import locate
+from compat.explain.lookup.release_lines import described, release_fits
 from compat.explain.lookup.symbol_history import History
 from compat.explain.rules import (
     call_arguments,
@@ -29,6 +30,22 @@ from compat.index.reader import Index
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM, parse_version
 from compat.requirements.installed import InstalledEnvironment
+from compat.source_outlines.reader import SourceOutlines, indexes
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundReleases:
+    """The releases of one package that the lines of a log fit."""
+
+    package: str
+    releases: tuple[str, ...]
+    """Oldest first; empty if no release fits: a fork, a local build, or a newer release."""
+    places: int
+    """The number of frames and log lines that were compared."""
+    unfitting: int
+    """The number of frames that fit no release."""
+    line: str
+    """The same for people."""
+
 
 Rule = Callable[[ExceptionInfo, RuleContext], Diagnosis | None]
 
@@ -104,6 +121,29 @@ def explain(
     }
     contents = read(text)
     return diagnose(RuleContext(contents, _history(), given, environment))
+
+
+def which(text: str | Iterable[bytes]) -> tuple[FoundReleases, ...]:
+    """Return the releases of each package that the lines of a log fit, by the outlines of the releases.
+
+    Args:
+        text: the log, or its bytes in chunks of any size.
+
+    Raises:
+        IntegrityError: the outlines are missing.
+    """
+    outlines = SourceOutlines()
+    fits = release_fits(read(text), _history().index, outlines)
+    return tuple(
+        FoundReleases(
+            package=package,
+            releases=tuple(outlines.versions(package)[at] for at in indexes(each.releases)),
+            places=each.places,
+            unfitting=each.unfitting,
+            line=described(each, outlines),
+        )
+        for package, each in fits.items()
+    )
 
 
 def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
@@ -199,4 +239,4 @@ def _history() -> History:
     return History(Index())
 
 
-__all__ = ["UsageError", "diagnose", "explain", "unknown"]
+__all__ = ["UsageError", "diagnose", "explain", "unknown", "which"]

@@ -25,6 +25,8 @@ TAIL = 8
 """Blocks at the end of a log that are parsed despite the limits."""
 FACT_BLOCKS = 200
 """Most blocks that are searched for versions; of later ones, the last `TAIL`."""
+PLACE_BLOCKS = 40
+"""Most blocks that are searched for the places of logging calls: a server says what it is at its start."""
 WORKERS = 64
 """Most processes whose tracebacks are parsed at the same time."""
 MOST_REFUSALS = 100
@@ -106,6 +108,7 @@ class _LogReader:
         self._busy: set[str] = set()
         self._lines_left, self._strong_lines_left = LINES, LINES
         self._fact_blocks_left = FACT_BLOCKS
+        self._place_blocks_left = PLACE_BLOCKS
         self._refusals_left = MOST_REFUSALS
         self._skipped: deque[bytes] = deque(maxlen=TAIL)
         self._last_fact_blocks: deque[bytes] = deque(maxlen=TAIL)
@@ -113,6 +116,9 @@ class _LogReader:
     def read_block(self, block: bytes) -> None:
         """Process the next block; it ends with a complete line."""
         self.contents.lines += block.count(b"\n")
+        if self._place_blocks_left > 0:
+            self._place_blocks_left -= 1
+            self.contents.facts.read_places(block)
         if any(sign in block for sign in FACTS):
             if self._fact_blocks_left > 0:
                 self._fact_blocks_left -= 1

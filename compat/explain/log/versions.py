@@ -50,6 +50,13 @@ _CLAIM = re.compile(
     rb"(?i)\b(vllm|sglang)\b[^\n.\d]{0,40}?\b(?:to|version|release|on|with|using)\b:? {0,2}v?" + _NUMBER
 )
 _EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
+_PREFIX = re.compile(
+    rb"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[?([\w./-]{1,100}\.py):(\d{1,6})\]"
+)
+"""The prefix that vllm's logger writes: the file and line of the logging call."""
+_WARNING = re.compile(rb":(\d{1,6}): [A-Za-z]{1,40}Warning:")
+MOST_PLACES = 200
+"""Most places of logging calls and warnings that are kept."""
 _PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
 _NOT_INSTALLED = re.compile(
     rb"(?i)uninstall|existing installation|requires|require |attempting|downgrad|>=|<="
@@ -87,6 +94,8 @@ class LogFacts:
     """Canonical name to the version that a program printed, and the text that contains it."""
     claims: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Canonical name to the version that a person mentions in prose, and the text that contains it."""
+    places: dict[tuple[str, int], bool] = field(default_factory=dict)
+    """File and line of logging calls and warnings; the value is whether it is a logging call."""
     python: str | None = None
     """The version of Python in the paths, `X.Y`."""
 
@@ -107,6 +116,20 @@ class LogFacts:
             for found in _CLASH.finditer(block):
                 self._add(found[1], found[2], found[0])
                 self._add(found[4], found[5], found[0])
+
+    def read_places(self, block: bytes) -> None:
+        """Collect the places of logging calls and warnings in a block of complete lines."""
+        for found in _PREFIX.finditer(block):
+            self._place(found[1], found[2], logged=True)
+        for found in _WARNING.finditer(block):
+            line = block[max(0, found.start() - 500) : found.start()].rpartition(b"\n")[2]
+            path = line.split()[-1:]
+            if path and path[0].endswith(b".py"):
+                self._place(path[0], found[1], logged=False)
+
+    def _place(self, path: bytes, line: bytes, *, logged: bool) -> None:
+        if len(self.places) < MOST_PLACES:
+            self.places.setdefault((path.decode("utf-8", "replace"), int(line)), logged)
 
     def _statements(self, block: bytes) -> None:
         for pattern in (_CLAIM, _EQUALS):

@@ -1,0 +1,1 @@
+"""Outlines of every source file of every indexed release: where its functions are, and what it raises or logs."""
