@@ -263,6 +263,21 @@ class RuleContext:
         return next(iter([*likely, *owners]), None)
 
 
+def importer_of(context: RuleContext, frame: TracebackFrame | None, package: str) -> str:
+    """Return the distribution in which a frame lies that the user cannot edit; empty for the user's own code.
+
+    A frame in sglang or vllm counts even in a checkout, unless it is in the package that is asked for.
+    """
+    if frame is None:
+        return ""
+    module = context.module(frame)
+    owner = context.owner(module) if module else None
+    if owner is not None and owner != package:
+        return owner
+    top = top_of(frame.path)
+    return distribution_of(top) if top is not None else ""
+
+
 def in_installed_package(frame: TracebackFrame | None) -> bool:
     """Return whether a frame lies in an installed package, which the user cannot edit."""
     return frame is not None and below_site(frame.path) is not None

@@ -55,6 +55,8 @@ FACTS = (
 
 _CUT = re.compile(rb"(cannot import name '[\w.]{1,200}')[ \t]{0,8}\n[ \t>]{0,8}from\b")
 """A message that someone wrapped while pasting it."""
+_CUT_SYMBOL = re.compile(rb"(undefined symbol:)[ \t]{0,8}\n[ \t>]{0,8}(?=\w)")
+_CUT_PATH = re.compile(rb"(\.so[\w.]{0,20}:)[ \t]{0,8}\n[ \t>]{0,8}(?=undefined symbol:)")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,6 +155,10 @@ class _LogReader:
     def _read(self, block: bytes) -> None:
         if b"cannot import name" in block:
             block = _CUT.sub(rb"\1 from", block)
+        if b"undefined symbol:" in block:
+            block = _CUT_SYMBOL.sub(rb"\1 ", _CUT_PATH.sub(rb"\1 ", block))
+        if b"requires " in block:
+            block = installer_output.unwrapped(block)
         if self._refusals_left > 0 and any(sign in block for sign in installer_output.SIGNS):
             refused = list(islice(installer_output.installer_failures(block), self._refusals_left))
             self._refusals_left -= len(refused)

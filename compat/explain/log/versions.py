@@ -79,7 +79,7 @@ _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
         (_COLON,),
     ),
     ((b"torch ",), (_PAIR,)),
-    ((b"|--", b"| --", b"|:-", b"| :-"), (_CELL,)),
+    ((b"|--", b"| --", b"|:-", b"| :-", b" |\n"), (_CELL,)),
     ((b"Name: ",), (_SHOWN,)),
     ((b"-info", b"-py3"), (_FOLDER,)),
 )

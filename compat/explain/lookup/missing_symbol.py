@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from compat.explain.context import RuleContext
+from compat.explain.lookup.importers import first_without_import, possible_releases
 from compat.explain.lookup.symbol_history import Flags
 from compat.index.query.name_resolution import NameResolver
 from compat.index.records import Successor
@@ -57,7 +58,7 @@ def locate(
     name: str,
     *,
     evidence: tuple[str, ...] = (),
-    foreign: bool = False,
+    importer: str = "",
     within: str = "",
     certain: bool = True,
 ) -> Diagnosis | None:
@@ -69,7 +70,7 @@ def locate(
         module: the module of the location.
         name: the name in the module; empty for the module itself.
         evidence: lines to put before the evidence of this function.
-        foreign: whether an installed package imports the location, so that the user cannot edit the import.
+        importer: the distribution that imports the location, if the user cannot edit the import.
         within: a module that the import found: an assumed release must have it.
         certain: whether the log proves that the location is missing; if not, an assumed release must have
             all modules of the tracebacks and lack the location.
@@ -85,7 +86,7 @@ def locate(
         module=module,
         symbol=name or None,
         evidence=(*evidence, *_evidence(missing)),
-        fix=_fix(missing, foreign=foreign),
+        fix=_fix(missing, importer),
     )
 
 
@@ -249,7 +250,16 @@ def _evidence(missing: Missing) -> Sequence[str]:
     return lines
 
 
-def _fix(missing: Missing, *, foreign: bool) -> Fix:
+def _without_import(missing: Missing, importer: str) -> str | None:
+    """Return the first release of an indexed importer that no longer imports the location, or None."""
+    context = missing.context
+    releases = possible_releases(context, importer) if importer in context.index.packages else []
+    if not releases:
+        return None
+    return first_without_import(context, importer, releases, missing.module, missing.name)
+
+
+def _fix(missing: Missing, importer: str) -> Fix:
     before = [at for at in range(missing.release_index) if missing.flags[at]]
     after = [at for at in range(missing.release_index + 1, len(missing.flags)) if missing.flags[at]]
     other = before[-1] if before else after[0] if after else None
@@ -259,11 +269,12 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
         statement = import_statement(missing.successor.module, missing.successor.name)
     if other is not None:
         command = f'pip install "{package}=={missing.versions[other]}"'
-    if foreign and other is not None:
-        text = (
-            f"An installed package imports it: install a {package} that has it, such as "
-            f"{missing.versions[other]}."
-        )
+    if importer and other is not None:
+        newer = _without_import(missing, importer)
+        end = f", or {importer} {newer} or newer, which no longer imports it" if newer else ""
+        if not newer and importer not in missing.context.index.packages:
+            end = f", or a release of {importer} for yours"
+        text = f"{importer} imports it: install {package} {missing.versions[other]}, which has it{end}."
         return Fix(kind="install", text=text, statement=statement, command=command)
     if statement is not None:
         sure = missing.successor is not None and missing.successor.confidence >= LIKELY
