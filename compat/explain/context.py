@@ -24,6 +24,8 @@ MOST_MODULES = 200
 """Most modules of tracebacks that narrow down an unknown release."""
 
 
+_PLACEHOLDERS = ((0, 0), (0, 1), (1, 0))
+"""The first two numbers of versions that builds without a tag get: `0.1.dev1`, `1.0.0.dev`."""
 _CLAIMED = "the text mentions"
 
 
@@ -292,6 +294,8 @@ def release_index_of(index: Index, package: str, version: str) -> int | None:
         wanted = Version(version)
     except InvalidVersion:
         return None
+    if wanted.is_devrelease and wanted.release[:2] in _PLACEHOLDERS:
+        return None  # what a build without tags calls itself
     earlier = [at for at, each in enumerate(index.versions(package)) if Version(each) <= wanted]
     return earlier[-1] if earlier else None
 

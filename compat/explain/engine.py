@@ -14,6 +14,7 @@ from compat.explain.lookup.missing_symbol import locate
 from compat.explain.lookup.release_lines import described, release_fits
 from compat.explain.lookup.symbol_history import History
 from compat.explain.rules import (
+    attributes,
     call_arguments,
     environment,
     guarded_imports,
@@ -83,6 +84,7 @@ RULES: tuple[Rule, ...] = (
     violated_requirements.model_code,
     violated_requirements.attribute,
     violated_requirements.call,
+    attributes.attribute,
     violated_requirements.hidden_import,
     violated_requirements.third_party_package,
     third_party_names.imported_by_a_release,

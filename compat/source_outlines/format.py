@@ -8,16 +8,18 @@ SHIPPED = join(dirname(dirname(abspath(__file__))), "data", NAME)  # noqa: PTH10
 """The path of the data file in this package, which "compat index build" writes beside the index."""
 SCHEMA_VERSION = 1
 TABLES = """
+CREATE TABLE packages (name TEXT PRIMARY KEY, paths BLOB NOT NULL, messages BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE releases (
     package TEXT NOT NULL, release_index INTEGER NOT NULL, version TEXT NOT NULL,
     PRIMARY KEY (package, release_index)) WITHOUT ROWID;
-CREATE TABLE files (
-    package TEXT NOT NULL, path TEXT NOT NULL, ranges TEXT NOT NULL, definitions BLOB NOT NULL,
-    lines BLOB NOT NULL, PRIMARY KEY (package, path));
-CREATE TABLE messages (package TEXT PRIMARY KEY, texts BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE groups (
+    id INTEGER PRIMARY KEY, package TEXT NOT NULL, ranges BLOB NOT NULL, definitions BLOB NOT NULL,
+    lines BLOB NOT NULL);
 """
-"""A file has one entry for each distinct content: `ranges` is `first-last,…` in the order of the contents,
-and contents are separated by NUL in `definitions` and by their lengths, with `ranges`, in `lines`."""
+"""Files are stored in groups, which compress better than single files: `paths` has one line a file, in order,
+and an empty line between groups. In a group, `ranges` has a line for each file: for each distinct content
+its number of lines and the releases that have it. `definitions` has the contents of all files, separated
+by NUL, and `lines` their line codes in the same order."""
 _FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23},)
 
 

@@ -13,7 +13,7 @@ from compat.source_outlines.format import SCHEMA_VERSION, SHIPPED, decompressed
 from compat.source_outlines.records import Definition, Message, Outline, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,13 @@ class Content:
     """The releases that have it, one bit each."""
     lines: bytes
     """The code of each line."""
-    definitions: tuple[Definition, ...]
+    text: str
+    """The definitions, encoded."""
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """The definitions in the order of the source."""
+        return _decoded(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,9 @@ class SourceOutlines:
         (version,) = self._rows("PRAGMA user_version")[0]
         if version != SCHEMA_VERSION:
             raise IntegrityError(f"{path}: format {version}, expected {SCHEMA_VERSION}; rebuild it")
-        self.contents = lru_cache(maxsize=200)(self._read_contents)
+        self.contents = lru_cache(maxsize=500)(self._read_contents)
+        self._group = lru_cache(maxsize=12)(self._read_group)
+        self._groups = lru_cache(maxsize=None)(self._read_groups)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self.paths = lru_cache(maxsize=None)(self._read_paths)
         self.messages = lru_cache(maxsize=None)(self._read_messages)
@@ -72,40 +80,60 @@ class SourceOutlines:
     @cached_property
     def packages(self) -> tuple[str, ...]:
         """The packages whose outlines the file has."""
-        return tuple(name for (name,) in self._rows("SELECT DISTINCT package FROM releases ORDER BY package"))
+        return tuple(name for (name,) in self._rows("SELECT name FROM packages ORDER BY name"))
 
     def _read_versions(self, package: str) -> tuple[str, ...]:
         """Return the releases of a package, oldest first."""
         query = "SELECT version FROM releases WHERE package = ? ORDER BY release_index"
         return tuple(version for (version,) in self._rows(query, package))
 
+    def _read_groups(self, package: str) -> dict[str, tuple[int, int]]:
+        """Map the paths of a package to their group and their place in it."""
+        (first,) = self._rows("SELECT min(id) FROM groups WHERE package = ?", package)[0]
+        ((packed,),) = self._rows("SELECT paths FROM packages WHERE name = ?", package)
+        groups = decompressed(packed).decode().split("\n\n") if first is not None else []
+        return {
+            path: (first + number, at)
+            for number, paths in enumerate(groups)
+            for at, path in enumerate(paths.split("\n"))
+        }
+
     def _read_paths(self, package: str, name: str) -> tuple[str, ...]:
         """Return the paths of a package that end with `name`, a file name or the end of a path."""
-        query = "SELECT path FROM files WHERE package = ? AND (path = ? OR path LIKE ? ESCAPE '!')"
-        escaped = name.replace("!", "!!").replace("_", "!_").replace("%", "!%")
-        return tuple(path for (path,) in self._rows(query, package, name, f"%/{escaped}"))
+        end = f"/{name}"
+        return tuple(path for path in self._groups(package) if path == name or path.endswith(end))
 
     def below(self, package: str, folder: str) -> tuple[str, ...]:
         """Return the paths of a package below a folder, whose name ends with a slash; of all if empty."""
-        query = "SELECT path FROM files WHERE package = ? AND path >= ? AND path < ? ORDER BY path"
-        return tuple(path for (path,) in self._rows(query, package, folder, f"{folder[:-1]}0" if folder else "~"))
+        return tuple(path for path in self._groups(package) if path.startswith(folder))
 
     def _read_contents(self, package: str, path: str) -> tuple[Content, ...]:
         """Return the distinct contents of a file over all releases, oldest first; none for an unknown file."""
-        query = "SELECT ranges, definitions, lines FROM files WHERE package = ? AND path = ?"
-        found = self._rows(query, package, path)
-        if not found:
-            return ()
-        ranges, definitions, lines = found[0]
-        texts = decompressed(definitions).decode().split("\0")
-        return tuple(
-            Content(releases=releases, lines=codes, definitions=decode(text))
-            for (releases, codes), text in zip(_split(ranges, decompressed(lines)), texts, strict=True)
-        )
+        group, at = self._groups(package).get(path, (0, 0))
+        return self._group(group)[at] if group else ()
+
+    def _read_group(self, number: int) -> tuple[tuple[Content, ...], ...]:
+        """Return the contents of each file of a group, in the order of their paths."""
+        query = "SELECT ranges, definitions, lines FROM groups WHERE id = ?"
+        ranges, definitions, lines = map(decompressed, self._rows(query, number)[0])
+        texts = iter(definitions.decode().split("\0"))
+        codes = memoryview(lines)
+        found, start = [], 0
+        for line in ranges.decode().split("\n"):
+            contents = []
+            for part in line.split(";"):
+                length, _, releases = part.partition(":")
+                stop = start + int(length)
+                contents.append(
+                    Content(releases=_bits(releases), lines=bytes(codes[start:stop]), text=next(texts))
+                )
+                start = stop
+            found.append(tuple(contents))
+        return tuple(found)
 
     def _read_messages(self, package: str) -> tuple[KnownMessage, ...]:
         """Return the texts that a package raises or logs as errors, ordered by path."""
-        ((packed,),) = self._rows("SELECT texts FROM messages WHERE package = ?", package)
+        ((packed,),) = self._rows("SELECT messages FROM packages WHERE name = ?", package)
         found, path = [], ""
         for line in decompressed(packed).decode().splitlines():
             if line[:1] == "@":
@@ -127,12 +155,9 @@ class SourceOutlines:
             raise IntegrityError(f"outlines: {error}; reinstall sglang-vllm-compat") from None
 
 
-def _split(ranges: str, lines: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    for part in ranges.split(";"):
-        length, _, text = part.partition(":")
-        yield _bits(text), lines[at : at + int(length)]
-        at += int(length)
+@lru_cache(maxsize=2_000)
+def _decoded(text: str) -> tuple[Definition, ...]:
+    return decode(text)
 
 
 def _bits(ranges: str) -> int:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from compat.source_outlines.reader import Content, SourceOutlines
 
+PREFIXED = "vllm"
+"""The package whose logger writes the file and the line of each logging call."""
 MOST = 300
 """Most places of one log that are compared."""
 _ANYWHERE = re.compile(r"<(?!module>)\w+>$")
@@ -62,7 +64,7 @@ def fit(outlines: SourceOutlines, package: str, top: str, seen: Iterable[Sightin
     """
     frames, prefixes, unfitting = [], [], 0
     for each in list(dict.fromkeys(seen))[:MOST]:
-        found = _possible(outlines, package, top, each)
+        found = None if each.logged and top != PREFIXED else _possible(outlines, package, top, each)
         if found is None:
             continue
         if each.logged:

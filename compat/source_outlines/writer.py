@@ -1,7 +1,7 @@
 """Collect the outlines of releases, and write them to a data file with the same bytes for the same content."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,11 @@ from compat._util import atomic_write
 from compat.model.release_ranges import ranges_of
 from compat.source_outlines.format import SCHEMA_VERSION, TABLES, compressed
 from compat.source_outlines.records import Definition, Message, Outline, encode
+
+
+GROUP = 1 << 18
+"""The size in bytes from which a group of files is complete: larger ones take longer to read."""
+_INSERT = "INSERT INTO groups (package, ranges, definitions, lines) VALUES (?, ?, ?, ?)"
 
 
 @dataclass(slots=True)
@@ -76,19 +81,52 @@ def write_outlines(target: Path, packages: Iterable[PackageOutlines]) -> None:
 def _write(database: sqlite3.Connection, package: PackageOutlines) -> None:
     rows = ((package.package, at, version) for at, version in enumerate(package.versions))
     database.executemany("INSERT INTO releases VALUES (?, ?, ?)", rows)
+    paths: list[str] = []
+    group = _Group()
     for path, contents in sorted(package.files.items()):
-        ranges = ";".join(
-            f"{len(each.lines)}:" + ",".join(f"{first}-{last}" for first, last in each.ranges)
-            for each in contents
+        group.add(path, contents)
+        if group.size > GROUP:
+            paths.append("\n".join(group.paths))
+            database.execute(_INSERT, (package.package, *group.packed()))
+            group = _Group()
+    if group.paths:
+        paths.append("\n".join(group.paths))
+        database.execute(_INSERT, (package.package, *group.packed()))
+    texts = ("\n\n".join(paths), "\n".join(_messages(package)))
+    database.execute(
+        "INSERT INTO packages VALUES (?, ?, ?)",
+        (package.package, *(compressed(text.encode()) for text in texts)),
+    )
+
+
+class _Group:
+    """Files that are compressed together."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.size = 0
+        self._ranges: list[str] = []
+        self._definitions: list[str] = []
+        self._lines: list[bytes] = []
+
+    def add(self, path: str, contents: Sequence[_Content]) -> None:
+        """Add a file with its distinct contents."""
+        self.paths.append(path)
+        self._ranges.append(
+            ";".join(
+                f"{len(each.lines)}:" + ",".join(f"{first}-{last}" for first, last in each.ranges)
+                for each in contents
+            )
         )
-        definitions = "\0".join(encode(each.definitions) for each in contents)
-        lines = b"".join(each.lines for each in contents)
-        database.execute(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
-            (package.package, path, ranges, compressed(definitions.encode()), compressed(lines)),
-        )
-    texts = "\n".join(_messages(package))
-    database.execute("INSERT INTO messages VALUES (?, ?)", (package.package, compressed(texts.encode())))
+        self._definitions += [encode(each.definitions) for each in contents]
+        self._lines += [each.lines for each in contents]
+        self.size += sum(len(text) for text in self._definitions[-len(contents) :])
+        self.size += sum(len(each.lines) for each in contents)
+
+    def packed(self) -> tuple[bytes, bytes, bytes]:
+        """Return ranges, definitions and line codes as the file stores them."""
+        ranges, definitions = "\n".join(self._ranges), "\0".join(self._definitions)
+        return compressed(ranges.encode()), compressed(definitions.encode()), compressed(b"".join(self._lines))
 
 
 def _messages(package: PackageOutlines) -> Iterator[str]:

@@ -38,7 +38,7 @@ SIGNS = (
     b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
     b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled", b"NumPy 1",
     b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture",
-    b"unexpected keyword", *installer_output.SIGNS,
+    b"nexpected keyword", b"Could not import module", *installer_output.SIGNS,
 )  # fmt: skip
 """A block without any of these contains no failure."""
 STRONG = (
@@ -48,7 +48,7 @@ STRONG = (
 """The signs that failed imports leave."""
 FACTS = (
     b"vLLM", b"vllm=", b"vllm-", b"vllm ", b"LLM engine (v", b"sglang", b"SGLang", b"Name: ", b"-info",
-    b"[pip", b"==", b"[conda]", b"Package ", b"Successfully installed", b"/python3.",
+    b"[pip", b"==", b"[conda]", b"Package ", b"Successfully installed", b"/python3.", b"nvidia/cu1",
 )  # fmt: skip
 """A block without any of these contains no version."""
 

@@ -49,7 +49,10 @@ _BESIDE = re.compile(
 _CLAIM = re.compile(
     rb"(?i)\b(vllm|sglang)\b[^\n.\d]{0,40}?\b(?:to|version|release|on|with|using)\b:? {0,2}v?" + _NUMBER
 )
+_BESIDE_WORDS = re.compile(rb"(?i)\b(vllm|sglang)[ \t]{0,2}[\x80-\xff][\x80-\xff \t]{1,40}v?" + _NUMBER)
+"""A version after words in another script."""
 _EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
+_CUDA_FOLDER = re.compile(rb"nvidia/cu(1\d)/")
 _PREFIX = re.compile(
     rb"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[?([\w./-]{1,100}\.py):(\d{1,6})\]"
 )
@@ -96,6 +99,8 @@ class LogFacts:
     """Canonical name to the version that a person mentions in prose, and the text that contains it."""
     places: dict[tuple[str, int], bool] = field(default_factory=dict)
     """File and line of logging calls and warnings; the value is whether it is a logging call."""
+    cuda: set[str] = field(default_factory=set)
+    """The major versions of CUDA whose libraries are in the paths, as `nvidia/cu13/lib` shows."""
     python: str | None = None
     """The version of Python in the paths, `X.Y`."""
 
@@ -103,6 +108,8 @@ class LogFacts:
         """Collect the versions in a block of complete lines."""
         if self.python is None and (found := _PYTHON.search(block)):
             self.python = found[1].decode()
+        if b"nvidia/cu1" in block:
+            self.cuda.update(found[1].decode() for found in _CUDA_FOLDER.finditer(block))
         lower = block.lower()
         if b"vllm" in lower or b"sgl" in lower or b"llm engine (v" in lower:
             self._statements(block)
@@ -132,7 +139,7 @@ class LogFacts:
             self.places.setdefault((path.decode("utf-8", "replace"), int(line)), logged)
 
     def _statements(self, block: bytes) -> None:
-        for pattern in (_CLAIM, _EQUALS):
+        for pattern in (_CLAIM, _EQUALS, _BESIDE_WORDS):
             for found in pattern.finditer(block):
                 self._add(found[1], found[2], found[0], self.claims)
         for found in _BESIDE.finditer(block):

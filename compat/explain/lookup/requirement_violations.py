@@ -109,6 +109,8 @@ def ordered(found: Iterable[RequirementEdge]) -> list[RequirementEdge]:
 def requirement_named(context: RuleContext, top: str, default: str) -> str:
     """Return the distribution that provides an import name, preferring one that the releases require."""
     plain = canonicalize_name(top)
+    if context.known(default) is None and context.known(plain) is not None:
+        return plain
     for package, at in context.release_indexes.items():
         names = [required_name(line) for line in context.index.requires_dist(package, at)]
         if default in names:

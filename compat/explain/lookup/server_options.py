@@ -19,11 +19,13 @@ PROGRAMS = {
 }
 """The program that a usage error names, and the package of its server."""
 _FILES: dict[str, tuple[str, ...]] = {
-    SGLANG: ("sglang/srt/server_args.py", "sglang/srt/arg_groups/"),
+    SGLANG: ("sglang/srt/server_args.py", "sglang/srt/arg_groups/fields/"),
     VLLM: (
         "vllm/engine/arg_utils.py",
         "vllm/entrypoints/openai/cli_args.py",
+        "vllm/entrypoints/openai/api_server.py",
         "vllm/entrypoints/cli/serve.py",
+        "vllm/entrypoints/common/cli_args.py",
         "vllm/entrypoints/launchers/cli_args.py",
     ),
 }

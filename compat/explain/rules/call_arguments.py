@@ -63,7 +63,7 @@ def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     if not lacking:
         return None
     where = f"the server of {package} has the option {name}"
-    return _by_ranges(
+    return by_ranges(
         exception, context, Ranged(package, flags, lacking, name, where, "", frozenset(releases[lacking[-1]]))
     )
 
@@ -154,7 +154,7 @@ class Ranged(NamedTuple):
     """What the newest of those releases has instead."""
 
 
-def _by_ranges(
+def by_ranges(
     exception: ExceptionInfo, context: RuleContext, found: Ranged, caller: str | None = None
 ) -> Diagnosis:
     """Return the diagnosis of what other releases have, by ranges where the release is not known."""
@@ -211,13 +211,13 @@ def _diagnosis(
     flags, asked = callee.accepting(call_error), " and ".join(call_error.names) or call_error.described
     does = "does not require" if call_error.kind == "missing" else "accepts"
     known, at = context.known(package), callee.rejecting(call_error)[-1]
-    caller = _caller(exception, context, package)
+    caller = caller_of(exception, context, package)
     here = callee.parameters[at]
     ranged = Ranged(
         package, flags, callee.rejecting(call_error), asked, f"{callee.module}:{callee.name} {does} {asked}",
         callee.module, frozenset(here.names if here else ()),
     )  # fmt: skip
-    found = _by_ranges(exception, context, ranged, caller)
+    found = by_ranges(exception, context, ranged, caller)
     if call_error.kind != "unexpected" and caller is None:
         release = f"{package} {versions[at]}" if known else f"your {package}"
         text = f"Pass {asked}: {release} requires it."
@@ -228,7 +228,7 @@ def _diagnosis(
     return replace(found, symbol=symbol)
 
 
-def _caller(exception: ExceptionInfo, context: RuleContext, package: str) -> str | None:
+def caller_of(exception: ExceptionInfo, context: RuleContext, package: str) -> str | None:
     """Return the distribution whose code calls the package, or None if the user's code does."""
     outside = (
         each for each in reversed(exception.frames) if context.owner(context.module(each) or "") != package

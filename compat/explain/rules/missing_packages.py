@@ -163,6 +163,8 @@ def quantization_method(exception: ExceptionInfo, context: RuleContext) -> Diagn
         there = [place for place, modules in enumerate(had) if modules]
         last = len(versions) - 1
         place = (there[0] - 1 if there and there[-1] == last else last) if there else last
+        fitting = [each for each in context.fitting_releases.get(package, []) if not had[each]]
+        place = fitting[-1] if fitting else place
     else:
         place = at
     before = [i for i in range(place) if had[i]]

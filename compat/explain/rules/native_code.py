@@ -3,15 +3,16 @@
 import re
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import imported
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.demangle import demangled
 from compat.explain.lookup.module_paths import ALIASES, below_site, distribution_of, top_of
-from compat.explain.lookup.requirement_violations import demands, violated
+from compat.explain.lookup.requirement_violations import demands, of_release, violated
 from compat.model.diagnosis import Cause, Diagnosis, Fix
-from compat.model.releases import allows
+from compat.model.releases import KERNELS, SGLANG, allows
 from compat.requirements.specifiers import pinned
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
@@ -23,7 +24,6 @@ _OWN_FUNCTION = re.compile(r"_Z(\d{1,3})")
 _OLD_STRING = re.compile(r"[EKRS_]Ss")
 """A `std::string` of the C++ ABI before C++11 among the parameters of a function."""
 _CUDA_LABEL = re.compile(r"\bcu(1[0-9])(\d)(?!\d)")
-_CUDA_FOLDER = re.compile(r"nvidia/cu(1[0-9])/")
 _GLIBC = re.compile(
     r"version `((?:GLIBC|GLIBCXX|CXXABI)_[\w.]{1,40})' not found(?: \(required by ([^)]{1,400})\))?"
 )
@@ -113,7 +113,7 @@ def _incomplete(
     known = context.known(package) if package else None
     name = package or "the extension"
     text = (
-        f"Build {name} again from a clean tree, with the same sources for all of its files and with the GPU "
+        f"Rebuild {name} from a clean tree, with the same sources for all of its files and with the GPU "
         "architectures that it needs (TORCH_CUDA_ARCH_LIST), or install a released wheel."
     )
     return Diagnosis(
@@ -271,7 +271,7 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
         return Fix(kind="environment", text=text)
     major = re.search(r"\.so\.(\d{1,3})", library)
     toolkit = major[1] if major and library.startswith(_OF_TOOLKIT) else ""
-    others = _other_cudas(toolkit, exception, context) if toolkit else []
+    others = _other_cudas(toolkit, context) if toolkit else []
     if others:
         extension = package or "the extension that asks for it"
         text = (
@@ -299,16 +299,16 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
     )
 
 
-def _other_cudas(toolkit: str, exception: ExceptionInfo, context: RuleContext) -> list[str]:
+def _other_cudas(toolkit: str, context: RuleContext) -> list[str]:
     """Return what of the log is for another CUDA than a library, as clauses for people."""
     found = []
     for name, (version, _) in context.contents.facts.printed.items():
         label = _CUDA_LABEL.search(version.partition("+")[2])
         if label and label[1] != toolkit and name in ("torch", "vllm", "sgl-kernel", "sglang-kernel"):
             found.append(f"{name} {version} is a build for CUDA {label[1]}.{label[2]}")
-    folder = _CUDA_FOLDER.search(exception.text)
-    if not found and folder and folder[1] != toolkit:
-        found.append(f"the installed libraries are those of CUDA {folder[1]} (nvidia/cu{folder[1]})")
+    folders = sorted(context.contents.facts.cuda)
+    if not found and folders and toolkit not in folders:
+        found.append(f"the installed libraries are those of CUDA {folders[-1]} (nvidia/cu{folders[-1]})")
     return found
 
 
@@ -360,7 +360,7 @@ def mismatch(
         fix = Fix(kind="install", text=f"Install the required {spec}.", command=f'pip install "{spec}"')
     elif package is not None and package not in context.index.packages:
         fix = _rebuild(package, context, pin)
-    elif pin and known and "+" in known.version:
+    elif pin and known and "+" in known.version and package not in KERNELS:
         text = (
             f"{package} {known.version} is a build of its own, which need not be for torch{pin[1]}: rebuild it for "
             "the installed torch, or install the torch that it was built with."
@@ -396,7 +396,7 @@ def _rebuild(package: str, context: RuleContext, pin: tuple[str, str] | None) ->
     if package in ("torchvision", "torchaudio"):
         text = f"Install the {package} that goes with {torch}: each of its releases is built for one torch."
     else:
-        text = f"Build {package} again for {torch}, install its wheel for that torch, or uninstall it."
+        text = f"Rebuild {package} for {torch}, install its wheel for that torch, or uninstall it."
     return Fix(kind="environment", text=text)
 
 
@@ -417,8 +417,24 @@ def _torch_pin(context: RuleContext, package: str | None) -> tuple[str, str] | N
     found = [each for each in demands(context, "torch") if str(each.requirement.specifier).startswith("==")]
     own = [each for each in found if each.by == package]
     near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.by == "sglang"]
+    if package in KERNELS and not own and not near:
+        return _pin_beside(context, package)
     best = next(iter([*own, *near] or ([] if package in ("vllm", "sgl-kernel") else found)), None)
     return (f"{best.by} {best.version}", str(best.requirement.specifier)) if best else None
+
+
+def _pin_beside(context: RuleContext, kernels: str) -> tuple[str, str] | None:
+    """Return the torch that all sglang releases pin which pin the known version of their kernels."""
+    known = context.known(kernels)
+    if known is None:
+        return None
+    version, pins = Version(known.version.partition("+")[0]), set()
+    for at in range(len(context.index.versions(SGLANG))):
+        needs = list(of_release(context, SGLANG, at, kernels))
+        if any(pinned(each.requirement.specifier) == version for each in needs):
+            pins |= {str(each.requirement.specifier) for each in of_release(context, SGLANG, at, "torch")}
+    exact = [each for each in pins if each.startswith("==")]
+    return (f"{kernels} {version}", exact[0]) if len(exact) == 1 else None
 
 
 def _package(exception: ExceptionInfo, context: RuleContext, path: str | None) -> str | None:

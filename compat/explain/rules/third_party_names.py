@@ -70,6 +70,12 @@ def _fix(
     package, places, distribution = what
     there = context.known(distribution)
     end = f" {package} {newer} and later no longer import it." if newer else ""
+    if not needs and there:
+        text = (
+            f"The {distribution} that Python imports lacks the name, and no requirement limits it: reinstall "
+            f"{distribution} {there.version}, since another copy or an unfinished installation may hide it.{end}"
+        )
+        return Fix(kind="environment", text=text)
     if not needs:
         text = (
             f"{package} does not require {distribution} itself: install the version that fits its "

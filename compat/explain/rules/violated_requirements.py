@@ -112,7 +112,7 @@ def _unbounded(
         limit = _limited_later(exception, context, distribution, lines, asked)
         if limit is not None:
             return limit
-    elif importer in context.index.owners:
+    if importer in context.index.owners and not bounded:
         return None  # the releases that import the name may tell more
     if dated is None:
         text = (
