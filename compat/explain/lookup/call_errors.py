@@ -141,8 +141,6 @@ def possible_callees(
     for name in dict.fromkeys(wanted):
         for package in context.index.packages:
             known = context.release_index(package)
-            if known is None and context.known(package) is not None:
-                continue
             releases = (known,) if known is not None else tuple(context.candidate_releases(package))
             yield from merged(_callees(context, package, releases, name, method))
 

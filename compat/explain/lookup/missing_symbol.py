@@ -1,5 +1,6 @@
 """Diagnose a location that a release lacks: its successor, or a release that has it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from compat.model.symbols import UNUSABLE, import_statement, location, split_loc
 from compat.resolve.query import Query
 from compat.resolve.search import find, find_name
 
+_VENDORED = re.compile(r"\.(?:third_party|tests?|benchmarks?|examples?)(?:\.|$)")
 LIKELY = 0.5
 """Least confidence of a successor that is recommended rather than suggested."""
 
@@ -121,6 +123,9 @@ def _missing(
         successor = (
             _by_origin(context, package, query, at, resolver) or find(resolver, package, query).successor
         )
+        if successor is not None and name and not _same_kind(context, package, (module, name), successor, at):
+            successor = None  # it only has the same name
+        successor = successor or _by_base(context, package, module, name, at)
         successor = successor or _elsewhere(context, package, module, name)
     return Missing(
         context=context,
@@ -165,6 +170,37 @@ def _by_origin(
     if moved is None:
         return None
     return moved._replace(evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
+
+
+def _same_kind(
+    context: RuleContext, package: str, what: tuple[str, str], successor: Successor, at: int
+) -> bool:
+    """Return whether a successor may be the object: not a function for a class, nor vendored code."""
+    if _VENDORED.search(successor.module) and not _VENDORED.search(what[0]):
+        return False
+    flags = context.history.flags(package, *what)
+    nearest = next((place for place in range(at, -1, -1) if flags[place]), None)
+    if nearest is None:
+        return True
+    kinds = [
+        {each.kind for each in context.index.branches(*place, package, release) if each.kind}
+        for place, release in ((what, nearest), ((successor.module, successor.name), at))
+    ]
+    return not kinds[0] or not kinds[1] or bool(kinds[0] & kinds[1])
+
+
+def _by_base(context: RuleContext, package: str, module: str, name: str, at: int) -> Successor | None:
+    """Return the base of a removed class in the same module, which may have been left as its alias."""
+    flags = context.history.flags(package, module, name) if name else ()
+    nearest = next((place for place in range(at, -1, -1) if flags and flags[place]), None)
+    if nearest is None or context.signatures is None:
+        return None
+    for base in context.signatures.bases(package, module, name, nearest):
+        if base[0] == module and context.history.resolver(package, at).answer(*base).status not in UNUSABLE:
+            version = context.index.versions(package)[nearest]
+            evidence = f"in {version}, {name} was a subclass of it"
+            return Successor(module=base[0], name=base[1], confidence=0.6, evidence=evidence, certain=False)
+    return None
 
 
 def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Successor | None:
@@ -288,7 +324,8 @@ def _fix(missing: Missing, importer: str) -> Fix:
     if other is not None:
         which = "last" if before else "first"
         where = "has no successor for it" if before else "does not have it yet"
-        text = f"{package} {version} {where}; the {which} release that has it is {missing.versions[other]}."
+        whose = f"Your {package}" if missing.assumed else f"{package} {version}"
+        text = f"{whose} {where}; the {which} release that has it is {missing.versions[other]}."
         return Fix(kind="install", text=text, command=command)
     where = location(missing.module, missing.name)
     return Fix(kind="none", text=f"No indexed release of {package} has {where}.")

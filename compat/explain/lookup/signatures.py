@@ -151,6 +151,14 @@ class Signatures:
             names.insert(0, "self")
         return Parameters(names=tuple(names), required=frozenset(required), open=open_, positional=len(names))
 
+    def bases(self, package: str, module: str, name: str, at: int) -> list[tuple[str, str]]:
+        """Return the bases of a class in a release that are in the same package, as module and name."""
+        place = self._place(package, module, name, at)
+        if place is None or place.definition.kind != "c":
+            return []
+        found = (self._resolved(place, base) for base in class_detail(place.definition)[0])
+        return [each for each in found if each is not None]
+
     def _is_record(self, place: _Place, where: tuple[str, str] | None, depth: int) -> bool:
         """Return whether a base is a struct or a model, whose subclasses need no decorator."""
         other = self._place(place.package, *where, place.release) if where else None

@@ -1,8 +1,8 @@
 """A rule for attributes and methods of the packages' classes that only other releases have."""
 
 import re
-from collections.abc import Iterator
 from itertools import chain
+from typing import NamedTuple
 
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
@@ -19,55 +19,83 @@ def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
     if not found or context.signatures is None:
         return None
     name, wanted = found[1], found[2]
-    every = [each for package in (VLLM, SGLANG) for each in _classes(context, package, name, wanted)]
-    lacking = [each for each in every if each[3]]
-    if len(lacking) == 1 and any(lacking[0][2]):
-        package, module, flags, releases = lacking[0]
-        where = f"{module}:{name} has {wanted}"
-        ranged = Ranged(package, flags, releases, f"{name}.{wanted}", where, module)
-        return by_ranges(exception, context, ranged, caller_of(exception, context, package))
+    every = [each for package in (VLLM, SGLANG) for each in _classes(context, package, name)]
+    lacking = [each for each in every if each.lacking(wanted) and any(each.flags(wanted))]
+    if len(lacking) == 1 and len(every) == 1:
+        only = lacking[0]
+        where = f"{only.module}:{name} has {wanted}"
+        ranged = Ranged(
+            only.package, only.flags(wanted), only.lacking(wanted), f"{name}.{wanted}", where, only.module
+        )
+        return by_ranges(exception, context, ranged, caller_of(exception, context, only.package))
     return _other_engine(exception, every, name, wanted)
 
 
-def _classes(
-    context: RuleContext, package: str, name: str, wanted: str
-) -> Iterator[tuple[str, str, list[bool], list[int]]]:
-    """Yield each class of a name: package, module, whether each release has the attribute, and those without."""
-    assert context.signatures is not None  # noqa: S101 -- the caller has checked
+class _Class(NamedTuple):
+    """A class, with the members that it has in each release."""
+
+    package: str
+    module: str
+    members: list[frozenset[str] | None]
+    """Oldest release first; None where the class is missing or not all of its members are known."""
+    candidates: list[int]
+    """The releases that may be in use."""
+
+    def flags(self, wanted: str) -> list[bool]:
+        """Return for each release whether the class has an attribute."""
+        return [each is not None and wanted in each for each in self.members]
+
+    def lacking(self, wanted: str) -> list[int]:
+        """Return the releases that may be in use and whose class lacks an attribute."""
+        found = []
+        for at in self.candidates:
+            members = self.members[at]
+            if members is not None and wanted not in members:
+                found.append(at)
+        return found
+
+
+def _classes(context: RuleContext, package: str, name: str) -> list[_Class]:
+    """Return the classes of a name; one that moved from module to module is one class."""
+    signatures = context.signatures
+    if signatures is None:
+        return []
     known = context.release_index(package)
-    if known is None and context.known(package) is not None:
-        return
     candidates = [known] if known is not None else context.candidate_releases(package)
-    modules = dict.fromkeys(
-        chain.from_iterable(context.index.binders(name, package, at) for at in candidates)
-    )
-    for module in modules:
-        members = [
-            context.signatures.members(package, module, name, at)
-            for at in range(len(context.index.versions(package)))
-        ]
-        if any(members[at] is not None for at in candidates):
-            flags = [each is not None and wanted in each for each in members]
-            without = [at for at in candidates if (there := members[at]) is not None and wanted not in there]
-            yield package, module, flags, without
+    modules = chain.from_iterable(context.index.binders(name, package, at) for at in candidates)
+    found: list[_Class] = []
+    for module in dict.fromkeys(modules):
+        count = len(context.index.versions(package))
+        members = [signatures.members(package, module, name, at) for at in range(count)]
+        if not any(members[at] is not None for at in candidates):
+            continue
+        for at, other in enumerate(found):
+            if all(one is None or two is None for one, two in zip(other.members, members, strict=True)):
+                both = [two if one is None else one for one, two in zip(other.members, members, strict=True)]
+                found[at] = _Class(package, module, both, candidates)
+                break
+        else:
+            found.append(_Class(package, module, members, candidates))
+    return found
 
 
 def _other_engine(
-    exception: ExceptionInfo, every: list[tuple[str, str, list[bool], list[int]]], name: str, wanted: str
+    exception: ExceptionInfo, every: list[_Class], name: str, wanted: str
 ) -> Diagnosis | None:
-    """Return the diagnosis of a class that vllm has once for each engine, of which one has the attribute."""
-    without = [module for _, module, _, lacking in every if lacking and ".v1." in module]
-    having = [module for _, module, flags, lacking in every if any(flags) and ".v1." not in module]
-    if not without or not having:
+    """Return the diagnosis of a class that vllm has once for each engine, and that differs between them."""
+    newer = [each for each in every if ".v1." in each.module]
+    older = [each for each in every if ".v1." not in each.module and any(each.flags(wanted))]
+    if not newer or not older:
         return None
+    missing = "does not" if newer[0].lacking(wanted) else "only in some modes"
     return Diagnosis(
         cause="unknown",
         package=VLLM,
-        module=without[0],
+        module=newer[0].module,
         symbol=f"{name}.{wanted}",
         evidence=(
             exception.line,
-            f"{having[0]}:{name} has {wanted}, and {without[0]}:{name}, of the V1 engine, does not",
+            f"{older[0].module}:{name} has {wanted}, and {newer[0].module}:{name}, of the V1 engine, {missing}",
         ),
         fix=Fix(
             kind="edit",

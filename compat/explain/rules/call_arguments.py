@@ -160,6 +160,7 @@ def by_ranges(
     """Return the diagnosis of what other releases have, by ranges where the release is not known."""
     package, flags = found.package, found.flags
     versions, known = context.index.versions(package), context.known(package)
+    exact = context.release_index(package)
     newer = _is_newer(found)
     spans = ranges_text(flags, versions)
     source = f"{package} {known.version}: {known.source}" if known else ""
@@ -167,12 +168,12 @@ def by_ranges(
     hint = f" The nearest name that it has is {near}." if near else ""
     if newer:
         last = versions[max(at for at, there in enumerate(flags) if there)]
-        mine = f"{package} {versions[found.lacking[0]]}" if known else f"yours is newer than {last}, which"
-        text = f"Leave {found.asked} out: {package} has it in {spans}; {mine} does not.{hint}"
+        mine = f"{package} {versions[exact]} does not" if exact is not None else f"yours is newer than {last}"
+        text = f"Leave {found.asked} out: {package} has it in {spans}; {mine}.{hint}"
         fix = Fix(kind="edit", text=text)
     else:
         first = versions[next(ranges_from_end(flags))]
-        mine = "" if known else f"Your {package} is older than {first}. "
+        mine = "" if exact is not None else f"Your {package} is older than {first}. "
         text = f"{mine}Leave {found.asked} out, or install {package} {first}, the first release that has it.{hint}"
         fix = Fix(kind="install", text=text, command=f'pip install "{package}>={first}"')
     if caller is not None:

@@ -90,10 +90,9 @@ def kernels_not_loaded(exception: ExceptionInfo, context: RuleContext) -> Diagno
     detail = missing_library(exception, context)
     if detail is not None:
         return replace(detail, package=detail.package or context.owner(found[1]))
-    torch = "undefined symbol" in exception.text
     package = context.owner(found[1])
     line = f"[{found[1]}] could not load its library"
-    return mismatch(exception, context, None, (exception.line, line), torch=torch, package=package)
+    return mismatch(exception, context, None, (exception.line, line), torch=True, package=package)
 
 
 def missing_operator(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:

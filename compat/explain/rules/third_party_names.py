@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from packaging.specifiers import SpecifierSet
+
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
@@ -31,7 +33,7 @@ def imported_by_a_release(exception: ExceptionInfo, context: RuleContext) -> Dia
     top = asked.module.partition(".")[0]
     if top in (SGLANG, VLLM) or is_standard(top):
         return None
-    found = _loading(context, exception) or (_asking(context, asked) if asked.names else None)
+    found = _loading(context, exception) or (_asking(context, exception, asked) if asked.names else None)
     if not found:
         return None
     package, places, module = found
@@ -86,9 +88,11 @@ def _fix(
     later = None if broken else later_bound(context, package, places, distribution)
     if later is not None and (there is None or _allowed(later, there.version)):
         later = None
+    if broken and there and context.known(package) is None:
+        broken = _range_without(context, distribution, there.version) or broken
     if broken or later:
-        spec = (broken or later or needs[0]).wanted
         by = broken or later or needs[0]
+        spec = by.wanted
         text = f"Install {spec}, as {by.by} {by.version} requires.{end}"
         return Fix(kind="install", text=text, command=f'pip install "{spec}"')
     if there and dated:
@@ -110,6 +114,17 @@ def _fix(
         return Fix(kind="install", text=text, command=command)
     text = f'Install the {distribution} that your release of {package} requires; "pip check" names it.{end}'
     return Fix(kind="install", text=text, command="pip check")
+
+
+def _range_without(context: RuleContext, distribution: str, version: str) -> RequirementEdge | None:
+    """Return the newest requirement of any release that is a range and excludes a version, or None."""
+    for package in (VLLM, SGLANG):
+        for at in reversed(range(len(context.index.versions(package)))):
+            for edge in of_release(context, package, at, distribution):
+                bounds = [each for each in edge.requirement.specifier if each.operator == "<"]
+                if bounds and not allows(SpecifierSet(str(bounds[0])), version):
+                    return edge
+    return None
 
 
 def _allowed(edge: RequirementEdge, version: str) -> bool:
@@ -143,9 +158,15 @@ def _loading(context: RuleContext, exception: ExceptionInfo) -> tuple[str, list[
     return (package, places, found[1]) if places else None
 
 
-def _asking(context: RuleContext, asked: FailedImport) -> tuple[str, list[int], str] | None:
+def _asking(
+    context: RuleContext, exception: ExceptionInfo, asked: FailedImport
+) -> tuple[str, list[int], str] | None:
     """Return the package that imports a name, its releases that do so, and the module in the last of them."""
-    packages = sorted(context.index.packages, key=lambda name: name not in context.release_indexes)
+    module = context.module(exception.frames[-1]) if exception.frames else None
+    asking = context.owner(module) if module else None
+    packages = sorted(
+        context.index.packages, key=lambda name: (name != asking, name not in context.release_indexes)
+    )
     chosen = {name: context.release_index(name) for name in packages}
     for package in packages:
         at = chosen[package]
