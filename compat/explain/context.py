@@ -24,6 +24,8 @@ MOST_MODULES = 200
 """Most modules of tracebacks that narrow down an unknown release."""
 
 
+FEWEST_PREFIXES = 2
+"""From this many prefixes of log lines on, they tell a release without a frame: plug-ins write some too."""
 _PLACEHOLDERS = ((0, 0), (0, 1), (1, 0))
 """The first two numbers of versions that builds without a tag get: `0.1.dev1`, `1.0.0.dev`."""
 _CLAIMED = "the text mentions"
@@ -79,7 +81,9 @@ class RuleContext:
         if self.outlines is None:
             return {}
         return {
-            package: fitting_indexes(each, self.index, self.outlines) for package, each in self._fits.items()
+            package: fitting_indexes(each, self.index, self.outlines)
+            for package, each in self._fits.items()
+            if each.frames or each.places >= FEWEST_PREFIXES
         }
 
     def fit_line(self, package: str) -> str | None:
@@ -126,7 +130,7 @@ class RuleContext:
         fits = all(
             release_index_of(self.index, name, installed[name]) in fitting
             for name, fitting in self.fitting_releases.items()
-            if fitting and name in installed
+            if fitting and name in installed and self._fits[name].frames
         )
         return agree and fits and any(name in installed for name in pair)
 

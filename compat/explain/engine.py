@@ -13,6 +13,7 @@ from compat.explain.log.model import ExceptionInfo, Failure
 from compat.explain.lookup.missing_symbol import locate
 from compat.explain.lookup.release_lines import described, release_fits
 from compat.explain.lookup.symbol_history import History
+from compat.explain.lookup.vetted_commands import vetted
 from compat.explain.rules import (
     attributes,
     call_arguments,
@@ -23,6 +24,7 @@ from compat.explain.rules import (
     missing_names,
     missing_packages,
     native_code,
+    package_messages,
     resolver_conflicts,
     third_party_names,
     version_checks,
@@ -95,6 +97,7 @@ LAST: tuple[Rule, ...] = (
     missing_names.truncated_traceback,
     environment.earlier_import_failed,
     missing_names.misspelt,
+    package_messages.stated_by_package,
 )
 """Rules that are applied when `RULES` find no cause in the whole log."""
 MOST = 60
@@ -164,14 +167,31 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
     others = [each for each in contents.mentions if not contents.failures or not _guarded(each)]
     whole = any(failure.chain[-1].kind for failure in contents.failures)
     warned = [] if whole else contents.mentions
-    stages = (contents.failures, RULES), (others, RULES), (warned, RULES), (contents.failures, LAST)
+    stages: tuple[tuple[list[Failure], tuple[Rule, ...]], ...] = (
+        (contents.failures, RULES),
+        (others, RULES),
+        (warned, RULES),
+        (contents.failures, LAST),
+        (contents.mentions, (package_messages.stated_by_package,)),
+    )
     for failures, rules in stages:
         found = _distinct(
             each for failure in _some(failures) for each in _of_failure(failure, context, rules)
         )
         if found:
-            return found
-    return (unknown(contents),)
+            return tuple(_with_releases(vetted(each, context), context) for each in found)
+    return (_with_releases(unknown(contents), context),)
+
+
+def _with_releases(diagnosis: Diagnosis, context: RuleContext) -> Diagnosis:
+    """Return a diagnosis with the releases that the lines of the log fit, where these are not one release."""
+    packages = (diagnosis.package,) if diagnosis.package in (SGLANG, VLLM) else (SGLANG, VLLM)
+    lines = [
+        line
+        for package in packages
+        if package and context.known(package) is None and (line := context.fit_line(package))
+    ]
+    return replace(diagnosis, evidence=(*diagnosis.evidence, *lines)) if lines else diagnosis
 
 
 def unknown(contents: LogContents) -> Diagnosis:

@@ -46,6 +46,8 @@ class ReleaseFit:
     """One bit for each release that all places fit; 0 if none does."""
     places: int
     """The number of places that were compared."""
+    frames: int
+    """The number of frames and warnings among them; the others are prefixes of log lines."""
     unfitting: int = 0
     """The number of frames that fit no release: the log is of a fork, a local build or a newer release."""
 
@@ -88,6 +90,7 @@ def fit(outlines: SourceOutlines, package: str, top: str, seen: Iterable[Sightin
         package=package,
         releases=0 if unfitting else releases,
         places=len(frames) + len(prefixes) + unfitting,
+        frames=len(frames) + unfitting,
         unfitting=unfitting,
     )
 

@@ -52,6 +52,18 @@ _CLAIM = re.compile(
 _BESIDE_WORDS = re.compile(rb"(?i)\b(vllm|sglang)[ \t]{0,2}[\x80-\xff][\x80-\xff \t]{1,40}v?" + _NUMBER)
 """A version after words in another script."""
 _EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
+_PLATFORMS = (
+    (b"+rocm", "ROCm"),
+    (b"/opt/rocm", "ROCm"),
+    (b"wheels.vllm.ai/rocm", "ROCm"),
+    (b"macosx_1", "macOS"),
+    (b"darwin", "macOS"),
+    (b"platform plugin metal", "macOS"),
+    (b"jetson", "Jetson"),
+    (b"-tegra", "Jetson"),
+    (b"musllinux", "musl"),
+)
+"""What only logs of a platform contain, in lower case."""
 _CUDA_FOLDER = re.compile(rb"nvidia/cu(1\d)/")
 _PREFIX = re.compile(
     rb"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[?([\w./-]{1,100}\.py):(\d{1,6})\]"
@@ -99,6 +111,8 @@ class LogFacts:
     """Canonical name to the version that a person mentions in prose, and the text that contains it."""
     places: dict[tuple[str, int], bool] = field(default_factory=dict)
     """File and line of logging calls and warnings; the value is whether it is a logging call."""
+    platform: str = ""
+    """A platform other than CUDA on Linux that the log is of: `macOS`, `ROCm`, `musl` or `Jetson`."""
     cuda: set[str] = field(default_factory=set)
     """The major versions of CUDA whose libraries are in the paths, as `nvidia/cu13/lib` shows."""
     python: str | None = None
@@ -111,6 +125,9 @@ class LogFacts:
         if b"nvidia/cu1" in block:
             self.cuda.update(found[1].decode() for found in _CUDA_FOLDER.finditer(block))
         lower = block.lower()
+        if not self.platform:
+            signs = (name for sign, name in _PLATFORMS if sign in lower)
+            self.platform = next(signs, "")
         if b"vllm" in lower or b"sgl" in lower or b"llm engine (v" in lower:
             self._statements(block)
         for signs, patterns in _LISTS:

@@ -125,7 +125,6 @@ def _missing(
         )
         if successor is not None and name and not _same_kind(context, package, (module, name), successor, at):
             successor = None  # it only has the same name
-        successor = successor or _by_base(context, package, module, name, at)
         successor = successor or _elsewhere(context, package, module, name)
     return Missing(
         context=context,
@@ -189,17 +188,17 @@ def _same_kind(
     return not kinds[0] or not kinds[1] or bool(kinds[0] & kinds[1])
 
 
-def _by_base(context: RuleContext, package: str, module: str, name: str, at: int) -> Successor | None:
+def _base(missing: Missing) -> Successor | None:
     """Return the base of a removed class in the same module, which may have been left as its alias."""
-    flags = context.history.flags(package, module, name) if name else ()
-    nearest = next((place for place in range(at, -1, -1) if flags and flags[place]), None)
-    if nearest is None or context.signatures is None:
+    context, module, name, at = missing.context, missing.module, missing.name, missing.release_index
+    nearest = next((place for place in range(at, -1, -1) if missing.flags[place]), None)
+    if not name or nearest is None or context.signatures is None:
         return None
-    for base in context.signatures.bases(package, module, name, nearest):
-        if base[0] == module and context.history.resolver(package, at).answer(*base).status not in UNUSABLE:
-            version = context.index.versions(package)[nearest]
-            evidence = f"in {version}, {name} was a subclass of it"
-            return Successor(module=base[0], name=base[1], confidence=0.6, evidence=evidence, certain=False)
+    resolver = context.history.resolver(missing.package, at)
+    for base in context.signatures.bases(missing.package, module, name, nearest):
+        if base[0] == module and resolver.answer(*base).status not in UNUSABLE:
+            evidence = f"in {missing.versions[nearest]}, {name} was a subclass of it"
+            return Successor(module=base[0], name=base[1], confidence=0.4, evidence=evidence, certain=False)
     return None
 
 
@@ -280,9 +279,10 @@ def _evidence(missing: Missing) -> Sequence[str]:
     lines.append(
         missing.context.history.boundary(package, missing.module, missing.name, missing.release_index)
     )
-    if missing.successor:
-        target = location(missing.successor.module, missing.successor.name)
-        lines.append(f"{target}: {missing.successor.evidence}")
+    successor = missing.successor or _base(missing)
+    if successor:
+        target = location(successor.module, successor.name)
+        lines.append(f"{target}: {successor.evidence}")
     return lines
 
 
@@ -301,8 +301,9 @@ def _fix(missing: Missing, importer: str) -> Fix:
     other = before[-1] if before else after[0] if after else None
     package, version = missing.package, missing.versions[missing.release_index]
     statement, command = None, None
-    if missing.successor is not None:
-        statement = import_statement(missing.successor.module, missing.successor.name)
+    successor = missing.successor or _base(missing)
+    if successor is not None:
+        statement = import_statement(successor.module, successor.name)
     if other is not None:
         command = f'pip install "{package}=={missing.versions[other]}"'
     if importer and other is not None:
@@ -313,7 +314,7 @@ def _fix(missing: Missing, importer: str) -> Fix:
         text = f"{importer} imports it: install {package} {missing.versions[other]}, which has it{end}."
         return Fix(kind="install", text=text, statement=statement, command=command)
     if statement is not None:
-        sure = missing.successor is not None and missing.successor.confidence >= LIKELY
+        sure = successor is not None and successor.confidence >= LIKELY
         return Fix(
             kind="edit",
             text="Replace the import by the one below."

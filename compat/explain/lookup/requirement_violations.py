@@ -60,6 +60,16 @@ def bounded_above(specifiers: SpecifierSet) -> bool:
     return any(each.operator in ("<", "<=", "==", "===", "~=") for each in specifiers)
 
 
+def excluded_above(edge: RequirementEdge, version: str) -> bool:
+    """Return whether the upper bound of a requirement excludes a version."""
+    above = [str(each) for each in edge.requirement.specifier if each.operator in ("<", "<=")]
+    pin = pinned(edge.requirement.specifier)
+    try:
+        return not allows(SpecifierSet(",".join(above)), version) or (pin is not None and Version(version) > pin)
+    except InvalidVersion:
+        return False
+
+
 def later_bound(
     context: RuleContext, package: str, releases: Sequence[int], distribution: str
 ) -> RequirementEdge | None:

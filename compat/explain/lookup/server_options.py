@@ -18,6 +18,8 @@ PROGRAMS = {
     "vllm serve": VLLM,
 }
 """The program that a usage error names, and the package of its server."""
+OWNERS = {SGLANG: ("sglang.srt.server_args", "ServerArgs"), VLLM: ("vllm.engine.arg_utils", "EngineArgs")}
+"""The class whose fields most options of a server set, by module and name."""
 _FILES: dict[str, tuple[str, ...]] = {
     SGLANG: ("sglang/srt/server_args.py", "sglang/srt/arg_groups/fields/"),
     VLLM: (

@@ -90,15 +90,12 @@ def _other_engine(
     missing = "does not" if newer[0].lacking(wanted) else "only in some modes"
     return Diagnosis(
         cause="unknown",
-        package=VLLM,
-        module=newer[0].module,
-        symbol=f"{name}.{wanted}",
         evidence=(
             exception.line,
             f"{older[0].module}:{name} has {wanted}, and {newer[0].module}:{name}, of the V1 engine, {missing}",
         ),
         fix=Fix(
-            kind="edit",
+            kind="none",
             text="The V1 engine runs: its workers are other processes. Use its own interface, such as "
             "collective_rpc, or the older engine where the release still has it (VLLM_USE_V1=0).",
         ),

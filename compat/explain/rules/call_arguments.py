@@ -9,9 +9,9 @@ from typing import NamedTuple
 from compat._cli.text import counted
 from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.call_errors import Callee, CallError, parse_call_error, possible_callees
+from compat.explain.lookup.call_errors import Callee, CallError, parameters_in, parse_call_error, possible_callees
 from compat.explain.lookup.module_paths import distribution_of, top_of
-from compat.explain.lookup.server_options import PROGRAMS, options_by_release
+from compat.explain.lookup.server_options import OWNERS, PROGRAMS, options_by_release
 from compat.explain.lookup.signatures import Parameters
 from compat.explain.lookup.symbol_history import ranges
 from compat.model.diagnosis import Diagnosis, Fix
@@ -28,6 +28,7 @@ def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         return None
     every = list(possible_callees(exception, context, call_error))
     found = [each for each in every if each.rejecting(call_error) and any(each.accepting(call_error))]
+    found = [each for each in found if context.release_index(each.package) is not None] or found
     inside = {context.owner(module) for frame in exception.frames if (module := context.module(frame))}
     likely = [callee for callee in found if callee.package in inside]
     line = exception.frames[-1].source if exception.frames else ""
@@ -63,9 +64,16 @@ def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     if not lacking:
         return None
     where = f"the server of {package} has the option {name}"
-    return by_ranges(
+    found = by_ranges(
         exception, context, Ranged(package, flags, lacking, name, where, "", frozenset(releases[lacking[-1]]))
     )
+    module, owner = OWNERS[package]
+    field = name.strip("-").replace("-", "_")
+    count = len(context.index.versions(package))
+    signatures = [parameters_in(context, package, module, owner, "__init__", at) for at in range(count)]
+    if any(each is not None and field in each.names for each in signatures):
+        return replace(found, module=module, symbol=f"{owner}({field}=)")
+    return found
 
 
 def _misspelt(
@@ -165,11 +173,12 @@ def by_ranges(
     spans = ranges_text(flags, versions)
     source = f"{package} {known.version}: {known.source}" if known else ""
     near = _nearest_name(found.asked, found.names)
-    hint = f" The nearest name that it has is {near}." if near else ""
+    hint = f" The nearest name that it accepts is {near}." if near else ""
     if newer:
         last = versions[max(at for at, there in enumerate(flags) if there)]
-        mine = f"{package} {versions[exact]} does not" if exact is not None else f"yours is newer than {last}"
-        text = f"Leave {found.asked} out: {package} has it in {spans}; {mine}.{hint}"
+        text = f"Leave {found.asked} out: {package} has it in {spans}; yours is newer than {last}.{hint}"
+        if exact is not None:
+            text = f"Leave {found.asked} out: {package} {versions[exact]} does not accept it.{hint}"
         fix = Fix(kind="edit", text=text)
     else:
         first = versions[next(ranges_from_end(flags))]

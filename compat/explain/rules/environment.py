@@ -196,7 +196,7 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     known = context.known(package) if package else None
     inside = _package_of_circle(asked, exception) if asked else None
     kind: FixKind = "edit"
-    if inside is not None:
+    if inside is not None and statement is None:
         kind, statement = "install", None
         text = f"The circle is inside {inside}: install another release of it, the next one or the one before."
     return Diagnosis(

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from packaging.specifiers import SpecifierSet
-
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
@@ -12,6 +10,7 @@ from compat.explain.lookup.importers import first_without_import, imports
 from compat.explain.lookup.module_paths import distribution_of, is_standard
 from compat.explain.lookup.requirement_violations import (
     bounded_above,
+    excluded_above,
     later_bound,
     of_release,
     ordered,
@@ -86,7 +85,7 @@ def _fix(
         return Fix(kind="install", text=text, command="pip check")
     broken = next((each for each in needs if there and not _allowed(each, there.version)), None)
     later = None if broken else later_bound(context, package, places, distribution)
-    if later is not None and (there is None or _allowed(later, there.version)):
+    if later is not None and (there is None or not excluded_above(later, there.version)):
         later = None
     if broken and there and context.known(package) is None:
         broken = _range_without(context, distribution, there.version) or broken
@@ -121,8 +120,8 @@ def _range_without(context: RuleContext, distribution: str, version: str) -> Req
     for package in (VLLM, SGLANG):
         for at in reversed(range(len(context.index.versions(package)))):
             for edge in of_release(context, package, at, distribution):
-                bounds = [each for each in edge.requirement.specifier if each.operator == "<"]
-                if bounds and not allows(SpecifierSet(str(bounds[0])), version):
+                is_range = any(each.operator == "<" for each in edge.requirement.specifier)
+                if is_range and excluded_above(edge, version):
                     return edge
     return None
 

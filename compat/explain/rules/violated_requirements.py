@@ -13,6 +13,7 @@ from compat.explain.lookup.importers import possible_releases
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.lookup.requirement_violations import (
     demands,
+    excluded_above,
     later_bound,
     of_release,
     ordered,
@@ -189,7 +190,10 @@ def older_or_newer(
         if not releases:
             continue
         edge = later_bound(context, package, releases, distribution) if bound else None
-        if edge is not None and str(edge.requirement.specifier):
+        known = context.known(distribution)
+        if edge is not None and known is not None and not excluded_above(edge, known.version):
+            edge = None
+        if edge is not None:
             spec = f"{distribution}{edge.requirement.specifier}"
             text = (
                 f"{package} limits {distribution} since {edge.version} only, to {spec}: install that, or a newer "
@@ -237,6 +241,8 @@ def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
     top, ours = top_of(exception.frames[-1].path), exception.frames[-2]
     if top is None or top in context.index.owners or is_standard(top) or not context.module(ours):
         return None
+    if "torch.ops" in ours.source:
+        return None  # an operator, which an extension registers
     if not re.search(rf"\.{found[1]}\b", ours.source):
         return None
     distribution = requirement_named(context, top, distribution_of(top))
