@@ -126,8 +126,8 @@ class LogFacts:
             self.cuda.update(found[1].decode() for found in _CUDA_FOLDER.finditer(block))
         lower = block.lower()
         if not self.platform:
-            signs = (name for sign, name in _PLATFORMS if sign in lower)
-            self.platform = next(signs, "")
+            platforms = (name for sign, name in _PLATFORMS if sign in lower)
+            self.platform = next(platforms, "")
         if b"vllm" in lower or b"sgl" in lower or b"llm engine (v" in lower:
             self._statements(block)
         for signs, patterns in _LISTS:
