@@ -13,6 +13,14 @@ from compat._cli.text import counted, duration, size
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat index` and return its exit code."""
+    arguments = parser().parse_args(argv)
+    run = {"build": _build, "update": _update, "check": _check, "info": _info}
+    with console.no_cycle_search():  # it takes a fifth of a build
+        return run[arguments.command](arguments)
+
+
+def parser() -> console.Parser:
+    """Return the argument parser of `compat index`."""
     parser = console.Parser("compat index", "Build, update, check or describe the index of releases.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     build = commands.add_parser(
@@ -41,15 +49,18 @@ def main(argv: Sequence[str]) -> int:
         "--sample", type=int, default=5, metavar="N", help="the number of releases (default: %(default)s)"
     )
     check.add_argument("--seed", type=int, help="the seed of the sample (default: random; printed)")
+    check.add_argument(
+        "--verify",
+        action="store_true",
+        help="download the wheels whole and check their sha256; without it, only parts are downloaded, and "
+        "each file is checked against the RECORD in the wheel",
+    )
     check.add_argument("--format", choices=("text", "json"), default="text")
     info = commands.add_parser(
         "info", help="list the releases", prog="compat index info", description="List the indexed releases."
     )
     info.add_argument("--format", choices=("text", "json"), default="text")
-    arguments = parser.parse_args(argv)
-    run = {"build": _build, "update": _update, "check": _check, "info": _info}
-    with console.no_cycle_search():  # it takes a fifth of a build
-        return run[arguments.command](arguments)
+    return parser
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -102,7 +113,7 @@ def _check(arguments: argparse.Namespace) -> int:
     drawn = draw(index, arguments.sample, seed)
     console.say(f"seed {seed}: {', '.join(map(str, drawn))}")
     with Registry() as registry, on_terminal("checking releases", len(drawn)) as progress:
-        differences = list(check_releases(index, drawn, registry, progress))
+        differences = list(check_releases(index, drawn, registry, progress, whole=arguments.verify))
     if arguments.format == "json":
         found = [
             {"release": str(each.release), "where": each.where, "shipped": each.shipped, "read": each.read}
