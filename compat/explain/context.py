@@ -169,7 +169,7 @@ class RuleContext:
         return NameResolver(self.index, Facts(release_indexes=self.release_indexes, absent=absent))
 
     def candidate_releases(self, package: str) -> list[int]:
-        """Return the releases of a package that the lines fit and that have every module in the tracebacks."""
+        """Return the releases that the lines fit and that have every module in the tracebacks."""
         found = self.fitting_releases.get(package) or list(range(len(self.index.versions(package))))
         for module in self._modules:
             if package in self.index.owners[module.partition(".")[0]]:

@@ -1,4 +1,4 @@
-"""Read the outlines: the distinct contents of a file with their releases, and the texts that a package raises."""
+"""Read the outlines: the distinct contents of each file with their releases, and the messages."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class SourceOutlines:
         return tuple(path for path in self._groups(package) if path.startswith(folder))
 
     def _read_contents(self, package: str, path: str) -> tuple[Content, ...]:
-        """Return the distinct contents of a file over all releases, oldest first; none for an unknown file."""
+        """Return the distinct contents of a file, oldest first; none for an unknown file."""
         group, at = self._groups(package).get(path, (0, 0))
         return self._group(group)[at] if group else ()
 

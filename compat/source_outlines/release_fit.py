@@ -101,9 +101,7 @@ def _common(masks: Iterable[int], everything: int) -> int:
     return everything
 
 
-def _possible(
-    outlines: SourceOutlines, package: str, top: str, seen: Sighting
-) -> tuple[int, int] | None:
+def _possible(outlines: SourceOutlines, package: str, top: str, seen: Sighting) -> tuple[int, int] | None:
     """Return the releases that a place fits, with and without its source text; None if it is elsewhere."""
     if seen.logged:
         paths: Sequence[str] = outlines.paths(package, seen.path)
@@ -123,7 +121,7 @@ def _possible(
 
 
 def _below(path: str, top: str) -> Iterator[str]:
-    """Yield what may be the path below the folder of a package: `vllm/config.py` for `/src/vllm/vllm/config.py`."""
+    """Yield what may be the path in a package: `vllm/config.py` for `/src/vllm/vllm/config.py`."""
     parts = path.replace("\\", "/").split("/")
     yield from ("/".join(parts[at:]) for at, part in enumerate(parts[:-1]) if part == top)
 

@@ -38,7 +38,9 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     known = context.known(package) if package else None
     behind = message.guard.partition(_IMPORT)[2]
     top = behind.partition(",")[0].strip()
-    fix = Fix(kind="none", text="The message itself tells what is wrong; the evidence tells where it is from.")
+    fix = Fix(
+        kind="none", text="The message itself tells what is wrong; the evidence tells where it is from."
+    )
     if top and not top.startswith("."):
         fix = Fix(
             kind="none",
