@@ -62,7 +62,7 @@ def _results(count: int, drawn: random.Random, *, text: bool) -> Iterator[str]:
 
 
 def _frames(
-    sources: dict[str, bytes], package: str, drawn: random.Random, *, text: bool
+    sources: Mapping[str, bytes], package: str, drawn: random.Random, *, text: bool
 ) -> Iterator[Sighting]:
     paths = sorted(path for path in sources if path.startswith(f"{package}/"))
     wanted, found = drawn.randint(3, 8), 0

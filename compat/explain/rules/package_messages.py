@@ -34,8 +34,6 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     message = matching[0]
     if message.guard and len(matching) == 1:
         lines.append(f"it is reached under “{message.guard}”")
-    package = message.package if len(matching) == 1 else None
-    known = context.known(package) if package else None
     behind = message.guard.partition(_IMPORT)[2]
     top = behind.partition(",")[0].strip()
     fix = Fix(
@@ -49,16 +47,9 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
         )
     return Diagnosis(
         cause="unknown",
-        package=package,
-        version=known.version if known else None,
-        module=_module(message) if package else None,
         evidence=tuple(lines),
         fix=fix,
     )
-
-
-def _module(message: KnownMessage) -> str:
-    return message.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _matching(exception: ExceptionInfo, context: RuleContext) -> list[KnownMessage]:
