@@ -58,16 +58,18 @@ def read_sources(
         NetworkError: the server cannot be reached, or sends an invalid response.
         IntegrityError: a file differs from its digest, or the wheel is damaged.
     """
-    with RemoteFile(wheel, session, progress) as remote, _opened(wheel, remote) as archive:
-        info = _dist_info(wheel, archive)
+    with RemoteFile(wheel, session, progress) as remote, opened(wheel, remote) as archive:
+        info = dist_info(wheel, archive)
         members = {member.filename: member for member in archive.infolist() if not member.is_dir()}
         installed = {path: installed_path(path) for path in members}
         python = [path for path, target in installed.items() if target is not None and path.endswith(".py")]
         wanted = [f"{info}/RECORD", f"{info}/METADATA", *python]
-        remote.prefetch(_ranges(archive, {members[path].header_offset for path in wanted if path in members}))
-        record = read_record(wheel.filename, _text(wheel, archive, f"{info}/RECORD"))
-        metadata = _text(wheel, archive, f"{info}/METADATA", record)
-        contents = {installed[path] or path: _content(wheel, archive, path, record) for path in python}
+        remote.prefetch(
+            member_ranges(archive, {members[path].header_offset for path in wanted if path in members})
+        )
+        record = read_record(wheel.filename, member_text(wheel, archive, f"{info}/RECORD"))
+        metadata = member_text(wheel, archive, f"{info}/METADATA", record)
+        contents = {installed[path] or path: member_content(wheel, archive, path, record) for path in python}
         extensions = (
             target for target in installed.values() if target is not None and extension_module(target)
         )
@@ -82,11 +84,11 @@ def read_sources(
 
 def read_manifest(wheel: WheelFile, session: requests.Session) -> WheelManifest:
     """Return sizes and top-level modules of `wheel`; the errors are those of `read_sources`."""
-    with RemoteFile(wheel, session) as remote, _opened(wheel, remote) as archive:
+    with RemoteFile(wheel, session) as remote, opened(wheel, remote) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         paths = [member.filename for member in members]
         added = [path for path in paths if path.endswith(".pth") and "/" not in path]
-        roots = [root for path in added for root in added_roots(_text(wheel, archive, path))]
+        roots = [root for path in added for root in added_roots(member_text(wheel, archive, path))]
         return WheelManifest(
             wheel=wheel,
             download_bytes=remote.size,
@@ -96,7 +98,7 @@ def read_manifest(wheel: WheelFile, session: requests.Session) -> WheelManifest:
 
 
 @contextmanager
-def _opened(wheel: WheelFile, remote: RemoteFile) -> Iterator[zipfile.ZipFile]:
+def opened(wheel: WheelFile, remote: RemoteFile) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(remote)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
@@ -105,7 +107,7 @@ def _opened(wheel: WheelFile, remote: RemoteFile) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def _dist_info(wheel: WheelFile, archive: zipfile.ZipFile) -> str:
+def dist_info(wheel: WheelFile, archive: zipfile.ZipFile) -> str:
     """Return the `.dist-info` folder of the wheel's own distribution; a wheel may contain others as well."""
     for path in archive.namelist():
         folder, _, rest = path.partition("/")
@@ -115,7 +117,7 @@ def _dist_info(wheel: WheelFile, archive: zipfile.ZipFile) -> str:
     raise IntegrityError(f"{wheel}: it has no RECORD, so its files cannot be verified")
 
 
-def _ranges(archive: zipfile.ZipFile, wanted: set[int]) -> list[Range]:
+def member_ranges(archive: zipfile.ZipFile, wanted: set[int]) -> list[Range]:
     """Return the byte ranges of the members at the `wanted` offsets: each ends where the next one begins."""
     # `start_dir` is where zipfile found the central directory, which follows the last member.
     starts = sorted({member.header_offset for member in archive.infolist()})
@@ -123,16 +125,18 @@ def _ranges(archive: zipfile.ZipFile, wanted: set[int]) -> list[Range]:
     return [(start, end) for start, end in zip(starts, ends, strict=True) if start in wanted]
 
 
-def _content(wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str]) -> bytes:
+def member_content(wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str]) -> bytes:
     content = _unpacked(wheel, archive, path)
     verify(wheel.filename, path, content, record)
     return content
 
 
-def _text(
+def member_text(
     wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str] | None = None
 ) -> str:
-    content = _unpacked(wheel, archive, path) if record is None else _content(wheel, archive, path, record)
+    content = (
+        _unpacked(wheel, archive, path) if record is None else member_content(wheel, archive, path, record)
+    )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

@@ -30,7 +30,7 @@ def read_module(source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ModuleFacts(events=(), exports=None, withheld=(), open=True)
-    visitor = _Visitor(module, is_package=is_package)
+    visitor = ModuleVisitor(module, is_package=is_package)
     visitor.block(tree.body, ALWAYS)
     visitor.finish(tree, source)
     return ModuleFacts(
@@ -41,7 +41,7 @@ def read_module(source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
     )
 
 
-class _Visitor:
+class ModuleVisitor:
     """Visits module-level statements in order, with the guard under which each of them runs."""
 
     def __init__(self, module: str, *, is_package: bool) -> None:
