@@ -28,8 +28,8 @@ CREATE TABLE states (
     state INTEGER NOT NULL, needs INTEGER, PRIMARY KEY (distribution, target, first)) WITHOUT ROWID;
 CREATE TABLE need_sets (id INTEGER PRIMARY KEY, needs NOT NULL);
 CREATE TABLE checks (
-    distribution INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, module TEXT NOT NULL,
-    requirement TEXT NOT NULL, PRIMARY KEY (distribution, first, module, requirement)) WITHOUT ROWID;
+    distribution INTEGER NOT NULL, first INTEGER NOT NULL, module TEXT NOT NULL, requirement TEXT NOT NULL,
+    last INTEGER NOT NULL, PRIMARY KEY (distribution, first, module, requirement)) WITHOUT ROWID;
 """
 """`demands` is what sglang and vllm take, `states` what releases of other distributions have of it, both as
 ranges of releases, whose indexes count in the ordered list of a package's releases. Of a distribution that is

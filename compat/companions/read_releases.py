@@ -5,7 +5,7 @@ import pickle
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import closing
 from email.parser import HeaderParser
 from functools import cache
@@ -18,7 +18,8 @@ from compat.companions.import_checks import ImportCheck, read_import_checks
 from compat.companions.supply import Supply, read_supply
 from compat.companions.wheel_modules import WheelModules
 from compat.errors import IntegrityError
-from compat.index.build.parse_pool import ModuleReader, code_digest
+from compat.index.build.parse_pool import Key, ModuleReader, code_digest
+from compat.index.extract.module_rows import ModuleRows
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.source_cache import default_folder
 from compat.wheels.wheel_files import WheelFileCache, WheelFiles
@@ -27,6 +28,8 @@ SELF_CONTAINED = frozenset({"torch", "numpy", "scipy", "ray", "triton"})
 """Distributions whose own imports are not followed: they are large and ask little of others."""
 PROCESSES = 3
 """The number of processes: each waits for the network in part of its time."""
+_MOST_KEPT = 20_000
+"""The number of modules whose rows a process keeps in memory."""
 _CHUNK = 12
 """The number of consecutive releases that one process reads: neighbours share most of their files."""
 
@@ -93,7 +96,7 @@ def _read_kept(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelea
     if row is not None:
         return pickle.loads(zlib.decompress(row[0])), 0  # noqa: S301 -- written by this code into the user's own cache
     try:
-        found, fetched = _read(wheel, targets)
+        found, fetched = read_release(wheel, targets)
     except IntegrityError:
         return None
     with closing(sqlite3.connect(path, timeout=120)) as database, database:
@@ -102,7 +105,13 @@ def _read_kept(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelea
     return found, fetched
 
 
-def _read(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelease, int]:
+def read_release(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelease, int]:
+    """Return what a wheel has of some locations, and the number of bytes that were fetched for it.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+        IntegrityError: the wheel is damaged.
+    """
     registry, kept, reader = _tools()
     with WheelFiles(wheel, registry.session, kept) as files:
         modules = WheelModules(files, reader)
@@ -123,10 +132,27 @@ def _read(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelease, i
     return release, files.fetched
 
 
+class _KeepingReader(ModuleReader):
+    """A reader that keeps rows in memory: consecutive releases have most modules in common."""
+
+    def __init__(self, executor: Executor | None, folder: Path) -> None:
+        super().__init__(executor, folder)
+        self._kept: dict[Key, ModuleRows] = {}
+
+    def known(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
+        """Return the rows of those modules that were read before, in this process or another."""
+        wanted = list(keys)
+        found = super().known(key for key in wanted if key not in self._kept)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.clear()
+        self._kept.update(found)
+        return {key: self._kept[key] for key in wanted if key in self._kept}
+
+
 @cache
 def _tools() -> tuple[Registry, WheelFileCache, ModuleReader]:
     """Return the connection and the caches that all releases of a process share."""
-    return Registry(), WheelFileCache(), ModuleReader(None, default_folder())
+    return Registry(), WheelFileCache(), _KeepingReader(None, default_folder())
 
 
 @cache

@@ -141,6 +141,14 @@ class Companions:
         rows = self._rows(query, self.distributions[distribution], target)
         return [(first, last, STATES[state]) for first, last, state in rows]
 
+    def states_of(self, distribution: str, release_index: int) -> dict[str, str]:
+        """Return the states of all demanded locations in a release."""
+        query = """
+            SELECT text, state FROM states JOIN texts ON texts.id = target
+            WHERE distribution = ? AND ? BETWEEN first AND last ORDER BY text"""
+        rows = self._rows(query, self.distributions[distribution], release_index)
+        return {target: STATES[state] for target, state in rows}
+
     def requires_dist(self, distribution: str, release_index: int) -> tuple[str, ...]:
         """Return the Requires-Dist lines of a release."""
         query = """

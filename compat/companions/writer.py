@@ -126,7 +126,7 @@ class _Writer:
         insert(
             "INSERT INTO checks VALUES (?, ?, ?, ?, ?)",
             (
-                (number, first, last, *check)
+                (number, first, *check, last)
                 for check in sorted({check for each in releases for check in each.checks})
                 for _, first, last in ranged(check in each.checks or None for each in releases)
             ),
