@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compat.check.environment import CheckedEnvironment
 from compat.check.presence import ForeignPresence, RootCause
+from compat.companions.broken_pairs import SERVER_MODULES
 from compat.companions.reader import Companions
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import companions as pinned_kernels
@@ -16,28 +17,6 @@ from compat.model import guards
 from compat.model.guards import Guard, evaluate
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
 from compat.model.symbols import split_location
-
-SERVER_MODULES: Mapping[str, tuple[str, ...]] = {
-    SGLANG: (
-        "sglang.launch_server",
-        "sglang.srt.server",
-        "sglang.srt.entrypoints.http_server",
-        "sglang.srt.entrypoints.engine",
-        "sglang.srt.managers.scheduler",
-        "sglang.srt.managers.detokenizer_manager",
-        "sglang.srt.managers.tokenizer_manager",
-    ),
-    VLLM: (
-        "vllm.entrypoints.openai.api_server",
-        "vllm.entrypoints.cli.main",
-        "vllm.entrypoints.llm",
-        "vllm.engine.llm_engine",
-        "vllm.v1.engine.core",
-        "vllm.v1.worker.gpu_worker",
-        "vllm.worker.worker",
-    ),
-}
-"""What a server imports when it starts; releases have some of these modules."""
 
 ReleaseImports = dict[tuple[str, int], dict[str, list[Branch]]]
 """The imports of the modules of releases, by package and release index."""

@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 
 from compat._cli.progress import Progress, Silent
 from compat._cli.text import counted
+from compat.companions.broken_pairs import find_broken_pairs
 from compat.companions.candidates import (
     admitted,
     carriers,
@@ -24,7 +25,7 @@ from compat.companions.demands import DEMANDING, Demand, read_demands
 from compat.companions.read_releases import CompanionRelease, ReleasePool
 from compat.companions.supply import ABSENT, Supply
 from compat.companions.wheel_modules import WheelModules
-from compat.companions.writer import write_companions
+from compat.companions.writer import CompanionsContent, write_companions
 from compat.errors import UsageError
 from compat.index.build.parse_pool import ModuleReader, processes
 from compat.index.reader import Index
@@ -113,7 +114,8 @@ def build_companions(
     kept = tuple(told(demands, read))
     report.demands = len(kept)
     rest = {name: _unread(each) for name, each in candidates.items() if name not in read}
-    write_companions(target, versions, kept, read, rest)
+    broken = tuple(find_broken_pairs(index))
+    write_companions(target, CompanionsContent(versions, kept, read, rest, broken))
     return report
 
 

@@ -27,13 +27,17 @@ CREATE TABLE states (
     distribution INTEGER NOT NULL, target INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     state INTEGER NOT NULL, needs INTEGER, PRIMARY KEY (distribution, target, first)) WITHOUT ROWID;
 CREATE TABLE need_sets (id INTEGER PRIMARY KEY, needs NOT NULL);
+CREATE TABLE broken_pairs (
+    sglang TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, module INTEGER NOT NULL,
+    target INTEGER NOT NULL, PRIMARY KEY (sglang, first)) WITHOUT ROWID;
 CREATE TABLE checks (
     distribution INTEGER NOT NULL, first INTEGER NOT NULL, module TEXT NOT NULL, requirement TEXT NOT NULL,
     last INTEGER NOT NULL, PRIMARY KEY (distribution, first, module, requirement)) WITHOUT ROWID;
 """
 """`demands` is what sglang and vllm take, `states` what releases of other distributions have of it, both as
 ranges of releases, whose indexes count in the ordered list of a package's releases. Of a distribution that is
-not `read`, nothing is demanded, and only the newest release is known. Columns without a type hold what
+not `read`, nothing is demanded, and only the newest release is known. `broken_pairs`
+has ranges of vllm releases. Columns without a type hold what
 `compat.index.format.packed` makes."""
 
 FORMS = ("import", "attribute", "deferred")

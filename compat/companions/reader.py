@@ -175,6 +175,22 @@ class Companions:
             for module, text in self._rows(query, self.distributions[distribution], release_index)
         ]
 
+    def broken_pairs(self, package: str, version: str) -> dict[str, tuple[str, str]]:
+        """Return the releases of the other package beside which the server cannot start.
+
+        Each has the sglang module whose import fails, and what it imports from vllm.
+        """
+        query = """
+            SELECT sglang, first, last, m.text, t.text FROM broken_pairs
+            JOIN texts AS m ON m.id = module JOIN texts AS t ON t.id = target"""
+        versions = self.indexed("vllm")
+        found: dict[str, tuple[str, str]] = {}
+        for sglang, first, last, module, target in self._rows(query):
+            for vllm in versions[first : last + 1]:
+                if version == (sglang if package == "sglang" else vllm):
+                    found[vllm if package == "sglang" else sglang] = module, target
+        return found
+
     def _read_versions(self, distribution: str) -> tuple[str, ...]:
         query = "SELECT version FROM releases WHERE distribution = ? ORDER BY release_index"
         return tuple(version for (version,) in self._rows(query, self.distributions.get(distribution)))

@@ -6,40 +6,42 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from compat._util.atomic_write import replacing
+from compat.companions.broken_pairs import BrokenPairs
 from compat.companions.demands import Demand
 from compat.companions.format import FORMS, SCHEMA_VERSION, STATES, TABLES
 from compat.companions.read_releases import CompanionRelease
 from compat.index.format import packed
+from compat.model.releases import VLLM
 
 _APPLICATION_ID = 0x73766363
 T = TypeVar("T")
 
 
-def write_companions(
-    target: Path,
-    versions: Mapping[str, Sequence[str]],
-    demands: Sequence[Demand],
-    read: Mapping[str, Sequence[CompanionRelease]],
-    unread: Mapping[str, CompanionRelease],
-) -> None:
-    """Write the file of companions.
+class CompanionsContent(NamedTuple):
+    """All that the file of companions contains."""
 
-    Args:
-        target: the file to replace.
-        versions: the indexed versions of the demanding packages, oldest first.
-        demands: what these packages take.
-        read: the releases of the distributions that were read, oldest first.
-        unread: the newest releases of other known distributions, of which nothing is demanded.
-    """
+    versions: Mapping[str, Sequence[str]]
+    """The indexed versions of the demanding packages, oldest first."""
+    demands: Sequence[Demand]
+    """What these packages take."""
+    read: Mapping[str, Sequence[CompanionRelease]]
+    """The releases of the distributions that were read, oldest first."""
+    unread: Mapping[str, CompanionRelease]
+    """The newest releases of other known distributions, of which nothing is demanded."""
+    broken_pairs: Sequence[BrokenPairs] = ()
+
+
+def write_companions(target: Path, content: CompanionsContent) -> None:
+    """Write the file of companions, replacing `target`."""
     with replacing(target) as part, closing(sqlite3.connect(part)) as database, database:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         database.executescript(TABLES)
-        _Writer(database).write(versions, demands, read, unread)
+        _Writer(database).write(content)
     _compact(target)
 
 
@@ -57,18 +59,21 @@ class _Writer:
         self._need_sets: dict[str, int] = {}
         self._lists: dict[str, int] = {}
 
-    def write(
-        self,
-        versions: Mapping[str, Sequence[str]],
-        demands: Sequence[Demand],
-        read: Mapping[str, Sequence[CompanionRelease]],
-        unread: Mapping[str, CompanionRelease],
-    ) -> None:
+    def write(self, content: CompanionsContent) -> None:
+        versions, demands, read, unread, broken_pairs = content
         insert = self._database.executemany
         insert(
             "INSERT INTO versions VALUES (?, ?)", ((name, " ".join(each)) for name, each in versions.items())
         )
         insert("INSERT INTO demands VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(self._demand, demands))
+        vllm = list(versions.get(VLLM, ()))
+        insert(
+            "INSERT INTO broken_pairs VALUES (?, ?, ?, ?, ?)",
+            (
+                (each.sglang, vllm.index(each.first), vllm.index(each.last), *map(self._text, each[3:]))
+                for each in broken_pairs
+            ),
+        )
         numbers = {name: at for at, name in enumerate(sorted({*read, *unread}), 1)}
         insert(
             "INSERT INTO distributions VALUES (?, ?, ?)",

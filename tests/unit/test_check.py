@@ -18,7 +18,7 @@ from compat.companions.demands import Demand
 from compat.companions.read_releases import CompanionRelease
 from compat.companions.reader import Companions
 from compat.companions.supply import Need, Supply
-from compat.companions.writer import write_companions
+from compat.companions.writer import CompanionsContent, write_companions
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.reader import Index
 
@@ -64,7 +64,7 @@ def companions(tmp_path: Path) -> Companions:
     demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
     path = tmp_path / "companions.sqlite"
     unread = {"distro": other("distro", "1.9.0"), "httpx": other("httpx", "0.28")}
-    write_companions(path, {"vllm": ("0.11.0",)}, [demand], {"openai": releases}, unread)
+    write_companions(path, CompanionsContent({"vllm": ("0.11.0",)}, [demand], {"openai": releases}, unread))
     return Companions(path)
 
 

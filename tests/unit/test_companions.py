@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from compat.companions.broken_pairs import BrokenPairs
 from compat.companions.build import told
 from compat.companions.candidates import carriers, selected, specifiers_of
 from compat.companions.demands import Demand
@@ -14,7 +15,7 @@ from compat.companions.read_releases import CompanionRelease
 from compat.companions.reader import Companions
 from compat.companions.supply import Need, Supply, read_supply
 from compat.companions.wheel_modules import WheelModules
-from compat.companions.writer import write_companions
+from compat.companions.writer import CompanionsContent, write_companions
 from compat.index.build.parse_pool import ModuleReader
 from compat.wheels.package_index import Registry
 from compat.wheels.wheel_files import WheelFileCache, WheelFiles
@@ -161,6 +162,8 @@ RELEASES = [
     release("1.1", {"lib:A": "present", "lib:B": "present"}, checks=(("lib", "six<2"),)),
     release("2.0", {"lib:A": "present", "lib:B": "absent"}, yanked=True),
 ]
+VERSIONS = {"vllm": ("0.1", "0.2")}
+BROKEN = (BrokenPairs("0.5", "0.1", "0.2", "sglang.a", "vllm.b:C"),)
 DEMANDS = (
     Demand("vllm", "vllm.a", "lib:A", "import", None, 3, 0, 1),
     Demand("vllm", "vllm.a", "lib:B", "attribute", '["if","x"]', 4, 1, 1),
@@ -171,7 +174,8 @@ DEMANDS = (
 def companions(tmp_path: Path) -> Companions:
     path = tmp_path / "companions.sqlite"
     alone = release("3.0", {}, imports=("alone",))
-    write_companions(path, {"vllm": ("0.1", "0.2")}, DEMANDS, {"lib": RELEASES}, {"alone": alone})
+    content = CompanionsContent(VERSIONS, DEMANDS, {"lib": RELEASES}, {"alone": alone}, BROKEN)
+    write_companions(path, content)
     return Companions(path)
 
 
@@ -216,7 +220,7 @@ def test_versions_are_found_however_they_are_written(
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     paths = [tmp_path / "one", tmp_path / "two"]
     for path in paths:
-        write_companions(path, {"vllm": ("0.1", "0.2")}, DEMANDS, {"lib": RELEASES}, {})
+        write_companions(path, CompanionsContent(VERSIONS, DEMANDS, {"lib": RELEASES}, {}, BROKEN))
     assert paths[0].read_bytes() == paths[1].read_bytes()
     with sqlite3.connect(paths[0]) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -238,3 +242,10 @@ def test_what_is_read_is_what_is_required_and_demanded() -> None:
 
 def test_broken_requirements_count_as_absent() -> None:
     assert list(specifiers_of(["a>=1", "a>=1 ; extra == 'x'", "vllm", "?", "b @ file:///b"])) == ["a"]
+
+
+def test_the_file_tells_pairs_that_cannot_start(companions: Companions) -> None:
+    why = ("sglang.a", "vllm.b:C")
+    assert companions.broken_pairs("sglang", "0.5") == {"0.1": why, "0.2": why}
+    assert companions.broken_pairs("vllm", "0.2") == {"0.5": why}
+    assert companions.broken_pairs("sglang", "0.6") == {}
