@@ -1,8 +1,10 @@
 """The nox sessions of this project: lint, types, tests, benchmarks, and the matrix of real pairs."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import nox
 
@@ -37,6 +39,13 @@ def tests(session: nox.Session) -> None:
         *(["--require-torch"] if with_torch else []),
         *session.posargs,
     )
+
+
+@nox.session(default=False)
+def portable(session: nox.Session) -> None:
+    """Test the commands that also run on macOS and Windows, on this system."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "pytest", "tests/unit/test_portability.py", *session.posargs)
 
 
 @nox.session
@@ -139,15 +148,7 @@ def matrix(session: nox.Session, pair: str) -> None:
     others = PAIRS if getattr(session, "parallel", False) else chosen
     limited = any(each.startswith("--max-disk") for each in session.posargs)
     beside = ["--beside", *others] if limited and len(others) > 1 else []
-    session.run(
-        *command,
-        "run",
-        pair,
-        *session.posargs,
-        *beside,
-        interrupt_timeout=CLEAN_UP,
-        terminate_timeout=CLEAN_UP,
-    )
+    _run_cell(session, *command, "run", pair, *session.posargs, *beside)
 
 
 @nox.session(default=False)
@@ -156,7 +157,7 @@ def gpu(session: nox.Session, pair: str) -> None:
     """Install a pair and run the GPU tests in it."""
     session.install("-e", ".[matrix]")
     command = ("python", "-m", "compat.matrix", "run", pair, "--level", "gpu")
-    session.run(*command, *session.posargs, interrupt_timeout=CLEAN_UP, terminate_timeout=CLEAN_UP)
+    _run_cell(session, *command, *session.posargs)
 
 
 @nox.session
@@ -164,6 +165,20 @@ def summary(session: nox.Session) -> None:
     """Print the outcomes of all pairs that were run, and write the reports."""
     session.install("-e", ".[matrix]")
     session.run("python", "-m", "compat.matrix", "report", *session.posargs)
+
+
+def _run_cell(session: nox.Session, *command: str) -> None:
+    """Run a command that removes an environment when it is interrupted, and say how long nox waits for it."""
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        session.warn(f"interrupted: waiting up to {CLEAN_UP:.0f} s for the cell to remove its environment")
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        session.run(*command, interrupt_timeout=CLEAN_UP, terminate_timeout=CLEAN_UP)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _only(posargs: list[str], *options: str) -> list[str]:

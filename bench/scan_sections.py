@@ -128,7 +128,11 @@ def _in_function(  # noqa: PLR0917
     if _asks_for({each.arg for each in every if each}, body, line):
         return "unknown it depends on what the function is called with"
     parameters = ast.arguments([], [ast.arg(each.arg) for each in every if each], None, [], [], None, [])
-    called = type(inner)("_section", parameters, body or [ast.Pass()], [], None, lineno=1, col_offset=0)
+    fields: dict[str, Any] = {  # Python 3.12 requires `type_params`, and older ones ignore it
+        "name": "_section", "args": parameters, "body": body or [ast.Pass()], "decorator_list": [],
+        "returns": None, "type_params": [], "lineno": 1, "col_offset": 0,
+    }  # fmt: skip
+    called = type(inner)(**fields)
     module = ast.fix_missing_locations(ast.Module([called], []))
     trace.seen = trace.raised = ""
     try:

@@ -14,10 +14,34 @@ _HOMES = {
     "require": "compat.runtime.load",
 }
 
+_watching = []
+
+
+def _drop_unfinished_imports():  # noqa: ANN202
+    """Forget the modules that other threads had begun to import, in a child of `os.fork`.
+
+    Those threads do not exist there, but Python keeps the lock of each module: an import would wait forever.
+    """
+    import _frozen_importlib as importlib  # loaded in every process
+    import _thread
+    import sys
+
+    locks = getattr(importlib, "_module_locks", {})
+    for name, reference in list(locks.items()):
+        owner = getattr(reference(), "owner", None)
+        if owner not in {None, _thread.get_ident()}:
+            locks.pop(name, None)
+            sys.modules.pop(name, None)
+
 
 def __getattr__(name):  # noqa: ANN001, ANN202 -- type checkers read `__init__.pyi`
     if name not in _HOMES:
         raise AttributeError(f"module 'compat' has no attribute {name!r}", name=name)
+    if not _watching:  # before the first import that can be interrupted by a fork
+        import os
+
+        _watching.append(name)
+        os.register_at_fork(after_in_child=_drop_unfinished_imports)
     import importlib
 
     value = getattr(importlib.import_module(_HOMES[name]), name)

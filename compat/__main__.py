@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Command(NamedTuple):
     """One subcommand: the module that defines its `main(argv) -> int`, and its line in `--help`.
 
-    The module is imported only when the command runs.
+    The module is imported only when the command runs. Its `parser()` returns the command's argument parser.
     """
 
     module: str
@@ -36,38 +36,45 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "explain": Command(module="compat.explain.cli", help="find the cause of a failed import in a log"),
         "doctor": Command(module="compat.doctor.cli", help="check an installed environment"),
         "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),
+        "init": Command(module="compat.init.cli", help="add checks to your repository and its CI"),
         "export": Command(module="compat.export", help="write the index as a ruff configuration"),
         "index": Command(module="compat.index.cli", help="build the index, or describe it"),
         "matrix": Command(module="compat.matrix.cli", help="install pairs and check their symbols"),
         "pairs": Command(module="compat.pairs.cli", help="find releases that go together; write lock files"),
         "bundle": Command(module="compat.bundle.cli", help="pack a pair for a machine without network"),
+        "completion": Command(module="compat.completion", help="print the completion script of a shell"),
     }
 )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command that `argv` names and return its exit code.
+    """Run the command that `argv` names and return its exit code; without arguments, print the help.
 
     Raises:
-        UsageError: `argv` names no command, or an unknown one.
+        UsageError: `argv` names an unknown command.
     """
     if argv and argv[0] in COMMANDS:
         command: console.Main = importlib.import_module(COMMANDS[argv[0]].module).main
         return command(argv[1:])
     if not argv:
-        raise UsageError('no command given (see "compat --help")')
+        print(parser().format_help(), end="")
+        return errors.USAGE
     if not argv[0].startswith("-"):
         import difflib  # slow to import, and only a misspelt command needs it
 
         nearest = difflib.get_close_matches(argv[0], COMMANDS, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"the commands are {', '.join(COMMANDS)}"
         raise UsageError(f'{argv[0]!r} is not a command; {hint} (see "compat --help")')
-    _parser().parse_args(argv)  # exits on --help and --version, and rejects every other option
+    parser().parse_args(argv)  # exits on --help and --version, and rejects every other option
     return errors.CLEAN
 
 
-def _parser() -> console.Parser:
-    """Return the parser of the options before a command's name; its `--help` lists the commands."""
+def parser(*, complete: bool = False) -> console.Parser:
+    """Return the parser of the options before a command's name; its `--help` lists the commands.
+
+    Args:
+        complete: whether to load all commands and attach their parsers.
+    """
     parser = console.Parser("compat", "Compatibility and import diagnostics for sglang and vllm.")
     parser.add_argument("--version", action="version", version=f"compat {__version__}")
     commands = parser.add_subparsers(
@@ -75,6 +82,8 @@ def _parser() -> console.Parser:
     )
     for name, command in COMMANDS.items():
         commands.add_parser(name, help=command.help, add_help=False)
+        if complete:
+            commands.choices[name] = importlib.import_module(command.module).parser()
     return parser
 
 

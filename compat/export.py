@@ -27,7 +27,7 @@ _MOST = 8
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat export` and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     wanted = {SGLANG: arguments.sglang, VLLM: arguments.vllm}
     index = Index()
     release_indexes = {
@@ -116,7 +116,8 @@ class _Here:
         return f"not in {self._release}; use: {import_statement(new.module, new.name)}"
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat export`."""
     parser = console.Parser(
         "compat export",
         'Write the index as the configuration of another tool. "ruff": a configuration for the rule TID251 '

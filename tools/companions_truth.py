@@ -90,7 +90,9 @@ def edges(companions: Companions) -> list[tuple[str, str, int, str]]:
     """Return distribution, location, release index and state of every release beside a change of state."""
     found = []
     for name in sorted(companions.read):
-        for target in sorted({each for each in companions.states_of(name, len(companions.versions(name)) - 1)}):
+        for target in sorted(
+            {each for each in companions.states_of(name, len(companions.versions(name)) - 1)}
+        ):
             ranges = companions.ranges(name, target)
             for (_, last, before), (first, _, after) in zip(ranges, ranges[1:], strict=False):
                 if before != after and "uncertain" not in (before, after):
@@ -112,7 +114,16 @@ def by_text(folder: Path, module: str, name: str) -> str:
 
 def truth(name: str, version: str, target: str, folder: Path) -> tuple[str, str]:
     """Install a release into `folder`, and return the state of a location and how it was found."""
-    command = [str(find_uv()), "pip", "install", "-q", "--no-deps", "--target", str(folder), f"{name}=={version}"]
+    command = [
+        str(find_uv()),
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--target",
+        str(folder),
+        f"{name}=={version}",
+    ]
     command += ["--python-version", "3.11", "--python-platform", "x86_64-unknown-linux-gnu"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -12,6 +12,7 @@ from _json import encode_basestring_ascii as quoted  # the package around it loa
 from contextlib import contextmanager
 
 from compat import errors
+from compat._cli.examples import EXAMPLES
 from compat._cli.printable import printable
 
 TYPE_CHECKING = False
@@ -27,6 +28,15 @@ class _Formatter(argparse.HelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_columns() - 2)
+        self._action_max_length = 14  # argparse does not count how far the names of commands are indented
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Return a text with its paragraphs wrapped; indented lines stay as they are."""
+        parts = text.split("\n\n")
+        return "\n\n".join(
+            part if "\n  " in part else super(_Formatter, self)._fill_text(part, width, indent)
+            for part in parts
+        )
 
 
 def _columns() -> int:
@@ -43,17 +53,32 @@ def _columns() -> int:
         return 80
 
 
+class _Notes:
+    """Whether notes are printed to stderr, for the command that this process runs."""
+
+    wanted = True
+
+
+class _Quiet(argparse.Action):
+    """The option `--quiet`, which every command has."""
+
+    def __call__(self, *_: object) -> None:
+        _Notes.wanted = False
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose help ends with the exit codes and whose errors raise UsageError."""
+    """An argument parser whose help ends with exit codes and examples, and whose errors raise UsageError."""
 
     def __init__(self, prog: str, description: str) -> None:
+        examples = "".join(f"\n  {line}" for line in EXAMPLES.get(prog, ()))
         super().__init__(
             prog=prog,
             description=description,
-            epilog=errors.EXIT_CODES,
+            epilog=errors.EXIT_CODES + (f"\n\nexamples:{examples}" if examples else ""),
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
+        self.add_argument("-q", "--quiet", action=_Quiet, nargs=0, help="print no notes to stderr")
 
     def error(self, message: str) -> NoReturn:
         raise errors.UsageError(f'{message} (see "{self.prog} --help")')
@@ -66,10 +91,13 @@ class Parser(argparse.ArgumentParser):
 
 def run(main: Main, argv: Sequence[str] | None = None) -> int:
     """Run `main(argv)` and return the exit code; a known error is printed as one line, not a traceback."""
+    _Notes.wanted = True
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character outside the encoding must not raise
             stream.reconfigure(errors="backslashreplace")
+    if argv is None:
+        _end_like_control_c()
     try:
         code = main(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -91,6 +119,18 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         if argv is None:  # the process ends: Python need not look for cycles among all that it has loaded
             gc.freeze()
     return code
+
+
+def _end_like_control_c() -> None:
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that temporary files and child processes are removed.
+
+    A signal that is ignored, such as SIGHUP under `nohup`, stays so.
+    """
+    import _signal as signals  # type: ignore[import-not-found]  # `signal` itself takes a millisecond
+
+    for number in (signals.SIGTERM, signals.SIGHUP):
+        if signals.getsignal(number) == signals.SIG_DFL:
+            signals.signal(number, signals.default_int_handler)
 
 
 def _replace_closed_streams() -> None:
@@ -132,8 +172,21 @@ def disk_message(error: OSError) -> str:
 
 
 def say(message: str) -> None:
-    """Print one line to stderr, prefixed with "compat: "."""
-    print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
+    """Print one line to stderr, prefixed with "compat: "; with `--quiet`, only an error."""
+    if _Notes.wanted or message.startswith("error: "):
+        print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def quiet() -> bool:
+    """Return whether the user wants no notes."""
+    return not _Notes.wanted
+
+
+def coloured() -> bool:
+    """Return whether to write colours to stdout: on a terminal or with FORCE_COLOR, but not with NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
 
 
 def document(command: str, **content: Any) -> str:

@@ -1,11 +1,18 @@
 """Atomic writes: a reader sees the old file or the new one, never a part of one."""
 
+import fcntl
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+
+ABANDONED = 60.0
+"""Seconds; an unlocked temporary file that was last changed earlier belongs to a process that was killed."""
 
 _SYSTEM = ("/dev/", "/proc/")
 
@@ -28,17 +35,29 @@ def replacing(target: Path) -> Iterator[Path]:
         return
     target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(target)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    os.close(handle)
     part = Path(name)
     try:
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield part
-        with part.open("rb") as written:
+        with part.open("r+b") as written:  # Windows synchronizes only files that are open for writing
             os.fsync(written.fileno())
         part.chmod(0o644)  # mkstemp creates files that only their owner can read
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove the temporary files of `target` that killed processes have left behind."""
+    for part in target.parent.glob(f".{escape(target.name)}.*.part"):
+        with suppress(OSError), part.open("rb") as stream:
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
 
 
 def _is_special(target: Path) -> bool:
@@ -58,3 +77,21 @@ def write_bytes(target: Path, content: bytes) -> None:
     """Write `content` to `target` atomically."""
     with replacing(target) as part:
         part.write_bytes(content)
+
+
+def overwrite(target: Path, content: bytes) -> None:
+    """Replace the content of a file, or of the target of a link; mode and hard links stay.
+
+    A file with one name is replaced atomically. One with several names is written in place, because a new
+    file would leave the other names with the old content.
+    """
+    target = Path(os.path.realpath(target))
+    found = target.stat()
+    if found.st_nlink > 1:
+        with target.open("r+b") as stream:
+            stream.write(content)
+            stream.truncate()
+        return
+    with replacing(target) as part:
+        part.write_bytes(content)
+    target.chmod(stat.S_IMODE(found.st_mode))

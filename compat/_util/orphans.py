@@ -58,7 +58,7 @@ def _subreaper() -> int | None:
     value = ctypes.c_int()
     try:
         failed = _prctl(GET_SUBREAPER, ctypes.byref(value))
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, TypeError):  # Windows has no library without a name
         return None
     return None if failed or not Path("/proc/self/stat").exists() else value.value
 

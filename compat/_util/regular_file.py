@@ -14,7 +14,8 @@ def read_regular(path: Path) -> bytes:
     """
 
     def opener(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NONBLOCK)  # else opening a named pipe waits for a writer
+        # Without O_NONBLOCK, opening a named pipe waits for a writer; Windows has neither.
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
     with open(path, "rb", opener=opener) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):

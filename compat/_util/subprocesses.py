@@ -21,6 +21,8 @@ LONGEST_DYING = 1.0
 """Seconds; where nothing reaps orphans, a zombie would stay forever."""
 MOST_OUTPUT = 64_000_000
 """Most bytes that are kept of one stream, from its end."""
+GROUPS = hasattr(os, "killpg")
+"""Whether the system has process groups; Windows has none, and only the process itself is ended there."""
 
 Command = Sequence[str | Path]
 
@@ -71,10 +73,14 @@ def running(
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if GROUPS:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
         process.wait()
-        _wait_for_group(process.pid)
+        if GROUPS:
+            _wait_for_group(process.pid)
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
@@ -119,14 +125,14 @@ def run(
         stdin.seek(0)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT if merged else subprocess.PIPE}
         with running(command, **pipes, stdin=stdin, variables=variables, folder=folder) as process:
-            kept = _read(process, until)
+            kept = _read(process, until) if GROUPS else _read_at_end(process, until)
             code = process.poll()
     return CommandResult(
         code=code, **{name: bytes(text).decode(errors="replace") for name, text in kept.items()}
     )
 
 
-def _read(process: "subprocess.Popen[bytes]", until: float) -> dict[str, bytearray]:
+def _read(process: "subprocess.Popen[bytes]", until: float) -> Mapping[str, bytes | bytearray]:
     """Return the output of a process until it ends or the time is over."""
     kept = {"stdout": bytearray(), "stderr": bytearray()}
     with selectors.DefaultSelector() as selector:
@@ -147,6 +153,15 @@ def _read(process: "subprocess.Popen[bytes]", until: float) -> dict[str, bytearr
     with suppress(subprocess.TimeoutExpired):
         process.wait(max(0.0, until - time.monotonic()))
     return kept
+
+
+def _read_at_end(process: "subprocess.Popen[bytes]", until: float) -> Mapping[str, bytes | bytearray]:
+    """Return the output of a process that ends in time, where a selector cannot wait for a pipe (Windows)."""
+    try:
+        stdout, stderr = process.communicate(timeout=max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        stdout = stderr = b""
+    return {"stdout": stdout or b"", "stderr": stderr or b""}
 
 
 def run_logged(

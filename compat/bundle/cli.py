@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from compat import errors
 from compat._cli import console
+from compat._cli.platforms import require_linux
 from compat._cli.printable import printable
 from compat._cli.progress import on_terminal
 from compat._cli.text import counted, listed, size
@@ -27,7 +28,8 @@ NAMES_SHOWN = 5
 
 def main(argv: Sequence[str]) -> int:
     """Build the bundle that `argv` requests, and return the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
+    require_linux("compat bundle")
 
     from compat.bundle.build import build
 
@@ -146,7 +148,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat bundle`."""
     parser = console.Parser(
         "compat bundle",
         "Pack the environment of a locked pair, in parts with digests, for a runner without network.",

@@ -15,9 +15,10 @@ from compat.errors import UsageError
 
 _NAME = r"[A-Za-z0-9*?]([A-Za-z0-9._*?-]*[A-Za-z0-9*?])?"
 _LINE = re.compile(
-    rf"(?P<name>{_NAME})\s*(?:@\s*\S+|(?:===?|\s)\s*(?P<version>[^\s;#]+))?\s*(?:[;#].*|\s\S+)?"
+    rf"(?P<name>{_NAME})"
+    r"(?: ?@ ?[^\s;#]+|(?: ?===? ?| )(?P<version>[^\s;#]+))?(?: ?[;#].*| \S+)?"
 )
-"""Matches `name`, `name==1.0`, `name @ file:…`, and the columns `name 1.0` of a table."""
+"""Matches `name`, `name==1.0`, `name @ file:…`, and the columns `name 1.0` of a table; spaces are single."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ def _lines(text: str, path: Path) -> Iterator[Package]:
         # Skip comments, options such as `-e …`, and the two header lines of a table.
         if not line or line.startswith(("#", "-")) or line.split()[:2] == ["Package", "Version"]:
             continue
-        found = _LINE.fullmatch(line)
+        found = _LINE.fullmatch(" ".join(line.split()))
         if found is None:
             raise UsageError(
                 f"--provided {path}, line {number}: {line!r} is neither a name nor name==version"

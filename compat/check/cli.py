@@ -21,7 +21,7 @@ FORMATS = ("text", "json", "junit", "github")
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat check` and return its exit code: 1 if something cannot be imported, else 0."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     from compat.check import output
     from compat.check.environment import Completion, select_releases
     from compat.check.findings import check_environment
@@ -82,7 +82,8 @@ def _python(text: str) -> Path:
     return Path(found).absolute()
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat check`."""
     parser = console.Parser(
         "compat check",
         "Tell which modules of sglang and vllm cannot be imported beside given releases of other packages, "

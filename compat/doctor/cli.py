@@ -9,12 +9,14 @@ from pathlib import Path
 
 from compat import errors
 from compat._cli import console
+from compat._cli.platforms import require_linux
 from compat.errors import UsageError
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat doctor` and return its exit code: 1 if there is any finding, else 0."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
+    require_linux("compat doctor")
     if not arguments.timeout > 0:
         raise UsageError(f"--timeout: {arguments.timeout:g} is not a positive number of seconds")
     from compat._cli.progress import on_terminal
@@ -56,7 +58,8 @@ def _python(text: str | None) -> Path:
     return Path(found).absolute()
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat doctor`."""
     parser = console.Parser(
         "compat doctor",
         "Check an environment with sglang or vllm: releases, requirements, compiled code, GPU, and the "

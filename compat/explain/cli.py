@@ -16,7 +16,7 @@ CHUNK = 1 << 20
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat explain` and return its exit code: 0 if a cause was found, 1 if all are unknown."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     from compat.explain import output
     from compat.explain.engine import explain
     from compat.requirements.installed import read_environment
@@ -62,7 +62,8 @@ def _chunks(stream: BinaryIO, name: str) -> Iterator[bytes]:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat explain`."""
     parser = console.Parser(
         "compat explain",
         "Find out why an import of sglang or vllm failed, from a traceback or a whole log. Releases that no "

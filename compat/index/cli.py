@@ -13,6 +13,20 @@ from compat._cli.text import counted, duration, size
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat index` and return its exit code."""
+    arguments = parser().parse_args(argv)
+    run = {
+        "build": _build,
+        "update": _update,
+        "companions": _companions,
+        "check": _check,
+        "info": _info,
+    }
+    with console.no_cycle_search():  # it takes a fifth of a build
+        return run[arguments.command](arguments)
+
+
+def parser() -> console.Parser:
+    """Return the argument parser of `compat index`."""
     parser = console.Parser("compat index", "Build, update, check or describe the index of releases.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     build = commands.add_parser(
@@ -41,6 +55,12 @@ def main(argv: Sequence[str]) -> int:
         "--sample", type=int, default=5, metavar="N", help="the number of releases (default: %(default)s)"
     )
     check.add_argument("--seed", type=int, help="the seed of the sample (default: random; printed)")
+    check.add_argument(
+        "--verify",
+        action="store_true",
+        help="download the wheels whole and check their sha256; without it, only parts are downloaded, and "
+        "each file is checked against the RECORD in the wheel",
+    )
     check.add_argument("--format", choices=("text", "json"), default="text")
     companions = commands.add_parser(
         "companions",
@@ -54,16 +74,7 @@ def main(argv: Sequence[str]) -> int:
         "info", help="list the releases", prog="compat index info", description="List the indexed releases."
     )
     info.add_argument("--format", choices=("text", "json"), default="text")
-    arguments = parser.parse_args(argv)
-    run = {
-        "build": _build,
-        "update": _update,
-        "companions": _companions,
-        "check": _check,
-        "info": _info,
-    }
-    with console.no_cycle_search():  # it takes a fifth of a build
-        return run[arguments.command](arguments)
+    return parser
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -139,7 +150,7 @@ def _check(arguments: argparse.Namespace) -> int:
     beside = draw_companions(companions, arguments.sample, seed)
     console.say(", ".join(f"{name} {companions.versions(name)[at]}" for name, at in beside))
     with Registry() as registry, on_terminal("checking releases", len(drawn) + len(beside)) as progress:
-        differences = list(check_releases(index, drawn, registry, progress))
+        differences = list(check_releases(index, drawn, registry, progress, whole=arguments.verify))
         others = list(check_companions(companions, beside, registry, progress))
     if arguments.format == "json":
         found = [

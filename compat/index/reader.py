@@ -11,7 +11,7 @@ from compat.errors import UsageError
 from compat.index.format import SHIPPED, unpacked
 from compat.index.records import ModuleRow, Successor
 from compat.index.tables import Tables
-from compat.model.symbols import STATUSES
+from compat.model.symbols import KINDS, STATUSES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a query does not load the module that writes the index
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a query does not load the module that writes the index
     from compat.index.records import Branch, Row
     from compat.index.writer import ModuleRange, NameRange
     from compat.model.releases import ReleaseMetadata
+    from compat.model.symbols import Kind
 
     T = TypeVar("T")
     Ranged = Sequence[tuple[int, int, T]]
@@ -32,6 +33,8 @@ if TYPE_CHECKING:  # a query does not load the module that writes the index
     """Maps each module, in order, to the branches of one name."""
 
 _IMPORT = STATUSES.index("reexported")
+_DEFINED = STATUSES.index("defined")
+_CLASS = KINDS.index("class")
 _BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature"
 
 
@@ -179,6 +182,18 @@ class Index(Tables):
         rows = self._names_of(module, name, package) if known is None else _of(known, package, module)
         return self._branches(*self._at(rows, package, release_index))
 
+    def bound_ranges(self, module: str, name: str, package: str) -> list[tuple[int, int]]:
+        """Return the release ranges in which a module binds a name, in order; its branches may differ."""
+        return sorted({(first, last) for first, last, _ in self._names_of(module, name, package)})
+
+    def kinds_ever(self, module: str, name: str, package: str) -> frozenset[Kind]:
+        """Return the kinds of the definitions of a name in a module, stubs excepted, over all releases."""
+        return frozenset(
+            KINDS[kind]
+            for _, _, (status, kind, *_) in self._names_of(module, name, package)
+            if status == _DEFINED and kind is not None
+        )
+
     def module(self, module: str, package: str, release_index: int) -> ModuleRow | None:
         """Return the row of a module in a release; None if the release does not contain the module."""
         return next(iter(self._at(self._modules_of(module, package), package, release_index)), None)
@@ -297,6 +312,15 @@ class Index(Tables):
     def binds_ever(self, name: str, package: str) -> bool:
         """Return whether any module of any release of a package binds `name`."""
         return package in self._bindings_of(name)
+
+    def class_ever(self, name: str, package: str) -> bool:
+        """Return whether any module of any release of a package defines a class of this name."""
+        query = """
+            SELECT 1 FROM binders
+            JOIN bindings ON bindings.module = binders.module AND bindings.name = binders.name
+            WHERE binders.name = ? AND package = ? AND status = ? AND kind = ? LIMIT 1"""
+        values = (self.number("names", name), self.packages[package], _DEFINED, _CLASS)
+        return bool(self.rows(query, *values))
 
     def modules_ever(self, package: str) -> tuple[str, ...]:
         """Return the modules that a package has in any release, ordered by name."""

@@ -36,10 +36,7 @@ class Tables:
     def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
         if not os.path.isfile(path):  # noqa: PTH113 -- pathlib takes too long
             raise IntegrityError(f'{path}: the index is missing; run "compat index build"')
-        # SQLite requires these escapes in URI file names.
-        whole = os.path.abspath(path)  # noqa: PTH100
-        escaped = whole.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        address = f"file://{escaped}?mode=ro&immutable=1"
+        address = _read_only_address(os.path.abspath(path))  # noqa: PTH100
         # The thread that drops the last reference to the index closes it.
         self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
         try:
@@ -142,3 +139,11 @@ class Tables:
             return self._database.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise IntegrityError(f"index: {error}; reinstall sglang-vllm-compat") from None
+
+
+def _read_only_address(path: str) -> str:
+    """Return the URI by which SQLite opens a file read-only, given its absolute path on any system."""
+    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    if os.sep != "/":  # C:\data becomes /C:/data
+        escaped = f"/{escaped.replace(os.sep, '/')}"
+    return f"file://{escaped}?mode=ro&immutable=1"

@@ -154,7 +154,7 @@ def parse_requirements(text: str, where: str) -> dict[NormalizedName, Pinned]:
     for line in text.replace("\\\n", " ").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        requirement, *hashes = re.split(r"\s+--hash=", line.strip())
+        requirement, *hashes = re.split(r"(?<!\s)\s+--hash=", line.strip())
         name, version = _pin(requirement, where)
         if not hashes or not all(map(_HASH.fullmatch, hashes)):
             raise UsageError(f"{where}: {name} has no sha256 hash")

@@ -20,11 +20,12 @@ from compat.matrix.install.disk_usage import used_bytes
 from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.prepare import Prepared
 from compat.matrix.install.workspace import Workspace, claimed
-from compat.matrix.judge import expected_failures, gpu_tests, rehearsals
+from compat.matrix.judge import expected_failures, gpu_tests, rehearsals, user_tests
 from compat.matrix.judge.compare import judge
 from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Sources
 from compat.matrix.judge.rehearsals import Rehearsal
+from compat.matrix.judge.user_tests import UserTestSetup
 from compat.matrix.model.outcome import Cell, CellOutcome, Digests, Disagreement, Level, State, outcome_path
 from compat.matrix.model.plan import Plan
 from compat.model.releases import Pair
@@ -37,6 +38,8 @@ from compat.uv import client
 FULL = 50_000_000
 """With fewer free bytes than this after a run, a failure may be due to the full disk."""
 
+
+INTERRUPTED = "interrupted; run the cell again"
 
 LIMIT = 3600.0
 """Seconds; a slow connection needs minutes for 5 GB, and some kernels compile for minutes."""
@@ -83,7 +86,7 @@ class Job:
 def run_cell(job: Job) -> CellOutcome:
     """Run a cell from installation to removal of the environment, and return the outcome.
 
-    Log and outcome are written to the report folder.
+    Log and outcome are written to the report folder; of an interrupted cell, only the outcome, which says so.
 
     Raises:
         UsageError: another process is running this pair.
@@ -97,6 +100,10 @@ def run_cell(job: Job) -> CellOutcome:
         outcome_path(job.cell, job.reports).unlink(missing_ok=True)
         try:
             outcome = _checked(job, space, outcome, begun + job.limit)
+        except KeyboardInterrupt:
+            (job.folder / "log.txt").unlink(missing_ok=True)
+            replace(outcome, reason=INTERRUPTED).write(outcome_path(job.cell, job.reports))
+            raise
         except OutOfTimeError as error:
             reason = f"did not finish within {job.limit:g} s: {error}"
             outcome = replace(outcome, state=State.FAILED, reason=reason)
@@ -174,6 +181,8 @@ def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> 
     machine = runner.machine()
     cuda = bool(machine.get("cuda"))
     outcome = replace(outcome, machine=_machine(outcome, machine))
+    if job.level is Level.TESTS:
+        return _tested_by_user(job, ready, space, outcome, until)
     if job.level is Level.GPU:
         return _tested(job, ready, space, outcome, until, cuda=cuda)
     expected = job.sources.expectations(job.pair, ready.lock, cuda=cuda)
@@ -187,14 +196,14 @@ def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> 
 
 
 def _prepared(job: Job, space: Workspace, until: float) -> Prepared:
-    tests = prepare.test_requirements(job.gpu_tests.workers) if job.level is Level.GPU else ()
+    tests = prepare.test_requirements(job.gpu_tests.workers) if job.level is not Level.IMPORT else ()
+    if job.level is Level.TESTS:
+        tests += job.pair.tests_install
     if job.existing is not None:
         ready = prepare.prepare_existing(job.pair, job.lock, job.existing, space, tests=tests)
     else:
         tool = job.uv or client.find_uv()
-        ready = prepare.prepare_installed(
-            job.pair, job.lock, job.plan, space, tool=tool, until=until, tests=tests
-        )
+        ready = prepare.prepare_installed(job.pair, job.lock, space, tool=tool, until=until, tests=tests)
     if job.keep:
         space.keep()
     return ready
@@ -225,6 +234,25 @@ def _tested(
     outcome = replace(outcome, options=job.gpu_tests.described)
     with on_terminal(f"{job.cell.id}: GPU tests", None) as progress:
         ran = gpu_tests.run_tests(bench, progress)
+    return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
+
+
+def _tested_by_user(
+    job: Job, ready: Prepared, space: Workspace, outcome: CellOutcome, until: float
+) -> CellOutcome:
+    """Run the tests of the user's own project, and return the outcome."""
+    setup = UserTestSetup(
+        command=job.pair.tests,
+        python=ready.python,
+        path=ready.path,
+        root=job.sources.root(),
+        folder=space.folder,
+        log=space.log,
+        variables=ready.variables,
+        until=until,
+    )
+    with on_terminal(f"{job.cell.id}: tests", None) as progress:
+        ran = user_tests.run_tests(setup, progress)
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compat import errors
 from compat._cli import console
+from compat._cli.platforms import require_linux
 from compat._cli.printable import printable
 from compat.errors import UsageError
 from compat.matrix import scheduler
@@ -18,7 +19,7 @@ from compat.matrix.config import Matrix, read_matrix
 from compat.matrix.install.existing import ExistingEnvironment, open_existing
 from compat.matrix.judge.gpu_tests import GpuTestOptions
 from compat.matrix.judge.inputs import Shipped
-from compat.matrix.model.outcome import Cell, Level
+from compat.matrix.model.outcome import Cell, Level, levels_of
 from compat.matrix.model.plan import Plan
 from compat.matrix.report import files, gate
 from compat.model.releases import Pair
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UsageError: the arguments or `matrix.toml` are not valid.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     matrix_path: Path = arguments.matrix
     reports = arguments.reports or matrix_path.parent / "reports"
     code: int = arguments.call(arguments, read_matrix(matrix_path), reports)
@@ -45,7 +46,7 @@ def _list(arguments: argparse.Namespace, matrix: Matrix, _reports: Path) -> int:
     if arguments.format == "json":
         print(console.document("matrix list", pairs=[_pair_document(pair) for pair in pairs]))
     elif arguments.format == "github":
-        cells = [(pair, Cell(pair_id=pair.id, level=level)) for pair in pairs for level in levels]
+        cells = [(pair, Cell(pair_id=pair.id, level=at)) for pair in pairs for at in levels_of(pair, levels)]
         print(files.as_github([_job_document(pair, cell) for pair, cell in cells]))
     else:
         width = max(map(len, matrix.ids))
@@ -55,6 +56,7 @@ def _list(arguments: argparse.Namespace, matrix: Matrix, _reports: Path) -> int:
 
 
 def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
+    require_linux("compat matrix plan")
     pairs = matrix.select(arguments.ids or ["*"])
     jobs = scheduler.plan_pairs(
         pairs, Shipped(arguments.matrix.parent / "locks"), _options(arguments, reports)
@@ -68,6 +70,7 @@ def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
 
 
 def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
+    require_linux("compat matrix run")
     pairs = matrix.select(arguments.ids)
     beside = (
         tuple(pair for pair in matrix.select(arguments.beside) if pair not in pairs)
@@ -187,7 +190,9 @@ def _pair_document(pair: Pair) -> dict[str, object]:
         "sglang_extras": list(pair.sglang_extras),
         "vllm": str(pair.vllm) if pair.vllm else None,
         "overrides": dict(pair.overrides),
-        "cells": [{"id": Cell(pair_id=pair.id, level=level).id, "level": level.value} for level in Level],
+        "cells": [
+            {"id": Cell(pair_id=pair.id, level=level).id, "level": level.value} for level in levels_of(pair)
+        ],
         "expect": [
             {"location": entry.location, "reason": entry.reason, "link": entry.link, "when": entry.when}
             for entry in pair.expect
@@ -204,7 +209,7 @@ def _levels(text: str) -> tuple[Level, ...]:
 
 
 def _cells(matrix: Matrix) -> list[Cell]:
-    return [Cell(pair_id=pair.id, level=level) for pair in matrix.pairs for level in Level]
+    return [Cell(pair_id=pair.id, level=level) for pair in matrix.pairs for level in levels_of(pair)]
 
 
 def _plan_document(plan: Plan) -> dict[str, object]:
@@ -242,11 +247,12 @@ def _bytes(text: str) -> int:
     return int(float(found[1]) * 10 ** (3 * " kMGT".index(found[2] or " ")))
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat matrix`."""
     parser = console.Parser(
         "compat matrix",
-        "Install pairs of releases and compare the index with them. A cell is one pair at one level: import "
-        "or gpu.",
+        "Install pairs of releases and compare the index with them, or run your own tests in them. A cell is "
+        "one pair at one level: import, gpu or tests.",
     )
     commands = parser.add_subparsers(title="commands", metavar="NAME", required=True)
 
@@ -286,7 +292,10 @@ def _parser() -> console.Parser:
         ("text", "json", "junit", "markdown"),
     )
     added.add_argument(
-        "--require", choices=[level.value for level in Level], required=True, help="gpu requires import too"
+        "--require",
+        choices=[level.value for level in Level],
+        required=True,
+        help="the level; gpu requires import too",
     )
     _add_pairs(added)
     return parser
@@ -345,5 +354,5 @@ def _add_run(parser: console.Parser) -> None:
 def _add_level(parser: console.Parser) -> None:
     parser.add_argument(
         "--level", choices=[*(level.value for level in Level), "all"], default=Level.IMPORT.value,
-        help="import all modules, or run the GPU tests (default: %(default)s)",
+        help="import all modules, run the GPU tests, or run the tests of matrix.toml (default: %(default)s)",
     )  # fmt: skip

@@ -7,6 +7,7 @@ Python 3.10.
 import difflib
 import fnmatch
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,10 @@ else:
     import tomli as tomllib
 
 TOP_KEYS = ("defaults", "pair")
-DEFAULT_KEYS = ("python",)
-PAIR_KEYS = ("id", "python", "sglang", "sglang-extras", "vllm", "overrides", "expect")
+DEFAULT_KEYS = ("python", "tests", "tests-install")
+PAIR_KEYS = (
+    "id", "python", "sglang", "sglang-extras", "vllm", "overrides", "expect", "tests", "tests-install",
+)  # fmt: skip
 EXPECT_KEYS = ("location", "reason", "link", "when", "spreads")
 WHEN = ("always", "no-cuda", "cuda")
 EXAMPLES = (("layers.quantization.fp8", "Fp8Config"), ("_custom_ops", "gptq_gemm"), ("srt.utils", "is_cuda"))
@@ -88,6 +91,21 @@ def read_matrix(path: Path) -> Matrix:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path.name}: not valid TOML: {error}") from None
     return _TableReader(path.name).matrix(content)
+
+
+def read_tests(text: str, where: str) -> str:
+    """Return a command of pytest as it is.
+
+    Raises:
+        UsageError: it is not a command of pytest.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: {text!r} is not a command line: {error}") from None
+    if words[:1] != ["pytest"]:
+        raise UsageError(f'{where}: {text!r} must be a command of pytest (example: "pytest -m engine")')
+    return text
 
 
 def _covered(location: str) -> str:
@@ -149,7 +167,8 @@ class _TableReader:
         entries = self.array(content.get("pair", []), "pair")
         if not entries:
             raise self.fail("pair", "the matrix is empty; add a [[pair]]")
-        pairs = tuple(self.pair(entry, f"pair[{at}]", python) for at, entry in enumerate(entries))
+        shared: dict[str, Any] = {key: defaults[key] for key in ("tests", "tests-install") if key in defaults}
+        pairs = tuple(self.pair(entry, f"pair[{at}]", python, shared) for at, entry in enumerate(entries))
         self.distinct(pairs)
         return Matrix(pairs=pairs)
 
@@ -165,8 +184,8 @@ class _TableReader:
                 )
                 raise self.fail(f"pair[{at}].id", f"{pair.id!r} {problem} pair[{first}].id")
 
-    def pair(self, value: Any, where: str, python: str | None) -> Pair:
-        entry = self.table(value, where, PAIR_KEYS)
+    def pair(self, value: Any, where: str, python: str | None, shared: dict[str, Any]) -> Pair:
+        entry = shared | self.table(value, where, PAIR_KEYS)
         if "id" not in entry:
             raise self.fail(f"{where}.id", "is missing")
         pair_id = self.text(entry["id"], f"{where}.id")
@@ -187,7 +206,24 @@ class _TableReader:
             vllm=self.version(entry, "vllm", where),
             overrides=self.overrides(entry.get("overrides", {}), f"{where}.overrides"),
             expect=self.expect(entry.get("expect", []), f"{where}.expect"),
+            tests=self.tests(entry["tests"], f"{where}.tests") if "tests" in entry else "",
+            tests_install=self.requirements(entry.get("tests-install", []), f"{where}.tests-install"),
         )
+
+    def tests(self, value: Any, where: str) -> str:
+        return read_tests(self.text(value, where), f"{self.file}: {where}")
+
+    def requirements(self, value: Any, where: str) -> tuple[str, ...]:
+        items = enumerate(self.array(value, where))
+        return tuple(
+            self.requirement(self.text(item, f"{where}[{at}]"), f"{where}[{at}]") for at, item in items
+        )
+
+    def requirement(self, text: str, where: str) -> str:
+        try:
+            return str(Requirement(text))
+        except InvalidRequirement:
+            raise self.fail(where, f'{text!r} is not a requirement (example: "pytest-asyncio>=1")') from None
 
     def python(self, value: Any, where: str) -> str:
         return parse_python(self.text(value, where), f"{self.file}: {where}")

@@ -23,6 +23,7 @@ from compat.matrix.model.outcome import (
     Level,
     State,
     another_python,
+    levels_of,
     outcome_path,
     read_outcome,
 )
@@ -74,7 +75,7 @@ def run_on_ray(
         UsageError: a lock is missing or stale, or no cluster has this address.
     """
     ray = _ray()
-    cells = [(pair, level) for pair in pairs for level in options.levels]
+    cells = [(pair, level) for pair in pairs for level in levels_of(pair, options.levels)]
     known = {
         Cell(pair_id=pair.id, level=level): _earlier(pair, level, sources, options) for pair, level in cells
     }

@@ -25,6 +25,7 @@ from compat.matrix.model.outcome import (
     Level,
     State,
     another_python,
+    levels_of,
     outcome_path,
     read_outcome,
 )
@@ -134,7 +135,10 @@ def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> 
     workspace.make_root(options.envs)
     tool = None if options.existing else client.find_uv()
     linked = tool is None or _share_a_disk(options.envs, client.cache_folder(tool))
-    for pair, level in ((pair, level) for pair in pairs for level in options.levels):
+    for pair in pairs:
+        if not levels_of(pair, options.levels):
+            raise UsageError(f'{pair.id}: matrix.toml has no "tests" for this pair, so it has no such level')
+    for pair, level in ((each, level) for each in pairs for level in levels_of(each, options.levels)):
         lock = sources.lock(pair)
         now = digests(pair, lock, sources, level)
         cell = Cell(pair_id=pair.id, level=level)
@@ -208,7 +212,9 @@ def stoppable() -> Iterator[None]:
 def _disk_check(done: Sequence[Job], left: Sequence[Job], sources: Sources, options: RunOptions) -> DiskCheck:
     """Return the disk check over the cells of this process and of the processes beside it."""
     finished_, others = [job.lock for job in done], [job.lock for job in left]
-    for pair, level in ((pair, level) for pair in options.beside for level in options.levels):
+    for pair, level in (
+        (each, level) for each in options.beside for level in levels_of(each, options.levels)
+    ):
         cell = Cell(pair_id=pair.id, level=level)
         try:
             lock = sources.lock(pair)

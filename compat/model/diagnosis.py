@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from compat.model.safety import Safety
+
 Cause = Literal[
     "symbol_moved",
     "symbol_renamed",
@@ -40,6 +42,8 @@ class Fix:
     """The import statement to write instead."""
     command: str | None = None
     """The command to run, without the address of a package index."""
+    safety: Safety = "unsafe"
+    """Whether the statement can be written without review; see `compat.model.safety`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,5 +75,6 @@ class Diagnosis:
                 "text": self.fix.text,
                 "import": self.fix.statement,
                 "command": self.fix.command,
+                "safety": self.fix.safety,
             },
         }

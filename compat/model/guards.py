@@ -70,6 +70,19 @@ ALWAYS = Const(True)  # noqa: FBT003 -- a truth value is all that a constant has
 NEVER = Const(False)  # noqa: FBT003
 
 
+_HAS_RUN = "() has run"
+
+
+def after_call(function: str) -> Condition:
+    """Return the guard of a name that a function binds by `global`: it holds once the function has run."""
+    return Condition(f"{function}{_HAS_RUN}")
+
+
+def waits_for_call(description: str | None) -> bool:
+    """Return whether a guard, as `describe` returns it, holds only once a function has run."""
+    return description is not None and description.endswith(_HAS_RUN)
+
+
 def both(left: Guard, right: Guard) -> Guard:
     """Return the conjunction of two guards, simplified."""
     if left == ALWAYS or right == NEVER:

@@ -119,6 +119,10 @@ class Pair:
     overrides: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Package name to the specifier that uv uses instead of the releases' own requirement."""
     expect: tuple["KnownFailure", ...] = ()
+    tests: str = ""
+    """The command of pytest that runs the user's own tests, such as `pytest -m engine`."""
+    tests_install: tuple[str, ...] = ()
+    """What these tests require beside the pair and pytest."""
 
     @property
     def releases(self) -> tuple[Release, ...]:

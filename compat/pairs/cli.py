@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         from compat.pairs import lock_cli
 
         return lock_cli.main(argv[1:])
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     parse_python(options.python, "--python")
     _refuse_idle(options)
     if options.partner_of:
@@ -69,6 +69,10 @@ def _refuse_idle(options: argparse.Namespace) -> None:
             raise UsageError(f"{option}: needs a resolution, which --offline excludes; give one of them")
     if options.all and not options.partner_of:
         raise UsageError("--all: only valid with --for")
+    if options.probe:
+        from compat._cli.platforms import require_linux
+
+        require_linux("compat pairs --probe")
     if options.envs and not options.probe:
         raise UsageError("--envs: only valid with --probe")
 
@@ -166,7 +170,8 @@ def _release(text: str, where: str) -> tuple[str, str]:
     return canonicalize_name(name.strip()), version
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat pairs`."""
     parser = console.Parser(
         "compat pairs",
         "Rank the releases of vllm that fit a release of sglang, or the reverse (--for), or find the clashes "

@@ -21,7 +21,7 @@ FOLDER = "locks"
 
 def main(argv: Sequence[str]) -> int:
     """Run `compat pairs lock` with `argv`, and return the exit code."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
 
     from compat.matrix.config import read_matrix
 
@@ -36,7 +36,8 @@ def main(argv: Sequence[str]) -> int:
     return errors.FINDINGS if any(result["problems"] for result in results) else errors.CLEAN
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat pairs lock`."""
     lock = console.Parser(
         "compat pairs lock",
         "Resolve pairs of the matrix, and write the exact versions and hashes of their environments.",

@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from compat.resolve.release_selection import Subject
     from compat.resolve.search import Found
 
-VERSION_HELP = "an exact version, a specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
+VERSION_HELP = (
+    "an exact version, a specifier such as '>=0.20,<0.24', a range such as 0.20.0..0.23.0, `latest` or "
+    "`all`; may be repeated"
+)
 
 
 def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
     """Run `compat resolve` with an index file and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     queries = [query for text in arguments.query for query in parse_query(text)]
     index = Index(path)
     request = Request(
@@ -139,7 +142,8 @@ def _import_name(text: str) -> str:
     return IMPORT_NAMES.get(name, plain.replace("-", "_"))
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat resolve`."""
     parser = console.Parser(
         "compat resolve",
         "Show where releases of sglang and vllm define a symbol. Without a version: the installed releases, "

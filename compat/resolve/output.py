@@ -7,6 +7,7 @@ from itertools import groupby
 from compat._cli import console
 from compat._cli.text import aligned
 from compat._util.named_tuple import NamedTuple
+from compat.model.signatures import signature_document
 from compat.model.symbols import UNUSABLE, location
 
 TYPE_CHECKING = False
@@ -133,16 +134,6 @@ def history(results: Iterable[Result]) -> list[dict[str, Any]]:
     return ranges
 
 
-def signature_document(signature: str | None) -> str | dict[str, str] | None:
-    """Return the parameters of a function, or the parameters of the methods of a class by name."""
-    if signature is None or signature.startswith("("):
-        return signature
-    import json  # rarely needed
-
-    methods: dict[str, str] = json.loads(signature)
-    return methods
-
-
 def signature_lines(signature: str | None) -> list[str]:
     """Return the indented lines of a signature, to print below an answer."""
     document = signature_document(signature)
@@ -161,11 +152,11 @@ def _remarks(binding: Binding | None, found: Found) -> list[str]:
     if binding is None:
         return ["nothing binds this name", *([found.successor.evidence] if found.successor else [])]
     answer = binding.answer
-    remarks = []
+    remarks: list[str] = []
     if found.status in UNUSABLE:
         remarks.append(f"{location(binding.module, binding.name)} is {_unusable(found)}")
     if found.successor is not None:
-        remarks.append(found.successor.evidence)
+        remarks.append(f"{found.successor.evidence}{found.successor.doubt}")
     elif answer.origin is not None:
         remarks.append(f"from {answer.origin}")
     if answer.guard is not None:
@@ -214,4 +205,5 @@ def _successor(successor: Successor) -> dict[str, Any]:
         "name": successor.name,
         "confidence": successor.confidence,
         "evidence": successor.evidence,
+        "safety": successor.safety,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from compat._util.named_tuple import NamedTuple
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.query.name_resolution import Facts
+from compat.index.query.printed_ranges import MARK, releases_between
 from compat.index.query.single_release import alone, companions
 from compat.model.package_names import IMPORT_NAMES, KERNELS, SGLANG, VLLM
 
@@ -225,6 +226,8 @@ def _named(index: Index, package: str, text: str, option: str) -> Iterable[int]:
         from compat.model.releases import newest
 
         return [newest(versions)]
+    if MARK in text:
+        return releases_between(index, package, text, option)
     if not text or text[0] not in "<>=!~":
         return [index.release_index(package, text, option)]
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # its import takes longer than a query

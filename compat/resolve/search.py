@@ -7,14 +7,16 @@ from collections import Counter
 from compat._util.named_tuple import NamedTuple
 from compat.index.query.name_resolution import Answer
 from compat.index.records import Successor
-from compat.model.symbols import UNUSABLE, import_statement
+from compat.model.symbols import UNUSABLE, import_statement, location
 from compat.resolve.canonical import closeness, nearness
+from compat.resolve.former_objects import compared, former_object
 from compat.resolve.successor_chains import follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from compat.index.query.name_resolution import NameResolver
     from compat.model.symbols import Status
+    from compat.resolve.former_objects import FormerObject
     from compat.resolve.query import Query
 
 _ATTRIBUTE_CONFIDENCE = 0.5
@@ -78,7 +80,11 @@ def find_name(resolver: NameResolver, package: str, name: str) -> Found:
             for module in resolver.index.binders(name, package, release_index)
         ]
         binding = min(broken, key=_rank, default=None)
-        return Found(binding=binding, successor=None if binding else _renamed(resolver, package, name))
+        successor = None if binding else _renamed(resolver, package, name)
+        if successor is not None:
+            former = former_object(resolver, package, successor.old_module, name)
+            successor = compared(resolver, former, successor)
+        return Found(binding=binding, successor=successor)
     return Found(binding=bindings[0], others=bindings[1:])
 
 
@@ -94,13 +100,22 @@ def find_location(resolver: NameResolver, package: str, module: str, name: str) 
     if binding.answer.status not in UNUSABLE:
         return Found(binding=binding, others=others)
     real = [binding for binding in others if binding.answer.status not in UNUSABLE]
+    former = former_object(resolver, package, module, name)
+    home = (former.module, former.name) if former else (module, name)
     successor = None
     if binding.answer.status == "missing":
-        successor = _moved(resolver, package, module, name)
+        successor = _at_home(resolver, former, (module, name)) or _moved(resolver, package, *home)
     successor = successor or _of_same_name(real, module)
     if successor is None and name and binding.answer.status == "missing":
-        successor = _renamed(resolver, package, name, module) or _renamed(resolver, package, name)
-    return Found(binding=binding, others=others, successor=successor)
+        successor = _renamed(resolver, package, home[1], home[0]) or _renamed_elsewhere(
+            resolver, package, name
+        )
+    if successor is None:
+        return Found(binding=binding, others=others)
+    if former is not None and home != (module, name) and successor.old_module == home[0]:
+        came = f"in {former.version} it was imported from {location(*home)}"
+        successor = successor._replace(evidence=f"{came}; {successor.evidence}")
+    return Found(binding=binding, others=others, successor=compared(resolver, former, successor))
 
 
 def find_path(resolver: NameResolver, package: str, path: str) -> Found:
@@ -182,14 +197,26 @@ def _of_same_name(real: list[Binding], module: str) -> Successor | None:
     definers = sum(binding.answer.status == "defined" for binding in real)
     what = f"{best.answer.status} there under the same name"
     if definers <= 1:
-        return Successor(module=best.module, name=best.name, confidence=1.0, evidence=what)
+        return Successor(best.module, best.name, 1.0, what, certain=False)
     shared = any(binding.module.startswith(f"{module}.") for binding in real[:1])
     return Successor(
         module=best.module,
         name=best.name,
         confidence=0.9 if shared else 0.7,
         evidence=f"{what}; {definers} modules define it",
+        certain=False,
     )
+
+
+def _at_home(resolver: NameResolver, former: FormerObject | None, asked: tuple[str, str]) -> Successor | None:
+    """Return the definition that a location re-exported, if that is in place."""
+    if former is None or (former.module, former.name) == asked:
+        return None
+    binding = _binding(resolver, former.module, former.name)
+    if binding.answer.status in UNUSABLE:
+        return None
+    what = f"in {former.version} it was imported from there"
+    return Successor(former.module, former.name, 1.0, what)
 
 
 def _moved(resolver: NameResolver, package: str, module: str, name: str) -> Successor | None:
@@ -204,6 +231,12 @@ def _renamed(resolver: NameResolver, package: str, name: str, module: str | None
     """Return the name in this release of a renamed definition, of one module or of any."""
     found = follow(resolver, package, name, module)
     return min(found, key=lambda each: (closeness(each.old_module), -each.confidence), default=None)
+
+
+def _renamed_elsewhere(resolver: NameResolver, package: str, name: str) -> Successor | None:
+    """Return the present name of a definition that another module had under this name: a guess."""
+    found = _renamed(resolver, package, name)
+    return None if found is None else found._replace(certain=False)
 
 
 def _successor_module(resolver: NameResolver, package: str, module: str) -> Successor | None:

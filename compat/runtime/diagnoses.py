@@ -137,11 +137,10 @@ def _has_successor(subject: AskedDistribution, query: Query, successor: Successo
         cause: Cause = "module_moved"
     else:
         cause = "symbol_moved" if successor.name == asked else "symbol_renamed"
-    evidence = [
-        f"{subject} has no {query.text}",
-        f"{location(successor.module, successor.name)} ({successor.confidence:.2f}): {successor.evidence}",
-    ]
-    fix = Fix(kind="edit", text=f"Use its likely successor: {statement}", statement=statement)
+    place = f"{location(successor.module, successor.name)} ({successor.confidence:.2f})"
+    evidence = [f"{subject} has no {query.text}", f"{place}: {successor.evidence}{successor.doubt}"]
+    text = f"Use its likely successor: {statement}"
+    fix = Fix(kind="edit", text=text, statement=statement, safety=successor.safety)
     return subject.diagnosis(cause, (successor.module, successor.name), evidence, fix)
 
 

@@ -1,7 +1,6 @@
 """`load` and `require`, the functions that programs call at run time."""
 
 import sys
-import threading
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +11,7 @@ from compat.index.query.current_interpreter import here
 from compat.index.query.name_resolution import NameResolver
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, PACKAGES
+from compat.model.safety import SAFE_CONFIDENCE
 from compat.model.symbols import UNUSABLE, location
 from compat.probe import probe
 from compat.requirements.check import unmet
@@ -19,12 +19,8 @@ from compat.resolve.query import Query, parse_query
 from compat.resolve.search import Binding, Found, find
 from compat.runtime import diagnoses
 from compat.runtime.diagnoses import AskedDistribution
+from compat.runtime.fork_safe_lock import ForkSafeLock
 from compat.runtime.stub_detection import describe_stub
-
-CONFIDENCE = 0.75
-"""Least confidence of a successor that `load` returns by default. Of the renames reviewed by hand
-(docs/accuracy/resolve.md), the wrong ones had at most 0.72; a namesake that several modules define has
-0.70."""
 
 PLACES = 3
 """Most modules that are tried for one object: if one fails with a circular import, the next may not."""
@@ -32,11 +28,9 @@ PLACES = 3
 _loaded: dict[tuple[str, str | None, float], Any] = {}
 _first_errors: dict[str, BaseException] = {}
 """Top-level package to the exception of its first failed import; later errors would hide that cause."""
-_searching = threading.RLock()
-"""Held during queries of the index, never during an import."""
 
 
-def load(query: str, *, package: str | None = None, confidence: float = CONFIDENCE) -> Any:
+def load(query: str, *, package: str | None = None, confidence: float = SAFE_CONFIDENCE) -> Any:
     """Return the real object for a name or path in the installed release.
 
     `load` looks the name up in the index (for a release that the index does not cover: in the installed
@@ -51,7 +45,8 @@ def load(query: str, *, package: str | None = None, confidence: float = CONFIDEN
         query: a name (`GPTQLinearMethod`), a dotted path, `module:Name`, or an import statement for one name.
         package: `vllm`, `sglang`, `sglang-kernel` or `sgl-kernel`. Without it, a bare name must be
             unambiguous among the installed packages; a path names its package itself.
-        confidence: between 0 and 1; a successor of less confidence only appears in the diagnosis.
+        confidence: between 0 and 1; a successor of less confidence only appears in the diagnosis, and so
+            does one of another kind, such as a function that replaces a class.
 
     Raises:
         SymbolUnavailable: the package or the symbol does not exist here, the import fails, or the name is
@@ -201,7 +196,7 @@ def _places(found: Found, confidence: float) -> list[tuple[str, str]]:
     if place is not None and _usable(place):
         same = [each for each in found.others if _usable(each) and _origin(each) == _origin(place)]
         return [(each.module, each.name) for each in (place, *same)][:PLACES]
-    if successor is not None and successor.confidence >= confidence:
+    if successor is not None and successor.confidence >= confidence and successor.same_kind:
         return [(successor.module, successor.name)]
     if place is not None and place.answer.status == "missing" and place.answer.reason:
         # The index says that the import fails: the exception gives the better diagnosis.
@@ -218,3 +213,13 @@ def _shipped() -> Index:
 def _resolver() -> NameResolver:
     """Return a resolver for this environment; cached, because imported modules stay loaded, too."""
     return here(_shipped())
+
+
+def _close_index() -> None:
+    _resolver.cache_clear()
+    _shipped.cache_clear()
+
+
+_searching = ForkSafeLock(_close_index)
+"""Held during queries of the index, never during an import. A child process opens the index again, since a
+connection of SQLite must not be used in two processes."""

@@ -59,5 +59,8 @@ def write(path: str, findings: Iterable[Finding]) -> None:
 
 
 def _key(finding: Finding, folder: Path) -> Key:
-    relative = os.path.relpath(finding.path, folder).replace(os.sep, "/")
-    return relative, finding.rule, finding.statement
+    try:
+        path = os.path.relpath(finding.path, folder)
+    except ValueError:  # on Windows, there is no way from one drive to another
+        path = finding.path
+    return path.replace(os.sep, "/"), finding.rule, finding.statement

@@ -12,7 +12,9 @@ from compat.scan import options as command_line
 from compat.scan.findings import Finding, Report, range_text, unread_finding
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
-from compat.scan.sources.discovery import Files, Skipped, Walk
+from compat.scan.sources.discovery import STDIN, Files, Skipped, Walk
+
+parser = command_line.parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     options = command_line.parse(argv)
     for path in options.paths:
-        if not os.path.lexists(path):
+        if path != STDIN and not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder")
     report = scan(options)
     if "CPT000" not in options.select:

@@ -8,15 +8,34 @@ from compat.scan.sources.discovery import Skipped
 
 if TYPE_CHECKING:  # a scan that finds nothing does not load it
     from compat.model.diagnosis import Cause
+    from compat.model.safety import Safety
     from compat.scan.releases.index_lookup import ReleaseSet
 
-LEVELS = {"CPT000": "error", "CPT001": "error", "CPT002": "error", "CPT003": "warning", "CPT004": "note"}
+LEVELS = {
+    "CPT000": "error",
+    "CPT001": "error",
+    "CPT002": "error",
+    "CPT003": "warning",
+    "CPT004": "note",
+    "CPT009": "error",
+}
 RULES = {
     "CPT000": "a file or cell that cannot be read or parsed",
     "CPT001": "missing in a release",
     "CPT002": "a placeholder in a release",
     "CPT003": "bound only when another package is installed",
     "CPT004": "private, or known only at run time",
+    "CPT009": "used as a class where it is a function",
+}
+
+
+_USES = {
+    "base_class": "as a base class",
+    "instance_check": "in isinstance or issubclass",
+    "handler": "in an except clause",
+    "type": "as a type",
+    "pattern": "in a class pattern",
+    "class_attribute": "for an attribute",
 }
 
 
@@ -64,7 +83,8 @@ class Finding(NamedTuple):
     """The function that contains the reference and fails when it is called."""
     code: str = ""
     """The source line on which the reference begins."""
-    fixable: bool = False
+    safety: "Safety | None" = None
+    """Whether the fix is safe; None if there is no fix."""
     cell: tuple[int, int] | None = None
     """For a notebook: the number of the cell and the line in it."""
     unread: str = ""
@@ -97,6 +117,8 @@ class Finding(NamedTuple):
         if self.rule == "CPT004":
             what_it_is = self.status if self.status == "dynamic" else "private"
             return f"{self.statement}: {what_it_is}; it may change without notice"
+        if self.rule == "CPT009":
+            return f"{self.statement}, used {_USES[self.form]}, is no class in {self.package} {self.releases}"
         where = f" (in {self.function})" if self.function else ""
         text = f"{self.statement} {what[self.rule]} in {self.package} {self.releases}{where}"
         successor = self.successor
@@ -130,7 +152,8 @@ class Finding(NamedTuple):
                 for release_range in self.broken_ranges
             ],
             "replacement": _successor(self.successor),
-            "fixable": self.fixable,
+            "fixable": self.safety == "safe",
+            "safety": self.safety,
             "message": self.message(),
         }
 
@@ -191,6 +214,9 @@ def _successor(successor: Successor | None) -> dict[str, Any] | None:
         "evidence": successor.evidence,
         "same_call": successor.same_call,
         "certain": successor.certain,
+        "kinds": None if successor.same_kind else {"old": successor.old_kind, "new": successor.kind},
+        "safety": successor.safety,
+        "signatures": None if successor.same_call else [each._asdict() for each in successor.call_changes],
     }
 
 

@@ -7,11 +7,15 @@ from typing import Any, NamedTuple
 from compat._cli import console
 from compat.errors import UsageError
 from compat.scan.findings import RULES
+from compat.scan.sources.discovery import STDIN
 
 KEYS = ("baseline", "exclude", "ignore", "select", "sglang", "vllm")
 """The keys of `[tool.compat]`; each sets the option of the same name."""
 FORMATS = ("text", "json", "sarif", "github", "junit", "html")
-VERSION_HELP = "exact version, specifier such as '>=0.20,<0.24', `latest` or `all`; may be repeated"
+VERSION_HELP = (
+    "exact version, specifier such as '>=0.20,<0.24', range such as 0.20.0..0.23.0, `latest` or `all`; "
+    "may be repeated"
+)
 
 
 class ScanOptions(NamedTuple):
@@ -26,6 +30,8 @@ class ScanOptions(NamedTuple):
     baseline: str | None
     write_baseline: str | None
     fix: bool
+    unsafe_fixes: bool
+    """Whether fixes are written that need a review."""
     diff: bool
     format: str
     notes: bool
@@ -39,7 +45,9 @@ def parse(argv: Sequence[str]) -> ScanOptions:
     Raises:
         UsageError: an option, key or rule does not exist.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
+    if arguments.fix and STDIN in arguments.path:
+        raise UsageError("--fix: standard input cannot be rewritten; pass a file, or --diff")
     table = configured(arguments.path[0])
     chosen = set(_rules(arguments.select or table.get("select", []), "--select") or RULES)
     chosen -= set(_rules([*arguments.ignore, *table.get("ignore", [])], "--ignore"))
@@ -51,7 +59,8 @@ def parse(argv: Sequence[str]) -> ScanOptions:
         exclude=(*arguments.exclude, *table.get("exclude", ())),
         baseline=arguments.baseline or next(iter(table.get("baseline", ())), None),
         write_baseline=arguments.write_baseline,
-        fix=arguments.fix,
+        fix=arguments.fix or arguments.unsafe_fixes,
+        unsafe_fixes=arguments.unsafe_fixes,
         diff=arguments.diff,
         format=arguments.format,
         notes=arguments.notes,
@@ -110,14 +119,21 @@ def _rules(texts: Sequence[str], option: str) -> list[str]:
     return found
 
 
-def _parser() -> console.Parser:
+def parser() -> console.Parser:
+    """Return the argument parser of `compat scan`."""
     parser = console.Parser(
         "compat scan",
         "Find the uses of sglang and vllm in a source tree that break, the releases in which they break, "
         "and what to write instead. Nothing is executed. Without --sglang and --vllm, the scan covers the "
         "releases that the project pins, else the newest.",
     )
-    parser.add_argument("path", nargs="+", metavar="PATH", help="file or folder (.py, .pyi and .ipynb)")
+    parser.add_argument(
+        "path",
+        nargs="*",
+        default=["."],
+        metavar="PATH",
+        help="file or folder (.py, .pyi and .ipynb), or - for standard input (default: this folder)",
+    )
     parser.add_argument("--sglang", action="append", default=[], metavar="SPEC", help=VERSION_HELP)
     parser.add_argument("--vllm", action="append", default=[], metavar="SPEC", help="the same for vllm")
     parser.add_argument(
@@ -134,7 +150,10 @@ def _parser() -> console.Parser:
         "--write-baseline", metavar="FILE", help="write the findings to a baseline file and exit with 0"
     )
     parser.add_argument(
-        "--fix", action="store_true", help="rewrite imports in the files (needs the extra `fix`)"
+        "--fix", action="store_true", help="rewrite imports whose fix is safe (needs the extra `fix`)"
+    )
+    parser.add_argument(
+        "--unsafe-fixes", action="store_true", help="as --fix, and rewrite the imports that need a review"
     )
     parser.add_argument("--diff", action="store_true", help="print what --fix would change")
     parser.add_argument("--notes", action="store_true", help="also report notes (CPT004)")

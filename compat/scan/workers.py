@@ -50,7 +50,12 @@ def map_files(work: Work[T], paths: Sequence[str], sizes: Sequence[int]) -> list
 
 
 def _cores() -> int:
-    """Return the number of usable cores; 1 if this process has threads, which do not survive a fork."""
+    """Return the number of usable cores; 1 if this process has threads, which do not survive a fork.
+
+    Outside Linux it is 1 as well: Windows has no fork, and on macOS it is not safe.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return 1
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         return 1

@@ -62,7 +62,7 @@ _AVAILABLE = re.compile(
 _WHEELS = re.compile(rf"({_NAME}{_EXTRAS}(?:{_SPEC})? has no (?:usable )?wheels[^,]*?)(?: and |, )")
 INCOMPATIBLE = re.compile(
     r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"
-    r"([^,]\S{0,80}(?:,\S{1,80}){0,4}), "
+    r"([^,][^,\s]{0,80}(?:,[^,\s]{1,80}){0,4}), "
     r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
 )
 """pip's warning after an installation: package, its version, name and specifier of the requirement, and name
@@ -70,6 +70,7 @@ and version of the installed distribution."""
 _UNREACHABLE = re.compile(
     r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
 )
+_URL = re.compile(r"https?://[^\s`'\")]*")
 _FETCHES = re.compile(r"urlopen|URLError|ConnectionError|download_|HTTPError")
 
 
@@ -226,7 +227,7 @@ def _causes(lines: Sequence[str]) -> list[str]:
 
 def _file_names(line: str) -> str:
     """Return the line with URLs shortened to their last part, since those of an index may be private."""
-    return re.sub(r"https?://[^\s`'\")]*?([^/\s`'\")]*)/?(?=[\s`'\")]|$)", r"\1", line)
+    return _URL.sub(lambda found: found[0].removesuffix("/").rpartition("/")[2], line)
 
 
 def _folded(text: str) -> str:

@@ -1,5 +1,6 @@
-"""An HTTP session with retries and time-outs, and network errors as one-line messages."""
+"""An HTTP session with retries and time-outs, bounded bodies, and network errors as one-line messages."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from compat._cli.text import size
 from compat.errors import NetworkError
 
 ADVICE = (
@@ -18,6 +20,15 @@ ADVICE = (
 
 LONGEST_WAIT = 60
 """Seconds: the longest pause that a `Retry-After` header can impose; a server may ask for an hour."""
+
+
+PATIENCE = 30.0
+"""Seconds after which a response that arrives more slowly than `SLOWEST` is given up."""
+
+SLOWEST = 1_000
+"""Bytes per second: a modem was faster. A time-out alone never ends a response that arrives byte by byte."""
+
+_PIECE = 1 << 20
 
 
 class _Retry(Retry):
@@ -70,6 +81,32 @@ def open_session(
     return session
 
 
+def pieces(response: requests.Response, what: str, most: int) -> Iterator[bytes]:
+    """Yield the body of a response, requested with `stream=True`, as it arrives.
+
+    Args:
+        response: its content encoding is removed.
+        what: the beginning of an error message.
+        most: the number of bytes that are accepted, after decompression.
+
+    Raises:
+        NetworkError: the body has more than `most` bytes, or arrives too slowly.
+        urllib3.exceptions.HTTPError: the connection broke; `network_errors` replaces it.
+    """
+    host = urlsplit(response.url).hostname or "the server"
+    begun, received = time.monotonic(), 0
+    while piece := response.raw.read1(_PIECE, decode_content=True):
+        received += len(piece)
+        seconds = time.monotonic() - begun
+        if received > most:
+            raise NetworkError(f"{what}: {host} sent more than {size(most)}, the most that is accepted")
+        if seconds > PATIENCE and received < seconds * SLOWEST:
+            raise NetworkError(
+                f"{what}: {host} sent {received} bytes in {seconds:.0f} seconds, which is too slow; {ADVICE}"
+            )
+        yield piece
+
+
 @contextmanager
 def network_errors(what: str, url: str) -> Iterator[None]:
     """Replace network errors inside the block by a `NetworkError` of one line that begins with `what`.
@@ -90,13 +127,14 @@ def _reason(error: Exception, host: str) -> str:
     inner = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(error, requests.HTTPError):
         return f"{host} answered {error.response.status_code} {error.response.reason or ''}".rstrip()
-    if isinstance(error, requests.Timeout) or isinstance(inner, urllib3.exceptions.ReadTimeoutError):
+    timeouts = (requests.Timeout, urllib3.exceptions.ReadTimeoutError)
+    if isinstance(error, timeouts) or isinstance(inner, timeouts):
         return f"{host} did not answer in time"
     if isinstance(error, requests.exceptions.SSLError):
         return f"this machine does not trust the certificate of {host}"
     if isinstance(error, requests.exceptions.ProxyError):
         return f"the proxy to {host} does not work"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, urllib3.exceptions.ProtocolError):
         return f"{host} closed the connection before the response was complete"
     if isinstance(error, requests.ConnectionError):
         return f"{host} cannot be reached"

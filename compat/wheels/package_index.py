@@ -2,6 +2,7 @@
 
 import bisect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -19,8 +20,15 @@ from packaging.utils import (
 from packaging.version import Version
 
 from compat.errors import IntegrityError, NetworkError, UsageError
-from compat.wheels.http_session import ADVICE, network_errors, open_session
+from compat.wheels.http_session import ADVICE, network_errors, open_session, pieces
+from compat.wheels.index_page import read_page
 from compat.wheels.index_url import index_url
+
+LARGEST_PAGE = 32_000_000
+"""Bytes of a project page; that of torch, with all its nightly builds, has a few million."""
+
+LONGEST_NAME = 255
+"""Bytes of a file name: no file system has a longer one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,8 @@ class WheelFile:
     uploaded: datetime | None
     requires_python: str | None
     yanked: bool
+    metadata_sha256: str | None = None
+    """Hexadecimal digest of METADATA; None when the index does not state it."""
 
     @property
     def tags(self) -> frozenset[Tag]:
@@ -115,19 +125,22 @@ class Registry:
         raise UsageError(f"the package index has no wheel of {canonicalize_name(package)} {version} ({hint})")
 
     def _page(self, name: NormalizedName) -> pypi_simple.ProjectPage:
-        what = f"cannot list the wheels of {name}"
+        what, url = f"cannot list the wheels of {name}", self._client.get_project_url(name)
+        headers = {"Accept": self._client.accept}
+        with network_errors(what, url), self.session.get(url, headers=headers, stream=True) as response:
+            if response.status_code == 404:
+                raise UsageError(f"the package index has no package {name}; check the spelling")
+            response.raise_for_status()
+            content = b"".join(pieces(response, what, LARGEST_PAGE))
         try:
-            with network_errors(what, self._client.endpoint):
-                return self._client.get_project_page(name)
-        except pypi_simple.NoSuchProjectError:
-            raise UsageError(f"the package index has no package {name}; check the spelling") from None
-        except (ValueError, pypi_simple.UnsupportedRepoVersionError) as error:
+            return read_page(content, response.headers.get("Content-Type", "text/html"), response.url, name)
+        except (ValueError, RecursionError, pypi_simple.UnsupportedRepoVersionError) as error:
             reason = f"the response of the package index cannot be read ({type(error).__name__})"
             raise NetworkError(f"{what}: {reason}; {ADVICE}") from error
 
 
 def _wheel(package: NormalizedName, file: pypi_simple.DistributionPackage) -> WheelFile | None:
-    if not file.filename.endswith(".whl"):
+    if not file.filename.endswith(".whl") or len(file.filename) > LONGEST_NAME:
         return None
     try:
         name, version, _, _ = parse_wheel_filename(file.filename)
@@ -135,8 +148,8 @@ def _wheel(package: NormalizedName, file: pypi_simple.DistributionPackage) -> Wh
         return None  # installers ignore it as well
     if name != package:
         return None
-    sha256 = file.digests.get("sha256", "").lower()
-    if not re.fullmatch("[0-9a-f]{64}", sha256):
+    sha256 = _sha256(file.digests)
+    if sha256 is None:
         raise IntegrityError(
             f"{file.filename}: the package index states no sha256 for it; configure an index that does"
         )
@@ -150,7 +163,13 @@ def _wheel(package: NormalizedName, file: pypi_simple.DistributionPackage) -> Wh
         uploaded=file.upload_time,
         requires_python=file.requires_python,
         yanked=file.is_yanked,
+        metadata_sha256=_sha256(file.metadata_digests or {}),
     )
+
+
+def _sha256(digests: Mapping[str, str]) -> str | None:
+    found = digests.get("sha256", "").lower()
+    return found if re.fullmatch("[0-9a-f]{64}", found) else None
 
 
 def _preference(wheel: WheelFile) -> tuple[bool, BuildTag, str]:

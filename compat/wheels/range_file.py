@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
 import requests
+import urllib3
 
 from compat._cli.progress import Progress, Silent
 from compat._cli.text import size
 from compat.errors import IntegrityError, NetworkError
-from compat.wheels.http_session import ADVICE, network_errors
+from compat.wheels.http_session import ADVICE, network_errors, pieces
 from compat.wheels.package_index import WheelFile
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ a second, in which an ordinary connection transfers at least this much."""
 ATTEMPTS = 3
 """How many times a request is sent whose response is cut short."""
 
+LARGEST_RANGE = 512_000_000
+"""Bytes of one range, which is kept in memory; the Python files of the largest wheels have 40 million."""
+
+LARGEST_WHEEL = 20_000_000_000
+"""Bytes of a wheel that is downloaded whole although the index does not state its size."""
+
 _CHUNK = 1 << 20
 
 Range = tuple[int, int]
@@ -41,13 +48,22 @@ class RemoteFile(io.RawIOBase):
     From a server without range support, the whole file is downloaded once, into a temporary file.
     """
 
-    def __init__(self, wheel: WheelFile, session: requests.Session, progress: Progress | None = None) -> None:
-        """Fetch the end of the file.
+    def __init__(
+        self,
+        wheel: WheelFile,
+        session: requests.Session,
+        progress: Progress | None = None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Fetch the end of the file, or all of it.
 
         Args:
             wheel: the wheel to read.
             session: the HTTP session.
             progress: gets a note when the whole file must be downloaded.
+            whole: whether to download the whole file and verify its digest; of ranges, only the length can
+                be compared with what the index states.
 
         Raises:
             NetworkError: the server cannot be reached, or sends an invalid response.
@@ -63,6 +79,7 @@ class RemoteFile(io.RawIOBase):
         self._position = 0
         self._spans: list[tuple[int, bytes]] = []
         self._whole: IO[bytes] | None = None
+        self._asked_whole = whole
         self._ask(None if self._size is None else _tail(self._size))
 
     @property
@@ -153,10 +170,13 @@ class RemoteFile(io.RawIOBase):
             at += len(piece)
 
     def _ask(self, wanted: Range | None) -> None:
-        """Fetch one range, or the tail when the size is unknown, or the file without range support."""
+        """Fetch one range, or the tail when the size is unknown, or the whole file."""
         what, url = f"cannot read {self._wheel}", self._wheel.url
-        header = f"bytes={wanted[0]}-{wanted[1] - 1}" if wanted else f"bytes=-{TAIL}"
-        headers = {"Range": header, "Accept-Encoding": "identity"}
+        if wanted and wanted[1] - wanted[0] > LARGEST_RANGE:
+            raise IntegrityError(f"{what}: {size(wanted[1] - wanted[0])} would have to be kept in memory")
+        headers = {"Accept-Encoding": "identity"}
+        if not self._asked_whole:
+            headers["Range"] = f"bytes={wanted[0]}-{wanted[1] - 1}" if wanted else f"bytes=-{TAIL}"
         for _ in range(ATTEMPTS):
             with network_errors(what, url), self._session.get(url, headers=headers, stream=True) as response:
                 if response.status_code in {416, 501}:
@@ -193,10 +213,11 @@ class RemoteFile(io.RawIOBase):
         length = response.headers.get("Content-Length")
         if length is not None:
             self._agree_on(int(length))
-        self._progress.note(
-            f"{self._wheel}: the server does not support byte ranges; downloading the whole wheel"
-            + (f" ({size(self._size)})" if self._size else "")
-        )
+        if not self._asked_whole:
+            self._progress.note(
+                f"{self._wheel}: the server does not support byte ranges; downloading the whole wheel"
+                + (f" ({size(self._size)})" if self._size else "")
+            )
         whole = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
         try:
             if not self._receive(response, whole, self._size):
@@ -214,18 +235,15 @@ class RemoteFile(io.RawIOBase):
     def _receive(self, response: requests.Response, target: IO[bytes], expected: int | None) -> bool:
         """Copy the body to `target`; return whether it has the expected length."""
         received = 0
+        most = LARGEST_WHEEL if expected is None else expected
         try:
-            for chunk in response.iter_content(_CHUNK):
-                received += len(chunk)
-                target.write(chunk)
-        except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError):
+            for piece in pieces(response, f"cannot read {self._wheel}", most):
+                received += len(piece)
+                target.write(piece)
+        except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError):
             return False
         finally:
             self.fetched += received
-        if expected is not None and received > expected:
-            raise NetworkError(
-                f"cannot read {self._wheel}: the server sent {received} bytes instead of {expected}; {ADVICE}"
-            )
         return expected is None or received == expected
 
     def _agree_on(self, size: int) -> None:

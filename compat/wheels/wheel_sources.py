@@ -1,5 +1,11 @@
-"""Read the Python sources and the central directory of a wheel without downloading the rest."""
+"""Read the Python sources and the central directory of a wheel without downloading the rest.
 
+What is checked: the length of the wheel against the package index; each file against RECORD; METADATA against
+its own digest, if the index states one. RECORD itself comes from the wheel, whose sha256 can be checked only
+when the whole wheel is downloaded, with `whole=True`.
+"""
+
+import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -11,11 +17,18 @@ import requests
 from packaging.utils import canonicalize_name
 
 from compat._cli.progress import Progress
+from compat._cli.text import size
 from compat.errors import IntegrityError
 from compat.wheels.install_paths import added_roots, extension_module, importable, installed_path
 from compat.wheels.package_index import WheelFile
 from compat.wheels.range_file import Range, RemoteFile
 from compat.wheels.record import read_record, verify
+
+LARGEST_FILE = 64_000_000
+"""Bytes of one unpacked file; a few kilobytes of a wheel may claim to be gigabytes."""
+
+LARGEST_SOURCES = 1_000_000_000
+"""Bytes of all unpacked files of a wheel; the sources of a vllm release have 30 million."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +58,7 @@ class WheelManifest:
 
 
 def read_sources(
-    wheel: WheelFile, session: requests.Session, progress: Progress | None = None
+    wheel: WheelFile, session: requests.Session, progress: Progress | None = None, *, whole: bool = False
 ) -> WheelSources:
     """Return METADATA and every `.py` file of `wheel`, downloaded as a few byte ranges.
 
@@ -53,12 +66,13 @@ def read_sources(
         wheel: the wheel to read.
         session: the HTTP session.
         progress: gets a note when the whole wheel must be downloaded; it is not advanced.
+        whole: whether to download the whole wheel and verify its sha256.
 
     Raises:
         NetworkError: the server cannot be reached, or sends an invalid response.
-        IntegrityError: a file differs from its digest, or the wheel is damaged.
+        IntegrityError: a file differs from its digest or is too large, or the wheel is damaged.
     """
-    with RemoteFile(wheel, session, progress) as remote, opened(wheel, remote) as archive:
+    with RemoteFile(wheel, session, progress, whole=whole) as remote, opened(wheel, remote) as archive:
         info = dist_info(wheel, archive)
         members = {member.filename: member for member in archive.infolist() if not member.is_dir()}
         installed = {path: installed_path(path) for path in members}
@@ -69,7 +83,17 @@ def read_sources(
         )
         record = read_record(wheel.filename, member_text(wheel, archive, f"{info}/RECORD"))
         metadata = member_text(wheel, archive, f"{info}/METADATA", record)
-        contents = {installed[path] or path: member_content(wheel, archive, path, record) for path in python}
+        _check_metadata(wheel, metadata)
+        contents: dict[str, bytes] = {}
+        room = LARGEST_SOURCES
+        for path in python:
+            content = member_content(wheel, archive, path, record)
+            room -= len(content)
+            if room < 0:
+                raise IntegrityError(
+                    f"{wheel}: its Python files have more than {size(LARGEST_SOURCES)}; refused"
+                )
+            contents[installed[path] or path] = content
         extensions = (
             target for target in installed.values() if target is not None and extension_module(target)
         )
@@ -125,6 +149,14 @@ def member_ranges(archive: zipfile.ZipFile, wanted: set[int]) -> list[Range]:
     return [(start, end) for start, end in zip(starts, ends, strict=True) if start in wanted]
 
 
+def _check_metadata(wheel: WheelFile, metadata: str) -> None:
+    digest = hashlib.sha256(metadata.encode()).hexdigest()
+    if wheel.metadata_sha256 not in {None, digest}:
+        raise IntegrityError(
+            f"{wheel}: the sha256 of its METADATA is {digest}, the index states {wheel.metadata_sha256}"
+        )
+
+
 def member_content(wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str]) -> bytes:
     content = _unpacked(wheel, archive, path)
     verify(wheel.filename, path, content, record)
@@ -145,8 +177,12 @@ def member_text(
 
 def _unpacked(wheel: WheelFile, archive: zipfile.ZipFile, path: str) -> bytes:
     try:
-        return archive.read(path)
+        with archive.open(path) as stream:
+            content = stream.read(LARGEST_FILE + 1)
     except KeyError:
         raise IntegrityError(f"{wheel}: it does not contain {path}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise IntegrityError(f"{wheel}: {path} cannot be unpacked ({error})") from error
+    if len(content) > LARGEST_FILE:
+        raise IntegrityError(f"{wheel}: {path} has more than {size(LARGEST_FILE)}; refused")
+    return content

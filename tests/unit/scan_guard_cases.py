@@ -498,7 +498,43 @@ GUARDED = {
         """,
 }
 
+GUARDED |= {
+    "behind a raise": """
+        def worker():
+            raise NotImplementedError
+            import vllm.worker.worker
+        worker()
+        """,
+    "a loop that imports": """
+        import vllm
+        while vllm.__version__.startswith("0.10"):
+            import vllm.worker.worker
+            break
+        """,
+    "the condition of a comprehension": """
+        import importlib, vllm
+        names = [importlib.import_module("vllm.worker.worker") for _ in "a" if vllm.__version__ < "0.11"]
+        """,
+}
+
 UNGUARDED = {
+    "the condition of a comprehension on its variable": """
+        import importlib, vllm
+        name = vllm.__version__
+        names = [importlib.import_module("vllm.worker.worker") for name in [1] if name == "0.10.2"]
+        """,
+    "a raise in a try": """
+        try:
+            raise ValueError
+        except ValueError:
+            pass
+        import vllm.worker.worker
+        """,
+    "a loop that binds the version": """
+        import vllm
+        for vllm in range(3):
+            import vllm.worker.worker
+        """,
     "a function in a handler returns": """
         try:
             from vllm.worker.worker import Worker

@@ -132,3 +132,48 @@ def test_names_for_standard_output_are_written_to(name: str, tmp_path: Path) -> 
     )
     assert piped.stdout == "told\n"
     assert Path("/dev/stdout").is_symlink()
+
+
+WRITES = """
+import signal, sys, time
+from pathlib import Path
+from compat._util import atomic_write
+with atomic_write.replacing(Path(sys.argv[1])) as part:
+    print(part, flush=True)
+    signal.pause()
+"""
+
+
+def test_what_a_killed_writer_leaves_is_removed_by_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "name[1].txt"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITES, os.fspath(target)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        part = Path(child.stdout.readline().rstrip("\n"))
+        try:
+            os.utime(part, (0, 0))
+            atomic_write.write_text(target, "a writer that lives keeps its file")
+            assert part.exists()
+        finally:
+            child.kill()
+    atomic_write.write_text(target, "another")
+    assert names(tmp_path) == ["name[1].txt"]
+    young = tmp_path / ".name[1].txt.abc.part"
+    young.touch()
+    atomic_write.write_text(target, "its writer may not have locked it yet")
+    assert young.exists()
+
+
+def test_overwriting_keeps_mode_and_hard_links(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("old content")
+    one.chmod(0o751)
+    atomic_write.overwrite(one, b"new")
+    assert stat.S_IMODE(one.stat().st_mode) == 0o751
+    two.hardlink_to(one)
+    atomic_write.overwrite(two, b"newer")
+    atomic_write.overwrite(one, b"last")
+    assert one.read_text() == two.read_text() == "last"
+    assert one.stat().st_nlink == 2
+    assert names(tmp_path) == ["one", "two"]

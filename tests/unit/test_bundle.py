@@ -461,7 +461,8 @@ def test_a_new_bundle_takes_the_place_of_the_old_one(project: Path) -> None:
     assert sorted(path.name for path in project.iterdir()) == ["locks", "matrix.toml", "out"]
 
 
-def test_an_interrupted_pack_leaves_nothing(project: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_pack_leaves_nothing(project: Path, number: signal.Signals) -> None:
     """The test interrupts a real process while uv waits for an index that does not respond."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)
@@ -469,7 +470,7 @@ def test_an_interrupted_pack_leaves_nothing(project: Path) -> None:
         process = child({"UV_DEFAULT_INDEX": address})
         connection, _ = silent.accept()
         with connection:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             _, told = process.communicate(timeout=30)
     assert process.returncode == errors.INTERRUPTED
     assert told.splitlines()[-1] == "compat: interrupted"

@@ -7,12 +7,16 @@ import resource
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compat._cli.progress import Silent
 from compat.bundle.archive import unpack as script
@@ -69,6 +73,7 @@ def unpack(
         env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         check=False,
         timeout=60,
     )
@@ -153,7 +158,37 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: change(folder, parts=[{}]), "manifest.json: not a bundle manifest"),
     (lambda folder: change(folder, blocks=[5]), "the archive is damaged"),
     (lambda folder: change(folder, blocks=[10**9]), "the archive is damaged (it ends early)"),
-    (lambda folder: change(folder, site={"files": 3, "bytes": 1}), "the archive holds 4 files with "),
+    (lambda folder: change(folder, blocks=[-5]), "manifest.json: not a bundle manifest"),
+    (lambda folder: change(folder, blocks=[0] * 9), "manifest.json: not a bundle manifest"),
+    (lambda folder: change(folder, blocks=["a"]), "manifest.json: not a bundle manifest"),
+    (lambda folder: change(folder, blocks=[True]), "manifest.json: not a bundle manifest"),
+    (lambda folder: change(folder, blocks=[10**12]), "manifest.json: not a bundle manifest"),
+    (lambda folder: change(folder, blocks=5), "manifest.json: damaged ('int' object is not iterable)"),
+    (lambda folder: change(folder, blocks=[1.5]), "manifest.json: not a bundle manifest"),
+    (lambda folder: change(folder, site=7), "manifest.json: damaged ("),
+    (lambda folder: change(folder, site={"files": 4, "bytes": "x"}), "manifest.json: not a bundle manifest"),
+    (lambda folder: change(folder, site={"files": 4}), "manifest.json: damaged ('bytes')"),
+    (lambda folder: change(folder, parts={"a": 1}), "manifest.json: not a bundle manifest"),
+    (lambda folder: change(folder, parts=7), "manifest.json: damaged ("),
+    (
+        lambda folder: change(folder, parts=[{"name": 5, "bytes": 1, "sha256": ""}]),
+        "manifest.json: not a bundle manifest",
+    ),
+    (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), "manifest.json: damaged (max"),
+    (lambda folder: (folder / "manifest.json").write_bytes(b"\xff"), "manifest.json: damaged ('utf-8'"),
+    (
+        lambda folder: change(folder, parts=[{"name": "\x1b[31m\n", "bytes": 1, "sha256": ""}]),
+        r"\x1b[31m\n: missing in",
+    ),
+    (
+        lambda folder: change(folder, site={"files": 3, "bytes": 10**6}),
+        "the archive holds more than the manifest states",
+    ),
+    (
+        lambda folder: change(folder, site={"files": 4, "bytes": 1}),
+        "the archive holds more than the manifest states",
+    ),
+    (lambda folder: change(folder, site={"files": 5, "bytes": 10**6}), "the archive holds 4 files with "),
     (lambda folder: change(folder, site={"files": 4, "bytes": 10**18}), "not enough disk space; free "),
     (
         lambda folder: change(folder, parts=[{"name": "../x", "bytes": 1, "sha256": ""}]),
@@ -190,7 +225,8 @@ def hostile(folder: Path, *members: tuple[tarfile.TarInfo, bytes]) -> None:
             archive.addfile(info, BytesIO(content))
     with Compressor(parts, 0, 1, Silent()) as target:
         target.write(packed.getvalue())
-    describe(folder, parts, target.blocks, {info.name: content for info, content in members})
+    describe(folder, parts, target.blocks, {})
+    change(folder, site={"files": len(members), "bytes": sum(len(content) for _, content in members)})
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
@@ -230,6 +266,7 @@ def test_a_disk_that_refuses_leaves_nothing(made: Path) -> None:
         (["bundle/part-000"], "part-000: not a folder; name a new one"),
         (["full"], "full: neither empty nor an unpacked bundle; name a new folder"),
         (["link"], "link: not a folder; name a new one"),
+        (["a:b"], "a:b: a folder with a colon cannot be on PYTHONPATH; name another one"),
     ],
 )
 def test_a_wrong_place_is_refused(made: Path, tmp_path: Path, argv: list[str], message: str) -> None:
@@ -288,3 +325,46 @@ def test_folders_that_pth_files_name_are_on_the_path_too(made: Path, tmp_path: P
     (site / "inner/packages").mkdir(parents=True)
     (site / "one.pth").write_text("# a comment\nimport os\n\ninner/packages\nnot/there\n")
     assert unpack(made, "dest").stdout == f"export PYTHONPATH={site}:{site}/inner/packages\n"
+
+
+def test_a_pth_file_may_have_any_bytes(made: Path, tmp_path: Path) -> None:
+    hostile(made, (member("a.pth"), b"\xe9\nno:colon\nx\0y\n"), (member("m.py"), b""))
+    done = unpack(made, "dest")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in (b"\xe9", b"no:colon"):
+        os.mkdir(os.path.join(os.fsencode(tmp_path / "dest/site"), name))  # noqa: PTH102, PTH118 -- bytes
+    done = unpack(made, "dest")
+    site = f"{tmp_path}/dest/site"
+    assert (
+        done.stdout.encode(errors="surrogateescape")
+        == f"export PYTHONPATH='{site}:{site}/".encode() + b"\xe9'\n"
+    )
+
+
+def test_a_block_that_becomes_far_larger_is_refused(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compat.bundle.archive.parts.BLOCK", script.BLOCK + 1)
+    hostile(made, (member("zeros"), b"\0" * (script.BLOCK + 1)))
+    assert "the archive is damaged (a block is too large)" in refused(made, 4)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"schema": st.just(1), "blocks": JSON | st.lists(JSON), "site": JSON},
+        optional={
+            "parts": JSON | st.lists(st.fixed_dictionaries({"name": JSON, "bytes": JSON, "sha256": JSON}))
+        },
+    )
+)
+def test_any_manifest_is_read_or_refused_in_one_line(document: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / script.MANIFEST).write_text(json.dumps(document))
+        with suppress(script.UnpackError):
+            script.find_parts(script.read_manifest(folder), [folder])

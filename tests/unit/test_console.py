@@ -80,7 +80,8 @@ def test_a_defect_keeps_its_traceback() -> None:
         console.run(main, [])
 
 
-def test_control_c_ends_with_130_and_one_line() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_with_130_and_one_line(number: signal.Signals) -> None:
     # A job of a shell without job control inherits an ignored SIGINT; the child undoes that.
     body = (
         "signal.signal(signal.SIGINT, signal.default_int_handler)\nprint('ready', flush=True)\nsignal.pause()"
@@ -91,7 +92,7 @@ def test_control_c_ends_with_130_and_one_line() -> None:
     with child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         out, err = child.communicate(timeout=60)
     assert (child.returncode, out, err) == (130, "", "compat: interrupted\n")
 

@@ -29,7 +29,7 @@ def test_the_exit_code_says_whether_the_cause_is_known(
     out = capsys.readouterr().out
     document = json.loads(out)
     assert (document["schema"], document["command"]) == (1, "explain")
-    assert set(document["diagnoses"][0]["fix"]) == {"kind", "text", "import", "command"}
+    assert set(document["diagnoses"][0]["fix"]) == {"kind", "text", "import", "command", "safety"}
     assert json.dumps(document, indent=2, sort_keys=True) + "\n" == out
 
 

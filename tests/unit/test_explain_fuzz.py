@@ -1,9 +1,6 @@
 """`explain` raises for no input, and its work is proportional to the size of the input."""
 
-import sys
-from collections.abc import Callable
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,6 +13,7 @@ from compat.explain.log.cleaning import clean
 from compat.explain.log.log_reader import read
 from compat.explain.output import as_json, as_text
 from compat.model.diagnosis import CAUSES, FIX_KINDS
+from counting import calls
 from failures import samples
 from messy import MESSES
 
@@ -103,23 +101,6 @@ def test_where_the_pieces_are_cut_does_not_matter(log: bytes, size: int) -> None
     pieces = read(log[start : start + size] for start in range(0, len(log), size))
     if b"\0" not in log and b"\r" not in log:  # logs with these are normalized chunk by chunk
         assert [f.chain for f in pieces.failures] == [f.chain for f in whole.failures]
-
-
-def calls(action: Callable[[], object]) -> int:
-    """Return the number of function calls of an action, calls of C functions included."""
-    number = 0
-
-    def count(_frame: FrameType, event: str, _arg: object) -> None:
-        nonlocal number
-        number += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        action()
-    finally:
-        sys.setprofile(before)
-    return number
 
 
 @pytest.mark.parametrize("piece", PIECES)

@@ -83,7 +83,7 @@ def test_ci_covers_every_python_that_the_package_declares() -> None:
     declared = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', read("pyproject.toml"))
     found = re.search(r"python: \[(.+)\]", WORKFLOW.read_text(encoding="utf-8"))
     assert found
-    assert re.findall(r'"(3\.\d+)"', found[1]) == declared == ["3.10", "3.11", "3.12", "3.13"]
+    assert re.findall(r'"(3\.\d+)"', found[1]) == declared == ["3.10", "3.11", "3.12", "3.13", "3.14"]
 
 
 def test_the_readme_tells_the_exit_codes() -> None:

@@ -9,7 +9,19 @@ import pytest
 
 from compat.index.extract.bindings import SettledBinding, settle
 from compat.index.extract.module_visitor import read_module
-from compat.model.guards import ALWAYS, All, AnyOf, Condition, Flag, Guard, Imports, Not, both, negated
+from compat.model.guards import (
+    ALWAYS,
+    All,
+    AnyOf,
+    Condition,
+    Flag,
+    Guard,
+    Imports,
+    Not,
+    after_call,
+    both,
+    negated,
+)
 
 
 def bindings(
@@ -24,6 +36,41 @@ def bindings(
 def only(source: str, name: str, **where: bool) -> SettledBinding:
     (binding,) = bindings(source, **where)[name]  # type: ignore[arg-type]
     return binding
+
+
+@pytest.mark.parametrize(
+    ("source", "function"),
+    [
+        ("def f():\n    global X\n    X = 1", "f"),
+        ("X: int\ndef f():\n    global X\n    X = 1", "f"),
+        ("async def f():\n    global X\n    with g() as X: pass", "f"),
+        ("def f():\n    global X\n    import X.y", "f"),
+        ("def f():\n    global X\n    class X: pass", "f"),
+        ("def f():\n    def g():\n        global X\n        X = 1", "f"),
+        ("class A:\n    def f(self):\n        global X\n        X, Y = 1, 2", "A.f"),
+        ("if x:\n    def f():\n        global X\n        X = 1", "f"),
+    ],
+)
+def test_a_name_that_a_function_binds_exists_once_it_has_run(source: str, function: str) -> None:
+    binding = only(source, "X")
+    assert (binding.status, binding.kind) == ("defined", "value")
+    assert binding.guard == after_call(function)
+
+
+@pytest.mark.parametrize(
+    ("source", "guard"),
+    [
+        ("def f():\n    global X\n    X = 1\nf()", ALWAYS),
+        ("X = None\ndef f():\n    global X\n    X = 1", ALWAYS),
+        ("def f():\n    global X\n    X = 1\nif a.b:\n    f()", Condition("a.b")),
+    ],
+)
+def test_the_top_level_decides_what_it_binds_or_calls(source: str, guard: Guard) -> None:
+    assert only(source, "X").guard == guard
+
+
+def test_a_name_that_a_function_only_reads_is_not_bound() -> None:
+    assert "X" not in bindings("def f():\n    global X\n    return X")
 
 
 @pytest.mark.parametrize(

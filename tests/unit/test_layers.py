@@ -32,6 +32,7 @@ OWNERS = {
     "platformdirs": ("wheels.*", "matrix.*"),
     "rich": ("_cli.progress",),
     "libcst": ("scan.fix.*",),
+    "shtab": ("completion",),
     "uv": ("uv.*",),
     "ray": ("matrix.ray_scheduler",),
 }

@@ -48,11 +48,10 @@ def test_the_entry_reads_the_command_line_of_the_process(
         (
             ["zzz"],
             (
-                r"'zzz' is not a command; the commands are resolve, explain, doctor, scan, export, index, "
-                r"matrix, pairs, bundle"
+                r"'zzz' is not a command; the commands are resolve, explain, doctor, scan, init, export, "
+                r"index, matrix, pairs, bundle, completion"
             ),
         ),
-        ([], "no command given"),
         (["--no-such"], "--no-such"),
         (["--no-such", "resolve"], "--no-such"),
     ],
@@ -60,6 +59,36 @@ def test_the_entry_reads_the_command_line_of_the_process(
 def test_a_line_without_a_known_command_is_a_usage_error(argv: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         __main__.main(argv)
+
+
+def test_without_arguments_it_prints_the_help_and_still_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script whose command is an empty variable must not pass."""
+    assert console.run(__main__.main, []) == 2
+    out, err = capsys.readouterr()
+    assert out == __main__.parser().format_help()
+    assert err == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_every_command_and_option(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.run(__main__.main, ["completion", shell]) == 0
+    script = capsys.readouterr().out
+    for word in (*__main__.COMMANDS, "--max-disk", "--signature", "--write-baseline"):
+        assert word.removeprefix("--") in script
+
+
+def test_bash_completes_with_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.run(__main__.main, ["completion", "bash"]) == 0
+    (tmp_path / "compat.bash").write_text(capsys.readouterr().out)
+    ask = "COMP_WORDS=(compat scan --write-b); COMP_CWORD=2; _shtab_compat; echo ${COMPREPLY[@]}"
+    done = subprocess.run(
+        ["bash", "-c", f"source {tmp_path}/compat.bash; {ask}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "--write-baseline\n"
 
 
 def test_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +116,7 @@ def test_a_wrong_command_costs_no_import_of_any_command() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     loaded = {name for name in done.stdout.split() if name.partition(".")[0] == "compat"}
-    shared = {"compat._cli", "compat._cli.console", "compat._cli.printable"}
+    shared = {"compat._cli", "compat._cli.console", "compat._cli.examples", "compat._cli.printable"}
     plumbing = {"compat._util", "compat._util.named_tuple"}
     assert loaded == {"compat", "compat.__main__", "compat.errors", *shared, *plumbing}
 

@@ -463,7 +463,9 @@ def test_a_run_that_is_stopped_leaves_nothing(number: signal.Signals, running: R
     assert told.splitlines()[-1] == "compat: interrupted"
     assert "Traceback" not in told
     assert running.import_is_dead()
-    assert not (house / "reports").exists() or not list((house / "reports").rglob("*.*"))
+    assert [path.name for path in (house / "reports").rglob("*.*")] == ["outcome.json"]
+    outcome = json.loads(next((house / "reports").rglob("*.json")).read_text())
+    assert (outcome["state"], outcome["reason"]) == ("not-run", "interrupted; run the cell again")
     assert sorted(path.name for path in (house / "envs").iterdir()) == [".gitignore", "tiny.lock"]
 
 

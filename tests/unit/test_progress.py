@@ -81,6 +81,26 @@ def test_a_pipe_gets_the_notes() -> None:
     assert (done.stdout, done.stderr) == ("", f"{NOTE}\n")
 
 
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        ("'packing', 8_000, unit_bytes=True", ["packing: 1.0 kB of 8.0 kB,", "packing: 2.0 kB of 8.0 kB,"]),
+        ("'installing', None", ["installing:", "installing:"]),
+    ],
+)
+def test_long_work_writes_a_line_to_a_log_now_and_then(options: str, lines: list[str]) -> None:
+    work = f"""
+from compat._cli import progress
+with progress.on_terminal({options}) as seen:
+    for progress.LINE_EVERY in (3600, 0, 3600, 0):
+        seen.advance(500)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", work], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr.splitlines() == [f"compat: {line} 0 s so far" for line in lines]
+
+
 def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
     silent: progress.Progress = progress.Silent()
     silent.advance(2)

@@ -234,6 +234,69 @@ def test_a_module_that_loads_while_it_is_imported_does_not_lock_up(tmp_path: Pat
     assert run(tmp_path, "-c", code, timeout=25).stdout == "Other\n"
 
 
+FORKS = """
+    import os, select, sys, threading, time, warnings
+    import compat
+    warnings.simplefilter("ignore", DeprecationWarning)
+
+    def loads():
+        for number in range(200):
+            try:
+                compat.load(f"vllm.other:Other{number}")
+            except compat.SymbolUnavailable:
+                pass
+
+    def child(query):
+        \"\"\"Return what a forked child loads, or that it hangs.\"\"\"
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.write(write, compat.load(query).__name__.encode())
+            os._exit(0)
+        ready, _, _ = select.select([read], [], [], 20)
+        found = os.read(read, 100).decode() if ready else "hangs"
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        return found
+"""
+
+
+def test_a_forked_child_loads_while_another_thread_queries_the_index(tmp_path: Path) -> None:
+    files = {"vllm/__init__.py": "", "vllm/other.py": "class Other:\n    x = [1]\n"}
+    distribution(tmp_path / "site", "vllm", "99.0", files)
+    code = """
+        thread = threading.Thread(target=loads)
+        thread.start()
+        print({child("vllm.other:Other") for _ in range(5)})
+    """
+    done = run(tmp_path, "-c", dedent(FORKS) + dedent(code), timeout=200)
+    assert done.stdout == "{'Other'}\n", done.stderr
+
+
+def test_a_forked_child_loads_what_another_thread_is_importing(tmp_path: Path) -> None:
+    slow = """
+        import os, sys, threading
+        if threading.current_thread() is not threading.main_thread():
+            sys.importing.set()
+            sys.forked.wait()
+        class Slow:
+            x = [1]
+    """
+    distribution(tmp_path / "site", "vllm", "99.0", {"vllm/__init__.py": "", "vllm/slow.py": slow})
+    code = """
+        sys.importing, sys.forked = threading.Event(), threading.Event()
+        thread = threading.Thread(target=lambda: compat.load("vllm.slow:Slow"))
+        thread.start()
+        sys.importing.wait()
+        print(child("vllm.slow:Slow"))
+        sys.forked.set()
+        thread.join()
+        print(compat.load("vllm.slow:Slow").__name__)
+    """
+    done = run(tmp_path, "-c", dedent(FORKS) + dedent(code), timeout=200)
+    assert done.stdout == "Slow\nSlow\n", done.stderr
+
+
 def test_a_release_of_the_index_is_asked_of_the_index(tmp_path: Path) -> None:
     """The successor of vllm's GPTQ class has confidence 0.54: `load` follows it only if that is enough."""
     home = "vllm/model_executor/layers/quantization/auto_gptq.py"

@@ -171,7 +171,8 @@ def test_what_is_in_a_private_module_is_private(scan: Scan, rest: str) -> None:
 def test_a_file_that_is_not_utf_8_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "latin.py").write_bytes("x = 'é'\nfrom vllm import LLM\n".encode("latin-1"))
     assert main([str(tmp_path), "--vllm", "0.23.0"]) == errors.FINDINGS
-    assert "latin.py:1:8: CPT000 the file was not checked: " in capsys.readouterr().out
+    column = 5 if sys.version_info >= (3, 12) else 8  # as the parser of this Python counts
+    assert f"latin.py:1:{column}: CPT000 the file was not checked: " in capsys.readouterr().out
 
 
 def test_exit_codes(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ OPTIONS = ScanOptions(
     baseline=None,
     write_baseline=None,
     fix=False,
+    unsafe_fixes=False,
     diff=False,
     format="text",
     notes=False,

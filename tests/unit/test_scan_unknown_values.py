@@ -60,6 +60,14 @@ def test_a_built_in_function_of_an_unknown_value_is_unknown(
     "test",
     [
         "settings.mode is None",
+        "settings.Debug",
+        "not settings.Debug",
+        "settings.Debug.Level",
+        "bool(settings.Debug)",
+        "Feature",
+        "any([settings.Debug, 0])",
+        "re.compile(settings.pattern).match('old')",
+        "re.compile('old', settings.flags).match('old')",
         "settings.mode == 'old'",
         "'old' in (settings.mode, 1)",
         "{'old': True}.get(settings.mode)",
@@ -82,10 +90,25 @@ def test_an_expression_with_an_unknown_value_is_unknown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], test: str
 ) -> None:
     source = (
-        f"import re\nimport settings\nif {test}:\n    import vllm.worker.worker\n"
+        f"import re\nimport settings\nfrom mine import Feature\nif {test}:\n    import vllm.worker.worker\n"
         "else:\n    import vllm.worker.worker\n"
     )
-    assert broken(tmp_path, capsys, source) == {4: BROKEN, 6: BROKEN}
+    assert broken(tmp_path, capsys, source) == {5: BROKEN, 7: BROKEN}
+
+
+@pytest.mark.parametrize(
+    "known", ["vllm.LLM", "LLM", "vllm.envs", "Path", "enum.Enum", "all([settings, 1, 0])"]
+)
+def test_classes_and_modules_are_true(tmp_path: Path, capsys: pytest.CaptureFixture[str], known: str) -> None:
+    known = f"not {known}" if "all" not in known else known
+    source = f"""
+        import enum, settings, vllm, vllm.envs
+        from pathlib import Path
+        from vllm import LLM
+        if {known}:
+            import vllm.worker.worker
+        """
+    assert broken(tmp_path, capsys, source) == {}
 
 
 def test_what_a_package_has_is_not_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

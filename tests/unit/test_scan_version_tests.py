@@ -34,10 +34,16 @@ TESTS = {
     "re.match with names": "re.match(r'0\\.(?P<minor>\\d+)', vllm.__version__)['minor'] == '10'",
     "re.search": "re.search(r'^0\\.10\\.', vllm.__version__)",
     "re.fullmatch": "re.fullmatch('0.10.2', vllm.__version__) is not None",
+    "re.compile and match": "re.compile(r'0\\.10\\.').match(vllm.__version__)",
+    "re.compile and search": "re.compile('^0[.](9|10)[.]').search(vllm.__version__) is not None",
+    "a compiled pattern": "int(PATTERN.fullmatch(vllm.__version__).group(2)) < 11",
+    "an f-string of a representation": "f'{vllm.__version__!r}' == \"'0.10.2'\"",
+    "all of a list": "all([vllm.LLM, vllm.__version__ == '0.10.2'])",
+    "any of a tuple": "any((False, vllm.__version__ == '0.10.2'))",
     "sorted": "sorted([parts[1], '0'])[1] == '10'",
 }
 HEAD = """
-import re
+import re, sys
 from enum import Enum
 import vllm
 from packaging.version import Version
@@ -49,6 +55,7 @@ class Plain(Enum):
 def number(text):
     return int(text)
 parts = vllm.__version__.split('.')
+PATTERN = re.compile(r'(\\d+)\\.(\\d+)\\.(\\d+)')
 """
 MATCHES = {
     "a literal": ("vllm.__version__", "'0.10.2'", "_"),

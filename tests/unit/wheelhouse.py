@@ -72,6 +72,10 @@ def _digest(content: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
+ENDLESS = 400_000_000
+"""Bytes after which an endless response does end, so that no test runs forever."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A fault that the server puts into one response."""
@@ -82,6 +86,10 @@ class Fault:
     """Close the connection after so many bytes of the body."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers that replace the true ones."""
+    body: bytes | None = None
+    """The body instead of the true one."""
+    endless: bool = False
+    """Send the body again and again, up to `ENDLESS` bytes, without a length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +179,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str], fault: Fault) -> None:
         if fault.status >= 400:
             status, body = fault.status, b""
+        body = body if fault.body is None else fault.body
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers, **fault.headers}.items():
+        length = {} if fault.endless else {"Content-Length": str(len(body))}
+        for name, value in {**length, **headers, **fault.headers}.items():
             self.send_header(name, value)
         self.end_headers()
+        if fault.endless:
+            for _ in range(ENDLESS // len(body)):
+                self.wfile.write(body)
+            self.close_connection = True
+            return
         if self.command != "HEAD":
             self.wfile.write(body[: fault.cut])
         if fault.cut is not None:

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from compat._cli.progress import Progress
-
-BLOCK = 32 << 20
-"""Bytes in a block: several dictionaries of level 6 (8 MiB), so that splitting costs little compression."""
+from compat.bundle.archive.unpack import BLOCK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

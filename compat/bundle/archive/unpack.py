@@ -28,6 +28,10 @@ MANIFEST = "manifest.json"
 SITE = "site"
 """The folder below DEST to put on PYTHONPATH."""
 CHUNK = 1 << 20
+BLOCK = 32 << 20
+"""Bytes in a block: several dictionaries of level 6 (8 MiB), so that splitting costs little compression."""
+LARGEST_BLOCK = 1 << 30
+"""Bytes of a compressed block that is read into memory."""
 USAGE, ENVIRONMENT, INTERRUPTED = 2, 4, 130
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -45,15 +49,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        whole = document["schema"] == 1 and {"blocks", "parts", "site"} <= set(document)
-        whole = whole and all({"name", "bytes", "sha256"} <= set(part) for part in document["parts"])
+        whole = document["schema"] == 1
+        whole = whole and all(_is_part(part) for part in document["parts"])
+        whole = whole and all(_is_count(size) and 0 < size <= LARGEST_BLOCK for size in document["blocks"])
+        whole = whole and all(_is_count(document["site"][key]) for key in ("files", "bytes"))
     except FileNotFoundError:
         raise UnpackError(f"{folder}: {MANIFEST} is missing; copy it from the bundle") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnpackError(f"{path}: damaged ({error}); copy it from the bundle again") from None
     if not whole:
         raise UnpackError(f"{path}: not a bundle manifest that this script can read")
     return document  # type: ignore[no-any-return]
+
+
+def _is_part(part: object) -> bool:
+    return (
+        isinstance(part, dict)
+        and isinstance(part.get("name"), str)
+        and isinstance(part.get("sha256"), str)
+        and _is_count(part.get("bytes"))
+    )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def find_parts(manifest: dict[str, Any], folders: Sequence[Path]) -> list[Path]:
@@ -99,9 +118,14 @@ def named_by_pth(site: Path) -> list[Path]:
     """Return the folders that the .pth files of `site` name; Python ignores .pth files on PYTHONPATH."""
     found = []
     for file in sorted(site.glob("*.pth")):
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             folder = site / line.strip()
-            if line.strip() and not line.startswith(("#", "import ", "import\t")) and folder.is_dir():
+            if (
+                ":" not in line
+                and line.strip()
+                and not line.startswith(("#", "import ", "import\t"))
+                and folder.is_dir()
+            ):
                 found.append(folder)
     return found
 
@@ -131,6 +155,8 @@ def _swapped(one: Path, other: Path) -> bool:
 
 
 def _check_dest(dest: Path) -> None:
+    if ":" in str(dest):
+        raise UnpackError(f"{dest}: a folder with a colon cannot be on PYTHONPATH; name another one", USAGE)
     if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
         raise UnpackError(f"{dest}: not a folder; name a new one", USAGE)
     if dest.is_dir() and any(dest.iterdir()) and not (dest / MANIFEST).is_file():
@@ -154,6 +180,7 @@ def _check_room(folder: Path, needed: int) -> None:
 def _extract(parts: Sequence[Path], manifest: dict[str, Any], site: Path) -> None:
     site.mkdir()
     files = size = 0
+    stated = manifest["site"]
     # In stream mode, tarfile only calls `read`.
     stream = cast("IO[bytes]", _Stream(_decompressed(_blocks(parts, manifest["blocks"]))))
     try:
@@ -163,12 +190,16 @@ def _extract(parts: Sequence[Path], manifest: dict[str, Any], site: Path) -> Non
                     raise UnpackError(
                         f"{member.name!r} in the archive is not a regular file; nothing was unpacked"
                     )
+                files, size = files + 1, size + member.size
+                if files > stated["files"] or size > stated["bytes"]:
+                    raise UnpackError(
+                        "the archive holds more than the manifest states; build the bundle again"
+                    )
                 source = cast("IO[bytes]", archive.extractfile(member))  # never None for a regular file
                 _write(source, _inside(site, member.name), member.mode)
-                files, size = files + 1, size + member.size
-    except (lzma.LZMAError, tarfile.TarError, EOFError) as error:
+    except (lzma.LZMAError, tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise UnpackError(f"the archive is damaged ({error}); build the bundle again") from None
-    if {"files": files, "bytes": size} != manifest["site"]:
+    if (files, size) != (stated["files"], stated["bytes"]):
         raise UnpackError(
             f"the archive holds {files} files with {size} bytes, which differs from the manifest; "
             "build the bundle again"
@@ -236,11 +267,21 @@ def _decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
     waiting: deque[Future[bytes]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for block in blocks:
-            waiting.append(pool.submit(lzma.decompress, block))
+            waiting.append(pool.submit(_decompress, block))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _decompress(block: bytes) -> bytes:
+    decompressor = lzma.LZMADecompressor()
+    content = decompressor.decompress(block, BLOCK + 1)
+    if len(content) > BLOCK or decompressor.unused_data:
+        raise EOFError("a block is too large")
+    if not decompressor.eof:
+        raise EOFError("it ends early")
+    return content
 
 
 def _sha256(path: Path) -> str:
@@ -248,6 +289,10 @@ def _sha256(path: Path) -> str:
     for piece in _pieces(path):
         digest.update(piece)
     return digest.hexdigest()
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -281,9 +326,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             site = unpack(here, Path.cwd() / options.dest, options.parts)
             folders = ":".join(map(str, [site, *named_by_pth(site)]))
-            print(f"export PYTHONPATH={shlex.quote(folders)}")
+            sys.stdout.buffer.write(os.fsencode(f"export PYTHONPATH={shlex.quote(folders)}\n"))
     except UnpackError as error:
-        sys.stderr.write(f"unpack: error: {error}\n")
+        sys.stderr.write(f"unpack: error: {_printable(str(error))}\n")
         return error.code
     except KeyboardInterrupt:
         sys.stderr.write("unpack: interrupted\n")
@@ -291,7 +336,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         hint = "; free disk space and run it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         where = f" ({error.filename})" if error.filename else ""
-        sys.stderr.write(f"unpack: error: {error.strerror or error}{where}{hint}\n")
+        sys.stderr.write(f"unpack: error: {_printable(f'{error.strerror or error}{where}{hint}')}\n")
         return ENVIRONMENT
     return 0
 

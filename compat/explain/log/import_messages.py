@@ -17,7 +17,7 @@ NO_ATTRIBUTE = re.compile(
     r"(?:\([^()]{0,80}\) )?has no attribute '?(\w+)"
 )
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
-_FROM = re.compile(r"(?:from\s+([\w.]+)\s+import\s+(.+))$")
+_FROM = re.compile(r"(?:from\s+([\w.]+)\s+import\s+(\S.*))$")
 _IMPORT = re.compile(r"import\s+([\w.]+)(?:\s+as\s+\w+)?\s*(?:,|$|#|;)")
 _DYNAMIC = re.compile(r"""import_module\(\s*['"]([\w.]+)['"]""")
 _NAME = re.compile(r"[A-Za-z_]\w*")

@@ -7,16 +7,12 @@ from packaging.version import Version
 
 from compat.explain.context import RuleContext
 from compat.explain.lookup.symbol_history import Flags
-from compat.index.query.name_resolution import NameResolver
 from compat.index.records import Successor
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG, VLLM
-from compat.model.symbols import UNUSABLE, import_statement, location, split_location
+from compat.model.symbols import import_statement, location
 from compat.resolve.query import Query
 from compat.resolve.search import find, find_name
-
-LIKELY = 0.5
-"""Least confidence of a successor that is recommended rather than suggested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +113,7 @@ def _missing(
     query = Query(text=location(module, name), module=module, name=name)
     successor = None
     if name or not context.is_extension(module, package, None):  # no Python module replaces an extension
-        successor = (
-            _by_origin(context, package, query, at, resolver) or find(resolver, package, query).successor
-        )
-        successor = successor or _elsewhere(context, package, module, name)
+        successor = find(resolver, package, query).successor or _elsewhere(context, package, module, name)
     return Missing(
         context=context,
         package=package,
@@ -139,31 +132,6 @@ def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: boo
         missing = [at for at, without in enumerate(lacking) if without]
     finals = [at for at in missing if not Version(context.index.versions(package)[at]).is_prerelease]
     return max(finals or missing, default=None)
-
-
-def _by_origin(
-    context: RuleContext, package: str, query: Query, at: int, resolver: NameResolver
-) -> Successor | None:
-    """Return the present location of the object that the location re-exported in the nearest release."""
-    had = context.history.flags(package, query.module or "", query.name)
-    nearest = min(
-        (place for place, there in enumerate(had) if there), key=lambda place: abs(place - at), default=None
-    )
-    if nearest is None or not query.name:
-        return None
-    origin = context.history.resolver(package, nearest).answer(query.module or "", query.name).origin
-    module, name = split_location(origin or "")
-    if not name or context.owner(module) != package:
-        return None
-    version = context.index.versions(package)[nearest]
-    if resolver.answer(module, name).status not in UNUSABLE:
-        return Successor(
-            module=module, name=name, confidence=1.0, evidence=f"in {version} it was imported from there"
-        )
-    moved = find(resolver, package, Query(text=origin or "", module=module, name=name)).successor
-    if moved is None:
-        return None
-    return moved._replace(evidence=f"in {version} it was imported from {origin}; {moved.evidence}")
 
 
 def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Successor | None:
@@ -189,7 +157,7 @@ def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Su
     if place is None or place.answer.status != "defined":
         return None
     what = f"{other} {context.index.versions(other)[resolver.environment.release_indexes[other]]} defines it"
-    return Successor(module=place.module, name=place.name, confidence=0.9, evidence=what)
+    return Successor(module=place.module, name=place.name, confidence=0.9, evidence=what, certain=False)
 
 
 def _cause(missing: Missing) -> Cause | None:
@@ -245,7 +213,7 @@ def _evidence(missing: Missing) -> Sequence[str]:
     )
     if missing.successor:
         target = location(missing.successor.module, missing.successor.name)
-        lines.append(f"{target}: {missing.successor.evidence}")
+        lines.append(f"{target}: {missing.successor.evidence}{missing.successor.doubt}")
     return lines
 
 
@@ -266,14 +234,12 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
         )
         return Fix(kind="install", text=text, statement=statement, command=command)
     if statement is not None:
-        sure = missing.successor is not None and missing.successor.confidence >= LIKELY
-        return Fix(
-            kind="edit",
-            text="Replace the import by the one below."
-            if sure
-            else "Compare it with the likely successor below.",
-            statement=statement,
+        safety = missing.successor.safety if missing.successor and not missing.assumed else "unsafe"
+        sure = missing.successor is not None and missing.successor.safety == "safe"
+        text = (
+            "Replace the import by the one below." if sure else "Compare it with the likely successor below."
         )
+        return Fix(kind="edit", text=text, statement=statement, safety=safety)
     if other is not None:
         which = "last" if before else "first"
         where = "has no successor for it" if before else "does not have it yet"

@@ -2,15 +2,16 @@
 
 import gc
 import hashlib
+import os
 import pickle
-import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import closing
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
+from compat._util.cache_database import cache_database
 from compat.index import records
 from compat.index.extract import (
     bindings,
@@ -35,8 +36,23 @@ def processes() -> ProcessPoolExecutor:
 
     The garbage collector is off: millions of rows have no cycles, and the search takes a fifth of the time.
     """
-    return ProcessPoolExecutor(COUNT, mp_context=get_context("forkserver"), initializer=gc.disable)
+    return ProcessPoolExecutor(COUNT, mp_context=get_context("forkserver"), initializer=_begin)
 
+
+def _begin() -> None:
+    """Prepare a process of the pool, which ends with the build even if that is killed."""
+    Thread(target=_end_with_build, daemon=True).start()
+    gc.disable()
+
+
+def _end_with_build() -> None:
+    build = parent_process()  # not the fork server, which is the parent of this process
+    if build is not None:
+        build.join()
+        os._exit(1)
+
+
+_TABLE = "modules (key TEXT PRIMARY KEY, rows BLOB)"
 
 Key = tuple[str, str]
 """The name of a module and the SHA-256 of its source: equal keys have equal rows."""
@@ -64,10 +80,6 @@ class ModuleReader:
         self._executor = executor
         self._rows: dict[Key, ModuleRows] = {}
         self._path = None if folder is None else folder / f"modules-{code_digest()[:16]}.sqlite"
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._connect()) as database, database:
-                database.execute("CREATE TABLE IF NOT EXISTS modules (key TEXT PRIMARY KEY, rows BLOB)")
 
     def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> dict[Key, ModuleRows]:
         """Return the rows of the wanted modules; each value is the source and whether it is a package."""
@@ -87,7 +99,7 @@ class ModuleReader:
         if self._path is None:
             return {}
         found: dict[Key, ModuleRows] = {}
-        with closing(self._connect()) as database:
+        with cache_database(self._path, _TABLE) as database:
             for key in keys:
                 row = database.execute("SELECT rows FROM modules WHERE key = ?", (":".join(key),)).fetchone()
                 if row is not None:
@@ -97,14 +109,11 @@ class ModuleReader:
     def _remember(self, packed: Mapping[Key, bytes]) -> None:
         if self._path is None or not packed:
             return
-        with closing(self._connect()) as database, database:
+        with cache_database(self._path, _TABLE) as database:
             database.executemany(
                 "INSERT OR IGNORE INTO modules VALUES (?, ?)",
                 ((":".join(key), rows) for key, rows in packed.items()),
             )
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(str(self._path), timeout=60)
 
 
 def code_digest() -> str:

@@ -15,7 +15,7 @@ from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, Release
 from compat.model.symbols import location
 from compat.wheels.package_index import Registry
-from compat.wheels.wheel_sources import read_sources
+from compat.wheels.wheel_sources import WheelSources, read_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +43,21 @@ def draw(index: Index, size: int, seed: int) -> tuple[Release, ...]:
 
 
 def check_releases(
-    index: Index, releases: Sequence[Release], registry: Registry, progress: Progress | None = None
+    index: Index,
+    releases: Sequence[Release],
+    registry: Registry,
+    progress: Progress | None = None,
+    *,
+    whole: bool = False,
 ) -> Iterator[Difference]:
     """Yield every difference between the index and the wheels of some releases, without a cache.
+
+    Args:
+        index: the index to check.
+        releases: the releases to read again.
+        registry: the package index.
+        progress: advanced by one for each release.
+        whole: whether to download the whole wheels and verify their sha256.
 
     Raises:
         NetworkError: the package index cannot be reached.
@@ -56,22 +68,18 @@ def check_releases(
         release_index = index.release_index(release.package, str(release.version), "release")
         sha256 = index.releases(release.package)[release_index].sha256
         modules = merged(index, release.package, release_index)
-        yield from _compare(release, sha256, modules, registry, progress)
+        wheel = registry.wheel(release.package, release.version)
+        if wheel.sha256 != sha256:
+            yield Difference(release=release, where="wheel", shipped=sha256, read=wheel.sha256)
+        sources = read_sources(wheel, registry.session, progress, whole=whole)
+        yield from _compare(release, modules, sources)
         progress.advance()
 
 
 def _compare(
-    release: Release,
-    sha256: str,
-    modules: Sequence[MergedModule],
-    registry: Registry,
-    progress: Progress,
+    release: Release, modules: Sequence[MergedModule], sources: WheelSources
 ) -> Iterator[Difference]:
-    wheel = registry.wheel(release.package, release.version)
-    if wheel.sha256 != sha256:
-        yield Difference(release=release, where="wheel", shipped=sha256, read=wheel.sha256)
-    sources = release_of(read_sources(wheel, registry.session, progress))
-    content = assemble(release.package, IMPORT_NAMES[release.package], [sources], ModuleReader())
+    content = assemble(release.package, IMPORT_NAMES[release.package], [release_of(sources)], ModuleReader())
     fresh = {module.name: module for module in next(replayed(content))}
     shipped = {module.name: module for module in modules}
     for module in sorted(shipped.keys() | fresh.keys()):

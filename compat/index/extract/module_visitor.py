@@ -6,11 +6,23 @@ from collections.abc import Iterable
 from compat.index.extract.bindings import Event, Form, ModuleFacts, presence
 from compat.index.extract.dunder_all import Exporting
 from compat.index.extract.dynamic_globals import writes_namespace, written_by
+from compat.index.extract.global_names import names_set_by_functions
 from compat.index.extract.guard_builder import Conditions
 from compat.index.extract.module_getattr import Resolve, read_getattr
 from compat.index.extract.signatures import signature
 from compat.index.extract.stub_bodies import is_hollow
-from compat.model.guards import ALWAYS, NEVER, Condition, Const, Guard, Imports, both, either, negated
+from compat.model.guards import (
+    ALWAYS,
+    NEVER,
+    Condition,
+    Const,
+    Guard,
+    Imports,
+    after_call,
+    both,
+    either,
+    negated,
+)
 
 IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 ANY = "typing:Any"
@@ -31,6 +43,7 @@ def read_module(source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ModuleFacts(events=(), exports=None, withheld=(), open=True)
     visitor = ModuleVisitor(module, is_package=is_package)
+    visitor.set_by = names_set_by_functions(tree) if b"global" in source else {}
     visitor.block(tree.body, ALWAYS)
     visitor.finish(tree, source)
     return ModuleFacts(
@@ -50,6 +63,8 @@ class ModuleVisitor:
         self.events: list[Event] = []
         self.exporting = Exporting()
         self.open = False
+        self.set_by: dict[str, tuple[str, ...]] = {}
+        """For each function, the names of the module that it binds by `global`."""
         self._resolve = Resolve(module, is_package=is_package)
         self._names: dict[str, str] = {}
         self._truths: dict[str, Guard] = {}
@@ -81,6 +96,11 @@ class ModuleVisitor:
             for name, target in lazy.targets.items():
                 if name not in self._by_name:  # Python calls __getattr__ only for unbound names
                     self._bind(name, "lazy", ALWAYS, target=target)
+        at_top = set(self._by_name)
+        for called, names in self.set_by.items():
+            for name in names:
+                if name not in at_top:
+                    self._bind(name, "value", after_call(called))
 
     def _statement(self, node: ast.stmt, guard: Guard) -> None:  # noqa: C901 -- one case per statement
         match node:
@@ -102,7 +122,7 @@ class ModuleVisitor:
                     if isinstance(target, ast.Name):
                         self._bind(target.id, "delete", guard)
             case ast.Expr(value=ast.Call() as call):
-                self._call(call)
+                self._call(call, guard)
             case _:
                 self._compound(node, guard)
 
@@ -287,9 +307,12 @@ class ModuleVisitor:
         else:
             self.block(body, guard)
 
-    def _call(self, call: ast.Call) -> None:
-        """Record `__all__.append(…)`, `__all__.extend(…)` and calls that may bind arbitrary names."""
+    def _call(self, call: ast.Call, guard: Guard) -> None:
+        """Record `__all__.append(…)`, `__all__.extend(…)` and calls that bind names of the module."""
         match call.func:
+            case ast.Name(id=function) if function in self.set_by:
+                for name in self.set_by[function]:
+                    self._bind(name, "value", guard)
             case ast.Attribute(value=ast.Name(id="__all__"), attr="append" | "extend"):
                 argument = call.args[0] if call.args else ast.Constant(value=None)
                 self.exporting.add(argument if call.func.attr == "extend" else ast.List(elts=[argument]))

@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from compat._util.cache_database import cache_database
 from compat.index import records
 from compat.index.build.parse_pool import code_digest
 from compat.index.history import features, similarity, successors
@@ -85,20 +84,23 @@ class SuccessorFinder:
         self._found.extend(each._replace(last=last) for each in found)
 
     def _remembered(self, key: str) -> list[Successor] | None:
-        with closing(self._connect()) as database:
+        assert self.folder is not None  # noqa: S101 -- asked by the caller
+        with cache_database(_path(self.folder), _TABLE) as database:
             row = database.execute("SELECT found FROM steps WHERE key = ?", (key,)).fetchone()
         return None if row is None else [Successor(*each) for each in json.loads(row[0])]
 
     def _remember(self, key: str, found: Sequence[Successor]) -> None:
-        with closing(self._connect()) as database, database:
+        assert self.folder is not None  # noqa: S101 -- asked by the caller
+        with cache_database(_path(self.folder), _TABLE) as database:
             database.execute("INSERT OR IGNORE INTO steps VALUES (?, ?)", (key, json.dumps(found)))
 
-    def _connect(self) -> sqlite3.Connection:
-        assert self.folder is not None  # noqa: S101 -- asked by the callers
-        self.folder.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self.folder / f"successors-{_digest()[:16]}.sqlite", timeout=60)
-        database.execute("CREATE TABLE IF NOT EXISTS steps (key TEXT PRIMARY KEY, found TEXT)")
-        return database
+
+_TABLE = "steps (key TEXT PRIMARY KEY, found TEXT)"
+
+
+def _path(folder: Path) -> Path:
+    """Return the path of the cache, which depends on the code that finds successors."""
+    return folder / f"successors-{_digest()[:16]}.sqlite"
 
 
 def by_step(versions: Sequence[str], found: Iterable[Successor]) -> dict[tuple[str, str], list[Successor]]:

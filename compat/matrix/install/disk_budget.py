@@ -1,6 +1,5 @@
 """Share the disk among cells: reservations of cells that run concurrently, and a limit for all of them."""
 
-import fcntl
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -131,6 +130,8 @@ def promised(envs: Path, pair_id: str, needed: int) -> Iterator[Promised]:
     Raises:
         UsageError: another process is running this pair.
     """
+    import fcntl  # only Linux runs cells, and other systems read the reports
+
     with ExitStack() as stack:
         path = envs / f"{PREFIX}{pair_id}"
         with _alone(envs):
@@ -154,6 +155,8 @@ def promised(envs: Path, pair_id: str, needed: int) -> Iterator[Promised]:
 @contextmanager
 def _alone(envs: Path) -> Iterator[None]:
     """Hold a lock on the folder, so that only one process at a time reads or changes reservations."""
+    import fcntl
+
     handle = os.open(envs, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -164,6 +167,8 @@ def _alone(envs: Path) -> Iterator[None]:
 
 def _promises(envs: Path, mine: Path) -> Iterator[tuple[str, int]]:
     """Yield pair and bytes of each reservation of a living process, and remove the others."""
+    import fcntl
+
     for path in envs.glob(f"{PREFIX}*"):
         if path == mine:
             continue

@@ -16,7 +16,6 @@ from compat.matrix.install.existing import ExistingEnvironment
 from compat.matrix.install.verify_files import check_installed
 from compat.matrix.install.workspace import Workspace
 from compat.matrix.model.outcome import Disagreement
-from compat.matrix.model.plan import Plan
 from compat.model.releases import KERNELS, Pair
 from compat.probe.probe_runner import PROBE, child_variables
 from compat.uv import client
@@ -54,14 +53,13 @@ def test_requirements(workers: int) -> tuple[str, ...]:
 
 
 def prepare_installed(
-    pair: Pair, lock: Lock, plan: Plan, space: Workspace, *, tool: Path, until: float, tests: Sequence[str]
+    pair: Pair, lock: Lock, space: Workspace, *, tool: Path, until: float, tests: Sequence[str]
 ) -> Prepared:
     """Install a lock with uv, or reuse the environment of an earlier run, and return it.
 
     Args:
         pair: the pair.
         lock: the lock to install.
-        plan: the estimate of the time.
         space: the workspace for the environment.
         tool: the path of uv.
         until: the value of `time.monotonic()` at which the installation is aborted.
@@ -73,7 +71,7 @@ def prepare_installed(
     """
     python = interpreter(space.environment)
     if not space.reused:
-        with on_terminal(f"{pair.id}: installing", round(plan.seconds)) as progress:
+        with on_terminal(f"{pair.id}: installing", None) as progress:
             for command in (
                 venv_command(tool, pair.python, space.environment),
                 install_command(tool, space.environment, lock.requirements),

@@ -1,6 +1,5 @@
 """The folders in which cells run: one per pair, used by one process, and removed when the cell ends."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +103,8 @@ def make_root(envs: Path) -> None:
 @contextmanager
 def _owned(envs: Path, pair_id: str) -> Iterator[bool]:
     """Yield whether this process holds the lock file of the pair, which is released when a process ends."""
+    import fcntl  # only Linux runs cells, and other systems read the reports
+
     with (envs / f"{pair_id}.lock").open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

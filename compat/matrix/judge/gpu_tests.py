@@ -24,6 +24,8 @@ OPTIONS = (
     *("-o", "addopts=", "-o", "filterwarnings=default"),
 )
 """Options of pytest; warnings are not errors, since the packages under test emit many."""
+NOUN = "GPU test"
+"""What the tests are called in messages."""
 PLUGIN = "compat_collection"
 """The name under which pytest loads the copy of `collection_plugin`."""
 FINE = (0, 1, 5)
@@ -95,7 +97,7 @@ def run_tests(bench: GpuTestSetup, progress: Progress) -> Ran:
         OutOfTimeError: the tests did not finish in time.
     """
     if not bench.tests.is_dir():
-        return _not_run(f"there are no GPU tests: the folder {bench.tests.name} is missing")
+        return not_run(f"there are no GPU tests: the folder {bench.tests.name} is missing")
     plugins = bench.folder / "plugins"
     plugins.mkdir(exist_ok=True)
     (plugins / f"{PLUGIN}.py").write_bytes(Path(collection_plugin.__file__).read_bytes())
@@ -112,7 +114,7 @@ def run_tests(bench: GpuTestSetup, progress: Progress) -> Ran:
     if problem:
         return _failed(problem)
     if not collection.selected:
-        return _not_run("no GPU test was collected")
+        return not_run("no GPU test was collected")
     bench.junit.unlink(missing_ok=True)
     code = _pytest(bench, progress, plugins, (*bench.options.arguments, f"--junitxml={bench.junit}"))
     return judged(bench.junit, code, collection.selected)
@@ -154,13 +156,14 @@ def _steers(variable: str) -> bool:
     return variable.startswith(("PYTEST", "PYTHON")) and variable not in KEPT
 
 
-def judged(junit: Path, code: int, selected: Sequence[str]) -> Ran:
+def judged(junit: Path, code: int, selected: Sequence[str], noun: str = NOUN) -> Ran:
     """Return the result of a run.
 
     Args:
         junit: the JUnit file of pytest.
         code: the exit code of pytest.
         selected: the ids of the tests that had to run.
+        noun: what the tests are called in messages.
     """
     if code not in FINE:
         return Ran(state=State.FAILED, reason=f"pytest {how_ended(code)}, see the log", counts=Counts())
@@ -177,17 +180,17 @@ def judged(junit: Path, code: int, selected: Sequence[str]) -> Ran:
         for case, child in bad
     )
     if not cases:
-        return _not_run("no GPU test was collected")
+        return not_run(f"no {noun} was collected")
     if bad:
-        reason = f"{_of(len({id(case) for case, _ in bad}), cases)} failed, such as {_name(bad[0][0])}"
+        reason = f"{_of(len({id(case) for case, _ in bad}), cases, noun)} failed, such as {_name(bad[0][0])}"
         return Ran(state=State.FAILED, reason=reason, counts=counts, failed=failed)
     if (ran := sorted(map(_name, cases))) != (wanted := sorted(map(junit_name, selected))):
         different = sorted(set(ran) ^ set(wanted)) or ran
-        reason = f"{len(ran)} of {len(wanted)} GPU tests ran; the difference is {different[0]}"
+        reason = f"{len(ran)} of {len(wanted)} {noun}s ran; the difference is {different[0]}"
         return Ran(state=State.FAILED, reason=reason, counts=counts)
     if skipped:
         case, child = skipped[0]
-        reason = f"{_of(len(skipped), cases)} were skipped, such as {_name(case)}: {_message(child)}"
+        reason = f"{_of(len(skipped), cases, noun)} were skipped, such as {_name(case)}: {_message(child)}"
         return Ran(state=State.NOT_RUN, reason=reason, counts=counts)
     if code:
         return Ran(state=State.FAILED, reason=f"pytest {how_ended(code)}, see the log", counts=counts)
@@ -198,12 +201,13 @@ def _failed(reason: str) -> Ran:
     return Ran(state=State.FAILED, reason=reason, counts=Counts())
 
 
-def _not_run(reason: str) -> Ran:
+def not_run(reason: str) -> Ran:
+    """Return the result of tests of which none ran."""
     return Ran(state=State.NOT_RUN, reason=reason, counts=Counts())
 
 
-def _of(count: int, cases: list[ET.Element]) -> str:
-    return f"{count} of {len(cases)} GPU tests"
+def _of(count: int, cases: list[ET.Element], noun: str) -> str:
+    return f"{count} of {len(cases)} {noun}s"
 
 
 def _name(case: ET.Element) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import compat
 from compat.locks.lockfile import Lock, read_current
+from compat.matrix.judge import user_tests
 from compat.matrix.judge.deciding_files import deciding_files, files_digest
 from compat.matrix.model.outcome import Digests, Level
 from compat.model.releases import Pair
@@ -31,6 +32,9 @@ class Sources(Protocol):
 
     def gpu_tests(self) -> Path:
         """Return the folder of the GPU tests."""
+
+    def root(self) -> Path:
+        """Return the folder of `matrix.toml`, which holds the project of the user's own tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,11 @@ class Shipped:
 
     def gpu_tests(self) -> Path:
         """Return the folder of the GPU tests in the project of the locks."""
-        return self.locks.resolve().parent / "tests" / "gpu"
+        return self.root() / "tests" / "gpu"
+
+    def root(self) -> Path:
+        """Return the folder that holds the locks, beside `matrix.toml`."""
+        return self.locks.resolve().parent
 
 
 def _check_releases(pair: Pair) -> None:
@@ -85,6 +93,9 @@ def digests(pair: Pair, lock: Lock, sources: Sources, level: Level = Level.IMPOR
     packages = {Path(compat.__file__).resolve().parent, sources.code().resolve()}
     files = {path for package in packages for path in deciding_files(package, tests)}
     roots = [package.parent for package in packages] + ([] if tests is None else [tests.parent.parent])
+    if level is Level.TESTS:
+        files.update(user_tests.deciding_files(sources.root()))
+        roots.append(sources.root())
     return Digests(
         pair=pair_digest(pair),
         lock=lock_digest(lock),
@@ -103,4 +114,5 @@ def pair_digest(pair: Pair) -> str:
     """Return the digest of a pair's entry in `matrix.toml`."""
     expect = [[entry.location, entry.reason, entry.link, entry.when, entry.spreads] for entry in pair.expect]
     content = [pair.python, [str(requirement) for requirement in pair.requirements], expect]
+    content += [[pair.tests, *pair.tests_install]] if pair.tests else []
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from compat._util import atomic_write
 from compat._util.regular_file import read_regular
+from compat.model.releases import Pair
 
 SCHEMA = 1
 OUTCOME = "outcome.json"
@@ -21,10 +22,14 @@ LAYER = "layer:"
 
 
 class Level(str, Enum):
-    """What a cell checks: that the names can be imported, or that the kernels compute correct results."""
+    """What a cell checks."""
 
     IMPORT = "import"
+    """The names can be imported, and are what the index says."""
     GPU = "gpu"
+    """The kernels compute correct results."""
+    TESTS = "tests"
+    """The tests of the user's own project pass; only pairs with `tests` in `matrix.toml` have this level."""
 
 
 class State(str, Enum):
@@ -103,7 +108,7 @@ class Counts:
     expected: int = 0
     """Disagreements that `matrix.toml` explains; not among `disagreements`."""
     tests: int = 0
-    """GPU tests that pytest collected; 0 at the level `import`."""
+    """Tests that pytest collected; 0 at the level `import`."""
     tests_passed: int = 0
 
     def __post_init__(self) -> None:
@@ -272,14 +277,20 @@ def _read(path: Path) -> CellOutcome:
     return outcome
 
 
+def levels_of(pair: Pair, levels: Sequence[Level] = tuple(Level)) -> tuple[Level, ...]:
+    """Return those levels that a pair has."""
+    return tuple(level for level in levels if level is not Level.TESTS or pair.tests)
+
+
 def _contradiction(outcome: CellOutcome) -> str:
     """Return why an outcome cannot have passed, or an empty string."""
     counts = outcome.counts
-    if outcome.cell.level is Level.GPU:
+    if outcome.cell.level is not Level.IMPORT:
         required = {"tests": counts.tests}
+        without_gpu = outcome.cell.level is Level.GPU and outcome.machine.get("cuda") != str(True)
         wrong = {
             "a test has not passed": counts.tests_passed != counts.tests,
-            "torch found no GPU": outcome.machine.get("cuda") != str(True),
+            "torch found no GPU": without_gpu,
         }
     else:
         required = {key: getattr(counts, key) for key in ("modules", "listed", "imported", "checked")}

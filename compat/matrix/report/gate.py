@@ -13,6 +13,7 @@ from compat.matrix.model.outcome import (
     Level,
     State,
     another_python,
+    levels_of,
     outcome_path,
     read_outcome,
 )
@@ -39,11 +40,14 @@ class Gate:
 def read_gate(pairs: Sequence[Pair], level: Level, reports: Path, sources: Sources) -> Gate:
     """Return the gate for some pairs at one level; the level `gpu` requires `import` as well.
 
+    The level `tests` requires those pairs that have tests; there must be one.
+
     An outcome counts only if entry in the matrix, lock, index and all code that decides a verdict are the
     same now. Otherwise it is stale and counts as failed.
     """
-    levels = (Level.IMPORT,) if level is Level.IMPORT else (Level.IMPORT, Level.GPU)
-    return Gate(required=tuple(_fresh(pair, each, reports, sources) for pair in pairs for each in levels))
+    levels = (Level.IMPORT, Level.GPU) if level is Level.GPU else (level,)
+    cells = [(pair, each) for pair in pairs for each in levels_of(pair, levels)]
+    return Gate(required=tuple(_fresh(pair, each, reports, sources) for pair, each in cells))
 
 
 def _fresh(pair: Pair, level: Level, reports: Path, sources: Sources) -> CellOutcome:

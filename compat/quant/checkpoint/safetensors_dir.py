@@ -1,6 +1,7 @@
 """Read a directory of safetensors shards: headers first, then single tensors; never a pickle."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 HEADER_LIMIT = 100_000_000
 """The format's own limit for a header, in bytes."""
+MOST_DIMENSIONS = 64
+"""The largest number of dimensions of a tensor in torch."""
+MOST_ELEMENTS = 1 << 63
+"""Sizes and offsets are smaller."""
 
 DTYPES = {
     "F64": ("float64", 8),
@@ -142,7 +147,7 @@ def _header(shard: Path) -> dict[str, Entry]:
         described = {name: entry for name, entry in header.items() if name != "__metadata__"}
         found = {name: _entry(shard, entry) for name, entry in described.items()}
         end = max((entry["data_offsets"][1] for entry in described.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise CheckpointError(f"{shard}: the header is not valid: {error}") from error
     if 8 + length + end != size:
         raise CheckpointError(f"{shard}: truncated: {size} bytes instead of {8 + length + end}")
@@ -152,12 +157,15 @@ def _header(shard: Path) -> dict[str, Entry]:
 def _entry(shard: Path, described: Mapping[str, Any]) -> Entry:
     dtype, size = DTYPES.get(described["dtype"], (str(described["dtype"]), 0))
     begin, end = described["data_offsets"]
-    count = 1
-    for dimension in described["shape"]:
-        count *= dimension
+    shape = described["shape"]
+    if len(shape) > MOST_DIMENSIONS:
+        raise ValueError(f"a shape has {len(shape)} dimensions, more than {MOST_DIMENSIONS}")
+    if not all(type(number) is int and 0 <= number < MOST_ELEMENTS for number in (begin, end, *shape)):
+        raise ValueError("shapes and offsets must be integers from 0 to 2**63")
+    count = math.prod(shape)
     if size and end - begin != count * size:
-        raise ValueError(f"{end - begin} bytes are not a {dtype} tensor of shape {described['shape']}")
-    return Entry(shard=shard, shape=tuple(described["shape"]), dtype=dtype)
+        raise ValueError(f"{end - begin} bytes are not a {dtype} tensor of shape {shape}")
+    return Entry(shard=shard, shape=tuple(shape), dtype=dtype)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -165,7 +173,7 @@ def _json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_duplicates)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: the file is missing") from None
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: the file does not contain a JSON object")

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from compat.index.reader import Index
 from compat.model.symbols import import_statement
 from compat.scan.check.reference_checker import Issue, ReferenceChecker, stubbed_modules
-from compat.scan.check.replacements import broken_ranges
+from compat.scan.check.replacements import broken_ranges, class_ranges, lost_classes
 from compat.scan.findings import BrokenRange, Finding, unread_finding
-from compat.scan.fix.edits import refusal
+from compat.scan.fix.edits import fix_safety
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.all_names_resolve import all_names_resolve
 from compat.scan.prefilter.conditional_imports import reads_version
@@ -26,11 +26,14 @@ from compat.scan.releases.index_lookup import Lookup, ReleaseSet, ranges
 from compat.scan.sources.discovery import Files, Skipped, Unreadable
 from compat.scan.sources.parse import is_python
 from compat.scan.sources.source_file import Source, decoded, parse
+from compat.scan.syntax.class_uses import class_uses
+from compat.scan.syntax.positions import dotted
 from compat.scan.syntax.references import Reference, references
 
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 """Import name to the package whose releases are checked: sglang determines the version of sgl_kernel."""
 
+_OWN = (ast.Assign, ast.AnnAssign, ast.ClassDef, ast.FunctionDef)
 _BRANCH = re.compile(rb"^if (?!__name__\b)", re.MULTILINE)
 
 
@@ -149,21 +152,46 @@ class Analysis:
         module = Module(source.path, source.tree)
         stubbed = stubbed_modules(source.tree, source.data)
         found: list[Issue] = []
+        changed: dict[str, int] = {}
         for reference in references(source, name):
             checker = self.checkers.get(AXES[reference.top])
             if checker is not None and not (stubbed and _is_stubbed(reference, stubbed)):
                 found += checker.issues(reference, module)
-        if not found:
+                path, mask = checker.became_function(reference)
+                if path:
+                    changed[path] = changed.get(path, 0) | mask
+        if not found and not changed:
             return unread
         self.note_broken(source.path, found)
         lines = source.lines()
         silenced = Silenced(lines)
-        findings = [
-            self.finding(source, issue, lines, broken_ranges(self.checkers[issue.package].lookup, issue))
-            for issue in found
+        findings = []
+        for issue in found:
+            broken = broken_ranges(self.checkers[issue.package].lookup, issue)
+            lost = lost_classes(self.checkers[issue.package].lookup, issue, broken)
+            if lost:
+                path = issue.reference.path
+                changed[path] = changed.get(path, 0) | lost
+            if not silenced(issue.rule, issue.reference):
+                findings.append(self.finding(source, issue, lines, broken))
+        classes = [
+            self.finding(source, issue, lines, class_ranges(self.checkers[issue.package], issue))
+            for issue in (self._class_uses(source, module, changed) if changed else ())
             if not silenced(issue.rule, issue.reference)
         ]
-        return sorted([*unread, *findings], key=lambda each: each.line) if unread else findings
+        if not (unread or classes):
+            return findings
+        return sorted([*unread, *findings, *classes], key=lambda each: each.line)
+
+    def _class_uses(self, source: Source, module: Module, changed: Mapping[str, int]) -> Iterator[Issue]:
+        """Yield the issues of names that became functions and that a file uses as classes."""
+        for use in class_uses(source, module.name, changed):
+            first = dotted(use.node)[0]
+            if any(isinstance(each, _OWN) for each in module.binders(first)):
+                continue  # it may be another object
+            issue = self.checkers[AXES[use.top]].use_of_class(use, module, changed[use.path])
+            if issue is not None:
+                yield issue
 
     def _is_copy(self, path: str, name: str) -> bool:
         """Return whether a folder named like a package is a copy of it: releases have half of its modules."""
@@ -230,7 +258,7 @@ class Analysis:
             code=lines[node.lineno - 1],
             cell=None if cell is None else (cell.number, cell.line),
         )
-        return found._replace(fixable=issue.rule != "CPT004" and not refusal(found))
+        return found._replace(safety=fix_safety(found))
 
     def _parse(self, path: str) -> Source:
         return parse(path, self.store.read(path))

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from compat.model.guards import waits_for_call
 from compat.scan.interpreter.expressions import Evaluation
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
@@ -11,10 +12,11 @@ from compat.scan.project.callers import CallGraph
 from compat.scan.project.importers import ImportGraph
 from compat.scan.project.patched_names import PatchedNames
 from compat.scan.releases.index_lookup import Lookup, LookupOutcome, LookupOutcomes
+from compat.scan.releases.kind_changes import KindChanges
 from compat.scan.syntax.positions import NodePosition, within
 from compat.scan.syntax.references import Reference
 
-Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004"]
+Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004", "CPT009"]
 
 
 class Issue(NamedTuple):
@@ -50,6 +52,7 @@ class ReferenceChecker:
         patched_names: PatchedNames,
     ) -> None:
         self.lookup = lookup
+        self.kind_changes = KindChanges(lookup)
         self._call_graph = call_graph
         self._import_graph = import_graph
         self._patched_names = patched_names
@@ -115,7 +118,39 @@ class ReferenceChecker:
         else:
             outcomes = self.lookup.path("", (module, *parts), importing=True)
         private = any(map(_private_part, (*module.split("."), name, *parts)))
-        return not private and all(_status(outcome) is None for _, outcome in outcomes)
+        return not private and not any(
+            _status(outcome)
+            or waits_for_call(outcome.answer.guard)
+            or self.kind_changes.became_function(outcome)
+            for _, outcome in outcomes
+        )
+
+    def became_function(self, reference: Reference) -> tuple[str, int]:
+        """Return the path that is a function and was a class, and the releases in which it is one.
+
+        The path is a reference's or, for attributes of the function, the part of it that is the function.
+        """
+        found = [
+            (mask, outcome)
+            for mask, outcome in self._outcomes(reference)
+            if self.kind_changes.became_function(outcome)
+        ]
+        if not found:
+            return "", 0
+        _, outcome = found[0]
+        path = reference.path.split(".")
+        end = len(path) - path[::-1].index(outcome.name) if outcome.name in path else 0
+        return ".".join(path[:end]), sum(mask for mask, _ in found)
+
+    def use_of_class(self, use: Reference, module: Module, mask: int) -> Issue | None:
+        """Return the issue of a name that code uses as a class, in the releases of a set that reach it."""
+        kind = "AttributeError" if use.form == "class_attribute" else "TypeError"
+        reached = self.reached(use, module, mask, kind)
+        if not reached:
+            return None
+        outcomes = self.lookup.imported(use.bases[0], use.parts[0])
+        outcome = next(outcome for bits, outcome in outcomes if bits & reached)
+        return Issue(use, self.lookup.release_set.package, "CPT009", reached, outcome)
 
     def _outcomes(self, reference: Reference) -> LookupOutcomes:
         if reference.form in ("import", "star", "import_module"):
@@ -170,7 +205,15 @@ class ReferenceChecker:
 
 
 def _rule(reference: Reference, outcome: LookupOutcome) -> Rule | None:
+    if _is_early(reference, outcome):
+        return "CPT001"
     return _status(outcome) or ("CPT004" if any(map(_private_part, reference.parts)) else None)
+
+
+def _is_early(reference: Reference, outcome: LookupOutcome) -> bool:
+    """Return whether the top level of a file imports a name that exists only once a function has run."""
+    early = reference.form == "from" and reference.position.function is None
+    return early and outcome.answer.status == "conditional" and waits_for_call(outcome.answer.guard)
 
 
 def _status(outcome: LookupOutcome) -> Rule | None:

@@ -1,24 +1,23 @@
 """Find, per range of releases, the cause of an issue and the successor of what is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from compat.index.query.single_release import ask_each
 from compat.index.reader import Index
 from compat.index.records import Successor
+from compat.model.guards import waits_for_call
 from compat.model.symbols import split_location
 from compat.resolve.search import Found, find_location
-from compat.scan.check.reference_checker import Issue
+from compat.scan.check.reference_checker import Issue, ReferenceChecker
 from compat.scan.findings import BrokenRange
-from compat.scan.releases.index_lookup import Lookup
+from compat.scan.releases.index_lookup import Lookup, ranges
 
 if TYPE_CHECKING:  # a scan needs no more of it than its names
     from compat.model.diagnosis import Cause
 
-_CERTAIN = 0.5
+_REPORTED = 0.5
 """Confidence below which a successor is not reported."""
-_FOLLOWED = ("moved ", "renamed ")
-"""How the evidence begins when the definition itself was followed from release to release."""
 
 
 def broken_ranges(lookup: Lookup, issue: Issue) -> tuple[BrokenRange, ...]:
@@ -26,6 +25,29 @@ def broken_ranges(lookup: Lookup, issue: Issue) -> tuple[BrokenRange, ...]:
     if issue.rule == "CPT004":
         return ()
     return tuple(_IssueCause(lookup, issue, *wanted(lookup, issue)).broken_ranges())
+
+
+def lost_classes(lookup: Lookup, issue: Issue, broken: Iterable[BrokenRange]) -> int:
+    """Return the releases in which an issue's successor is a function that replaces a class."""
+    versions = lookup.release_set.versions
+    found = 0
+    for each in broken:
+        if issue.rule == "CPT001" and each.successor is not None and each.successor.became_function:
+            for slot in range(versions.index(each.first), versions.index(each.last) + 1):
+                found |= issue.mask & 1 << slot
+    return found
+
+
+def class_ranges(checker: ReferenceChecker, issue: Issue) -> tuple[BrokenRange, ...]:
+    """Return the ranges of releases in which what a file uses as a class is a function."""
+    (module,), (name,) = issue.reference.bases, issue.reference.parts
+    versions = checker.lookup.release_set.versions
+    last = checker.kind_changes.last_class(module, name)
+    reason = f"{name} is a class up to {last}, and a function has taken its place"
+    return tuple(
+        BrokenRange(versions[first], versions[end], "symbol_removed", reason, None)
+        for first, end in ranges(issue.mask)
+    )
 
 
 def wanted(lookup: Lookup, issue: Issue) -> tuple[str, str]:
@@ -90,33 +112,24 @@ class _IssueCause(NamedTuple):
         successor = self._successor(slot, found)
         told = found.binding.answer.reason if found and found.binding else None
         what = f"{self.module}:{self.name}" if self.name else self.module
+        answer = self.issue.outcome.answer
+        told = told or (f"bound only {answer.guard}" if waits_for_call(answer.guard) else None)
         reason = told or self.issue.outcome.answer.reason or f"{what} does not exist"
         return BrokenRange(version, version, self._cause(slot, successor), reason, successor)
 
     def _successor(self, slot: int, found: Found | None) -> Successor | None:
         new = found.successor if found else None
-        if new is None or new.confidence < _CERTAIN:
+        if new is None or new.confidence < _REPORTED:
             return None
         if not self.name and (new.name or not self._alike(slot, new.module)):
             return None  # a module of the same name need not be the same module
-        new = self._at_home(slot, new)
-        before = self._signature(slot)
-        now = self.lookup.resolver(slot).answer(new.module, new.name).signature
-        followed = new.evidence.startswith(_FOLLOWED) or not self.name
-        return Successor(
-            new.module,
-            new.name,
-            new.confidence,
-            new.evidence,
-            same_call=before is None or now is None or before == now,
-            certain=followed or (now is not None and before == now),
-        )
+        return self._at_home(slot, new)
 
     def _at_home(self, slot: int, new: Successor) -> Successor:
         """Return where what some module only has from another one is at home, under whatever name."""
         answer = self.lookup.resolver(slot).answer(new.module, new.name)
         origin = answer.origin if answer.status == "reexported" and new.name else None
-        if origin is None or new.evidence.startswith(_FOLLOWED):
+        if origin is None or new.old_module:  # followed from release to release
             return new
         if self.lookup.release_set.package not in self.lookup.index.owners.get(origin.partition(".")[0], ()):
             return new
@@ -127,20 +140,6 @@ class _IssueCause(NamedTuple):
             return new
         evidence = f"{new.module} has it from there as {new.name}"
         return new._replace(module=module, name=name, evidence=evidence)
-
-    def _signature(self, slot: int) -> int | None:
-        """Return how the nearest release that has it calls what was asked for, by its number."""
-        index, package = self.lookup.index, self.lookup.release_set.package
-        for at in self._near(slot):
-            branches = index.branches(self.module, self.name, package, at)
-            if branches:
-                version = self.lookup.index.versions(package)[at]
-                known = self.lookup.release_set.versions
-                resolver = self.lookup.resolver(known.index(version)) if version in known else None
-                return (
-                    resolver.answer(self.module, self.name).signature if resolver else branches[-1].signature
-                )
-        return None
 
     def _alike(self, slot: int, module: str) -> bool:
         """Return whether a module has at least half of the public names that the missing module had."""
@@ -194,7 +193,12 @@ class _IssueCause(NamedTuple):
 
 def _key(release_range: BrokenRange) -> tuple[object, ...]:
     new = release_range.successor
-    return release_range.cause, release_range.reason if new is None else (new.module, new.name, new.same_call)
+    return release_range.cause, release_range.reason if new is None else (
+        new.module,
+        new.name,
+        new.safety,
+        new.doubt,
+    )
 
 
 def _is_module(index: Index, package: str, module: str) -> bool:

@@ -1,7 +1,6 @@
 """Run `compat scan --fix` and `--diff`: check all changes first, then replace each file atomically."""
 
 import difflib
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from compat import errors
 from compat._cli import console
 from compat._cli.text import counted
-from compat._util.atomic_write import replacing
+from compat._util.atomic_write import overwrite
 from compat.errors import MissingToolError
 from compat.index.reader import Index
 from compat.scan.findings import Finding, Report
@@ -41,7 +40,7 @@ def run(report: Report, options: ScanOptions) -> int:
         raise MissingToolError(
             "--fix: libcst is not installed; run \"pip install 'sglang-vllm-compat[fix]'\""
         ) from None
-    edits, refused = plan_edits(report.findings, report.release_sets)
+    edits, refused = plan_edits(report.findings, report.release_sets, unsafe=options.unsafe_fixes)
     _bound(edits, report)
     store = Files()
     files = list(Walk(options.exclude).files(options.paths))
@@ -64,7 +63,10 @@ def run(report: Report, options: ScanOptions) -> int:
         return errors.FINDINGS if changes or refused else errors.CLEAN
     for path, (_, after) in changes.items():
         _replace(path, after)
-    console.say(f"{counted(len(changes), 'file')} changed, {counted(len(refused), 'finding')} not fixed")
+    unsafe = sum(each.reason.startswith("unsafe") for each in refused)
+    hint = f" ({unsafe} with --unsafe-fixes)" if unsafe else ""
+    left = counted(len(refused), "finding")
+    console.say(f"{counted(len(changes), 'file')} changed, {left} not fixed{hint}")
     return errors.FINDINGS if refused else errors.CLEAN
 
 
@@ -139,9 +141,5 @@ def _diff(path: str, before: bytes, after: bytes) -> str:
 
 
 def _replace(path: str, data: bytes) -> None:
-    """Replace a file, or the target of a symbolic link, atomically, and keep its mode."""
-    target = Path(path).resolve()
-    mode = target.stat().st_mode
-    with replacing(target) as part:
-        part.write_bytes(data)
-    os.chmod(target, mode & 0o7777)  # noqa: PTH101 -- beside stat
+    """Replace the content of a file."""
+    overwrite(Path(path), data)

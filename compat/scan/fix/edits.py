@@ -1,9 +1,10 @@
 """Plan the edits for findings: which import replaces which, or why a finding cannot be fixed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from compat.index.records import Successor
+from compat.model.safety import Safety
 from compat.scan.findings import Finding
 from compat.scan.releases.index_lookup import ReleaseSet
 
@@ -43,16 +44,23 @@ class Refusal(NamedTuple):
 
 
 def plan_edits(
-    findings: Iterable[Finding], release_sets: Sequence[ReleaseSet]
+    findings: Sequence[Finding], release_sets: Sequence[ReleaseSet], *, unsafe: bool
 ) -> tuple[dict[str, list[Edit]], list[Refusal]]:
-    """Return the edits, by file, and the findings that cannot be fixed."""
+    """Return the edits, by file, and the findings that are not fixed.
+
+    Args:
+        findings: the findings of the scan.
+        release_sets: the scanned releases.
+        unsafe: whether to write unsafe fixes as well.
+    """
     versions = {each.package: each.versions for each in release_sets}
+    classes = {(each.path, each.statement) for each in findings if each.rule == "CPT009"}
     edits: dict[str, list[Edit]] = {}
     refused: list[Refusal] = []
     for finding in findings:
         if finding.level == "note":
             continue
-        reason = refusal(finding)
+        reason = refusal(finding) or (_doubt(finding, classes) if unsafe else unsafe_because(finding))
         if reason:
             refused.append(Refusal(finding, reason))
             continue
@@ -72,6 +80,13 @@ def plan_edits(
     return edits, refused
 
 
+def fix_safety(finding: Finding) -> Safety | None:
+    """Return whether the fix of a finding is safe; None if it has no fix."""
+    if finding.level == "note" or refusal(finding):
+        return None
+    return "unsafe" if unsafe_because(finding) else "safe"
+
+
 def refusal(finding: Finding) -> str:
     """Return why a finding cannot be fixed; empty if it can."""
     if finding.rule == "CPT000":
@@ -84,11 +99,32 @@ def refusal(finding: Finding) -> str:
         return "no successor is known in " + ", ".join(
             each.text for each in finding.broken_ranges if each.successor is None
         )
-    if not all(each.successor and each.successor.same_call for each in finding.broken_ranges):
-        return 'the successor has another signature; compare with "compat resolve NAME --signature"'
-    if not all(each.successor and each.successor.certain for each in finding.broken_ranges):
-        return "the successor with the same name may be a different object"
     return ""
+
+
+def unsafe_because(finding: Finding) -> str:
+    """Return why the fix of a finding is unsafe; empty if it is safe."""
+    for each in finding.broken_ranges:
+        new = each.successor
+        if new is None or new.safety == "safe":
+            continue
+        if not new.same_kind:
+            return f"unsafe: a {new.old_kind} became a {new.kind}"
+        if not new.same_call:
+            return "unsafe: the successor has another signature; the report shows both"
+        if not new.certain:
+            return "unsafe: the successor has the same name, but may be a different object"
+        return f"unsafe: the successor is a guess with a confidence of {new.confidence:.2f}"
+    return ""
+
+
+def _doubt(finding: Finding, classes: Container[tuple[str, str]]) -> str:
+    """Return why even an unsafe fix is not written: the code uses as a class what became a function."""
+    if not any(each.successor and each.successor.became_function for each in finding.broken_ranges):
+        return ""
+    old = _old(finding)
+    used = (finding.path, f"{old.module}.{old.name}") in classes
+    return f"{old.name} is used as a class, and became a function" if used else ""
 
 
 def _old(finding: Finding) -> Target:

@@ -6,6 +6,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider, Scope, ScopeProvider
 
 from compat.scan.fix.edits import Edit
+from compat.scan.fix.layout import is_directive, with_some_names, without_brackets
 from compat.scan.fix.version_test_style import Style
 
 Exported = Callable[[str], bool]
@@ -55,6 +56,8 @@ class _Rewriter(cst.CSTTransformer):
         """The imports whose uses are renamed, with the new names."""
         self._uses: dict[cst.CSTNode, str] = {}
         self._added: set[str] = set()
+        self._ending = cst.TrailingWhitespace()
+        """The end of the line that is rewritten, with its comment."""
         self.done: set[Edit] = set()
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> None:  # noqa: N802 -- libcst's name
@@ -77,6 +80,7 @@ class _Rewriter(cst.CSTTransformer):
         """Rewrite an import that is the only statement on its line."""
         small = original_node.body[0]
         lines: LineNumbers = []
+        self._ending = original_node.trailing_whitespace
         if len(original_node.body) == 1 and isinstance(small, cst.ImportFrom):
             lines = self._from(small)
         elif len(original_node.body) == 1 and isinstance(small, cst.Import) and len(small.names) == 1:
@@ -85,55 +89,76 @@ class _Rewriter(cst.CSTTransformer):
             return updated_node
         first = lines[0].with_changes(leading_lines=original_node.leading_lines)
         if isinstance(first, cst.SimpleStatementLine):
-            first = first.with_changes(trailing_whitespace=original_node.trailing_whitespace)
+            first = first.with_changes(trailing_whitespace=self._ending)
         return cst.FlattenSentinel([first, *lines[1:]])
 
     def _from(self, statement: cst.ImportFrom) -> LineNumbers:
         """Return the lines that replace a `from` import; empty if it is kept."""
         if isinstance(statement.names, cst.ImportStar):
             return []
-        kept = [alias for alias in statement.names if self._edit(alias) is None]
-        if len(kept) == len(statement.names):
-            return []
-        lines: LineNumbers = []
-        if kept:
-            kept[-1] = kept[-1].with_changes(comma=_closing_comma(statement))
-            lines.append(cst.SimpleStatementLine([statement.with_changes(names=kept)]))
-        groups: dict[tuple[object, ...], list[tuple[cst.ImportAlias, Edit]]] = {}
-        for alias in statement.names:
+        names = statement.names
+        groups: dict[tuple[object, ...], list[tuple[int, Edit]]] = {}
+        for at, alias in enumerate(names):
             edit = self._edit(alias)
             if edit is not None:
                 self.done.add(edit)
                 key = (edit.releases, *(target.module for target in edit.targets))
-                groups.setdefault(key, []).append((alias, edit))
-        return [*lines, *(line for group in groups.values() for line in self._together(statement, group))]
+                groups.setdefault(key, []).append((at, edit))
+        if not groups:
+            return []
+        moved = {at for group in groups.values() for at, _ in group}
+        kept = [at for at in range(len(names)) if at not in moved]
+        lines: LineNumbers = [self._line(with_some_names(statement, names, kept))] if kept else []
+        for group in groups.values():
+            lines += self._together(statement, names, group, sole=not lines)
+        return lines
 
     def _together(
-        self, statement: cst.ImportFrom, group: Sequence[tuple[cst.ImportAlias, Edit]]
+        self,
+        statement: cst.ImportFrom,
+        names: Sequence[cst.ImportAlias],
+        group: Sequence[tuple[int, Edit]],
+        *,
+        sole: bool,
     ) -> LineNumbers:
         """Return the import, or the guarded imports, of names with the same targets."""
-        aliases = [alias for alias, _ in group]
-        last = aliases[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-        same = statement.with_changes(names=[*aliases[:-1], last], lpar=None, rpar=None)
-        written = []
-        for number, target in enumerate(group[0][1].targets):
-            names = [
-                _named(edit.targets[number].name, self._bound.get(alias) or _binds(alias))
-                for alias, edit in group
+        same = with_some_names(statement, names, [at for at, _ in group])
+        if len(group) < len(names):
+            same = without_brackets(same)
+        assert not isinstance(same.names, cst.ImportStar)  # noqa: S101 -- it has names
+        edits = [edit for _, edit in group]
+        bound = [self._bound.get(names[at]) or _binds(names[at]) for at, _ in group]
+        written: list[cst.ImportFrom | cst.Import] = []
+        for number, target in enumerate(edits[0].targets):
+            if not target.module:
+                written.append(same)
+                continue
+            renamed = [
+                _named(alias, edit.targets[number].name, name)
+                for alias, edit, name in zip(same.names, edits, bound, strict=True)
             ]
-            moved = f"from {target.module} import {', '.join(names)}"
-            written.append(moved if target.module else _source(same))
-        return self._guarded(written, group[0][1])
+            written.append(_imported(same, target.module, renamed))
+        return self._guarded(written, edits[0], sole=sole)
 
-    def _guarded(self, written: Sequence[str], edit: Edit) -> LineNumbers:
-        """Return imports of which one is chosen at run time."""
-        style = self._guard(edit) if len(written) > 1 and len(edit.since) == len(written) - 1 else None
+    def _guarded(
+        self, written: Sequence[cst.ImportFrom | cst.Import], edit: Edit, *, sole: bool = True
+    ) -> LineNumbers:
+        """Return imports of which one is chosen at run time; the last one keeps the comment of the line."""
+        lines = [self._line(each) for each in written]
+        if sole:
+            lines[-1] = lines[-1].with_changes(trailing_whitespace=self._ending)
+        style = self._guard(edit) if len(lines) > 1 and len(edit.since) == len(lines) - 1 else None
         if style is None:
-            return [_alternatives(written)]
-        imports = [_line(each) for each in style.imports if each not in self._added]
+            return [_alternatives(lines)]
+        imports = [_parsed_line(each) for each in style.imports if each not in self._added]
         if not edit.inside:
             self._added.update(style.imports)
-        return [*imports, _chosen(written, [style.test(release) for release in edit.since])]
+        return [*imports, _chosen(lines, [style.test(release) for release in edit.since])]
+
+    def _line(self, small: cst.ImportFrom | cst.Import) -> cst.SimpleStatementLine:
+        """Return a line with an import, and with the comment for tools of the line that it replaces."""
+        line = cst.SimpleStatementLine([small])
+        return line.with_changes(trailing_whitespace=self._ending) if is_directive(self._ending) else line
 
     def _import(self, statement: cst.Import) -> LineNumbers:
         """Return the lines that replace `import a.b as c`; empty if it is kept."""
@@ -142,12 +167,13 @@ class _Rewriter(cst.CSTTransformer):
         if edit is None or alias.evaluated_alias is None:
             return []
         self.done.add(edit)
-        written = [
-            f"from {target.module} import {_named(target.name, alias.evaluated_alias)}"
-            if target.module
-            else _source(statement)
-            for target in edit.targets
-        ]
+        written: list[cst.ImportFrom | cst.Import] = []
+        for target in edit.targets:
+            if not target.module:
+                written.append(statement)
+                continue
+            name = _named(cst.ImportAlias(cst.Name(target.name)), target.name, alias.evaluated_alias)
+            written.append(cst.ImportFrom(module=_dotted(target.module), names=[name]))
         return self._guarded(written, edit)
 
     def _edit(self, alias: cst.ImportAlias) -> Edit | None:
@@ -171,31 +197,50 @@ class _Rewriter(cst.CSTTransformer):
             self._bound[alias] = new
 
 
-def _alternatives(statements: Sequence[str]) -> cst.BaseStatement:
+def _alternatives(lines: Sequence[cst.SimpleStatementLine]) -> cst.BaseStatement:
     """Return a statement that tries imports in turn."""
-    if len(statements) == 1:
-        return _line(statements[0])
-    first, *rest = statements
+    if len(lines) == 1:
+        return lines[0]
+    first, *rest = lines
     handler = cst.ExceptHandler(body=cst.IndentedBlock([_alternatives(rest)]), type=cst.Name("ImportError"))
-    return cst.Try(body=cst.IndentedBlock([_line(first)]), handlers=[handler])
+    return cst.Try(body=cst.IndentedBlock([first]), handlers=[handler])
 
 
-def _chosen(statements: Sequence[str], tests: Sequence[str]) -> cst.BaseStatement:
+def _chosen(lines: Sequence[cst.SimpleStatementLine], tests: Sequence[str]) -> cst.BaseStatement:
     """Return an `if` statement that selects the first import whose test is true, else the last one."""
-    rest: cst.If | cst.Else = cst.Else(body=cst.IndentedBlock([_line(statements[-1])]))
-    for statement, test in zip(reversed(statements[:-1]), reversed(tests), strict=True):
-        rest = cst.If(
-            test=cst.parse_expression(test), body=cst.IndentedBlock([_line(statement)]), orelse=rest
-        )
+    rest: cst.If | cst.Else = cst.Else(body=cst.IndentedBlock([lines[-1]]))
+    for line, test in zip(reversed(lines[:-1]), reversed(tests), strict=True):
+        rest = cst.If(test=cst.parse_expression(test), body=cst.IndentedBlock([line]), orelse=rest)
     assert isinstance(rest, cst.If)  # noqa: S101 -- there are at least two imports
     return rest
 
 
-def _named(name: str, bound: str) -> str:
-    return name if name == bound else f"{name} as {bound}"
+def _imported(statement: cst.ImportFrom, module: str, names: Sequence[cst.ImportAlias]) -> cst.ImportFrom:
+    """Return a `from` import of other names from another module, with the layout of an import."""
+    return statement.with_changes(module=_dotted(module), names=names, relative=())
 
 
-def _line(statement: str) -> cst.SimpleStatementLine:
+def _named(alias: cst.ImportAlias, name: str, bound: str) -> cst.ImportAlias:
+    """Return an imported name under the name that the file binds."""
+    if name == bound:
+        return alias.with_changes(name=cst.Name(name), asname=None)
+    asname = alias.asname or cst.AsName(
+        cst.Name(bound),
+        whitespace_before_as=cst.SimpleWhitespace(" "),
+        whitespace_after_as=cst.SimpleWhitespace(" "),
+    )
+    return alias.with_changes(name=cst.Name(name), asname=asname.with_changes(name=cst.Name(bound)))
+
+
+def _dotted(path: str) -> cst.Name | cst.Attribute:
+    first, *rest = path.split(".")
+    node: cst.Name | cst.Attribute = cst.Name(first)
+    for part in rest:
+        node = cst.Attribute(node, cst.Name(part))
+    return node
+
+
+def _parsed_line(statement: str) -> cst.SimpleStatementLine:
     parsed = cst.parse_statement(statement)
     assert isinstance(parsed, cst.SimpleStatementLine)  # noqa: S101 -- an import is a simple statement
     return parsed
@@ -203,23 +248,3 @@ def _line(statement: str) -> cst.SimpleStatementLine:
 
 def _binds(alias: cst.ImportAlias) -> str:
     return alias.evaluated_alias or alias.evaluated_name
-
-
-def _source(statement: cst.ImportFrom | cst.Import) -> str:
-    return " ".join(cst.Module([]).code_for_node(_plain(statement)).split())
-
-
-def _plain(statement: cst.ImportFrom | cst.Import) -> cst.ImportFrom | cst.Import:
-    """Return an import without the line breaks and comments between its names."""
-    if isinstance(statement.names, cst.ImportStar):
-        return statement
-    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-    names = [name.with_changes(comma=comma) for name in statement.names]
-    names[-1] = names[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-    return statement.with_changes(names=names)
-
-
-def _closing_comma(statement: cst.ImportFrom) -> cst.Comma | cst.MaybeSentinel:
-    """Return the comma after the last name, which is kept when that name is removed."""
-    assert not isinstance(statement.names, cst.ImportStar)  # noqa: S101 -- the caller has checked it
-    return statement.names[-1].comma

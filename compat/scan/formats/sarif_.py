@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -9,6 +10,8 @@ from compat import __version__
 from compat.scan.findings import LEVELS, RULES, Finding, Report
 from compat.scan.options import ScanOptions
 
+_DRIVE = re.compile(r"[A-Za-z]:/")
+"""The start of an absolute path on Windows."""
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -67,6 +70,9 @@ def _result(finding: Finding) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """Return a path as a relative reference, or as a `file` URI when it is absolute."""
-    text = quote(path.removeprefix("./").encode("utf-8", "surrogateescape"))
+    """Return a path as a relative reference, or as a `file` URI when it is absolute, such as C:/x.py."""
+    drive, rest = (path[:2], path[2:]) if _DRIVE.match(path) else ("", path.removeprefix("./"))
+    text = quote(rest.encode("utf-8", "surrogateescape"))
+    if drive:
+        return f"file:///{drive}{text}"
     return f"file://{text}" if path.startswith("/") else text

@@ -1,11 +1,11 @@
 """Write a report as text for a terminal: each finding with its line of code and what to write instead."""
 
-import os
-import sys
 from collections.abc import Iterator
 
+from compat._cli import console
 from compat._cli.printable import printable
 from compat._cli.text import counted
+from compat.index.records import Successor
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
 
@@ -25,7 +25,7 @@ CAUSES = {
 
 def render(report: Report, options: ScanOptions) -> str:
     """Return the report as text, with colours only on a terminal."""
-    coloured = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    coloured = options.output is None and console.coloured()
     parts: list[str] = []
     shown = [finding for finding in report.findings if options.notes or finding.level != "note"]
     for finding in shown:
@@ -42,6 +42,14 @@ def _summary(report: Report, shown: list[Finding]) -> str:
     )
     files = len({finding.path for finding in shown})
     return f"{counted(len(shown), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
+
+
+def _calls(new: Successor) -> Iterator[str]:
+    """Yield the old and the new parameters, one below the other, where they differ."""
+    for change in new.call_changes:
+        for word, parameters in (("was", change.old), ("is ", change.new)):
+            if parameters is not None:
+                yield f"{word} {printable(change.method + parameters)}"
 
 
 def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
@@ -63,7 +71,7 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     yield f"  {paint(f'{number} |', 'dim')} {line}"
     yield f"  {paint(f'{gap} |', 'dim')} {paint(marks, finding.level)}"
     for each in finding.broken_ranges:
-        what = CAUSES.get(each.cause, each.cause)
+        what = "a function" if finding.rule == "CPT009" else CAUSES.get(each.cause, each.cause)
         if each.successor:
             new = each.successor
             statement = paint(printable(new.statement), "green")
@@ -71,4 +79,6 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
         else:
             what = f"{what}: {printable(each.reason)}"
         yield f"  {paint(f'{gap} =', 'dim')} {each.text} {what}"
+        if each.successor and not each.successor.same_call:
+            yield from (f"  {gap}     {line}" for line in _calls(each.successor))
     yield ""

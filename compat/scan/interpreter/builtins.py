@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
-from compat.scan.interpreter.patterns import matched
+from compat.scan.interpreter.patterns import Pattern, matched
 from compat.scan.interpreter.values import (
     LARGEST,
     UNKNOWN,
@@ -116,6 +116,8 @@ def attribute(value: Any, name: str) -> Any:
     """Return an attribute, or a bound method, of a version, a string, a match or a distribution."""
     if isinstance(value, EnumMember) and name in ("name", "value"):
         return value.name if name == "name" else value.value
+    if isinstance(value, Pattern):
+        return value.method(name)
     value = compared_as(value)
     kind = type(value).__name__
     if kind == "Version" and name in _VERSION_ATTRIBUTES:
@@ -184,6 +186,8 @@ def _computed(here: Here, function: str, arguments: list[Any], keywords: dict[st
         return _version(first)
     if function == "packaging.specifiers.SpecifierSet":
         return _specifier(first)
+    if function == "re.compile" and not keywords:
+        return Pattern(first) if len(arguments) == 1 and isinstance(first, str) else UNKNOWN
     if function.startswith("re.") and not keywords:
         return matched(function, *arguments) if len(arguments) == 2 else UNKNOWN
     if function in _PLAIN:

@@ -8,7 +8,7 @@ The evaluation covers what version tests use: comparisons, `packaging`, `importl
 import ast
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from compat.scan.interpreter import builtins
@@ -50,8 +50,10 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.Mod: operator.mod,
 }
+_TRUE_KINDS = frozenset({"class", "function", "module"})
 _DEEPEST = 12
 """Greatest depth of nested calls that is followed."""
+_JOINING: Mapping[str, ast.boolop] = {"builtins.any": ast.Or(), "builtins.all": ast.And()}
 VERSION_MODULES = ("", ".version", "._version")
 """The modules of a package that define `__version__`."""
 VERSIONS = frozenset({"__version__", "__version_tuple__"})
@@ -77,6 +79,8 @@ class Evaluation:
         self._bit = 1 << slot
         self._tree_names: dict[tuple[str, str], Any] = {}
         self._unbound: dict[tuple[str, str], bool] = {}
+        self._module_values: dict[tuple[Module, str], Any] = {}
+        self._searching = False
         self.execution = Execution(self)
         self._objects = Objects(self.execution)
         self.blocks_left: dict[ast.stmt, tuple[int, bool]] = {}
@@ -196,6 +200,20 @@ class Evaluation:
         statements = frame.module.binders(name)
         if not statements:
             return Path(f"builtins.{name}") if name in builtins.BUILTINS else UNKNOWN
+        if self._searching or frame.depth:
+            return self._searched(name, statements, frame)
+        key = (frame.module, name)
+        if key not in self._module_values:
+            # Within another search a value may be incomplete, because a cycle ends there.
+            self._searching = True
+            try:
+                self._module_values[key] = self._searched(name, statements, Frame(frame.module))
+            finally:
+                self._searching = False
+        frame.names[name] = self._module_values[key]
+        return frame.names[name]
+
+    def _searched(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> Any:
         frame.names[name] = UNKNOWN  # during the search, so that a cycle ends here
         value = self.execution.binding(name, statements, frame)
         frame.names[name] = agree([value, UNKNOWN]) if name in frame.module.rebound else value
@@ -217,11 +235,13 @@ class Evaluation:
                 return self.version
             if name == "__version_tuple__":
                 return builtins.release(self.version)
-            if self.attribute_outcome(value.text, name).failing:
+            outcome = self.attribute_outcome(value.text, name)
+            if outcome.failing:
                 raise ScannedCodeError("AttributeError")
-        elif (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
+            return Path(f"{value.text}.{name}", outcome.answer.kind in _TRUE_KINDS)
+        if (inside := self._tree_name(value.text, name, frame, "AttributeError")) is not UNKNOWN:
             return inside
-        elif self._computes(value.text, name, frame):
+        if self._computes(value.text, name, frame):
             return UNKNOWN
         return Path(f"{value.text}.{name}")
 
@@ -257,9 +277,10 @@ class Evaluation:
                 f"{top}{each}" for top in self.tops for each in VERSION_MODULES
             }:
                 return self.version if name == "__version__" else builtins.release(self.version)
-        elif name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
+            return Path(f"{module}.{name}" if name else module, outcome.answer.kind in _TRUE_KINDS)
+        if name and (inside := self._tree_name(module, name, frame, "ImportError")) is not UNKNOWN:
             return inside
-        elif self._computes(module, name, frame):
+        if self._computes(module, name, frame):
             return UNKNOWN
         return Path(f"{module}.{name}" if name else module)
 
@@ -323,6 +344,22 @@ class Evaluation:
             return Instance(function, plain=not (node.args or node.keywords))
         if function is UNKNOWN or any(each.arg is None for each in node.keywords):
             return UNKNOWN
+        if isinstance(function, Path) and function.text in _JOINING and _lists(node.args):
+            return self._any_or_all(_JOINING[function.text], node.args[0], frame)
+        arguments = self._arguments(node, frame)
+        if arguments is None:
+            return UNKNOWN
+        keywords = {each.arg: self.value(each.value, frame) for each in node.keywords if each.arg}
+        if not isinstance(function, Path):
+            return builtins.method(function, arguments, keywords)
+        if not node.args and builtins.available(function.text.rpartition(".")[2], self.tops):
+            return True
+        if function.text == "builtins.map" and len(arguments) == 2:
+            return self._mapped(node.args[0], arguments[1], frame)
+        return builtins.call(self, function.text, arguments, keywords)
+
+    def _arguments(self, node: ast.Call, frame: Frame) -> list[Any] | None:
+        """Return the positional arguments of a call; None if their number is unknown."""
         arguments: list[Any] = []
         for each in node.args:
             if not isinstance(each, ast.Starred):
@@ -330,16 +367,15 @@ class Evaluation:
                 continue
             values = self.value(each.value, frame)
             if type(values) is not tuple:
-                return UNKNOWN
+                return None
             arguments += values
-        keywords = {each.arg: self.value(each.value, frame) for each in node.keywords if each.arg}
-        if isinstance(function, Path):
-            if not node.args and builtins.available(function.text.rpartition(".")[2], self.tops):
-                return True
-            if function.text == "builtins.map" and len(arguments) == 2:
-                return self._mapped(node.args[0], arguments[1], frame)
-            return builtins.call(self, function.text, arguments, keywords)
-        return builtins.method(function, arguments, keywords)
+        return arguments
+
+    def _any_or_all(self, op: ast.boolop, values: ast.expr, frame: Frame) -> Any:
+        """Return the result of `any` or `all` of a list, for which one known item may be enough."""
+        elements: list[ast.expr] = values.elts  # type: ignore[attr-defined]
+        answer = truth(self._joined(ast.BoolOp(op, elements), frame))
+        return UNKNOWN if answer is None else answer
 
     def _mapped(self, function: ast.expr, values: Any, frame: Frame) -> Any:
         """Return the results of a function for each of some values."""
@@ -358,6 +394,9 @@ class Evaluation:
                     value = part.value
                 case ast.FormattedValue(value=inner, conversion=-1 | 115, format_spec=None):
                     value = self.value(inner, frame)
+                case ast.FormattedValue(value=inner, conversion=114, format_spec=None):
+                    value = self.value(inner, frame)
+                    value = repr(value) if type(value) in (str, int) else UNKNOWN
             if not known(value) or size(value) > LARGEST:
                 return UNKNOWN
             texts.append(str(value))
@@ -449,6 +488,14 @@ class Evaluation:
         if not isinstance(value, Path) or "." not in value.text or truth(value):
             return value is None
         return False if value.text.partition(".")[0] in self.tops else None
+
+
+def _lists(arguments: Sequence[ast.expr]) -> bool:
+    """Return whether the only argument of a call is a list or a tuple of single items."""
+    match arguments:
+        case [ast.List(elts=[_, *_] as elements) | ast.Tuple(elts=[_, *_] as elements)]:
+            return not any(isinstance(each, ast.Starred) for each in elements)
+    return False
 
 
 def _constants_compared(op: ast.cmpop, left: Any, right: Any) -> Any:

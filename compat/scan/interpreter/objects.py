@@ -15,7 +15,7 @@ from compat.scan.interpreter.values import (
     known,
 )
 from compat.scan.syntax.attribute_assignments import Store
-from compat.scan.syntax.bound_names import local_names, needed
+from compat.scan.syntax.bound_names import local_names
 from compat.scan.syntax.positions import FunctionNode, dotted
 
 _DEEPEST = 5
@@ -103,7 +103,8 @@ class Objects:
         elif owner is not None:
             frame = Frame(outer.module, outer)
         if frame is not outer:
-            for statement in needed(store.block[: store.at], [store.block[store.at]]):
+            blocks = [(store.block, store.at)]
+            for statement in outer.module.block_binders.needed(blocks, [store.block[store.at]]) or ():
                 self._execution.bind(statement, frame)
         done = self._quiet(store.block[store.at], frame)
         return frame.names.get(f"{store.base}.{name}" if store.base else name, UNKNOWN) if done else UNKNOWN

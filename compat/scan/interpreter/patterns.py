@@ -5,8 +5,8 @@ repetitions and for a short text are applied; anything else is unknown.
 """
 
 import re
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 from compat.scan.interpreter.values import UNKNOWN
 
@@ -15,9 +15,20 @@ _LONGEST_PATTERN = 100
 _LONGEST_TEXT = 40
 """Number of characters; no version is longer."""
 _MOST_REPETITIONS = 5
-"""With each repetition, the time grows by a factor of the text's length."""
-_SIMPLE = re.compile(r"(?:\\[dwsDWS.+]|\[[\w.\\+-]+\]|[\w.^$ -]|[+*?]|\((?:\?:|\?P<\w+>)?|\)\??(?![+*?]))*")
-"""Characters, classes, groups and repetitions; a group is at most optional."""
+"""With each repetition, the time grows by a factor of the text's length; an alternative counts as one."""
+_SIMPLE = re.compile(r"(?:(?:\\[dwsDWS.+]|\[[\w.\\+-]+\]|[\w.^$ -])[+*?]{0,2}|\||\((?:\?:|\?P<\w+>)?|\)\??)*")
+"""Characters, classes, alternatives, groups and repetitions; a group is at most optional."""
+
+
+class Pattern(NamedTuple):
+    """The result of `re.compile` without flags."""
+
+    text: str
+
+    def method(self, name: str) -> Any:
+        """Return a method that matches a text, `UNKNOWN` if there is none of this name."""
+        function = f"re.{name}"
+        return partial(matched, function, self.text) if function in _FUNCTIONS else UNKNOWN
 
 
 def matched(function: str, pattern: Any, text: Any) -> Any:
@@ -31,7 +42,7 @@ def matched(function: str, pattern: Any, text: Any) -> Any:
 @lru_cache(maxsize=100)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     """Return a simple pattern; None for any other one."""
-    repetitions = sum(pattern.replace("(?", "").count(sign) for sign in "+*?")
+    repetitions = sum(pattern.replace("(?", "").count(sign) for sign in "+*?|")
     if len(pattern) > _LONGEST_PATTERN or repetitions > _MOST_REPETITIONS or not _SIMPLE.fullmatch(pattern):
         return None
     try:

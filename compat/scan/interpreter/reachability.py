@@ -9,7 +9,6 @@ from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import handling, suppresses
 from compat.scan.interpreter.values import Class, Path, ScannedCodeError, catches
 from compat.scan.project.module_names import absolute
-from compat.scan.syntax.bound_names import needed
 from compat.scan.syntax.positions import Branch, NodePosition, TryNode
 
 _SKIPS = frozenset({"skipif", "skipIf"})
@@ -77,9 +76,9 @@ class Reachability(NamedTuple):
         frame = self._frame(position)
         if position.function is None:
             return frame
-        around = reversed([each for each in position.outwards() if each.function is position.function])
-        before = [statement for each in around for statement in each.block[: each.index]]
-        for statement in needed(before, nodes):
+        around = [each for each in position.outwards() if each.function is position.function]
+        blocks = [(each.block, each.index) for each in reversed(around)]
+        for statement in self.module.block_binders.needed(blocks, nodes) or ():
             self.evaluation.execution.bind(statement, frame)
         return frame
 
@@ -197,7 +196,7 @@ class Reachability(NamedTuple):
         examined, left = self.evaluation.blocks_left.get(position.block[0], (0, False))
         while not left and examined < position.index:
             at = position.at(examined)
-            left = _may_leave(at) and self._leaves(at.statement, at)
+            left = isinstance(at.statement, ast.Raise) or (_may_leave(at) and self._leaves(at.statement, at))
             examined += not left
         self.evaluation.blocks_left[position.block[0]] = examined, left
         return left and examined < position.index

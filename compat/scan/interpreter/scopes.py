@@ -8,7 +8,7 @@ from typing import Any
 
 from compat.scan.project.module_names import module_name
 from compat.scan.syntax.attribute_assignments import Store, stores
-from compat.scan.syntax.bound_names import bound_names, declared_global, names_maybe_unbound
+from compat.scan.syntax.bound_names import BlockBinders, bound_names, declared_global, names_maybe_unbound
 from compat.scan.syntax.positions import within
 
 _ELUSIVE = frozenset({"globals", "vars", "exec", "setattr"})
@@ -21,6 +21,7 @@ class Module:
         self.path = path
         self.tree = tree
         self.name = module_name(path)
+        self.block_binders = BlockBinders()
         self._binders: dict[str, list[ast.stmt]] | None = None
 
     def binders(self, name: str) -> list[ast.stmt]:

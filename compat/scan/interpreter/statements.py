@@ -13,7 +13,7 @@ from compat.scan.interpreter.match_cases import all_unknown, pattern_matches
 from compat.scan.interpreter.scopes import Frame
 from compat.scan.interpreter.values import UNKNOWN, Class, Function, Path, ScannedCodeError, catches, merged
 from compat.scan.project.module_names import absolute
-from compat.scan.syntax.bound_names import bound_names, only_binds, target_names
+from compat.scan.syntax.bound_names import bound_names, imported_tops, only_binds, target_names
 from compat.scan.syntax.positions import TryNode, dotted
 
 _ALIKE = 6
@@ -79,8 +79,10 @@ class Execution:
             except (ScannedCodeError, RecursionError):
                 return
         else:
+            tops = imported_tops(statement)
             for name in bound_names(statement):
-                frame.names[name] = UNKNOWN
+                if name not in tops:
+                    frame.names[name] = UNKNOWN
 
     def called(self, function: Function, call: ast.Call, frame: Frame) -> Any:
         """Return the value that a call of a function of the tree returns.
@@ -217,8 +219,12 @@ class Execution:
             case _ if isinstance(statement, TryNode):
                 return self._try(statement, frame)  # type: ignore[arg-type]
             case _:
+                tops = imported_tops(statement)
                 for name in bound_names(statement):
-                    frame.names[name] = UNKNOWN
+                    if name not in tops:
+                        frame.names[name] = UNKNOWN
+                    elif name not in frame.names:
+                        frame.names[name] = Path(name)
                 if isinstance(statement, ast.For | ast.AsyncFor | ast.While | ast.Match) and _returns(
                     statement
                 ):

@@ -1,6 +1,7 @@
 """The values of the interpreter: constants, imported paths, functions, classes, instances, or unknown."""
 
 import ast
+import sys
 from typing import Any, NamedTuple
 
 from compat.scan.interpreter.scopes import Frame
@@ -22,6 +23,8 @@ class Path(NamedTuple):
     """An imported module, or a name in one, by its full dotted path."""
 
     text: str
+    true: bool = False
+    """Whether it is known to be a class, a function or a module, which are true."""
 
 
 class Function(NamedTuple):
@@ -131,11 +134,12 @@ def truth(value: Any) -> bool | None:
     if isinstance(value, Path):
         if value.text.endswith(".TYPE_CHECKING"):
             return False
-        # A class is true; the value of a flag is unknown.
-        last = value.text.rpartition(".")[2]
-        return (
-            True if value.text.startswith("spec of ") or (last[:1].isupper() and not last.isupper()) else None
-        )
+        if value.true or value.text.startswith("spec of "):
+            return True
+        # The classes of Python are true; any other name may be a flag, whatever it is called.
+        top, last = value.text.partition(".")[0], value.text.rpartition(".")[2]
+        named_as_class = last[:1].isupper() and not last.isupper()
+        return True if named_as_class and top in sys.stdlib_module_names else None
     try:
         return bool(value)
     except Exception:  # noqa: BLE001 -- whatever a library's value does

@@ -7,7 +7,7 @@ _IMAGES = {"vllm": re.compile(r"vllm-\w[\w.-]*|vllm"), "sglang": re.compile(r"sg
 """The names under which the projects, and mirrors of them, publish their images."""
 _OWNERS = frozenset({"vllm", "lmsysorg"})
 _TAG = re.compile(r"v?(\d+\.\d+(?:\.\d+)*(?:\.?(?:post|rc|dev)\d+)?)(?:-.*)?")
-_VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}|\$(\w+)")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]{0,200}))?\}|\$(\w+)")
 _MOST = 20
 """Variables in one line that are replaced."""
 

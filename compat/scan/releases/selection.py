@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Sequence
 
 from compat.errors import NothingSelectedError, UsageError
+from compat.index.query.printed_ranges import MARK, releases_between
 from compat.index.reader import Index
 from compat.scan.releases.index_lookup import ReleaseSet
 
 NEWEST = 10
 """Number of releases to scan if neither options nor pins select any."""
-FORM = "expected a version, a specifier such as '>=0.20,<0.24', `latest` or `all`"
+FORM = (
+    "expected a version, a specifier such as '>=0.20,<0.24', a range such as 0.20.0..0.23.0, `latest` or "
+    "`all`"
+)
 
 
 def requested_releases(index: Index, package: str, texts: Sequence[str], option: str) -> ReleaseSet:
@@ -25,6 +29,8 @@ def requested_releases(index: Index, package: str, texts: Sequence[str], option:
             found.update(range(len(versions)))
         elif text == "latest":
             found.update(newest_indexes(versions, 1))
+        elif MARK in text:
+            found.update(releases_between(index, package, text, option))
         elif text[:1].isdigit():
             found.add(index.release_index(package, text, option))
         else:

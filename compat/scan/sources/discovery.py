@@ -1,18 +1,24 @@
 """Find and read the source files of a scan; what cannot be read is listed with the reason."""
 
 import os
+import sys
 from collections.abc import Iterator
-from errno import EFBIG, EINVAL
+from errno import EBADF, EFBIG, EINVAL
+from functools import cache
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from compat.scan.prefilter.mentions import contains_package_name
 
+STDIN = "-"
+"""The path that stands for standard input."""
 SUFFIXES = (".py", ".pyi", ".ipynb")
 LARGEST = 10_000_000
 """Size in bytes of the largest file that is read; larger ones are not written by people and are skipped."""
 NOT_REGULAR = "not a regular file"
 TOO_LARGE = f"larger than {LARGEST // 1_000_000} MB"
+_FLAGS = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+"""Without O_NONBLOCK, a named pipe would wait for a writer; without O_BINARY, Windows changes line ends."""
 _USUAL = 1 << 17
 """Size in bytes of the first read, which suffices for most files; larger buffers are slow to allocate."""
 SKIPPED = frozenset(
@@ -60,8 +66,14 @@ class Walk:
         """Files and folders that look like source and were not read."""
 
     def files(self, paths: tuple[str, ...]) -> Iterator[str]:
-        """Yield the source files; a path of the command line is read whatever its suffix."""
-        for path in paths:
+        """Yield the source files; a path of the command line is read whatever its suffix.
+
+        All paths are yielded with slashes, on Windows as well.
+        """
+        for path in map(with_slashes, paths):
+            if path == STDIN:
+                yield path
+                continue
             try:
                 status = os.stat(path)  # noqa: PTH116 -- pathlib costs more than all of this
             except OSError as error:
@@ -89,7 +101,7 @@ class Walk:
             for entry in listed:
                 name = entry.name
                 if name.endswith(SUFFIXES):
-                    yield from self._file(entry)
+                    yield from map(with_slashes, self._file(entry))
                 elif name[0] != "." and name not in SKIPPED and self._is_folder(entry, top):
                     deeper.append(entry.path)
             folders.extend(reversed(deeper))
@@ -110,6 +122,8 @@ class Walk:
             return
         try:
             status = entry.stat()
+            if not status.st_ino:  # on Windows, the entries of a folder do not identify their files
+                status = os.stat(entry.path)  # noqa: PTH116
         except OSError as error:
             self._skip(entry.path, error.strerror or str(error))
             return
@@ -137,6 +151,11 @@ class Walk:
 
     def _skip(self, path: str, reason: str) -> None:
         self.skipped.append(Skipped(path, reason))
+
+
+def with_slashes(path: str) -> str:
+    """Return a path with slashes between its parts, which Windows accepts as well."""
+    return path if os.sep == "/" else path.replace(os.sep, "/")
 
 
 class Files:
@@ -173,13 +192,14 @@ class Files:
 
 
 def read(path: str) -> bytes:
-    """Return the content of a regular file of at most `LARGEST` bytes.
+    """Return the content of a regular file of at most `LARGEST` bytes, or of standard input.
 
     Raises:
         OSError: the file cannot be read, is not a regular file, or is too large.
     """
-    # Without O_NONBLOCK, a file that has become a FIFO would wait for a writer.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if path == STDIN:
+        return _standard_input()
+    handle = os.open(path, _FLAGS)
     try:
         if not S_ISREG(os.fstat(handle).st_mode):
             raise OSError(EINVAL, NOT_REGULAR, path)
@@ -195,3 +215,11 @@ def read(path: str) -> bytes:
         return b"".join(parts)
     finally:
         os.close(handle)
+
+
+@cache
+def _standard_input() -> bytes:
+    """Return all of standard input, which can be read only once."""
+    if sys.stdin is None:
+        raise OSError(EBADF, "standard input is closed", STDIN)
+    return sys.stdin.buffer.read()

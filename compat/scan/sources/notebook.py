@@ -13,6 +13,8 @@ from compat.scan.sources.parse import tree_of, unparsable
 
 _TOKEN = re.compile(r"""#.*|\"{3}|'{3}|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[(\[{]|[)\]}]|\\$|\?""")
 """What decides where a statement ends: comments, strings, brackets, a backslash at the end, and `?`."""
+_TIMED = re.compile(r"%(?:time|timeit|prun)[ \t]+([^\s-].*)")
+"""A magic that runs the Python statement after it."""
 _PYTHON = frozenset({"time", "timeit", "capture", "prun", "debug", "python", "python3", "px"})
 """Magics for a whole cell whose body is Python."""
 _LANGUAGES = frozenset(
@@ -201,6 +203,9 @@ def _command(line: str) -> str | None:
     `files = !ls` binds the name to an unknown value.
     """
     text = line.lstrip()
+    timed = _TIMED.match(text)
+    if timed is not None and _error([timed[1]]) is None:
+        return f"{_indent(line)}{timed[1]}"
     if text.startswith(("%", "!", "?")):
         return f"{_indent(line)}pass"
     target, sign, value = line.partition("=")

@@ -1,8 +1,10 @@
 """Find the names that statements bind, and those that the top level of a module may leave unbound."""
 
 import ast
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from heapq import heappop, heappush
 
 from compat.scan.syntax.positions import FunctionNode, TryNode, within
 
@@ -50,6 +52,23 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
     return found
 
 
+def imported_tops(statement: ast.stmt) -> frozenset[str]:
+    """Return the names that a compound statement binds only by `import a.b`, always to the same package."""
+    if not isinstance(statement, _COMPOUND):
+        return frozenset()
+    tops: set[str] = set()
+    others: set[str] = set()
+    for node in within(statement):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                (others if alias.asname else tops).add(alias.asname or alias.name.partition(".")[0])
+        elif isinstance(node, ast.stmt) and not isinstance(node, _COMPOUND):
+            others.update(bound_names(node))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            others.add(node.id)
+    return frozenset(tops - others)
+
+
 def captured_names(pattern: ast.pattern) -> Iterator[str]:
     """Yield the names that the pattern of a `case` binds."""
     for node in ast.walk(pattern):
@@ -75,25 +94,74 @@ def only_binds(statement: ast.stmt) -> bool:
     return bool(blocks) and all(isinstance(each, _ASIDE) or only_binds(each) for each in blocks)
 
 
-def needed(statements: Sequence[ast.stmt], nodes: Iterable[ast.AST]) -> list[ast.stmt]:
-    """Return the statements on whose names some nodes depend, directly or indirectly, in source order."""
-    names = {name for node in nodes for name in _named(node)}
-    found: list[ast.stmt] = []
-    for statement in reversed(statements):
-        if not names.isdisjoint(_binds(statement)):
-            found.append(statement)
-            names |= _named(statement)
-    return found[::-1]
+Block = tuple[Sequence[ast.stmt], int]
+"""The statements of a block up to an index."""
+_MOST = 200
+"""Number of statements that `BlockBinders.needed` returns at most, so that the work in a block is linear."""
+
+
+class BlockBinders:
+    """Finds the statements of blocks that bind names; each block is read once."""
+
+    def __init__(self) -> None:
+        self._places: dict[ast.stmt, dict[str, list[int]]] = {}
+
+    def needed(self, blocks: Sequence[Block], nodes: Iterable[ast.AST]) -> list[ast.stmt] | None:
+        """Return the statements on whose names some nodes depend, directly or indirectly, in source order.
+
+        None if there are too many.
+
+        Args:
+            blocks: the blocks around the nodes, the outermost first.
+            nodes: the nodes.
+        """
+        names = {name for node in nodes for name in _named(node)}
+        found: list[ast.stmt] = []
+        for block, end in reversed(blocks):
+            if end:
+                found += self._in_block(block, end, names, _MOST - len(found))
+            if len(found) >= _MOST:
+                return None
+        return found[::-1]
+
+    def _in_block(self, block: Sequence[ast.stmt], end: int, names: set[str], most: int) -> list[ast.stmt]:
+        """Return the last statements of a block that are needed, the last one first, and add their names."""
+        places = self._of(block)
+        ahead: list[tuple[int, str]] = []
+
+        def look(name: str) -> None:
+            binders = places.get(name, ())
+            before = bisect_left(binders, end)
+            if before:
+                heappush(ahead, (-binders[before - 1], name))
+
+        for name in names:
+            look(name)
+        found: list[ast.stmt] = []
+        while ahead and len(found) < most:
+            place, name = heappop(ahead)
+            if -place < end:
+                end = -place
+                found.append(block[end])
+                new = _named(block[end]) - names
+                names |= new
+                for each in new:
+                    look(each)
+            look(name)
+        return found
+
+    def _of(self, block: Sequence[ast.stmt]) -> dict[str, list[int]]:
+        if block[0] not in self._places:
+            table = self._places[block[0]] = {}
+            for at, statement in enumerate(block):
+                for name in dict.fromkeys(bound_names(statement)):
+                    table.setdefault(name, []).append(at)
+        return self._places[block[0]]
 
 
 @lru_cache(maxsize=10_000)
 def _named(node: ast.AST) -> frozenset[str]:
     return frozenset(each.id for each in within(node) if isinstance(each, ast.Name))
-
-
-@lru_cache(maxsize=10_000)
-def _binds(statement: ast.stmt) -> frozenset[str]:
-    return frozenset(bound_names(statement))
 
 
 def target_names(target: ast.expr) -> list[str]:

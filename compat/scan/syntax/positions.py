@@ -168,14 +168,35 @@ def expressions(node: ast.AST, tests: tuple[Test, ...] = ()) -> Iterator[tuple[a
             for value in values:
                 yield from expressions(value, before)
                 before = (*before, Test(value, wanted=isinstance(op, ast.And)))
+        case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+            guarded = (*tests, *_conditions(node))
+            for child in ast.iter_child_nodes(node):
+                yield from expressions(child, tests if isinstance(child, ast.comprehension) else guarded)
         case ast.Attribute():
-            inner: ast.expr = node
-            while isinstance(inner, ast.Attribute):
-                inner = inner.value
-            yield from expressions(inner, tests)
+            yield from expressions(_before_dots(node), tests)
         case _:
             for child in ast.iter_child_nodes(node):
                 yield from expressions(child, tests)
+
+
+def _before_dots(node: ast.expr) -> ast.expr:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node
+
+
+def _conditions(node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Iterator[Test]:
+    """Yield the conditions of a comprehension that do not depend on its variables."""
+    bound = {
+        each.id
+        for generator in node.generators
+        for each in ast.walk(generator.target)
+        if isinstance(each, ast.Name)
+    }
+    for generator in node.generators:
+        for condition in generator.ifs:
+            if not any(isinstance(each, ast.Name) and each.id in bound for each in ast.walk(condition)):
+                yield Test(condition, wanted=True)
 
 
 def within(node: ast.AST) -> Iterator[ast.AST]:

@@ -10,7 +10,11 @@ from compat.scan.sources.source_file import Source
 from compat.scan.syntax.aliases import Aliases
 from compat.scan.syntax.positions import LineNumbers, NodePosition, dotted, expressions, headers, statements
 
-Form = Literal["import", "from", "star", "attribute", "string", "import_module", "table", "reexport"]
+Form = Literal[
+    "import", "from", "star", "attribute", "string", "import_module", "table", "reexport",
+    "base_class", "instance_check", "handler", "type", "pattern", "class_attribute",
+]  # fmt: skip
+"""How code refers to a name; the second row says how it uses the name as a class."""
 
 _TOPS = frozenset(TOPS)
 _DYNAMIC = frozenset({"import_module", "__import__"})
@@ -57,10 +61,10 @@ def references(source: Source, module: str = "", *, lines: LineNumbers | None = 
     aliases = Aliases(source.tree)
     for position in statements(source.tree, chosen):
         if isinstance(position.statement, ast.Import | ast.ImportFrom):
-            found += _imports(position, aliases, module)
+            found += import_references(position, aliases, module)
     if lines is None and aliases.names:
         chosen = LineNumbers([*marked, *line_numbers(source.data, aliases.uses(source.data))])
-    annotations = not _postponed(source.tree)
+    annotations = evaluates_annotations(source.tree)
     tables = any(
         isinstance(each, ast.FunctionDef) and each.name == "__getattr__" for each in source.tree.body
     )
@@ -73,8 +77,9 @@ def references(source: Source, module: str = "", *, lines: LineNumbers | None = 
     return sorted(found, key=lambda each: (each.node.lineno, each.node.col_offset))  # type: ignore[attr-defined]
 
 
-def _postponed(tree: ast.Module) -> bool:
-    return any(
+def evaluates_annotations(tree: ast.Module) -> bool:
+    """Return whether Python evaluates the annotations of a file: no `from __future__ import annotations`."""
+    return not any(
         isinstance(statement, ast.ImportFrom)
         and statement.module == "__future__"
         and any(alias.name == "annotations" for alias in statement.names)
@@ -87,7 +92,8 @@ def _evaluated(position: NodePosition) -> bool:
     return not isinstance(position.statement, ast.AnnAssign) or position.function is None
 
 
-def _imports(position: NodePosition, aliases: Aliases, module: str) -> Iterator[Reference]:
+def import_references(position: NodePosition, aliases: Aliases, module: str) -> Iterator[Reference]:
+    """Yield the references of an import statement, and record the names that it binds."""
     statement = position.statement
     if isinstance(statement, ast.Import):
         for alias in statement.names:

@@ -1,0 +1,1 @@
+"""`compat init`: propose configuration, a pre-commit hook and workflows for a repository."""

@@ -1,0 +1,80 @@
+"""Find what a location was in the nearest release that had it: its definition, kind and signature."""
+
+from __future__ import annotations
+
+from compat._util.named_tuple import NamedTuple
+from compat.index.query.name_resolution import NameResolver
+from compat.index.query.single_release import alone
+from compat.model.symbols import UNUSABLE, split_location
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from compat.index.query.name_resolution import Answer
+    from compat.index.records import Successor
+    from compat.model.symbols import Kind
+
+
+class FormerObject(NamedTuple):
+    """The object of a location that a release lacks, as in a release that has it."""
+
+    module: str
+    name: str
+    """The definition, which the location may only have re-exported."""
+    version: str
+    kind: Kind | None
+    """`class` if it was a class in any release, since code that was written for that release may need one."""
+    signature: str | None
+
+
+def former_object(resolver: NameResolver, package: str, module: str, name: str) -> FormerObject | None:
+    """Return the object of a location in the nearest release that has it, preferably an earlier one.
+
+    None if the location is a module, or if no release has it.
+    """
+    index = resolver.index
+    if not name:
+        return None
+    with index.watched():  # the rows of other releases do not limit how long the result applies
+        for at in _releases(resolver, package, module, name):
+            answer = NameResolver(index, alone(index, package, at)).answer(module, name)
+            if answer.status in UNUSABLE:
+                continue
+            home = _home(resolver, package, answer) or (module, name)
+            was_class = any("class" in index.kinds_ever(*each, package) for each in ((module, name), home))
+            kind = "class" if was_class else answer.kind
+            return FormerObject(*home, index.versions(package)[at], kind, index.signature(answer.signature))
+    return None
+
+
+def compared(resolver: NameResolver, former: FormerObject | None, successor: Successor) -> Successor:
+    """Return a successor with the kinds and signatures of the old and the new object."""
+    if former is None or not successor.name:
+        return successor
+    answer = resolver.answer(successor.module, successor.name)
+    found = successor._replace(
+        old_kind=former.kind,
+        kind=answer.kind,
+        old_signature=former.signature,
+        signature=resolver.index.signature(answer.signature),
+    )
+    alike = found.old_signature is not None and found.old_signature == found.signature
+    return found._replace(certain=found.certain or (alike and found.same_kind))
+
+
+def _releases(resolver: NameResolver, package: str, module: str, name: str) -> Iterator[int]:
+    """Yield releases in which a module binds a name, the nearest earlier ones first."""
+    here = resolver.environment.release_indexes[package]
+    ranges = resolver.index.bound_ranges(module, name, package)
+    for first, last in reversed(ranges):
+        if first < here:  # within a range the result does not depend on the release
+            yield from dict.fromkeys((last, first) if last < here else (first,))
+    yield from (first for first, _ in ranges if first > here)
+
+
+def _home(resolver: NameResolver, package: str, answer: Answer) -> tuple[str, str] | None:
+    """Return the location in the package from which an answer is re-exported, if any."""
+    module, name = split_location(answer.origin or "")
+    owned = package in resolver.index.owners.get(module.partition(".")[0], ())
+    return (module, name) if owned and name else None
