@@ -2,12 +2,13 @@
 
     python tools/companions_truth.py [--draw 40] [--seed 1] [--file PATH]
 
-An edge is a release in which a demanded name appears or disappears. Each is installed alone, without what it
-requires; a child process stands in for the rest and imports the name. Where that fails for another reason, the
+An edge is a release in which a demanded name appears or disappears. Each is installed alone, without what
+it requires; a child process stands in for the rest and imports the name. Where that fails for another reason, the
 text of the module decides, and where that cannot, the name is left open.
 """
 
 import argparse
+import itertools
 import random
 import re
 import subprocess
@@ -90,11 +91,9 @@ def edges(companions: Companions) -> list[tuple[str, str, int, str]]:
     """Return distribution, location, release index and state of every release beside a change of state."""
     found = []
     for name in sorted(companions.read):
-        for target in sorted(
-            {each for each in companions.states_of(name, len(companions.versions(name)) - 1)}
-        ):
+        for target in sorted(set(companions.states_of(name, len(companions.versions(name)) - 1))):
             ranges = companions.ranges(name, target)
-            for (_, last, before), (first, _, after) in zip(ranges, ranges[1:], strict=False):
+            for (_, last, before), (first, _, after) in itertools.pairwise(ranges):
                 if before != after and "uncertain" not in (before, after):
                     found += [(name, target, last, before), (name, target, first, after)]
     return found
@@ -150,8 +149,8 @@ def main() -> int:
     every = edges(companions)
     names = sorted({each[0] for each in every})
     print(f"{len(every)} edges of {len(names)} distributions, seed {options.seed}")
-    chance = random.Random(options.seed)
-    counts: Counter[str] = Counter()
+    chance = random.Random(options.seed)  # noqa: S311
+    counts: Counter[tuple[str, str]] = Counter()
     for _ in range(options.draw):
         chosen = chance.choice(names)  # each distribution has the same chance, whatever its number of edges
         name, target, at, state = chance.choice([each for each in every if each[0] == chosen])

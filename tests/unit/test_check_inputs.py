@@ -37,7 +37,7 @@ def test_locks_give_versions(tmp_path: Path, name: str, text: str) -> None:
 def test_a_lock_of_this_project_tells_modules_and_python(tmp_path: Path) -> None:
     write(tmp_path, "own.json", json.dumps(OWN))
     given = read_lock_file(write(tmp_path, "own.txt", "lib-a==1.0 \\\n    --hash=sha256:00\n"))
-    assert given.provided == {"lib_a", "more"}
+    assert given.provided == frozenset({"lib_a", "more"})
     assert given.python == "3.11"
 
 
