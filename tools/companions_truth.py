@@ -3,8 +3,8 @@
     python tools/companions_truth.py [--draw 40] [--seed 1] [--file PATH]
 
 An edge is a release in which a demanded name appears or disappears. Each is installed alone, without what
-it requires; a child process stands in for the rest and imports the name. Where that fails for another reason, the
-text of the module decides, and where that cannot, the name is left open.
+it requires. A child process stands in for the rest and imports the name. Where that fails for another reason,
+the text of the module decides; a release that does not install is left open.
 """
 
 import argparse

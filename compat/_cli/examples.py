@@ -23,7 +23,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "compat check": (
         "compat check vllm==0.11.0 openai==1.99.1",
         "compat check vllm==0.33.0 sglang==0.5.23 --entry serve",
-        "compat check --lock requirements.lock --format json",
+        "compat check vllm==0.11.0 'transformers>=5' --format json",
     ),
     "compat doctor": (
         "compat doctor",
