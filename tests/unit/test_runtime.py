@@ -314,11 +314,11 @@ def test_a_release_of_the_index_is_asked_of_the_index(tmp_path: Path) -> None:
 
 def test_added_and_removed_names_are_diagnosed(tmp_path: Path) -> None:
     distribution(tmp_path / "site", "vllm", "0.9.0.1", {"vllm/__init__.py": ""})
-    asked = ("OnlineQuantScheme", "CompressedTensorsW8A8", "NoSuchThing")
+    asked = ("OnlineQuantScheme", "SqueezeLLMConfig", "NoSuchThing")
     later, gone, never = loaded(tmp_path, *((each, {}) for each in asked))
     assert (later["cause"], later["fix"]["command"]) == ("not_yet_added", "pip install vllm==0.20.0")
     assert (gone["cause"], gone["fix"]["kind"]) == ("symbol_removed", "none")
-    assert "CompressedTensorsW8A8 was in vllm 0.5.1" in gone["evidence"]
+    assert "SqueezeLLMConfig was in vllm 0.2.2 to 0.6.0" in gone["evidence"]
     assert never["cause"] == "unknown"
 
 
