@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat scan - --vllm latest < serve.py",
         "compat scan . --format sarif --output compat.sarif",
     ),
+    "compat rule": ("compat rule CPT001", "compat rule symbol_renamed", "compat rule"),
     "compat init": (
         "compat init",
         "compat init --write",

@@ -19,7 +19,6 @@ import inspect
 import json
 import os
 import platform
-import resource
 import signal
 import sys
 import time
@@ -353,6 +352,8 @@ def die_with_parent() -> None:
 
 def limit_output(room: int) -> None:
     """Limit the bytes that this process and its children can add to the log; further writes fail."""
+    import resource  # `compat.load` uses this module on Windows, which lacks it
+
     limit = os.fstat(1).st_size + room
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 

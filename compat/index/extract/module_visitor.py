@@ -38,9 +38,20 @@ def read_module(source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
 
     A file that is not valid Python has no events and counts as open.
     """
+    return read_tree(parsed(source), source, module, is_package=is_package)
+
+
+def parsed(source: bytes) -> ast.Module | None:
+    """Return the syntax tree of a file, or None if it is not valid Python."""
     try:
-        tree = ast.parse(source)
+        return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def read_tree(tree: ast.Module | None, source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
+    """Return what `read_module` does, from the tree that `parsed` returned."""
+    if tree is None:
         return ModuleFacts(events=(), exports=None, withheld=(), open=True)
     visitor = _Visitor(module, is_package=is_package)
     visitor.set_by = names_set_by_functions(tree) if b"global" in source else {}
