@@ -76,5 +76,7 @@ def _releases(resolver: NameResolver, package: str, module: str, name: str) -> I
 def _home(resolver: NameResolver, package: str, answer: Answer) -> tuple[str, str] | None:
     """Return the location in the package from which an answer is re-exported, if any."""
     module, name = split_location(answer.origin or "")
+    if not name:  # a module, which is imported from its parent
+        module, _, name = module.rpartition(".")
     owned = package in resolver.index.owners.get(module.partition(".")[0], ())
-    return (module, name) if owned and name else None
+    return (module, name) if owned and module and name else None

@@ -61,6 +61,7 @@ FILES = {
             def __getattr__(self, name): raise RuntimeError(name)
     """,
     "vllm/mixed.py": MIXED,
+    "vllm/retired.py": "def old():\n    raise RuntimeError('old() is retired: use ' + 'new()')",
     "vllm/new/place.py": "class Moved:\n    def f(self): return 1\n",
     "vllm/new/__init__.py": "",
     "vllm/exits.py": "raise SystemExit('no')\nclass Behind: ...\n",
@@ -128,6 +129,17 @@ def test_real_objects_that_look_empty_are_returned(nightly: Path) -> None:
         "vllm.mixed:Real",
         "vllm.mixed:fallback",
     ]
+
+
+def test_what_only_raises_is_reported_with_its_message(nightly: Path) -> None:
+    (found,) = loaded(nightly, ("vllm.retired:old", {}))
+    assert (found["cause"], found["symbol"]) == ("placeholder", "old")
+    assert "it only raises RuntimeError: old() is retired: use new()" in found["evidence"]
+    assert found["fix"] == {
+        **found["fix"],
+        "kind": "none",
+        "text": "Use what its error message names instead.",
+    }
 
 
 def test_no_stub_is_ever_returned(nightly: Path) -> None:
