@@ -12,7 +12,7 @@ import random
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from packaging.version import Version
 
@@ -42,7 +42,9 @@ def main() -> int:
 
 def _results(count: int, drawn: random.Random, *, text: bool) -> Iterator[str]:
     outlines, cache = SourceOutlines(), SourceCache()
-    releases = [(package, at) for package in outlines.packages for at in range(len(outlines.versions(package)))]
+    releases = [
+        (package, at) for package in outlines.packages for at in range(len(outlines.versions(package)))
+    ]
     with Registry() as registry:
         for package, right in sorted(drawn.choice(releases) for _ in range(count)):
             wheel = registry.wheel(package, Version(outlines.versions(package)[right]))
@@ -51,13 +53,17 @@ def _results(count: int, drawn: random.Random, *, text: bool) -> Iterator[str]:
             found = fit(outlines, package, package, frames)
             places = indexes(found.releases) if found else ()
             if right not in places:
-                print(f"wrong: {package} {wheel.version}: {[outlines.versions(package)[at] for at in places]}")
+                print(
+                    f"wrong: {package} {wheel.version}: {[outlines.versions(package)[at] for at in places]}"
+                )
                 yield "wrong"
             else:
                 yield "alone" if len(places) == 1 else "few" if len(places) <= FEW else "more"
 
 
-def _frames(sources: dict[str, bytes], package: str, drawn: random.Random, *, text: bool) -> Iterator[Sighting]:
+def _frames(
+    sources: Mapping[str, bytes], package: str, drawn: random.Random, *, text: bool
+) -> Iterator[Sighting]:
     paths = sorted(path for path in sources if path.startswith(f"{package}/"))
     wanted, found = drawn.randint(3, 8), 0
     while found < wanted:

@@ -17,7 +17,7 @@ from compat.index.query.single_release import companions
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
 from compat.requirements.installed import InstalledEnvironment
-from compat.source_outlines.reader import SourceOutlines
+from compat.source_outlines.reader import KnownMessage, SourceOutlines
 from compat.source_outlines.release_fit import ReleaseFit
 
 MOST_MODULES = 200
@@ -65,6 +65,8 @@ class RuleContext:
         self.given = given
         self.environment = environment
         self.outlines = outlines or shipped_outlines()
+        self.messages: dict[tuple[str, str], list[KnownMessage]] | None = None
+        """The messages of the packages that are in the log, by kind and text, once a rule has found them."""
 
     @cached_property
     def signatures(self) -> Signatures | None:
@@ -169,7 +171,7 @@ class RuleContext:
         return NameResolver(self.index, Facts(release_indexes=self.release_indexes, absent=absent))
 
     def candidate_releases(self, package: str) -> list[int]:
-        """Return the releases of a package that the lines fit and that have every module in the tracebacks."""
+        """Return the releases that the lines fit and that have every module in the tracebacks."""
         found = self.fitting_releases.get(package) or list(range(len(self.index.versions(package))))
         for module in self._modules:
             if package in self.index.owners[module.partition(".")[0]]:

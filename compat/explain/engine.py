@@ -36,6 +36,7 @@ from compat.model.releases import SGLANG, VLLM, parse_version
 from compat.requirements.installed import InstalledEnvironment
 from compat.source_outlines.reader import SourceOutlines, indexes
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundReleases:
     """The releases of one package that the lines of a log fit."""

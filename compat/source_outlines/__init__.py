@@ -1,1 +1,1 @@
-"""Outlines of every source file of every indexed release: where its functions are, and what it raises or logs."""
+"""Outlines of the source files of all indexed releases: their functions, lines and messages."""

@@ -1,13 +1,11 @@
-"""Read the outline of a source file from its syntax tree: definitions, lines of code, messages and options."""
+"""Read the outline of a source file from its syntax tree: definitions, lines of code and messages."""
 
 import ast
 from collections.abc import Iterable, Iterator
 
 from compat.source_outlines.records import EMPTY, Definition, Message, Outline, line_code
 
-LOGGING = frozenset(
-    {"debug", "info", "warning", "warn", "error", "critical", "exception", "fatal", "log"}
-)
+LOGGING = frozenset({"debug", "info", "warning", "warn", "error", "critical", "exception", "fatal", "log"})
 """The methods of a logger; a name with `_once` after one of them is another."""
 QUIET = frozenset({"debug", "info", "log"})
 """The methods whose texts are no errors: their lines are kept, and their texts are not."""
@@ -89,7 +87,9 @@ class _Visitor:
             for handler in node.handlers:
                 caught = _short(handler.type) if handler.type is not None else "any error"
                 self.code.add(handler.lineno)
-                self.block(handler.body, f"{caught} of import {wanted}"[:_LONGEST_GUARD] if wanted else caught)
+                self.block(
+                    handler.body, f"{caught} of import {wanted}"[:_LONGEST_GUARD] if wanted else caught
+                )
             self.block((*node.orelse, *node.finalbody), guard)
         else:
             self.block(ast.iter_child_nodes(node), guard)
@@ -110,7 +110,9 @@ class _Visitor:
         elif method == "add_argument":
             texts = (each.value for each in node.args if isinstance(each, ast.Constant))
             options = [text for text in texts if isinstance(text, str) and text.startswith("--")]
-            self.definitions += [Definition("o", text, node.lineno, node.lineno, node.lineno, "") for text in options]
+            self.definitions += [
+                Definition("o", text, node.lineno, node.lineno, node.lineno, "") for text in options
+            ]
 
     def _message(self, line: int, kind: str, text: ast.expr, guard: str) -> None:
         found = template(self._texts.get(text.id, text) if isinstance(text, ast.Name) else text)
@@ -124,12 +126,12 @@ def template(node: ast.expr) -> str | None:
         case ast.Constant(value=str() as text):
             return text.replace("\0", "")
         case ast.JoinedStr(values=values):
-            return "".join(
-                str(each.value) if isinstance(each, ast.Constant) else "\0" for each in values
-            )
+            return "".join(str(each.value) if isinstance(each, ast.Constant) else "\0" for each in values)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             parts = template(left), template(right)
-            return None if parts == (None, None) else "".join("\0" if part is None else part for part in parts)
+            return (
+                None if parts == (None, None) else "".join("\0" if part is None else part for part in parts)
+            )
         case ast.BinOp(left=left, op=ast.Mod()):
             return template(left)
         case ast.Call(func=ast.Attribute(value=value, attr="format")):
@@ -184,9 +186,9 @@ def _class_detail(node: ast.ClassDef) -> str:
             case ast.Assign(targets=targets):
                 others.update(each.id for each in targets if isinstance(each, ast.Name))
     for each in ast.walk(node):
-        if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store):
-            if isinstance(each.value, ast.Name) and each.value.id == "self":
-                others.add(each.attr)
+        match each:
+            case ast.Attribute(value=ast.Name(id="self"), attr=attr, ctx=ast.Store()):
+                others.add(attr)
     bases = [ast.unparse(each)[:60] for each in node.bases]
     decorators = [_last_name(each) for each in node.decorator_list]
     return "|".join(",".join(part) for part in (bases, decorators, fields, sorted(others))).rstrip("|")

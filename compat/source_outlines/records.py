@@ -19,7 +19,7 @@ class Definition(NamedTuple):
     """The line on which its body begins."""
     end: int
     detail: str
-    """For a function its decorators and parameters, for a class its bases, decorators, fields and attributes."""
+    """The interface as text: see `_function_detail` and `_class_detail` of the extractor."""
 
 
 class Message(NamedTuple):

@@ -1,4 +1,4 @@
-"""Collect the outlines of releases, and write them to a data file with the same bytes for the same content."""
+"""Collect the outlines of releases, and write them; equal contents give equal bytes."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,6 @@ from compat._util import atomic_write
 from compat.model.release_ranges import ranges_of
 from compat.source_outlines.format import SCHEMA_VERSION, TABLES, compressed
 from compat.source_outlines.records import Definition, Message, Outline, encode
-
 
 GROUP = 1 << 18
 """The size in bytes from which a group of files is complete: larger ones take longer to read."""
@@ -126,18 +125,22 @@ class _Group:
     def packed(self) -> tuple[bytes, bytes, bytes]:
         """Return ranges, definitions and line codes as the file stores them."""
         ranges, definitions = "\n".join(self._ranges), "\0".join(self._definitions)
-        return compressed(ranges.encode()), compressed(definitions.encode()), compressed(b"".join(self._lines))
+        return (
+            compressed(ranges.encode()),
+            compressed(definitions.encode()),
+            compressed(b"".join(self._lines)),
+        )
 
 
 def _messages(package: PackageOutlines) -> Iterator[str]:
-    """Yield the lines of the messages: `@path`, then each text of that file with its guard and its releases."""
+    """Yield the lines of the messages: `@path`, then each text of that file with its releases."""
     before = ""
     for (path, template, kind, guard), releases in sorted(package.messages.items()):
         if path != before:
             yield f"@{path}"
             before = path
         ranges = ",".join(f"{first}-{last}" for first, last in ranges_of(releases))
-        yield "\t".join((template, kind, guard, ranges))
+        yield f"{template}\t{kind}\t{guard}\t{ranges}"
 
 
 def _key(path: str, message: Message) -> tuple[str, str, str, str]:

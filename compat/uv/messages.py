@@ -56,7 +56,8 @@ _MISSING = re.compile(
 )
 _WANTED = re.compile(rf"{ABSENT} (\S[^(]{{0,300}}?)(?: \(from (?!versions)([^)]{{1,200}})\))?(?: \(|$)")
 _POETRY_EDGE = re.compile(
-    rf"\b(?P<by>{_NAME}) \((?P<at>[^()]{{1,60}})\) (?:depends on|requires) (?P<name>{_NAME}) \((?P<spec>[^()]{{1,60}})\)"
+    rf"\b(?P<by>{_NAME}) \((?P<at>[^()]{{1,60}})\) (?:depends on|requires) "
+    rf"(?P<name>{_NAME}) \((?P<spec>[^()]{{1,60}})\)"
 )
 _IGNORED = "Ignored the following versions that require a different python version: "
 _OTHER_PYTHON = re.compile(r"(\d[\w.+!]{0,60}) Requires-Python ([^;]{1,80})")

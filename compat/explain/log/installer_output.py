@@ -16,7 +16,8 @@ _MOST_JOINED = 4
 _REQUIRES = re.compile(rb"^[\w.-]{1,80} \d[\w.+!]{0,40} requires ")
 _WHOLE = (b"is incompatible.", b"is not installed.")
 _STATEMENT = re.compile(
-    rb"^[\w.-]{1,80} \d\S{0,40} requires \S{1,200}(?:; .{1,300})?, (?:but you have [\w.-]{1,80} \d\S{0,40} which is "
+    rb"^[\w.-]{1,80} \d\S{0,40} requires \S{1,200}(?:; .{1,300})?, "
+    rb"(?:but you have [\w.-]{1,80} \d\S{0,40} which is "
     rb"incompatible|which is not installed)\."
 )
 _BUILDKIT = re.compile(r"#\d{1,5} (?:\d{1,7}\.\d{1,4} )?")
@@ -41,7 +42,7 @@ def installer_failures(block: bytes) -> Iterator[Failure]:
 def unwrapped(block: bytes) -> bytes:
     """Return a block in which the lines of pip's warning are whole that a terminal had wrapped.
 
-    A terminal breaks a line at its width, mostly within a word; what was a space at the end of a line is lost.
+    A terminal breaks a line at its width, mostly within a word; a space at the end of a line is lost.
     """
     lines = block.split(b"\n")
     found: list[bytes] = []

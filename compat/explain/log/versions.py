@@ -70,7 +70,7 @@ _PREFIX = re.compile(
 )
 """The prefix that vllm's logger writes: the file and line of the logging call."""
 _WARNING = re.compile(rb":(\d{1,6}): [A-Za-z]{1,40}Warning:")
-MOST_PLACES = 200
+MOST_PLACES = 60
 """Most places of logging calls and warnings that are kept."""
 _PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
 _NOT_INSTALLED = re.compile(
@@ -120,14 +120,8 @@ class LogFacts:
 
     def read(self, block: bytes) -> None:
         """Collect the versions in a block of complete lines."""
-        if self.python is None and (found := _PYTHON.search(block)):
-            self.python = found[1].decode()
-        if b"nvidia/cu1" in block:
-            self.cuda.update(found[1].decode() for found in _CUDA_FOLDER.finditer(block))
         lower = block.lower()
-        if not self.platform:
-            platforms = (name for sign, name in _PLATFORMS if sign in lower)
-            self.platform = next(platforms, "")
+        self._surroundings(block, lower)
         if b"vllm" in lower or b"sgl" in lower or b"llm engine (v" in lower:
             self._statements(block)
         for signs, patterns in _LISTS:
@@ -140,6 +134,16 @@ class LogFacts:
             for found in _CLASH.finditer(block):
                 self._add(found[1], found[2], found[0])
                 self._add(found[4], found[5], found[0])
+
+    def _surroundings(self, block: bytes, lower: bytes) -> None:
+        """Collect the version of Python, those of CUDA, and the platform."""
+        if self.python is None and (found := _PYTHON.search(block)):
+            self.python = found[1].decode()
+        if b"nvidia/cu1" in block:
+            self.cuda.update(found[1].decode() for found in _CUDA_FOLDER.finditer(block))
+        if not self.platform:
+            platforms = (name for sign, name in _PLATFORMS if sign in lower)
+            self.platform = next(platforms, "")
 
     def read_places(self, block: bytes) -> None:
         """Collect the places of logging calls and warnings in a block of complete lines."""

@@ -27,7 +27,8 @@ _MANY = re.compile(
 )
 _STRUCT = re.compile(r"(?:(Unexpected keyword)|Missing required) argument '(\w{1,80})'$")
 _MODEL = re.compile(
-    r"validation errors? for (\w{1,80})\n(\w{1,80})\n\s{0,8}Unexpected keyword argument \[type=unexpected_keyword"
+    r"validation errors? for (\w{1,80})\n(\w{1,80})\n\s{0,8}"
+    r"Unexpected keyword argument \[type=unexpected_keyword"
 )
 _CALLED = re.compile(r"\b(\w{1,80})\(")
 
@@ -181,13 +182,15 @@ def merged(callees: Iterable[Callee]) -> list[Callee]:
     return found
 
 
-def parameters_in(
+def parameters_in(  # noqa: PLR0917 -- they name one place
     context: RuleContext, package: str, module: str, name: str, method: str, at: int
 ) -> Parameters | None:
     """Return the parameters of a function or method in a release of the index."""
     if context.signatures is not None and package in context.signatures.packages:
         return context.signatures.parameters(package, module, name, method, at)
-    branches = [each for each in context.index.branches(module, name, package, at) if each.status == "defined"]
+    branches = [
+        each for each in context.index.branches(module, name, package, at) if each.status == "defined"
+    ]
     signatures = {each.signature for each in branches if each.signature}
     if len(signatures) != 1:  # the branches of an `if` differ, and the one that ran is unknown
         return None

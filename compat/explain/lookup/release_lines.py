@@ -49,8 +49,8 @@ def described(fitting: ReleaseFit, outlines: SourceOutlines) -> str:
     places = counted(fitting.places, "place")
     if not fitting.releases:
         return (
-            f"the log fits no release of {fitting.package} ({places} compared): it is of a fork, a local build, "
-            "a newer release, or of several releases"
+            f"the log fits no release of {fitting.package} ({places} compared): it is of a fork, a local "
+            "build, a newer release, or of several releases"
         )
     return f"{fitting.package} {releases_text(fitting, outlines)}, by {places} in the log"
 

@@ -65,7 +65,9 @@ def excluded_above(edge: RequirementEdge, version: str) -> bool:
     above = [str(each) for each in edge.requirement.specifier if each.operator in ("<", "<=")]
     pin = pinned(edge.requirement.specifier)
     try:
-        return not allows(SpecifierSet(",".join(above)), version) or (pin is not None and Version(version) > pin)
+        return not allows(SpecifierSet(",".join(above)), version) or (
+            pin is not None and Version(version) > pin
+        )
     except InvalidVersion:
         return False
 

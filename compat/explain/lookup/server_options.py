@@ -1,7 +1,7 @@
 """The command-line options of the servers by release, from their parsers and the fields behind them."""
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 
 from compat.explain.context import RuleContext
 from compat.explain.lookup.signatures import class_detail
@@ -49,7 +49,7 @@ def options_by_release(context: RuleContext, package: str) -> tuple[frozenset[st
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _options(outlines: SourceOutlines, package: str) -> tuple[frozenset[str], ...]:
     found: list[set[str]] = [set() for _ in outlines.versions(package)]
     for path in _paths(outlines, package):
@@ -58,7 +58,7 @@ def _options(outlines: SourceOutlines, package: str) -> tuple[frozenset[str], ..
             fields = set() if len(literal) >= _LITERAL else set(_fields(content.definitions))
             for at, options in enumerate(found):
                 if content.releases >> at & 1:
-                    options |= literal | fields
+                    options.update(literal | fields)
     return tuple(map(frozenset, found))
 
 

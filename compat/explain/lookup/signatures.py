@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
-
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +62,9 @@ class Signatures:
         self.members = lru_cache(maxsize=5_000)(self._find_members)
         self._place = lru_cache(maxsize=20_000)(self._find_place)
 
-    def _find_parameters(self, package: str, module: str, name: str, method: str, at: int) -> Parameters | None:
+    def _find_parameters(
+        self, package: str, module: str, name: str, method: str, at: int
+    ) -> Parameters | None:
         """Return the parameters of a function, or of a method of a class, in a release of the index.
 
         Args:
@@ -75,7 +76,7 @@ class Signatures:
         """
         return self._parameters(package, module, name, method, at, DEEPEST)
 
-    def _parameters(
+    def _parameters(  # noqa: PLR0917 -- they name one place
         self, package: str, module: str, name: str, method: str, at: int, depth: int
     ) -> Parameters | None:
         place = self._place(package, module, name, at)
@@ -226,7 +227,7 @@ class Signatures:
                     return found and _Place(package, at, module, path, content, found)
         return None
 
-    @lru_cache(maxsize=None)  # noqa: B019 -- there is one object in a process
+    @cache  # noqa: B019 -- there is one object in a process
     def _own_release(self, package: str) -> dict[int, int]:
         """Map indexes of releases in the index to those in the outlines."""
         if package not in self._outlines.packages:
@@ -289,5 +290,3 @@ def parsed(text: str) -> Parameters:
         names=tuple(names), required=frozenset(required - {"self", "cls"}), open=open_,
         positional=None if many else positional,
     )  # fmt: skip
-
-

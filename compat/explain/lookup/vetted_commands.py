@@ -1,4 +1,4 @@
-"""Commands that may be offered: names that a release's metadata has, and platforms for which there are wheels."""
+"""Commands that may be offered: of names in the metadata of a release, on platforms that have wheels."""
 
 import re
 from dataclasses import replace
@@ -29,7 +29,7 @@ def vetted(diagnosis: Diagnosis, context: RuleContext) -> Diagnosis:
             "installed build is from."
         )
     elif not _is_named(name, context):
-        text = f"{diagnosis.fix.text} No release names {name}, so check that the package index has the right one."
+        text = f"{diagnosis.fix.text} No release names {name}: check what the package index has."
     else:
         return diagnosis
     return replace(diagnosis, fix=replace(diagnosis.fix, text=text, command=None))
@@ -44,7 +44,9 @@ def _is_named(name: str, context: RuleContext) -> bool:
     likely = [*context.release_indexes.items()]
     likely += [(package, at) for package in (SGLANG, VLLM) for at in _sampled(context, package)]
     return any(
-        required_name(line) == name for package, at in likely for line in context.index.requires_dist(package, at)
+        required_name(line) == name
+        for package, at in likely
+        for line in context.index.requires_dist(package, at)
     )
 
 

@@ -15,7 +15,9 @@ _OBJECT = re.compile(r"^(?:type object )?'(\w{3,80})'(?: object)? has no attribu
 
 def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose an attribute of a class of sglang or vllm that the class has in other releases only."""
-    found = _OBJECT.search(exception.message.lstrip("`")) if exception.kind in ("AttributeError", "") else None
+    found = (
+        _OBJECT.search(exception.message.lstrip("`")) if exception.kind in ("AttributeError", "") else None
+    )
     if not found or context.signatures is None:
         return None
     name, wanted = found[1], found[2]
@@ -79,9 +81,7 @@ def _classes(context: RuleContext, package: str, name: str) -> list[_Class]:
     return found
 
 
-def _other_engine(
-    exception: ExceptionInfo, every: list[_Class], name: str, wanted: str
-) -> Diagnosis | None:
+def _other_engine(exception: ExceptionInfo, every: list[_Class], name: str, wanted: str) -> Diagnosis | None:
     """Return the diagnosis of a class that vllm has once for each engine, and that differs between them."""
     newer = [each for each in every if ".v1." in each.module]
     older = [each for each in every if ".v1." not in each.module and any(each.flags(wanted))]
@@ -92,7 +92,7 @@ def _other_engine(
         cause="unknown",
         evidence=(
             exception.line,
-            f"{older[0].module}:{name} has {wanted}, and {newer[0].module}:{name}, of the V1 engine, {missing}",
+            f"{older[0].module}:{name} has {wanted}, and {newer[0].module}:{name}, of V1, {missing}",
         ),
         fix=Fix(
             kind="none",

@@ -9,7 +9,13 @@ from typing import NamedTuple
 from compat._cli.text import counted
 from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.call_errors import Callee, CallError, parameters_in, parse_call_error, possible_callees
+from compat.explain.lookup.call_errors import (
+    Callee,
+    CallError,
+    parameters_in,
+    parse_call_error,
+    possible_callees,
+)
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.server_options import OWNERS, PROGRAMS, options_by_release
 from compat.explain.lookup.signatures import Parameters
@@ -57,7 +63,9 @@ def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     name, known = option_name[1], context.release_index(package)
     flags = [name in options for options in releases]
     if not any(flags):
-        every = frozenset().union(*releases) if known is None else releases[known] if releases else frozenset()
+        every = (
+            frozenset().union(*releases) if known is None else releases[known] if releases else frozenset()
+        )
         return _misspelt(exception, package, name, every)
     candidates = [known] if known is not None else context.candidate_releases(package)
     lacking = [at for at in candidates if not flags[at]]
@@ -76,9 +84,7 @@ def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     return found
 
 
-def _misspelt(
-    exception: ExceptionInfo, package: str, name: str, options: frozenset[str]
-) -> Diagnosis | None:
+def _misspelt(exception: ExceptionInfo, package: str, name: str, options: frozenset[str]) -> Diagnosis | None:
     """Diagnose an option that no release has and that is another one but for its hyphens."""
     plain = {each.strip("-").replace("_", "-"): each for each in sorted(options)}
     meant = plain.get(name.strip("-").replace("_", "-"))
@@ -87,9 +93,7 @@ def _misspelt(
         text = f"The option is not one of {package}'s server: leave it out, or ask the program it belongs to."
     else:
         text = f"The option is spelt {meant}."
-    return Diagnosis(
-        cause="unknown", package=package, evidence=evidence, fix=Fix(kind="edit", text=text)
-    )
+    return Diagnosis(cause="unknown", package=package, evidence=evidence, fix=Fix(kind="edit", text=text))
 
 
 def _is_another(callee: Callee, call_error: CallError, context: RuleContext) -> bool:
@@ -134,9 +138,7 @@ def _never(exception: ExceptionInfo, callees: Sequence[Callee], call_error: Call
     package, name = callees[0].package, callees[0].name
     asked = call_error.names[0]
     near = _near(asked, callees[0].parameters[callees[0].releases[-1]])
-    text = (
-        f"Leave {asked} out, or use the {name} that takes it: a fork, or a class that another project patches."
-    )
+    text = f"Leave {asked} out, or use the {name} that takes it, of a fork or patched by another project."
     return Diagnosis(
         cause="unknown",
         package=package,
@@ -183,7 +185,7 @@ def by_ranges(
     else:
         first = versions[next(ranges_from_end(flags))]
         mine = "" if exact is not None else f"Your {package} is older than {first}. "
-        text = f"{mine}Leave {found.asked} out, or install {package} {first}, the first release that has it.{hint}"
+        text = f"{mine}Leave {found.asked} out, or install {package} {first}, the first that has it.{hint}"
         fix = Fix(kind="install", text=text, command=f'pip install "{package}>={first}"')
     if caller is not None:
         text = (

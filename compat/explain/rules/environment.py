@@ -198,7 +198,9 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     kind: FixKind = "edit"
     if inside is not None and statement is None:
         kind, statement = "install", None
-        text = f"The circle is inside {inside}: install another release of it, the next one or the one before."
+        text = (
+            f"The circle is inside {inside}: install another release of it, the next one or the one before."
+        )
     return Diagnosis(
         cause="circular_import",
         package=package,
@@ -211,7 +213,7 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
 
 
 def _package_of_circle(asked: FailedImport, exception: ExceptionInfo) -> str | None:
-    """Return the package that a circle of imports does not leave, or None if the user's code is part of it."""
+    """Return the package that a circle of imports does not leave, or None if it leaves it."""
     top = asked.module.partition(".")[0]
     if not asked.path or f"/{top}/" not in asked.path or "." not in asked.module:
         return None

@@ -51,9 +51,7 @@ def name_error(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
     return _behind(context, module, found[1], exception) or _not_bound(context, module, found[1], exception)
 
 
-def _not_bound(
-    context: RuleContext, module: str, name: str, exception: ExceptionInfo
-) -> Diagnosis | None:
+def _not_bound(context: RuleContext, module: str, name: str, exception: ExceptionInfo) -> Diagnosis | None:
     """Return the diagnosis of a name that its module binds under a condition only, which was not true."""
     package = context.owner(module)
     for place in reversed(context.candidate_releases(package)) if package else ():
@@ -72,8 +70,8 @@ def _not_bound(
             evidence=(exception.line, f"{location(module, name)} is bound only under “{guard}”"),
             fix=Fix(
                 kind="environment",
-                text=f"Make the condition true (“{guard}”), for example by an environment variable that it is "
-                f"read from, or turn off what uses {name}.",
+                text=f"Make the condition true (“{guard}”), for example by the environment variable behind "
+                f"it, or turn off what uses {name}.",
             ),
         )
     return None
@@ -102,8 +100,8 @@ def _public_name(context: RuleContext, name: str, exception: ExceptionInfo) -> D
             ),
             fix=Fix(
                 kind="none",
-                text=f"Find out why the import failed, which a try statement of {importer} hides: {package} is "
-                f"not installed, or lacks a name that {importer} imports with it. The command repeats the import.",
+                text=f"Find out why the import failed, which {importer} hides: {package} is "
+                f"not installed, or lacks a name that {importer} imports with it. The command repeats it.",
                 command=f"python -c 'from {package} import {name}'",
             ),
         )

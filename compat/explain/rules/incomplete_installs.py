@@ -37,7 +37,7 @@ def missing_file(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
         ),
         fix=Fix(
             kind="environment",
-            text=f"The installation of {package} is incomplete, or its files are of several releases: uninstall "
+            text=f"The installation of {package} is incomplete, or of several releases: uninstall "
             "it, delete what is left of its folder, and install or build it again.",
         ),
     )
@@ -76,9 +76,7 @@ def _only_optional(distribution: str, context: RuleContext) -> bool:
     )
 
 
-def _copy(
-    top: str, line: str, distribution: str, exception: ExceptionInfo, asked: FailedImport
-) -> Diagnosis:
+def _copy(top: str, line: str, distribution: str, exception: ExceptionInfo, asked: FailedImport) -> Diagnosis:
     return Diagnosis(
         cause="shadowed_module",
         package=distribution,
@@ -86,7 +84,7 @@ def _copy(
         evidence=(exception.line, line),
         fix=Fix(
             kind="environment",
-            text=f"Python imports another {top} than that one, or its files are incomplete: the command prints "
+            text=f"Python imports another {top} than that one, or an incomplete one: the command prints "
             f"which. Rename a folder or file {top} that hides it, or reinstall {distribution}.",
             command=f'python -c "import {top}; print({top}.__file__, {top}.__path__)"',
         ),

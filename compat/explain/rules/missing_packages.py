@@ -8,8 +8,8 @@ from packaging.utils import canonicalize_name
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.lookup.importers import possible_releases
+from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.lookup.requirement_violations import (
     USUAL,
     demands,
@@ -138,7 +138,7 @@ def _in_some(context: RuleContext, distribution: str) -> list[RequirementEdge]:
 
 
 def _unnamed(top: str, context: RuleContext, exception: ExceptionInfo) -> Fix | None:
-    """Return the fix for a module whose distribution no release names; None if one does, or for other code."""
+    """Return the fix for a module whose distribution no release names, or None if one does."""
     frame = exception.frames[-1] if exception.frames else None
     module = context.module(frame) if frame else None
     package = context.owner(module) if module else None

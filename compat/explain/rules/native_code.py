@@ -17,7 +17,9 @@ from compat.requirements.specifiers import pinned
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
 _LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")
-_IN_CACHE = re.compile(r"(/\S{1,300}/(?:\.cache|torch_extensions)/\S{1,200})/[^/\s]{1,120}\.so: cannot open shared")
+_IN_CACHE = re.compile(
+    r"(/\S{1,300}/(?:\.cache|torch_extensions)/\S{1,200})/[^/\s]{1,120}\.so: cannot open shared"
+)
 _OF_ROCM = re.compile(r"lib(?:amdhip|hsa-runtime|hip|roc|MIOpen|rccl|amd_)")
 _OWN_FUNCTION = re.compile(r"_Z(\d{1,3})")
 """Begins a function outside any namespace: torch and CUDA have none of that kind."""
@@ -105,9 +107,7 @@ def undefined_symbol(exception: ExceptionInfo, context: RuleContext) -> Diagnosi
     )
 
 
-def _incomplete(
-    function: str, exception: ExceptionInfo, context: RuleContext, path: str | None
-) -> Diagnosis:
+def _incomplete(function: str, exception: ExceptionInfo, context: RuleContext, path: str | None) -> Diagnosis:
     """Return the diagnosis of an extension that lacks a function of its own: its build left the file out."""
     package = _package(exception, context, path)
     known = context.known(package) if package else None
@@ -254,11 +254,11 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
         )
         return Fix(kind="environment", text=text)
     if _OF_ROCM.match(library):
-        text = f"{library} is part of ROCm: install that ROCm, or the build of torch for the GPU of this machine."
+        text = f"{library} is part of ROCm: install it, or the build of torch for the GPU of this machine."
         return Fix(kind="environment", text=text)
     cached = _IN_CACHE.search(exception.text)
     if cached:
-        text = f"The file is compiled when it is first used: delete {cached[1]} and start again, one process first."
+        text = f"The file is compiled when it is first used: delete {cached[1]} and start again."
         return Fix(kind="environment", text=text)
     package = _package(exception, context, None)
     if library.startswith(_TORCH_LIBRARIES):
@@ -275,8 +275,8 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
     if others:
         extension = package or "the extension that asks for it"
         text = (
-            f"{library} is of CUDA {toolkit}, and {', '.join(others)}: install a build of {extension} for that "
-            f"CUDA, or everything for CUDA {toolkit}; the library alone does not help."
+            f"{library} is of CUDA {toolkit}, and {', '.join(others)}: install a build of {extension} for "
+            f"that CUDA, or everything for CUDA {toolkit}; the library alone does not help."
         )
         return Fix(kind="environment", text=text)
     suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
@@ -362,8 +362,8 @@ def mismatch(
         fix = _rebuild(package, context, pin)
     elif pin and known and "+" in known.version and package not in KERNELS:
         text = (
-            f"{package} {known.version} is a build of its own, which need not be for torch{pin[1]}: rebuild it for "
-            "the installed torch, or install the torch that it was built with."
+            f"{package} {known.version} is a build of its own, maybe not for torch{pin[1]}: rebuild it "
+            "for the installed torch, or install the torch that it was built with."
         )
         fix = Fix(kind="environment", text=text)
     elif pin and not _has_it(context, pin):

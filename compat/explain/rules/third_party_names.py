@@ -47,7 +47,9 @@ def imported_by_a_release(exception: ExceptionInfo, context: RuleContext) -> Dia
     if there:
         lines.append(f"{distribution} {there.version}: {there.source}")
     known = context.known(package)
-    newer = first_without_import(context, package, places, asked.module, asked.names[0]) if asked.names else None
+    newer = (
+        first_without_import(context, package, places, asked.module, asked.names[0]) if asked.names else None
+    )
     dated = dated_by(context, module.partition(".")[0]) if known else None
     return Diagnosis(
         cause="requirement_violated",
@@ -74,7 +76,7 @@ def _fix(
     if not needs and there:
         text = (
             f"The {distribution} that Python imports lacks the name, and no requirement limits it: reinstall "
-            f"{distribution} {there.version}, since another copy or an unfinished installation may hide it.{end}"
+            f"{distribution} {there.version}, since another copy may hide it.{end}"
         )
         return Fix(kind="environment", text=text)
     if not needs:
@@ -102,13 +104,19 @@ def _fix(
         command = f"uv pip install --exclude-newer {dated[1]} {distribution}"
         return Fix(kind="install", text=text, command=command)
     oldest = needs[-1]
-    lowest = next((each.version for each in oldest.requirement.specifier if each.operator in (">=", "==", "~=")), "")
+    lowest = next(
+        (each.version for each in oldest.requirement.specifier if each.operator in (">=", "==", "~=")), ""
+    )
     if there is None and lowest:
         spec = f"{distribution}>={lowest}"
         if len(needs) == 1 or dated:
             spec = oldest.wanted
-        date = f" --exclude-newer {dated[1]}" if dated and not bounded_above(oldest.requirement.specifier) else ""
-        text = f"Install {spec}: {oldest.by} {oldest.version} imports the name and requires {oldest.wanted}.{end}"
+        date = (
+            f" --exclude-newer {dated[1]}"
+            if dated and not bounded_above(oldest.requirement.specifier)
+            else ""
+        )
+        text = f"Install {spec}: {oldest.by} {oldest.version} imports it and requires {oldest.wanted}.{end}"
         command = f'uv pip install{date} "{spec}"' if date else f'pip install "{spec}"'
         return Fix(kind="install", text=text, command=command)
     text = f'Install the {distribution} that your release of {package} requires; "pip check" names it.{end}'
@@ -172,7 +180,9 @@ def _asking(
         found = _among(context, package, context.candidate_releases(package) if at is None else [at], asked)
         if found:
             return found
-    for package in packages:  # the release in use does not import it: another project does, as other releases do
+    for (
+        package
+    ) in packages:  # the release in use does not import it: another project does, as other releases do
         found = _among(context, package, range(len(context.index.versions(package))), asked)
         if found:
             return found

@@ -27,7 +27,8 @@ _MINIMUM = re.compile(
     r"which is less than the minimum required version (\d[\w.+!]{0,40}\w)"
 )
 _BOUND = re.compile(
-    r"\bneeds (\w{1,40}) (\d{1,4}(?:\.\d{1,4}){0,3}) or (less|greater|newer|later)\. Got \w{1,40} (\d[\w.]{0,40}\w)"
+    r"\bneeds (\w{1,40}) (\d{1,4}(?:\.\d{1,4}){0,3}) or (less|greater|newer|later)\. "
+    r"Got \w{1,40} (\d[\w.]{0,40}\w)"
 )
 _UNEQUAL = re.compile(
     r"([\w-]{1,60}) version \((\d[\w.+!]{0,40})\) does not match ([\w-]{1,60}) version \((\d[\w.+!]{0,40})\)"
@@ -62,7 +63,9 @@ def stated_requirement(exception: ExceptionInfo, context: RuleContext) -> Diagno
         return violation(found[1], found[2], f"{found[1]}>={found[3]}", (exception.line,))
     found = _BOUND.search(exception.text)
     if found:
-        return violation(found[1], found[4], f"{found[1].lower()}{_bound(found[2], found[3])}", (exception.line,))
+        return violation(
+            found[1], found[4], f"{found[1].lower()}{_bound(found[2], found[3])}", (exception.line,)
+        )
     found = _UNEQUAL.search(exception.text)
     if found:
         return _unequal(found, exception, context)
@@ -93,14 +96,16 @@ def _unequal(found: re.Match[str], exception: ExceptionInfo, context: RuleContex
 
 
 def _taken_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
-    """Return the diagnosis of a model or a config that a newer transformers has under the same name itself."""
+    """Return the diagnosis of a model or a config that a newer transformers has itself."""
     name = "transformers"
     broken = violated(context, name)
     if broken:
         return of_unmet(broken, (exception.line,), None)
     lines = [exception.line, "a newer transformers has a model or config of this name itself"]
     found = ordered(demands(context, name))
-    spec = next((each.requirement.specifier for each in found if bounded_above(each.requirement.specifier)), None)
+    spec = next(
+        (each.requirement.specifier for each in found if bounded_above(each.requirement.specifier)), None
+    )
     lines += [str(each) for each in found[:2]]
     known = context.known(name)
     if spec is not None:
@@ -134,7 +139,7 @@ def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis | None:
     if _by(best) in context.index.packages:
         return diagnosis
     text = (
-        f"{best[1]} {best[2]} requires {spec}, and sglang and vllm do not: install a release of {best[1]} that "
+        f"{best[1]} {best[2]} requires {spec}, and sglang and vllm do not: install a {best[1]} that "
         f"allows {best[5]} {best[6]}, or install {best[1]} in an environment of its own."
     )
     return replace(diagnosis, fix=Fix(kind="environment", text=text))

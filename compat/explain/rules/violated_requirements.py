@@ -196,7 +196,7 @@ def older_or_newer(
         if edge is not None:
             spec = f"{distribution}{edge.requirement.specifier}"
             text = (
-                f"{package} limits {distribution} since {edge.version} only, to {spec}: install that, or a newer "
+                f"{package} limits {distribution} since {edge.version}, to {spec}: install that, or a newer "
                 f"{package}."
             )
             return Fix(kind="install", text=text, command=f'pip install "{spec}"')
@@ -204,8 +204,8 @@ def older_or_newer(
         if release.uploaded:
             date = release.uploaded[:10]
             text = (
-                f"Install a {distribution} that is not newer than {package} {release.version} ({date}), or a newer "
-                f"{package}."
+                f"Install a {distribution} that is not newer than {package} {release.version} ({date}), or a "
+                f"newer {package}."
             )
             command = f"uv pip install --exclude-newer {date} {distribution}"
             return Fix(kind="install", text=text, command=command)
@@ -309,7 +309,7 @@ def model_code(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
         if need is not None:
             lines.append(str(need))
             others += _other_needs(context, package, releases[-1], need)
-    if len(lines) == 2:  # noqa: PLR2004 -- no release is known
+    if len(lines) == 2:
         return None
     text = f"The model's code is for another {name} than this release requires"
     text += f": use a release that requires another one ({', '.join(others)})." if others else "."

@@ -14,10 +14,10 @@ from compat.index.build.precompute import conclude
 from compat.index.history.release_diff import SuccessorFinder
 from compat.index.writer import PackageContent, write_index
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM, ReleaseMetadata
-from compat.wheels.package_index import Registry, WheelFile
-from compat.wheels.source_cache import SourceCache
 from compat.source_outlines.format import NAME
 from compat.source_outlines.writer import PackageOutlines, write_outlines
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.source_cache import SourceCache
 from compat.wheels.wheel_sources import WheelSources
 
 OUTLINED = (SGLANG, VLLM)

@@ -15,7 +15,6 @@ from compat.model.guards import ALWAYS, Imports, both
 from compat.model.releases import ReleaseMetadata
 from compat.source_outlines.records import Outline
 
-
 Keep = Callable[[str, Mapping[str, Outline]], None]
 """Takes the version of a release, and the outlines of its source files by path."""
 
@@ -63,7 +62,7 @@ class _Module:
     """None for a module without source: a compiled one, or a folder without `__init__.py`."""
 
 
-def assemble(
+def assemble(  # noqa: PLR0917 -- the last two are optional
     package: str,
     import_name: str,
     releases: Iterable[ReleaseSources],
