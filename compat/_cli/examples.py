@@ -20,6 +20,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat explain fails.log",
         "python serve.py 2>&1 | compat explain",
     ),
+    "compat check": (
+        "compat check vllm==0.11.0 openai==1.99.1",
+        "compat check vllm==0.33.0 sglang==0.5.23 --entry serve",
+        "compat check vllm==0.11.0 'transformers>=5' --format json",
+    ),
     "compat doctor": (
         "compat doctor",
         "compat doctor --python .venv --no-imports",
@@ -31,6 +36,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat scan - --vllm latest < serve.py",
         "compat scan . --format sarif --output compat.sarif",
     ),
+    "compat rule": ("compat rule CPT001", "compat rule symbol_renamed", "compat rule"),
     "compat init": (
         "compat init",
         "compat init --write",

@@ -10,6 +10,7 @@ from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import imported
 from compat.explain.log.log_reader import LogContents, read
 from compat.explain.log.model import ExceptionInfo, Failure
+from compat.explain.lookup.installable import only_named
 from compat.explain.lookup.missing_symbol import locate
 from compat.explain.lookup.release_lines import described, release_fits
 from compat.explain.lookup.symbol_history import History
@@ -180,7 +181,8 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
             each for failure in _some(failures) for each in _of_failure(failure, context, rules)
         )
         if found:
-            return tuple(_with_releases(vetted(each, context), context) for each in found)
+            offered = (vetted(only_named(each, context), context) for each in found)
+            return tuple(_with_releases(each, context) for each in offered)
     return (_with_releases(unknown(contents), context),)
 
 

@@ -108,6 +108,25 @@ def test_a_child_process_is_run_and_read_without_process_groups() -> None:
     assert done.stdout == "1 ['hello'] ['no']\nNone\n"
 
 
+def test_a_program_can_require_and_load_without_posix() -> None:
+    code = (
+        "import without_posix; without_posix.take_away()\n"
+        "import compat; compat.require('packaging>=1')\n"
+        "try: compat.load('Fp8LinearMethod', package='vllm')\n"
+        "except compat.SymbolUnavailable as error: print(error.diagnosis.cause)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(WITHOUT_POSIX.parent)])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.stdout, done.stderr) == ("package_missing\n", "")
+
+
 @pytest.mark.parametrize("encoding", ["cp437", "cp1252", "ascii"])
 def test_a_console_of_another_encoding_gets_the_whole_answer(encoding: str, tree: Path) -> None:
     command = COMMANDS["explain"]

@@ -63,4 +63,5 @@ def _row(binding: SettledBinding) -> Row:
         guard=None if binding.guard == ALWAYS else guard_text(binding.guard),
         truth=None if binding.truth is None else guard_text(binding.truth),
         signature=binding.signature,
+        refusal=binding.refusal,
     )
