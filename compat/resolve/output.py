@@ -156,7 +156,8 @@ def _remarks(binding: Binding | None, found: Found) -> list[str]:
     if found.status in UNUSABLE:
         remarks.append(f"{location(binding.module, binding.name)} is {_unusable(found)}")
     if found.successor is not None:
-        remarks.append(f"{found.successor.evidence}{found.successor.doubt}")
+        new = found.successor  # a location that no release has had is an object that nothing can differ from
+        remarks.append(f"{new.evidence}{new.doubt if new.old_kind else ''}")
     elif answer.origin is not None:
         remarks.append(f"from {answer.origin}")
     if answer.guard is not None:
