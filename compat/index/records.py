@@ -32,6 +32,8 @@ class Row(NamedTuple):
     """The condition that is the value of the name, as JSON."""
     signature: str | None
     """The parameters, as `compat.index.extract.signatures` writes them."""
+    refusal: str | None = None
+    """The error with which a stub refuses every use."""
 
 
 Names = dict[str, tuple[Row, ...]]
@@ -48,6 +50,8 @@ class Branch(NamedTuple):
     truth: Guard | None
     signature: int | None
     """The number of the signature in the index: see `Index.signature`."""
+    refusal: str | None = None
+    """The error with which a stub refuses every use."""
 
 
 class ModuleRow(NamedTuple):

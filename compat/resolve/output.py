@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from compat.index.records import Successor
     from compat.model.symbols import Status
+    from compat.resolve.canonical import Binding
     from compat.resolve.query import Query
     from compat.resolve.release_selection import Subject
-    from compat.resolve.search import Binding, Found
+    from compat.resolve.search import Found
 
     Summary = tuple[Status, str, str, str]
     """Status, kind, import statement and remarks."""

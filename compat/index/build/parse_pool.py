@@ -26,6 +26,8 @@ from compat.index.extract import (
 )
 from compat.index.extract.module_rows import ModuleRows, read_rows
 from compat.model import guards
+from compat.source_outlines import extract as outline_extract
+from compat.source_outlines import records as outline_records
 
 COUNT = 2
 """The number of processes. They only compute, so more processes than cores do not help."""
@@ -130,6 +132,8 @@ def code_digest() -> str:
         records,
         signatures,
         module_visitor,
+        outline_extract,
+        outline_records,
     )
     for module in read_by:
         digest.update(Path(str(module.__file__)).read_bytes())
