@@ -30,6 +30,9 @@ class Command(NamedTuple):
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "resolve": Command(module="compat.resolve.cli", help="find a symbol in each release"),
+        "check": Command(
+            module="compat.check.cli", help="tell what cannot be imported beside given releases"
+        ),
         "explain": Command(module="compat.explain.cli", help="find the cause of a failed import in a log"),
         "doctor": Command(module="compat.doctor.cli", help="check an installed environment"),
         "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),

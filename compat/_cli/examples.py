@@ -20,6 +20,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat explain fails.log",
         "python serve.py 2>&1 | compat explain",
     ),
+    "compat check": (
+        "compat check vllm==0.11.0 openai==1.99.1",
+        "compat check vllm==0.33.0 sglang==0.5.23 --entry serve",
+        "compat check vllm==0.11.0 'transformers>=5' --format json",
+    ),
     "compat doctor": (
         "compat doctor",
         "compat doctor --python .venv --no-imports",

@@ -251,6 +251,18 @@ class Index(Tables):
         rows = self.rows(query, self.number("modules", module), self.packages[package], release_index)
         return [(self._name("names", name), self._branch(*columns)) for name, _, _, *columns in rows]
 
+    def release_imports(self, package: str, release_index: int) -> dict[str, list[Branch]]:
+        """Return the imports of every module of a release, in the order of `imports`, from one query."""
+        query = f"""
+            SELECT module, {_BRANCH} FROM bindings
+            WHERE package = ? AND status = {_IMPORT} AND ? BETWEEN first AND last
+            ORDER BY module, name, branch"""  # noqa: S608 -- constants
+        self.note(package, release_index)
+        found: dict[str, list[Branch]] = {}
+        for module, _, _, *columns in self.rows(query, self.packages[package], release_index):
+            found.setdefault(self._name("modules", module), []).append(self._branch(*columns))
+        return found
+
     def release_names(self, package: str, release_index: int) -> dict[str, dict[str, tuple[Row, ...]]]:
         """Return the stored rows of every name in a release, by module and name."""
         query = f"""

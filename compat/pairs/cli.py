@@ -62,6 +62,7 @@ def _refuse_idle(options: argparse.Namespace) -> None:
         "--offline": options.offline,
         "--probe": options.probe,
         "--format toml": options.format == "toml",
+        "--format overrides": options.format == "overrides",
         **{f"--format {name}": options.format == name for name in INSTALL_FORMATS},
     }
     for option, given in pair_only.items():
@@ -140,6 +141,8 @@ def _pair(options: argparse.Namespace) -> int:
         print(json_output.of_solution(solution, record))
     elif options.format == "toml":
         print(text_output.as_toml(solution))
+    elif options.format == "overrides":
+        print(text_output.as_overrides(solution))
     else:
         print(text_output.solution(solution, record))
     failed = solution.blocked or (record and not record[-1].imported)
@@ -197,5 +200,6 @@ def parser() -> console.Parser:
         "--probe", action="store_true", help="install the pair, and choose overrides by imports"
     )
     parser.add_argument("--envs", metavar="DIR", help="folder for --probe (default: a temporary one)")
-    parser.add_argument("--format", choices=("text", "json", "toml", *INSTALL_FORMATS), default="text")
+    formats = ("text", "json", "toml", "overrides", *INSTALL_FORMATS)
+    parser.add_argument("--format", choices=formats, default="text")
     return parser

@@ -54,7 +54,7 @@ class MergedRelease(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Module:
+class ModuleFile:
     """The form and source key of one module of a release."""
 
     form: str
@@ -89,7 +89,7 @@ def read_release(
 ) -> MergedRelease:
     """Return one release with its modules; `keep` gets its version and the outlines of its source files."""
     modules, wanted = _modules(release, import_name)
-    expanded = _Expanded(modules, reader.read(wanted))
+    expanded = ExpandedModules(modules, reader.read(wanted))
     if keep is not None:
         keep(release.row.version, expanded.outlines())
     return MergedRelease(release.row, tuple(expanded), release.read_sources)
@@ -131,13 +131,13 @@ def module_name(path: str) -> tuple[str, bool] | None:
 
 def _modules(
     release: ReleaseSources, import_name: str
-) -> tuple[dict[str, _Module], dict[Key, tuple[bytes, bool]]]:
-    modules: dict[str, _Module] = {}
+) -> tuple[dict[str, ModuleFile], dict[Key, tuple[bytes, bool]]]:
+    modules: dict[str, ModuleFile] = {}
     wanted: dict[Key, tuple[bytes, bool]] = {}
     for path in release.extensions:
         name = ".".join([*PurePosixPath(path).parent.parts, PurePosixPath(path).name.partition(".")[0]])
         if name.partition(".")[0] == import_name:
-            modules[name] = _Module("extension", None)
+            modules[name] = ModuleFile("extension", None)
     for path, source in release.sources.items():
         named = module_name(path)
         if named is None or named[0].partition(".")[0] != import_name:
@@ -146,25 +146,25 @@ def _modules(
         if name in modules and modules[name].form == "package":
             continue  # `x/__init__.py` hides `x.py`
         key = key_of(name, source)
-        modules[name] = _Module("package" if is_package else "module", key)
+        modules[name] = ModuleFile("package" if is_package else "module", key)
         wanted[key] = (source, is_package)
     for name in list(modules):
-        _add_namespaces(name, modules)
+        add_namespaces(name, modules)
     return modules, wanted
 
 
-def _add_namespaces(name: str, modules: dict[str, _Module]) -> None:
+def add_namespaces(name: str, modules: dict[str, ModuleFile]) -> None:
     """Add the parent folders without `__init__.py`, which are namespace packages."""
     parent = name.rpartition(".")[0]
     while parent and parent not in modules:
-        modules[parent] = _Module("package", None)
+        modules[parent] = ModuleFile("package", None)
         parent = parent.rpartition(".")[0]
 
 
-class _Expanded:
+class ExpandedModules:
     """The modules of one release, with star imports replaced by the names that they bind."""
 
-    def __init__(self, modules: Mapping[str, _Module], read: Mapping[Key, ModuleRows]) -> None:
+    def __init__(self, modules: Mapping[str, ModuleFile], read: Mapping[Key, ModuleRows]) -> None:
         self.modules = modules
         self._read = read
         self._names: dict[str, Names] = {}

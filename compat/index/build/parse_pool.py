@@ -86,7 +86,7 @@ class ModuleReader:
     def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> dict[Key, ModuleRows]:
         """Return the rows of the wanted modules; each value is the source and whether it is a package."""
         found = {key: self._rows[key] for key in wanted if key in self._rows}
-        found.update(self._remembered(key for key in wanted if key not in found))
+        found.update(self.known(key for key in wanted if key not in found))
         new = [key for key in wanted if key not in found]
         jobs = [(wanted[key][0], key[0], wanted[key][1]) for key in new]
         results = self._executor.map(_read, jobs, chunksize=CHUNK) if self._executor else map(_read, jobs)
@@ -96,7 +96,8 @@ class ModuleReader:
         self._rows = found  # releases come in order: a module that this one lacks rarely returns
         return found
 
-    def _remembered(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
+    def known(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
+        """Return the rows of those modules that the cache on disk has."""
         if self._path is None:
             return {}
         found: dict[Key, ModuleRows] = {}

@@ -53,7 +53,7 @@ def read_tree(tree: ast.Module | None, source: bytes, module: str, *, is_package
     """Return what `read_module` does, from the tree that `parsed` returned."""
     if tree is None:
         return ModuleFacts(events=(), exports=None, withheld=(), open=True)
-    visitor = _Visitor(module, is_package=is_package)
+    visitor = ModuleVisitor(module, is_package=is_package)
     visitor.set_by = names_set_by_functions(tree) if b"global" in source else {}
     visitor.block(tree.body, ALWAYS)
     visitor.finish(tree, source)
@@ -65,7 +65,7 @@ def read_tree(tree: ast.Module | None, source: bytes, module: str, *, is_package
     )
 
 
-class _Visitor:
+class ModuleVisitor:
     """Visits module-level statements in order, with the guard under which each of them runs."""
 
     def __init__(self, module: str, *, is_package: bool) -> None:

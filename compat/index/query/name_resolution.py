@@ -17,7 +17,7 @@ from compat.model.symbols import location, split_location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from typing import Any
 
     from compat.index.reader import Index
@@ -41,6 +41,8 @@ class Facts(NamedTuple):
     """Existing modules that fail to import, with the reason, for example a missing driver."""
     alone: str | None = None
     """The package, if nothing else is stated: its problems are then looked up in the index."""
+    foreign: Callable[[str], bool | None] | None = None
+    """Returns whether a location outside of the index exists; None if that is not known."""
 
     def at(self, release_indexes: Mapping[str, int]) -> Facts:
         """Return a copy of the facts with other releases."""
@@ -162,7 +164,9 @@ class NameResolver:
 
     def _find_trusted(self, package: str) -> bool:
         facts = self.environment
-        if not self.index.concluded or facts.provided is not None or facts.cuda is not None or facts.broken:
+        if not self.index.concluded or facts.cuda is not None or facts.broken:
+            return False
+        if facts.provided is not None or facts.foreign is not None:
             return False
         others = dict(facts.release_indexes)
         release_index = others.pop(package)
@@ -236,6 +240,8 @@ class NameResolver:
                 return None  # an indexed package whose release is not known
             if top in sys.stdlib_module_names:
                 return True
+            if self.environment.foreign is not None:
+                return self.environment.foreign(target)
             if self.environment.provided is None or top not in self.environment.provided:
                 return None if self.environment.provided is None else False
             # The package is installed, but the names and submodules of its release are not indexed.
@@ -394,13 +400,18 @@ class NameResolver:
             return None, []
         parent = module.rpartition(".")[0]
         needed = [parent] if parent else []
-        for _, branch in self.index.imports(module, package, self.environment.release_indexes[package]):
+        for branch in self._imports(module, package):
             problem, other = self._need(module, branch)
             if problem is not None:
                 return problem, []
             if other is not None:
                 needed.append(other)
         return None, needed
+
+    def _imports(self, module: str, package: str) -> Iterable[Branch]:
+        """Return the imports of a module in the release of its package."""
+        release_index = self.environment.release_indexes[package]
+        return (branch for _, branch in self.index.imports(module, package, release_index))
 
     def _need(self, module: str, branch: Branch) -> tuple[str | None, str | None]:
         """Return why an import of a module fails, or the module that it needs; neither if it may not run."""
