@@ -41,7 +41,7 @@ def __getattr__(name):  # noqa: ANN001, ANN202 -- type checkers read `__init__.p
         import os
 
         _watching.append(name)
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # Windows does not fork
             os.register_at_fork(after_in_child=_drop_unfinished_imports)
     import importlib
 

@@ -30,9 +30,13 @@ class Command(NamedTuple):
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "resolve": Command(module="compat.resolve.cli", help="find a symbol in each release"),
+        "check": Command(
+            module="compat.check.cli", help="tell what cannot be imported beside given releases"
+        ),
         "explain": Command(module="compat.explain.cli", help="find the cause of a failed import in a log"),
         "doctor": Command(module="compat.doctor.cli", help="check an installed environment"),
         "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),
+        "rule": Command(module="compat.rule.cli", help="explain a rule of the scan, or a cause"),
         "init": Command(module="compat.init.cli", help="add checks to your repository and its CI"),
         "export": Command(module="compat.export", help="write the index as a ruff configuration"),
         "index": Command(module="compat.index.cli", help="build the index, or describe it"),

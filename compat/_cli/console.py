@@ -18,7 +18,7 @@ from compat._cli.printable import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` and `json` take longer to load than most answers take to find
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any, NoReturn, TextIO
+    from typing import Any, NoReturn
 
     Main = Callable[[Sequence[str]], int]
 
@@ -109,10 +109,10 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         return errors.INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has exited before it had the whole answer: with 0, findings would be lost.
-        _drop_if_unwritable(sys.stdout)
+        _drop_unwritable_output()
         return errors.READER_LEFT
     except OSError as error:
-        _drop_if_unwritable(sys.stdout)
+        _drop_unwritable_output()
         say(f"error: {disk_message(error)}")
         return errors.ENVIRONMENT
     finally:
@@ -128,7 +128,8 @@ def _end_like_control_c() -> None:
     """
     import _signal as signals  # type: ignore[import-not-found]  # `signal` itself takes a millisecond
 
-    for number in (signals.SIGTERM, getattr(signals, "SIGHUP", signals.SIGTERM)):
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    for number in (getattr(signals, name) for name in names if hasattr(signals, name)):
         if signals.getsignal(number) == signals.SIG_DFL:
             signals.signal(number, signals.default_int_handler)
 
@@ -144,12 +145,12 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
-def _drop_if_unwritable(stream: TextIO) -> None:
-    """Redirect a stream that cannot be flushed to the null device, so that the flush at exit works."""
+def _drop_unwritable_output() -> None:
+    """Redirect stdout to the null device if it cannot be flushed, so that the flush at exit does not fail."""
     try:
-        stream.flush()
+        sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -172,16 +173,9 @@ def disk_message(error: OSError) -> str:
 
 
 def say(message: str) -> None:
-    """Print one line to stderr, prefixed with "compat: "; with `--quiet`, only an error.
-
-    The line is lost if stderr cannot be written: the exit code is that of the document on stdout.
-    """
-    if not _Notes.wanted and not message.startswith("error: "):
-        return
-    try:
+    """Print one line to stderr, prefixed with "compat: "; with `--quiet`, only an error."""
+    if _Notes.wanted or message.startswith("error: "):
         print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
-    except OSError:
-        _drop_if_unwritable(sys.stderr)
 
 
 def quiet() -> bool:

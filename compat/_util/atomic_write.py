@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
+from compat._util import file_locks
+
 ABANDONED = 60.0
 """Seconds; an unlocked temporary file that was last changed earlier belongs to a process that was killed."""
 
@@ -37,10 +39,11 @@ def replacing(target: Path) -> Iterator[Path]:
     _remove_abandoned(target)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     part = Path(name)
-    locked = _lock(handle)
-    if not locked:
-        os.close(handle)  # Windows does not rename open files
+    if not file_locks.AVAILABLE:  # Windows, where a file that is open cannot replace another
+        os.close(handle)
     try:
+        with suppress(OSError):  # not every file system has locks
+            file_locks.lock(handle)
         yield part
         with part.open("r+b") as written:  # Windows synchronizes only files that are open for writing
             os.fsync(written.fileno())
@@ -48,29 +51,19 @@ def replacing(target: Path) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-        if locked:
+        if file_locks.AVAILABLE:
             os.close(handle)
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove the temporary files of `target` that killed processes have left behind."""
+    """Remove the temporary files of `target` that killed processes have left behind, if locks show which."""
+    if not file_locks.AVAILABLE:
+        return
     for part in target.parent.glob(f".{escape(target.name)}.*.part"):
         with suppress(OSError), part.open("rb") as stream:
-            if time.time() - part.stat().st_mtime > ABANDONED and _lock(stream.fileno()):
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                file_locks.lock(stream)
                 part.unlink()
-
-
-def _lock(handle: int) -> bool:
-    """Lock a file until it is closed; return False if another process has locked it or locks do not exist."""
-    try:
-        import fcntl
-    except ImportError:  # not on POSIX
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # not every file system has locks
-        return False
-    return True
 
 
 def _is_special(target: Path) -> bool:

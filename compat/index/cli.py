@@ -14,7 +14,13 @@ from compat._cli.text import counted, duration, size
 def main(argv: Sequence[str]) -> int:
     """Run `compat index` and return its exit code."""
     arguments = parser().parse_args(argv)
-    run = {"build": _build, "update": _update, "check": _check, "info": _info}
+    run = {
+        "build": _build,
+        "update": _update,
+        "companions": _companions,
+        "check": _check,
+        "info": _info,
+    }
     with console.no_cycle_search():  # it takes a fifth of a build
         return run[arguments.command](arguments)
 
@@ -56,6 +62,14 @@ def parser() -> console.Parser:
         "each file is checked against the RECORD in the wheel",
     )
     check.add_argument("--format", choices=("text", "json"), default="text")
+    companions = commands.add_parser(
+        "companions",
+        help="read the packages that sglang and vllm import",
+        prog="compat index companions",
+        description="Collect what the indexed releases of sglang and vllm import from other packages, read "
+        "those releases that metadata admits with byte-range requests, and write the file for compat check.",
+    )
+    companions.add_argument("--output", type=Path, help="the file to write (default: the shipped one)")
     info = commands.add_parser(
         "info", help="list the releases", prog="compat index info", description="List the indexed releases."
     )
@@ -96,12 +110,32 @@ def _update(arguments: argparse.Namespace) -> int:
     return errors.CLEAN
 
 
+def _companions(arguments: argparse.Namespace) -> int:
+    from compat.companions.format import SHIPPED
+    from compat.index.reader import Index
+
+    try:
+        from compat.companions.build import build_companions
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    target = arguments.output or Path(SHIPPED)
+    begun = time.monotonic()
+    with on_terminal("reading releases", None) as progress:
+        report = build_companions(target, Index(), progress)
+    read = f"{counted(report.distributions, 'distribution')}, {counted(report.releases, 'release')}"
+    console.say(f"{target.name}: {read}, {counted(report.targets, 'name')}, {size(target.stat().st_size)}")
+    console.say(f"the build took {duration(time.monotonic() - begun)}; downloaded {size(report.fetched)}")
+    return errors.CLEAN
+
+
 def _check(arguments: argparse.Namespace) -> int:
     import secrets
 
     from compat.index.reader import Index
 
     try:
+        from compat.companions.reader import Companions
+        from compat.companions.verify import check_companions, draw_companions
         from compat.index.build.verify import check_releases, draw
         from compat.wheels.package_index import Registry
     except ModuleNotFoundError as error:
@@ -112,18 +146,27 @@ def _check(arguments: argparse.Namespace) -> int:
     index = Index()
     drawn = draw(index, arguments.sample, seed)
     console.say(f"seed {seed}: {', '.join(map(str, drawn))}")
-    with Registry() as registry, on_terminal("checking releases", len(drawn)) as progress:
+    companions = Companions()
+    beside = draw_companions(companions, arguments.sample, seed)
+    console.say(", ".join(f"{name} {companions.versions(name)[at]}" for name, at in beside))
+    with Registry() as registry, on_terminal("checking releases", len(drawn) + len(beside)) as progress:
         differences = list(check_releases(index, drawn, registry, progress, whole=arguments.verify))
+        others = list(check_companions(companions, beside, registry, progress))
     if arguments.format == "json":
         found = [
             {"release": str(each.release), "where": each.where, "shipped": each.shipped, "read": each.read}
             for each in differences
         ]
+        found += [
+            {"release": each.release, "where": each.target, "shipped": each.shipped, "read": each.read}
+            for each in others
+        ]
         print(console.document("index check", seed=seed, releases=list(map(str, drawn)), differences=found))
     else:
-        summary = f"{counted(len(drawn), 'release')}, {counted(len(differences), 'difference')}"
-        print("\n".join([*map(str, differences), summary]))
-    return errors.FINDINGS if differences else errors.CLEAN
+        count = counted(len(differences) + len(others), "difference")
+        summary = f"{counted(len(drawn) + len(beside), 'release')}, {count}"
+        print("\n".join([*map(str, differences), *map(str, others), summary]))
+    return errors.FINDINGS if differences or others else errors.CLEAN
 
 
 def _missing(error: ModuleNotFoundError) -> errors.MissingToolError:

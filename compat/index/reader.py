@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # a query does not load the module that writes the index
 _IMPORT = STATUSES.index("reexported")
 _DEFINED = STATUSES.index("defined")
 _CLASS = KINDS.index("class")
-_BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature"
+_BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature, refusal"
 
 
 class Index(Tables):
@@ -176,6 +176,11 @@ class Index(Tables):
         bindings = self._bindings_of(name).get(package, {})
         return tuple(module for module, rows in bindings.items() if self._at(rows, package, release_index))
 
+    def first_bound(self, name: str, package: str) -> dict[str, int]:
+        """Return the modules that bind `name` in any release, with the first of these releases."""
+        bindings = self._bindings_of(name).get(package, {})
+        return {module: min(first for first, _, _ in rows) for module, rows in bindings.items()}
+
     def branches(self, module: str, name: str, package: str, release_index: int) -> tuple[Branch, ...]:
         """Return the branches of a name of a module in one release; empty if the module does not bind it."""
         known = self._bindings.get(name)
@@ -245,6 +250,18 @@ class Index(Tables):
         self.note(package, release_index)
         rows = self.rows(query, self.number("modules", module), self.packages[package], release_index)
         return [(self._name("names", name), self._branch(*columns)) for name, _, _, *columns in rows]
+
+    def release_imports(self, package: str, release_index: int) -> dict[str, list[Branch]]:
+        """Return the imports of every module of a release, in the order of `imports`, from one query."""
+        query = f"""
+            SELECT module, {_BRANCH} FROM bindings
+            WHERE package = ? AND status = {_IMPORT} AND ? BETWEEN first AND last
+            ORDER BY module, name, branch"""  # noqa: S608 -- constants
+        self.note(package, release_index)
+        found: dict[str, list[Branch]] = {}
+        for module, _, _, *columns in self.rows(query, self.packages[package], release_index):
+            found.setdefault(self._name("modules", module), []).append(self._branch(*columns))
+        return found
 
     def release_names(self, package: str, release_index: int) -> dict[str, dict[str, tuple[Row, ...]]]:
         """Return the stored rows of every name in a release, by module and name."""

@@ -21,7 +21,8 @@ class Override:
     """The text after the name: extras and specifiers, or the marker `NEVER`."""
     side: str
     """The origin: `sglang` or `vllm` for the requirement of that release, `torch` for a version that follows
-    torch, `date` for one from the time of the releases, `none` for a dropped requirement."""
+    torch, `date` for one from the time of the releases, `none` for a dropped
+    requirement, or a release instead of one that does not exist."""
     reason: str
     bound: bool = False
     """Whether the package is torch or compiled against it, so that only running kernels can confirm it."""
@@ -61,6 +62,13 @@ def of_its_time(package: NormalizedName, then: Version, why: str) -> Override:
     """Return the override for a package that no requirement pins: its version at the time of the releases."""
     reason = f"{why}; this version is from the time of the releases"
     return Override(package=package, specifier=f"=={then}", side="date", reason=reason)
+
+
+def replaced(package: NormalizedName, version: Version, why: str) -> Override:
+    """Return the override for a pinned version that nobody can install: the nearest release that exists."""
+    return Override(
+        package=package, specifier=f"=={version}", side="none", reason=f"{why}; the nearest release"
+    )
 
 
 def dropped(package: NormalizedName, why: str) -> Override:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
+from compat.companions.reader import Companions
 from compat.index.query.release_summaries import direct_clashes, summaries
 from compat.model.package_names import SGLANG, VLLM
 from compat.requirements.release_summary import KERNEL_PACKAGES
@@ -35,7 +36,9 @@ class Partner(NamedTuple):
     days: int
     """How much later than the other release it was published; negative for earlier."""
     problem: str
-    """Why the two cannot share an environment of this Python, whatever is overridden; else empty."""
+    """Why the two do not work in one environment of this Python, whatever is overridden; else empty."""
+    wrong_python: bool
+    """Whether one of the two excludes this Python."""
 
     @property
     def rank(self) -> tuple[bool, int, int, int, bool]:
@@ -60,7 +63,12 @@ def rank(index: Index, package: str, version: str, python: str) -> tuple[Release
     mine = summaries(index, package, python, KERNEL_PACKAGES)[release_index]
     others = summaries(index, VLLM if package == SGLANG else SGLANG, python, KERNEL_PACKAGES)
     clashes = direct_clashes(index, package, release_index, python)
-    ranked = [_partner(mine, each, clashes.get(at, ())) for at, each in enumerate(others) if each.final]
+    broken = Companions().broken_pairs(package, mine.version)
+    ranked = [
+        _partner(mine, each, clashes.get(at, ()), broken.get(each.version))
+        for at, each in enumerate(others)
+        if each.final
+    ]
     return mine, sorted(ranked, key=lambda partner: partner.rank)
 
 
@@ -90,9 +98,19 @@ def users_of(index: Index, package: str, version: str, python: str) -> tuple[Rel
     )
 
 
-def _partner(mine: ReleaseSummary, candidate: ReleaseSummary, clashes: tuple[DirectClash, ...]) -> Partner:
+def _partner(
+    mine: ReleaseSummary,
+    candidate: ReleaseSummary,
+    clashes: tuple[DirectClash, ...],
+    broken: tuple[str, str] | None,
+) -> Partner:
     sglang, vllm = (mine, candidate) if mine.package == SGLANG else (candidate, mine)
-    refusing = [each for each in (sglang, vllm) if each.excluded]
+    problems = [f"{each} requires Python {each.python}" for each in (sglang, vllm) if each.excluded]
+    if broken is not None:
+        module, target = broken
+        problems.append(
+            f"{module} imports {target.replace(':', '.')}, which vllm {vllm.version} does not have"
+        )
     return Partner(
         sglang=sglang,
         vllm=vllm,
@@ -100,7 +118,8 @@ def _partner(mine: ReleaseSummary, candidate: ReleaseSummary, clashes: tuple[Dir
         same_torch=_same_torch(sglang.torch, vllm.torch),
         clashes=clashes,
         days=candidate.day - mine.day if candidate.day and mine.day else 0,
-        problem=", ".join(f"{each} requires Python {each.python}" for each in refusing),
+        problem=", ".join(problems),
+        wrong_python=sglang.excluded or vllm.excluded,
     )
 
 

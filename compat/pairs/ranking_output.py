@@ -36,15 +36,16 @@ def ranking(mine: ReleaseSummary, partners: Sequence[Partner], shown: int | None
         )
         for partner in usable[:shown]
     ]
-    lines += (
-        aligned([HEAD, *rows]) if rows else ["no release of the other package fits on this Python version"]
-    )
+    lines += aligned([HEAD, *rows]) if rows else ["no release of the other package fits"]
     if shown is not None and len(usable) > shown:
         lines.append(f"and {len(usable) - shown} more (--all)")
-    refused = len(partners) - len(usable)
+    broken = [partner for partner in partners if partner.problem and not partner.wrong_python]
+    if broken:
+        lines.append(f"{len(broken)} more cannot start together: {broken[0].problem}")
+    refused = [partner for partner in partners if partner.wrong_python]
     if refused:
-        verb = "requires" if refused == 1 else "require"
-        lines.append(f"{refused} more {verb} another Python version: {partners[-1].problem}")
+        verb = "requires" if len(refused) == 1 else "require"
+        lines.append(f"{len(refused)} more {verb} another Python version: {refused[-1].problem}")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from types import MappingProxyType
 
 from packaging.specifiers import SpecifierSet
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
@@ -17,12 +17,13 @@ from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
 from compat.pairs.clashes import Clash, direct_clashes
-from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch
+from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch, replaced
 from compat.pairs.uv_clashes import clashes_in
 from compat.requirements.release_requirements import TORCH, ReleaseRequirements
 from compat.requirements.release_summary import ABI_BOUND
+from compat.requirements.specifiers import pinned
 from compat.uv.compile import resolve
-from compat.uv.messages import conflict_reason
+from compat.uv.messages import conflict_reason, no_version
 from compat.uv.pylock import LockedFile, read_pylock
 
 
@@ -172,7 +173,7 @@ class _Search:
             if fresh:
                 self.add(fresh)
                 self.progress.note(f"clash: {'; '.join(map(str, fresh))}")
-            elif not self._turn(attempt.stderr):
+            elif not self._turn(attempt.stderr) and not self._substitute(attempt.stderr):
                 return conflict_reason(attempt.stderr)
         else:
             return f"no solution after {MOST_ROUNDS} resolutions"
@@ -196,6 +197,26 @@ class _Search:
                 self.overrides[name] = other
                 self.settled.add(name)
                 self.progress.note(f"{name}: taking the other side, since {reason}")
+                return True
+        return False
+
+    def _substitute(self, explanation: str) -> bool:
+        """Override a pinned version that was withdrawn or never published; return whether there was one."""
+        reason = conflict_reason(explanation)
+        gone = _uninstallable(reason)
+        if gone is None or gone[0] in self.overrides:
+            return False
+        name, version, why = gone
+        following = f"{version.major}.{version.minor + 1}"
+        wants = [str(needs.wants[name]) for needs in (self.sglang, self.vllm) if name in needs.wants]
+        fitting = [each for each in wants if pinned(SpecifierSet(each)) != version]
+        # The nearest release is the next one, then any later one, then an earlier one.
+        for bounds in (f">{version},<{following}", f">{version}", f"<{version}"):
+            found = self._resolves(name + ",".join([bounds, *filter(None, fitting)]))
+            if found is not None:
+                self.overrides[name] = replaced(name, found[name], f"{name} {version} {why}")
+                self.settled.add(name)
+                self.progress.note(f"{name}: taking {found[name]}, since {reason}")
                 return True
         return False
 
@@ -255,6 +276,21 @@ class _Search:
             if attempt.code == 0:
                 self.overrides, self.found = rest, read_pylock(attempt.stdout)
                 self.progress.note(f"{name}: the override is not needed any more")
+
+
+_YANKED = re.compile(r"(?<![\w.-])([\w.-]+?)==([\w.!+]+) was yanked")
+
+
+def _uninstallable(reason: str) -> tuple[NormalizedName, Version, str] | None:
+    """Return the exact version that a reason calls withdrawn or not existing, if it names one."""
+    yanked = _YANKED.search(reason)
+    if yanked:
+        return canonicalize_name(yanked[1]), Version(yanked[2]), "was withdrawn"
+    missing = no_version(reason)
+    version = None if missing is None else pinned(missing.specifier)
+    if missing is None or version is None:
+        return None
+    return canonicalize_name(missing.name), version, "does not exist"
 
 
 def _names(reason: str, package: NormalizedName) -> bool:

@@ -35,6 +35,10 @@ def solution(found: Solution, record: Sequence[ProbeAttempt]) -> str:
         f"{len(found.packages)} packages, {len(found.overrides)} overrides, "
         f"{found.rounds} resolutions in {found.seconds:.1f} s"
     )
+    if found.overrides:
+        name = f"{found.sglang.release.version} {found.vllm.release.version}"
+        lines.append(f"overrides: compat pairs {name} --format overrides > overrides.txt")
+    lines.append(f"install: {install_command(found)}")
     for number, attempt in enumerate(record, start=1):
         verdict = f"{attempt.modules} modules, {attempt.checked} symbols checked, "
         verdict += f"{attempt.disagreements} disagree with the index"
@@ -44,6 +48,29 @@ def solution(found: Solution, record: Sequence[ProbeAttempt]) -> str:
             + (f"; then {attempt.flipped}" if attempt.flipped else "")
         )
     return "\n".join(lines)
+
+
+def install_command(found: Solution, overrides: str = "overrides.txt") -> str:
+    """Return the command that installs a pair, with the file that `--format overrides` writes."""
+    pins = " ".join(f'"{_pin(each)}"' for each in (found.sglang, found.vllm))
+    given = f" --overrides {overrides}" if found.overrides else ""
+    return f"uv pip install{given} {pins}"
+
+
+def as_overrides(found: Solution) -> str:
+    """Return the overrides of a pair as the file that uv takes, or why the pair is blocked as a comment."""
+    if found.blocked:
+        return printable(f"# blocked: {found.blocked}")
+    each_line = [
+        printable(f"{each.package}{each.specifier}  # {each.reason}")
+        for each in sorted(found.overrides, key=lambda override: override.package)
+    ]
+    return "\n".join([f"# {install_command(found)}", *each_line])
+
+
+def _pin(release: ReleaseRequirements) -> str:
+    extras = f"[{','.join(release.extras)}]" if release.extras else ""
+    return f"{release.release.package}{extras}=={release.release.version}"
 
 
 def as_toml(found: Solution) -> str:

@@ -19,7 +19,7 @@ class ForkSafeLock:
         self._depth = 0
         self._forget = forget
         self._held = False
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # Windows does not fork
             os.register_at_fork(
                 before=self._before,
                 after_in_parent=self._after_in_parent,

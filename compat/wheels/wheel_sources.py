@@ -72,20 +72,22 @@ def read_sources(
         NetworkError: the server cannot be reached, or sends an invalid response.
         IntegrityError: a file differs from its digest or is too large, or the wheel is damaged.
     """
-    with RemoteFile(wheel, session, progress, whole=whole) as remote, _opened(wheel, remote) as archive:
-        info = _dist_info(wheel, archive)
+    with RemoteFile(wheel, session, progress, whole=whole) as remote, opened(wheel, remote) as archive:
+        info = dist_info(wheel, archive)
         members = {member.filename: member for member in archive.infolist() if not member.is_dir()}
         installed = {path: installed_path(path) for path in members}
         python = [path for path, target in installed.items() if target is not None and path.endswith(".py")]
         wanted = [f"{info}/RECORD", f"{info}/METADATA", *python]
-        remote.prefetch(_ranges(archive, {members[path].header_offset for path in wanted if path in members}))
-        record = read_record(wheel.filename, _text(wheel, archive, f"{info}/RECORD"))
-        metadata = _text(wheel, archive, f"{info}/METADATA", record)
+        remote.prefetch(
+            member_ranges(archive, {members[path].header_offset for path in wanted if path in members})
+        )
+        record = read_record(wheel.filename, member_text(wheel, archive, f"{info}/RECORD"))
+        metadata = member_text(wheel, archive, f"{info}/METADATA", record)
         _check_metadata(wheel, metadata)
         contents: dict[str, bytes] = {}
         room = LARGEST_SOURCES
         for path in python:
-            content = _content(wheel, archive, path, record)
+            content = member_content(wheel, archive, path, record)
             room -= len(content)
             if room < 0:
                 raise IntegrityError(
@@ -106,11 +108,11 @@ def read_sources(
 
 def read_manifest(wheel: WheelFile, session: requests.Session) -> WheelManifest:
     """Return sizes and top-level modules of `wheel`; the errors are those of `read_sources`."""
-    with RemoteFile(wheel, session) as remote, _opened(wheel, remote) as archive:
+    with RemoteFile(wheel, session) as remote, opened(wheel, remote) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         paths = [member.filename for member in members]
         added = [path for path in paths if path.endswith(".pth") and "/" not in path]
-        roots = [root for path in added for root in added_roots(_text(wheel, archive, path))]
+        roots = [root for path in added for root in added_roots(member_text(wheel, archive, path))]
         return WheelManifest(
             wheel=wheel,
             download_bytes=remote.size,
@@ -120,7 +122,7 @@ def read_manifest(wheel: WheelFile, session: requests.Session) -> WheelManifest:
 
 
 @contextmanager
-def _opened(wheel: WheelFile, remote: RemoteFile) -> Iterator[zipfile.ZipFile]:
+def opened(wheel: WheelFile, remote: RemoteFile) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(remote)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
@@ -129,7 +131,7 @@ def _opened(wheel: WheelFile, remote: RemoteFile) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def _dist_info(wheel: WheelFile, archive: zipfile.ZipFile) -> str:
+def dist_info(wheel: WheelFile, archive: zipfile.ZipFile) -> str:
     """Return the `.dist-info` folder of the wheel's own distribution; a wheel may contain others as well."""
     for path in archive.namelist():
         folder, _, rest = path.partition("/")
@@ -139,7 +141,7 @@ def _dist_info(wheel: WheelFile, archive: zipfile.ZipFile) -> str:
     raise IntegrityError(f"{wheel}: it has no RECORD, so its files cannot be verified")
 
 
-def _ranges(archive: zipfile.ZipFile, wanted: set[int]) -> list[Range]:
+def member_ranges(archive: zipfile.ZipFile, wanted: set[int]) -> list[Range]:
     """Return the byte ranges of the members at the `wanted` offsets: each ends where the next one begins."""
     # `start_dir` is where zipfile found the central directory, which follows the last member.
     starts = sorted({member.header_offset for member in archive.infolist()})
@@ -155,16 +157,18 @@ def _check_metadata(wheel: WheelFile, metadata: str) -> None:
         )
 
 
-def _content(wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str]) -> bytes:
+def member_content(wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str]) -> bytes:
     content = _unpacked(wheel, archive, path)
     verify(wheel.filename, path, content, record)
     return content
 
 
-def _text(
+def member_text(
     wheel: WheelFile, archive: zipfile.ZipFile, path: str, record: Mapping[str, str] | None = None
 ) -> str:
-    content = _unpacked(wheel, archive, path) if record is None else _content(wheel, archive, path, record)
+    content = (
+        _unpacked(wheel, archive, path) if record is None else member_content(wheel, archive, path, record)
+    )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

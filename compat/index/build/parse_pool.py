@@ -26,6 +26,8 @@ from compat.index.extract import (
 )
 from compat.index.extract.module_rows import ModuleRows, read_rows
 from compat.model import guards
+from compat.source_outlines import extract as outline_extract
+from compat.source_outlines import records as outline_records
 
 COUNT = 2
 """The number of processes. They only compute, so more processes than cores do not help."""
@@ -84,7 +86,7 @@ class ModuleReader:
     def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> dict[Key, ModuleRows]:
         """Return the rows of the wanted modules; each value is the source and whether it is a package."""
         found = {key: self._rows[key] for key in wanted if key in self._rows}
-        found.update(self._remembered(key for key in wanted if key not in found))
+        found.update(self.known(key for key in wanted if key not in found))
         new = [key for key in wanted if key not in found]
         jobs = [(wanted[key][0], key[0], wanted[key][1]) for key in new]
         results = self._executor.map(_read, jobs, chunksize=CHUNK) if self._executor else map(_read, jobs)
@@ -94,7 +96,8 @@ class ModuleReader:
         self._rows = found  # releases come in order: a module that this one lacks rarely returns
         return found
 
-    def _remembered(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
+    def known(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
+        """Return the rows of those modules that the cache on disk has."""
         if self._path is None:
             return {}
         found: dict[Key, ModuleRows] = {}
@@ -130,6 +133,8 @@ def code_digest() -> str:
         records,
         signatures,
         module_visitor,
+        outline_extract,
+        outline_records,
     )
     for module in read_by:
         digest.update(Path(str(module.__file__)).read_bytes())

@@ -154,6 +154,7 @@ def headers(statement: ast.stmt, *, annotations: bool) -> Iterator[ast.AST]:
             if field == "handlers":
                 yield from (handler.type for handler in value if handler.type is not None)
             elif field == "cases":
+                yield from (case.pattern for case in value)
                 yield from (case.guard for case in value if case.guard is not None)
             continue
         if not annotations and field in ("annotation", "returns"):

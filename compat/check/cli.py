@@ -1,0 +1,136 @@
+"""The command line of `compat check`: arguments and exit code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from compat import errors
+from compat._cli import console
+from compat.errors import NothingSelectedError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from compat.check.inputs import CheckInput
+
+FORMATS = ("text", "json", "junit", "github")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `compat check` and return its exit code: 1 if something cannot be imported, else 0."""
+    arguments = parser().parse_args(argv)
+    from compat.check import output
+    from compat.check.environment import Completion, select_releases
+    from compat.check.findings import check_environment
+    from compat.companions.reader import Companions
+    from compat.index.reader import Index
+    from compat.model.releases import SGLANG, VLLM
+    from compat.requirements.release_summary import PYTHON
+
+    with console.no_cycle_search():
+        given = _given(arguments)
+        index, companions = Index(), Companions()
+        named, specifiers = select_releases(given.requirements, index)
+        named = {**given.versions, **named}
+        if not {SGLANG, VLLM} & named.keys():
+            raise NothingSelectedError('neither sglang nor vllm is named; add one, such as "vllm==0.11.0"')
+        environment = Completion(
+            named=named,
+            specifiers=specifiers,
+            index=index,
+            companions=companions,
+            python=arguments.python_version or given.python or PYTHON,
+            complete=given.complete,
+            provided=given.provided,
+        ).run()
+        report = check_environment(environment, index, companions, arguments.entry or ["all"])
+        print(output.render(report, index, companions, arguments.format))
+    return errors.FINDINGS if report.findings else errors.CLEAN
+
+
+def _given(arguments: argparse.Namespace) -> CheckInput:
+    """Return what the command line names; pins beside a lock replace those in it."""
+    from compat.check import inputs
+
+    sources = [
+        *(inputs.read_lock_file(path) for path in arguments.lock),
+        *(inputs.read_pair(pair, arguments.matrix) for pair in arguments.pair),
+        *([inputs.read_python(_python(arguments.python))] if arguments.python else ()),
+    ]
+    if len(sources) > 1:
+        raise UsageError("--lock, --pair and --python each name a whole environment; give one of them")
+    given = sources[0] if sources else inputs.CheckInput()
+    for path in arguments.requirement:
+        given.requirements += inputs.read_requirements(path)
+    given.requirements += [inputs.parse_requirement(text, "argument") for text in arguments.requirements]
+    return given
+
+
+def _python(text: str) -> Path:
+    """Return the interpreter for a path, a name on the PATH, or the folder of an environment."""
+    path = Path(text)
+    if path.is_dir():
+        path /= "Scripts/python.exe" if os.name == "nt" else "bin/python"
+    found = shutil.which(path)
+    if found is None:
+        raise UsageError(
+            f"--python: {text!r} is not a program; pass a Python, or the folder of an environment"
+        )
+    return Path(found).absolute()
+
+
+def parser() -> console.Parser:
+    """Return the argument parser of `compat check`."""
+    parser = console.Parser(
+        "compat check",
+        "Tell which modules of sglang and vllm cannot be imported beside given releases of other packages, "
+        "without installing anything. What is not named is taken as the newest release that metadata admits.",
+    )
+    parser.add_argument(
+        "requirements", nargs="*", metavar="REQUIREMENT", help='such as "vllm==0.11.0" "transformers>=5"'
+    )
+    parser.add_argument(
+        "-r",
+        "--requirement",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a requirements file",
+    )
+    parser.add_argument(
+        "--lock",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a whole environment: a lock in locks/, pylock.toml, uv.lock, or the output of pip freeze",
+    )
+    parser.add_argument(
+        "--pair", action="append", default=[], metavar="ID", help="a pair of the matrix, by its lock"
+    )
+    parser.add_argument(
+        "--matrix",
+        type=Path,
+        default=Path("matrix.toml"),
+        metavar="FILE",
+        help="the matrix (default: %(default)s)",
+    )
+    parser.add_argument("--python", metavar="PATH", help="an installed environment: its Python or its folder")
+    parser.add_argument(
+        "--python-version",
+        metavar="X.Y",
+        help="the Python version for markers (default: that of the lock, or 3.11)",
+    )
+    parser.add_argument(
+        "--entry",
+        action="append",
+        metavar="serve|all|MODULE",
+        help="what is imported: what a server needs when it starts, all modules (the default), or one module",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    return parser

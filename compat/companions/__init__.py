@@ -1,0 +1,1 @@
+"""What sglang and vllm take from other distributions, and which releases of those have it."""

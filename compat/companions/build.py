@@ -1,0 +1,271 @@
+"""Build the file of companions: collect the demands, read the releases that can meet them, and write it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from email.parser import HeaderParser
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+from compat._cli.progress import Progress, Silent
+from compat._cli.text import counted
+from compat.companions.broken_pairs import find_broken_pairs
+from compat.companions.candidates import (
+    admitted,
+    carriers,
+    directly_required,
+    one_wheel_each,
+    required_by,
+    selected,
+    specifiers_of,
+    tops_of,
+)
+from compat.companions.demands import DEMANDING, Demand, read_demands
+from compat.companions.read_releases import CompanionRelease, ReleasePool
+from compat.companions.supply import ABSENT, Supply
+from compat.companions.wheel_modules import WheelModules
+from compat.companions.writer import CompanionsContent, write_companions
+from compat.errors import UsageError
+from compat.index.build.parse_pool import ModuleReader, processes
+from compat.index.reader import Index
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.source_cache import SourceCache
+from compat.wheels.wheel_files import WheelFileCache, WheelFiles
+
+_FETCHERS = 4
+_LEVELS = 3
+"""How far to follow the requirements of requirements: what is below is not imported by name."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CompanionsReport:
+    """The counts of a build, updated while it runs."""
+
+    distributions: int = 0
+    releases: int = 0
+    targets: int = 0
+    demands: int = 0
+    fetched: int = 0
+    """The number of downloaded bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A distribution that the metadata of some release requires, with what its newest wheel says."""
+
+    name: str
+    wheels: tuple[WheelFile, ...]
+    """Its releases to read, oldest first."""
+    newest: WheelFile
+    """Its newest release that is no pre-release."""
+    imports: tuple[str, ...]
+    """The top-level modules of the newest release."""
+    lines: tuple[str, ...]
+    """The Requires-Dist lines of the newest release."""
+
+    @property
+    def requires(self) -> Mapping[str, Sequence[SpecifierSet]]:
+        """What the newest release requires without extras."""
+        return specifiers_of(line for line in self.lines if "extra ==" not in line)
+
+
+def build_companions(
+    target: Path,
+    index: Index,
+    progress: Progress | None = None,
+    *,
+    registry: Registry | None = None,
+    only: Iterable[str] = (),
+) -> CompanionsReport:
+    """Write the file of companions for the releases of an index to `target`.
+
+    Whatever was read is kept in the user's cache, so an interrupted build can be resumed.
+
+    Args:
+        target: the file to replace.
+        index: the index of sglang and vllm.
+        progress: advanced by one for each release.
+        registry: the package index; by default the configured one.
+        only: the distributions to read; by default all that can meet a demand.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+        IntegrityError: a wheel of sglang or vllm differs from its digests.
+    """
+    progress, registry = progress or Silent(), registry or Registry()
+    report = CompanionsReport()
+    versions = {package: index.versions(package) for package in DEMANDING if package in index.packages}
+    with processes() as pool:
+        demands = read_demands(registry, SourceCache(), pool, versions, progress)
+    candidates = find_candidates(index, registry, progress)
+    with ReleasePool() as pool:
+        reading = _Reading(
+            candidates=candidates,
+            wanted=_wanted(demands, candidates, index, only),
+            pool=pool,
+            report=report,
+            progress=progress,
+        )
+        read = reading.run(demands)
+    report.distributions = len(read)
+    report.releases = sum(map(len, read.values()))
+    report.targets = len({name for each in read.values() for one in each for name in one.supply.states})
+    kept = tuple(told(demands, read))
+    report.demands = len(kept)
+    rest = {name: _unread(each) for name, each in candidates.items() if name not in read}
+    broken = tuple(find_broken_pairs(index))
+    write_companions(target, CompanionsContent(versions, kept, read, rest, broken))
+    return report
+
+
+def find_candidates(index: Index, registry: Registry, progress: Progress) -> dict[str, Candidate]:
+    """Return the distributions that the releases of an index require, and what those require, by name."""
+    specifiers: dict[str, list[SpecifierSet]] = required_by(index)
+    found: dict[str, Candidate] = {}
+    cache = WheelFileCache()
+    tried: set[str] = set()
+    for _ in range(_LEVELS):
+        new = [name for name in sorted(specifiers) if name not in tried]
+        tried.update(new)
+        with ThreadPoolExecutor(_FETCHERS) as fetchers:
+            probed = fetchers.map(lambda name: _candidate(name, registry, cache, progress), new)
+            found.update((each.name, each) for each in probed if each is not None)
+        for name in new:
+            for required, asked in found[name].requires.items() if name in found else ():
+                specifiers.setdefault(required, []).extend(asked)
+    return {
+        name: replace(each, wheels=admitted(each.wheels, specifiers.get(name, ())))
+        for name, each in found.items()
+    }
+
+
+def _candidate(name: str, registry: Registry, cache: WheelFileCache, progress: Progress) -> Candidate | None:
+    """Return what the newest wheel of a distribution says; None if the index has no wheel of it."""
+    try:
+        wheels = one_wheel_each(registry.files(name))
+    except UsageError:
+        return None
+    final = [wheel for wheel in wheels if not wheel.version.is_prerelease and not wheel.yanked] or list(
+        wheels
+    )
+    if not final:
+        progress.note(f"{name}: the package index has no wheel of it")
+        return None
+    with WheelFiles(final[-1], registry.session, cache) as files:
+        imports = WheelModules(files, ModuleReader()).imports
+        metadata = HeaderParser().parsestr(files.metadata)
+    return Candidate(
+        name=name,
+        wheels=wheels,
+        newest=final[-1],
+        imports=imports,
+        lines=tuple(metadata.get_all("Requires-Dist") or ()),
+    )
+
+
+def told(demands: Iterable[Demand], read: Mapping[str, Sequence[CompanionRelease]]) -> Iterator[Demand]:
+    """Yield the demands that can become findings: all imports, and what some read release does not have."""
+    lacking = {
+        target
+        for releases in read.values()
+        for release in releases
+        for target, state in release.supply.states.items()
+        if state == ABSENT
+    }
+    for demand in demands:
+        if demand.form == "import" or demand.target in lacking:
+            yield demand
+
+
+def _wanted(
+    demands: Sequence[Demand], candidates: Mapping[str, Candidate], index: Index, only: Iterable[str]
+) -> frozenset[str]:
+    if only:
+        return frozenset(only)
+    targets: dict[str, set[str]] = {}
+    tops = carriers({name: each.imports for name, each in candidates.items()})
+    _demand({each.target for each in demands}, tops, targets)
+    return selected(directly_required(index), targets, tops)
+
+
+def _unread(candidate: Candidate) -> CompanionRelease:
+    """Return the newest release of a distribution of which nothing is demanded: its modules and metadata."""
+    return CompanionRelease(
+        version=str(candidate.newest.version),
+        uploaded=None,
+        yanked=False,
+        requires_python=candidate.newest.requires_python,
+        requires_dist=candidate.lines,
+        imports=candidate.imports,
+        supply=Supply({}, {}),
+        checks=(),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """Reads the releases of every distribution that carries a demanded module."""
+
+    candidates: Mapping[str, Candidate]
+    wanted: frozenset[str]
+    pool: ReleasePool
+    report: CompanionsReport
+    progress: Progress
+    read: dict[str, list[CompanionRelease]] = field(default_factory=dict)
+
+    def run(self, demands: Iterable[Demand]) -> dict[str, list[CompanionRelease]]:
+        """Return the releases of each distribution, oldest first.
+
+        What the import of one distribution needs from another is a demand as well, so those that require
+        others come first, and those of which more was demanded later are read again.
+        """
+        tops = carriers({name: each.imports for name, each in self.candidates.items()})
+        targets: dict[str, set[str]] = {}
+        _demand({each.target for each in demands}, tops, targets)
+        order = [name for name in _dependents_first(self.candidates) if name in self.wanted]
+        asked: dict[str, frozenset[str]] = {}
+        while True:
+            name = next((each for each in order if asked.get(each) != frozenset(targets.get(each, ()))), None)
+            if name is None:
+                return {name: self.read[name] for name in sorted(self.read)}
+            asked[name] = frozenset(targets.get(name, ()))
+            _demand(self._read(name, asked[name]), tops, targets)
+
+    def _read(self, name: str, targets: frozenset[str]) -> set[str]:
+        """Read the releases of one distribution, and return what they need from others."""
+        wheels = self.candidates[name].wheels
+        self.progress.note(f"{name}: {counted(len(wheels), 'release')}, {counted(len(targets), 'name')}")
+        self.read[name] = []
+        needed: set[str] = set()
+        for release, fetched in self.pool.read(wheels, targets):
+            self.read[name].append(release)
+            self.report.fetched += fetched
+            self.progress.advance()
+            needed |= {need.target for needs in release.supply.needs.values() for need in needs}
+        return needed
+
+
+def _demand(wanted: Iterable[str], tops: Mapping[str, Sequence[str]], targets: dict[str, set[str]]) -> None:
+    """Add locations to the targets of the distributions that carry their top-level modules."""
+    for target in wanted:
+        for name in tops.get(next(iter(tops_of([target])), ""), ()):
+            targets.setdefault(name, set()).add(target)
+
+
+def _dependents_first(candidates: Mapping[str, Candidate]) -> list[str]:
+    """Return the distributions in an order in which each comes before what it requires, if possible."""
+    order: list[str] = []
+    seen: set[str] = set()
+
+    def visit(name: str) -> None:
+        seen.add(name)
+        for required in sorted(candidates[name].requires):
+            if required in candidates and required not in seen:
+                visit(required)
+        order.append(name)
+
+    for name in sorted(candidates):
+        if name not in seen:
+            visit(name)
+    return order[::-1]

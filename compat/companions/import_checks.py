@@ -1,0 +1,76 @@
+"""Requirements that a distribution enforces while it is imported: with another version it refuses."""
+
+import ast
+import re
+from typing import NamedTuple
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from compat.companions.wheel_modules import WheelModules
+
+_TABLE, _CHECK = "dependency_versions_table", "dependency_versions_check"
+_NUMPY_LIMIT = re.compile(r"numpy_version > \((\d+), (\d+)\)")
+
+
+class ImportCheck(NamedTuple):
+    """One requirement that an import enforces."""
+
+    module: str
+    """The module whose import refuses."""
+    requirement: str
+
+
+def read_import_checks(modules: WheelModules) -> tuple[ImportCheck, ...]:
+    """Return the requirements that the packages of a release enforce when they are imported, sorted."""
+    found: list[ImportCheck] = []
+    for top in modules.imports:
+        if modules.form(f"{top}.{_TABLE}") and modules.form(f"{top}.{_CHECK}"):
+            found += _from_table(
+                top, _source(modules, f"{top}.{_CHECK}"), _source(modules, f"{top}.{_TABLE}")
+            )
+        if top == "numba":
+            found += _from_numba(_source(modules, top))
+    return tuple(sorted(found))
+
+
+def _from_table(top: str, check: str, table: str) -> list[ImportCheck]:
+    """Return the checked lines of the table that transformers and diffusers generate from their set-up."""
+    names = _texts_of(check, "pkgs_to_check_at_runtime")
+    lines = _texts_of(table, "deps")
+    found = []
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if requirement.name in names and requirement.specifier:
+            found.append(ImportCheck(top, f"{requirement.name}{requirement.specifier}"))
+    return found
+
+
+def _texts_of(source: str, name: str) -> set[str]:
+    """Return the texts in the value that a module assigns to a name."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return set()
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == name for target in node.targets
+        ):
+            for each in ast.walk(node.value):
+                match each:
+                    case ast.Constant(value=str() as text):
+                        found |= set(text.split()) if " " in text and "=" not in text else {text}
+    return found
+
+
+def _from_numba(source: str) -> list[ImportCheck]:
+    """Return the newest NumPy for which numba does not raise an ImportError."""
+    found = _NUMPY_LIMIT.search(source)
+    return [ImportCheck("numba", f"numpy<{found[1]}.{int(found[2]) + 1}")] if found else []
+
+
+def _source(modules: WheelModules, module: str) -> str:
+    return (modules.source(module) or b"").decode(errors="replace")

@@ -1,0 +1,163 @@
+"""Read the releases of distributions in several processes, and keep each result on disk."""
+
+import hashlib
+import pickle
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import closing
+from email.parser import HeaderParser
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from compat.companions import import_checks, lazy_tables, supply, wheel_modules
+from compat.companions.import_checks import ImportCheck, read_import_checks
+from compat.companions.supply import Supply, read_supply
+from compat.companions.wheel_modules import WheelModules
+from compat.errors import IntegrityError
+from compat.index.build.parse_pool import Key, ModuleReader, code_digest
+from compat.index.extract.module_rows import ModuleRows
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.source_cache import default_folder
+from compat.wheels.wheel_files import WheelFileCache, WheelFiles
+
+SELF_CONTAINED = frozenset({"torch", "numpy", "scipy", "ray", "triton"})
+"""Distributions whose own imports are not followed: they are large and ask little of others."""
+PROCESSES = 3
+"""The number of processes: each waits for the network in part of its time."""
+_MOST_KEPT = 20_000
+"""The number of modules whose rows a process keeps in memory."""
+_CHUNK = 12
+"""The number of consecutive releases that one process reads: neighbours share most of their files."""
+
+
+class CompanionRelease(NamedTuple):
+    """One release of a distribution, as far as it was read."""
+
+    version: str
+    uploaded: str | None
+    yanked: bool
+    requires_python: str | None
+    requires_dist: tuple[str, ...]
+    imports: tuple[str, ...]
+    """The top-level modules that it provides."""
+    supply: Supply
+    checks: tuple[ImportCheck, ...]
+
+
+class _Task(NamedTuple):
+    wheels: tuple[WheelFile, ...]
+    targets: tuple[str, ...]
+
+
+class ReleasePool:
+    """Processes that read releases; `with` ends them."""
+
+    def __init__(self) -> None:
+        self._pool = ProcessPoolExecutor(PROCESSES, mp_context=get_context("forkserver"))
+
+    def __enter__(self) -> "ReleasePool":  # noqa: PYI034 -- Self needs Python 3.11
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def read(
+        self, wheels: Sequence[WheelFile], targets: Iterable[str]
+    ) -> Iterator[tuple[CompanionRelease, int]]:
+        """Yield the releases of one distribution, each with the bytes that were fetched for it.
+
+        A release whose wheel cannot be read is left out.
+
+        Raises:
+            NetworkError: the package index cannot be reached.
+        """
+        wanted = tuple(sorted(targets))
+        chunks = [tuple(wheels[at : at + _CHUNK]) for at in range(0, len(wheels), _CHUNK)]
+        for found in self._pool.map(_read_all, [_Task(chunk, wanted) for chunk in chunks]):
+            yield from found
+
+
+def _read_all(task: _Task) -> list[tuple[CompanionRelease, int]]:
+    found = (_read_kept(wheel, task.targets) for wheel in task.wheels)
+    return [each for each in found if each is not None]
+
+
+def _read_kept(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelease, int] | None:
+    """Return a release from the results on disk, or read it; None if its wheel is damaged."""
+    key = hashlib.sha256("\n".join([_code(), wheel.sha256, str(wheel.yanked), *targets]).encode()).hexdigest()
+    path = default_folder() / "companion-releases.sqlite"
+    with closing(sqlite3.connect(path, timeout=120)) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS releases (key TEXT PRIMARY KEY, release BLOB)")
+        row = database.execute("SELECT release FROM releases WHERE key = ?", (key,)).fetchone()
+    if row is not None:
+        return pickle.loads(zlib.decompress(row[0])), 0  # noqa: S301 -- written by this code into the user's own cache
+    try:
+        found, fetched = read_release(wheel, targets)
+    except IntegrityError:
+        return None
+    with closing(sqlite3.connect(path, timeout=120)) as database, database:
+        packed = zlib.compress(pickle.dumps(found))
+        database.execute("INSERT OR REPLACE INTO releases VALUES (?, ?)", (key, packed))
+    return found, fetched
+
+
+def read_release(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelease, int]:
+    """Return what a wheel has of some locations, and the number of bytes that were fetched for it.
+
+    Raises:
+        NetworkError: the package index cannot be reached.
+        IntegrityError: the wheel is damaged.
+    """
+    registry, kept, reader = _tools()
+    with WheelFiles(wheel, registry.session, kept) as files:
+        modules = WheelModules(files, reader)
+        mine = [each for each in targets if each.partition(":")[0].partition(".")[0] in modules.imports]
+        found = read_supply(modules, mine, shallow=wheel.package in SELF_CONTAINED)
+        checks = read_import_checks(modules)
+        metadata = HeaderParser().parsestr(files.metadata)
+    release = CompanionRelease(
+        version=str(wheel.version),
+        uploaded=None if wheel.uploaded is None else wheel.uploaded.isoformat(timespec="seconds"),
+        yanked=wheel.yanked,
+        requires_python=metadata.get("Requires-Python"),
+        requires_dist=tuple(metadata.get_all("Requires-Dist") or ()),
+        imports=modules.imports,
+        supply=found,
+        checks=checks,
+    )
+    return release, files.fetched
+
+
+class _KeepingReader(ModuleReader):
+    """A reader that keeps rows in memory: consecutive releases have most modules in common."""
+
+    def __init__(self, executor: Executor | None, folder: Path) -> None:
+        super().__init__(executor, folder)
+        self._kept: dict[Key, ModuleRows] = {}
+
+    def known(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
+        """Return the rows of those modules that were read before, in this process or another."""
+        wanted = list(keys)
+        found = super().known(key for key in wanted if key not in self._kept)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.clear()
+        self._kept.update(found)
+        return {key: self._kept[key] for key in wanted if key in self._kept}
+
+
+@cache
+def _tools() -> tuple[Registry, WheelFileCache, ModuleReader]:
+    """Return the connection and the caches that all releases of a process share."""
+    return Registry(), WheelFileCache(), _KeepingReader(None, default_folder())
+
+
+@cache
+def _code() -> str:
+    """Return the digest of the code that reads a release."""
+    read_by = (import_checks, lazy_tables, supply, wheel_modules)
+    texts = (Path(str(module.__file__)).read_bytes() for module in read_by)
+    return hashlib.sha256(b"".join([code_digest().encode(), *texts])).hexdigest()

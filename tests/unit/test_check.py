@@ -1,0 +1,190 @@
+"""`compat check`: root causes, what they break, and the smallest change that mends them.
+
+The index is the shipped one; a small file of companions says what the releases of `openai` have.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from compat.check import cli, output
+from compat.check.environment import CheckedEnvironment, Completion, select_releases
+from compat.check.findings import CheckReport, check_environment
+from compat.check.presence import ForeignPresence, RootCause
+from compat.companions.demands import Demand
+from compat.companions.read_releases import CompanionRelease
+from compat.companions.reader import Companions
+from compat.companions.supply import Need, Supply
+from compat.companions.writer import CompanionsContent, write_companions
+from compat.errors import NothingSelectedError, UsageError
+from compat.index.reader import Index
+
+MODULE = "vllm.entrypoints.openai.protocol"
+TARGET = "openai.types.responses:ResponseReasoningItem"
+Check = Callable[..., CheckReport]
+
+
+def release(
+    version: str, state: str, *requires: str, checks: tuple[tuple[str, str], ...] = ()
+) -> CompanionRelease:
+    return CompanionRelease(
+        version=version,
+        uploaded=None,
+        yanked=False,
+        requires_python=None,
+        requires_dist=requires,
+        imports=("openai",),
+        supply=Supply({TARGET: state}, {TARGET: (Need("distro", "openai._base_client"),)}),
+        checks=checks,  # type: ignore[arg-type]
+    )
+
+
+def other(name: str, version: str, *requires: str) -> CompanionRelease:
+    return release(version, "present")._replace(
+        imports=(name,), supply=Supply({}, {}), requires_dist=requires
+    )
+
+
+@pytest.fixture(scope="module")
+def index() -> Index:
+    return Index()
+
+
+@pytest.fixture
+def companions(tmp_path: Path) -> Companions:
+    releases = [
+        release("1.99.1", "absent", "distro"),
+        release("2.0.0", "present", "distro"),
+        release("2.5.0", "present", "distro", checks=(("openai", "httpx<1"),)),
+        release("3.0.0", "present"),
+    ]
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    path = tmp_path / "companions.sqlite"
+    unread = {"distro": other("distro", "1.9.0"), "httpx": other("httpx", "0.28")}
+    write_companions(path, CompanionsContent({"vllm": ("0.11.0",)}, [demand], {"openai": releases}, unread))
+    return Companions(path)
+
+
+@pytest.fixture
+def check(index: Index, companions: Companions) -> Check:
+    def run(*texts: str, entry: str = "all", complete: bool = False) -> CheckReport:
+        named, specifiers = select_releases(map(Requirement, texts), index)
+        environment = Completion(
+            named=named,
+            specifiers=specifiers,
+            index=index,
+            companions=companions,
+            python="3.11",
+            complete=complete,
+        ).run()
+        return check_environment(environment, index, companions, [entry])
+
+    return run
+
+
+def test_a_missing_name_is_found_with_its_line(check: Check) -> None:
+    (finding,) = check("vllm==0.11.0", "openai==1.99.1").findings
+    assert finding.root == RootCause("name", TARGET, "openai", "1.99.1")
+    assert [(place.module, place.line) for place in finding.places] == [(MODULE, 7)]
+    assert MODULE in finding.breaks
+    assert finding.entry == ("serve",)
+
+
+def test_a_release_that_has_the_name_is_clean(check: Check) -> None:
+    assert check("vllm==0.11.0", "openai==2.0.0").findings == ()
+
+
+def test_what_is_not_named_is_the_newest_that_metadata_admits(check: Check) -> None:
+    report = check("vllm==0.11.0", "openai==2.0.0")
+    assert report.environment.versions["distro"] == "1.9.0"
+    assert "distro" in report.environment.assumed
+    assert check("vllm==0.11.0").environment.versions["openai"] == "3.0.0"
+    assert check("vllm==0.11.0", "openai<2.5").environment.versions["openai"] == "2.0.0"
+
+
+def test_what_nothing_installs_is_missing(check: Check) -> None:
+    """Here openai 3.0.0 imports distro and does not require it."""
+    (finding,) = check("vllm==0.11.0", "openai==3.0.0").findings
+    assert finding.root == RootCause(
+        "distribution", "distro", "distro", None, "openai", "openai._base_client"
+    )
+    assert finding.targets == (TARGET,)
+
+
+def test_a_whole_environment_gets_no_additions(check: Check) -> None:
+    report = check("vllm==0.11.0", "openai==2.0.0", complete=True)
+    assert not report.environment.assumed
+    assert report.findings[0].root.target == "distro"
+
+
+def test_an_enforced_requirement_is_found(check: Check) -> None:
+    (finding,) = check("vllm==0.11.0", "openai==2.5.0", "httpx==1.0").findings
+    assert finding.root == RootCause("requirement", "httpx<1", "httpx", "1.0", "openai", "openai")
+
+
+def test_entries_select_what_is_imported(check: Check) -> None:
+    assert check("vllm==0.11.0", "openai==1.99.1", entry="vllm.envs").findings == ()
+    (finding,) = check("vllm==0.11.0", "openai==1.99.1", entry=MODULE).findings
+    assert finding.breaks == (MODULE,)
+
+
+def test_a_module_of_no_known_distribution_is_not_judged(companions: Companions) -> None:
+    presence = ForeignPresence(CheckedEnvironment(versions={"openai": "1.99.1"}), companions)
+    assert presence.exists("unheard:of") is None
+    assert presence.exists("distro") is False
+    assert presence.exists(TARGET) is False
+    assert presence.exists("openai:never_asked") is None
+    known = CheckedEnvironment(versions={}, provided=frozenset({"a"}))
+    assert ForeignPresence(known, companions).exists("unheard:of") is False
+
+
+def documents(report: CheckReport, index: Index, companions: Companions) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(output.render(report, index, companions, "json"))["findings"]
+    return found
+
+
+def test_the_document_tells_releases_and_the_fix(check: Check, index: Index, companions: Companions) -> None:
+    (found,) = documents(check("vllm==0.11.0", "openai==1.99.1"), index, companions)
+    assert (found["cause"], found["module"], found["line"]) == ("not_yet_added", MODULE, 7)
+    assert found["needs"] == {
+        "module": "openai.types.responses",
+        "name": "ResponseReasoningItem",
+        "requirement": None,
+        "distribution": "openai",
+        "installed": "1.99.1",
+        "releases": [">=2.0.0"],
+    }
+    assert found["fix"] == {
+        "kind": "install",
+        "text": "Install openai==2.0.0.",
+        "import": None,
+        "command": 'pip install "openai==2.0.0"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("form", "part"),
+    [
+        ("text", "protocol.py:7: vllm 0.11.0 imports openai.types.responses.ResponseReasoningItem"),
+        ("junit", 'failures="1"'),
+        ("github", "::error title=compat check%3A not_yet_added::"),
+    ],
+)
+def test_formats(check: Check, index: Index, companions: Companions, form: str, part: str) -> None:
+    assert part in output.render(check("vllm==0.11.0", "openai==1.99.1"), index, companions, form)
+
+
+def test_without_sglang_and_vllm_there_is_nothing_to_check() -> None:
+    with pytest.raises(NothingSelectedError, match="neither sglang nor vllm"):
+        cli.main(["transformers==4.57.1"])
+
+
+@pytest.mark.parametrize(
+    "argv", [["="], ["vllm==99"], ["--lock", "a", "--pair", "b"], ["-r", "/none"], ["--python", "/none"]]
+)
+def test_wrong_arguments_are_refused(argv: list[str]) -> None:
+    with pytest.raises(UsageError):
+        cli.main(argv)

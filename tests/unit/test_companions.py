@@ -1,0 +1,251 @@
+"""Read what distributions supply from small wheels, write the file of companions, and query it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from compat.companions.broken_pairs import BrokenPairs
+from compat.companions.build import told
+from compat.companions.candidates import carriers, selected, specifiers_of
+from compat.companions.demands import Demand
+from compat.companions.lazy_tables import listed_names, read_lazy_table
+from compat.companions.read_releases import CompanionRelease
+from compat.companions.reader import Companions
+from compat.companions.supply import Need, Supply, read_supply
+from compat.companions.wheel_modules import WheelModules
+from compat.companions.writer import CompanionsContent, write_companions
+from compat.index.build.parse_pool import ModuleReader
+from compat.wheels.package_index import Registry
+from compat.wheels.wheel_files import WheelFileCache, WheelFiles
+from wheelhouse import Index, build_wheel, serving
+
+Read = Callable[..., Supply]
+
+
+@pytest.fixture
+def house() -> Iterator[Index]:
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def read(house: Index, tmp_path: Path) -> Read:
+    """Return a function that publishes a wheel `lib` with some files and reads what it has of some names."""
+
+    def run(files: dict[str, str], *targets: str) -> Supply:
+        body = build_wheel("lib", "1.0", {path: text.encode() for path, text in files.items()})
+        house.add("lib-1.0-py3-none-any.whl", body)
+        with Registry(endpoint=house.simple) as registry:
+            (wheel,) = registry.wheels("lib")
+            with WheelFiles(wheel, registry.session, WheelFileCache(tmp_path)) as files_:
+                return read_supply(WheelModules(files_, ModuleReader(None, tmp_path)), targets)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("target", "state"),
+    [
+        ("lib", "present"),
+        ("lib:A", "present"),
+        ("lib:star", "present"),
+        ("lib:gone", "absent"),
+        ("lib:sub", "present"),
+        ("lib.sub:here", "present"),
+        ("lib.sub:maybe", "uncertain"),
+        ("lib.none", "absent"),
+        ("lib.none:x", "absent"),
+        ("lib:sub.here", "present"),
+        ("lib:sub.gone", "absent"),
+        ("lib:A.attribute", "uncertain"),
+        ("lib._native:anything", "uncertain"),
+        ("lib:__version__", "uncertain"),
+    ],
+)
+def test_states_of_names(read: Read, target: str, state: str) -> None:
+    files = {
+        "lib/__init__.py": "from .a import A\nfrom .b import *\n",
+        "lib/a.py": "class A: pass\n",
+        "lib/b.py": "star = 1\n",
+        "lib/sub.py": "here = 1\nif unknown():\n    maybe = 1\n",
+        "lib/_native.abi3.so": "",
+    }
+    assert read(files, target).states == {target: state}
+
+
+LAZY = """
+_import_structure = {"models.a": ["A"], "utils": []}
+try:
+    if not is_torch_available():
+        raise OptionalDependencyNotAvailable()
+except OptionalDependencyNotAvailable:
+    pass
+else:
+    _import_structure["models.b"] = ["B"]
+    _import_structure["models.b"].append("B2")
+import sys
+sys.modules[__name__] = _LazyModule(__name__, globals()["__file__"], _import_structure)
+"""
+
+
+def test_lazy_tables_are_read(read: Read) -> None:
+    files = {
+        "lib/__init__.py": LAZY,
+        "lib/utils.py": "",
+        "lib/models/__init__.py": "",
+        "lib/models/a.py": "import other\nA = 1",
+        "lib/models/b.py": "",
+    }
+    found = read(files, "lib:A", "lib:B", "lib:B2", "lib:C", "lib:utils")
+    assert found.states == {
+        "lib:A": "present",
+        "lib:B": "present",
+        "lib:B2": "present",
+        "lib:C": "absent",
+        "lib:utils": "present",
+    }
+    assert found.needs == {"lib:A": (Need("other", "lib.models.a"),)}
+
+
+def test_a_folder_that_is_loaded_lazily_has_what_its_modules_list(read: Read) -> None:
+    files = {
+        "lib/__init__.py": (
+            'structure = define_import_structure(Path(__file__).parent / "models", prefix="models")\n'
+            'sys.modules[__name__] = _LazyModule(__name__, globals()["__file__"], structure)\n'
+            'def alias(f): pass\nmake_alias(f"{__name__}.old", ".new")\n'
+        ),
+        "lib/models/__init__.py": "",
+        "lib/models/x.py": '__all__ = ["X"]\nclass X: pass\nclass Hidden: pass\n',
+    }
+    assert read(files, "lib:X", "lib:Hidden", "lib.old:y").states == {
+        "lib.old:y": "uncertain",
+        "lib:Hidden": "absent",
+        "lib:X": "present",
+    }
+
+
+def test_needs_follow_what_a_module_always_imports(read: Read) -> None:
+    files = {
+        "lib/__init__.py": "",
+        "lib/a.py": "from . import b\ntry:\n    import optional\nexcept ImportError:\n    pass\n",
+        "lib/b.py": "import json\nfrom distro import name\n",
+    }
+    assert read(files, "lib.a").needs == {"lib.a": (Need("distro:name", "lib.b"),)}
+
+
+def test_a_package_that_is_not_lazy_has_no_table() -> None:
+    assert read_lazy_table(b'table = {"a": ["b"]}\n') is None
+
+
+def test_listed_names_are_found_without_parsing() -> None:
+    assert listed_names(b"x = 1\n__all__ = [\n    \"A\",\n    'B',  # c\n]\n") == ("A", "B")
+
+
+def release(version: str, states: dict[str, str], **changes: object) -> CompanionRelease:
+    values = {
+        "version": version,
+        "uploaded": None,
+        "yanked": False,
+        "requires_python": None,
+        "requires_dist": ("six",),
+        "imports": ("lib",),
+        "supply": Supply(states, {"lib:A": (Need("distro", "lib.a"),)} if "lib:A" in states else {}),
+        "checks": (),
+    }
+    return CompanionRelease(**{**values, **changes})  # type: ignore[arg-type]
+
+
+RELEASES = [
+    release("1.0", {"lib:A": "absent", "lib:B": "present"}),
+    release("1.1", {"lib:A": "present", "lib:B": "present"}, checks=(("lib", "six<2"),)),
+    release("2.0", {"lib:A": "present", "lib:B": "absent"}, yanked=True),
+]
+VERSIONS = {"vllm": ("0.1", "0.2")}
+BROKEN = (BrokenPairs("0.5", "0.1", "0.2", "sglang.a", "vllm.b:C"),)
+DEMANDS = (
+    Demand("vllm", "vllm.a", "lib:A", "import", None, 3, 0, 1),
+    Demand("vllm", "vllm.a", "lib:B", "attribute", '["if","x"]', 4, 1, 1),
+)
+
+
+@pytest.fixture
+def companions(tmp_path: Path) -> Companions:
+    path = tmp_path / "companions.sqlite"
+    alone = release("3.0", {}, imports=("alone",))
+    content = CompanionsContent(VERSIONS, DEMANDS, {"lib": RELEASES}, {"alone": alone}, BROKEN)
+    write_companions(path, content)
+    return Companions(path)
+
+
+def test_the_file_tells_states_by_release(companions: Companions) -> None:
+    assert companions.ranges("lib", "lib:A") == [(0, 0, "absent"), (1, 2, "present")]
+    state = companions.state("lib", 1, "lib:A")
+    assert state is not None
+    assert (state.state, state.needs) == ("present", (("distro", "lib.a"),))
+    assert companions.state("lib", 1, "lib:unasked") is None
+    assert companions.checks("lib", 0) == []
+    assert companions.checks("lib", 1) == [("lib", "six<2")]
+    assert companions.yanked("lib") == {2}
+    assert companions.requires_dist("lib", 0) == ("six",)
+    assert companions.states_of("lib", 2) == {"lib:A": "present", "lib:B": "absent"}
+
+
+def test_the_file_tells_demands_by_release(companions: Companions) -> None:
+    assert [each.target for each in companions.demands("vllm", "0.1")] == ["lib:A"]
+    assert [(each.target, each.line) for each in companions.demands("vllm", "0.2")] == [
+        ("lib:A", 3),
+        ("lib:B", 4),
+    ]
+    assert companions.demands("vllm", "9") == []
+
+
+def test_the_file_tells_which_distribution_carries_a_module(companions: Companions) -> None:
+    assert companions.carriers("lib.a.b") == ("lib",)
+    assert companions.carriers("alone") == ("alone",)
+    assert companions.carriers("nothing") == ()
+    assert companions.read == {"lib"}
+
+
+@pytest.mark.parametrize(
+    ("version", "index"), [("1.1", 1), ("1.1.0", 1), ("2.0+cu128", 2), ("5", None), ("?", None)]
+)
+def test_versions_are_found_however_they_are_written(
+    companions: Companions, version: str, index: int | None
+) -> None:
+    assert companions.release_index("lib", version) == index
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    for path in paths:
+        write_companions(path, CompanionsContent(VERSIONS, DEMANDS, {"lib": RELEASES}, {}, BROKEN))
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with sqlite3.connect(paths[0]) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_only_attributes_that_a_release_lacks_are_kept() -> None:
+    attributes = [Demand("vllm", "vllm.a", each, "attribute", None, 1, 0, 0) for each in ("lib:A", "lib:C")]
+    assert [each.target for each in told([*DEMANDS, *attributes], {"lib": RELEASES})] == [
+        "lib:A",
+        "lib:B",
+        "lib:A",
+    ]
+
+
+def test_what_is_read_is_what_is_required_and_demanded() -> None:
+    targets = {"few": {"few:a"}, "some": {"some:a", "some:b", "some"}, "extra": {"extra:a"}}
+    assert selected({"few", "some"}, targets, carriers({"few": ["few"], "some": ["some"]})) == {"some"}
+
+
+def test_broken_requirements_count_as_absent() -> None:
+    assert list(specifiers_of(["a>=1", "a>=1 ; extra == 'x'", "vllm", "?", "b @ file:///b"])) == ["a"]
+
+
+def test_the_file_tells_pairs_that_cannot_start(companions: Companions) -> None:
+    why = ("sglang.a", "vllm.b:C")
+    assert companions.broken_pairs("sglang", "0.5") == {"0.1": why, "0.2": why}
+    assert companions.broken_pairs("vllm", "0.2") == {"0.5": why}
+    assert companions.broken_pairs("sglang", "0.6") == {}
