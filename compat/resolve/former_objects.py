@@ -82,4 +82,4 @@ def _home(resolver: NameResolver, package: str, answer: Answer) -> tuple[str, st
     if not name:
         module, _, name = module.rpartition(".")
     owned = package in resolver.index.owners.get(module.partition(".")[0], ())
-    return (module, name) if owned and name else None
+    return (module, name) if owned and module and name else None
