@@ -68,7 +68,7 @@ def _releases(resolver: NameResolver, package: str, module: str, name: str) -> I
     here = resolver.environment.release_indexes[package]
     ranges = resolver.index.bound_ranges(module, name, package)
     for first, last in reversed(ranges):
-        if first < here:  # within a range the result does not depend on the release
+        if first <= here:  # within a range the result does not depend on the release
             yield from dict.fromkeys((last, first) if last < here else (first,))
     yield from (first for first, _ in ranges if first > here)
 
