@@ -74,9 +74,12 @@ def _releases(resolver: NameResolver, package: str, module: str, name: str) -> I
 
 
 def _home(resolver: NameResolver, package: str, answer: Answer) -> tuple[str, str] | None:
-    """Return the location in the package from which an answer is re-exported, if any."""
+    """Return the location in the package from which an answer is re-exported, if any.
+
+    A module is a name of the package that contains it.
+    """
     module, name = split_location(answer.origin or "")
-    if not name:  # a module, which is imported from its parent
+    if not name:
         module, _, name = module.rpartition(".")
     owned = package in resolver.index.owners.get(module.partition(".")[0], ())
     return (module, name) if owned and module and name else None

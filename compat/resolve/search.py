@@ -206,7 +206,8 @@ def _at_home(
     binding = _binding(resolver, former.module, former.name)
     if binding.answer.status in UNUSABLE:
         return None
-    public = next((each for each in real if each.origin == binding.origin), binding)
+    same = real if binding.answer.status != "submodule" else ()  # a module is imported from its package
+    public = next((each for each in same if each.origin == binding.origin), binding)
     there = (public.module, public.name) == (former.module, former.name)
     source = "there" if there else location(former.module, former.name)
     what = f"in {former.version} it was imported from {source}"

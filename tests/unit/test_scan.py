@@ -385,7 +385,7 @@ def test_nothing_of_the_scanned_tree_runs_and_little_is_loaded(tmp_path: Path) -
     [
         ("from vllm.sampling_params import NeverThere\n", "unknown"),
         ("from vllm.never.there import Nothing\n", "unknown"),
-        ("from vllm.sampling_params import StructuredOutputsParams\n", "not_yet_added"),
+        ("from vllm.config.quantization import OnlineQuantScheme\n", "not_yet_added"),
     ],
 )
 def test_a_name_that_no_release_has_is_not_reported_as_not_yet_added(
