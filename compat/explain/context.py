@@ -17,7 +17,7 @@ from compat.index.query.single_release import companions
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
 from compat.requirements.installed import InstalledEnvironment
-from compat.source_outlines.reader import SourceOutlines
+from compat.source_outlines.reader import KnownMessage, SourceOutlines
 from compat.source_outlines.release_fit import ReleaseFit
 
 MOST_MODULES = 200
@@ -65,6 +65,8 @@ class RuleContext:
         self.given = given
         self.environment = environment
         self.outlines = outlines or shipped_outlines()
+        self.messages: dict[tuple[str, str], list[KnownMessage]] | None = None
+        """The messages of the packages that are in the log, by kind and text, once a rule has found them."""
 
     @cached_property
     def signatures(self) -> Signatures | None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     """A move keeps the name and changes the module; a rename changes the name, and maybe the module too."""
 
 
+BASE_CLASS, CALLED = "its base class", "it only called it"
+"""The evidence that a deprecated definition only handed its uses on, to what was there beside it."""
+
+
 class Row(NamedTuple):
     """One branch of a name, with its guard, target and signature as text."""
 

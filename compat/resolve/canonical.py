@@ -149,7 +149,7 @@ def _status_rank(binding: Binding) -> tuple[object, ...]:
 
 def _plain(answer: Answer) -> bool:
     """Return whether a name is bound to neither a class nor a function, as far as is known."""
-    return answer.kind in ("value", "module") and answer.status != "conditional"
+    return answer.kind not in ("class", "function")
 
 
 def _unusable(answer: Answer) -> int:

@@ -33,7 +33,8 @@ def namesake(
     Args:
         resolver: the resolver for the release.
         real: the places that have a real object with this name, the canonical one first.
-        former: the object of the location in another release; None if it never had any.
+        former: the object of the location in another release; None if it never had any, or if the location is
+            bound in this release as well, to a stub or in a module that cannot be imported.
         module: the module of the location, which is missing or a stub.
     """
     if not is_peripheral(module):
@@ -53,7 +54,7 @@ def namesake(
 
 def _of_its_kind(resolver: NameResolver, real: Sequence[Binding], former: FormerObject) -> Successor | None:
     """Return the first place with an object of the kind of the former one."""
-    real = [each for each in real if each.answer.kind == former.kind]
+    real = [each for each in real if each.answer.kind in (former.kind, None)]
     objects = {each.origin for each in real}
     if not real or (len(objects) > 1 and former.kind not in ("class", "function")):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from compat._util.named_tuple import NamedTuple
-from compat.index.query.name_resolution import Answer
+from compat.index.query.name_resolution import REFUSES, Answer
 from compat.index.records import Successor
 from compat.model.symbols import UNUSABLE, import_statement, location, split_location
 from compat.resolve.canonical import Binding, closeness, ranked
@@ -99,8 +99,9 @@ def find_location(resolver: NameResolver, package: str, module: str, name: str) 
     successor = None
     if binding.answer.status == "missing":
         successor = _at_home(resolver, former, real, (module, name)) or _moved(resolver, package, *home)
-    if successor is None:
-        successor = namesake(resolver, real, former, module)
+    if successor is None and not (binding.answer.reason or "").startswith(REFUSES):
+        here = resolver.index.branches(module, name, package, resolver.environment.release_indexes[package])
+        successor = namesake(resolver, real, None if here else former, module)
         renamed = _renamed(resolver, package, home[1], home[0]) if name and former else None
         if successor and renamed and renamed.confidence > successor.confidence:
             successor = renamed
@@ -205,7 +206,8 @@ def _at_home(
     binding = _binding(resolver, former.module, former.name)
     if binding.answer.status in UNUSABLE:
         return None
-    public = next((each for each in real if each.origin == binding.origin), binding)
+    same = real if binding.answer.status != "submodule" else ()  # a module is imported from its package
+    public = next((each for each in same if each.origin == binding.origin), binding)
     there = (public.module, public.name) == (former.module, former.name)
     source = "there" if there else location(former.module, former.name)
     what = f"in {former.version} it was imported from {source}"

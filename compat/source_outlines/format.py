@@ -1,6 +1,7 @@
 """The data file of the outlines: its path, its tables, and how texts are compressed."""
 
 import lzma
+from collections.abc import Iterator
 from os.path import abspath, dirname, join
 
 NAME = "sources.sqlite"
@@ -20,12 +21,25 @@ CREATE TABLE groups (
 and an empty line between groups. In a group, `ranges` has a line for each file: for each distinct content
 its number of lines and the releases that have it. `definitions` has the contents of all files, separated
 by NUL, and `lines` their line codes in the same order."""
-_FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23},)
+_CHUNK = 1 << 16
+_FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 20},)
 
 
 def compressed(data: bytes) -> bytes:
     """Return data as the file stores it."""
     return lzma.compress(data, format=lzma.FORMAT_RAW, filters=list(_FILTERS))
+
+
+def decompressed_lines(data: bytes) -> Iterator[bytes]:
+    """Yield the lines of the data that `compressed` encoded, without holding all of it."""
+    decoder = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=list(_FILTERS))
+    rest, chunk = b"", decoder.decompress(data, max_length=_CHUNK)
+    while chunk:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+        chunk = b"" if decoder.eof or decoder.needs_input else decoder.decompress(b"", max_length=_CHUNK)
+    if rest:
+        yield rest
 
 
 def decompressed(data: bytes) -> bytes:

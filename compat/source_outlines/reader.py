@@ -6,14 +6,14 @@ import sqlite3
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compat.errors import IntegrityError
-from compat.source_outlines.format import SCHEMA_VERSION, SHIPPED, decompressed
+from compat.source_outlines.format import SCHEMA_VERSION, SHIPPED, decompressed, decompressed_lines
 from compat.source_outlines.records import Definition, Message, Outline, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,7 @@ class Content:
         return _decoded(self.text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownMessage:
+class KnownMessage(NamedTuple):
     """A text that a package raises or logs as an error."""
 
     package: str
@@ -42,8 +41,13 @@ class KnownMessage:
     template: str
     kind: str
     guard: str
-    releases: int
-    """The releases that have it, one bit each."""
+    ranges: str
+    """The releases that have it, encoded."""
+
+    @property
+    def releases(self) -> int:
+        """The releases that have it, one bit each."""
+        return _bits(self.ranges)
 
 
 class SourceOutlines:
@@ -64,12 +68,11 @@ class SourceOutlines:
         (version,) = self._rows("PRAGMA user_version")[0]
         if version != SCHEMA_VERSION:
             raise IntegrityError(f"{path}: format {version}, expected {SCHEMA_VERSION}; rebuild it")
-        self.contents = lru_cache(maxsize=500)(self._read_contents)
-        self._group = lru_cache(maxsize=12)(self._read_group)
+        self.contents = lru_cache(maxsize=24)(self._read_contents)
+        self._group = lru_cache(maxsize=2)(self._read_group)
         self._groups = lru_cache(maxsize=None)(self._read_groups)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self.paths = lru_cache(maxsize=None)(self._read_paths)
-        self.messages = lru_cache(maxsize=None)(self._read_messages)
 
     def __del__(self) -> None:
         """Close the file, if it was opened."""
@@ -103,6 +106,10 @@ class SourceOutlines:
         end = f"/{name}"
         return tuple(path for path in self._groups(package) if path == name or path.endswith(end))
 
+    def has(self, package: str, path: str) -> bool:
+        """Return whether any release of a package has a file."""
+        return path in self._groups(package)
+
     def below(self, package: str, folder: str) -> tuple[str, ...]:
         """Return the paths of a package below a folder, whose name ends with a slash; of all if empty."""
         return tuple(path for path in self._groups(package) if path.startswith(folder))
@@ -131,22 +138,16 @@ class SourceOutlines:
             found.append(tuple(contents))
         return tuple(found)
 
-    def _read_messages(self, package: str) -> tuple[KnownMessage, ...]:
-        """Return the texts that a package raises or logs as errors, ordered by path."""
+    def messages(self, package: str) -> Iterator[KnownMessage]:
+        """Yield the texts that a package raises or logs as errors, ordered by path; they are many."""
         ((packed,),) = self._rows("SELECT messages FROM packages WHERE name = ?", package)
-        found, path = [], ""
-        for line in decompressed(packed).decode().splitlines():
+        path = ""
+        for raw in decompressed_lines(packed):
+            line = raw.decode()
             if line[:1] == "@":
                 path = line[1:]
-                continue
-            template, kind, guard, ranges = line.split("\t")
-            found.append(
-                KnownMessage(
-                    package=package, path=path, template=template, kind=kind, guard=guard,
-                    releases=_bits(ranges),
-                )
-            )  # fmt: skip
-        return tuple(found)
+            else:
+                yield KnownMessage(package, path, *line.split("\t"))
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
@@ -155,7 +156,7 @@ class SourceOutlines:
             raise IntegrityError(f"outlines: {error}; reinstall sglang-vllm-compat") from None
 
 
-@lru_cache(maxsize=2_000)
+@lru_cache(maxsize=32)
 def _decoded(text: str) -> tuple[Definition, ...]:
     return decode(text)
 

@@ -64,9 +64,9 @@ def fit(outlines: SourceOutlines, package: str, top: str, seen: Iterable[Sightin
         top: its top-level import name.
         seen: the places in the log.
     """
+    places = [each for each in dict.fromkeys(seen) if not each.logged or top == PREFIXED][:MOST]
     frames, prefixes, unfitting = [], [], 0
-    for each in list(dict.fromkeys(seen))[:MOST]:
-        found = None if each.logged and top != PREFIXED else _possible(outlines, package, top, each)
+    for each, found in zip(places, _possible(outlines, package, top, places), strict=True):
         if found is None:
             continue
         if each.logged:
@@ -101,23 +101,32 @@ def _common(masks: Iterable[int], everything: int) -> int:
     return everything
 
 
-def _possible(outlines: SourceOutlines, package: str, top: str, seen: Sighting) -> tuple[int, int] | None:
-    """Return the releases that a place fits, with and without its source text; None if it is elsewhere."""
-    if seen.logged:
-        paths: Sequence[str] = outlines.paths(package, seen.path)
-    else:
-        paths = [path for path in _below(seen.path, top) if outlines.contents(package, path)][:1]
-        if not paths:
-            inside = _INSTALLED.search(seen.path) and next(_below(seen.path, top), None)
-            return (0, 0) if inside else None
-    strict = loose = 0
-    for path in paths:
+def _possible(
+    outlines: SourceOutlines, package: str, top: str, places: Sequence[Sighting]
+) -> list[tuple[int, int] | None]:
+    """Return the releases that each place fits, with and without its source text; None if it is elsewhere."""
+    strict, loose = [0] * len(places), [0] * len(places)
+    wanted: dict[str, list[int]] = {}
+    elsewhere = set()
+    for at, each in enumerate(places):
+        paths = outlines.paths(package, each.path) if each.logged else _known(outlines, package, top, each)
+        if not paths and not (_INSTALLED.search(each.path) and next(_below(each.path, top), None)):
+            elsewhere.add(at)
+        for path in paths:
+            wanted.setdefault(path, []).append(at)
+    for path, numbers in sorted(wanted.items()):
         for content in outlines.contents(package, path):
-            if admits(content, seen):
-                loose |= content.releases
-                if _has_text(content, seen):
-                    strict |= content.releases
-    return (strict or loose, loose)
+            for at in numbers:
+                if admits(content, places[at]):
+                    loose[at] |= content.releases
+                    strict[at] |= content.releases if _has_text(content, places[at]) else 0
+    masks = zip(strict, loose, strict=True)
+    return [None if at in elsewhere else (one or two, two) for at, (one, two) in enumerate(masks)]
+
+
+def _known(outlines: SourceOutlines, package: str, top: str, seen: Sighting) -> list[str]:
+    """Return the path of a frame's file in the outlines, in a list; an empty one if no release has it."""
+    return [path for path in _below(seen.path, top) if outlines.has(package, path)][:1]
 
 
 def _below(path: str, top: str) -> Iterator[str]:

@@ -159,6 +159,14 @@ def test_a_placeholder_is_another_rule(scan: Scan) -> None:
     assert found[0]["runs"][0]["cause"] == "package_missing"
 
 
+def test_a_function_that_only_raises_is_reported_with_its_message(scan: Scan) -> None:
+    source = "from sglang.srt.server_args import get_global_server_args\n"
+    (found,) = scan(source, "--sglang", "0.5.23")
+    assert (found["rule"], found["status"], found["replacement"]) == ("CPT002", "placeholder", None)
+    assert "it only raises RuntimeError: get_global_server_args() is retired" in found["message"]
+    assert scan(source, "--sglang", "0.5.19") == []
+
+
 def test_private_names_are_information(scan: Scan) -> None:
     source = "from vllm.distributed.parallel_state import _TP\n"
     assert scan(source, "--vllm", "0.23.0") == []
@@ -377,7 +385,7 @@ def test_nothing_of_the_scanned_tree_runs_and_little_is_loaded(tmp_path: Path) -
     [
         ("from vllm.sampling_params import NeverThere\n", "unknown"),
         ("from vllm.never.there import Nothing\n", "unknown"),
-        ("from vllm.sampling_params import StructuredOutputsParams\n", "not_yet_added"),
+        ("from vllm.config.quantization import OnlineQuantScheme\n", "not_yet_added"),
     ],
 )
 def test_a_name_that_no_release_has_is_not_reported_as_not_yet_added(

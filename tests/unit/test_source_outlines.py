@@ -165,7 +165,7 @@ def test_the_file_has_the_same_bytes_for_the_same_content(outlines: SourceOutlin
 
 
 def test_messages_keep_their_releases(outlines: SourceOutlines) -> None:
-    (message,) = outlines.messages("vllm")
+    (message,) = tuple(outlines.messages("vllm"))
     assert (message.path, message.kind, indexes(message.releases)) == (
         "vllm/engine.py",
         "ValueError",

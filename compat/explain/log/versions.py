@@ -70,7 +70,7 @@ _PREFIX = re.compile(
 )
 """The prefix that vllm's logger writes: the file and line of the logging call."""
 _WARNING = re.compile(rb":(\d{1,6}): [A-Za-z]{1,40}Warning:")
-MOST_PLACES = 200
+MOST_PLACES = 60
 """Most places of logging calls and warnings that are kept."""
 _PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
 _NOT_INSTALLED = re.compile(
@@ -121,7 +121,7 @@ class LogFacts:
     def read(self, block: bytes) -> None:
         """Collect the versions in a block of complete lines."""
         lower = block.lower()
-        self._surroundings(block, lower)
+        self._surroundings(block)
         if b"vllm" in lower or b"sgl" in lower or b"llm engine (v" in lower:
             self._statements(block)
         for signs, patterns in _LISTS:
@@ -135,18 +135,18 @@ class LogFacts:
                 self._add(found[1], found[2], found[0])
                 self._add(found[4], found[5], found[0])
 
-    def _surroundings(self, block: bytes, lower: bytes) -> None:
-        """Collect the version of Python, those of CUDA, and the platform."""
+    def _surroundings(self, block: bytes) -> None:
+        """Collect the version of Python and those of CUDA."""
         if self.python is None and (found := _PYTHON.search(block)):
             self.python = found[1].decode()
         if b"nvidia/cu1" in block:
             self.cuda.update(found[1].decode() for found in _CUDA_FOLDER.finditer(block))
-        if not self.platform:
-            platforms = (name for sign, name in _PLATFORMS if sign in lower)
-            self.platform = next(platforms, "")
 
     def read_places(self, block: bytes) -> None:
-        """Collect the places of logging calls and warnings in a block of complete lines."""
+        """Collect the places of logging calls and warnings in a block of complete lines, and the platform."""
+        if not self.platform:
+            lower = block.lower()
+            self.platform = next((name for sign, name in _PLATFORMS if sign in lower), "")
         for found in _PREFIX.finditer(block):
             self._place(found[1], found[2], logged=True)
         for found in _WARNING.finditer(block):

@@ -32,8 +32,6 @@ _FILES: dict[str, tuple[str, ...]] = {
     ),
 }
 """The files, and a folder, in which a server defines its options."""
-_LITERAL = 20
-"""From this many options in `add_argument` calls on, fields of the same file are no options."""
 
 
 def options_by_release(context: RuleContext, package: str) -> tuple[frozenset[str], ...]:
@@ -55,7 +53,9 @@ def _options(outlines: SourceOutlines, package: str) -> tuple[frozenset[str], ..
     for path in _paths(outlines, package):
         for content in outlines.contents(package, path):
             literal = {each.name for each in content.definitions if each.kind == "o"}
-            fields = set() if len(literal) >= _LITERAL else set(_fields(content.definitions))
+            fields = set(_fields(content.definitions))
+            if 2 * len(literal & fields) >= len(fields):
+                fields = set()  # the parser names its options itself, and other fields are none
             for at, options in enumerate(found):
                 if content.releases >> at & 1:
                     options.update(literal | fields)

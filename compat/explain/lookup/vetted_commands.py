@@ -7,8 +7,7 @@ from packaging.utils import canonicalize_name
 
 from compat.explain.context import RuleContext
 from compat.model.diagnosis import Diagnosis
-from compat.model.releases import SGLANG, VLLM
-from compat.requirements.graph import required_name
+from compat.requirements.named_distributions import is_named
 
 _INSTALLS = re.compile(r"\binstall\b(?: -\S{1,40}| \d{4}-\d\d-\d\d)* [\"']?([A-Za-z][\w.-]{0,80})")
 _OF_LINUX = ("vllm", "sgl-kernel", "sglang-kernel", "flashinfer-python", "triton")
@@ -36,20 +35,6 @@ def vetted(diagnosis: Diagnosis, context: RuleContext) -> Diagnosis:
 
 
 def _is_named(name: str, context: RuleContext) -> bool:
-    """Return whether a distribution is indexed, in the log, or required by any release."""
-    if name in context.index.packages or context.known(name) is not None:
-        return True
-    if context.environment is not None and name in context.environment.versions:
-        return True
-    likely = [*context.release_indexes.items()]
-    likely += [(package, at) for package in (SGLANG, VLLM) for at in _sampled(context, package)]
-    return any(
-        required_name(line) == name
-        for package, at in likely
-        for line in context.index.requires_dist(package, at)
-    )
-
-
-def _sampled(context: RuleContext, package: str) -> range:
-    """Return every fourth release: a requirement lasts longer."""
-    return range(len(context.index.versions(package)) - 1, -1, -4)
+    """Return whether metadata of a release names a distribution, or the log or the environment has it."""
+    installed = context.environment is not None and name in context.environment.versions
+    return installed or context.known(name) is not None or is_named(name, context.index)

@@ -11,6 +11,8 @@ from compat.source_outlines.reader import KnownMessage
 
 FEWEST = 16
 """The fewest characters of fixed text that identify a message."""
+MOST = 10
+"""Most messages of one log that are looked up."""
 LONGEST = 2_000
 """Characters of a message that are compared."""
 _OF_PYTHON = ("AttributeError", "KeyError", "TypeError", "IndexError", "NameError", "ModuleNotFoundError")
@@ -54,28 +56,45 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
 
 def _matching(exception: ExceptionInfo, context: RuleContext) -> list[KnownMessage]:
     """Return the known message of each package that has the most fixed text in an exception's message."""
-    text = " ".join(exception.message.split())[:LONGEST]
-    if context.outlines is None or len(text) < FEWEST:
-        return []
-    owners = {context.owner(module) for frame in exception.frames if (module := context.module(frame))}
-    packages = [name for name in context.outlines.packages if not owners or name in owners]
-    best = []
-    for package in packages:
-        found = (
-            each
-            for each in context.outlines.messages(package)
-            if _is_raised(each, exception.kind) and _in_use(each, context) and _fits(each, text)
-        )
-        one = max(found, key=lambda each: (len(each.template), each.releases, each.path), default=None)
-        best += [one] if one is not None else []
-    longest = max((len(each.template) for each in best), default=0)
-    return [each for each in best if len(each.template) == longest]
+    if context.messages is None:
+        context.messages = _find_all(context)
+    return context.messages.get((exception.kind, exception.message), [])
+
+
+def _find_all(context: RuleContext) -> dict[tuple[str, str], list[KnownMessage]]:
+    """Return the messages of the first failures of a log, found in one pass over all known ones."""
+    failures = (*context.contents.failures, *context.contents.mentions)
+    every = dict.fromkeys((each.kind, each.message) for failure in failures for each in failure.chain)
+    wanted = {
+        key: text
+        for key in every
+        if key[0] not in _OF_PYTHON and len(text := " ".join(key[1].split())[:LONGEST]) >= FEWEST
+    }
+    asked = dict(list(wanted.items())[:MOST])
+    found: dict[tuple[str, str], list[KnownMessage]] = {}
+    for package in context.outlines.packages if context.outlines is not None and asked else ():
+        best: dict[tuple[str, str], KnownMessage] = {}
+        for message in context.outlines.messages(package) if context.outlines is not None else ():
+            head = message.template.partition("\0")[0].partition("%")[0].strip()
+            if not any(head in text for text in asked.values()):
+                continue
+            for key, text in asked.items():
+                if _is_raised(message, key[0]) and _fits(message, text) and _in_use(message, context):
+                    best[key] = max(best.get(key, message), message, key=_weight)
+        for key, message in best.items():
+            found.setdefault(key, []).append(message)
+    for key, messages in found.items():
+        longest = max(len(each.template) for each in messages)
+        found[key] = [each for each in messages if len(each.template) == longest]
+    return found
+
+
+def _weight(message: KnownMessage) -> tuple[int, int]:
+    return len(message.template), message.releases
 
 
 def _is_raised(message: KnownMessage, kind: str) -> bool:
     """Return whether a message may be that of an exception of a kind; Python itself raises some of them."""
-    if kind in _OF_PYTHON:
-        return False
     return message.kind in LOGGING if not kind else kind in (message.kind, "ValidationError")
 
 

@@ -13,7 +13,7 @@ from compat.index.history.similarity import (
     likeness,
     parts,
 )
-from compat.index.records import Successor
+from compat.index.records import BASE_CLASS, CALLED, Successor
 from compat.model.symbols import is_peripheral
 
 LEAST = 0.5
@@ -264,7 +264,7 @@ def _evidence(claim: _Claim) -> str:
     """Return the evidence for a successor as text."""
     old, new, alike = claim.old, claim.new, claim.alike
     if claim.handed_on:
-        return "its base class" if old.features.kind == "class" else "it only called it"
+        return BASE_CLASS if old.features.kind == "class" else CALLED
     one, other = compared(old.features, new.features)
     reasons = [f"body {alike.body:.2f}"]
     if old.features.kind == "class":
