@@ -1,6 +1,6 @@
 """Install releases at the edges of intervals, and compare what they have with the file of companions.
 
-    python tools/companions_truth.py [--draw 40] [--seed 1] [--file PATH]
+    python tools/companions_truth.py [--draw 40] [--seed 1] [--file PATH] [--without torch]…
 
 An edge is a release in which a demanded name appears or disappears. Each is installed alone, without what
 it requires. A child process stands in for the rest and imports the name. Where that fails for another reason,
@@ -144,10 +144,11 @@ def main() -> int:
     parser.add_argument("--draw", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--file", type=Path, default=Path(SHIPPED))
+    parser.add_argument("--without", action="append", default=[], help="a distribution that is too large")
     options = parser.parse_args()
     companions = Companions(options.file)
     every = edges(companions)
-    names = sorted({each[0] for each in every})
+    names = sorted({each[0] for each in every} - set(options.without))
     print(f"{len(every)} edges of {len(names)} distributions, seed {options.seed}")
     chance = random.Random(options.seed)  # noqa: S311
     counts: Counter[tuple[str, str]] = Counter()

@@ -11,12 +11,13 @@ from packaging.version import Version
 from compat.companions.reader import Companions
 from compat.errors import UsageError
 from compat.index.reader import Index
-from compat.model.releases import PACKAGES, SGLANG, VLLM, marker_variables
-from compat.requirements.graph import RequirementGraph
-from compat.requirements.release_requirements import requirements_of
+from compat.model.releases import PACKAGES, SGLANG, VLLM, allows, marker_variables
+from compat.requirements.graph import RequirementGraph, edges_to
+from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.requirements.release_summary import PYTHON
+from compat.requirements.specifiers import pinned
 
-_ROUNDS = 8
+_ROUNDS = 12
 """How often the releases are chosen again, as each choice changes the requirements of the others."""
 
 
@@ -55,6 +56,11 @@ class Completion:
     provided: frozenset[str] | None = None
     """All top-level modules that are installed; None if not known."""
     notes: list[str] = field(default_factory=list)
+    excluded: dict[str, set[str]] = field(default_factory=dict)
+    _extras: dict[str, frozenset[str]] = field(default_factory=dict)
+    _pinned: set[str] = field(default_factory=set)
+    """What sglang or vllm pin: that is not changed for the sake of others."""
+    """Releases of distributions that nobody named, which refuse a release that others require."""
 
     def run(self) -> CheckedEnvironment:
         """Return the completed environment."""
@@ -70,7 +76,7 @@ class Completion:
                 version = self._newest(name, asked.get(name, []))
                 if version is not None:
                     chosen[name] = version
-            if chosen == before:
+            if not self._exclude(chosen, asked) and chosen == before:
                 break
         self._note_conflicts(chosen, asked)
         return CheckedEnvironment(
@@ -93,8 +99,12 @@ class Completion:
         found: dict[str, list[tuple[str, SpecifierSet]]] = {}
         for package in (SGLANG, VLLM):
             if package in versions and self.index.knows(package, versions[package]):
-                for name, specifier in self._roots(package, versions[package]).items():
+                wants = self._roots(package, versions[package])
+                self._extras.update((str(name), each) for name, each in wants.extras_of.items())
+                for name, specifier in wants.wants.items():
                     found.setdefault(name, []).append((package, specifier))
+                    if pinned(specifier) is not None:
+                        self._pinned.add(name)
         others = {
             name: version
             for name, version in versions.items()
@@ -102,44 +112,78 @@ class Completion:
             and self.companions.release_index(name, version) is not None
         }
         graph = RequirementGraph(others, lambda name: self._lines(name, others[name]), self._variables)
-        for name in sorted(others):
-            for edge in graph.edges(name):
-                found.setdefault(edge.name, []).append((name, edge.requirement.specifier))
+        extras = [(name, extra) for name, each in self._extras.items() for extra in sorted(each)]
+        for edge in graph.walk([*((name, "") for name in sorted(others)), *extras]):
+            if edge.by in others:
+                found.setdefault(edge.name, []).append((edge.by, edge.requirement.specifier))
         return {name: each for name, each in found.items() if name not in PACKAGES}
 
-    def _roots(self, package: str, version: str) -> Mapping[str, SpecifierSet]:
+    def _roots(self, package: str, version: str) -> ReleaseRequirements:
         at = self.index.release_index(package, version, package)
-        key = package, at
+        key = package, at, self.python
         if key not in _ROOTS:
             row = self.index.releases(package)[at]
-            wants = requirements_of(canonicalize_name(package), row, self.python).wants
-            _ROOTS[key] = {str(name): specifier for name, specifier in wants.items()}
+            _ROOTS[key] = requirements_of(canonicalize_name(package), row, self.python)
         return _ROOTS[key]
 
     def _lines(self, name: str, version: str) -> tuple[str, ...]:
         at = self.companions.release_index(name, version)
         return () if at is None else self.companions.requires_dist(name, at)
 
-    def _newest(self, name: str, asked: Iterable[tuple[str, SpecifierSet]]) -> str | None:
+    def _newest(self, name: str, asked: Sequence[tuple[str, SpecifierSet]]) -> str | None:
         """Return the newest release that all requirements admit, or else one that sglang or vllm admits."""
+        if name not in self.companions.read:
+            pins = [each for _, specifier in asked if (each := pinned(specifier)) is not None]
+            return str(pins[0]) if pins else self.companions.versions(name)[-1]
         own = self.specifiers.get(name, SpecifierSet())
-        for by in ((each for _, each in asked), (each for who, each in asked if who in PACKAGES), ()):
-            specifier = SpecifierSet(",".join(str(each) for each in [own, *by] if str(each)))
+        firm = {*PACKAGES, *self.named, *self._pinned}
+        for by in (
+            asked,
+            [each for each in asked if each[0] in firm],
+            [each for each in asked if each[0] in PACKAGES],
+            (),
+        ):
+            specifier = SpecifierSet(
+                ",".join(str(each) for each in [own, *(each for _, each in by)] if str(each))
+            )
             found = self._newest_in(name, specifier)
             if found is not None:
                 return found
         return None
 
+    def _exclude(
+        self, chosen: Mapping[str, str], asked: Mapping[str, list[tuple[str, SpecifierSet]]]
+    ) -> bool:
+        """Exclude releases of unnamed distributions that refuse a chosen one; return whether any does."""
+        before = sum(map(len, self.excluded.values()))
+        for name, version in {**chosen, **self.named}.items():
+            for by, specifier in asked.get(name, ()):
+                if by in chosen.keys() - self._pinned and not allows(specifier, version):
+                    refusing = {
+                        each
+                        for each in self.companions.versions(by)
+                        if self._refuses(by, each, name, version)
+                    }
+                    if len(refusing) < len(self.companions.versions(by)):
+                        self.excluded.setdefault(by, set()).update(refusing)
+        return sum(map(len, self.excluded.values())) > before
+
+    def _refuses(self, by: str, at: str, name: str, version: str) -> bool:
+        edges = edges_to(name, by, at, self._lines(by, at))
+        return any(not edge.extra and not allows(edge.requirement.specifier, version) for edge in edges)
+
     def _newest_in(self, name: str, specifier: SpecifierSet) -> str | None:
         yanked = self.companions.yanked(name)
         pythons = self.companions.requires_python(name)
         versions = self.companions.versions(name)
-        pinned = any(each.operator == "==" for each in specifier)
+        exact = any(each.operator == "==" for each in specifier)
         for at in range(len(versions) - 1, -1, -1):
             version = Version(versions[at])
-            if not specifier.contains(version, prereleases=True):
+            if not specifier.contains(version, prereleases=True) or versions[at] in self.excluded.get(
+                name, ()
+            ):
                 continue
-            if pinned or not (at in yanked or version.is_prerelease or not _runs(pythons[at], self.python)):
+            if exact or not (at in yanked or version.is_prerelease or not _runs(pythons[at], self.python)):
                 return versions[at]
         return None
 
@@ -147,6 +191,8 @@ class Completion:
         self, chosen: Mapping[str, str], asked: Mapping[str, list[tuple[str, SpecifierSet]]]
     ) -> None:
         for name, version in chosen.items():
+            if name not in self.companions.read:
+                continue  # only its newest release is known
             refused = [
                 f"{by} requires {name}{specifier}"
                 for by, specifier in asked.get(name, ())
@@ -158,7 +204,7 @@ class Completion:
                 )
 
 
-_ROOTS: dict[tuple[str, int], Mapping[str, SpecifierSet]] = {}
+_ROOTS: dict[tuple[str, int, str], ReleaseRequirements] = {}
 
 
 def _runs(requires_python: str | None, python: str) -> bool:

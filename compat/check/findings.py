@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compat.check.environment import CheckedEnvironment
 from compat.check.presence import ForeignPresence, RootCause
-from compat.companions.broken_pairs import SERVER_MODULES
+from compat.companions.broken_pairs import SERVER_MODULES, always_imported
 from compat.companions.reader import Companions
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import companions as pinned_kernels
@@ -160,6 +160,7 @@ class _Broken:
         self._presence = presence
         self._releases = releases
         self._imports: ReleaseImports = {}
+        self._always: dict[tuple[str, tuple[str, ...]], set[str]] = {}
         demands = {
             package: companions.demands(package, index.versions(package)[at])
             for package, at in releases.items()
@@ -186,20 +187,15 @@ class _Broken:
 
     def findings(self, package: str, modules: Sequence[str]) -> list[Finding]:
         """Return the root causes for which some modules of a package cannot be imported."""
-        wanted = set(modules)
+        scope = {*modules, *self._reached(package, tuple(modules))}
         breaks: dict[RootCause, set[str]] = {}
         for module in modules:
             root = self._root(self._all.problem(module))
             if root is not None:
                 breaks.setdefault(root, set()).add(module)
         for demand, root in self._failing[package]:
-            if demand.module in wanted:
+            if demand.module in scope:
                 breaks.setdefault(root, set()).add(demand.module)
-        whole = len(wanted) < len(self._index.modules(package, self._releases[package]))
-        for root in {root for _, root in self._failing[package]} if whole else ():
-            hit = self._broken_by(root, package, modules)
-            if hit:  # another cause may come first, and hide this one until it is mended
-                breaks.setdefault(root, set()).update(hit)
         return [self._finding(package, root, found) for root, found in breaks.items()]
 
     def _finding(self, package: str, root: RootCause, breaks: Iterable[str]) -> Finding:
@@ -218,33 +214,37 @@ class _Broken:
             entry=tuple(name for name, modules in entries if self._broken_by(root, package, modules)),
         )
 
-    def _broken_by(self, root: RootCause, package: str, modules: Iterable[str]) -> list[str]:
-        """Return which modules of a package cannot be imported for this cause, if it were the only one."""
+    def _broken_by(self, root: RootCause, package: str, modules: Iterable[str]) -> bool:
+        """Return whether one of some modules of a package cannot be imported for this cause.
+
+        Another cause may come first in an import, and hide this one until it is mended: then it counts
+        whether the modules always import one that asks for what is lacking.
+        """
         there = [each for each in modules if self._index.module(each, package, self._releases[package])]
-        found = [each for each in there if self._root(self._all.problem(each)) == root]
-        if found or root.lack == "distribution" or not any(map(self._all.problem, there)):
-            return found
+        if any(self._root(self._all.problem(each)) == root for each in there):
+            return True
+        asking = {demand.module for demand, cause in self._failing[package] if cause == root}
+        return bool(asking) and not asking.isdisjoint(self._reached(package, tuple(there)))
 
-        def foreign(target: str) -> bool | None:
-            exists = self._presence.exists(target)
-            return self._presence.cause(target) != root if exists is False else exists
+    def _reached(self, package: str, modules: tuple[str, ...]) -> set[str]:
+        key = package, modules
+        if key not in self._always:
+            release_index = self._releases[package]
+            imports = self._all.release_imports(package, release_index)
+            there = self._index.modules(package, release_index)
+            self._always[key] = always_imported(modules, imports, there)
+        return self._always[key]
 
-        only = self._resolver(self._broken_attributes(root), foreign)
-        return [each for each in there if self._root(only.problem(each)) == root]
+    def _resolver(self, broken: Mapping[str, str] | None = None) -> "BulkResolver":
+        return BulkResolver(self._index, self._facts._replace(broken=broken or {}), self._imports)
 
-    def _resolver(
-        self, broken: Mapping[str, str] | None = None, foreign: Callable[[str], bool | None] | None = None
-    ) -> "BulkResolver":
-        facts = self._facts._replace(broken=broken or {}, foreign=foreign or self._presence.exists)
-        return BulkResolver(self._index, facts, self._imports)
-
-    def _broken_attributes(self, root: RootCause | None = None) -> dict[str, str]:
+    def _broken_attributes(self) -> dict[str, str]:
         """Return the modules that read a lacking attribute while they are imported, with its location."""
         return {
             demand.module: demand.target
             for found in self._failing.values()
-            for demand, cause in found
-            if demand.form == "attribute" and root in (None, cause)
+            for demand, _ in found
+            if demand.form == "attribute"
         }
 
     def _cause(self, target: str) -> RootCause | None:
@@ -289,7 +289,12 @@ class BulkResolver(NameResolver):
         return evaluate(guard, self._leaf) is True
 
     def _imports(self, module: str, package: str) -> Iterable[Branch]:
-        key = package, self.environment.release_indexes[package]
+        release_index = self.environment.release_indexes[package]
+        return self.release_imports(package, release_index).get(module, ())
+
+    def release_imports(self, package: str, release_index: int) -> dict[str, list[Branch]]:
+        """Return the imports of every module of a release."""
+        key = package, release_index
         if key not in self._known:
             self._known[key] = self.index.release_imports(*key)
-        return self._known[key].get(module, ())
+        return self._known[key]

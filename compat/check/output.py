@@ -35,6 +35,7 @@ class _Texts:
 
     def __init__(self, finding: Finding, report: CheckReport, index: Index, companions: Companions) -> None:
         self.finding = finding
+        self._index = index
         self.cause = cause_of(finding.root, index, companions)
         self.releases = releases_with(finding.root, index, companions)
         self.fix: Fix = fix_of(finding, report, index, companions)
@@ -46,7 +47,15 @@ class _Texts:
         if first is None:
             return self.finding.package
         line = "" if first.line is None else f":{first.line}"
-        return f"{first.module.replace('.', '/')}.py{line}"
+        path = first.module.replace(".", "/")
+        return f"{path}/__init__.py{line}" if self._is_package(first.module) else f"{path}.py{line}"
+
+    def _is_package(self, module: str) -> bool:
+        """Return whether a module of the package is an `__init__.py`."""
+        package = self.finding.package
+        at = self._index.release_index(package, self.finding.version, package)
+        row = self._index.module(module, package, at)
+        return row is not None and row.form == "package"
 
     @property
     def headline(self) -> str:

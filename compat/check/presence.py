@@ -88,7 +88,8 @@ class ForeignPresence:
         facts = self.environment
         if any(name in facts.unread for name in known):
             return None, None
-        if not (known if facts.provided is None else top not in facts.provided):
+        # A `.pth` file may put modules on the path that no list of modules has, so one must be known to lack.
+        if not known or (facts.provided is not None and top in facts.provided):
             return None, None
         return False, RootCause("distribution", target, next(iter(known), None), None)
 

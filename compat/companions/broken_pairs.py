@@ -1,6 +1,6 @@
 """Find the pairs whose servers cannot start: what sglang imports from vllm is not in that vllm."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -74,16 +74,32 @@ def find_broken_pairs(index: Index) -> Iterator[BrokenPairs]:
 def _server_needs(index: Index, release_index: int) -> list[tuple[str, str]]:
     """Return what the server of an sglang release always imports from vllm, each with the module."""
     imports = index.release_imports(SGLANG, release_index)
-    modules = index.modules(SGLANG, release_index)
-    waiting = [each for each in ("sglang", *SERVER_MODULES[SGLANG], *_MODELS) if each in modules]
+    started = ("sglang", *SERVER_MODULES[SGLANG], *_MODELS)
+    reached = always_imported(started, imports, index.modules(SGLANG, release_index))
+    return sorted(
+        (module, target)
+        for module in reached
+        for target in _always(imports.get(module, ()))
+        if split_location(target)[0].partition(".")[0] == "vllm"
+    )
+
+
+def always_imported(
+    start: Iterable[str], imports: Mapping[str, Sequence[Branch]], modules: Container[str]
+) -> set[str]:
+    """Return the modules of a release that some of them always import, with themselves.
+
+    Args:
+        start: the modules to begin with; those that the release does not have are left out.
+        imports: the imports of each module: see `Index.release_imports`.
+        modules: all modules of the release.
+    """
+    waiting = [each for each in start if each in modules]
     seen = set(waiting)
-    found: dict[tuple[str, str], None] = {}
     while waiting:
         module = waiting.pop()
         for target in _always(imports.get(module, ())):
             source, name = split_location(target)
-            if source.partition(".")[0] == "vllm":
-                found[module, target] = None
             below = f"{source}.{name}" if f"{source}.{name}" in modules else source
             parents = below.split(".")
             for end in range(1, len(parents) + 1):
@@ -91,10 +107,10 @@ def _server_needs(index: Index, release_index: int) -> list[tuple[str, str]]:
                 if part in modules and part not in seen:
                     seen.add(part)
                     waiting.append(part)
-    return sorted(found)
+    return seen
 
 
-def _always(branches: "list[Branch] | tuple[()]") -> Iterator[str]:
+def _always(branches: Sequence[Branch]) -> Iterator[str]:
     return (branch.target for branch in branches if branch.target and branch.guard == ALWAYS)
 
 

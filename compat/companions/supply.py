@@ -132,7 +132,8 @@ class _SupplyReader:
             return PRESENT
         if table:  # an old class name that the lazy module may map to the present one
             return UNCERTAIN if name.endswith("Fast") and name.removesuffix("Fast") in table else ABSENT
-        return UNCERTAIN if self._modules.is_open(module) else ABSENT
+        created = self._modules.is_open(module) or self._modules.may_create(module, name)
+        return UNCERTAIN if created else ABSENT
 
     def _bound(self, module: str, branches: tuple[Row, ...], depth: int) -> str:
         certain = [each for each in branches if each.guard is None]

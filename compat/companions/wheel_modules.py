@@ -75,6 +75,13 @@ class WheelModules:
         path = self._paths.get(module)
         return None if path is None else self.wheel.read([path]).get(path)
 
+    def may_create(self, module: str, name: str) -> bool:
+        """Return whether a module with a `__getattr__` mentions a name, and so may create it on demand."""
+        if "__getattr__" not in self.names(module):
+            return False
+        source = self.source(module) or b""
+        return any(quote + name.encode() + quote in source for quote in (b'"', b"'"))
+
     def below(self, package: str) -> Iterator[str]:
         """Yield the modules below a package, sorted."""
         yield from sorted(name for name in self._paths if name.startswith(f"{package}."))

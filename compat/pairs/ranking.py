@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     SameTorch = Literal["exact", "patch", "other"]
     """How near two pins of torch are: of one version, of the same X.Y, of another or unknown one."""
 
+FAR = 365
+"""Days; what requires little was written for other releases all the same, so a year apart comes last."""
 _ORDER = ("exact", "patch", "other")
 """Binaries mostly load where no more than the patch of torch differs."""
 
@@ -41,10 +43,17 @@ class Partner(NamedTuple):
     """Whether one of the two excludes this Python."""
 
     @property
-    def rank(self) -> tuple[bool, int, int, int, bool]:
-        """The sort key: installable, same torch, fewest overrides, nearest in date, then the later."""
+    def rank(self) -> tuple[bool, bool, int, int, int, bool]:
+        """The sort key: works, of one time, same torch, fewest overrides, nearest in date, then the later."""
         torch = _ORDER.index(self.same_torch)
-        return bool(self.problem), torch, len(self.clashes), abs(self.days), self.days < 0
+        return (
+            bool(self.problem),
+            abs(self.days) > FAR,
+            torch,
+            len(self.clashes),
+            abs(self.days),
+            self.days < 0,
+        )
 
 
 def rank(index: Index, package: str, version: str, python: str) -> tuple[ReleaseSummary, list[Partner]]:

@@ -137,8 +137,9 @@ def test_a_module_of_no_known_distribution_is_not_judged(companions: Companions)
     assert presence.exists("distro") is False
     assert presence.exists(TARGET) is False
     assert presence.exists("openai:never_asked") is None
-    known = CheckedEnvironment(versions={}, provided=frozenset({"a"}))
-    assert ForeignPresence(known, companions).exists("unheard:of") is False
+    installed = CheckedEnvironment(versions={}, provided=frozenset({"distro"}))
+    assert ForeignPresence(installed, companions).exists("distro") is None
+    assert ForeignPresence(installed, companions).exists("openai") is False
 
 
 def documents(report: CheckReport, index: Index, companions: Companions) -> list[dict[str, object]]:

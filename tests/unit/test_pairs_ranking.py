@@ -34,17 +34,30 @@ def run(*argv: str) -> int:
 @pytest.mark.parametrize(
     ("package", "version"), [(SGLANG, "0.4.7"), (SGLANG, "0.5.14"), (SGLANG, "0.5.22"), (VLLM, "0.26.0")]
 )
-def test_the_order_is_torch_then_overrides_then_date(index: Index, package: str, version: str) -> None:
+def test_the_order_is_time_then_torch_then_overrides_then_date(
+    index: Index, package: str, version: str
+) -> None:
     mine, partners = rank(index, canonicalize_name(package), version, "3.11")
     usable = [partner for partner in partners if not partner.problem]
     torch = ["exact", "patch", "other"].index
-    keys = [(torch(partner.same_torch), len(partner.clashes), abs(partner.days)) for partner in usable]
+    keys = [
+        (abs(partner.days) > 365, torch(partner.same_torch), len(partner.clashes), abs(partner.days))
+        for partner in usable
+    ]
     assert keys == sorted(keys)
     assert len(usable) > 20
     assert {partner.candidate.package for partner in partners} == {VLLM if package == SGLANG else SGLANG}
     assert (usable[0].same_torch == "exact") == any(
         partner.candidate.torch == mine.torch for partner in usable
     )
+
+
+def test_a_pair_whose_server_cannot_start_is_not_ranked(index: Index) -> None:
+    """The quantization package of sglang 0.4.0 imports six modules that vllm 0.17.0 does not have."""
+    _, partners = rank(index, VLLM, "0.17.0", "3.11")
+    (partner,) = (each for each in partners if each.candidate.version == "0.4.0")
+    assert partner.problem.startswith("sglang.srt.layers.quantization imports vllm.")
+    assert not partner.wrong_python
 
 
 def test_the_known_pairs_clash_as_they_are_known_to(index: Index) -> None:
