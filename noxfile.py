@@ -1,6 +1,7 @@
 """The nox sessions of this project: lint, types, tests, benchmarks, and the matrix of real pairs."""
 
 import argparse
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "tests"]
 
+WHEEL_LIMIT = 20_000_000
+"""Bytes; the wheel must stay a quick download."""
 PAIRS = read_matrix(ROOT / "matrix.toml").ids
 CLEAN_UP = 120.0
 """Seconds in which an interrupted cell can remove its environment."""
@@ -39,6 +42,39 @@ def tests(session: nox.Session) -> None:
         *(["--require-torch"] if with_torch else []),
         *session.posargs,
     )
+
+
+@nox.session(default=False)
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist, check both, try the wheel, and run the sdist's own tests (`-- FILE…`)."""
+    session.install("build", "twine")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    (wheel,), (sdist,) = (list((ROOT / "dist").glob(pattern)) for pattern in ("*.whl", "*.tar.gz"))
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    for file in (wheel, sdist):
+        session.log(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
+    if wheel.stat().st_size > WHEEL_LIMIT:
+        session.error(f"the wheel is larger than {WHEEL_LIMIT / 1e6:g} MB")
+    folder = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "venv", "--clear", str(folder / "user"))
+    tools = folder / "user" / "bin"
+    session.run(str(tools / "python"), "-m", "pip", "install", "--quiet", str(wheel))
+    with session.chdir(folder):  # so that the wheel is imported, and not this checkout
+        session.run(str(tools / "compat"), "resolve", "Fp8LinearMethod", "--vllm", "latest")
+        session.run("tar", "xzf", str(sdist), external=True)
+    source = folder / sdist.name.removesuffix(".tar.gz")
+    session.install(f"{source}[dev]")
+    with session.chdir(source):
+        session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into `site`; a warning is an error."""
+    session.install("-e", ".", "mkdocs-material>=9.5")
+    session.run("python", "tools/docs_site.py", ".docs")
+    session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
 @nox.session(default=False)

@@ -41,7 +41,8 @@ def __getattr__(name):  # noqa: ANN001, ANN202 -- type checkers read `__init__.p
         import os
 
         _watching.append(name)
-        os.register_at_fork(after_in_child=_drop_unfinished_imports)
+        if hasattr(os, "register_at_fork"):  # Windows does not fork
+            os.register_at_fork(after_in_child=_drop_unfinished_imports)
     import importlib
 
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -113,7 +113,7 @@ class _Here:
             new = find_location(self._resolver, self._package, module, name).successor
         if new is None or (new.name and not name):
             return f"not in {self._release}"
-        return f"not in {self._release}; use: {import_statement(new.module, new.name)}"
+        return f"not in {self._release}; use: {import_statement(new.module, new.name)}{new.doubt}"
 
 
 def parser() -> console.Parser:

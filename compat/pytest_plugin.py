@@ -69,7 +69,9 @@ def _add_diagnosis(report: pytest.TestReport | pytest.CollectReport, error: Base
     try:
         text = _diagnosis_text(error)
     except Exception as problem:  # noqa: BLE001 -- a defect here must not break a run
-        text = f"no diagnosis: {type(problem).__name__}: {' '.join(str(problem).split())}"
+        from compat._cli.printable import printable
+
+        text = printable(f"no diagnosis: {type(problem).__name__}: {' '.join(str(problem).split())}")
     if not text:
         return
     add = getattr(report.longrepr, "addsection", None)

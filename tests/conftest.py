@@ -2,6 +2,7 @@
 
 import importlib.util
 import ipaddress
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from compat._cli import console
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """The workers of one run share the cores: more threads in each only wait for one another."""
@@ -88,3 +91,27 @@ def _insist_on_local(host: object) -> None:
         local = False
     if not local:
         pytest.fail(f"a test without the marker `online` called {name!r}", pytrace=True)
+
+
+SCHEMAS = Path(__file__).parents[1] / "docs" / "schemas"
+HAS_JSONSCHEMA = importlib.util.find_spec("jsonschema") is not None
+"""The GPU tests run in environments with pytest and nothing else."""
+
+
+@pytest.fixture(autouse=True)
+def _valid_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail the test when a command writes a document that its published schema does not allow."""
+    if not HAS_JSONSCHEMA:
+        return
+    real = console.document
+
+    def checked(command: str, **content: Any) -> str:
+        text = real(command, **content)
+        schema = SCHEMAS / f"{command.replace(' ', '-')}.json"
+        if schema.exists():
+            import jsonschema
+
+            jsonschema.validate(json.loads(text), json.loads(schema.read_text(encoding="utf-8")))
+        return text
+
+    monkeypatch.setattr(console, "document", checked)

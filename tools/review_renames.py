@@ -37,8 +37,22 @@ def main(argv: Sequence[str]) -> int:
         metavar="SEED",
         help="draw N removed definitions each of those that were moved, renamed, or have no known successor",
     )
+    parser.add_argument(
+        "--calibrate",
+        type=int,
+        metavar="SEED",
+        help="draw N moves and renames of each tenth of confidence, as lines of a table to judge",
+    )
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     arguments = parser.parse_args(argv)
+    if arguments.calibrate is not None:
+        print(f"# seed {arguments.calibrate}")
+        print(
+            "\n".join(
+                line for lines in calibration(Index(), arguments.top, arguments.calibrate) for line in lines
+            )
+        )
+        return errors.CLEAN
     if arguments.sample is not None:
         drawn = sample(Index(), arguments.top, arguments.sample)
         if arguments.format == "json":
@@ -83,6 +97,22 @@ def sample(index: Index, size: int, seed: int) -> dict[str, tuple[str, ...]]:
         sort: tuple(sorted(sorted(lines, key=lambda line: _lot(line, seed))[:size]))
         for sort, lines in sorts.items()
     }
+
+
+def calibration(index: Index, size: int, seed: int) -> list[list[str]]:
+    """Return `size` moves and renames of each tenth of confidence from 0.5, with the number of all in it."""
+    tenths: list[list[str]] = [[] for _ in range(5)]
+    for package in index.packages:
+        versions = index.versions(package)
+        for step in index.history(package):
+            old, new = location(step.old_module, step.old_name), location(step.module, step.name)
+            columns = (package, versions[step.last + 1], old, new, f"{step.confidence:.2f}", step.evidence)
+            tenth = min(round(step.confidence * 100) // 10 - 5, len(tenths) - 1)
+            tenths[tenth].append("\t".join(columns))
+    return [
+        [f"# {len(lines)} of 0.{tenth}", *sorted(sorted(lines, key=lambda line: _lot(line, seed))[:size])]
+        for tenth, lines in enumerate(tenths, start=5)
+    ]
 
 
 def _vanished(index: Index, package: str) -> Iterator[tuple[int, str, str]]:

@@ -128,7 +128,8 @@ def _end_like_control_c() -> None:
     """
     import _signal as signals  # type: ignore[import-not-found]  # `signal` itself takes a millisecond
 
-    for number in (signals.SIGTERM, signals.SIGHUP):
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    for number in (getattr(signals, name) for name in names if hasattr(signals, name)):
         if signals.getsignal(number) == signals.SIG_DFL:
             signals.signal(number, signals.default_int_handler)
 

@@ -36,6 +36,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat scan - --vllm latest < serve.py",
         "compat scan . --format sarif --output compat.sarif",
     ),
+    "compat rule": ("compat rule CPT001", "compat rule symbol_renamed", "compat rule"),
     "compat init": (
         "compat init",
         "compat init --write",
@@ -52,6 +53,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat pairs --for sglang==0.5.17",
         "compat pairs 0.5.23 0.33.0",
         "compat pairs 0.5.23 0.33.0 --offline",
+        "compat pairs 0.5.23 0.33.0 --format requirements > requirements.txt",
     ),
     "compat pairs lock": ("compat pairs lock newest",),
     "compat completion": ("compat completion bash > ~/.local/share/bash-completion/completions/compat",),

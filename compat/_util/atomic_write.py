@@ -1,6 +1,5 @@
 """Atomic writes: a reader sees the old file or the new one, never a part of one."""
 
-import fcntl
 import os
 import shutil
 import stat
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+
+from compat._util import file_locks
 
 ABANDONED = 60.0
 """Seconds; an unlocked temporary file that was last changed earlier belongs to a process that was killed."""
@@ -38,9 +39,11 @@ def replacing(target: Path) -> Iterator[Path]:
     _remove_abandoned(target)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     part = Path(name)
+    if not file_locks.AVAILABLE:  # Windows, where a file that is open cannot replace another
+        os.close(handle)
     try:
         with suppress(OSError):  # not every file system has locks
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_locks.lock(handle)
         yield part
         with part.open("r+b") as written:  # Windows synchronizes only files that are open for writing
             os.fsync(written.fileno())
@@ -48,15 +51,18 @@ def replacing(target: Path) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-        os.close(handle)
+        if file_locks.AVAILABLE:
+            os.close(handle)
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove the temporary files of `target` that killed processes have left behind."""
+    """Remove the temporary files of `target` that killed processes have left behind, if locks show which."""
+    if not file_locks.AVAILABLE:
+        return
     for part in target.parent.glob(f".{escape(target.name)}.*.part"):
         with suppress(OSError), part.open("rb") as stream:
             if time.time() - part.stat().st_mtime > ABANDONED:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file_locks.lock(stream)
                 part.unlink()
 
 

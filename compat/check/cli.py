@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def _python(text: str) -> Path:
     """Return the interpreter for a path, a name on the PATH, or the folder of an environment."""
     path = Path(text)
     if path.is_dir():
-        path /= "bin/python"
+        path /= "Scripts/python.exe" if os.name == "nt" else "bin/python"
     found = shutil.which(path)
     if found is None:
         raise UsageError(

@@ -8,13 +8,14 @@ from compat.index.build.merge_releases import ExpandedModules, ModuleFile, add_n
 from compat.index.build.parse_pool import Key, ModuleReader
 from compat.index.extract.module_rows import ModuleRows
 from compat.index.records import Names
+from compat.source_outlines.records import EMPTY
 from compat.wheels.install_paths import added_roots, extension_module, importable, installed_path
 from compat.wheels.wheel_files import WheelFiles, hex_digest
 
 _LISTED: dict[str, tuple[str, ...]] = {}
 """The names in `__all__` by digest of the file: most files of a release are those of the release before."""
 
-_UNREAD = ModuleRows(names={}, exports=None, withheld=(), open=True, stars=())
+_UNREAD = ModuleRows(names={}, exports=None, withheld=(), open=True, stars=(), outline=EMPTY)
 """The rows of a module that is in the wheel but cannot be read."""
 
 

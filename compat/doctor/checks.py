@@ -66,7 +66,9 @@ def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorRe
         )
     linkage = check_linkage(environment, asker)
     unmet = unmet_requirements.violations(environment)
+    bare = unmet_requirements.without_dependencies(environment, unmet)
     findings = [
+        *([bare] if bare else []),
         *duplicates.check_duplicates(environment),
         *_python(environment),
         *gpu_driver.check_driver(environment, wanted=options.gpu),
@@ -76,7 +78,9 @@ def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorRe
     notes = [*linkage.notes, *runs.notes, *duplicates.hidden_versions(environment)]
     results: ImportResults | None = None
     found: tuple[RootCause, ...] = ()
-    if options.imports:
+    if bare:
+        unmet = tuple(each for each in unmet if each.installed is not None)
+    if options.imports and not bare:
         try:
             results = import_modules(
                 environment, resolver_of(environment, scratch), scratch, options.timeout, progress

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from compat._cli.text import counted
+from compat._cli.text import counted, listed
 from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.unmet_requirements import closure
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, KERNELS
 
+HIDDEN = 2
+"""Most distributions that are named which hide another version: an image may have dozens."""
 MISSING_FILES = 3
 """Most missing files whose names are reported."""
 
@@ -21,19 +23,21 @@ def check_duplicates(environment: InspectedEnvironment) -> tuple[Diagnosis, ...]
 
 
 def hidden_versions(environment: InspectedEnvironment) -> tuple[str, ...]:
-    """Return notes on distributions of which a later folder of the import path holds another version.
+    """Return a note on the distributions of which a later folder of the import path holds another version.
 
     Python imports the first, which is intended where one environment extends another; the requirements that
     it violates are reported separately.
     """
-    found = []
+    found: list[str] = []
     for name, versions in _several(environment):
         first, *others = versions
         if not _in_one_folder(versions) and not _matters(name, environment):
             hidden = [f"{version} in {folder}" for version, folder in others if version != first[0]]
             if hidden:
                 found.append(f"{name} {first[0]} in {first[1]} hides {' and '.join(hidden)}")
-    return tuple(found)
+    if len(found) < 2:
+        return tuple(found)
+    return (f"{len(found)} distributions hide other versions of themselves: {listed(found, HIDDEN)}",)
 
 
 def _twice(environment: InspectedEnvironment) -> Iterator[Diagnosis]:

@@ -23,6 +23,8 @@ def main(argv: Sequence[str]) -> int:
 
     with ExitStack() as stack:
         stream = _opened(arguments.file, stack)
+        if arguments.which:
+            return _which(_chunks(stream, arguments.file), arguments.format)
         found = explain(
             _chunks(stream, arguments.file),
             sglang=arguments.sglang,
@@ -31,6 +33,16 @@ def main(argv: Sequence[str]) -> int:
         )
     print(output.as_json(found) if arguments.format == "json" else output.as_text(found))
     return errors.FINDINGS if all(each.cause == "unknown" for each in found) else errors.CLEAN
+
+
+def _which(chunks: Iterator[bytes], form: str) -> int:
+    """Print the releases that the lines of a log fit, and return 0 if there are any."""
+    from compat.explain import output
+    from compat.explain.engine import which
+
+    found = which(chunks)
+    print(output.releases_as_json(found) if form == "json" else output.releases_as_text(found))
+    return errors.CLEAN if any(each.releases for each in found) else errors.FINDINGS
 
 
 def _opened(name: str, stack: ExitStack) -> BinaryIO:
@@ -74,5 +86,10 @@ def parser() -> console.Parser:
     )
     parser.add_argument("--sglang", metavar="VERSION", help="the release of sglang that wrote the log")
     parser.add_argument("--vllm", metavar="VERSION", help="the release of vllm that wrote the log")
+    parser.add_argument(
+        "--which",
+        action="store_true",
+        help="print only the releases that the frames and log lines fit, by their line numbers",
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     return parser

@@ -9,17 +9,25 @@ from packaging.version import InvalidVersion, Version
 from compat.explain.log.log_reader import LogContents
 from compat.explain.log.model import TracebackFrame
 from compat.explain.lookup.module_paths import below_site, distribution_of, indexed_module, top_of
+from compat.explain.lookup.release_lines import described, fitting_indexes, release_fits, shipped_outlines
+from compat.explain.lookup.signatures import Signatures
 from compat.explain.lookup.symbol_history import History
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import companions
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest
 from compat.requirements.installed import InstalledEnvironment
+from compat.source_outlines.reader import KnownMessage, SourceOutlines
+from compat.source_outlines.release_fit import ReleaseFit
 
 MOST_MODULES = 200
 """Most modules of tracebacks that narrow down an unknown release."""
 
 
+FEWEST_PREFIXES = 2
+"""From this many prefixes of log lines on, they tell a release without a frame: plug-ins write some too."""
+_PLACEHOLDERS = ((0, 0), (0, 1), (1, 0))
+"""The first two numbers of versions that builds without a tag get: `0.1.dev1`, `1.0.0.dev`."""
 _CLAIMED = "the text mentions"
 
 
@@ -40,6 +48,7 @@ class RuleContext:
         history: answers about all indexed releases, cached.
         given: package to the version that the user passed.
         environment: the environment that may have written the log, if known.
+        outlines: the outlines of the releases' source files; by default the shipped ones.
     """
 
     def __init__(
@@ -48,26 +57,61 @@ class RuleContext:
         history: History,
         given: dict[str, str],
         environment: InstalledEnvironment | None,
+        outlines: SourceOutlines | None = None,
     ) -> None:
         self.contents = contents
         self.index = history.index
         self.history = history
         self.given = given
         self.environment = environment
+        self.outlines = outlines or shipped_outlines()
+        self.messages: dict[tuple[str, str], list[KnownMessage]] | None = None
+        """The messages of the packages that are in the log, by kind and text, once a rule has found them."""
+
+    @cached_property
+    def signatures(self) -> Signatures | None:
+        """Signatures and members by release; None without the outlines."""
+        return None if self.outlines is None else Signatures(self.outlines, self.history)
+
+    @cached_property
+    def _fits(self) -> dict[str, ReleaseFit]:
+        return {} if self.outlines is None else release_fits(self.contents, self.index, self.outlines)
+
+    @cached_property
+    def fitting_releases(self) -> dict[str, list[int]]:
+        """Package to its releases that the lines of the log fit; an empty list if the log fits none."""
+        if self.outlines is None:
+            return {}
+        return {
+            package: fitting_indexes(each, self.index, self.outlines)
+            for package, each in self._fits.items()
+            if each.frames or each.places >= FEWEST_PREFIXES
+        }
+
+    def fit_line(self, package: str) -> str | None:
+        """Return one line about the releases that the lines of the log fit, or None without such lines."""
+        found = self._fits.get(package)
+        return described(found, self.outlines) if found is not None and self.outlines is not None else None
 
     def known(self, distribution: str) -> Known | None:
-        """Return the version of a distribution: given, in the log, installed, or mentioned in prose."""
+        """Return the version of a distribution: given, printed, by its lines, installed, or in prose."""
         if distribution in self.given:
             return Known(version=self.given[distribution], source="given by the user")
         printed = self.contents.facts.printed.get(distribution)
         if printed:
             return Known(version=printed[0], source=f"the log says “{printed[1]}”")
-        version = (
+        fitting = self.fitting_releases.get(distribution)
+        if fitting and len(fitting) == 1:
+            version = self.index.versions(distribution)[fitting[0]]
+            return Known(version=version, source=self.fit_line(distribution) or "")
+        installed = (
             self.environment.version(distribution) if self.environment and self.environment_matches else None
         )
-        if version:
-            return Known(version=version, source="installed here")
+        if installed:
+            return Known(version=installed, source="installed here")
         claim = self.contents.facts.claims.get(distribution)
+        if claim and fitting and release_index_of(self.index, distribution, claim[0]) not in fitting:
+            return None  # the person speaks of another release than the one that wrote the log
         return Known(version=claim[0], source=f"{_CLAIMED} “{claim[1]}”") if claim else None
 
     def is_only_claimed(self, package: str) -> bool:
@@ -85,7 +129,12 @@ class RuleContext:
         agree = all(
             name in installed and _equal(logged[name], installed[name]) for name in pair if name in logged
         )
-        return agree and any(name in installed for name in pair)
+        fits = all(
+            release_index_of(self.index, name, installed[name]) in fitting
+            for name, fitting in self.fitting_releases.items()
+            if fitting and name in installed and self._fits[name].frames
+        )
+        return agree and fits and any(name in installed for name in pair)
 
     def is_absent(self, distribution: str) -> bool:
         """Return whether a distribution is known to be missing in the environment that wrote the log."""
@@ -122,8 +171,8 @@ class RuleContext:
         return NameResolver(self.index, Facts(release_indexes=self.release_indexes, absent=absent))
 
     def candidate_releases(self, package: str) -> list[int]:
-        """Return the releases of a package that contain every module in the tracebacks."""
-        found = list(range(len(self.index.versions(package))))
+        """Return the releases that the lines fit and that have every module in the tracebacks."""
+        found = self.fitting_releases.get(package) or list(range(len(self.index.versions(package))))
         for module in self._modules:
             if package in self.index.owners[module.partition(".")[0]]:
                 flags = self.history.flags(package, module, "")
@@ -222,6 +271,21 @@ class RuleContext:
         return next(iter([*likely, *owners]), None)
 
 
+def importer_of(context: RuleContext, frame: TracebackFrame | None, package: str) -> str:
+    """Return the distribution in which a frame lies that the user cannot edit; empty for the user's own code.
+
+    A frame in sglang or vllm counts even in a checkout, unless it is in the package that is asked for.
+    """
+    if frame is None:
+        return ""
+    module = context.module(frame)
+    owner = context.owner(module) if module else None
+    if owner is not None and owner != package:
+        return owner
+    top = top_of(frame.path)
+    return distribution_of(top) if top is not None else ""
+
+
 def in_installed_package(frame: TracebackFrame | None) -> bool:
     """Return whether a frame lies in an installed package, which the user cannot edit."""
     return frame is not None and below_site(frame.path) is not None
@@ -236,6 +300,8 @@ def release_index_of(index: Index, package: str, version: str) -> int | None:
         wanted = Version(version)
     except InvalidVersion:
         return None
+    if wanted.is_devrelease and wanted.release[:2] in _PLACEHOLDERS:
+        return None  # what a build without tags calls itself
     earlier = [at for at, each in enumerate(index.versions(package)) if Version(each) <= wanted]
     return earlier[-1] if earlier else None
 

@@ -1,7 +1,7 @@
 """`explain`, the function behind the command: it applies the rules to the failures of a log, in order."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from compat._cli.text import counted
@@ -10,16 +10,22 @@ from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import imported
 from compat.explain.log.log_reader import LogContents, read
 from compat.explain.log.model import ExceptionInfo, Failure
+from compat.explain.lookup.installable import only_named
 from compat.explain.lookup.missing_symbol import locate
+from compat.explain.lookup.release_lines import described, release_fits
 from compat.explain.lookup.symbol_history import History
+from compat.explain.lookup.vetted_commands import vetted
 from compat.explain.rules import (
+    attributes,
     call_arguments,
     environment,
     guarded_imports,
+    incomplete_installs,
     missing_extensions,
     missing_names,
     missing_packages,
     native_code,
+    package_messages,
     resolver_conflicts,
     third_party_names,
     version_checks,
@@ -29,17 +35,37 @@ from compat.index.reader import Index
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM, parse_version
 from compat.requirements.installed import InstalledEnvironment
+from compat.source_outlines.reader import SourceOutlines, indexes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundReleases:
+    """The releases of one package that the lines of a log fit."""
+
+    package: str
+    releases: tuple[str, ...]
+    """Oldest first; empty if no release fits: a fork, a local build, or a newer release."""
+    places: int
+    """The number of frames and log lines that were compared."""
+    unfitting: int
+    """The number of frames that fit no release."""
+    line: str
+    """The same for people."""
+
 
 Rule = Callable[[ExceptionInfo, RuleContext], Diagnosis | None]
 
 RULES: tuple[Rule, ...] = (
     environment.shadowed,
+    missing_extensions.kernels_not_loaded,
     missing_extensions.missing_extension,
     environment.circular,
     version_checks.stated_requirement,
     resolver_conflicts.unsolvable,
     missing_packages.stated_package,
     version_checks.numpy,
+    incomplete_installs.missing_file,
+    incomplete_installs.other_copy,
     missing_names.missing_in_kernels,
     missing_names.missing_name,
     missing_names.unimported_submodule,
@@ -59,6 +85,11 @@ RULES: tuple[Rule, ...] = (
     violated_requirements.importing_package,
     missing_packages.package_missing,
     violated_requirements.python_too_old,
+    violated_requirements.model_code,
+    violated_requirements.attribute,
+    violated_requirements.call,
+    attributes.attribute,
+    violated_requirements.hidden_import,
     violated_requirements.third_party_package,
     third_party_names.imported_by_a_release,
     missing_packages.advised,
@@ -68,6 +99,7 @@ LAST: tuple[Rule, ...] = (
     missing_names.truncated_traceback,
     environment.earlier_import_failed,
     missing_names.misspelt,
+    package_messages.stated_by_package,
 )
 """Rules that are applied when `RULES` find no cause in the whole log."""
 MOST = 60
@@ -106,6 +138,29 @@ def explain(
     return diagnose(RuleContext(contents, _history(), given, environment))
 
 
+def which(text: str | Iterable[bytes]) -> tuple[FoundReleases, ...]:
+    """Return the releases of each package that the lines of a log fit, by the outlines of the releases.
+
+    Args:
+        text: the log, or its bytes in chunks of any size.
+
+    Raises:
+        IntegrityError: the outlines are missing.
+    """
+    outlines = SourceOutlines()
+    fits = release_fits(read(text), _history().index, outlines)
+    return tuple(
+        FoundReleases(
+            package=package,
+            releases=tuple(outlines.versions(package)[at] for at in indexes(each.releases)),
+            places=each.places,
+            unfitting=each.unfitting,
+            line=described(each, outlines),
+        )
+        for package, each in fits.items()
+    )
+
+
 def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
     """Return the causes of all failures in a log; error lines count only if no traceback has a cause."""
     contents = context.contents
@@ -114,14 +169,32 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
     others = [each for each in contents.mentions if not contents.failures or not _guarded(each)]
     whole = any(failure.chain[-1].kind for failure in contents.failures)
     warned = [] if whole else contents.mentions
-    stages = (contents.failures, RULES), (others, RULES), (warned, RULES), (contents.failures, LAST)
+    stages: tuple[tuple[list[Failure], tuple[Rule, ...]], ...] = (
+        (contents.failures, RULES),
+        (others, RULES),
+        (warned, RULES),
+        (contents.failures, LAST),
+        (contents.mentions, (package_messages.stated_by_package,)),
+    )
     for failures, rules in stages:
         found = _distinct(
             each for failure in _some(failures) for each in _of_failure(failure, context, rules)
         )
         if found:
-            return found
-    return (unknown(contents),)
+            offered = (vetted(only_named(each, context), context) for each in found)
+            return tuple(_with_releases(each, context) for each in offered)
+    return (_with_releases(unknown(contents), context),)
+
+
+def _with_releases(diagnosis: Diagnosis, context: RuleContext) -> Diagnosis:
+    """Return a diagnosis with the releases that the lines of the log fit, where these are not one release."""
+    packages = (diagnosis.package,) if diagnosis.package in (SGLANG, VLLM) else (SGLANG, VLLM)
+    lines = [
+        line
+        for package in packages
+        if package and context.known(package) is None and (line := context.fit_line(package))
+    ]
+    return replace(diagnosis, evidence=(*diagnosis.evidence, *lines)) if lines else diagnosis
 
 
 def unknown(contents: LogContents) -> Diagnosis:
@@ -199,4 +272,4 @@ def _history() -> History:
     return History(Index())
 
 
-__all__ = ["UsageError", "diagnose", "explain", "unknown"]
+__all__ = ["UsageError", "diagnose", "explain", "unknown", "which"]

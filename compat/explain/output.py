@@ -1,9 +1,11 @@
 """The output of `compat explain`: diagnoses as text for people, or as a JSON document."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from compat._cli import console
 from compat._cli.printable import printable
+from compat.explain.engine import FoundReleases
 from compat.model.diagnosis import Diagnosis
 from compat.model.symbols import location
 
@@ -16,6 +18,18 @@ def as_text(diagnoses: Sequence[Diagnosis]) -> str:
 def as_json(diagnoses: Sequence[Diagnosis]) -> str:
     """Return the diagnoses as the JSON document of `compat explain`."""
     return console.document("explain", diagnoses=[each.as_document() for each in diagnoses])
+
+
+def releases_as_text(found: Sequence[FoundReleases]) -> str:
+    """Return the releases that a log fits as text: one line for each package."""
+    lines = [each.line for each in found]
+    return "\n".join(map(printable, lines or ["the log shows no place in sglang or vllm"]))
+
+
+def releases_as_json(found: Sequence[FoundReleases]) -> str:
+    """Return the releases that a log fits as the JSON document of `compat explain --which`."""
+    which = [{key: value for key, value in asdict(each).items() if key != "line"} for each in found]
+    return console.document("explain", which=which)
 
 
 def _text(diagnosis: Diagnosis) -> str:

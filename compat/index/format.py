@@ -6,7 +6,7 @@ from os.path import abspath, dirname, join
 SHIPPED = join(dirname(dirname(abspath(__file__))), "data", "index.sqlite")  # noqa: PTH100, PTH118, PTH120 -- pathlib takes too long
 """The path of the index in this package, which "compat index build" writes."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _LONG = 1000
 """The length from which a text is compressed; shorter texts compress better together, in the wheel."""
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # a query does not load the module that writes the index
 _IMPORT = STATUSES.index("reexported")
 _DEFINED = STATUSES.index("defined")
 _CLASS = KINDS.index("class")
-_BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature"
+_BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature, refusal"
 
 
 class Index(Tables):
@@ -175,6 +175,11 @@ class Index(Tables):
         """Return the modules of a release that bind `name` in at least one branch, ordered by name."""
         bindings = self._bindings_of(name).get(package, {})
         return tuple(module for module, rows in bindings.items() if self._at(rows, package, release_index))
+
+    def first_bound(self, name: str, package: str) -> dict[str, int]:
+        """Return the modules that bind `name` in any release, with the first of these releases."""
+        bindings = self._bindings_of(name).get(package, {})
+        return {module: min(first for first, _, _ in rows) for module, rows in bindings.items()}
 
     def branches(self, module: str, name: str, package: str, release_index: int) -> tuple[Branch, ...]:
         """Return the branches of a name of a module in one release; empty if the module does not bind it."""

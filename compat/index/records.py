@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     """A move keeps the name and changes the module; a rename changes the name, and maybe the module too."""
 
 
+BASE_CLASS, CALLED = "its base class", "it only called it"
+"""The evidence that a deprecated definition only handed its uses on, to what was there beside it."""
+
+
 class Row(NamedTuple):
     """One branch of a name, with its guard, target and signature as text."""
 
@@ -32,6 +36,8 @@ class Row(NamedTuple):
     """The condition that is the value of the name, as JSON."""
     signature: str | None
     """The parameters, as `compat.index.extract.signatures` writes them."""
+    refusal: str | None = None
+    """The error with which a stub refuses every use."""
 
 
 Names = dict[str, tuple[Row, ...]]
@@ -48,6 +54,8 @@ class Branch(NamedTuple):
     truth: Guard | None
     signature: int | None
     """The number of the signature in the index: see `Index.signature`."""
+    refusal: str | None = None
+    """The error with which a stub refuses every use."""
 
 
 class ModuleRow(NamedTuple):

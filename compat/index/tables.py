@@ -88,7 +88,7 @@ class Tables:
         self._numbers[table][name] = number
 
     def _row(self, *columns: Any) -> Row:
-        status, kind, target_module, target_name, guard, truth, signature = columns
+        status, kind, target_module, target_name, guard, truth, signature, refusal = columns
         return Row(
             STATUSES[status],
             None if kind is None else KINDS[kind],
@@ -96,6 +96,7 @@ class Tables:
             None if guard is None else self._text("guards", guard),
             None if truth is None else self._text("guards", truth),
             None if signature is None else self._text("signatures", signature),
+            None if refusal is None else self._text("refusals", refusal),
         )
 
     def _target(self, module: int | None, name: int | None) -> str | None:
@@ -104,7 +105,7 @@ class Tables:
         return location(self._name("modules", module), "" if name is None else self._name("names", name))
 
     def _branch(self, *columns: Any) -> Branch:
-        status, kind, target_module, target_name, guard, truth, signature = columns
+        status, kind, target_module, target_name, guard, truth, signature, refusal = columns
         return Branch(
             STATUSES[status],
             None if kind is None else KINDS[kind],
@@ -112,6 +113,7 @@ class Tables:
             ALWAYS if guard is None else self._guard(guard),
             None if truth is None else self._guard(truth),
             signature,
+            None if refusal is None else self._text("refusals", refusal),
         )
 
     def _read_guard(self, number: int) -> Guard:

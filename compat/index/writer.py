@@ -36,6 +36,7 @@ CREATE INDEX modules_by_last_part ON modules (last_part);
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE guards (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE signatures (id INTEGER PRIMARY KEY, text NOT NULL);
+CREATE TABLE refusals (id INTEGER PRIMARY KEY, text NOT NULL);
 CREATE TABLE module_ranges (
     module INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     form TEXT NOT NULL, open INTEGER NOT NULL, PRIMARY KEY (module, package, first)) WITHOUT ROWID;
@@ -43,6 +44,7 @@ CREATE TABLE bindings (
     module INTEGER NOT NULL, name INTEGER NOT NULL, package INTEGER NOT NULL, first INTEGER NOT NULL,
     branch INTEGER NOT NULL, last INTEGER NOT NULL, status INTEGER NOT NULL, kind INTEGER,
     target_module INTEGER, target_name INTEGER, guard INTEGER, truth INTEGER, signature INTEGER,
+    refusal INTEGER,
     PRIMARY KEY (module, name, package, first, branch)) WITHOUT ROWID;
 CREATE TABLE binders (
     name INTEGER NOT NULL, module INTEGER NOT NULL, PRIMARY KEY (name, module)) WITHOUT ROWID;
@@ -72,8 +74,8 @@ CREATE TABLE release_pythons (
     package INTEGER NOT NULL, release_index INTEGER NOT NULL, python TEXT NOT NULL,
     pythons INTEGER NOT NULL, serving INTEGER NOT NULL, PRIMARY KEY (package, release_index)) WITHOUT ROWID;
 """
-"""Modules, names, guards and signatures are numbered from 1 in the order of their texts: a number is found by
-bisection, and these tables need no index. `last_part` is the name that a module ends with. Columns without a
+"""Modules, names and texts are numbered from 1 in the order of their texts: a number is found by bisection,
+and these tables need no index. `last_part` is the name that a module ends with. Columns without a
 type hold what `packed` makes. `status` and `kind` are places in `STATUSES` and `KINDS`; a target without a
 name is a module. `companions` and the tables below it are filled by `compat.index.build.precompute`."""
 
@@ -189,6 +191,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
     texts = {text for row in rows for text in (row.guard, row.truth) if text is not None}
     known_guards = _fill_texts(database, "guards", texts)
     signatures = _fill_texts(database, "signatures", {row.signature for row in rows if row.signature})
+    refusals = _fill_texts(database, "refusals", {row.refusal for row in rows if row.refusal})
     for content in contents:
         package = packages[content.package]
         database.executemany(
@@ -209,7 +212,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
         ]
         bindings.sort(key=lambda binding: binding[:5])
         database.executemany(
-            "INSERT INTO bindings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO bindings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     *place,
@@ -219,6 +222,7 @@ def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:
                     known_guards.get(row.guard or ""),
                     known_guards.get(row.truth or ""),
                     signatures.get(row.signature or ""),
+                    refusals.get(row.refusal or ""),
                 )
                 for *place, row in bindings
             ),

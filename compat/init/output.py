@@ -75,6 +75,8 @@ def _next(proposals: Sequence[Proposal], options: InitOptions, *, written: bool)
             yield "your own tests beside pairs of releases: compat init --pair SGLANG VLLM"
         return
     yield "next: compat scan ."
+    if options.pairs:
+        yield f"next: pip install '{options.requirement('matrix')}'"
     for pair in options.pairs:
         if pair.sglang and pair.vllm:
             yield f"next: compat pairs {pair.sglang} {pair.vllm} --format toml"

@@ -29,6 +29,15 @@ KINDS: tuple[Kind, ...] = ("class", "function", "module", "value")
 UNUSABLE: frozenset[Status] = frozenset({"missing", "placeholder"})
 """The statuses of a location that yields no real object."""
 
+_PERIPHERAL = frozenset(
+    {
+        *("bench", "benchmark", "benchmarks", "example", "examples", "test", "testing", "tests"),
+        *("third_party", "thirdparty", "vendor", "vendored", "_vendor"),
+    }
+)
+"""The folders and modules of tests, benchmarks, examples and vendored code."""
+_PERIPHERAL_PREFIXES = (".test_", ".bench_", ".benchmark_")
+
 
 def location(module: str, name: str) -> str:
     """Return a location as text, `module:name`, or `module` for a module itself."""
@@ -44,3 +53,10 @@ def split_location(text: str) -> tuple[str, str]:
 def import_statement(module: str, name: str) -> str:
     """Return the import statement for a location."""
     return f"from {module} import {name}" if name else f"import {module}"
+
+
+def is_peripheral(module: str) -> bool:
+    """Return whether a module belongs to tests, benchmarks, examples or vendored code."""
+    if not _PERIPHERAL.isdisjoint(module.split(".")):
+        return True
+    return any(prefix in module for prefix in _PERIPHERAL_PREFIXES)

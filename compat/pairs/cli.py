@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # a ranking loads nothing of what it takes to resolve a pair
     from compat.pairs.json_output import ProbeAttempt
     from compat.requirements.release_requirements import ReleaseRequirements
 
+INSTALL_FORMATS = ("requirements", "pyproject", "conda")
+"""Formats of `compat.pairs.install_formats`, for a resolved pair."""
 SHOWN = 10
 """The number of partners in the text output without --all."""
 
@@ -61,6 +63,7 @@ def _refuse_idle(options: argparse.Namespace) -> None:
         "--probe": options.probe,
         "--format toml": options.format == "toml",
         "--format overrides": options.format == "overrides",
+        **{f"--format {name}": options.format == name for name in INSTALL_FORMATS},
     }
     for option, given in pair_only.items():
         if given and options.partner_of:
@@ -130,7 +133,11 @@ def _pair(options: argparse.Namespace) -> int:
         from compat.pairs.probe_overrides import probe
 
         solution, record = probe(solution, uv, options.envs, NoteLines())
-    if options.format == "json":
+    if options.format in INSTALL_FORMATS:
+        from compat.pairs.install_formats import WRITERS
+
+        print(WRITERS[options.format](solution))
+    elif options.format == "json":
         print(json_output.of_solution(solution, record))
     elif options.format == "toml":
         print(text_output.as_toml(solution))
@@ -193,5 +200,6 @@ def parser() -> console.Parser:
         "--probe", action="store_true", help="install the pair, and choose overrides by imports"
     )
     parser.add_argument("--envs", metavar="DIR", help="folder for --probe (default: a temporary one)")
-    parser.add_argument("--format", choices=("text", "json", "toml", "overrides"), default="text")
+    formats = ("text", "json", "toml", "overrides", *INSTALL_FORMATS)
+    parser.add_argument("--format", choices=formats, default="text")
     return parser

@@ -19,7 +19,6 @@ import inspect
 import json
 import os
 import platform
-import resource
 import signal
 import sys
 import time
@@ -170,11 +169,11 @@ def kind_of(value: object) -> str:
 
 
 def trivial(function: types.FunctionType) -> bool:
-    """Return whether a Python function only returns a constant or raises a built-in exception."""
+    """Return whether a Python function only returns a constant or raises an exception."""
     code = function.__code__
     if any(instruction.opname not in TRIVIAL for instruction in dis.get_instructions(code)):
         return False
-    names = (getattr(builtins, name, None) for name in code.co_names)
+    names = (function.__globals__.get(name, getattr(builtins, name, None)) for name in code.co_names)
     return all(isinstance(value, type) and issubclass(value, BaseException) for value in names)
 
 
@@ -194,11 +193,13 @@ def idle(value: object) -> bool:
 
 
 def stub_of(value: object) -> str | None:
-    """Return `none`, `any`, `hollow class` or `hollow function` for a stub, None for anything else."""
+    """Return `none`, `any`, `object`, `hollow class` or `hollow function` for a stub, None for others."""
     if value is None:
         return "none"
     if value is typing.Any:
         return "any"
+    if value is object:
+        return "object"
     if isinstance(value, type):
         return "hollow class" if hollow(value) else None
     return "hollow function" if isinstance(value, types.FunctionType) and trivial(value) else None
@@ -351,6 +352,8 @@ def die_with_parent() -> None:
 
 def limit_output(room: int) -> None:
     """Limit the bytes that this process and its children can add to the log; further writes fail."""
+    import resource  # `compat.load` uses this module on Windows, which lacks it
+
     limit = os.fstat(1).st_size + room
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 

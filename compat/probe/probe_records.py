@@ -21,7 +21,7 @@ class NameFact:
     qualname: str = ""
     callable: bool = False
     stub: str = ""
-    """`none`, `any`, `hollow class` or `hollow function` if the object is recognized as a stub."""
+    """`none`, `any`, `object`, `hollow class` or `hollow function` if the object is recognized as a stub."""
     wraps: str = ""
     """`module:qualname` of the function or class that the object wraps, if a decorator created it."""
     same: bool | None = None

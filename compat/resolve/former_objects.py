@@ -68,13 +68,18 @@ def _releases(resolver: NameResolver, package: str, module: str, name: str) -> I
     here = resolver.environment.release_indexes[package]
     ranges = resolver.index.bound_ranges(module, name, package)
     for first, last in reversed(ranges):
-        if first < here:  # within a range the result does not depend on the release
+        if first <= here:  # within a range the result does not depend on the release
             yield from dict.fromkeys((last, first) if last < here else (first,))
     yield from (first for first, _ in ranges if first > here)
 
 
 def _home(resolver: NameResolver, package: str, answer: Answer) -> tuple[str, str] | None:
-    """Return the location in the package from which an answer is re-exported, if any."""
+    """Return the location in the package from which an answer is re-exported, if any.
+
+    A module is a name of the package that contains it.
+    """
     module, name = split_location(answer.origin or "")
+    if not name:
+        module, _, name = module.rpartition(".")
     owned = package in resolver.index.owners.get(module.partition(".")[0], ())
-    return (module, name) if owned and name else None
+    return (module, name) if owned and module and name else None

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from compat.index.records import Successor
     from compat.model.symbols import Status
+    from compat.resolve.canonical import Binding
     from compat.resolve.query import Query
     from compat.resolve.release_selection import Subject
-    from compat.resolve.search import Binding, Found
+    from compat.resolve.search import Found
 
     Summary = tuple[Status, str, str, str]
     """Status, kind, import statement and remarks."""
@@ -156,7 +157,8 @@ def _remarks(binding: Binding | None, found: Found) -> list[str]:
     if found.status in UNUSABLE:
         remarks.append(f"{location(binding.module, binding.name)} is {_unusable(found)}")
     if found.successor is not None:
-        remarks.append(f"{found.successor.evidence}{found.successor.doubt}")
+        new = found.successor  # a location that no release has had is an object that nothing can differ from
+        remarks.append(f"{new.evidence}{new.doubt if new.old_kind else ''}")
     elif answer.origin is not None:
         remarks.append(f"from {answer.origin}")
     if answer.guard is not None:

@@ -97,6 +97,7 @@ def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], st
     from pathlib import Path
 
     from compat.index.query.installed_releases import installed_versions
+    from compat.locks.lockfile import lock_paths
     from compat.matrix.config import read_matrix
 
     present = installed_versions()
@@ -120,8 +121,11 @@ def _by_default(request: Request, index: Index) -> tuple[tuple[Subject, ...], st
     path = Path(request.matrix or MATRIX)
     if request.matrix is not None or path.is_file():
         ids = tuple(pair.id for pair in read_matrix(path).pairs)
-        note = f"no release selected or installed: using the pairs of {path}"
-        return _of_pairs(request, index, ids, selected=False), note
+        if request.matrix is None:  # pairs that nobody asked for, and that have no lock yet, are left out
+            ids = tuple(each for each in ids if lock_paths(each, path.parent / "locks")[1].is_file())
+        if ids:
+            note = f"no release selected or installed: using the pairs of {path}"
+            return _of_pairs(request, index, ids, selected=False), note
     latest = Request(sglang=("latest",), vllm=("latest",), without=request.without, cuda=request.cuda)
     return _of_versions(
         latest, index, selected=False

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 
 from compat._util.named_tuple import NamedTuple
-from compat.index.query.name_resolution import Answer
+from compat.index.query.name_resolution import REFUSES, Answer
 from compat.index.records import Successor
-from compat.model.symbols import UNUSABLE, import_statement, location
-from compat.resolve.canonical import closeness, nearness
+from compat.model.symbols import UNUSABLE, import_statement, location, split_location
+from compat.resolve.canonical import Binding, closeness, ranked
 from compat.resolve.former_objects import compared, former_object
+from compat.resolve.namesakes import namesake
 from compat.resolve.successor_chains import follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from compat.index.query.name_resolution import NameResolver
     from compat.model.symbols import Status
     from compat.resolve.former_objects import FormerObject
@@ -21,19 +24,6 @@ if TYPE_CHECKING:
 
 _ATTRIBUTE_CONFIDENCE = 0.5
 """The confidence of an object as the result for a path to one of its attributes."""
-
-
-class Binding(NamedTuple):
-    """A module that binds the name, with the answer for the name in it."""
-
-    module: str
-    name: str
-    answer: Answer
-
-    @property
-    def statement(self) -> str | None:
-        """The import statement for the real object; None if it is not available."""
-        return None if self.answer.status in UNUSABLE else import_statement(self.module, self.name)
 
 
 class Found(NamedTuple):
@@ -55,7 +45,14 @@ class Found(NamedTuple):
         """The import statement for this release."""
         if self.successor is not None:
             return import_statement(self.successor.module, self.successor.name)
-        return self.binding.statement if self.binding else None
+        return statement_of(self.binding) if self.binding else None
+
+
+def statement_of(binding: Binding) -> str | None:
+    """Return the import statement for the real object of a binding; None if it is not available."""
+    if binding.answer.status in UNUSABLE:
+        return None
+    return import_statement(binding.module, binding.name)
 
 
 def find(resolver: NameResolver, package: str, query: Query) -> Found:
@@ -79,7 +76,7 @@ def find_name(resolver: NameResolver, package: str, name: str) -> Found:
             _binding(resolver, module, name)
             for module in resolver.index.binders(name, package, release_index)
         ]
-        binding = min(broken, key=_rank, default=None)
+        binding = next(iter(ranked(broken, {}, {})), None)
         successor = None if binding else _renamed(resolver, package, name)
         if successor is not None:
             former = former_object(resolver, package, successor.old_module, name)
@@ -92,11 +89,8 @@ def find_location(resolver: NameResolver, package: str, module: str, name: str) 
     """Return the result for `module:name`, with the successor if it is not a real object."""
     binding = _binding(resolver, module, name)
     wanted = name or module.rpartition(".")[2]
-    others = tuple(
-        binding
-        for binding in candidates(resolver, package, wanted)
-        if (binding.module, binding.name) != (module, name)
-    )
+    same = (() if name else _modules(resolver, package, wanted)) or candidates(resolver, package, wanted)
+    others = tuple(binding for binding in same if (binding.module, binding.name) != (module, name))
     if binding.answer.status not in UNUSABLE:
         return Found(binding=binding, others=others)
     real = [binding for binding in others if binding.answer.status not in UNUSABLE]
@@ -104,8 +98,13 @@ def find_location(resolver: NameResolver, package: str, module: str, name: str) 
     home = (former.module, former.name) if former else (module, name)
     successor = None
     if binding.answer.status == "missing":
-        successor = _at_home(resolver, former, (module, name)) or _moved(resolver, package, *home)
-    successor = successor or _of_same_name(real, module)
+        successor = _at_home(resolver, former, real, (module, name)) or _moved(resolver, package, *home)
+    if successor is None and not (binding.answer.reason or "").startswith(REFUSES):
+        here = resolver.index.branches(module, name, package, resolver.environment.release_indexes[package])
+        successor = namesake(resolver, real, None if here else former, module)
+        renamed = _renamed(resolver, package, home[1], home[0]) if name and former else None
+        if successor and renamed and renamed.confidence > successor.confidence:
+            successor = renamed
     if successor is None and name and binding.answer.status == "missing":
         successor = _renamed(resolver, package, home[1], home[0]) or _renamed_elsewhere(
             resolver, package, name
@@ -152,71 +151,67 @@ def _attribute_owner(resolver: NameResolver, package: str, path: str, attribute:
 
 
 def candidates(resolver: NameResolver, package: str, name: str) -> tuple[Binding, ...]:
-    """Return the bindings of `name` in this environment, canonical first, including stubs."""
+    """Return the bindings of `name` in this environment, canonical first, including stubs and submodules."""
     release_index = resolver.environment.release_indexes[package]
     modules = resolver.index.binders(name, package, release_index)
-    bindings = [_binding(resolver, module, name) for module in modules]
-    bound = [binding for binding in bindings if binding.answer.status != "missing"]
-    if not bound:
-        named = resolver.index.modules_named(name, package, release_index)
-        bound = [Binding(module=module, name="", answer=resolver.answer(module, "")) for module in named]
-    return tuple(sorted(bound, key=_rank))
+    named = resolver.index.modules_named(name, package, release_index)
+    parents = {module.rpartition(".")[0] for module in named}
+    bindings = [_binding(resolver, module, name) for module in dict.fromkeys([*modules, *sorted(parents)])]
+    return ranked(
+        [binding for binding in bindings if binding.answer.status != "missing"],
+        _imports(resolver, package, name, modules),
+        resolver.index.first_bound(name, package),
+    )
+
+
+def _modules(resolver: NameResolver, package: str, name: str) -> tuple[Binding, ...]:
+    """Return the modules whose last part is `name`, the canonical one first."""
+    named = resolver.index.modules_named(name, package, resolver.environment.release_indexes[package])
+    return ranked([Binding(module, "", resolver.answer(module, "")) for module in named], {}, {})
+
+
+def _imports(resolver: NameResolver, package: str, name: str, modules: Sequence[str]) -> dict[str, list[str]]:
+    """Return, by place, the modules that import `name` from there under this name."""
+    release_index = resolver.environment.release_indexes[package]
+    found: dict[str, list[str]] = {}
+    for module in modules:
+        for branch in resolver.index.branches(module, name, package, release_index):
+            source, target = split_location(branch.target or "")
+            if not target:  # `import package.name as name`
+                source, _, target = source.rpartition(".")
+            if target == name:
+                found.setdefault(source, []).append(module)
+    return found
 
 
 def _binding(resolver: NameResolver, module: str, name: str) -> Binding:
     """Return the binding for a location; it is missing if the import of its module fails."""
     answer = resolver.answer(module, name)
-    problem = resolver.problem(module) if answer.status != "missing" else None
+    imported = f"{module}.{name}" if name and answer.status == "submodule" else module
+    problem = resolver.problem(imported) if answer.status != "missing" else None
     if problem:
         answer = Answer(status="missing", reason=problem, always_bound=False)
     return Binding(module=module, name=name, answer=answer)
 
 
-def _rank(binding: Binding) -> tuple[int, int, int, int, str]:
-    """Return the sort key of a binding: definitions before aliases, certain before conditional."""
-    answer = binding.answer
-    match answer.status:
-        case "defined" | "submodule":
-            tier = 0
-        case "placeholder":
-            tier = 4
-        case "dynamic" | "missing":
-            tier = 5
-        case "conditional" if answer.origin is None:
-            tier = 1
-        case _:
-            tier = 2 if answer.always_bound else 3
-    return tier, *nearness(binding.module)
-
-
-def _of_same_name(real: list[Binding], module: str) -> Successor | None:
-    """Return the canonical of the modules that have a real object with the same name."""
-    if not real:
-        return None
-    best = real[0]
-    definers = sum(binding.answer.status == "defined" for binding in real)
-    what = f"{best.answer.status} there under the same name"
-    if definers <= 1:
-        return Successor(best.module, best.name, 1.0, what, certain=False)
-    shared = any(binding.module.startswith(f"{module}.") for binding in real[:1])
-    return Successor(
-        module=best.module,
-        name=best.name,
-        confidence=0.9 if shared else 0.7,
-        evidence=f"{what}; {definers} modules define it",
-        certain=False,
-    )
-
-
-def _at_home(resolver: NameResolver, former: FormerObject | None, asked: tuple[str, str]) -> Successor | None:
-    """Return the definition that a location re-exported, if that is in place."""
+def _at_home(
+    resolver: NameResolver,
+    former: FormerObject | None,
+    real: Sequence[Binding],
+    asked: tuple[str, str],
+) -> Successor | None:
+    """Return the public place of the definition that a location re-exported, if that is in place."""
     if former is None or (former.module, former.name) == asked:
         return None
     binding = _binding(resolver, former.module, former.name)
     if binding.answer.status in UNUSABLE:
         return None
-    what = f"in {former.version} it was imported from there"
-    return Successor(former.module, former.name, 1.0, what)
+    same = real if binding.answer.status != "submodule" else ()  # a module is imported from its package
+    public = next((each for each in same if each.origin == binding.origin), binding)
+    there = (public.module, public.name) == (former.module, former.name)
+    source = "there" if there else location(former.module, former.name)
+    what = f"in {former.version} it was imported from {source}"
+    return Successor(public.module, public.name, 1.0, what)
 
 
 def _moved(resolver: NameResolver, package: str, module: str, name: str) -> Successor | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
-from compat.index.records import Successor
+from compat.index.records import BASE_CLASS, CALLED, Successor
 from compat.model.symbols import UNUSABLE
 
 TYPE_CHECKING = False
@@ -32,7 +32,11 @@ def follow(
     """
     release_index = resolver.environment.release_indexes[package]
     became = resolver.index.successors(name, package, release_index)
-    comes_from = resolver.index.predecessors(name, package, release_index)
+    comes_from = [
+        step
+        for step in resolver.index.predecessors(name, package, release_index)
+        if step.evidence not in (BASE_CLASS, CALLED)  # both were there, so the old one is no former self
+    ]
     starts = [
         *(_Chain(resolver, package, (step,), forward=True) for step in _of(became, module)),
         *(_Chain(resolver, package, (step,), forward=False) for step in _before(comes_from, module)),

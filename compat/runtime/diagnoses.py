@@ -82,21 +82,31 @@ def not_found(shipped: Index, subject: AskedDistribution, query: Query, found: F
     """
     place = found.binding
     if place is not None and place.answer.status == "placeholder":
-        return is_stub(subject, (place.module, place.name), "a stub", place.answer.guard)
+        answer = place.answer
+        return is_stub(subject, (place.module, place.name), "a stub", answer.guard, answer.reason)
     if found.successor is not None:
         return _has_successor(subject, query, found.successor)
     return _absent(shipped, subject, query)
 
 
-def is_stub(subject: AskedDistribution, place: Location, what: str, guard: str | None = None) -> Diagnosis:
-    """Return the diagnosis for a symbol that is bound to a stub, described by `what`."""
+def is_stub(
+    subject: AskedDistribution,
+    place: Location,
+    what: str,
+    guard: str | None = None,
+    reason: str | None = None,
+) -> Diagnosis:
+    """Return the diagnosis for a symbol that is bound to a stub, described by `what` and `reason`."""
     absent = lacking(subject.resolver, *place)
     listed = " and ".join(absent)
     fix = Fix(kind="none", text="Find out why the import of the real object fails.")
     if absent:
         fix = of_missing_package(absent[0], _environment()).fix
+    elif reason is not None:
+        fix = Fix(kind="none", text="Use what its error message names instead.")
     evidence = [f"{location(*place)} is {what} in {subject}, not the real object"]
     evidence += [f"bound in the branch “{guard}”"] if guard else []
+    evidence += [reason] if reason else []
     evidence += [f"{listed} cannot be imported here"] if absent else []
     return subject.diagnosis("placeholder", place, evidence, fix)
 

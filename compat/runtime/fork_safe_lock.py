@@ -19,9 +19,12 @@ class ForkSafeLock:
         self._depth = 0
         self._forget = forget
         self._held = False
-        os.register_at_fork(
-            before=self._before, after_in_parent=self._after_in_parent, after_in_child=self._after_in_child
-        )
+        if hasattr(os, "register_at_fork"):  # Windows does not fork
+            os.register_at_fork(
+                before=self._before,
+                after_in_parent=self._after_in_parent,
+                after_in_child=self._after_in_child,
+            )
 
     def __enter__(self) -> None:
         if self._owner == threading.get_ident():

@@ -15,8 +15,9 @@ from compat.model.safety import SAFE_CONFIDENCE
 from compat.model.symbols import UNUSABLE, location
 from compat.probe import probe
 from compat.requirements.check import unmet
+from compat.resolve.canonical import Binding
 from compat.resolve.query import Query, parse_query
-from compat.resolve.search import Binding, Found, find
+from compat.resolve.search import Found, find
 from compat.runtime import diagnoses
 from compat.runtime.diagnoses import AskedDistribution
 from compat.runtime.fork_safe_lock import ForkSafeLock
@@ -183,18 +184,14 @@ def _identity(found: Found) -> str:
     """Return the location that defines the object."""
     if not _usable(found.binding) and found.successor is not None:
         return location(found.successor.module, found.successor.name)
-    return _origin(found.binding) if found.binding else ""
-
-
-def _origin(place: Binding) -> str:
-    return place.answer.origin or location(place.module, place.name)
+    return found.binding.origin if found.binding else ""
 
 
 def _places(found: Found, confidence: float) -> list[tuple[str, str]]:
     """Return the locations to import from: the canonical one, then others of the same object."""
     place, successor = found.binding, found.successor
     if place is not None and _usable(place):
-        same = [each for each in found.others if _usable(each) and _origin(each) == _origin(place)]
+        same = [each for each in found.others if _usable(each) and each.origin == place.origin]
         return [(each.module, each.name) for each in (place, *same)][:PLACES]
     if successor is not None and successor.confidence >= confidence and successor.same_kind:
         return [(successor.module, successor.name)]

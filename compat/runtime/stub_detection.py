@@ -13,6 +13,7 @@ from compat.probe import probe
 WORDS = {
     "none": "None",
     "any": "typing.Any",
+    "object": "object",
     "hollow class": "an empty class",
     "hollow function": "a function that does nothing",
 }
@@ -28,8 +29,6 @@ def describe_stub(resolver: NameResolver, module: str, name: str, value: object)
     """
     if not name:
         return None if isinstance(value, types.ModuleType) else f"{_described(value)} instead of a module"
-    if value is object:
-        return "object"
     stub = probe.stub_of(value)
     if stub is None:
         return _described(value) if _bound_instead(resolver, module, name, value) else None

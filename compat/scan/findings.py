@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from compat.index.query.name_resolution import REFUSES
 from compat.index.records import Successor
 from compat.model.symbols import Status
 from compat.scan.sources.discovery import Skipped
@@ -121,6 +122,8 @@ class Finding(NamedTuple):
             return f"{self.statement}, used {_USES[self.form]}, is no class in {self.package} {self.releases}"
         where = f" (in {self.function})" if self.function else ""
         text = f"{self.statement} {what[self.rule]} in {self.package} {self.releases}{where}"
+        if self.broken_ranges and self.broken_ranges[-1].reason.startswith(REFUSES):
+            text += f": {self.broken_ranges[-1].reason}"
         successor = self.successor
         return f"{text}; use {successor.statement}{successor.doubt}" if successor else text
 

@@ -20,7 +20,9 @@ CONFLICT = "The conflict is caused by:"
 UNSOLVED = "No solution found when resolving dependencies"
 ABSENT = "Could not find a version that satisfies the requirement"
 REFUSALS = (CONFLICT, UNSOLVED, ABSENT)
-"""Phrases of a failed resolution; a text without any of them contains none."""
+"""Phrases with which the message of a failed resolution begins; a text without any of them contains none."""
+FAILED = "version solving failed"
+"""The phrase with which poetry's message of a failed resolution ends."""
 
 _CROSS = "\N{MULTIPLICATION SIGN}"
 _DRAWN = f" \t{_CROSS}╰─▶│├"
@@ -53,6 +55,10 @@ _MISSING = re.compile(
     rf"{ABSENT} {_ONE.pattern}[^(]{{0,200}}(?:\(from (?P<by>[\w.-]{{1,80}})[^)]{{0,100}}\))?"
 )
 _WANTED = re.compile(rf"{ABSENT} (\S[^(]{{0,300}}?)(?: \(from (?!versions)([^)]{{1,200}})\))?(?: \(|$)")
+_POETRY_EDGE = re.compile(
+    rf"\b(?P<by>{_NAME}) \((?P<at>[^()]{{1,60}})\) (?:depends on|requires) "
+    rf"(?P<name>{_NAME}) \((?P<spec>[^()]{{1,60}})\)"
+)
 _IGNORED = "Ignored the following versions that require a different python version: "
 _OTHER_PYTHON = re.compile(r"(\d[\w.+!]{0,60}) Requires-Python ([^;]{1,80})")
 _STEP = re.compile(r"Because (.+?), we can conclude that")
@@ -62,7 +68,7 @@ _AVAILABLE = re.compile(
 _WHEELS = re.compile(rf"({_NAME}{_EXTRAS}(?:{_SPEC})? has no (?:usable )?wheels[^,]*?)(?: and |, )")
 INCOMPATIBLE = re.compile(
     r"\b([\w.-]{1,80}) (\d\S{0,40}) requires ([\w.-]{1,80})(?:\[[^\]]{0,80}\])?"
-    r"([^,][^,\s]{0,80}(?:,[^,\s]{1,80}){0,4}), "
+    r"([^,][^,\s]{0,80}(?:,[^,\s]{1,80}){0,4})(?:; [^,\n]{1,400})?, "
     r"but you have ([\w.-]{1,80}) (\S{1,40}) which is incompatible"
 )
 """pip's warning after an installation: package, its version, name and specifier of the requirement, and name
@@ -112,6 +118,13 @@ def edges(text: str) -> Iterator[RequirementEdge]:
         if found["name"] != "Python":
             at = f"=={found['version']}" if found["version"] else found["range"]
             yield _edge(found["by"], at, _requirement(found["name"], found["spec"], found["extras"]))
+
+
+def poetry_edges(text: str) -> Iterator[RequirementEdge]:
+    """Yield the requirements in poetry's explanation, in order."""
+    for found in _POETRY_EDGE.finditer(_folded(text)):
+        at = found["at"] if found["at"][0] in "<>=!~" else f"=={found['at']}"
+        yield _edge(found["by"], at, _requirement(found["name"], found["spec"]))
 
 
 def requested(text: str) -> Iterator[Requirement]:

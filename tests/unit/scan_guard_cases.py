@@ -505,6 +505,32 @@ GUARDED |= {
             import vllm.worker.worker
         worker()
         """,
+    "a test that is always skipped": """
+        import pytest, unittest
+        @pytest.mark.skip
+        def test_one():
+            import vllm.worker.worker
+        @pytest.mark.skip(reason="later")
+        class TestAll:
+            def test_two(self):
+                import vllm.worker.worker
+        @unittest.skip("later")
+        def test_three():
+            import vllm.worker.worker
+        """,
+    "a mark for all tests": """
+        import pytest, vllm
+        pytestmark = [pytest.mark.slow, pytest.mark.skipif(vllm.__version__ >= "0.11", reason="")]
+        def test_one():
+            import vllm.worker.worker
+        """,
+    "a name that a test binds": """
+        import vllm
+        if (old := vllm.__version__ < "0.11"):
+            pass
+        if old:
+            import vllm.worker.worker
+        """,
     "a loop that imports": """
         import vllm
         while vllm.__version__.startswith("0.10"):
@@ -522,6 +548,22 @@ UNGUARDED = {
         import importlib, vllm
         name = vllm.__version__
         names = [importlib.import_module("vllm.worker.worker") for name in [1] if name == "0.10.2"]
+        """,
+    "a mark for other functions": """
+        import pytest
+        pytestmark = pytest.mark.skip(reason="later")
+        def helper():
+            import vllm.worker.worker
+        """,
+    "a mark is no skip": """
+        import pytest
+        pytestmark = pytest.mark.skip(reason="later")
+        import vllm.worker.worker
+        """,
+    "the method of another object is no exit": """
+        from mine import window
+        window.quit()
+        import vllm.worker.worker
         """,
     "a raise in a try": """
         try:

@@ -159,6 +159,25 @@ def test_a_full_disk_under_stdout_is_one_line_with_the_way_out(lines: int, unbuf
     assert (done.returncode, done.stderr) == (4, message)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["resolve", "LLM", "--vllm", "latest"], 0), (["nosuch"], 2), (["explain", "/none"], 2)],
+)
+def test_a_full_disk_under_stderr_costs_the_notes_only(arguments: list[str], code: int) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "compat", *arguments],
+            cwd=ROOT,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, bool(done.stdout)) == (code, code == 0)
+
+
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_that_cannot_be_written_is_an_error(argument: str) -> None:
     with FULL.open("w") as full:

@@ -201,6 +201,13 @@ def test_what_a_program_loads_exists_in_every_release_that_it_requires(
             assert code == errors.CLEAN, capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "block", [each for each in blocks("python") if "\nassert " in each.text], ids=lambda block: block.id
+)
+def test_a_program_that_asserts_is_right(block: Block) -> None:
+    exec(compile(block.text, block.id, "exec"), {})  # noqa: S102 -- our own documentation
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -222,6 +229,7 @@ def anchors(text: str) -> set[str]:
 
 def test_the_examples_are_found_and_a_wrong_one_fails() -> None:
     assert len(CONSOLE) > 10
+    assert any("\nassert " in block.text for block in blocks("python"))
     assert sum(block.page.name == "README.md" for block in CONSOLE) >= 3
     assert matches("a  b\nc d", "a b\n…\n")
     assert matches("a b c", "… c")

@@ -443,3 +443,38 @@ def test_nothing_is_left_behind(
     assert list(scratch.iterdir()) == []
     assert sorted(path for path in env.site.rglob("*") if "__pycache__" not in str(path)) == before
     assert list(Path().iterdir()) == []
+
+
+def test_an_environment_without_its_dependencies_is_one_finding(env: Env, doctor: Doctor) -> None:
+    uses = "import needed0\n"
+    names = [f"needed{number}" for number in range(9)]
+    env.add("vllm", "99.0", {**BASE, f"{Q}/uses.py": uses}, requires=[*names, "there", "odd; extra == 'x'"])
+    env.add("there", "1.0", requires=["further"])
+    code, document = doctor()
+    assert (code, document["notes"], document["imports"]) == (1, [], None)
+    (finding,) = document["findings"]
+    assert finding["cause"] == "requirement_violated"
+    assert finding["evidence"] == [
+        (
+            "vllm 99.0 is installed without its dependencies: 9 of the 10 distributions that it requires are "
+            "missing: needed0, needed1, needed2, needed3 and 5 more"
+        )
+    ]
+    assert finding["fix"]["command"] == f"{env.python} -m pip install vllm==99.0"
+
+
+def test_many_hidden_versions_are_one_note(env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = env.site.parent / "over"
+    names = [f"nvidia-lib{number}" for number in range(45)]
+    env.add("vllm", "99.0", BASE, requires=names)
+    for name in names:
+        env.add(name, "1.0")
+        distribution(over, name, "2.0")
+    monkeypatch.setenv("PYTHONPATH", str(over))
+    _, document = doctor("--no-imports")
+    assert document["notes"] == [
+        (
+            f"45 distributions hide other versions of themselves: nvidia-lib0 2.0 in {over} hides 1.0 in "
+            f"{env.site}, nvidia-lib1 2.0 in {over} hides 1.0 in {env.site} and 43 more"
+        )
+    ]

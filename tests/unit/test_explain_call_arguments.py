@@ -172,12 +172,12 @@ def test_too_many_positional_arguments_are_reported() -> None:
     assert "accepts 6 positional arguments in" in found.evidence[-1]
 
 
-def test_a_class_may_have_its_fields_from_one_of_the_same_last_words() -> None:
+def test_a_class_has_the_fields_of_its_bases() -> None:
     error = message(
         "class AsyncEngineArgs:\n def __init__(self): ...", "AsyncEngineArgs(limit_mm_per_prompt=1)"
     )
     found = first(log(error, (USER, "AsyncEngineArgs(limit_mm_per_prompt=1)")), vllm="0.5.0")
-    assert (found.cause, found.symbol) == ("not_yet_added", "EngineArgs(limit_mm_per_prompt=)")
+    assert (found.cause, found.symbol) == ("not_yet_added", "AsyncEngineArgs(limit_mm_per_prompt=)")
 
 
 def test_a_title_without_the_name_of_the_error_is_enough() -> None:

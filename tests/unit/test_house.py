@@ -2,14 +2,21 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from compat import errors
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
+TEMPLATES = sorted((ROOT / "compat/init/templates").glob("*.yml"))
 WORKFLOWS = sorted(WORKFLOW.parent.glob("*.yml"))
 
 
@@ -54,12 +61,33 @@ def test_no_two_workflows_have_a_job_of_one_name() -> None:
     assert sorted(set(names)) == sorted(names)
 
 
-@pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*WORKFLOWS, *TEMPLATES, ROOT / "action.yml"], ids=lambda path: path.name)
 def test_actions_are_pinned_by_commit(path: Path) -> None:
     used = re.findall(r"uses: (.+)", path.read_text(encoding="utf-8"))
     assert used
     for action in used:
-        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+        assert re.fullmatch(r"[\w-]+(/[\w-]+)+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+
+
+def test_links_of_the_readme_are_absolute_on_the_package_index() -> None:
+    project = tomllib.loads(read("pyproject.toml"))
+    (rule,) = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
+    shown = re.sub(rule["pattern"], rule["replacement"], read("README.md"))
+    links = re.findall(r"\]\(([^)\s]+)\)", shown)
+    assert len(links) > 20
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    repository = project["project"]["urls"]["Repository"]
+    assert sum(link.startswith(f"{repository}/blob/v$HFPR_VERSION/docs/") for link in links) > 10
+    assert all(url.startswith(repository) for url in project["project"]["urls"].values())
+
+
+def test_the_release_checks_what_it_publishes() -> None:
+    text = read(".github/workflows/release.yml")
+    assert "nox -s package" in text
+    publish = text.partition("\n  publish:\n")[2]
+    assert "needs: build" in publish
+    assert "id-token: write" in publish
+    assert "password" not in text
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

@@ -265,6 +265,60 @@ def test_a_class_that_is_empty_on_purpose_is_no_placeholder() -> None:
     assert only("class X:\n    '''A marker.'''", "X").status == "defined"
 
 
+@pytest.mark.parametrize("fallback", ["X = object", "X = Any", "X = None", "class X: pass", "X = Empty"])
+@pytest.mark.parametrize(
+    "guard",
+    [
+        "if TYPE_CHECKING:\n    from a import X\nelse:\n    {}",
+        "if not TYPE_CHECKING:\n    {}\nelse:\n    from a import X",
+        "if TYPE_CHECKING:\n    class X(Base): ...\n{}",
+    ],
+)
+def test_a_dummy_in_the_branch_that_runs_is_a_placeholder(guard: str, fallback: str) -> None:
+    source = f"from typing import TYPE_CHECKING, Any\nclass Empty: pass\n{guard.format(fallback)}"
+    assert only(source, "X").status == "placeholder"
+
+
+def test_object_stands_in_for_a_failed_import() -> None:
+    _, stub = bindings("try:\n    from a import X\nexcept ImportError:\n    X = object")["X"]
+    assert stub.status == "placeholder"
+    assert only("X = object", "X").status == "defined"
+
+
+@pytest.mark.parametrize(
+    ("source", "refusal"),
+    [
+        (
+            "def X():\n    'Old.'\n    raise RuntimeError('X() is ' 'retired')",
+            "RuntimeError: X() is retired",
+        ),
+        ("def X(*args): raise a.Gone(f'use {Y!r}' + ' now', 3)", "a.Gone: use {Y!r} now"),
+        ("def X(a=1): raise NotImplementedError", "NotImplementedError"),
+        ("class X:\n    def __init__(self): raise ImportError('no X')", "ImportError: no X"),
+    ],
+)
+def test_what_only_raises_is_a_placeholder(source: str, refusal: str) -> None:
+    found = only(source, "X")
+    assert (found.status, found.refusal) == ("placeholder", refusal)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def X(reason): raise Skip(reason)",
+        "def X(at): raise ValueError(f'no {at}')",
+        "def X(signal, frame): raise KeyboardInterrupt('stopped')",
+        "@register('x')\ndef X(): raise ValueError('gone')",
+        "def X():\n    log()\n    raise ValueError('gone')",
+        "class X(Base):\n    def __init__(self): raise ImportError('no X')",
+        "class X:\n    @abstractmethod\n    def __init__(self): raise NotImplementedError",
+        "class X:\n    def run(self): raise NotImplementedError",
+    ],
+)
+def test_what_raises_on_purpose_is_no_placeholder(source: str) -> None:
+    assert only(source, "X").status == "defined"
+
+
 def test_exports() -> None:
     source = "__all__ = ['a'] + ['b']\n__all__ += ('c',)\n__all__.append('d')\n__all__.extend(['e'])"
     assert read_module(source.encode(), "m", is_package=False).exports == ("a", "b", "c", "d", "e")

@@ -1,5 +1,6 @@
 """Name resolution follows aliases, decides guards from the environment, and finds import problems."""
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,36 @@ def test_long_chains_of_imports_are_followed(tmp_path: Path) -> None:
     files |= {"sglang/m600.py": "import vllm"}
     there = resolver(tmp_path / "index", files)
     assert there.problem("sglang.m0") == "sglang.m600 imports vllm, which is missing"
+
+
+ONE_AND_TWO = {
+    "sglang/__init__.py": "",
+    "sglang/one.py": "from sglang.two import X",
+    "sglang/two.py": "try:\n    from sglang.one import X\nexcept ImportError:\n    X = 1",
+    "sglang/three.py": "try:\n    from sglang.one import X\nexcept ImportError:\n    X = None",
+}
+
+
+@pytest.mark.parametrize("order", list(permutations(("one", "two", "three"))), ids=" ".join)
+def test_a_circle_gives_the_same_answers_in_any_order(tmp_path: Path, order: tuple[str, ...]) -> None:
+    there = resolver(tmp_path / "index", ONE_AND_TWO)
+    found = {name: there.answer(f"sglang.{name}", "X") for name in order}
+    guard = "except after import of sglang.one:X"
+    assert found == {
+        "two": Answer(status="defined", kind="value", guard=guard),
+        "one": Answer(status="reexported", kind="value", origin="sglang.two:X"),
+        "three": Answer(
+            status="reexported", kind="value", origin="sglang.two:X", guard="try: import of sglang.one:X"
+        ),
+    }
+
+
+def test_what_followed_from_a_wrong_assumption_is_forgotten(tmp_path: Path) -> None:
+    files = {
+        "sglang/__init__.py": "",
+        "sglang/a.py": "from sglang.b import Y as Z\nimport absent\nY = 1",
+        "sglang/b.py": "try:\n    from sglang.a import Y\nexcept ImportError:\n    Y = None",
+    }
+    there = resolver(tmp_path / "index", files, provided=frozenset[str]())
+    assert there.present("sglang.a:Y") is False
+    assert there.answer("sglang.b", "Y").status == "placeholder"

@@ -385,3 +385,59 @@ def test_rare_words_count_more() -> None:
         "GPTQLinearMethod", "AWQConfigMethod"
     )
     assert words.alike("A", "A") == 1.0
+
+
+LEVEL = "class Level:\n    NOTHING = 0\n    PARTS = 3\n"
+MODE = "class Mode(enum.IntEnum):\n    '''How to compile.'''\n    NONE = 0\n    WHOLE = 1\n    ALL = 2\n"
+
+
+@pytest.mark.parametrize(("switched", "found"), [(6, True), (1, False)])
+def test_modules_that_switch_their_imports_show_a_rename(*, switched: int, found: bool) -> None:
+    def files(name: str, source: str) -> Files:
+        users = {f"vllm/user{n}.py": f"from vllm.config import {name}" for n in range(switched)}
+        idle = {f"vllm/idle{n}.py": f"from vllm.config import {name}" for n in range(6) if name == "Level"}
+        return {"vllm/config.py": source, **users, **idle, "vllm/x.py": f"# {name}"}
+
+    before, after = (
+        files("CompileLevel", LEVEL.replace("Level", "CompileLevel")),
+        files("CompileMode", MODE.replace("Mode", "CompileMode")),
+    )
+    if not found:
+        after = {path: text for path, text in after.items() if not path.startswith("vllm/user")}
+    renamed = ("vllm.config:CompileLevel", "vllm.config:CompileMode", "rename")
+    assert (renamed in steps(before, after)) is found
+
+
+def test_a_deprecated_subclass_is_succeeded_by_its_base() -> None:
+    base = linear("NewMethod")
+    old = (
+        "class OldMethod(NewMethod):\n    def __init__(self, q):\n        warnings.warn('old')\n"
+        "        super().__init__(q)\n"
+    )
+    kept = {"vllm/b.py": ROUND.format(name="round_up")}
+    before = {"vllm/a.py": f"{base}\n{old}"}
+    after = {"vllm/a.py": base, "vllm/c.py": LOAD.format(name="load")}
+    assert steps({**before, **kept}, {**after, **kept}) == [
+        ("vllm.a:OldMethod", "vllm.a:NewMethod", "rename")
+    ]
+    more = old.replace("super().__init__(q)", "super().__init__(q)\n        self.extra = build(q)")
+    assert steps({"vllm/a.py": f"{base}\n{more}", **kept}, {**after, **kept}) == []
+
+
+def test_a_deprecated_function_is_succeeded_by_what_it_calls() -> None:
+    new = ROUND.format(name="round_to")
+    old = "def round_up(value, multiple):\n    logger.warning('old')\n    return round_to(value, multiple)\n"
+    kept = {"vllm/c.py": LOAD.format(name="load")}
+    found = steps({"vllm/a.py": f"{new}\n{old}"}, {"vllm/a.py": new, **kept})
+    assert found == [("vllm.a:round_up", "vllm.a:round_to", "rename")]
+
+
+def test_a_small_function_does_not_move_into_vendored_code() -> None:
+    small = "def is_hip():\n    return target() == 'hip'\n"
+    kept = {"vllm/c.py": LOAD.format(name="load")}
+    other = "def is_hip():\n    return current().backend == 'hip'\n"
+    assert steps({"vllm/a.py": small, **kept}, {"vllm/third_party/k.py": other, **kept}) == []
+    whole = {"vllm/third_party/k.py": linear("Method"), **kept}
+    assert steps({"vllm/a.py": linear("Method"), **kept}, whole) == [
+        ("vllm.a:Method", "vllm.third_party.k:Method", "move")
+    ]

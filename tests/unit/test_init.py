@@ -116,6 +116,16 @@ def test_the_matrix_reads_the_pairs_that_were_added(repository: Path) -> None:
     assert console.run(__main__.main, ["matrix", "list", "--format", "github", "--level", "tests"]) == 0
 
 
+@pytest.mark.usefixtures("repository")
+def test_pairs_without_a_lock_do_not_stop_a_query(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--write", "--pair", "-", "0.23.0") == errors.CLEAN
+    capsys.readouterr()
+    assert console.run(__main__.main, ["resolve", "Fp8Config"]) == errors.CLEAN
+    assert "using the latest releases" in capsys.readouterr().err
+    argv = ["resolve", "Fp8Config", "--matrix", "matrix.toml"]
+    assert console.run(__main__.main, argv) == errors.USAGE, "the file was asked for"
+
+
 @pytest.mark.parametrize(
     "text",
     [

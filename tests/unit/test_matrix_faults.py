@@ -299,7 +299,7 @@ def test_a_cell_that_ends_while_its_promise_is_read_does_no_harm(
             raise
 
     with promised(tmp_path, "one", 1000):
-        monkeypatch.setattr("compat.matrix.install.disk_budget.fcntl.flock", refused)
+        monkeypatch.setattr("fcntl.flock", refused)
         with promised(tmp_path, "two", 500) as both:
             assert both.others == {"one": 1000}
 

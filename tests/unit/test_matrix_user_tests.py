@@ -1,13 +1,18 @@
 """The level `tests`: the user's own tests in the environment of a pair; a skip never counts as passed."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compat._cli.progress import Silent
 from compat.errors import UsageError
+from compat.matrix import scheduler
 from compat.matrix.config import read_matrix
+from compat.matrix.install import prepare
 from compat.matrix.judge import inputs, user_tests
 from compat.matrix.judge.gpu_tests import Ran
 from compat.matrix.judge.user_tests import UserTestSetup
@@ -23,6 +28,9 @@ from compat.matrix.model.outcome import (
     read_outcome,
 )
 from compat.matrix.report.gate import read_gate
+from test_matrix_scheduler import Tiny, house, options, pair
+
+__all__ = ["house"]  # a fixture
 
 ENTRY = '[[pair]]\nid = "new"\npython = "3.11"\nvllm = "0.33.0"\n'
 PASSING = "import mine\n\n\ndef test_one():\n    assert mine.ANSWER == 42\n"
@@ -147,3 +155,43 @@ def test_the_code_of_the_project_decides(tmp_path: Path) -> None:
     names = {path.relative_to(root).as_posix() for path in user_tests.deciding_files(root)}
     assert {"src/mine.py", "tests/test_a.py", "pyproject.toml"} <= names
     assert "notes.md" not in names
+
+
+def test_a_cell_runs_the_tests_in_its_environment_until_the_code_changes(
+    house: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """From the installation to the gate; only pytest comes from this environment, as there is no network."""
+    site, root = Path(pytest.__file__).parents[1], Path(__file__).parents[2]  # with pytest's plugins
+    install = prepare.prepare_installed
+
+    def with_pytest(*arguments: Any, tests: Sequence[str], **options: Any) -> prepare.Prepared:
+        assert tests == (prepare.PYTEST,)
+        return replace(install(*arguments, tests=(), **options), path=(site, root))
+
+    monkeypatch.setattr(prepare, "prepare_installed", with_pytest)
+    # In the project, the files of the cache would count as its code.
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+    (house / "tests").mkdir()
+    (house / "tests/test_mine.py").write_text("def test_it():\n    import sglang.quant\n")
+    tested = replace(pair(), tests="pytest tests")
+    sources = Tiny(house / "locks")
+    levels = replace(options(house), levels=(Level.TESTS,))
+    (outcome,) = scheduler.run_pairs([tested], sources, levels)
+    assert (outcome.state, outcome.reason, outcome.counts.tests_passed) == (State.PASSED, "", 1)
+    first = read_gate([tested], Level.TESTS, levels.reports, sources)
+    assert [each.reason for each in first.failures] == []
+    (again,) = scheduler.run_pairs([tested], sources, levels)
+    assert again == outcome, "nothing changed"
+    (house / "tests/test_mine.py").write_text("def test_it():\n    import sglang.gone\n")
+    gate = read_gate([tested], Level.TESTS, levels.reports, sources)
+    assert [each.reason for each in gate.failures] == [
+        "the outcome is stale: code changed since; run the cell again"
+    ]
+    (failed,) = scheduler.run_pairs([tested], sources, levels)
+    assert failed.state is State.FAILED
+    assert failed.disagreements[0].location == "tests.test_mine.test_it"
+    assert "No module named 'sglang.gone'" in failed.disagreements[0].observed
+    with pytest.raises(UsageError, match='has no "tests" for this pair'):
+        scheduler.run_pairs([pair()], sources, levels)

@@ -2,11 +2,14 @@
 
 import io
 import json
+import re
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -14,6 +17,7 @@ from packaging.version import Version
 from compat.errors import PreparationError
 from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
 from compat.pairs.clashes import Clash, ClashSide
+from compat.pairs.install_formats import WRITERS
 from compat.pairs.overrides import choose
 from compat.pairs.solve import Solution, solve
 from compat.pairs.unbuildable_sdists import unbuildable
@@ -21,6 +25,11 @@ from compat.requirements.release_requirements import ReleaseRequirements, requir
 from compat.uv.client import find_uv
 from compat.uv.pylock import LockedFile
 from wheelhouse import Index, Notes, build_wheel, serving, uv_sees_only
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 SGLANG_ASKS = (
     "torch==2.7.1",
@@ -244,3 +253,19 @@ def test_the_pair_can_be_pasted_into_the_matrix(tmp_path: Path) -> None:
     text = text_output.solution(found, ())
     assert "torch==2.7.1" in text
     assert "ABI-bound" in text
+    requirements = WRITERS["requirements"](found)
+    pins = {line for line in requirements.splitlines() if not line.startswith("#")}
+    assert pins == {f"{package}=={version}" for package, version in found.packages.items()}
+    assert {"sglang==0.5.21", "vllm==0.31.0", "torch==2.7.1"} <= pins
+    project = tomllib.loads(WRITERS["pyproject"](found))
+    assert project["project"]["dependencies"] == ["sglang==0.5.21", "vllm==0.31.0"]
+    overrides = project["tool"]["uv"]["override-dependencies"]
+    assert dict(re.split(r"(?=[=><\[])", each, maxsplit=1) for each in overrides) == EXPECTED
+    environment = yaml.safe_load(WRITERS["conda"](found))
+    assert environment["dependencies"] == [f"python={found.python}", "pip"]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_blocked_pair_is_a_comment_in_every_format(name: str) -> None:
+    found = solve(needs(SGLANG, "0.5.22", python=">=3.12"), needs(VLLM, "0.31.0"), "3.11", "/no/uv", Notes())
+    assert WRITERS[name](found) == f"# blocked: {found.blocked}"

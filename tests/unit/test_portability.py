@@ -31,6 +31,7 @@ COMMANDS = {
     "scan": ["compat.scan", "{tree}/src", "--vllm", ">=0.10"],
     "scan in SARIF": ["compat", "scan", "{tree}", "--vllm", ">=0.10", "--format", "sarif"],
     "scan with a diff": ["compat.scan", "{tree}/src", "--vllm", ">=0.10", "--diff"],
+    "check": ["compat", "check", "vllm==0.33.0", "openai==2.25.0"],
     "pairs of a release": ["compat.pairs", "--for", "sglang==0.5.17"],
     "clashes of a pair": ["compat", "pairs", "0.5.23", "0.33.0", "--offline"],
     "export": ["compat", "export", "ruff", "--vllm", "0.22.0"],
@@ -106,6 +107,25 @@ def test_a_child_process_is_run_and_read_without_process_groups() -> None:
         timeout=120,
     )
     assert done.stdout == "1 ['hello'] ['no']\nNone\n"
+
+
+def test_a_program_can_require_and_load_without_posix() -> None:
+    code = (
+        "import without_posix; without_posix.take_away()\n"
+        "import compat; compat.require('packaging>=1')\n"
+        "try: compat.load('Fp8LinearMethod', package='vllm')\n"
+        "except compat.SymbolUnavailable as error: print(error.diagnosis.cause)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(WITHOUT_POSIX.parent)])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.stdout, done.stderr) == ("package_missing\n", "")
 
 
 @pytest.mark.parametrize("encoding", ["cp437", "cp1252", "ascii"])

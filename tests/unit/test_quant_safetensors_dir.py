@@ -64,6 +64,23 @@ def test_another_file_that_is_not_valid_is_one_line(tmp_path: Path, name: str, c
         Checkpoint.open(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "n" * 5000, "", "\ud800"])
+def test_a_shard_whose_name_no_file_has_is_one_line(tmp_path: Path, name: str) -> None:
+    checkpoint(tmp_path, entry(), b"x" * 8)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(CheckpointError, match="shard"):
+        Checkpoint.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "model.safetensors.index.json"])
+def test_a_folder_in_the_place_of_a_file_is_one_line(tmp_path: Path, name: str) -> None:
+    checkpoint(tmp_path, entry(), b"x" * 8)
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir()
+    with pytest.raises(CheckpointError, match=name):
+        Checkpoint.open(tmp_path)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

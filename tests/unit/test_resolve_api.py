@@ -94,7 +94,7 @@ def test_a_resolver_answers_for_one_release(path: Path) -> None:
         "from vllm.a import A",
         "from vllm.a import A",
         None,
-        "import vllm.A",
+        "from vllm import A",
     ]
     assert resolver.resolve("vllm.b.B", "vllm", "3").statement == "from vllm.b import B"
     assert resolver.resolve("A", "vllm", "0") is resolver.resolve("A", "vllm", "0")

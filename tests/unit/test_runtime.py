@@ -61,6 +61,7 @@ FILES = {
             def __getattr__(self, name): raise RuntimeError(name)
     """,
     "vllm/mixed.py": MIXED,
+    "vllm/retired.py": "def old():\n    raise RuntimeError('old() is retired: use ' + 'new()')",
     "vllm/new/place.py": "class Moved:\n    def f(self): return 1\n",
     "vllm/new/__init__.py": "",
     "vllm/exits.py": "raise SystemExit('no')\nclass Behind: ...\n",
@@ -128,6 +129,17 @@ def test_real_objects_that_look_empty_are_returned(nightly: Path) -> None:
         "vllm.mixed:Real",
         "vllm.mixed:fallback",
     ]
+
+
+def test_what_only_raises_is_reported_with_its_message(nightly: Path) -> None:
+    (found,) = loaded(nightly, ("vllm.retired:old", {}))
+    assert (found["cause"], found["symbol"]) == ("placeholder", "old")
+    assert "it only raises RuntimeError: old() is retired: use new()" in found["evidence"]
+    assert found["fix"] == {
+        **found["fix"],
+        "kind": "none",
+        "text": "Use what its error message names instead.",
+    }
 
 
 def test_no_stub_is_ever_returned(nightly: Path) -> None:
@@ -314,11 +326,11 @@ def test_a_release_of_the_index_is_asked_of_the_index(tmp_path: Path) -> None:
 
 def test_added_and_removed_names_are_diagnosed(tmp_path: Path) -> None:
     distribution(tmp_path / "site", "vllm", "0.9.0.1", {"vllm/__init__.py": ""})
-    asked = ("OnlineQuantScheme", "CompressedTensorsW8A8", "NoSuchThing")
+    asked = ("OnlineQuantScheme", "SqueezeLLMConfig", "NoSuchThing")
     later, gone, never = loaded(tmp_path, *((each, {}) for each in asked))
     assert (later["cause"], later["fix"]["command"]) == ("not_yet_added", "pip install vllm==0.20.0")
     assert (gone["cause"], gone["fix"]["kind"]) == ("symbol_removed", "none")
-    assert "CompressedTensorsW8A8 was in vllm 0.5.1" in gone["evidence"]
+    assert "SqueezeLLMConfig was in vllm 0.2.2 to 0.6.0" in gone["evidence"]
     assert never["cause"] == "unknown"
 
 

@@ -97,6 +97,10 @@ def test_what_works_is_no_finding(scan: Scan) -> None:
         ("from vllm.worker.worker import *", "from vllm.worker.worker import *"),
         ("import vllm\nx = vllm.no_such_thing.more", "vllm.no_such_thing.more"),
         ("import vllm as v\nv.no_such_thing", "vllm.no_such_thing"),
+        ("import vllm as v\nmatch 1:\n    case v.no_such_thing: ...", "vllm.no_such_thing"),
+        ("import vllm as v\nmatch 1:\n    case v.NoSuch(x=1): ...", "vllm.NoSuch"),
+        ("import vllm as v\ndel v.no_such_thing", "vllm.no_such_thing"),
+        ("import vllm as v\nv.no_such_thing += 1", "vllm.no_such_thing"),
         ("from vllm import envs\nenvs.VLLM_USE_V1", "vllm.envs.VLLM_USE_V1"),
         ("importlib.import_module('vllm.worker.worker')", "vllm.worker.worker"),
         ("import_module('.worker.worker', 'vllm')", "vllm.worker.worker"),
@@ -153,6 +157,14 @@ def test_a_placeholder_is_another_rule(scan: Scan) -> None:
     assert [each["rule"] for each in found] == ["CPT003"]
     assert found[0]["status"] == "conditional"
     assert found[0]["runs"][0]["cause"] == "package_missing"
+
+
+def test_a_function_that_only_raises_is_reported_with_its_message(scan: Scan) -> None:
+    source = "from sglang.srt.server_args import get_global_server_args\n"
+    (found,) = scan(source, "--sglang", "0.5.23")
+    assert (found["rule"], found["status"], found["replacement"]) == ("CPT002", "placeholder", None)
+    assert "it only raises RuntimeError: get_global_server_args() is retired" in found["message"]
+    assert scan(source, "--sglang", "0.5.19") == []
 
 
 def test_private_names_are_information(scan: Scan) -> None:
@@ -373,7 +385,7 @@ def test_nothing_of_the_scanned_tree_runs_and_little_is_loaded(tmp_path: Path) -
     [
         ("from vllm.sampling_params import NeverThere\n", "unknown"),
         ("from vllm.never.there import Nothing\n", "unknown"),
-        ("from vllm.sampling_params import StructuredOutputsParams\n", "not_yet_added"),
+        ("from vllm.config.quantization import OnlineQuantScheme\n", "not_yet_added"),
     ],
 )
 def test_a_name_that_no_release_has_is_not_reported_as_not_yet_added(

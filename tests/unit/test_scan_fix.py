@@ -153,6 +153,7 @@ def test_each_part_of_a_split_import_keeps_its_comments(fix: Fix) -> None:
         from vllm.utils import (
             # stays
             is_list_of,  # compat: ignore
+
             # goes
             FlexibleArgumentParser,  # parser
             # stays, too

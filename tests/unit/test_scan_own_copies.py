@@ -93,3 +93,43 @@ def test_a_file_that_is_called_like_a_package_is_scanned(
     file = name.rpartition("/")[2]
     assert found(tmp_path, capsys) == [(file, 3), (file, 4)]
     assert found(tmp_path / name, capsys) == [(file, 3), (file, 4)]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"app/__init__.py": "", "app/_vendor/__init__.py": "", "app/_vendor/vllm/mine/ops.py": "op = 1\n"},
+        {"app/third_party/__init__.py": "", "app/third_party/vllm/mine.py": "ops = 1\n"},
+        {"overlay/vllm/mine/ops.py": "op = 1\n"},  # copied over an installed release
+        {"vllm/__init__.py": "", "vllm/mine/ops.pyi": "op: int = 1\n"},
+        {"vllm/__init__.py": "", "vllm/mine/ops.cpython-311-x86_64-linux-gnu.so": ""},
+        {"vllm/__init__.py": "", "vllm/mine/ops.pyx": ""},
+    ],
+)
+def test_a_copy_counts_wherever_and_in_whatever_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str]
+) -> None:
+    write(tmp_path, {**files, "tests/use.py": "from vllm.mine import ops\n"})
+    assert found(tmp_path, capsys) == []
+
+
+def test_files_of_another_thing_of_that_name_are_no_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        tmp_path,
+        {"examples/vllm/serve.py": "def serve(): ...\n", "use.py": "import vllm.gone\nimport vllm.mine\n"},
+    )
+    (tmp_path / "examples/vllm/mine").mkdir()
+    assert found(tmp_path, capsys) == [("use.py", 1), ("use.py", 2)]
+
+
+def test_a_module_that_is_made_from_a_proto_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, {"vllm/__init__.py": "", "vllm/grpc/__init__.py": "", "vllm/grpc/engine.proto": ""})
+    write(
+        tmp_path,
+        {"use.py": "from vllm.grpc import engine_pb2, engine_pb2_grpc\nfrom vllm.grpc import other_pb2\n"},
+    )
+    assert found(tmp_path, capsys) == [("use.py", 2)]

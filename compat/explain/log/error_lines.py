@@ -15,7 +15,7 @@ _PLAIN = (
     "Failed to infer device type", "No CUDA GPUs are available", "driver on your system is too old",
     "not compiled with CUDA enabled", "compiled using NumPy 1", "has no attribute '",
     "which is incompatible", "is not defined for option 'gpu-name'", "Unsupported gpu architecture '",
-    "error: unrecognized arguments: ", "got an unexpected keyword argument",
+    "Could not import module '", "error: unrecognized arguments: ", "got an unexpected keyword argument",
 )  # fmt: skip
 """Phrases that mark an error line which does not name an exception."""
 _WORDS = ("Error", "NotFound", "Exception", *_PLAIN)

@@ -2,14 +2,24 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain, product
 
 from compat.explain.log.cleaning import LONGEST, clean
 from compat.explain.log.model import ExceptionInfo, Failure
-from compat.uv.messages import REFUSALS, refusal
+from compat.uv.messages import FAILED, REFUSALS, refusal
 
-SIGNS = tuple(sign.encode() for sign in REFUSALS)
+SIGNS = tuple(sign.encode() for sign in (*REFUSALS, FAILED))
 """A block without any of these contains no such message."""
 _MOST_LINES = 80
+_MOST_JOINED = 4
+"""Most lines into which a terminal wrapped one line of pip's."""
+_REQUIRES = re.compile(rb"^[\w.-]{1,80} \d[\w.+!]{0,40} requires ")
+_WHOLE = (b"is incompatible.", b"is not installed.")
+_STATEMENT = re.compile(
+    rb"^[\w.-]{1,80} \d\S{0,40} requires \S{1,200}(?:; .{1,300})?, "
+    rb"(?:but you have [\w.-]{1,80} \d\S{0,40} which is "
+    rb"incompatible|which is not installed)\."
+)
 _BUILDKIT = re.compile(r"#\d{1,5} (?:\d{1,7}\.\d{1,4} )?")
 """The prefix of a line of `docker build`."""
 
@@ -18,10 +28,49 @@ def installer_failures(block: bytes) -> Iterator[Failure]:
     """Yield a failure for each error message of pip or uv in a block of a log."""
     lines = block.split(b"\n")
     for at, raw in enumerate(lines):
-        if any(sign in raw for sign in SIGNS):
+        if FAILED.encode() in raw:
+            before = [_text(each) for each in lines[max(0, at - _MOST_LINES) : at + 1]]
+            start = max((place for place, text in enumerate(before) if not text.strip()), default=-1)
+            message = f"{FAILED}: {' '.join(before[start + 1 :])}"
+            yield Failure(chain=(ExceptionInfo(kind="", message=message[:LONGEST]),), loose=True)
+        elif any(sign in raw for sign in SIGNS):
             rest = (_text(each) for each in lines[at + 1 : at + _MOST_LINES])
             message = refusal(_text(raw), rest, _text(lines[at - 1]) if at else "")
             yield Failure(chain=(ExceptionInfo(kind="", message=message[:LONGEST]),), loose=True)
+
+
+def unwrapped(block: bytes) -> bytes:
+    """Return a block in which the lines of pip's warning are whole that a terminal had wrapped.
+
+    A terminal breaks a line at its width, mostly within a word; a space at the end of a line is lost.
+    """
+    lines = block.split(b"\n")
+    found: list[bytes] = []
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        at += 1
+        if _REQUIRES.match(line) and not line.rstrip().endswith(_WHOLE):
+            parts = [line]
+            while len(parts) < _MOST_JOINED and at < len(lines) and not _ends(parts[-1]):
+                parts.append(lines[at])
+                at += 1
+            if _ends(parts[-1]):
+                line = next(filter(_STATEMENT.search, _joined(parts)), b" ".join(parts))
+            else:
+                at -= len(parts) - 1
+        found.append(line)
+    return b"\n".join(found)
+
+
+def _joined(parts: list[bytes]) -> Iterator[bytes]:
+    """Yield every way to join the parts of a line, those with the fewest added spaces first."""
+    for gaps in sorted(product((b"", b" "), repeat=len(parts) - 1), key=lambda each: each.count(b" ")):
+        yield b"".join(chain.from_iterable(zip((part.strip() for part in parts), (*gaps, b""), strict=True)))
+
+
+def _ends(line: bytes) -> bool:
+    return line.rstrip().endswith(_WHOLE)
 
 
 def _text(raw: bytes) -> str:

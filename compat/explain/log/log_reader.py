@@ -25,6 +25,8 @@ TAIL = 8
 """Blocks at the end of a log that are parsed despite the limits."""
 FACT_BLOCKS = 200
 """Most blocks that are searched for versions; of later ones, the last `TAIL`."""
+PLACE_BLOCKS = 40
+"""Most blocks that are searched for the places of logging calls: a server says what it is at its start."""
 WORKERS = 64
 """Most processes whose tracebacks are parsed at the same time."""
 MOST_REFUSALS = 100
@@ -36,7 +38,7 @@ SIGNS = (
     b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
     b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled", b"NumPy 1",
     b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture",
-    b"unexpected keyword", *installer_output.SIGNS,
+    b"nexpected keyword", b"Could not import module", *installer_output.SIGNS,
 )  # fmt: skip
 """A block without any of these contains no failure."""
 STRONG = (
@@ -46,13 +48,15 @@ STRONG = (
 """The signs that failed imports leave."""
 FACTS = (
     b"vLLM", b"vllm=", b"vllm-", b"vllm ", b"LLM engine (v", b"sglang", b"SGLang", b"Name: ", b"-info",
-    b"[pip", b"==", b"[conda]", b"Package ", b"Successfully installed", b"/python3.",
+    b"[pip", b"==", b"[conda]", b"Package ", b"Successfully installed", b"/python3.", b"nvidia/cu1",
 )  # fmt: skip
 """A block without any of these contains no version."""
 
 
 _CUT = re.compile(rb"(cannot import name '[\w.]{1,200}')[ \t]{0,8}\n[ \t>]{0,8}from\b")
 """A message that someone wrapped while pasting it."""
+_CUT_SYMBOL = re.compile(rb"(undefined symbol:)[ \t]{0,8}\n[ \t>]{0,8}(?=\w)")
+_CUT_PATH = re.compile(rb"(\.so[\w.]{0,20}:)[ \t]{0,8}\n[ \t>]{0,8}(?=undefined symbol:)")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +110,7 @@ class _LogReader:
         self._busy: set[str] = set()
         self._lines_left, self._strong_lines_left = LINES, LINES
         self._fact_blocks_left = FACT_BLOCKS
+        self._place_blocks_left = PLACE_BLOCKS
         self._refusals_left = MOST_REFUSALS
         self._skipped: deque[bytes] = deque(maxlen=TAIL)
         self._last_fact_blocks: deque[bytes] = deque(maxlen=TAIL)
@@ -113,6 +118,9 @@ class _LogReader:
     def read_block(self, block: bytes) -> None:
         """Process the next block; it ends with a complete line."""
         self.contents.lines += block.count(b"\n")
+        if self._place_blocks_left > 0:
+            self._place_blocks_left -= 1
+            self.contents.facts.read_places(block)
         if any(sign in block for sign in FACTS):
             if self._fact_blocks_left > 0:
                 self._fact_blocks_left -= 1
@@ -147,6 +155,10 @@ class _LogReader:
     def _read(self, block: bytes) -> None:
         if b"cannot import name" in block:
             block = _CUT.sub(rb"\1 from", block)
+        if b"undefined symbol:" in block:
+            block = _CUT_SYMBOL.sub(rb"\1 ", _CUT_PATH.sub(rb"\1 ", block))
+        if b"requires " in block:
+            block = installer_output.unwrapped(block)
         if self._refusals_left > 0 and any(sign in block for sign in installer_output.SIGNS):
             refused = list(islice(installer_output.installer_failures(block), self._refusals_left))
             self._refusals_left -= len(refused)

@@ -16,8 +16,10 @@ HEADER = "Traceback (most recent call last)"
 _FRAME = re.compile(r"""( *)File ["'](.{1,1000}?)["'], line (\d{1,9})(?:,(?: in (.{1,300}))?)?$""")
 _SHORT = re.compile(r"()(\S{1,500}\.pyx?):(\d{1,9}):? in (<?[\w.<>]{1,200}>?)(?:\(.{0,200}\))?$")
 _NOTEBOOK = re.compile(r"()(?:File (\S{1,500}?)|Cell In\[\d+\], line):? ?(\d{1,9})(?:,? in (.{1,200}?))?$")
+_OLD_NOTEBOOK = re.compile(r"(/\S{1,500}\.py) in (<?\w{1,200}>?)(?:\(.{0,400}\))?$")
+"""A frame of older versions of IPython: the arrow before its source line has the number."""
 _ARROW = re.compile(
-    r"(?:-{1,20}>|\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}|>) {0,8}\d{1,6} "
+    r"(?:-{1,20}>|\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}|>) {0,8}(\d{1,6}) "
     r"[ \N{BOX DRAWINGS LIGHT VERTICAL}]{0,80}(.*)"
 )
 _NUMBERED = re.compile(r"\d{1,6}(?: |$)")
@@ -139,7 +141,7 @@ class TracebackParser:
         indent = len(text) - len(text.lstrip(" "))
         arrow = _ARROW.match(stripped)
         if arrow and state.frames:
-            self._source(state, arrow[1].strip())
+            self._source(state, arrow[2].strip(), int(arrow[1]))
             return
         if _MARKS.match(text) or (state.frames and _NUMBERED.match(stripped)):
             return
@@ -165,12 +167,12 @@ class TracebackParser:
         else:
             state.more.append(stripped)
 
-    def _source(self, state: _Open, source: str) -> None:
+    def _source(self, state: _Open, source: str, line: int | None = None) -> None:
         if state.frames[-1].source:
             return
         last = state.frames[-1]
         state.frames[-1] = TracebackFrame(
-            path=last.path, line=last.line, function=last.function, source=source[:500]
+            path=last.path, line=last.line or line, function=last.function, source=source[:500]
         )
         state.sourced = True
 
@@ -182,7 +184,8 @@ def _frame(text: str) -> tuple[int, TracebackFrame] | None:
     bare = text.strip()
     found = _FRAME.match(text) or _FRAME.match(bare) or _SHORT.match(bare) or _NOTEBOOK.match(bare)
     if found is None:
-        return None
+        old = _OLD_NOTEBOOK.match(bare)
+        return (0, TracebackFrame(path=old[1], function=old[2])) if old else None
     indent = len(text) - len(text.lstrip(" "))
     path = found[2] or "<notebook>"
     return indent, TracebackFrame(path=path, line=int(found[3]), function=found[4] or "")

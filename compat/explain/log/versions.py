@@ -49,7 +49,29 @@ _BESIDE = re.compile(
 _CLAIM = re.compile(
     rb"(?i)\b(vllm|sglang)\b[^\n.\d]{0,40}?\b(?:to|version|release|on|with|using)\b:? {0,2}v?" + _NUMBER
 )
+_BESIDE_WORDS = re.compile(rb"(?i)\b(vllm|sglang)[ \t]{0,2}[\x80-\xff][\x80-\xff \t]{1,40}v?" + _NUMBER)
+"""A version after words in another script."""
 _EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
+_PLATFORMS = (
+    (b"+rocm", "ROCm"),
+    (b"/opt/rocm", "ROCm"),
+    (b"wheels.vllm.ai/rocm", "ROCm"),
+    (b"macosx_1", "macOS"),
+    (b"darwin", "macOS"),
+    (b"platform plugin metal", "macOS"),
+    (b"jetson", "Jetson"),
+    (b"-tegra", "Jetson"),
+    (b"musllinux", "musl"),
+)
+"""What only logs of a platform contain, in lower case."""
+_CUDA_FOLDER = re.compile(rb"nvidia/cu(1\d)/")
+_PREFIX = re.compile(
+    rb"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[?([\w./-]{1,100}\.py):(\d{1,6})\]"
+)
+"""The prefix that vllm's logger writes: the file and line of the logging call."""
+_WARNING = re.compile(rb":(\d{1,6}): [A-Za-z]{1,40}Warning:")
+MOST_PLACES = 60
+"""Most places of logging calls and warnings that are kept."""
 _PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
 _NOT_INSTALLED = re.compile(
     rb"(?i)uninstall|existing installation|requires|require |attempting|downgrad|>=|<="
@@ -72,7 +94,7 @@ _LISTS: tuple[tuple[tuple[bytes, ...], tuple[re.Pattern[bytes], ...]], ...] = (
         (_COLON,),
     ),
     ((b"torch ",), (_PAIR,)),
-    ((b"|--", b"| --", b"|:-", b"| :-"), (_CELL,)),
+    ((b"|--", b"| --", b"|:-", b"| :-", b" |\n"), (_CELL,)),
     ((b"Name: ",), (_SHOWN,)),
     ((b"-info", b"-py3"), (_FOLDER,)),
 )
@@ -87,14 +109,19 @@ class LogFacts:
     """Canonical name to the version that a program printed, and the text that contains it."""
     claims: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Canonical name to the version that a person mentions in prose, and the text that contains it."""
+    places: dict[tuple[str, int], bool] = field(default_factory=dict)
+    """File and line of logging calls and warnings; the value is whether it is a logging call."""
+    platform: str = ""
+    """A platform other than CUDA on Linux that the log is of: `macOS`, `ROCm`, `musl` or `Jetson`."""
+    cuda: set[str] = field(default_factory=set)
+    """The major versions of CUDA whose libraries are in the paths, as `nvidia/cu13/lib` shows."""
     python: str | None = None
     """The version of Python in the paths, `X.Y`."""
 
     def read(self, block: bytes) -> None:
         """Collect the versions in a block of complete lines."""
-        if self.python is None and (found := _PYTHON.search(block)):
-            self.python = found[1].decode()
         lower = block.lower()
+        self._surroundings(block)
         if b"vllm" in lower or b"sgl" in lower or b"llm engine (v" in lower:
             self._statements(block)
         for signs, patterns in _LISTS:
@@ -108,8 +135,32 @@ class LogFacts:
                 self._add(found[1], found[2], found[0])
                 self._add(found[4], found[5], found[0])
 
+    def _surroundings(self, block: bytes) -> None:
+        """Collect the version of Python and those of CUDA."""
+        if self.python is None and (found := _PYTHON.search(block)):
+            self.python = found[1].decode()
+        if b"nvidia/cu1" in block:
+            self.cuda.update(found[1].decode() for found in _CUDA_FOLDER.finditer(block))
+
+    def read_places(self, block: bytes) -> None:
+        """Collect the places of logging calls and warnings in a block of complete lines, and the platform."""
+        if not self.platform:
+            lower = block.lower()
+            self.platform = next((name for sign, name in _PLATFORMS if sign in lower), "")
+        for found in _PREFIX.finditer(block):
+            self._place(found[1], found[2], logged=True)
+        for found in _WARNING.finditer(block):
+            line = block[max(0, found.start() - 500) : found.start()].rpartition(b"\n")[2]
+            path = line.split()[-1:]
+            if path and path[0].endswith(b".py"):
+                self._place(path[0], found[1], logged=False)
+
+    def _place(self, path: bytes, line: bytes, *, logged: bool) -> None:
+        if len(self.places) < MOST_PLACES:
+            self.places.setdefault((path.decode("utf-8", "replace"), int(line)), logged)
+
     def _statements(self, block: bytes) -> None:
-        for pattern in (_CLAIM, _EQUALS):
+        for pattern in (_CLAIM, _EQUALS, _BESIDE_WORDS):
             for found in pattern.finditer(block):
                 self._add(found[1], found[2], found[0], self.claims)
         for found in _BESIDE.finditer(block):

@@ -3,14 +3,16 @@
 import ast
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
-from compat.index.reader import Index
+from compat.explain.lookup.signatures import Parameters, parsed
+from compat.source_outlines.extract import parameters as parameters_text
 
 _UNEXPECTED = re.compile(
     r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) got an unexpected keyword argument '(\w{1,80})'"
@@ -23,19 +25,12 @@ _MANY = re.compile(
     r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) takes (?:from \d{1,3} to )?(\d{1,3}) positional arguments? "
     r"but (\d{1,3}) (?:was|were) given"
 )
+_STRUCT = re.compile(r"(?:(Unexpected keyword)|Missing required) argument '(\w{1,80})'$")
+_MODEL = re.compile(
+    r"validation errors? for (\w{1,80})\n(\w{1,80})\n\s{0,8}"
+    r"Unexpected keyword argument \[type=unexpected_keyword"
+)
 _CALLED = re.compile(r"\b(\w{1,80})\(")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """The parameters of a function or method in one release."""
-
-    names: tuple[str, ...]
-    required: frozenset[str]
-    open: bool
-    """Whether it accepts arbitrary keyword arguments."""
-    positional: int | None
-    """The number of positional arguments that it accepts, `self` included; None for any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +78,21 @@ class Callee:
     """A function, method or class that may have been called, with its parameters in all releases."""
 
     package: str
-    release_index: int
-    """The release_index of the release in use."""
+    releases: tuple[int, ...]
+    """The indexes of the releases that may be in use: one if the release is known."""
     module: str
     name: str
     """Its name, as text for people: `EngineArgs` or `Fp8Config.from_config`."""
     parameters: tuple[Parameters | None, ...]
     """The parameters in each release, oldest first; None where it is missing or its signature unknown."""
+
+    def rejecting(self, call_error: CallError) -> list[int]:
+        """Return the releases that may be in use and raise the error."""
+        return [at for at in self.releases if call_error.raised_by(self.parameters[at])]
+
+    def accepting(self, call_error: CallError) -> list[bool]:
+        """Return for each release whether it accepts the call."""
+        return [call_error.accepted_by(each) for each in self.parameters]
 
 
 def parse_call_error(exception: ExceptionInfo) -> CallError | None:
@@ -105,7 +108,23 @@ def parse_call_error(exception: ExceptionInfo) -> CallError | None:
                 return CallError(owner=owner, function=function, kind="many", most=most, given=given)
             names = tuple(re.findall(r"'(\w{1,80})'", found[3]))
             return CallError(owner=owner, function=function, kind="missing", names=names) if names else None
-    return None
+    return _of_struct(exception) or _of_model(exception)
+
+
+def _of_struct(exception: ExceptionInfo) -> CallError | None:
+    """Return the error of a msgspec struct, whose message names no class: the source line does."""
+    found = _STRUCT.match(exception.message)
+    if not found or not exception.frames:
+        return None
+    called = _CALLED.findall(exception.frames[-1].source)
+    kind: Literal["unexpected", "missing"] = "unexpected" if found[1] else "missing"
+    return CallError(owner=called[-1], function="__init__", kind=kind, names=(found[2],)) if called else None
+
+
+def _of_model(exception: ExceptionInfo) -> CallError | None:
+    """Return the error of a pydantic model or dataclass that does not take an argument."""
+    found = _MODEL.search(exception.text)
+    return found and CallError(owner=found[1], function="__init__", kind="unexpected", names=(found[2],))
 
 
 def possible_callees(
@@ -117,54 +136,65 @@ def possible_callees(
         wanted = [call_error.owner]
     elif method == "__init__":  # Python before 3.10 does not name the class
         wanted = _CALLED.findall(exception.frames[-1].source) if exception.frames else []
+        wanted = wanted or _CALLED.findall(exception.more)
     else:
         wanted, method = [call_error.function], ""
     for name in dict.fromkeys(wanted):
         for package in context.index.packages:
             known = context.release_index(package)
-            if known is None and context.known(package) is not None:
-                continue
-            at = context.newest_release(package) if known is None else known
-            for module in context.index.binders(name, package, at):
-                for each in (name, *_possible_bases(name)):
-                    callee = _callee(context.index, package, at, (module, each, method))
-                    if callee is not None:
-                        yield callee
+            releases = (known,) if known is not None else tuple(context.candidate_releases(package))
+            yield from merged(_callees(context, package, releases, name, method))
 
 
-def _callee(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Callee | None:
-    """Return a definition in all releases, or None if the release in use lacks it."""
-    if _parameters_in(index, package, at, what) is None:
-        return None
-    module, name, method = what
-    return Callee(
-        package=package,
-        release_index=at,
-        module=module,
-        name=name if method in ("", "__init__") else f"{name}.{method}",
-        parameters=tuple(
-            _parameters_in(index, package, place, what) for place in range(len(index.versions(package)))
-        ),
-    )
+def _callees(
+    context: RuleContext, package: str, releases: tuple[int, ...], name: str, method: str
+) -> Iterator[Callee]:
+    """Yield the definitions of a name in any of the releases that may be in use."""
+    modules = (context.index.binders(name, package, at) for at in releases)
+    for module in dict.fromkeys(chain.from_iterable(modules)):
+        parameters = tuple(
+            parameters_in(context, package, module, name, method, place)
+            for place in range(len(context.index.versions(package)))
+        )
+        if any(parameters[at] is not None for at in releases):
+            yield Callee(
+                package=package,
+                releases=releases,
+                module=module,
+                name=name if method in ("", "__init__") else f"{name}.{method}",
+                parameters=parameters,
+            )
 
 
-def _possible_bases(name: str) -> list[str]:
-    """Return names of possible base classes in the same module: `EngineArgs` for `AsyncEngineArgs`.
+def merged(callees: Iterable[Callee]) -> list[Callee]:
+    """Return definitions with those joined that moved from module to module: no release has both."""
+    found: list[Callee] = []
+    for each in callees:
+        for at, other in enumerate(found):
+            pairs = list(zip(other.parameters, each.parameters, strict=True))
+            if all(one is None or two is None for one, two in pairs):
+                newer = each if each.parameters[-1] is not None else other
+                both = tuple(two if one is None else one for one, two in pairs)
+                found[at] = replace(newer, parameters=both)
+                break
+        else:
+            found.append(each)
+    return found
 
-    The index does not record bases, and records only the fields that a dataclass defines itself.
-    """
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]+", name)
-    return ["".join(words[start:]) for start in range(1, len(words) - 1)]
 
-
-def _parameters_in(index: Index, package: str, at: int, what: tuple[str, str, str]) -> Parameters | None:
-    """Return the parameters of a function or method in a release; `what` is module, name and method."""
-    module, name, method = what
-    branches = [each for each in index.branches(module, name, package, at) if each.status == "defined"]
+def parameters_in(  # noqa: PLR0917 -- they name one place
+    context: RuleContext, package: str, module: str, name: str, method: str, at: int
+) -> Parameters | None:
+    """Return the parameters of a function or method in a release of the index."""
+    if context.signatures is not None and package in context.signatures.packages:
+        return context.signatures.parameters(package, module, name, method, at)
+    branches = [
+        each for each in context.index.branches(module, name, package, at) if each.status == "defined"
+    ]
     signatures = {each.signature for each in branches if each.signature}
     if len(signatures) != 1:  # the branches of an `if` differ, and the one that ran is unknown
         return None
-    text = index.signature(signatures.pop()) or ""
+    text = context.index.signature(signatures.pop()) or ""
     if text.startswith("{"):  # a class: method name to signature
         text = json.loads(text).get(method, "")
     elif method:
@@ -178,18 +208,4 @@ def _parameters(text: str) -> Parameters | None:
         function = ast.parse(f"def f{text}: ...").body[0]
     except (SyntaxError, ValueError, RecursionError):
         return None
-    if not isinstance(function, ast.FunctionDef):
-        return None
-    arguments = function.args
-    positional = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
-    keyword = [each.arg for each in arguments.kwonlyargs]
-    required = positional[: len(positional) - len(arguments.defaults)]
-    required += [
-        name for name, default in zip(keyword, arguments.kw_defaults, strict=True) if default is None
-    ]
-    return Parameters(
-        names=(*positional, *keyword),
-        required=frozenset(required) - {"self", "cls"},
-        open=arguments.kwarg is not None,
-        positional=None if arguments.vararg else len(positional),
-    )
+    return parsed(parameters_text(function.args)) if isinstance(function, ast.FunctionDef) else None

@@ -1,18 +1,22 @@
 """Diagnose a location that a release lacks: its successor, or a release that has it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
 
 from compat.explain.context import RuleContext
+from compat.explain.lookup.importers import first_without_import, possible_releases
 from compat.explain.lookup.symbol_history import Flags
 from compat.index.records import Successor
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import KERNELS, SGLANG, VLLM
-from compat.model.symbols import import_statement, location
+from compat.model.symbols import UNUSABLE, import_statement, location
 from compat.resolve.query import Query
 from compat.resolve.search import find, find_name
+
+_VENDORED = re.compile(r"\.(?:third_party|tests?|benchmarks?|examples?)(?:\.|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ def locate(
     name: str,
     *,
     evidence: tuple[str, ...] = (),
-    foreign: bool = False,
+    importer: str = "",
     within: str = "",
     certain: bool = True,
 ) -> Diagnosis | None:
@@ -65,7 +69,7 @@ def locate(
         module: the module of the location.
         name: the name in the module; empty for the module itself.
         evidence: lines to put before the evidence of this function.
-        foreign: whether an installed package imports the location, so that the user cannot edit the import.
+        importer: the distribution that imports the location, if the user cannot edit the import.
         within: a module that the import found: an assumed release must have it.
         certain: whether the log proves that the location is missing; if not, an assumed release must have
             all modules of the tracebacks and lack the location.
@@ -81,7 +85,7 @@ def locate(
         module=module,
         symbol=name or None,
         evidence=(*evidence, *_evidence(missing)),
-        fix=_fix(missing, foreign=foreign),
+        fix=_fix(missing, importer),
     )
 
 
@@ -113,7 +117,10 @@ def _missing(
     query = Query(text=location(module, name), module=module, name=name)
     successor = None
     if name or not context.is_extension(module, package, None):  # no Python module replaces an extension
-        successor = find(resolver, package, query).successor or _elsewhere(context, package, module, name)
+        successor = find(resolver, package, query).successor
+        if successor is not None and name and not _same_kind(context, package, (module, name), successor, at):
+            successor = None  # it only has the same name
+        successor = successor or _elsewhere(context, package, module, name)
     return Missing(
         context=context,
         package=package,
@@ -132,6 +139,37 @@ def _assumed(context: RuleContext, package: str, lacking: Flags, *, certain: boo
         missing = [at for at, without in enumerate(lacking) if without]
     finals = [at for at in missing if not Version(context.index.versions(package)[at]).is_prerelease]
     return max(finals or missing, default=None)
+
+
+def _same_kind(
+    context: RuleContext, package: str, what: tuple[str, str], successor: Successor, at: int
+) -> bool:
+    """Return whether a successor may be the object: not a function for a class, nor vendored code."""
+    if _VENDORED.search(successor.module) and not _VENDORED.search(what[0]):
+        return False
+    flags = context.history.flags(package, *what)
+    nearest = next((place for place in range(at, -1, -1) if flags[place]), None)
+    if nearest is None:
+        return True
+    kinds = [
+        {each.kind for each in context.index.branches(*place, package, release) if each.kind}
+        for place, release in ((what, nearest), ((successor.module, successor.name), at))
+    ]
+    return not kinds[0] or not kinds[1] or bool(kinds[0] & kinds[1])
+
+
+def _base(missing: Missing) -> Successor | None:
+    """Return the base of a removed class in the same module, which may have been left as its alias."""
+    context, module, name, at = missing.context, missing.module, missing.name, missing.release_index
+    nearest = next((place for place in range(at, -1, -1) if missing.flags[place]), None)
+    if not name or nearest is None or context.signatures is None:
+        return None
+    resolver = context.history.resolver(missing.package, at)
+    for base in context.signatures.bases(missing.package, module, name, nearest):
+        if base[0] == module and resolver.answer(*base).status not in UNUSABLE:
+            evidence = f"in {missing.versions[nearest]}, {name} was a subclass of it"
+            return Successor(module=base[0], name=base[1], confidence=0.4, evidence=evidence, certain=False)
+    return None
 
 
 def _elsewhere(context: RuleContext, package: str, module: str, name: str) -> Successor | None:
@@ -211,31 +249,43 @@ def _evidence(missing: Missing) -> Sequence[str]:
     lines.append(
         missing.context.history.boundary(package, missing.module, missing.name, missing.release_index)
     )
-    if missing.successor:
-        target = location(missing.successor.module, missing.successor.name)
-        lines.append(f"{target}: {missing.successor.evidence}{missing.successor.doubt}")
+    successor = missing.successor or _base(missing)
+    if successor:
+        target = location(successor.module, successor.name)
+        lines.append(f"{target}: {successor.evidence}{successor.doubt}")
     return lines
 
 
-def _fix(missing: Missing, *, foreign: bool) -> Fix:
+def _without_import(missing: Missing, importer: str) -> str | None:
+    """Return the first release of an indexed importer that no longer imports the location, or None."""
+    context = missing.context
+    releases = possible_releases(context, importer) if importer in context.index.packages else []
+    if not releases:
+        return None
+    return first_without_import(context, importer, releases, missing.module, missing.name)
+
+
+def _fix(missing: Missing, importer: str) -> Fix:
     before = [at for at in range(missing.release_index) if missing.flags[at]]
     after = [at for at in range(missing.release_index + 1, len(missing.flags)) if missing.flags[at]]
     other = before[-1] if before else after[0] if after else None
     package, version = missing.package, missing.versions[missing.release_index]
     statement, command = None, None
-    if missing.successor is not None:
-        statement = import_statement(missing.successor.module, missing.successor.name)
+    successor = missing.successor or _base(missing)
+    if successor is not None:
+        statement = import_statement(successor.module, successor.name)
     if other is not None:
         command = f'pip install "{package}=={missing.versions[other]}"'
-    if foreign and other is not None:
-        text = (
-            f"An installed package imports it: install a {package} that has it, such as "
-            f"{missing.versions[other]}."
-        )
+    if importer and other is not None:
+        newer = _without_import(missing, importer)
+        end = f", or {importer} {newer} or newer, which no longer imports it" if newer else ""
+        if not newer and importer not in missing.context.index.packages:
+            end = f", or a release of {importer} for yours"
+        text = f"{importer} imports it: install {package} {missing.versions[other]}, which has it{end}."
         return Fix(kind="install", text=text, statement=statement, command=command)
     if statement is not None:
-        safety = missing.successor.safety if missing.successor and not missing.assumed else "unsafe"
-        sure = missing.successor is not None and missing.successor.safety == "safe"
+        safety = successor.safety if successor and not missing.assumed else "unsafe"
+        sure = successor is not None and successor.safety == "safe"
         text = (
             "Replace the import by the one below." if sure else "Compare it with the likely successor below."
         )
@@ -243,7 +293,8 @@ def _fix(missing: Missing, *, foreign: bool) -> Fix:
     if other is not None:
         which = "last" if before else "first"
         where = "has no successor for it" if before else "does not have it yet"
-        text = f"{package} {version} {where}; the {which} release that has it is {missing.versions[other]}."
+        whose = f"Your {package}" if missing.assumed else f"{package} {version}"
+        text = f"{whose} {where}; the {which} release that has it is {missing.versions[other]}."
         return Fix(kind="install", text=text, command=command)
     where = location(missing.module, missing.name)
     return Fix(kind="none", text=f"No indexed release of {package} has {where}.")

@@ -14,6 +14,7 @@ SITE = re.compile(r".*/(?:site|dist)-packages/")
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "PIL": "pillow",
+        "aiter": "amd-aiter",
         "attr": "attrs",
         "cuda": "cuda-python",
         "cutlass": "nvidia-cutlass-dsl",
@@ -26,6 +27,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "flashinfer": "flashinfer-python",
         "google": "protobuf",
         "jwt": "pyjwt",
+        "mooncake": "mooncake-transfer-engine",
         "multipart": "python-multipart",
         "pkg_resources": "setuptools",
         "prometheus_fastapi_instrumentator": "prometheus-fastapi-instrumentator",

@@ -1,14 +1,17 @@
 """Find the requirements of the known releases on a distribution, and those that its version violates."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from compat.explain.context import RuleContext
 from compat.model.releases import allows
 from compat.requirements.graph import RequirementEdge, UnmetRequirement, edges_to, required_name
-from compat.requirements.specifiers import pinned
+from compat.requirements.specifiers import disjoint, pinned
 
 USUAL = ("", "srt", "runtime-common", "all", "openai")
 """The extras that people install, the most common first; the empty one stands for no extra."""
@@ -19,6 +22,9 @@ def demands(context: RuleContext, distribution: str) -> Iterator[RequirementEdge
     wanted = canonicalize_name(distribution)
     for package, at in context.release_indexes.items():
         yield from of_release(context, package, at, wanted)
+    for package, releases in context.fitting_releases.items():
+        if package not in context.release_indexes and releases:
+            yield from agreed(context, package, releases, wanted)
     if context.environment is not None and context.environment_matches:
         for name, version in context.environment.versions.items():
             if name not in context.release_indexes and name in context.distributions_in_tracebacks:
@@ -29,6 +35,52 @@ def of_release(context: RuleContext, package: str, at: int, distribution: str) -
     """Yield the requirements of one release on a distribution."""
     lines = context.index.requires_dist(package, at)
     return edges_to(canonicalize_name(distribution), package, context.index.versions(package)[at], lines)
+
+
+def agreed(
+    context: RuleContext, package: str, releases: Sequence[int], distribution: str
+) -> Iterator[RequirementEdge]:
+    """Yield the requirements on a distribution that all of some releases have, joined where they differ."""
+    found = [{each.extra: each for each in of_release(context, package, at, distribution)} for at in releases]
+    versions = context.index.versions(package)
+    for extra in found[0]:
+        if not all(extra in each for each in found):
+            continue
+        specifiers = [each[extra].requirement.specifier for each in found]
+        if any(disjoint(one, two) for one, two in combinations(dict.fromkeys(specifiers), 2)):
+            continue
+        requirement = Requirement(distribution)
+        requirement.specifier = SpecifierSet(",".join(dict.fromkeys(map(str, specifiers))))
+        span = f">={versions[releases[0]]},<={versions[releases[-1]]}"
+        yield RequirementEdge(by=package, version=span, requirement=requirement, extra=extra)
+
+
+def bounded_above(specifiers: SpecifierSet) -> bool:
+    """Return whether specifiers exclude every version that is new enough."""
+    return any(each.operator in ("<", "<=", "==", "===", "~=") for each in specifiers)
+
+
+def excluded_above(edge: RequirementEdge, version: str) -> bool:
+    """Return whether the upper bound of a requirement excludes a version."""
+    above = [str(each) for each in edge.requirement.specifier if each.operator in ("<", "<=")]
+    pin = pinned(edge.requirement.specifier)
+    try:
+        return not allows(SpecifierSet(",".join(above)), version) or (
+            pin is not None and Version(version) > pin
+        )
+    except InvalidVersion:
+        return False
+
+
+def later_bound(
+    context: RuleContext, package: str, releases: Sequence[int], distribution: str
+) -> RequirementEdge | None:
+    """Return the first requirement with an upper bound that a later release has, or None."""
+    for at in range(max(releases) + 1, len(context.index.versions(package))):
+        for edge in ordered(of_release(context, package, at, distribution)):
+            if edge.extra in USUAL and bounded_above(edge.requirement.specifier):
+                return edge
+    return None
 
 
 def violated(context: RuleContext, distribution: str) -> UnmetRequirement | None:
@@ -69,6 +121,8 @@ def ordered(found: Iterable[RequirementEdge]) -> list[RequirementEdge]:
 def requirement_named(context: RuleContext, top: str, default: str) -> str:
     """Return the distribution that provides an import name, preferring one that the releases require."""
     plain = canonicalize_name(top)
+    if context.known(default) is None and context.known(plain) is not None:
+        return plain
     for package, at in context.release_indexes.items():
         names = [required_name(line) for line in context.index.requires_dist(package, at)]
         if default in names:

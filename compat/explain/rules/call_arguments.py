@@ -1,36 +1,40 @@
 """Rules for arguments that a release does not accept or newly requires, in calls and on command lines."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from compat._cli.text import counted
 from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.call_errors import Callee, CallError, parse_call_error, possible_callees
+from compat.explain.lookup.call_errors import (
+    Callee,
+    CallError,
+    parameters_in,
+    parse_call_error,
+    possible_callees,
+)
 from compat.explain.lookup.module_paths import distribution_of, top_of
+from compat.explain.lookup.server_options import OWNERS, PROGRAMS, options_by_release
+from compat.explain.lookup.signatures import Parameters
 from compat.explain.lookup.symbol_history import ranges
 from compat.model.diagnosis import Diagnosis, Fix
 
 _OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
-_OPTION = re.compile(r"(?<!\S)--([A-Za-z][\w-]{1,80})")
-_SERVERS = {
-    "launch_server.py": ("sglang.srt.server_args:ServerArgs",),
-    "sglang serve": ("sglang.srt.server_args:ServerArgs",),
-    "api_server.py": ("vllm.engine.arg_utils:EngineArgs", "vllm.engine.arg_utils:AsyncEngineArgs"),
-    "vllm": ("vllm.engine.arg_utils:EngineArgs", "vllm.engine.arg_utils:AsyncEngineArgs"),
-    "vllm serve": ("vllm.engine.arg_utils:EngineArgs", "vllm.engine.arg_utils:AsyncEngineArgs"),
-}
-"""Program name of a server to the classes whose fields are its options."""
+_OPTION = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{1,80})")
 
 
 def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a call whose arguments fit the function's signature in another release only."""
-    call_error = parse_call_error(exception) if exception.kind in ("TypeError", "") else None
+    kinds = ("TypeError", "ValidationError", "")
+    call_error = parse_call_error(exception) if exception.kind in kinds else None
     if call_error is None:
         return None
     every = list(possible_callees(exception, context, call_error))
-    found = [callee for callee in every if _is_to_blame(callee, call_error)]
+    found = [each for each in every if each.rejecting(call_error) and any(each.accepting(call_error))]
+    found = [each for each in found if context.release_index(each.package) is not None] or found
     inside = {context.owner(module) for frame in exception.frames if (module := context.module(frame))}
     likely = [callee for callee in found if callee.package in inside]
     line = exception.frames[-1].source if exception.frames else ""
@@ -42,48 +46,62 @@ def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     if likely or found:
         return _diagnosis(exception, context, likely[0], call_error) if len(likely) == 1 else None
     others = [callee for callee in every if call_error.owner and _is_another(callee, call_error, context)]
-    return _another(exception, context, others[0], call_error) if len(others) == 1 else None
+    if len(others) == 1:
+        return _another(exception, context, others[0], call_error)
+    never = [callee for callee in every if call_error.owner and call_error.kind == "unexpected"]
+    return _never(exception, never, call_error) if never else None
 
 
 def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a command-line option that the server has in another release only."""
     usage_error = _OPTIONS.search(exception.message)
     option_name = _OPTION.search(usage_error[2]) if usage_error else None
-    if not usage_error or not option_name:
+    package = PROGRAMS.get(usage_error[1].strip("`'\"")) if usage_error else None
+    if not usage_error or not option_name or package is None:
         return None
-    for place in _SERVERS.get(usage_error[1], ()):
-        module, _, name = place.partition(":")
-        call_error = CallError(
-            owner=name,
-            function="__init__",
-            names=(option_name[1].replace("-", "_"),),
-            kind="unexpected",
-            option=option_name[0],
+    releases = options_by_release(context, package)
+    name, known = option_name[1], context.release_index(package)
+    flags = [name in options for options in releases]
+    if not any(flags):
+        every = (
+            frozenset().union(*releases) if known is None else releases[known] if releases else frozenset()
         )
-        for callee in possible_callees(exception, context, call_error):
-            if callee.module == module and _is_to_blame(callee, call_error):
-                return _diagnosis(exception, context, callee, call_error)
-    return None
-
-
-def _is_to_blame(callee: Callee, call_error: CallError) -> bool:
-    """Return whether a definition rejects the call in the release in use and accepts it in another one.
-
-    The index knows only the fields that a dataclass defines itself, so the other release must confirm that
-    the argument belongs to this class.
-    """
-    return call_error.raised_by(callee.parameters[callee.release_index]) and any(
-        map(call_error.accepted_by, callee.parameters)
+        return _misspelt(exception, package, name, every)
+    candidates = [known] if known is not None else context.candidate_releases(package)
+    lacking = [at for at in candidates if not flags[at]]
+    if not lacking:
+        return None
+    where = f"the server of {package} has the option {name}"
+    found = by_ranges(
+        exception, context, Ranged(package, flags, lacking, name, where, "", frozenset(releases[lacking[-1]]))
     )
+    module, owner = OWNERS[package]
+    field = name.strip("-").replace("-", "_")
+    count = len(context.index.versions(package))
+    signatures = [parameters_in(context, package, module, owner, "__init__", at) for at in range(count)]
+    if any(each is not None and field in each.names for each in signatures):
+        return replace(found, module=module, symbol=f"{owner}({field}=)")
+    return found
+
+
+def _misspelt(exception: ExceptionInfo, package: str, name: str, options: frozenset[str]) -> Diagnosis | None:
+    """Diagnose an option that no release has and that is another one but for its hyphens."""
+    plain = {each.strip("-").replace("_", "-"): each for each in sorted(options)}
+    meant = plain.get(name.strip("-").replace("_", "-"))
+    evidence = (exception.line, f"no release of {package} has the option {name} in its server")
+    if meant is None:
+        text = f"The option is not one of {package}'s server: leave it out, or ask the program it belongs to."
+    else:
+        text = f"The option is spelt {meant}."
+    return Diagnosis(cause="unknown", package=package, evidence=evidence, fix=Fix(kind="edit", text=text))
 
 
 def _is_another(callee: Callee, call_error: CallError, context: RuleContext) -> bool:
     """Return whether the stated release accepts the call and another release rejects it."""
-    if context.known(callee.package) is None or not call_error.accepted_by(
-        callee.parameters[callee.release_index]
-    ):
+    if context.known(callee.package) is None:
         return False
-    return any(map(call_error.raised_by, callee.parameters))
+    accepted = call_error.accepted_by(callee.parameters[callee.releases[0]])
+    return accepted and any(map(call_error.raised_by, callee.parameters))
 
 
 def _another(
@@ -91,8 +109,8 @@ def _another(
 ) -> Diagnosis:
     """Return the diagnosis that Python imported another copy than the stated release."""
     package, versions = callee.package, context.index.versions(callee.package)
-    known = context.known(package)
-    fits = _ranges([call_error.accepted_by(parameters) for parameters in callee.parameters], versions)
+    known, version = context.known(package), versions[callee.releases[0]]
+    fits = ranges_text(callee.accepting(call_error), versions)
     top = callee.module.partition(".")[0]
     return Diagnosis(
         cause="unknown",
@@ -101,16 +119,100 @@ def _another(
         module=callee.module,
         evidence=(
             exception.line,
-            f"{package} {versions[callee.release_index]}: {known.source}" if known else "",
+            f"{package} {version}: {known.source}" if known else "",
             f"{callee.module}:{callee.name} accepts {call_error.described} in {fits}",
         ),
         fix=Fix(
             kind="environment",
-            text=f"{package} {versions[callee.release_index]} accepts this call, so Python imported another "
-            "version: the command below prints it.",
+            text=f"{package} {version} accepts this call, so Python imported another version: the command "
+            "below prints it.",
             command=f'python -c "import {top}; print({top}.__version__, {top}.__file__)"',
         ),
     )
+
+
+def _never(exception: ExceptionInfo, callees: Sequence[Callee], call_error: CallError) -> Diagnosis | None:
+    """Return the diagnosis of an argument that no release has: it belongs to a patched or another class."""
+    if not all(each.rejecting(call_error) for each in callees):
+        return None
+    package, name = callees[0].package, callees[0].name
+    asked = call_error.names[0]
+    near = _near(asked, callees[0].parameters[callees[0].releases[-1]])
+    text = f"Leave {asked} out, or use the {name} that takes it, of a fork or patched by another project."
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        module=callees[0].module if len(callees) == 1 else None,
+        evidence=(exception.line, f"no release of {package} has a {name} that takes {asked}"),
+        fix=Fix(kind="edit", text=text + (f" The nearest name that it accepts is {near}." if near else "")),
+    )
+
+
+class Ranged(NamedTuple):
+    """Something that some releases have and the release in use does not."""
+
+    package: str
+    flags: Sequence[bool]
+    """For each release whether it has it."""
+    lacking: Sequence[int]
+    """The releases without it that may be in use, oldest first."""
+    asked: str
+    where: str
+    """A clause that the releases complete: `the server of sglang has the option --x`."""
+    module: str
+    names: frozenset[str] = frozenset()
+    """What the newest of those releases has instead."""
+
+
+def by_ranges(
+    exception: ExceptionInfo, context: RuleContext, found: Ranged, caller: str | None = None
+) -> Diagnosis:
+    """Return the diagnosis of what other releases have, by ranges where the release is not known."""
+    package, flags = found.package, found.flags
+    versions, known = context.index.versions(package), context.known(package)
+    exact = context.release_index(package)
+    newer = _is_newer(found)
+    spans = ranges_text(flags, versions)
+    source = f"{package} {known.version}: {known.source}" if known else ""
+    near = _nearest_name(found.asked, found.names)
+    hint = f" The nearest name that it accepts is {near}." if near else ""
+    if newer:
+        last = versions[max(at for at, there in enumerate(flags) if there)]
+        text = f"Leave {found.asked} out: {package} has it in {spans}; yours is newer than {last}.{hint}"
+        if exact is not None:
+            text = f"Leave {found.asked} out: {package} {versions[exact]} does not accept it.{hint}"
+        fix = Fix(kind="edit", text=text)
+    else:
+        first = versions[next(ranges_from_end(flags))]
+        mine = "" if exact is not None else f"Your {package} is older than {first}. "
+        text = f"{mine}Leave {found.asked} out, or install {package} {first}, the first that has it.{hint}"
+        fix = Fix(kind="install", text=text, command=f'pip install "{package}>={first}"')
+    if caller is not None:
+        text = (
+            f"{caller} was written for another release of {package}: install a release of {caller} that "
+            f"fits yours, or install {package} {spans}."
+        )
+        fix = Fix(kind="install", text=text)
+    return Diagnosis(
+        cause="symbol_removed" if newer else "not_yet_added",
+        package=package,
+        version=known.version if known else None,
+        module=found.module or None,
+        symbol=found.asked,
+        evidence=tuple(each for each in (exception.line, source, f"{found.where} in {spans}") if each),
+        fix=fix,
+    )
+
+
+def ranges_from_end(flags: Sequence[bool]) -> Iterator[int]:
+    """Yield the first release of each range with a true flag, the newest range first."""
+    yield from (first for first, _ in reversed(list(ranges(flags))))
+
+
+def _is_newer(found: Ranged) -> bool:
+    """Return whether the release in use is newer than those that have it, rather than older."""
+    after = [any(found.flags[:at]) for at in found.lacking]
+    return all(after) or (any(after) and not found.flags[-1])
 
 
 def _diagnosis(
@@ -118,30 +220,27 @@ def _diagnosis(
 ) -> Diagnosis:
     """Return the diagnosis: the releases whose signature accepts the call, and the fix for this one."""
     package, versions = callee.package, context.index.versions(callee.package)
-    fits = [call_error.accepted_by(parameters) for parameters in callee.parameters]
-    known, asked = context.known(package), " and ".join(call_error.names) or call_error.described
+    flags, asked = callee.accepting(call_error), " and ".join(call_error.names) or call_error.described
     does = "does not require" if call_error.kind == "missing" else "accepts"
-    source = (
-        f"{package} {known.version}: {known.source}"
-        if known
-        else f"the release of {package} is unknown; assuming {versions[callee.release_index]}, the newest"
-    )
-    return Diagnosis(
-        cause="symbol_removed" if any(fits[: callee.release_index]) else "not_yet_added",
-        package=package,
-        version=known.version if known else None,
-        module=callee.module,
-        symbol=f"{callee.name}({asked}=)" if len(call_error.names) == 1 else callee.name,
-        evidence=(
-            exception.line,
-            source,
-            f"{callee.module}:{callee.name} {does} {asked} in {_ranges(fits, versions)}",
-        ),
-        fix=_fix(_caller(exception, context, package), callee, call_error, versions),
-    )
+    known, at = context.known(package), callee.rejecting(call_error)[-1]
+    caller = caller_of(exception, context, package)
+    here = callee.parameters[at]
+    ranged = Ranged(
+        package, flags, callee.rejecting(call_error), asked, f"{callee.module}:{callee.name} {does} {asked}",
+        callee.module, frozenset(here.names if here else ()),
+    )  # fmt: skip
+    found = by_ranges(exception, context, ranged, caller)
+    if call_error.kind != "unexpected" and caller is None:
+        release = f"{package} {versions[at]}" if known else f"your {package}"
+        text = f"Pass {asked}: {release} requires it."
+        if call_error.kind == "many":
+            text = f"Pass at most {counted(call_error.most, 'positional argument')} for {release}."
+        found = replace(found, fix=Fix(kind="edit", text=text))
+    symbol = f"{callee.name}({asked}=)" if len(call_error.names) == 1 else callee.name
+    return replace(found, symbol=symbol)
 
 
-def _caller(exception: ExceptionInfo, context: RuleContext, package: str) -> str | None:
+def caller_of(exception: ExceptionInfo, context: RuleContext, package: str) -> str | None:
     """Return the distribution whose code calls the package, or None if the user's code does."""
     outside = (
         each for each in reversed(exception.frames) if context.owner(context.module(each) or "") != package
@@ -151,45 +250,21 @@ def _caller(exception: ExceptionInfo, context: RuleContext, package: str) -> str
     return distribution_of(top) if top is not None else None
 
 
-def _fix(caller: str | None, callee: Callee, call_error: CallError, versions: Sequence[str]) -> Fix:
-    package, release, asked = callee.package, versions[callee.release_index], call_error.described
-    fits = [call_error.accepted_by(parameters) for parameters in callee.parameters]
-    if caller is not None:
-        text = (
-            f"{caller} was written for another release of {package}: install a release of {caller} that "
-            f"supports {package} {release}, or install {package} {_ranges(fits, versions)}."
-        )
-        return Fix(kind="install", text=text)
-    if call_error.kind == "missing":
-        return Fix(kind="edit", text=f"Pass {asked}: {package} {release} requires it.")
-    if call_error.kind == "many":
-        takes = call_error.most
-        return Fix(
-            kind="edit",
-            text=f"Pass at most {counted(takes, 'positional argument')} for {package} {release}.",
-        )
-    near = _near(call_error.names[0], callee)
-    near = f"--{near.replace('_', '-')}" if near and call_error.option else near
-    nearest = f" The nearest name that it accepts is {near}." if near else ""
-    later = [at for at in range(callee.release_index, len(fits)) if fits[at]]
-    if later and not any(fits[: callee.release_index]):
-        first = versions[later[0]]
-        text = f"Leave {asked} out, or install {package} {first}, the first release that accepts it.{nearest}"
-        return Fix(kind="install", text=text, command=f'pip install "{package}>={first}"')
-    return Fix(kind="edit", text=f"Leave {asked} out: {package} {release} does not accept it.{nearest}")
+def _near(asked: str, here: Parameters | None) -> str | None:
+    return _nearest_name(asked, frozenset(here.names if here else ()))
 
 
-def _near(asked: str, callee: Callee) -> str | None:
-    """Return the accepted argument that may replace one: it shares some of its words, or is spelt alike."""
-    here = callee.parameters[callee.release_index]
-    names = here.names if here else ()
-    words = set(asked.split("_"))
-    within = [name for name in names if "_" in name and set(name.split("_")) < words]
-    alike = get_close_matches(asked, names, n=1, cutoff=0.8)
+def _nearest_name(asked: str, names: frozenset[str]) -> str | None:
+    """Return the name that may replace one: it shares some of its words, or is spelt alike."""
+    mark = "-" if asked.startswith("--") else "_"
+    words = set(asked.strip("-").split(mark))
+    ordered = sorted(names)
+    within = [each for each in ordered if mark in each and set(each.strip("-").split(mark)) < words]
+    alike = get_close_matches(asked, ordered, n=1, cutoff=0.8)
     return max(within, key=len) if within else next(iter(alike), None)
 
 
-def _ranges(fits: Sequence[bool], versions: Sequence[str]) -> str:
+def ranges_text(fits: Sequence[bool], versions: Sequence[str]) -> str:
     """Return the releases with a true flag as text: `0.5.5 to 0.10.0, 0.12.0 and later`."""
     parts = []
     for first, last in ranges(fits):

@@ -7,7 +7,7 @@ from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import below_site, distribution_of, is_standard, top_of
 from compat.explain.lookup.requirement_violations import demands, requirement_named, violated
-from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.diagnosis import Diagnosis, Fix, FixKind
 from compat.model.releases import SGLANG, VLLM
 
 _RENAME = re.compile(r"consider renaming '([^']{1,500})'")
@@ -194,6 +194,13 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
             statement = f"import {parent}"
             text = f"Import {parent} first: the cycle fails only if {module} is imported first."
     known = context.known(package) if package else None
+    inside = _package_of_circle(asked, exception) if asked else None
+    kind: FixKind = "edit"
+    if inside is not None and statement is None:
+        kind, statement = "install", None
+        text = (
+            f"The circle is inside {inside}: install another release of it, the next one or the one before."
+        )
     return Diagnosis(
         cause="circular_import",
         package=package,
@@ -201,8 +208,18 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
         module=module,
         symbol=asked.names[0] if asked and asked.names else None,
         evidence=tuple(lines),
-        fix=Fix(kind="edit", text=text, statement=statement),
+        fix=Fix(kind=kind, text=text, statement=statement),
     )
+
+
+def _package_of_circle(asked: FailedImport, exception: ExceptionInfo) -> str | None:
+    """Return the package that a circle of imports does not leave, or None if it leaves it."""
+    top = asked.module.partition(".")[0]
+    if not asked.path or f"/{top}/" not in asked.path or "." not in asked.module:
+        return None
+    frame = exception.frames[-1] if exception.frames else None
+    own = frame is not None and f"/{top}/" not in frame.path
+    return None if own else top
 
 
 def no_gpu(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:

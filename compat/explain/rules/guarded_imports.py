@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterator
 
-from compat.explain.context import RuleContext, in_installed_package
+from compat.explain.context import RuleContext, importer_of, in_installed_package
 from compat.explain.log.import_messages import UNDEFINED, FailedImport, identifiers, wanted
 from compat.explain.log.model import ExceptionInfo, TracebackFrame
 from compat.explain.lookup.missing_symbol import locate
 from compat.explain.rules.missing_packages import not_installed, vllm_for
 from compat.index.records import Branch
 from compat.model.diagnosis import Diagnosis, Fix
-from compat.model.guards import All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
+from compat.model.guards import ALWAYS, All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
+from compat.model.releases import SGLANG, VLLM
 from compat.model.symbols import location, split_location
 from compat.resolve.canonical import nearness
 
@@ -43,9 +44,68 @@ def name_error(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
     """Diagnose a NameError for a name that a failed guarded import did not bind."""
     found = UNDEFINED.search(exception.message)
     module = _module(exception, context)
-    if not found or module is None:
+    if not found:
         return None
-    return _behind(context, module, found[1], exception)
+    if module is None:
+        return _public_name(context, found[1], exception)
+    return _behind(context, module, found[1], exception) or _not_bound(context, module, found[1], exception)
+
+
+def _not_bound(context: RuleContext, module: str, name: str, exception: ExceptionInfo) -> Diagnosis | None:
+    """Return the diagnosis of a name that its module binds under a condition only, which was not true."""
+    package = context.owner(module)
+    for place in reversed(context.candidate_releases(package)) if package else ():
+        branches = context.index.branches(module, name, package or "", place)
+        conditions = [each for each in branches if each.guard != ALWAYS]
+        if not conditions or len(conditions) != len(branches):
+            continue
+        guard = describe(conditions[0].guard)
+        known = context.known(package) if package else None
+        return Diagnosis(
+            cause="placeholder",
+            package=package,
+            version=known.version if known else None,
+            module=module,
+            symbol=name,
+            evidence=(exception.line, f"{location(module, name)} is bound only under “{guard}”"),
+            fix=Fix(
+                kind="environment",
+                text=f"Make the condition true (“{guard}”), for example by the environment variable behind "
+                f"it, or turn off what uses {name}.",
+            ),
+        )
+    return None
+
+
+def _public_name(context: RuleContext, name: str, exception: ExceptionInfo) -> Diagnosis | None:
+    """Return the diagnosis of another project that uses a name of vllm or sglang after its import failed."""
+    frame = exception.frames[-1] if exception.frames else None
+    if not in_installed_package(frame) or frame is None:
+        return None
+    importer = importer_of(context, frame, "")
+    for package in (VLLM, SGLANG):
+        releases = context.candidate_releases(package)
+        if not any(context.history.flags(package, package, name)[at] for at in releases):
+            continue
+        if package not in frame.path.lower() and package not in exception.text.lower():
+            continue
+        return Diagnosis(
+            cause="unknown",
+            package=package,
+            module=package,
+            symbol=name,
+            evidence=(
+                exception.line,
+                f"{name} is a name of {package}; {importer} uses it after its own import of {package} failed",
+            ),
+            fix=Fix(
+                kind="none",
+                text=f"Find out why the import failed, which {importer} hides: {package} is "
+                f"not installed, or lacks a name that {importer} imports with it. The command repeats it.",
+                command=f"python -c 'from {package} import {name}'",
+            ),
+        )
+    return None
 
 
 def removed_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -196,7 +256,7 @@ def _behind(context: RuleContext, module: str, name: str, exception: ExceptionIn
                     module_asked,
                     name_asked,
                     evidence=evidence,
-                    foreign=in_installed_package(frame),
+                    importer=importer_of(context, frame, package),
                 )
                 if found is not None:
                     return found

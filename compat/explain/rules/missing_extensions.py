@@ -7,7 +7,7 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import below_site
-from compat.explain.rules.native_code import mismatch, why_not_loaded
+from compat.explain.rules.native_code import mismatch, missing_library, why_not_loaded
 from compat.model.diagnosis import Diagnosis, Fix
 
 _OPS = re.compile(
@@ -16,6 +16,7 @@ _OPS = re.compile(
     r"(?:'? has no attribute '?|\.)?(\w+)?"
     r"|operator (\w+)::(\w+) does not exist"
 )
+_NOT_LOADED = re.compile(r"\[(sgl_kernel)\] CRITICAL: Could not load any common_ops library")
 _MADE = re.compile(r"_\w*C|common_ops|_version")
 """Matches the last component of modules that exist only after a build."""
 _EXTENSION_OF: dict[str, str] = {
@@ -79,6 +80,19 @@ def missing_extension(exception: ExceptionInfo, context: RuleContext) -> Diagnos
             f"{module}, install a wheel for this platform.",
         ),
     )
+
+
+def kernels_not_loaded(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose the message of sglang's kernels that no library of theirs could be loaded."""
+    found = _NOT_LOADED.search(exception.text)
+    if not found:
+        return None
+    detail = missing_library(exception, context)
+    if detail is not None:
+        return replace(detail, package=detail.package or context.owner(found[1]))
+    package = context.owner(found[1])
+    line = f"[{found[1]}] could not load its library"
+    return mismatch(exception, context, None, (exception.line, line), torch=True, package=package)
 
 
 def missing_operator(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:

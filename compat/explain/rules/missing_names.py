@@ -2,7 +2,7 @@
 
 from packaging.version import Version
 
-from compat.explain.context import RuleContext, in_installed_package
+from compat.explain.context import RuleContext, importer_of, in_installed_package
 from compat.explain.log.import_messages import FailedImport, imported, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.missing_symbol import locate
@@ -147,7 +147,7 @@ def _located(
             module,
             name,
             evidence=evidence,
-            foreign=in_installed_package(frame),
+            importer=importer_of(context, frame, package),
             within=within,
             certain=certain,
         )

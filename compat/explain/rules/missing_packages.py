@@ -8,10 +8,17 @@ from packaging.utils import canonicalize_name
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
+from compat.explain.lookup.importers import possible_releases
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
-from compat.explain.lookup.requirement_violations import USUAL, demands, ordered, requirement_named
+from compat.explain.lookup.requirement_violations import (
+    USUAL,
+    demands,
+    of_release,
+    ordered,
+    requirement_named,
+)
 from compat.model.diagnosis import Diagnosis, Fix
-from compat.model.releases import VLLM
+from compat.model.releases import KERNELS, VLLM
 from compat.requirements.graph import RequirementEdge
 
 _ADVICE = re.compile(
@@ -29,6 +36,8 @@ _METADATA = re.compile(
     rf"No package metadata was found for (?:The )?['\"]?(?P<name>[A-Za-z][\w.-]{{0,60}}\w){_SPEC}"
 )
 _NAMED = re.compile(rf"['\"]?(?P<name>[A-Za-z][\w.-]{{0,60}}\w){_SPEC}(?=[`'\"\s]|$)")
+_OF_A_PLATFORM = {"amdsmi": "ROCm (/opt/rocm/share/amd_smi)"}
+"""Modules that no package index has for a platform, and what brings them."""
 NAMESPACES = ("google", "nvidia", "opentelemetry")
 """Top-level namespace packages that several distributions share."""
 _METHOD = re.compile(
@@ -94,7 +103,7 @@ def not_installed(top: str, asked: FailedImport, exception: ExceptionInfo, conte
     """Return the diagnosis of a distribution that is not installed."""
     distribution = requirement_named(context, top, distribution_of(top))
     importer = top_of(exception.frames[-1].path) if exception.frames else None
-    found = ordered(demands(context, distribution))
+    found = ordered(demands(context, distribution)) or _in_some(context, distribution)
     lines = [exception.line, *(str(each) for each in found[:2] if each.extra in USUAL)]
     if importer:
         lines.append(f"imported by {exception.frames[-1].path}: `{exception.frames[-1].source}`")
@@ -113,8 +122,51 @@ def not_installed(top: str, asked: FailedImport, exception: ExceptionInfo, conte
         package=distribution,
         module=asked.absent,
         evidence=tuple(lines),
-        fix=Fix(kind="install", text=text, command=f'pip install "{distribution}{spec}"'),
+        fix=_unnamed(top, context, exception)
+        or Fix(kind="install", text=text, command=f'pip install "{distribution}{spec}"'),
     )
+
+
+def _in_some(context: RuleContext, distribution: str) -> list[RequirementEdge]:
+    """Return the requirements on a distribution that only some of the possible releases have."""
+    return [
+        edge
+        for package, releases in context.fitting_releases.items()
+        for at in releases
+        for edge in ordered(of_release(context, package, at, canonicalize_name(distribution)))[:1]
+    ][:1]
+
+
+def _unnamed(top: str, context: RuleContext, exception: ExceptionInfo) -> Fix | None:
+    """Return the fix for a module whose distribution no release names, or None if one does."""
+    frame = exception.frames[-1] if exception.frames else None
+    module = context.module(frame) if frame else None
+    package = context.owner(module) if module else None
+    part = _OF_A_PLATFORM.get(top)
+    if part:
+        return Fix(kind="environment", text=f"{top} is a part of {part}: install it from there.")
+    distribution = requirement_named(context, top, distribution_of(top))
+    releases = possible_releases(context, package) if package else []
+    if package is None or not releases or distribution in context.index.packages:
+        return None
+    if any(True for at in releases for _ in of_release(context, package, at, distribution)):
+        return None
+    if context.known(distribution) is not None:
+        return None
+    kernels = [
+        str(edge)
+        for name in KERNELS
+        for at in (releases[-1], releases[0])
+        for edge in ordered(of_release(context, package, at, name))[:1]
+    ]
+    text = f"No release of {package} names the distribution of {top}, so none is named here."
+    if kernels:
+        text += (
+            f" If it comes with the kernels, install those that the release requires: {kernels[0]}"
+            + (f"; {kernels[1]}" if len(kernels) > 1 and kernels[1] != kernels[0] else "")
+            + "."
+        )
+    return Fix(kind="none", text=text)
 
 
 def _spec(found: list[RequirementEdge]) -> str:
@@ -163,6 +215,8 @@ def quantization_method(exception: ExceptionInfo, context: RuleContext) -> Diagn
         there = [place for place, modules in enumerate(had) if modules]
         last = len(versions) - 1
         place = (there[0] - 1 if there and there[-1] == last else last) if there else last
+        fitting = [each for each in context.fitting_releases.get(package, []) if not had[each]]
+        place = fitting[-1] if fitting else place
     else:
         place = at
     before = [i for i in range(place) if had[i]]

@@ -3,18 +3,29 @@
 import re
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import imported
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.demangle import demangled
 from compat.explain.lookup.module_paths import ALIASES, below_site, distribution_of, top_of
-from compat.explain.lookup.requirement_violations import demands, violated
+from compat.explain.lookup.requirement_violations import demands, of_release, violated
 from compat.model.diagnosis import Cause, Diagnosis, Fix
-from compat.model.releases import allows
+from compat.model.releases import KERNELS, SGLANG, allows
+from compat.requirements.specifiers import pinned
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
 _LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")
+_IN_CACHE = re.compile(
+    r"(/\S{1,300}/(?:\.cache|torch_extensions)/\S{1,200})/[^/\s]{1,120}\.so: cannot open shared"
+)
+_OF_ROCM = re.compile(r"lib(?:amdhip|hsa-runtime|hip|roc|MIOpen|rccl|amd_)")
+_OWN_FUNCTION = re.compile(r"_Z(\d{1,3})")
+"""Begins a function outside any namespace: torch and CUDA have none of that kind."""
+_OLD_STRING = re.compile(r"[EKRS_]Ss")
+"""A `std::string` of the C++ ABI before C++11 among the parameters of a function."""
+_CUDA_LABEL = re.compile(r"\bcu(1[0-9])(\d)(?!\d)")
 _GLIBC = re.compile(
     r"version `((?:GLIBC|GLIBCXX|CXXABI)_[\w.]{1,40})' not found(?: \(required by ([^)]{1,400})\))?"
 )
@@ -78,12 +89,43 @@ def undefined_symbol(exception: ExceptionInfo, context: RuleContext) -> Diagnosi
     library = next((name for start, name in _SYMBOLS if re.match(start, symbol)), None)
     if library is not None:
         return _older_library(library, symbol, exception, context, found[1])
+    own = _OWN_FUNCTION.match(symbol)
+    if own:
+        return _incomplete(symbol[own.end() :][: int(own[1])], exception, context, found[1])
+    lines = [exception.line, what]
+    if symbol.startswith("_ZN") and _OLD_STRING.search(symbol):
+        lines.append(
+            "the symbol has a std::string of the old C++ ABI: the extension is built for a torch without the "
+            "cxx11 ABI, and the installed torch has it"
+        )
     return mismatch(
         exception,
         context,
         found[1],
-        (exception.line, what),
+        tuple(lines),
         torch=bool(_TORCH_SYMBOL.search(symbol + readable)),
+    )
+
+
+def _incomplete(function: str, exception: ExceptionInfo, context: RuleContext, path: str | None) -> Diagnosis:
+    """Return the diagnosis of an extension that lacks a function of its own: its build left the file out."""
+    package = _package(exception, context, path)
+    known = context.known(package) if package else None
+    name = package or "the extension"
+    text = (
+        f"Rebuild {name} from a clean tree, with the same sources for all of its files and with the GPU "
+        "architectures that it needs (TORCH_CUDA_ARCH_LIST), or install a released wheel."
+    )
+    return Diagnosis(
+        cause="abi_mismatch",
+        package=package,
+        version=known.version if known else None,
+        module=_module(exception),
+        evidence=(
+            exception.line,
+            f"{function} is a function of {name} itself, not of torch: this build does not contain it",
+        ),
+        fix=Fix(kind="environment", text=text),
     )
 
 
@@ -211,6 +253,13 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
             "driver."
         )
         return Fix(kind="environment", text=text)
+    if _OF_ROCM.match(library):
+        text = f"{library} is part of ROCm: install it, or the build of torch for the GPU of this machine."
+        return Fix(kind="environment", text=text)
+    cached = _IN_CACHE.search(exception.text)
+    if cached:
+        text = f"The file is compiled when it is first used: delete {cached[1]} and start again."
+        return Fix(kind="environment", text=text)
     package = _package(exception, context, None)
     if library.startswith(_TORCH_LIBRARIES):
         pin = _torch_pin(context, package)
@@ -222,6 +271,14 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
         return Fix(kind="environment", text=text)
     major = re.search(r"\.so\.(\d{1,3})", library)
     toolkit = major[1] if major and library.startswith(_OF_TOOLKIT) else ""
+    others = _other_cudas(toolkit, context) if toolkit else []
+    if others:
+        extension = package or "the extension that asks for it"
+        text = (
+            f"{library} is of CUDA {toolkit}, and {', '.join(others)}: install a build of {extension} for "
+            f"that CUDA, or everything for CUDA {toolkit}; the library alone does not help."
+        )
+        return Fix(kind="environment", text=text)
     suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
     pin, torch = _torch_pin(context, package), context.known("torch")
     hint, command = "", f"pip install {name}{suffix}"
@@ -240,6 +297,19 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
         text=f"Install the CUDA runtime that {library} belongs to ({name}{suffix}).{hint}",
         command=command,
     )
+
+
+def _other_cudas(toolkit: str, context: RuleContext) -> list[str]:
+    """Return what of the log is for another CUDA than a library, as clauses for people."""
+    found = []
+    for name, (version, _) in context.contents.facts.printed.items():
+        label = _CUDA_LABEL.search(version.partition("+")[2])
+        if label and label[1] != toolkit and name in ("torch", "vllm", "sgl-kernel", "sglang-kernel"):
+            found.append(f"{name} {version} is a build for CUDA {label[1]}.{label[2]}")
+    folders = sorted(context.contents.facts.cuda)
+    if not found and folders and toolkit not in folders:
+        found.append(f"the installed libraries are those of CUDA {folders[-1]} (nvidia/cu{folders[-1]})")
+    return found
 
 
 def _library(
@@ -288,6 +358,14 @@ def mismatch(
         spec = f"{package}{broken.edge.requirement.specifier}"
         lines.append(f"{broken.edge}; {broken.installed} is installed")
         fix = Fix(kind="install", text=f"Install the required {spec}.", command=f'pip install "{spec}"')
+    elif package is not None and package not in context.index.packages:
+        fix = _rebuild(package, context, pin)
+    elif pin and known and "+" in known.version and package not in KERNELS:
+        text = (
+            f"{package} {known.version} is a build of its own, maybe not for torch{pin[1]}: rebuild it "
+            "for the installed torch, or install the torch that it was built with."
+        )
+        fix = Fix(kind="environment", text=text)
     elif pin and not _has_it(context, pin):
         again = package or "the extension"
         text = f"{pin[0]} is built for torch{pin[1]}: install that torch, then reinstall {again}."
@@ -307,6 +385,21 @@ def mismatch(
     )
 
 
+def _rebuild(package: str, context: RuleContext, pin: tuple[str, str] | None) -> Fix:
+    """Return the fix for an extension of another project: it follows the torch, not the other way round."""
+    pins = [each for each in demands(context, package) if pinned(each.requirement.specifier)]
+    if pins:
+        spec = f"{package}{pins[0].requirement.specifier}"
+        text = f"Install the {spec} that {pins[0].by} {pins[0].version} requires."
+        return Fix(kind="install", text=text, command=f'pip install "{spec}"')
+    torch = f"torch{pin[1]}, which {pin[0]} requires" if pin else "the installed torch"
+    if package in ("torchvision", "torchaudio"):
+        text = f"Install the {package} that goes with {torch}: each of its releases is built for one torch."
+    else:
+        text = f"Rebuild {package} for {torch}, install its wheel for that torch, or uninstall it."
+    return Fix(kind="environment", text=text)
+
+
 def _has_it(context: RuleContext, pin: tuple[str, str]) -> bool:
     """Return whether the torch of a pin is installed, so that the extension must be from another build."""
     torch = context.known("torch")
@@ -324,13 +417,32 @@ def _torch_pin(context: RuleContext, package: str | None) -> tuple[str, str] | N
     found = [each for each in demands(context, "torch") if str(each.requirement.specifier).startswith("==")]
     own = [each for each in found if each.by == package]
     near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.by == "sglang"]
+    if package in KERNELS and not own and not near:
+        return _pin_beside(context, package)
     best = next(iter([*own, *near] or ([] if package in ("vllm", "sgl-kernel") else found)), None)
     return (f"{best.by} {best.version}", str(best.requirement.specifier)) if best else None
+
+
+def _pin_beside(context: RuleContext, kernels: str) -> tuple[str, str] | None:
+    """Return the torch that all sglang releases pin which pin the known version of their kernels."""
+    known = context.known(kernels)
+    if known is None:
+        return None
+    version, pins = Version(known.version.partition("+")[0]), set()
+    for at in range(len(context.index.versions(SGLANG))):
+        needs = list(of_release(context, SGLANG, at, kernels))
+        if any(pinned(each.requirement.specifier) == version for each in needs):
+            pins |= {str(each.requirement.specifier) for each in of_release(context, SGLANG, at, "torch")}
+    exact = [each for each in pins if each.startswith("==")]
+    return (f"{kernels} {version}", exact[0]) if len(exact) == 1 else None
 
 
 def _package(exception: ExceptionInfo, context: RuleContext, path: str | None) -> str | None:
     """Return the distribution of the extension: by its path, by the import, or by the failing frame."""
     top = top_of(path or "")
+    stem = (path or "").rpartition("/")[2].partition(".")[0]
+    if stem in ALIASES:
+        return distribution_of(stem)
     if top is not None and top not in ALIASES and "/" not in (below_site(path or "") or ""):
         return None  # an extension outside any package, whose distribution is unknown
     if top is None and path:

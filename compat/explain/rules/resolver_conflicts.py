@@ -1,5 +1,6 @@
 """A rule for installations that pip or uv refused: conflicting requirements and missing releases."""
 
+from collections.abc import Sequence
 from itertools import combinations
 
 from packaging.requirements import Requirement
@@ -14,12 +15,14 @@ from compat.model.releases import SGLANG, VLLM
 from compat.requirements.graph import RequirementEdge
 from compat.requirements.specifiers import disjoint, pinned
 from compat.uv import messages
-from compat.uv.messages import ABSENT, CONFLICT, UNSOLVED
+from compat.uv.messages import ABSENT, CONFLICT, FAILED, UNSOLVED
 
 
 def unsolvable(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose requirements that pip or uv cannot satisfy: they conflict, or no release matches."""
     text = exception.message
+    if not exception.kind and text.startswith(FAILED):
+        return _first_clash(list(messages.poetry_edges(text)), context)
     if not exception.kind and text.startswith((UNSOLVED, CONFLICT)):
         return _other_python(text) or _conflict(text, context) or _no_release(text, context)
     return _absent(text, context) if not exception.kind and text.startswith(ABSENT) else None
@@ -34,7 +37,13 @@ def _conflict(text: str, context: RuleContext) -> Diagnosis | None:
             exact = pinned(other)
             evidence = (str(edge), f"{edge.name}{other} was requested")
             return violation(edge.name, str(exact) if exact else None, edge.wanted, evidence)
-    for first, second in combinations(edges, 2):
+    return _first_clash(edges, context)
+
+
+def _first_clash(edges: Sequence[RequirementEdge], context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of the first two requirements that exclude each other, those of releases first."""
+    ordered = sorted(edges, key=lambda each: each.by not in context.index.packages)
+    for first, second in combinations(ordered, 2):
         both = (first.requirement.specifier, second.requirement.specifier)
         if first.name == second.name and first.by != second.by and disjoint(*both):
             return _clash(first, second)
@@ -85,13 +94,30 @@ def _other_python(text: str) -> Diagnosis | None:
 def _no_release(text: str, context: RuleContext) -> Diagnosis | None:
     found = messages.no_version(text)
     if found:
-        return _unknown_release(found, context)
+        return _unknown_release(found, context) or _not_offered(found, text)
     found = messages.no_wheel(text)
     if not found:
         return None
     known = (each for each in _constraints(text) if each.by in context.index.packages)
     return _no_file(found, context) or next(
         (_needed(each) for each in known if each.name == found.name), None
+    )
+
+
+def _not_offered(asked: Requirement, text: str) -> Diagnosis | None:
+    """Return the diagnosis of a version that the package index in use does not have."""
+    edge = next((each for each in _constraints(text) if each.name == asked.name), None)
+    if edge is None:
+        return None
+    return Diagnosis(
+        cause="requirement_violated",
+        package=edge.name,
+        evidence=(str(edge), f"the package index in use has no {edge.wanted}"),
+        fix=Fix(
+            kind="environment",
+            text=f"Use the package index that {edge.by} was built with, which has {edge.wanted}, or install "
+            f"another release of {edge.by}.",
+        ),
     )
 
 

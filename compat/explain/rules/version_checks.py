@@ -1,15 +1,17 @@
 """Rules for messages that state a violated requirement: from pip, transformers, pydantic and numpy."""
 
 import re
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import distribution_of, top_of
-from compat.explain.lookup.requirement_violations import violated
-from compat.explain.rules.violated_requirements import of_unmet, violation
+from compat.explain.lookup.requirement_violations import bounded_above, demands, ordered, violated
+from compat.explain.rules.violated_requirements import of_unmet, older_or_newer, violation
 from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import allows
 from compat.uv.messages import INCOMPATIBLE
 
 _NORMAL = re.compile(
@@ -24,6 +26,14 @@ _MINIMUM = re.compile(
     r"\b([\w.-]{1,80}) is installed with version (\d[\w.+!]{0,40}), "
     r"which is less than the minimum required version (\d[\w.+!]{0,40}\w)"
 )
+_BOUND = re.compile(
+    r"\bneeds (\w{1,40}) (\d{1,4}(?:\.\d{1,4}){0,3}) or (less|greater|newer|later)\. "
+    r"Got \w{1,40} (\d[\w.]{0,40}\w)"
+)
+_UNEQUAL = re.compile(
+    r"([\w-]{1,60}) version \((\d[\w.+!]{0,40})\) does not match ([\w-]{1,60}) version \((\d[\w.+!]{0,40})\)"
+)
+_TAKEN = re.compile(r"is already used by a Transformers (?:config|model)")
 _SIZES = re.compile(
     r"Expected (\d{1,6}) from C header, got (\d{1,6})"
     r"|version 0x([0-9a-f]{1,12}) but this version of numpy is 0x([0-9a-f]{1,12})"
@@ -51,20 +61,92 @@ def stated_requirement(exception: ExceptionInfo, context: RuleContext) -> Diagno
     found = _MINIMUM.search(exception.text)
     if found:
         return violation(found[1], found[2], f"{found[1]}>={found[3]}", (exception.line,))
+    found = _BOUND.search(exception.text)
+    if found:
+        return violation(
+            found[1], found[4], f"{found[1].lower()}{_bound(found[2], found[3])}", (exception.line,)
+        )
+    found = _UNEQUAL.search(exception.text)
+    if found:
+        return _unequal(found, exception, context)
+    if _TAKEN.search(exception.text):
+        return _taken_name(exception, context)
     found = INCOMPATIBLE.search(exception.text) if "but you have" in exception.text else None
     return _clash(found, context) if found else None
 
 
-def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis:
-    """Return the diagnosis of pip's message; of several, the requirement of an indexed release counts."""
+def _bound(version: str, direction: str) -> str:
+    """Return the specifier for `2.2 or less`, which includes all patch releases of 2.2."""
+    if direction != "less":
+        return f">={version}"
+    *parts, last = version.split(".")
+    return f"<{'.'.join([*parts, str(int(last) + 1)])}"
+
+
+def _unequal(found: re.Match[str], exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
+    """Return the diagnosis of two parts of one project in different versions: the required one stays."""
+    first, second = (canonicalize_name(found[1]), found[2]), (canonicalize_name(found[3]), found[4])
+    needs = {name: next(iter(ordered(demands(context, name))), None) for name, _ in (first, second)}
+    lines = [exception.line, *(str(each) for each in needs.values() if each)]
+    kept, wrong = second, first
+    need = needs[first[0]]
+    if need is not None and allows(need.requirement.specifier, first[1]) and needs[second[0]] is None:
+        kept, wrong = first, second
+    return violation(wrong[0], wrong[1], f"{wrong[0]}=={kept[1]}", tuple(lines))
+
+
+def _taken_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
+    """Return the diagnosis of a model or a config that a newer transformers has itself."""
+    name = "transformers"
+    broken = violated(context, name)
+    if broken:
+        return of_unmet(broken, (exception.line,), None)
+    lines = [exception.line, "a newer transformers has a model or config of this name itself"]
+    found = ordered(demands(context, name))
+    spec = next(
+        (each.requirement.specifier for each in found if bounded_above(each.requirement.specifier)), None
+    )
+    lines += [str(each) for each in found[:2]]
+    known = context.known(name)
+    if spec is not None:
+        fix = Fix(
+            kind="install", text=f"Install the required {name}{spec}.", command=f'pip install "{name}{spec}"'
+        )
+    else:
+        fix = older_or_newer(context, exception, name)
+    return Diagnosis(
+        cause="requirement_violated",
+        package=name,
+        version=known.version if known else None,
+        evidence=tuple(lines),
+        fix=fix,
+    )
+
+
+def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of pip's message; one about a release counts before those about other packages."""
     lines = (exception.text for failure in context.contents.mentions for exception in failure.chain)
-    every = (INCOMPATIBLE.search(text) for text in lines if "but you have" in text)
+    every = [each for text in lines if "but you have" in text and (each := INCOMPATIBLE.search(text))]
+    ours = [each for each in every if _by(each) in context.index.packages]
+    if _by(found) not in context.index.packages and ours:
+        return None  # what matters is what a release requires, and that has a diagnosis of its own
     name = canonicalize_name(found[3])
-    same = [each for each in every if each and canonicalize_name(each[3]) == name] or [found]
+    same = [each for each in every if canonicalize_name(each[3]) == name] or [found]
     requirements = [f"{each[1]} {each[2]} requires {each[3]}{each[4].strip()}" for each in same]
-    indexed = (each for each in same if canonicalize_name(each[1]) in context.index.packages)
-    best = next(indexed, found)
-    return violation(best[3], best[6], f"{best[3]}{best[4].strip()}", tuple(dict.fromkeys(requirements)))
+    best = next((each for each in same if _by(each) in context.index.packages), found)
+    spec = f"{best[3]}{best[4].strip()}"
+    diagnosis = violation(best[3], best[6], spec, tuple(dict.fromkeys(requirements)))
+    if _by(best) in context.index.packages:
+        return diagnosis
+    text = (
+        f"{best[1]} {best[2]} requires {spec}, and sglang and vllm do not: install a {best[1]} that "
+        f"allows {best[5]} {best[6]}, or install {best[1]} in an environment of its own."
+    )
+    return replace(diagnosis, fix=Fix(kind="environment", text=text))
+
+
+def _by(found: re.Match[str]) -> str:
+    return canonicalize_name(found[1])
 
 
 def numpy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:

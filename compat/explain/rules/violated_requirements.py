@@ -1,5 +1,6 @@
 """Rules for failures in third-party packages whose version violates a requirement."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -8,18 +9,27 @@ from packaging.utils import canonicalize_name
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
+from compat.explain.lookup.importers import possible_releases
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.lookup.requirement_violations import (
     demands,
+    excluded_above,
+    later_bound,
+    of_release,
+    ordered,
     own_needs,
     requirement_named,
     violated,
 )
 from compat.model.diagnosis import Diagnosis, Fix
-from compat.model.releases import allows
+from compat.model.releases import SGLANG, VLLM, allows
+from compat.model.symbols import split_location
 from compat.requirements.graph import RequirementEdge, UnmetRequirement
 from compat.requirements.specifiers import python_specifier
 
+_NO_ATTRIBUTE = re.compile(r"has no attribute '?(\w{2,80})'?")
+_UNEXPECTED = re.compile(r"^(\w{1,80})\(\) got an unexpected keyword argument")
+_HIDDEN = re.compile(r"Could not import module '\w{1,80}'\. Are this object's requirements defined correctly")
 _PYTHON_SYNTAX = ("SyntaxError", "IndentationError")
 
 
@@ -99,9 +109,12 @@ def _unbounded(
     dated = dated_by(context, importer)
     if bounded and not known:
         return bounded_by(bounded, dated, lines, asked)
-    if dated is None and importer in context.index.owners:
-        text = f'Install the {distribution} that this release of {importer} requires; "pip check" names it.'
-        return _to_check(distribution, text, lines, asked)
+    if inner and any(possible_releases(context, owner) for owner in context.index.owners.get(importer, ())):
+        limit = _limited_later(exception, context, distribution, lines, asked)
+        if limit is not None:
+            return limit
+    if importer in context.index.owners and not bounded:
+        return None  # the releases that import the name may tell more
     if dated is None:
         text = (
             f"The installed versions of {importer} and {distribution} do not go together; "
@@ -119,6 +132,25 @@ def _unbounded(
         symbol=asked.names[0] if asked.names else None,
         evidence=tuple(lines),
         fix=Fix(kind="install", text=text, command=f"uv pip install --exclude-newer {date} {subject}"),
+    )
+
+
+def _limited_later(
+    exception: ExceptionInfo, context: RuleContext, distribution: str, lines: list[str], asked: FailedImport
+) -> Diagnosis | None:
+    """Return the diagnosis of an installed version that only a later release excludes, or None."""
+    known = context.known(distribution)
+    fix = older_or_newer(context, exception, distribution, bound=True)
+    if known is None or fix.kind == "none":
+        return None
+    return Diagnosis(
+        cause="requirement_violated",
+        package=distribution,
+        version=known.version,
+        module=asked.module,
+        symbol=asked.names[0] if asked.names else None,
+        evidence=tuple(lines),
+        fix=fix,
     )
 
 
@@ -140,6 +172,46 @@ def bounded_by(
     return replace(found, fix=Fix(kind="install", text=text, command=command))
 
 
+def older_or_newer(
+    context: RuleContext, exception: ExceptionInfo, distribution: str, *, bound: bool = False
+) -> Fix:
+    """Return the fix for a distribution that is newer than a release of sglang or vllm expects.
+
+    Args:
+        context: the log and what is known about it.
+        exception: the failure.
+        distribution: the distribution that is too new.
+        bound: whether the first upper bound of a later release may be given.
+    """
+    modules = [module for frame in exception.frames if (module := context.module(frame))]
+    owners = [owner for module in reversed(modules) if (owner := context.owner(module))]
+    for package in dict.fromkeys((*owners, *context.release_indexes)):
+        releases = possible_releases(context, package)
+        if not releases:
+            continue
+        edge = later_bound(context, package, releases, distribution) if bound else None
+        known = context.known(distribution)
+        if edge is not None and known is not None and not excluded_above(edge, known.version):
+            edge = None
+        if edge is not None:
+            spec = f"{distribution}{edge.requirement.specifier}"
+            text = (
+                f"{package} limits {distribution} since {edge.version}, to {spec}: install that, or a newer "
+                f"{package}."
+            )
+            return Fix(kind="install", text=text, command=f'pip install "{spec}"')
+        release = context.index.releases(package)[max(releases)]
+        if release.uploaded:
+            date = release.uploaded[:10]
+            text = (
+                f"Install a {distribution} that is not newer than {package} {release.version} ({date}), or a "
+                f"newer {package}."
+            )
+            command = f"uv pip install --exclude-newer {date} {distribution}"
+            return Fix(kind="install", text=text, command=command)
+    return Fix(kind="none", text=f"Install the {distribution} that your release requires.")
+
+
 def _to_check(distribution: str, text: str, lines: list[str], asked: FailedImport) -> Diagnosis:
     return Diagnosis(
         cause="requirement_violated",
@@ -158,6 +230,118 @@ def dated_by(context: RuleContext, importer: str) -> tuple[str, str] | None:
         release = context.index.releases(package)[context.release_indexes[package]]
         if release.uploaded:
             return f"{package} {release.version}", release.uploaded[:10]
+    return None
+
+
+def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose an attribute that sglang or vllm reads of a third package's object, and that it lacks."""
+    found = _NO_ATTRIBUTE.search(exception.message) if exception.kind == "AttributeError" else None
+    if not found or len(exception.frames) < 2:
+        return None
+    top, ours = top_of(exception.frames[-1].path), exception.frames[-2]
+    if top is None or top in context.index.owners or is_standard(top) or not context.module(ours):
+        return None
+    if "torch.ops" in ours.source:
+        return None  # an operator, which an extension registers
+    if not re.search(rf"\.{found[1]}\b", ours.source):
+        return None
+    distribution = requirement_named(context, top, distribution_of(top))
+    broken = violated(context, distribution)
+    if broken:
+        return of_unmet(broken, _evidence(exception, context), None)
+    known, needs = context.known(distribution), ordered(demands(context, distribution))
+    return Diagnosis(
+        cause="requirement_violated",
+        package=distribution,
+        version=known.version if known else None,
+        module=context.module(ours),
+        evidence=(*_evidence(exception, context), *(str(each) for each in needs[:2])),
+        fix=older_or_newer(context, exception, distribution, bound=True),
+    )
+
+
+def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a call in sglang or vllm of a third package's function that does not take an argument."""
+    found = _UNEXPECTED.search(exception.message) if exception.kind == "TypeError" else None
+    frame = exception.frames[-1] if exception.frames else None
+    module = context.module(frame) if frame else None
+    package = context.owner(module) if module else None
+    if not found or module is None or package is None:
+        return None
+    for at in reversed(context.candidate_releases(package)):
+        for branch in context.index.branches(module, found[1], package, at):
+            top = split_location(branch.target or "")[0].partition(".")[0]
+            if not top or top in context.index.owners or is_standard(top):
+                continue
+            distribution = requirement_named(context, top, distribution_of(top))
+            return _of_call(exception, context, (package, at), distribution)
+    return None
+
+
+def _of_call(
+    exception: ExceptionInfo, context: RuleContext, release: tuple[str, int], distribution: str
+) -> Diagnosis | None:
+    broken = violated(context, distribution)
+    if broken:
+        return of_unmet(broken, _evidence(exception, context), None)
+    package, at = release
+    need = next(iter(ordered(demands(context, distribution))), None)
+    need = need or next(iter(ordered(of_release(context, package, at, distribution))), None)
+    if need is None or not need.requirement.specifier:
+        return None
+    return of_unmet(UnmetRequirement(edge=need, installed=None), _evidence(exception, context), None)
+
+
+def model_code(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a model's own code that imports what the release's transformers does not have."""
+    asked = wanted(exception)
+    frame = exception.frames[-1] if exception.frames else None
+    if asked is None or frame is None or "/transformers_modules/" not in frame.path:
+        return None
+    name = asked.module.partition(".")[0]
+    lines = [exception.line, f"the code of the model asks for it: {frame.path}"]
+    others: list[str] = []
+    for package in (SGLANG, VLLM):
+        releases = possible_releases(context, package)
+        if not releases:
+            continue
+        need = next(iter(ordered(of_release(context, package, releases[-1], name))), None)
+        if need is not None:
+            lines.append(str(need))
+            others += _other_needs(context, package, releases[-1], need)
+    if len(lines) == 2:
+        return None
+    text = f"The model's code is for another {name} than this release requires"
+    text += f": use a release that requires another one ({', '.join(others)})." if others else "."
+    return Diagnosis(
+        cause="requirement_violated",
+        package=name,
+        module=asked.module,
+        symbol=asked.names[0] if asked.names else None,
+        evidence=tuple(lines),
+        fix=Fix(kind="install", text=text),
+    )
+
+
+def _other_needs(context: RuleContext, package: str, at: int, need: RequirementEdge) -> Iterator[str]:
+    """Yield the nearest releases before and after one whose requirement on a distribution is another."""
+    count = len(context.index.versions(package))
+    for places in (range(at - 1, -1, -1), range(at + 1, count)):
+        for place in places:
+            other = next(iter(ordered(of_release(context, package, place, need.name))), None)
+            if other is not None and other.requirement.specifier != need.requirement.specifier:
+                yield str(other)
+                break
+
+
+def hidden_import(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a lazy import that hides its cause by the listed versions that a known release excludes."""
+    if not _HIDDEN.search(exception.text):
+        return None
+    for name in context.contents.facts.versions():
+        broken = violated(context, name)
+        if broken:
+            return of_unmet(broken, (exception.line,), None)
     return None
 
 

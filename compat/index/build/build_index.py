@@ -13,11 +13,15 @@ from compat.index.build.parse_pool import ModuleReader, processes
 from compat.index.build.precompute import conclude
 from compat.index.history.release_diff import SuccessorFinder
 from compat.index.writer import PackageContent, write_index
-from compat.model.releases import IMPORT_NAMES, PACKAGES, ReleaseMetadata
+from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM, ReleaseMetadata
+from compat.source_outlines.format import NAME
+from compat.source_outlines.writer import PackageOutlines, write_outlines
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.source_cache import SourceCache
 from compat.wheels.wheel_sources import WheelSources
 
+OUTLINED = (SGLANG, VLLM)
+"""The packages whose source files are outlined."""
 FETCHERS = 6
 """The number of wheels read in parallel: enough to hide the round trips of small ranges."""
 AHEAD = 8
@@ -44,7 +48,7 @@ def build_index(
     cache: SourceCache | None = None,
     packages: Sequence[str] = PACKAGES,
 ) -> BuildReport:
-    """Write an index of all releases with a wheel to `target`.
+    """Write an index of all releases with a wheel to `target`, and their outlines to a file beside it.
 
     Sources and rows are kept in the user's cache, so an interrupted build can be resumed.
 
@@ -65,13 +69,18 @@ def build_index(
     with processes() as pool:
         reader = ModuleReader(pool, cache.folder.parent)
         contents: list[PackageContent] = []
+        outlined: list[PackageOutlines] = []
         for package in packages:
             wheels = registry.wheels(package)
             sources = sources_ahead(wheels, lambda wheel: cache.get(wheel, registry.session, progress))
             releases = counted(sources, report, progress)
             finder = SuccessorFinder(executor=pool, folder=cache.folder.parent)
-            contents.append(assemble(package, IMPORT_NAMES[package], releases, reader, finder))
+            outlines = PackageOutlines(package)
+            outlined += [outlines] if package in OUTLINED else []
+            keep = outlines.add if package in OUTLINED else None
+            contents.append(assemble(package, IMPORT_NAMES[package], releases, reader, finder, keep))
     write_index(target, contents, conclude)
+    write_outlines(target.with_name(NAME), outlined)
     return report
 
 

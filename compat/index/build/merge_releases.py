@@ -1,6 +1,6 @@
 """Convert the sources of releases into release ranges: read modules, expand star imports, merge releases."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -13,6 +13,10 @@ from compat.index.records import Names
 from compat.index.writer import ModuleRange, NameRange, PackageContent
 from compat.model.guards import ALWAYS, Imports, both
 from compat.model.releases import ReleaseMetadata
+from compat.source_outlines.records import Outline
+
+Keep = Callable[[str, Mapping[str, Outline]], None]
+"""Takes the version of a release, and the outlines of its source files by path."""
 
 
 class MergedModule(NamedTuple):
@@ -58,12 +62,13 @@ class ModuleFile:
     """None for a module without source: a compiled one, or a folder without `__init__.py`."""
 
 
-def assemble(
+def assemble(  # noqa: PLR0917 -- the last two are optional
     package: str,
     import_name: str,
     releases: Iterable[ReleaseSources],
     reader: ModuleReader,
     finder: SuccessorFinder | None = None,
+    keep: Keep | None = None,
 ) -> PackageContent:
     """Return the rows of all releases of one package.
 
@@ -73,18 +78,21 @@ def assemble(
         releases: its releases in version order; each is read once and not kept.
         reader: reads the modules.
         finder: finds the successors of removed definitions; by default a new one.
+        keep: called with the version of each release and the outlines of its source files.
     """
-    read = (
-        MergedRelease(each.row, tuple(expand(each, import_name, reader)), each.read_sources)
-        for each in releases
-    )
+    read = (read_release(each, import_name, reader, keep) for each in releases)
     return merge(package, import_name, read, finder or SuccessorFinder())
 
 
-def expand(release: ReleaseSources, import_name: str, reader: ModuleReader) -> Iterable[MergedModule]:
-    """Return the modules of one release, with star imports replaced by the names that they bind."""
+def read_release(
+    release: ReleaseSources, import_name: str, reader: ModuleReader, keep: Keep | None = None
+) -> MergedRelease:
+    """Return one release with its modules; `keep` gets its version and the outlines of its source files."""
     modules, wanted = _modules(release, import_name)
-    return ExpandedModules(modules, reader.read(wanted))
+    expanded = ExpandedModules(modules, reader.read(wanted))
+    if keep is not None:
+        keep(release.row.version, expanded.outlines())
+    return MergedRelease(release.row, tuple(expanded), release.read_sources)
 
 
 def merge(
@@ -166,6 +174,15 @@ class ExpandedModules:
         for name in sorted(self.modules):
             names = self.names(name)
             yield MergedModule(name, self.modules[name].form, names, self.is_open(name))
+
+    def outlines(self) -> dict[str, Outline]:
+        """Return the outlines of the source files by their paths below site-packages."""
+        found = {}
+        for name, module in self.modules.items():
+            if module.key is not None:
+                end = "/__init__.py" if module.form == "package" else ".py"
+                found[name.replace(".", "/") + end] = self._read[module.key].outline
+        return found
 
     def is_open(self, module: str) -> bool:
         key = self.modules[module].key

@@ -12,20 +12,11 @@ from pathlib import Path
 from threading import Thread
 
 from compat._util.cache_database import cache_database
-from compat.index import records
-from compat.index.extract import (
-    bindings,
-    dunder_all,
-    dynamic_globals,
-    guard_builder,
-    module_getattr,
-    module_rows,
-    module_visitor,
-    signatures,
-    stub_bodies,
-)
+from compat.index import extract, records
 from compat.index.extract.module_rows import ModuleRows, read_rows
 from compat.model import guards
+from compat.source_outlines import extract as outline_extract
+from compat.source_outlines import records as outline_records
 
 COUNT = 2
 """The number of processes. They only compute, so more processes than cores do not help."""
@@ -119,20 +110,9 @@ class ModuleReader:
 def code_digest() -> str:
     """Return the digest of the code that converts source into rows."""
     digest = hashlib.sha256()
-    read_by = (
-        guard_builder,
-        dunder_all,
-        bindings,
-        guards,
-        stub_bodies,
-        module_getattr,
-        dynamic_globals,
-        module_rows,
-        records,
-        signatures,
-        module_visitor,
-    )
-    for module in read_by:
+    for file in sorted(Path(extract.__path__[0]).glob("*.py")):
+        digest.update(file.read_bytes())
+    for module in (guards, records, outline_extract, outline_records):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 

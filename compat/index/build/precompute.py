@@ -144,13 +144,13 @@ class _TracingResolver(NameResolver):
         self._asked |= before
         return found
 
-    def _answer(self, module: str, name: str, seen: frozenset[tuple[str, str]]) -> Answer:
+    def _answer(self, module: str, name: str) -> Answer:
         key = module, name
         if key in self._answers:
             self._asked |= self._asking[key]
-            return super()._answer(module, name, seen)
+            return super()._answer(module, name)
         before, self._asked = self._asked, False
-        found = super()._answer(module, name, seen)
+        found = super()._answer(module, name)
         if key in self._answers:
             self._asking[key] = self._asked
         self._asked |= before

@@ -7,8 +7,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
-from compat.index.build.build_index import BuildReport, counted, sources_ahead
-from compat.index.build.merge_releases import MergedRelease, ReleaseSources, expand, merge
+from compat.index.build.build_index import OUTLINED, BuildReport, counted, sources_ahead
+from compat.index.build.merge_releases import MergedRelease, ReleaseSources, merge, read_release
 from compat.index.build.parse_pool import ModuleReader
 from compat.index.build.precompute import conclude
 from compat.index.build.read_back import read_content, replayed
@@ -17,6 +17,10 @@ from compat.index.reader import Index
 from compat.index.records import Successor
 from compat.index.writer import PackageContent, write_index
 from compat.model.releases import IMPORT_NAMES, PACKAGES, Release, ReleaseMetadata
+from compat.source_outlines.format import NAME
+from compat.source_outlines.reader import SourceOutlines, outlines_by_release
+from compat.source_outlines.records import Outline
+from compat.source_outlines.writer import PackageOutlines, write_outlines
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.source_cache import SourceCache
 from compat.wheels.wheel_sources import WheelSources
@@ -53,14 +57,16 @@ def update_index(
     index, report = Index(source), BuildReport()
     added: list[Release] = []
     contents: list[PackageContent] = []
+    outlined: list[PackageOutlines] = []
     for package in packages:
         known = set(index.versions(package)) if package in index.packages else set()
         new = [wheel for wheel in registry.wheels(package) if str(wheel.version) not in known]
         added.extend(Release(package=wheel.package, version=wheel.version) for wheel in new)
         content = read_content(index, package) if known else None
+        outlines: dict[str, Mapping[str, Outline]] = _outlines_of(source, package)
         if new or content is None:
             read = partial(_read, cache, registry, progress)
-            fresh = _fresh(package, counted(sources_ahead(new, read), report, progress))
+            fresh = _fresh(package, counted(sources_ahead(new, read), report, progress), outlines)
             content = merge(
                 package,
                 IMPORT_NAMES[package],
@@ -68,20 +74,35 @@ def update_index(
                 SuccessorFinder(known=_known_steps(content)),
             )
         contents.append(content)
+        if package in OUTLINED:
+            outlined.append(PackageOutlines(package))
+            for row in content.releases:
+                outlined[-1].add(row.version, outlines[row.version])
     if added:
         write_index(target, contents, conclude)
+        write_outlines(target.with_name(NAME), outlined)
     return tuple(added), report
+
+
+def _outlines_of(source: Path, package: str) -> dict[str, Mapping[str, Outline]]:
+    """Return the outlines of each release of a package beside an index, by version."""
+    if package not in OUTLINED:
+        return {}
+    outlines = SourceOutlines(source.with_name(NAME))
+    return dict(zip(outlines.versions(package), outlines_by_release(outlines, package), strict=True))
 
 
 def _read(cache: SourceCache, registry: Registry, progress: Progress, wheel: WheelFile) -> WheelSources:
     return cache.get(wheel, registry.session, progress)
 
 
-def _fresh(package: str, releases: Iterable[ReleaseSources]) -> Iterator[MergedRelease]:
+def _fresh(
+    package: str, releases: Iterable[ReleaseSources], outlines: dict[str, Mapping[str, Outline]]
+) -> Iterator[MergedRelease]:
+    """Yield new releases with their modules, and put the outlines of each into `outlines` by its version."""
     reader = ModuleReader()
     for release in releases:
-        modules = tuple(expand(release, IMPORT_NAMES[package], reader))
-        yield MergedRelease(release.row, modules, release.read_sources)
+        yield read_release(release, IMPORT_NAMES[package], reader, outlines.__setitem__)
 
 
 def _kept(

@@ -1,4 +1,4 @@
-"""SettledBinding events of one module, and their reduction to the bindings that remain after its import."""
+"""The binding events of one module, and their reduction to the bindings that remain after its import."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from compat.model.symbols import Kind, Status
 Form = Literal[
     "class", "function", "value", "none", "any", "import", "alias", "lazy", "star", "delete", "need"
 ]
-"""How a name is bound; `need` is an import that must succeed and binds no name."""
+"""How a name is bound; `need` is an import that must succeed and binds none, `any` is `Any` or `object`."""
 
 REAL: frozenset[Form] = frozenset({"class", "function", "import", "alias", "star"})
 """The forms of a real object: next to one, a stand-in in another branch counts as a stub."""
@@ -27,6 +27,10 @@ class Event:
     """The location that an import, alias or lazy table refers to."""
     hollow: bool = False
     """Whether it is a class or function whose body does nothing."""
+    refusal: str | None = None
+    """The error with which a class or function refuses every use; None for one that can be used."""
+    stands_in: bool = False
+    """Whether a branch that never runs, as under TYPE_CHECKING, binds the name to a real object."""
     truth: Guard | None = None
     """The condition, if the value is one."""
     signature: str | None = None
@@ -45,6 +49,7 @@ class SettledBinding:
     guard: Guard
     truth: Guard | None
     signature: str | None = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,7 @@ def _binding(event: Event, branches: list[Event]) -> SettledBinding:
         guard=event.guard,
         truth=event.truth,
         signature=event.signature,
+        refusal=event.refusal,
     )
 
 
@@ -119,7 +125,8 @@ def _status(event: Event, branches: list[Event]) -> tuple[Status, Kind | None]:
     if event.form == "delete":
         return "missing", None
     if _is_stub(event, branches):
-        return "placeholder", "class" if event.form == "class" else "value"
+        kinds: dict[Form, Kind] = {"class": "class", "function": "function"}
+        return "placeholder", kinds.get(event.form, "value")
     match event.form:
         case "class":
             return "defined", "class"
@@ -136,12 +143,16 @@ def _status(event: Event, branches: list[Event]) -> tuple[Status, Kind | None]:
 def _is_stub(event: Event, branches: list[Event]) -> bool:
     """Return whether a branch binds a stub: a stand-in for a real object of another branch.
 
-    `typing.Any` under a guard is always a stub, and so is an empty class in the branch that a failed import
-    leaves; None alone is how variables begin.
+    `Any` and `object` under a guard are always stubs, and so are an empty class in the branch that a failed
+    import leaves and what refuses every use; None alone is how variables begin.
     """
+    if event.refusal is not None:
+        return True
     if event.form == "any":
-        return event.guard != ALWAYS
-    others = any(other is not event and other.form in REAL and not other.hollow for other in branches)
+        return event.guard != ALWAYS or event.stands_in
+    others = event.stands_in or any(
+        other is not event and other.form in REAL and not other.hollow for other in branches
+    )
     if event.form == "none":
         return others
     if not event.hollow:

@@ -35,7 +35,8 @@ def read_getattr(
         if isinstance(node, ast.If):
             names = _asked_names(node.test, parameter)
             origins = _imports_of(node.body, resolve)
-            targets.update({name: origins.get(name) for name in names})
+            returned = origins.get(_returned(node.body))
+            targets.update({name: origins.get(name, returned) for name in names})
     refuses = any(_raises_attribute_error(node) for node in ast.walk(function))
     return LazyNames(targets=targets, open=not (targets and refuses))
 
@@ -107,6 +108,14 @@ def _imports_of(body: list[ast.stmt], resolve: Resolve) -> dict[str, str]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
+
+
+def _returned(body: list[ast.stmt]) -> str:
+    """Return the name that a block returns; empty if it returns anything else."""
+    match body:
+        case [*_, ast.Return(value=ast.Name(id=name))]:
+            return name
+    return ""
 
 
 def _raises_attribute_error(node: ast.AST) -> bool:

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from compat.index.extract.bindings import Event, SettledBinding, settle
-from compat.index.extract.module_visitor import read_module
+from compat.index.extract.module_visitor import parsed, read_tree
 from compat.index.records import Names, Row
 from compat.model.guards import ALWAYS, Guard, to_json
+from compat.source_outlines.extract import read_outline
+from compat.source_outlines.records import Outline
 
 
 class ModuleRows(NamedTuple):
@@ -22,11 +24,13 @@ class ModuleRows(NamedTuple):
     """Whether the module may bind names that its source does not show."""
     stars: tuple[Event, ...]
     """All events if the module has star imports, since its rows then depend on other modules; else empty."""
+    outline: Outline
 
 
 def read_rows(source: bytes, module: str, *, is_package: bool) -> ModuleRows:
     """Return the rows of a module; see `read_module` for the arguments."""
-    facts = read_module(source, module, is_package=is_package)
+    tree = parsed(source)
+    facts = read_tree(tree, source, module, is_package=is_package)
     stars = any(event.form == "star" for event in facts.events)
     return ModuleRows(
         names={} if stars else rows_of(facts.events),
@@ -34,6 +38,7 @@ def read_rows(source: bytes, module: str, *, is_package: bool) -> ModuleRows:
         withheld=facts.withheld,
         open=facts.open,
         stars=facts.events if stars else (),
+        outline=read_outline(tree, source),
     )
 
 
@@ -58,4 +63,5 @@ def _row(binding: SettledBinding) -> Row:
         guard=None if binding.guard == ALWAYS else guard_text(binding.guard),
         truth=None if binding.truth is None else guard_text(binding.truth),
         signature=binding.signature,
+        refusal=binding.refusal,
     )

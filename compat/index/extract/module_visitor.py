@@ -1,7 +1,7 @@
 """Read the top level of a module from its source: names, their guards and their targets."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from compat.index.extract.bindings import Event, Form, ModuleFacts, presence
 from compat.index.extract.dunder_all import Exporting
@@ -10,7 +10,7 @@ from compat.index.extract.global_names import names_set_by_functions
 from compat.index.extract.guard_builder import Conditions
 from compat.index.extract.module_getattr import Resolve, read_getattr
 from compat.index.extract.signatures import signature
-from compat.index.extract.stub_bodies import is_hollow
+from compat.index.extract.stub_bodies import is_hollow, refusal
 from compat.model.guards import (
     ALWAYS,
     NEVER,
@@ -38,9 +38,20 @@ def read_module(source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
 
     A file that is not valid Python has no events and counts as open.
     """
+    return read_tree(parsed(source), source, module, is_package=is_package)
+
+
+def parsed(source: bytes) -> ast.Module | None:
+    """Return the syntax tree of a file, or None if it is not valid Python."""
     try:
-        tree = ast.parse(source)
+        return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def read_tree(tree: ast.Module | None, source: bytes, module: str, *, is_package: bool) -> ModuleFacts:
+    """Return what `read_module` does, from the tree that `parsed` returned."""
+    if tree is None:
         return ModuleFacts(events=(), exports=None, withheld=(), open=True)
     visitor = ModuleVisitor(module, is_package=is_package)
     visitor.set_by = names_set_by_functions(tree) if b"global" in source else {}
@@ -71,6 +82,8 @@ class ModuleVisitor:
         self._by_name: dict[str, list[Event]] = {}
         self._tables: dict[str, ast.Dict] = {}
         self._hollow: set[str] = set()
+        self._declared: set[str] = set()
+        """The names that blocks which never run bind to real objects."""
         self._getattrs: list[ast.FunctionDef] = []
         self._conditions = Conditions(self._names, self._truths, self._presence)
 
@@ -130,6 +143,8 @@ class ModuleVisitor:
         match node:
             case ast.If(test=test, body=body, orelse=orelse):
                 condition = self._conditions.guard(test)
+                if condition in (NEVER, ALWAYS):
+                    self._declared.update(_declared(body if condition == NEVER else orelse))
                 self.block(body, both(guard, condition))
                 self.block(orelse, both(guard, negated(condition)))
             case ast.Try() as attempt:
@@ -177,7 +192,13 @@ class ModuleVisitor:
             self._getattrs.append(node)
         form: Form = "class" if isinstance(node, ast.ClassDef) else "function"
         truth = self._predicate(node)
-        self._bind(node.name, form, guard, hollow=hollow, truth=truth, signature=signature(node))
+        self._bind(
+            *(node.name, form, guard),
+            hollow=hollow,
+            truth=truth,
+            signature=signature(node),
+            refusal=refusal(node),
+        )
         (self._hollow.add if hollow else self._hollow.discard)(node.name)
         self._names.pop(node.name, None)
 
@@ -230,7 +251,7 @@ class ModuleVisitor:
                 return "none", None
             case ast.Name(id=other):
                 full = self._names.get(other)
-                if full == ANY:
+                if full == ANY or (other == "object" and other not in self._by_name):
                     return "any", ANY
                 if full is not None:
                     return "alias", full
@@ -335,6 +356,7 @@ class ModuleVisitor:
         hollow: bool = False,
         truth: Guard | None = None,
         signature: str | None = None,
+        refusal: str | None = None,
     ) -> None:
         event = Event(
             name=name,
@@ -344,9 +366,23 @@ class ModuleVisitor:
             hollow=hollow,
             truth=truth,
             signature=signature,
+            refusal=refusal,
+            stands_in=name in self._declared,
         )
         self.events.append(event)
         self._by_name.setdefault(name, []).append(event)
+
+
+def _declared(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """Yield the names that a block imports, defines or assigns."""
+    for node in body:
+        match node:
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                yield name
 
 
 def _single_imports(node: ast.stmt, resolve: Resolve) -> list[tuple[ast.stmt, str]]:

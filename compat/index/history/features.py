@@ -34,6 +34,8 @@ class Features(NamedTuple):
     own: View
     whole: View
     """Includes the base classes of the same module: splitting a class does not change its behaviour."""
+    hands_on: str | None = None
+    """The base class or function, by its last name, to which it adds nothing but a warning."""
 
 
 def read_features(source: bytes) -> dict[str, Features]:
@@ -50,10 +52,10 @@ def read_features(source: bytes) -> dict[str, Features]:
     for node in _definitions(tree.body):
         if isinstance(node, ast.ClassDef):
             own = _class(node, lines)
-            found[node.name] = Features("class", own, _with_bases(own, found))
+            found[node.name] = Features("class", own, _with_bases(own, found), _deprecated_base(node))
         else:
             own = _function(node, lines)
-            found[node.name] = Features("function", own, own)
+            found[node.name] = Features("function", own, own, _deprecated_call(node))
     return found
 
 
@@ -94,6 +96,54 @@ def _phrases(node: Definition, lines: Sequence[bytes]) -> frozenset[int]:
     words = [word.replace(own, OWN_NAME) for word in WORD.findall(text)]
     last = max(len(words) - PHRASE, 0)
     return frozenset(zlib.crc32(b" ".join(words[at : at + PHRASE])) for at in range(last + 1))
+
+
+_WARNINGS = frozenset({"warn", "warn_once", "warning", "warning_once"})
+
+
+def _deprecated_base(node: ast.ClassDef) -> str | None:
+    """Return the base of a class that adds nothing to it but a warning; None for other classes."""
+    if len(node.bases) != 1 or node.keywords:
+        return None
+    warns = False
+    for part in node.body:
+        match part:
+            case ast.FunctionDef(name=name) if _deprecated_call(part) == name:
+                warns = True
+            case ast.Pass() | ast.Expr(value=ast.Constant()):
+                continue
+            case _:
+                return None
+    return _last_name(node.bases[0]) if warns else None
+
+
+def _deprecated_call(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
+    """Return what a function calls if it only warns and then hands its arguments on; else None."""
+    calls: list[ast.expr] = []
+    warns = False
+    for part in node.body:
+        match part:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Expr(value=ast.Call(func=function)) if _last_name(function) in _WARNINGS:
+                warns = True
+            case ast.Expr(value=ast.expr() as value) | ast.Return(value=ast.expr() as value):
+                calls.append(value.value if isinstance(value, ast.Await) else value)
+            case _:
+                return None
+    match calls:
+        case [ast.Call(func=function, args=arguments, keywords=keywords)] if warns:
+            handed_on = [*arguments, *(keyword.value for keyword in keywords)]
+            plain = all(isinstance(value, ast.Name | ast.Starred | ast.Constant) for value in handed_on)
+            return _last_name(function) if plain else None
+    return None
+
+
+def _last_name(node: ast.expr) -> str | None:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return None
 
 
 def _with_bases(own: View, before: dict[str, Features]) -> View:

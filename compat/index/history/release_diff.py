@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from compat._util.cache_database import cache_database
 from compat.index import records
@@ -15,7 +16,9 @@ from compat.index.build.parse_pool import code_digest
 from compat.index.history import features, similarity, successors
 from compat.index.history.features import read_features
 from compat.index.history.similarity import Definition
+from compat.index.history.successors import ImportChanges
 from compat.index.records import Names, Row, Successor
+from compat.model.symbols import split_location
 
 WAITING = 4
 """The maximum number of queued steps; each holds a few MB of changed sources."""
@@ -24,8 +27,16 @@ Modules = Mapping[str, Names]
 """Maps each module of a release to its names."""
 Sources = Callable[[], Mapping[str, bytes]]
 """Returns the files of a release, path to content, on demand."""
-Step = tuple[list[tuple[str, list[str], bytes]], list[tuple[str, list[str], bytes]]]
-"""The removed and the added definitions: module, names, source of the module."""
+Changed = list[tuple[str, list[str], bytes]]
+"""Removed or added definitions: module, names, source of the module."""
+
+
+class Step(NamedTuple):
+    """What changes from one release to the next."""
+
+    gone: Changed
+    come: Changed
+    imports: ImportChanges
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +66,9 @@ class SuccessorFinder:
         else:
             gone, come = vanished(before[1], modules), appeared(before[1], modules)
             if gone and come:
-                self._submit((_with_sources(gone, before[2]()), _with_sources(come, sources())))
+                imports = import_changes(before[1], modules, gone, come)
+                old, new = _with_sources(gone, before[2]()), _with_sources(come, sources())
+                self._submit(Step(old, new, imports))
         while len(self._pending) > WAITING:
             self._settle()
 
@@ -130,9 +143,33 @@ def defines(branches: Sequence[Row]) -> bool:
 
 def find(step: Step) -> list[Successor]:
     """Return the successors of one step; their release index is left at 0."""
-    gone, kept = _definitions(step[0])
-    come, _ = _definitions(step[1])
-    return list(successors.successors(0, gone, come, kept))
+    gone, kept = _definitions(step.gone)
+    come, _ = _definitions(step.come)
+    return list(successors.successors(0, gone, come, kept, step.imports))
+
+
+def import_changes(
+    before: Modules, after: Modules, gone: Mapping[str, list[str]], come: Mapping[str, list[str]]
+) -> ImportChanges:
+    """Return which modules stop importing each removed name, and which start importing each added one."""
+    removed = {name for names in gone.values() for name in names}
+    added = {name for names in come.values() for name in names}
+    changes = ImportChanges({}, {})
+    for module, names in sorted(after.items()):
+        if module not in before or before[module] is names:
+            continue
+        then, now = _imported(before[module]), _imported(names)
+        for name in sorted((then - now) & removed):
+            changes.stopped.setdefault(name, []).append(module)
+        for name in sorted((now - then) & added):
+            changes.started.setdefault(name, []).append(module)
+    return changes
+
+
+def _imported(names: Names) -> set[str]:
+    """Return the names that a module imports from others, as they are called there."""
+    targets = (row.target for rows in names.values() for row in rows if row.status == "reexported")
+    return {split_location(target)[1] for target in targets if target}
 
 
 def _only(modules: Modules, others: Modules, has: Callable[[Names, str], bool]) -> dict[str, list[str]]:
@@ -174,13 +211,14 @@ def _key(step: Step) -> str:
     digest = hashlib.sha256()
     for module, names, source in _parts(step):
         digest.update(f"{module}:{','.join(names)}:{len(source)}:".encode() + source)
+    digest.update(repr(step.imports).encode())
     return digest.hexdigest()
 
 
 def _parts(step: Step) -> Iterator[tuple[str, list[str], bytes]]:
-    yield from step[0]
+    yield from step.gone
     yield "", [], b""
-    yield from step[1]
+    yield from step.come
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,8 @@ from compat.index.history.similarity import (
     likeness,
     parts,
 )
-from compat.index.records import Successor
+from compat.index.records import BASE_CLASS, CALLED, Successor
+from compat.model.symbols import is_peripheral
 
 LEAST = 0.5
 """The minimum confidence of a successor."""
@@ -25,10 +26,43 @@ CERTAIN = 0.8
 """The minimum confidence to prefer a candidate in the module to which its neighbours moved."""
 SMALL = 24
 """A source with fewer phrases than this is weak evidence."""
+SWITCH = 0.45
+"""What the confidence gains if very many modules import one name instead of the other, and no others."""
+HANDED_ON = 0.9
+"""The confidence of the base class or function to which the definition added nothing but a warning."""
+PERIPHERAL = 0.3
+"""What the confidence loses if a definition seems to move to tests, examples or vendored code."""
+
+
+class ImportChanges(NamedTuple):
+    """The modules of both releases whose imports change."""
+
+    stopped: dict[str, list[str]]
+    """The modules that stop importing each removed name."""
+    started: dict[str, list[str]]
+    """The modules that start importing each added name."""
+
+    def switched(self, old: str, new: str) -> tuple[int, int]:
+        """Return how many modules import `new` instead of `old`, and how many changed either import."""
+        before, after = set(self.stopped.get(old, ())), set(self.started.get(new, ()))
+        return len(before & after), len(before | after)
+
+    def heirs(self, old: str) -> set[str]:
+        """Return the names that at least half of the modules which stop importing `old` start importing."""
+        before = set(self.stopped.get(old, ()))
+        least = len(before) / 2
+        return {new for new, after in self.started.items() if before and len(before & set(after)) >= least}
+
+
+NO_CHANGES = ImportChanges({}, {})
 
 
 def successors(
-    last: int, gone: Sequence[Definition], come: Sequence[Definition], kept: Sequence[Definition]
+    last: int,
+    gone: Sequence[Definition],
+    come: Sequence[Definition],
+    kept: Sequence[Definition],
+    imports: ImportChanges = NO_CHANGES,
 ) -> tuple[Successor, ...]:
     """Return the likely successors of removed definitions, ordered by module and name.
 
@@ -37,14 +71,21 @@ def successors(
         gone: the definitions that were removed from their modules.
         come: the definitions that the next release adds.
         kept: the other definitions of the modules of `gone`, which still exist.
+        imports: which modules import other names than before.
     """
     words = Words(each.name for each in (*gone, *come, *kept))
     found = _Candidates(come)
     arrived = {each.name for each in come}
     living = _Candidates([*kept, *(each for each in gone if each.name in arrived)])
-    judged = [_judged(old, found, living, words) for old in sorted(gone, key=_by_place)]
+    judged = [_judged(old, found, living, words, imports) for old in sorted(gone, key=_by_place)]
     company = _company(each[0] for each in judged if each)
-    claimed = [_in_company(each, company) for each in judged if each]
+    remaining = {(each.module, each.name): each for each in kept}
+    claimed = [_handed_on(_in_company(each, company), remaining, words) for each in judged if each]
+    claimed += [
+        claim
+        for old, claims in zip(sorted(gone, key=_by_place), judged, strict=True)
+        if not claims and (claim := _base(old, remaining, words))
+    ]
     return tuple(_successor(last, claim) for claim in claimed if claim.confidence >= LEAST)
 
 
@@ -55,6 +96,10 @@ class _Claim(NamedTuple):
     new: Definition
     confidence: float
     alike: Likeness
+    switched: tuple[int, int] = (0, 0)
+    """See `ImportChanges.switched`."""
+    handed_on: bool = False
+    """Whether the old definition added nothing to the new one."""
 
     @property
     def moved(self) -> bool:
@@ -77,9 +122,11 @@ def judge(old: Definition, new: Definition, words: Words) -> tuple[float, Likene
     return min(1.0, confidence), alike
 
 
-def _judged(old: Definition, found: "_Candidates", living: "_Candidates", words: Words) -> list[_Claim]:
+def _judged(
+    old: Definition, found: "_Candidates", living: "_Candidates", words: Words, imports: ImportChanges
+) -> list[_Claim]:
     """Return all candidates, likeliest first; the confidence of the first is reduced by counter-evidence."""
-    claims = [_Claim(old, new, *judge(old, new, words)) for new in found.near(old)]
+    claims = [_claim(old, new, words, imports) for new in found.near(old, imports.heirs(old.name))]
     claims.sort(key=lambda each: (-each.confidence, -each.alike.place, *_by_place(each.new)))
     if not claims:
         return []
@@ -89,6 +136,31 @@ def _judged(old: Definition, found: "_Candidates", living: "_Candidates", words:
     if not first.moved and _copied(first.new, living, first.alike.body):
         confidence -= 0.25
     return [first._replace(confidence=confidence), *others]
+
+
+def _claim(old: Definition, new: Definition, words: Words, imports: ImportChanges) -> _Claim:
+    confidence, alike = judge(old, new, words)
+    switched, changed = imports.switched(old.name, new.name)
+    if switched and old.name != new.name:
+        confidence += SWITCH * switched / changed * switched / (switched + 1)
+    if is_peripheral(new.module) and not is_peripheral(old.module):
+        enough = min(1.0, len(old.features.own.phrases) / SMALL)
+        confidence -= PERIPHERAL * (1 - enough * alike.body)
+    return _Claim(old, new, min(1.0, confidence), alike, (switched, changed))
+
+
+def _base(old: Definition, remaining: Mapping[tuple[str, str], Definition], words: Words) -> _Claim | None:
+    """Return the base class or function of the same module to which a definition added nothing."""
+    new = remaining.get((old.module, old.features.hands_on or ""))
+    if new is None or new.features.kind != old.features.kind:
+        return None
+    return _Claim(old, new, HANDED_ON, likeness(old, new, words), handed_on=True)
+
+
+def _handed_on(claim: _Claim, remaining: Mapping[tuple[str, str], Definition], words: Words) -> _Claim:
+    """Return the likelier of a candidate and of what the old definition handed its uses on to."""
+    base = _base(claim.old, remaining, words)
+    return base if base is not None and base.confidence > claim.confidence else claim
 
 
 def _company(firsts: Iterable[_Claim]) -> dict[str, str]:
@@ -131,9 +203,13 @@ class _Candidates:
         self._by_part = _by(((part, at) for at, each in enumerate(self._all) for part in parts(each.name)))
         self._by_name = _by(((each.name, at) for at, each in enumerate(self._all)))
 
-    def near(self, old: Definition) -> Iterator[Definition]:
-        """Yield definitions of the same kind that share the name, many phrases, or rare parts of the name."""
-        chosen = dict.fromkeys(self._by_name.get(old.name, ()))
+    def near(self, old: Definition, names: Iterable[str] = ()) -> Iterator[Definition]:
+        """Yield definitions of the same kind that share the name, many phrases, or rare parts of the name.
+
+        Those called one of `names` are added.
+        """
+        called = (old.name, *sorted(names))
+        chosen = dict.fromkeys(at for name in called for at in self._by_name.get(name, ()))
         chosen.update(dict.fromkeys(self._closest(self._by_phrase, old.features.whole.phrases)))
         chosen.update(dict.fromkeys(self._closest(self._by_part, parts(old.name))))
         for at in chosen:
@@ -168,12 +244,12 @@ def _copied(new: Definition, living: _Candidates, body: float) -> bool:
 
 
 def _successor(last: int, claim: _Claim) -> Successor:
-    old, new, confidence, alike = claim
+    old, new, confidence = claim.old, claim.new, claim.confidence
     return Successor(
         module=new.module,
         name=new.name,
         confidence=round(confidence, 2),
-        evidence=_evidence(old, new, alike),
+        evidence=_evidence(claim),
         old_module=old.module,
         old_name=old.name,
         last=last,
@@ -184,8 +260,11 @@ def _by_place(definition: Definition) -> tuple[str, str]:
     return definition.module, definition.name
 
 
-def _evidence(old: Definition, new: Definition, alike: Likeness) -> str:
+def _evidence(claim: _Claim) -> str:
     """Return the evidence for a successor as text."""
+    old, new, alike = claim.old, claim.new, claim.alike
+    if claim.handed_on:
+        return BASE_CLASS if old.features.kind == "class" else CALLED
     one, other = compared(old.features, new.features)
     reasons = [f"body {alike.body:.2f}"]
     if old.features.kind == "class":
@@ -195,4 +274,6 @@ def _evidence(old: Definition, new: Definition, alike: Likeness) -> str:
             reasons.append(f"{len(one.members & other.members)} of {len(one.members)} methods")
     elif one.members:
         reasons.append(f"{len(one.members & other.members)} of {len(one.members)} parameters")
+    if claim.switched[0] and not claim.moved:
+        reasons.append(f"{claim.switched[0]} of {claim.switched[1]} importing modules switched")
     return ", ".join(reasons)

@@ -18,6 +18,7 @@ from compat.model.symbols import location, split_location
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
+    from typing import Any
 
     from compat.index.reader import Index
     from compat.index.records import Branch
@@ -58,13 +59,15 @@ class Answer(NamedTuple):
     guard: str | None = None
     """The condition of a `conditional` answer, or the guard of the branch that applies."""
     reason: str | None = None
-    """Why the object is missing, if its module binds the name or does not exist."""
+    """Why the object is missing although its module binds the name or is missing; how a stub refuses use."""
     always_bound: bool = True
     """Whether every branch binds the name."""
     signature: int | None = None
     """The number of the signature: see `Index.signature`."""
 
 
+REFUSES = "it only raises"
+"""How the reason of a stub begins that refuses every use; its error follows."""
 MISSING = Answer(status="missing", always_bound=False)
 _SUBMODULE = Answer(status="submodule", kind="module")
 
@@ -78,6 +81,12 @@ class NameResolver:
         self._answers: dict[tuple[str, str], Answer] = {}
         self._problems: dict[str, str | None] = {}
         self._present: dict[str, bool | None] = {}
+        self._open: dict[tuple[str, str], int] = {}
+        """The locations whose answers are being worked out, outermost first, with their depths."""
+        self._outermost = _NONE_OPEN
+        """The depth of the outermost open location on which the work at hand relied."""
+        self._assumed: dict[str, bool] = {}
+        """The imports whose success is assumed while it is worked out, and whether anything relied on it."""
         self._owners: dict[str, str | None] = {}
         self._trusted: dict[str, bool] = {}
 
@@ -92,8 +101,12 @@ class NameResolver:
         return self._owners[top]
 
     def answer(self, module: str, name: str) -> Answer:
-        """Return the answer for `module:name`, or for the module itself if the name is empty."""
-        return self._answer(module, name, frozenset())
+        """Return the answer for `module:name`, or for the module itself if the name is empty.
+
+        A location in a circle of aliases looks different from each location of the circle: asked within the
+        search for one of them, that one binds nothing yet. Such answers are not cached.
+        """
+        return self._answer(module, name)
 
     def problem(self, module: str) -> str | None:
         """Return why the import of a module fails in this environment; None if no reason is known.
@@ -104,6 +117,15 @@ class NameResolver:
         alone = self.environment.alone
         if alone is not None and self.owner(module) == alone:
             return self.index.problem(module, alone, self.environment.release_indexes[alone])
+        # Whether a module can be imported does not depend on the name for which that is asked.
+        around = self._open, self._outermost
+        self._open, self._outermost = {}, _NONE_OPEN
+        try:
+            return self._find_problem(module)
+        finally:
+            self._open, self._outermost = around
+
+    def _find_problem(self, module: str) -> str | None:
         came_from: dict[str, str | None] = {module: None}
         queue = deque([module])
         while queue:
@@ -176,13 +198,28 @@ class NameResolver:
     def present(self, target: str) -> bool | None:
         """Return whether an import of `target` succeeds in this environment; None if it is not known.
 
-        During the search the answer counts as yes: modules that import each other in a circle do
-        so without failing.
+        During the search the answer counts as yes: modules that import each other in a circle do so without
+        failing. If that turns out wrong, everything that was concluded from it is forgotten.
         """
-        if target not in self._present:
-            self._present[target] = True
-            self._present[target] = self._find_present(target)
-        return self._present[target]
+        if target in self._present:
+            return self._present[target]
+        if target in self._assumed:
+            self._assumed[target] = True
+            return self._bound_there(target)
+        caches: tuple[dict[Any, Any], ...] = (self._answers, self._problems, self._present)
+        sizes = list(map(len, caches))
+        self._assumed[target] = False
+        around, self._outermost = self._outermost, _NONE_OPEN
+        found = self._find_present(target)
+        contradicted = self._assumed.pop(target) and found is not True
+        if contradicted:
+            for cache, size in zip(caches, sizes, strict=True):
+                while len(cache) > size:
+                    cache.popitem()  # the newest entry
+        if self._outermost == _NONE_OPEN and (contradicted or not self._in_circle(target)):
+            self._present[target] = found
+        self._outermost = min(self._outermost, around)
+        return found
 
     def _find_present(self, target: str) -> bool | None:
         present = self._bound_there(target)
@@ -212,23 +249,33 @@ class NameResolver:
         status = self.answer(module, name).status
         return None if status in ("conditional", "dynamic") else status != "missing"
 
-    def _answer(self, module: str, name: str, seen: frozenset[tuple[str, str]]) -> Answer:
+    def _answer(self, module: str, name: str) -> Answer:
         key = (module, name)
-        if key in seen:  # a circle of aliases binds nothing, but may end at a submodule
+        if key in self._answers:
+            return self._answers[key]
+        if key in self._open:  # a circle of aliases binds nothing, but may end at a submodule
+            self._outermost = min(self._outermost, self._open[key])
             package = self.owner(module)
-            return (
-                self._unbound(module, name, package, self.environment.release_indexes[package])
-                if package
-                else MISSING
-            )
-        if key not in self._answers:
-            answer = self._decide(module, name, seen | {key})
-            if seen:
-                return answer  # an answer from within a circle of aliases is incomplete
+            if package is None:
+                return MISSING
+            return self._unbound(module, name, package, self.environment.release_indexes[package])
+        depth = self._open[key] = len(self._open)
+        around, self._outermost = self._outermost, _NONE_OPEN
+        answer = self._decide(module, name)
+        del self._open[key]
+        if self._outermost > depth:
             self._answers[key] = answer
-        return self._answers[key]
+        elif self._outermost < depth:
+            around = min(around, self._outermost)
+        self._outermost = around
+        return answer
 
-    def _decide(self, module: str, name: str, seen: frozenset[tuple[str, str]]) -> Answer:
+    def _in_circle(self, target: str) -> bool:
+        """Return whether the answer for an indexed location differs for those that lead to it."""
+        place = split_location(target)
+        return place not in self._answers and self.owner(place[0]) is not None
+
+    def _decide(self, module: str, name: str) -> Answer:
         package = self.owner(module)
         if package is None:
             return self._foreign(module, name)
@@ -239,7 +286,7 @@ class NameResolver:
         branches = self.index.branches(module, name, package, release_index)
         if not branches:
             return self._unbound(module, name, package, release_index)
-        chosen = self._choose(module, name, branches, seen)
+        chosen = self._choose(module, name, branches)
         # `from package import name` tries the submodule when the package does not bind the name (yet).
         if chosen.status == "missing" and self.index.has_submodule(module, name, package, release_index):
             return _SUBMODULE
@@ -261,18 +308,16 @@ class NameResolver:
             return Answer(status="dynamic", always_bound=False)
         return MISSING
 
-    def _choose(
-        self, module: str, name: str, branches: tuple[Branch, ...], seen: frozenset[tuple[str, str]]
-    ) -> Answer:
+    def _choose(self, module: str, name: str, branches: tuple[Branch, ...]) -> Answer:
         """Return the answer of the last branch whose guard is true, or `conditional` if it is not known."""
         if len(branches) == 1 and branches[0].guard == ALWAYS:
-            return self._bound(module, branches[0], None, seen)
+            return self._bound(module, branches[0], None)
         undecided: list[Branch] = []
         for branch in reversed(branches):
             truth = evaluate(branch.guard, self._leaf)
             if truth is True and not undecided:
                 guard = None if branch.guard == ALWAYS else describe(branch.guard)
-                return self._bound(module, branch, guard, seen)
+                return self._bound(module, branch, guard)
             if truth is not False:
                 undecided.append(branch)
             if truth is True:
@@ -282,7 +327,7 @@ class NameResolver:
         release_index = self.environment.release_indexes[package]
         if not undecided:
             return self._unbound(module, name, package, release_index)
-        candidates = [(branch, self._bound(module, branch, None, seen)) for branch in reversed(undecided)]
+        candidates = [(branch, self._bound(module, branch, None)) for branch in reversed(undecided)]
         branch, best = min(candidates, key=lambda candidate: _PREFERENCE[candidate[1].status])
         return Answer(
             status="conditional",
@@ -293,16 +338,20 @@ class NameResolver:
             signature=best.signature,
         )
 
-    def _bound(
-        self, module: str, branch: Branch, guard: str | None, seen: frozenset[tuple[str, str]]
-    ) -> Answer:
+    def _bound(self, module: str, branch: Branch, guard: str | None) -> Answer:
         """Return the answer of one branch: for an alias, the answer of its target."""
         if branch.status in ("defined", "placeholder", "missing"):
-            return Answer(status=branch.status, kind=branch.kind, guard=guard, signature=branch.signature)
+            return Answer(
+                status=branch.status,
+                kind=branch.kind,
+                guard=guard,
+                reason=None if branch.refusal is None else f"{REFUSES} {branch.refusal}",
+                signature=branch.signature,
+            )
         if branch.target is None:
             return Answer(status=branch.status, kind=branch.kind, guard=guard)
         target_module, target_name = split_location(branch.target)
-        inner = self._answer(target_module, target_name, seen)
+        inner = self._answer(target_module, target_name)
         if inner.status == "missing" and target_module == module:
             return Answer(status="defined", kind="value", guard=guard)  # an alias of a removed name
         if inner.status in ("missing", "placeholder", "dynamic", "conditional"):
@@ -417,6 +466,9 @@ class NameResolver:
                 return None
         return None
 
+
+_NONE_OPEN = sys.maxsize
+"""Deeper than any open location."""
 
 _DEEPEST_FLAG = 8
 """The maximum number of re-exports to follow for a flag; more are a circle."""

@@ -19,6 +19,9 @@ LATE = "; it imports after others"
 """Suffix of the observation for a module that can be imported only after others."""
 UNCOMMITTED = frozenset({"conditional", "dynamic"})
 
+STANDARD_STUBS = {"none": "None", "any": "typing.Any", "object": "object"}
+"""Stubs of the standard library, by the words of the probe, as text for people."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -140,7 +143,7 @@ def _is_definition(module: str, expected: NameExpectation, fact: NameFact) -> bo
     """
     if not _objective(expected):
         return True
-    if fact.stub in {"none", "any"} or not _fits(expected, fact):
+    if fact.stub in STANDARD_STUBS or not _fits(expected, fact):
         return False
     if fact.kind == "value":
         return fact.wraps.partition(":")[0] == module if fact.wraps else fact.callable
@@ -169,8 +172,8 @@ def describe_expectation(expected: NameExpectation) -> str:
 
 def describe_fact(fact: NameFact) -> str:
     """Return the fact as text, such as `class vllm.config:ModelConfig`."""
-    if fact.stub in {"none", "any"}:
-        return {"none": "None", "any": "typing.Any"}[fact.stub]
+    if fact.stub in STANDARD_STUBS:
+        return STANDARD_STUBS[fact.stub]
     what = fact.stub or (f"{fact.type} object" if fact.kind == "value" else fact.kind)
     home = f" {fact.home}" if fact.kind in {"class", "function"} and fact.qualname else ""
     home = home or (f" {fact.qualname}" if fact.kind == "module" else "")

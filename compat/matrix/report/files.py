@@ -141,4 +141,4 @@ def as_github(pairs: Sequence[dict[str, object]]) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return printable(f"| {' | '.join(cells)} |")

@@ -15,6 +15,8 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 HEADER_LIMIT = 100_000_000
 """The format's own limit for a header, in bytes."""
+LONGEST_NAME = 255
+"""Bytes of a file name, on any file system."""
 MOST_DIMENSIONS = 64
 """The largest number of dimensions of a tensor in torch."""
 MOST_ELEMENTS = 1 << 63
@@ -121,6 +123,8 @@ def _shard_path(directory: Path, shard: str) -> Path:
     A link into `blobs` beside `snapshots` is valid as well; the Hugging Face cache stores its files there.
     """
     path = directory / shard
+    if not shard.isprintable() or len(shard.encode()) > LONGEST_NAME:
+        raise CheckpointError(f"{directory}: shard {shard[:80]!r} is not the name of a file")
     if Path(shard).name != shard or shard in ("", ".", ".."):
         raise CheckpointError(f"{directory}: shard {shard!r} points outside the directory")
     home = directory.resolve()

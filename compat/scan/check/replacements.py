@@ -112,9 +112,10 @@ class _IssueCause(NamedTuple):
         successor = self._successor(slot, found)
         told = found.binding.answer.reason if found and found.binding else None
         what = f"{self.module}:{self.name}" if self.name else self.module
+        state = "is a stub" if self.issue.rule == "CPT002" else "does not exist"
         answer = self.issue.outcome.answer
         told = told or (f"bound only {answer.guard}" if waits_for_call(answer.guard) else None)
-        reason = told or self.issue.outcome.answer.reason or f"{what} does not exist"
+        reason = told or answer.reason or f"{what} {state}"
         return BrokenRange(version, version, self._cause(slot, successor), reason, successor)
 
     def _successor(self, slot: int, found: Found | None) -> Successor | None:

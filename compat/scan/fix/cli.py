@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compat import errors
 from compat._cli import console
+from compat._cli.printable import printable
 from compat._cli.text import counted
 from compat._util.atomic_write import overwrite
 from compat.errors import MissingToolError
@@ -133,7 +134,7 @@ class _Names:
 
 def _diff(path: str, before: bytes, after: bytes) -> str:
     old, new = (decoded(text).splitlines(keepends=True) for text in (before, after))
-    name = path.lstrip("/")
+    name = printable(path.lstrip("/"))
     lines = difflib.unified_diff(old, new, f"a/{name}", f"b/{name}")
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines

@@ -60,7 +60,9 @@ def plan_edits(
     for finding in findings:
         if finding.level == "note":
             continue
-        reason = refusal(finding) or (_doubt(finding, classes) if unsafe else unsafe_because(finding))
+        reason = refusal(finding) or _lost_class(finding, classes)
+        if not unsafe:
+            reason = reason or unsafe_because(finding)
         if reason:
             refused.append(Refusal(finding, reason))
             continue
@@ -118,7 +120,7 @@ def unsafe_because(finding: Finding) -> str:
     return ""
 
 
-def _doubt(finding: Finding, classes: Container[tuple[str, str]]) -> str:
+def _lost_class(finding: Finding, classes: Container[tuple[str, str]]) -> str:
     """Return why even an unsafe fix is not written: the code uses as a class what became a function."""
     if not any(each.successor and each.successor.became_function for each in finding.broken_ranges):
         return ""

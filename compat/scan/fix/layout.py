@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
 import libcst as cst
 
@@ -37,7 +37,7 @@ def with_some_names(
     for number, (at, following) in enumerate(pairwise(chosen)):
         gap = gaps[following] if following == at + 1 else _joined(gaps[at + 1], gaps[following])
         picked[number] = picked[number].with_changes(comma=cst.Comma(whitespace_after=gap))
-    opening = gaps[0] if chosen[0] == 0 else _joined(gaps[0], gaps[chosen[0]])
+    opening = gaps[0] if chosen[0] == 0 else _without_blank_lines(_joined(gaps[0], gaps[chosen[0]]))
     closing = gaps[-1] if chosen[-1] == len(names) - 1 else _closing(gaps[chosen[-1] + 1], gaps[-1])
     comma, rpar = names[-1].comma, statement.rpar
     if isinstance(comma, cst.Comma):
@@ -82,6 +82,13 @@ def _joined(after: Gap, before: Gap) -> Gap:
         after.first_line if isinstance(after, cst.ParenthesizedWhitespace) else cst.TrailingWhitespace()
     )
     return before.with_changes(first_line=first_line)
+
+
+def _without_blank_lines(gap: Gap) -> Gap:
+    """Return a space without blank lines before its first comment."""
+    if not isinstance(gap, cst.ParenthesizedWhitespace):
+        return gap
+    return gap.with_changes(empty_lines=list(dropwhile(lambda line: line.comment is None, gap.empty_lines)))
 
 
 def _closing(after: Gap, closing: Gap) -> Gap:

@@ -7,7 +7,7 @@ from compat._cli.html_page import page
 from compat._cli.printable import html
 from compat._cli.text import counted
 from compat.scan.findings import Finding, Report
-from compat.scan.formats.text_ import CAUSES
+from compat.scan.formats.text_ import cause_text
 from compat.scan.options import ScanOptions
 from compat.scan.releases.index_lookup import ReleaseSet
 
@@ -142,7 +142,7 @@ def _details(finding: Finding, folder: str) -> str:
             if new
             else _broken(each.reason)
         )
-        rows.append(f"<li>{html(each.text)} {html(CAUSES.get(each.cause, each.cause))}: {what}</li>")
+        rows.append(f"<li>{html(each.text)} {html(cause_text(finding, each))}: {what}</li>")
     where = f" in <code>{html(finding.function)}</code>" if finding.function else ""
     place = f"{_broken(finding.path[len(folder) :])}:{finding.line}"
     return (

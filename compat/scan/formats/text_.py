@@ -6,7 +6,7 @@ from compat._cli import console
 from compat._cli.printable import printable
 from compat._cli.text import counted
 from compat.index.records import Successor
-from compat.scan.findings import Finding, Report
+from compat.scan.findings import BrokenRange, Finding, Report
 from compat.scan.options import ScanOptions
 
 _COLOURS = {"error": "31", "warning": "33", "note": "36", "bold": "1", "dim": "2", "green": "32"}
@@ -31,6 +31,11 @@ def render(report: Report, options: ScanOptions) -> str:
     for finding in shown:
         parts += _finding(finding, coloured=coloured)
     return "\n".join([*parts, _summary(report, shown)])
+
+
+def cause_text(finding: Finding, broken: BrokenRange) -> str:
+    """Return why a reference breaks in a range of releases, in a few words."""
+    return "a function" if finding.rule == "CPT009" else CAUSES.get(broken.cause, broken.cause)
 
 
 def _summary(report: Report, shown: list[Finding]) -> str:
@@ -71,7 +76,7 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
     yield f"  {paint(f'{number} |', 'dim')} {line}"
     yield f"  {paint(f'{gap} |', 'dim')} {paint(marks, finding.level)}"
     for each in finding.broken_ranges:
-        what = "a function" if finding.rule == "CPT009" else CAUSES.get(each.cause, each.cause)
+        what = cause_text(finding, each)
         if each.successor:
             new = each.successor
             statement = paint(printable(new.statement), "green")

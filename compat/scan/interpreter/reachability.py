@@ -9,12 +9,16 @@ from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import handling, suppresses
 from compat.scan.interpreter.values import Class, Path, ScannedCodeError, catches
 from compat.scan.project.module_names import absolute
-from compat.scan.syntax.positions import Branch, NodePosition, TryNode
+from compat.scan.syntax.positions import Branch, NodePosition, TryNode, dotted
 
 _SKIPS = frozenset({"skipif", "skipIf"})
+_ALWAYS_SKIPS = (("mark", "skip"), ("unittest", "skip"))
 _LEFT_OUT = frozenset({"skip", "skipif", "not", "no", "except", "unless", "without", "deprecated", "xfail"})
 """Words in a decorator's name that mean the opposite: the function is not for these releases."""
 _ENDS = frozenset({"skip", "exit", "_exit", "quit", "importorskip", "xfail"})
+
+_ENDING = frozenset({"sys", "os", "pytest", "parser", "argparser", "ctx", "context", "typer", "click"})
+"""Names of the modules and objects whose functions of these names end something."""
 
 _LEAVING = (
     ast.If,
@@ -99,7 +103,8 @@ class Reachability(NamedTuple):
             cases = self._possible_cases(owner, self._locals(position.outer, owner))
             return any(case is not None and case.body is position.block for case in cases)
         if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and branch == "body":
-            return not any(self._skipped(decorator, position) for decorator in owner.decorator_list)
+            decorators = [*owner.decorator_list, *self._marks(owner)]
+            return not any(self._skipped(decorator, position) for decorator in decorators)
         if isinstance(owner, TryNode) and position.outer is not None:
             return self._entered_try(owner, position)  # type: ignore[arg-type]
         return True
@@ -173,7 +178,21 @@ class Reachability(NamedTuple):
                         return True
         return False
 
+    def _marks(self, owner: ast.stmt) -> list[ast.expr]:
+        """Return what `pytestmark` marks a test with, for all tests of a module."""
+        if not (isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef) and owner.name.startswith("test")):
+            return []
+        match self.module.binders("pytestmark"):
+            case [ast.Assign(value=ast.List(elts=marks) | ast.Tuple(elts=marks))]:
+                return marks
+            case [ast.Assign(value=mark)]:
+                return [mark]
+        return []
+
     def _skipped(self, decorator: ast.expr, position: NodePosition) -> bool:
+        plain = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if dotted(plain)[-2:] in _ALWAYS_SKIPS:
+            return True
         match decorator:
             case ast.Call(func=ast.Attribute(attr=name), args=[test, *_]) if name in _SKIPS:
                 outer = position.outer or position
@@ -290,14 +309,8 @@ class Reachability(NamedTuple):
         )
 
     def _call_leaves(self, call: ast.Call) -> bool:
-        name = (
-            call.func.attr
-            if isinstance(call.func, ast.Attribute)
-            else call.func.id
-            if isinstance(call.func, ast.Name)
-            else ""
-        )
-        if name not in _ENDS:
+        name = _last_name(call.func)
+        if not _is_end(call.func):
             return False
         if name != "importorskip":
             return True
@@ -340,7 +353,7 @@ def _ends(block: list[ast.stmt]) -> bool:
         match node:
             case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
                 return True
-            case ast.Call(func=function) if _last_name(function) in _ENDS:
+            case ast.Call(func=function) if _is_end(function):
                 return True
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
                 continue
@@ -360,8 +373,20 @@ def _raises(statement: ast.stmt) -> bool:
         case ast.Raise():
             return True
         case ast.Expr(value=ast.Call(func=function)):
-            return _last_name(function) in ("exit", "_exit", "quit")
+            return _is_end(function) and _last_name(function) in ("exit", "_exit", "quit")
     return False
+
+
+def _is_end(function: ast.expr) -> bool:
+    """Return whether a call ends the test or the process: `sys.exit`, not `pytest.mark.skip`."""
+    if isinstance(function, ast.Name):
+        return function.id in _ENDS
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr in _ENDS
+        and isinstance(function.value, ast.Name)
+        and function.value.id.strip("_") in _ENDING
+    )
 
 
 def _last_name(node: ast.expr) -> str:

@@ -38,6 +38,8 @@ def bound_names(statement: ast.stmt) -> list[str]:  # noqa: C901, PLR0912 -- one
                 for inner in case.body:
                     found += bound_names(inner)
         case _ if isinstance(statement, _COMPOUND):
+            if isinstance(statement, ast.If | ast.While):
+                found += _named_in(statement.test)
             for field in ("body", "orelse", "finalbody"):
                 for inner in getattr(statement, field, ()):
                     found += bound_names(inner)
@@ -67,6 +69,11 @@ def imported_tops(statement: ast.stmt) -> frozenset[str]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             others.add(node.id)
     return frozenset(tops - others)
+
+
+def _named_in(test: ast.expr) -> list[str]:
+    """Return the names that `:=` binds in a test."""
+    return [each.target.id for each in ast.walk(test) if isinstance(each, ast.NamedExpr)]
 
 
 def captured_names(pattern: ast.pattern) -> Iterator[str]:
@@ -237,7 +244,8 @@ def _by(statement: ast.stmt) -> set[str] | None:
         case ast.Raise() | ast.Return() | ast.Continue() | ast.Break():
             return None
         case ast.If(body=body, orelse=orelse) if not _never_run(statement):
-            return _common([_surely_bound(body), _surely_bound(orelse)])
+            common = _common([_surely_bound(body), _surely_bound(orelse)])
+            return None if common is None else common.union(_named_in(statement.test))
         case ast.With():
             return set()  # it may suppress an exception of its block
         case _ if isinstance(statement, TryNode):

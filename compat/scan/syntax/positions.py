@@ -85,13 +85,29 @@ class LineNumbers:
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = sorted(set(numbers))
 
-    def within(self, node: ast.stmt) -> bool:
-        """Return whether a statement, including its decorators, covers one of the lines."""
-        first = node.lineno
-        for decorator in getattr(node, "decorator_list", ()):
-            first = min(first, decorator.lineno)
-        at = bisect_left(self._numbers, first)
-        return at < len(self._numbers) and self._numbers[at] <= (node.end_lineno or first)
+    def covered(self, block: Sequence[ast.stmt]) -> Iterator[int]:
+        """Yield the indexes of the statements of a block that cover one of the lines, decorators included.
+
+        A file may be walked once for each of its functions, so statements in between are not looked at.
+        """
+        at = 0
+        while at < len(block):
+            following = bisect_left(self._numbers, _first_line(block[at]))
+            if following == len(self._numbers):
+                return
+            at = bisect_left(block, self._numbers[following], lo=at, key=_last_line)
+            if at < len(block) and self._numbers[following] >= _first_line(block[at]):
+                yield at
+                at += 1
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(each.lineno for each in decorators)])
+
+
+def _last_line(node: ast.stmt) -> int:
+    return node.end_lineno or node.lineno
 
 
 def statements(tree: ast.Module, lines: LineNumbers) -> Iterator[NodePosition]:
@@ -107,12 +123,10 @@ def _block(  # noqa: PLR0917 -- as `NodePosition`
     lines: LineNumbers,
     handler: ast.ExceptHandler | None = None,
 ) -> Iterator[NodePosition]:
-    for index, statement in enumerate(block):
-        if not lines.within(statement):
-            continue
+    for index in lines.covered(block):
         position = NodePosition(outer, owner, branch, block, index, handler)
         yield position
-        yield from _inside(position, statement, lines)
+        yield from _inside(position, block[index], lines)
 
 
 def _inside(position: NodePosition, statement: ast.stmt, lines: LineNumbers) -> Iterator[NodePosition]:
@@ -140,6 +154,7 @@ def headers(statement: ast.stmt, *, annotations: bool) -> Iterator[ast.AST]:
             if field == "handlers":
                 yield from (handler.type for handler in value if handler.type is not None)
             elif field == "cases":
+                yield from (case.pattern for case in value)
                 yield from (case.guard for case in value if case.guard is not None)
             continue
         if not annotations and field in ("annotation", "returns"):

@@ -120,8 +120,9 @@ def _expression(
     match node:
         case ast.Attribute(ctx=ctx):
             parts = dotted(node)
-            # The target of an assignment need not exist before.
-            parts = parts if isinstance(ctx, ast.Load) else parts[:-1]
+            # The target of an assignment need not exist before; that of `+=` has to.
+            added = isinstance(position.statement, ast.AugAssign) and position.statement.target is node
+            parts = parts[:-1] if isinstance(ctx, ast.Store) and not added else parts
             bases = aliases.paths(parts[0], position) if len(parts) > 1 else ()
             if bases:
                 yield Reference("attribute", bases, parts[1:], node, position)

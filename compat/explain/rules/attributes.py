@@ -1,0 +1,102 @@
+"""A rule for attributes and methods of the packages' classes that only other releases have."""
+
+import re
+from itertools import chain
+from typing import NamedTuple
+
+from compat.explain.context import RuleContext
+from compat.explain.log.model import ExceptionInfo
+from compat.explain.rules.call_arguments import Ranged, by_ranges, caller_of
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM
+
+_OBJECT = re.compile(r"^(?:type object )?'(\w{3,80})'(?: object)? has no attribute '(\w{2,80})'")
+
+
+def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose an attribute of a class of sglang or vllm that the class has in other releases only."""
+    found = (
+        _OBJECT.search(exception.message.lstrip("`")) if exception.kind in ("AttributeError", "") else None
+    )
+    if not found or context.signatures is None:
+        return None
+    name, wanted = found[1], found[2]
+    every = [each for package in (VLLM, SGLANG) for each in _classes(context, package, name)]
+    lacking = [each for each in every if each.lacking(wanted) and any(each.flags(wanted))]
+    if len(lacking) == 1 and len(every) == 1:
+        only = lacking[0]
+        where = f"{only.module}:{name} has {wanted}"
+        ranged = Ranged(
+            only.package, only.flags(wanted), only.lacking(wanted), f"{name}.{wanted}", where, only.module
+        )
+        return by_ranges(exception, context, ranged, caller_of(exception, context, only.package))
+    return _other_engine(exception, every, name, wanted)
+
+
+class _Class(NamedTuple):
+    """A class, with the members that it has in each release."""
+
+    package: str
+    module: str
+    members: list[frozenset[str] | None]
+    """Oldest release first; None where the class is missing or not all of its members are known."""
+    candidates: list[int]
+    """The releases that may be in use."""
+
+    def flags(self, wanted: str) -> list[bool]:
+        """Return for each release whether the class has an attribute."""
+        return [each is not None and wanted in each for each in self.members]
+
+    def lacking(self, wanted: str) -> list[int]:
+        """Return the releases that may be in use and whose class lacks an attribute."""
+        found = []
+        for at in self.candidates:
+            members = self.members[at]
+            if members is not None and wanted not in members:
+                found.append(at)
+        return found
+
+
+def _classes(context: RuleContext, package: str, name: str) -> list[_Class]:
+    """Return the classes of a name; one that moved from module to module is one class."""
+    signatures = context.signatures
+    if signatures is None:
+        return []
+    known = context.release_index(package)
+    candidates = [known] if known is not None else context.candidate_releases(package)
+    modules = chain.from_iterable(context.index.binders(name, package, at) for at in candidates)
+    found: list[_Class] = []
+    for module in dict.fromkeys(modules):
+        count = len(context.index.versions(package))
+        members = [signatures.members(package, module, name, at) for at in range(count)]
+        if not any(members[at] is not None for at in candidates):
+            continue
+        for at, other in enumerate(found):
+            if all(one is None or two is None for one, two in zip(other.members, members, strict=True)):
+                both = [two if one is None else one for one, two in zip(other.members, members, strict=True)]
+                found[at] = _Class(package, module, both, candidates)
+                break
+        else:
+            found.append(_Class(package, module, members, candidates))
+    return found
+
+
+def _other_engine(exception: ExceptionInfo, every: list[_Class], name: str, wanted: str) -> Diagnosis | None:
+    """Return the diagnosis of a class that vllm has once for each engine, and that differs between them."""
+    newer = [each for each in every if ".v1." in each.module]
+    older = [each for each in every if ".v1." not in each.module and any(each.flags(wanted))]
+    if not newer or not older:
+        return None
+    missing = "does not" if newer[0].lacking(wanted) else "only in some modes"
+    return Diagnosis(
+        cause="unknown",
+        evidence=(
+            exception.line,
+            f"{older[0].module}:{name} has {wanted}, and {newer[0].module}:{name}, of V1, {missing}",
+        ),
+        fix=Fix(
+            kind="none",
+            text="The V1 engine runs: its workers are other processes. Use its own interface, such as "
+            "collective_rpc, or the older engine where the release still has it (VLLM_USE_V1=0).",
+        ),
+    )

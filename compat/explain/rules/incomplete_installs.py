@@ -1,0 +1,108 @@
+"""Rules for files that a distribution has and Python does not find: incomplete builds, other copies."""
+
+from compat.explain.context import RuleContext
+from compat.explain.log.import_messages import FailedImport, wanted
+from compat.explain.log.model import ExceptionInfo
+from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
+from compat.explain.lookup.requirement_violations import demands, of_release, requirement_named, violated
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM
+
+
+def missing_file(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a module of sglang or vllm that its release has, and that the installation lacks.
+
+    No cause of the closed set fits, so the cause is `unknown`; the fix is to install or build it again.
+    """
+    asked = wanted(exception)
+    if asked is None or "." not in asked.absent or asked.not_package:
+        return None
+    package = context.owner(asked.absent)
+    at = context.release_index(package) if package in (SGLANG, VLLM) else None
+    if package is None or at is None or not exception.frames:
+        return None
+    if not context.history.flags(package, asked.absent, "")[at]:
+        return None
+    known = context.known(package)
+    version = context.index.versions(package)[at]
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        version=version,
+        module=asked.absent,
+        evidence=(
+            exception.line,
+            f"{package} {version}: {known.source}" if known else "",
+            f"{package} {version} has the module {asked.absent}, and this installation does not",
+        ),
+        fix=Fix(
+            kind="environment",
+            text=f"The installation of {package} is incomplete, or of several releases: uninstall "
+            "it, delete what is left of its folder, and install or build it again.",
+        ),
+    )
+
+
+def other_copy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a submodule of a third package that is not found although the package itself is.
+
+    If the listed version satisfies the release's requirement, Python imports another copy; if no release
+    requires the package, what is installed under its name is incomplete or another project.
+    """
+    asked = wanted(exception)
+    if asked is None or "." not in asked.absent or asked.not_package:
+        return None
+    top = asked.absent.partition(".")[0]
+    if top in context.index.owners or is_standard(top):
+        return None
+    distribution = requirement_named(context, top, distribution_of(top))
+    known = context.known(distribution)
+    required = any(True for _ in demands(context, distribution))
+    if known is not None and violated(context, distribution) is None and known.source.startswith("the log"):
+        return _copy(top, f"{distribution} {known.version}: {known.source}", distribution, exception, asked)
+    own = bool(exception.frames) and top_of(exception.frames[-1].path) == top
+    if own or (not required and _only_optional(distribution, context)):
+        return _leftover(top, distribution, exception, asked, own=own)
+    return None
+
+
+def _only_optional(distribution: str, context: RuleContext) -> bool:
+    """Return whether no indexed release requires a distribution without an extra."""
+    return not any(
+        not edge.extra
+        for package in (SGLANG, VLLM)
+        for at in range(0, len(context.index.versions(package)), 8)
+        for edge in of_release(context, package, at, distribution)
+    )
+
+
+def _copy(top: str, line: str, distribution: str, exception: ExceptionInfo, asked: FailedImport) -> Diagnosis:
+    return Diagnosis(
+        cause="shadowed_module",
+        package=distribution,
+        module=asked.absent,
+        evidence=(exception.line, line),
+        fix=Fix(
+            kind="environment",
+            text=f"Python imports another {top} than that one, or an incomplete one: the command prints "
+            f"which. Rename a folder or file {top} that hides it, or reinstall {distribution}.",
+            command=f'python -c "import {top}; print({top}.__file__, {top}.__path__)"',
+        ),
+    )
+
+
+def _leftover(
+    top: str, distribution: str, exception: ExceptionInfo, asked: FailedImport, *, own: bool
+) -> Diagnosis:
+    where = "its own files ask for it" if own else "no release of sglang or vllm requires it"
+    return Diagnosis(
+        cause="unknown" if own else "requirement_violated",
+        package=distribution,
+        module=asked.absent,
+        evidence=(exception.line, f"{top} is there, but not {asked.absent}; {where}"),
+        fix=Fix(
+            kind="environment",
+            text=f"The {top} that Python finds is incomplete, or another project of that name: uninstall "
+            f"{distribution}, which is optional, or reinstall a version of it that has {asked.absent}.",
+        ),
+    )

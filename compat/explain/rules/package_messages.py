@@ -1,0 +1,129 @@
+"""A rule for messages that sglang or vllm raise or log: where they come from, and what leads to them."""
+
+from collections.abc import Iterator
+
+from compat.explain.context import RuleContext
+from compat.explain.log.model import ExceptionInfo
+from compat.explain.rules.call_arguments import ranges_text
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.source_outlines.extract import LOGGING
+from compat.source_outlines.reader import KnownMessage
+
+FEWEST = 16
+"""The fewest characters of fixed text that identify a message."""
+MOST = 10
+"""Most messages of one log that are looked up."""
+LONGEST = 2_000
+"""Characters of a message that are compared."""
+_OF_PYTHON = ("AttributeError", "KeyError", "TypeError", "IndexError", "NameError", "ModuleNotFoundError")
+_IMPORT = " of import "
+
+
+def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a message by its place in the sources; the cause is `unknown`, since it is told by itself.
+
+    The fix names the import that failed behind the message, if one did.
+    """
+    matching = _matching(exception, context)
+    if not matching or context.outlines is None:
+        return None
+    lines = [exception.line]
+    for message in matching:
+        versions = context.outlines.versions(message.package)
+        flags = [bool(message.releases >> at & 1) for at in range(len(versions))]
+        spans = ranges_text(flags, versions)
+        lines.append(f"{message.path} has this message in {message.package} {spans}")
+    message = matching[0]
+    if message.guard and len(matching) == 1:
+        lines.append(f"it is reached under “{message.guard}”")
+    behind = message.guard.partition(_IMPORT)[2]
+    top = behind.partition(",")[0].strip()
+    fix = Fix(
+        kind="none", text="The message itself tells what is wrong; the evidence tells where it is from."
+    )
+    if top and not top.startswith("."):
+        fix = Fix(
+            kind="none",
+            text=f"An import failed behind this message, of {behind}: the command shows why.",
+            command=f"python -c 'import {top}'",
+        )
+    return Diagnosis(
+        cause="unknown",
+        evidence=tuple(lines),
+        fix=fix,
+    )
+
+
+def _matching(exception: ExceptionInfo, context: RuleContext) -> list[KnownMessage]:
+    """Return the known message of each package that has the most fixed text in an exception's message."""
+    if context.messages is None:
+        context.messages = _find_all(context)
+    return context.messages.get((exception.kind, exception.message), [])
+
+
+def _find_all(context: RuleContext) -> dict[tuple[str, str], list[KnownMessage]]:
+    """Return the messages of the first failures of a log, found in one pass over all known ones."""
+    failures = (*context.contents.failures, *context.contents.mentions)
+    every = dict.fromkeys((each.kind, each.message) for failure in failures for each in failure.chain)
+    wanted = {
+        key: text
+        for key in every
+        if key[0] not in _OF_PYTHON and len(text := " ".join(key[1].split())[:LONGEST]) >= FEWEST
+    }
+    asked = dict(list(wanted.items())[:MOST])
+    found: dict[tuple[str, str], list[KnownMessage]] = {}
+    for package in context.outlines.packages if context.outlines is not None and asked else ():
+        best: dict[tuple[str, str], KnownMessage] = {}
+        for message in context.outlines.messages(package) if context.outlines is not None else ():
+            head = message.template.partition("\0")[0].partition("%")[0].strip()
+            if not any(head in text for text in asked.values()):
+                continue
+            for key, text in asked.items():
+                if _is_raised(message, key[0]) and _fits(message, text) and _in_use(message, context):
+                    best[key] = max(best.get(key, message), message, key=_weight)
+        for key, message in best.items():
+            found.setdefault(key, []).append(message)
+    for key, messages in found.items():
+        longest = max(len(each.template) for each in messages)
+        found[key] = [each for each in messages if len(each.template) == longest]
+    return found
+
+
+def _weight(message: KnownMessage) -> tuple[int, int]:
+    return len(message.template), message.releases
+
+
+def _is_raised(message: KnownMessage, kind: str) -> bool:
+    """Return whether a message may be that of an exception of a kind; Python itself raises some of them."""
+    return message.kind in LOGGING if not kind else kind in (message.kind, "ValidationError")
+
+
+def _in_use(message: KnownMessage, context: RuleContext) -> bool:
+    """Return whether the known release has the message, or the release is not known."""
+    if context.outlines is None:
+        return False
+    at = context.release_index(message.package)
+    if at is None:
+        return True
+    versions = context.outlines.versions(message.package)
+    version = context.index.versions(message.package)[at]
+    return version not in versions or bool(message.releases >> versions.index(version) & 1)
+
+
+def _fits(message: KnownMessage, text: str) -> bool:
+    """Return whether the fixed parts of a message are in a text in their order, and are long enough."""
+    at = total = 0
+    for piece in _pieces(message.template):
+        found = text.find(piece, at)
+        if found < 0:
+            return False
+        at, total = found + len(piece), total + len(piece)
+    return total >= FEWEST
+
+
+def _pieces(template: str) -> Iterator[str]:
+    """Yield the fixed parts of a template, without the values and the places of `%s`."""
+    for part in template.split("\0"):
+        for piece in part.replace("%d", "%s").replace("%r", "%s").split("%s"):
+            if piece.strip():
+                yield piece.strip()
