@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compat.errors import IntegrityError
-from compat.index.reader import SHIPPED
+from compat.index.format import SHIPPED
 from compat.resolve.api import Resolver
 
 QUERIES = (("GPTQLinearMethod", "vllm", "0.23.0"), ("Fp8LinearMethod", "sglang", "0.5.14"))
