@@ -18,7 +18,7 @@ from compat._cli.printable import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` and `json` take longer to load than most answers take to find
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TextIO
 
     Main = Callable[[Sequence[str]], int]
 
@@ -109,10 +109,10 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
         return errors.INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has exited before it had the whole answer: with 0, findings would be lost.
-        _drop_unwritable_output()
+        _drop_if_unwritable(sys.stdout)
         return errors.READER_LEFT
     except OSError as error:
-        _drop_unwritable_output()
+        _drop_if_unwritable(sys.stdout)
         say(f"error: {disk_message(error)}")
         return errors.ENVIRONMENT
     finally:
@@ -145,12 +145,12 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
-def _drop_unwritable_output() -> None:
-    """Redirect stdout to the null device if it cannot be flushed, so that the flush at exit does not fail."""
+def _drop_if_unwritable(stream: TextIO) -> None:
+    """Redirect a stream that cannot be flushed to the null device, so that the flush at exit works."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -173,9 +173,16 @@ def disk_message(error: OSError) -> str:
 
 
 def say(message: str) -> None:
-    """Print one line to stderr, prefixed with "compat: "; with `--quiet`, only an error."""
-    if _Notes.wanted or message.startswith("error: "):
+    """Print one line to stderr, prefixed with "compat: "; with `--quiet`, only an error.
+
+    The line is lost if stderr cannot be written.
+    """
+    if not _Notes.wanted and not message.startswith("error: "):
+        return
+    try:
         print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
+    except OSError:  # the exit code is that of the document on stdout
+        _drop_if_unwritable(sys.stderr)
 
 
 def quiet() -> bool:

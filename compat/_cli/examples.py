@@ -19,6 +19,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "compat explain": (
         "compat explain fails.log",
         "python serve.py 2>&1 | compat explain",
+        "compat explain --which fails.log",
     ),
     "compat check": (
         "compat check vllm==0.11.0 openai==1.99.1",

@@ -28,8 +28,8 @@ def releases_as_text(found: Sequence[FoundReleases]) -> str:
 
 def releases_as_json(found: Sequence[FoundReleases]) -> str:
     """Return the releases that a log fits as the JSON document of `compat explain --which`."""
-    which = [{key: value for key, value in asdict(each).items() if key != "line"} for each in found]
-    return console.document("explain", which=which)
+    packages = [{key: value for key, value in asdict(each).items() if key != "line"} for each in found]
+    return console.document("explain which", packages=packages)
 
 
 def _text(diagnosis: Diagnosis) -> str:

@@ -38,7 +38,8 @@ def namesake(
         module: the module of the location, which is missing or a stub.
     """
     if not is_peripheral(module):
-        real = [each for each in real if not is_peripheral(each.origin.partition(":")[0])]
+        homes = {each: (each.module, each.origin.partition(":")[0]) for each in real}
+        real = [each for each in real if not any(map(is_peripheral, homes[each]))]
     if former is not None:
         return _of_its_kind(resolver, real, former)
     if not real:

@@ -239,11 +239,11 @@ def test_a_document_is_what_json_writes(value: object) -> None:
 
 
 def test_a_document_is_sorted_and_carries_schema_and_command() -> None:
-    text = console.document("matrix list", pairs=[{"id": "seed", "extras": []}], also=None)
+    text = console.document("list of things", pairs=[{"id": "seed", "extras": []}], also=None)
     read = json.loads(text)
     assert read == {
         "schema": 1,
-        "command": "matrix list",
+        "command": "list of things",
         "pairs": [{"id": "seed", "extras": []}],
         "also": None,
     }

@@ -29,6 +29,7 @@ NAMES = sorted(path.stem for path in SCHEMAS.glob("*.json"))
 LINES = {
     "resolve": "resolve GPTQLinearMethod --vllm 0.21.0..0.22.0 --sglang latest --all",
     "explain": "explain fails.log",
+    "explain-which": "explain --which fails.log",
     "scan": "scan .",
     "init": "init",
     "rule": "rule",

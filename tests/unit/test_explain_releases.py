@@ -47,7 +47,7 @@ def test_only_the_releases_are_printed_on_demand(tmp_path: Path, capsys: pytest.
     log = tmp_path / "log"
     log.write_text(NARROW)
     assert cli.main(["--which", "--format", "json", str(log)]) == 0
-    (found,) = json.loads(capsys.readouterr().out)["which"]
+    (found,) = json.loads(capsys.readouterr().out)["packages"]
     assert found == {"package": "vllm", "releases": ["0.9.1"], "places": 2, "unfitting": 0}
     log.write_text("nothing\n")
     assert cli.main(["--which", str(log)]) == 1

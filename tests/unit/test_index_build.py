@@ -131,7 +131,7 @@ def test_an_update_fetches_what_is_new_and_gives_what_a_build_gives(
     late: str, build: Build, house: wheelhouse.Index, tmp_path: Path
 ) -> None:
     """The new release may be the last, in the middle (a patch of an older line), or the first."""
-    build(tmp_path / "whole")
+    build(tmp_path / "full" / "whole")
     everything = house.projects["sglang"]
     house.projects["sglang"] = [file for file in everything if f"-{late}-" not in file["filename"]]
     build(tmp_path / "i", "other cache")
@@ -148,7 +148,9 @@ def test_an_update_fetches_what_is_new_and_gives_what_a_build_gives(
             )
         assert ([str(release.version) for release in added], report.releases) == (expected, len(expected))
     assert {path.rpartition("/")[2] for path in files_asked(house)} == {f"sglang-{late}-py3-none-any.whl"}
-    assert (tmp_path / "i").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert (tmp_path / "i").read_bytes() == (tmp_path / "full" / "whole").read_bytes()
+    outlines = tmp_path / "full" / "sources.sqlite"
+    assert (tmp_path / "sources.sqlite").read_bytes() == outlines.read_bytes()
 
 
 def test_check_finds_what_differs_and_nothing_else(

@@ -136,6 +136,7 @@ def test_a_deprecated_alias_under_another_name_is_followed(tmp_path: Path) -> No
             {"vllm/p.py": "def is_hip(): return go()"},
             {"vllm/third_party/k.py": "def is_hip(): return at.b == 'hip'"},
         ),
+        ({"vllm/p.py": "def is_hip(): return go()"}, {"vllm/third_party/k.py": "from triton import is_hip"}),
         ({"vllm/p.py": "app = make()"}, {"vllm/launch/app.py": ""}),
         ({"vllm/p.py": CLASS.format("Thing")}, {"vllm/q.py": "def Thing(a, b): return a"}),
         ({"vllm/p.py": "router = make()"}, {"vllm/q.py": "router = make()", "vllm/r.py": "router = make()"}),
