@@ -7,7 +7,7 @@ SHIPPED = join(dirname(dirname(abspath(__file__))), "data", "companions.sqlite")
 
 SCHEMA_VERSION = 2
 NEEDS_TOGETHER = 64
-"""The number of lines in a row of `need_sets`: they are alike, and ten times as large when compressed alone."""
+"""The number of lines in a row of `need_sets`: they are alike, and ten times as large if compressed alone."""
 
 TABLES = """
 CREATE TABLE versions (package TEXT PRIMARY KEY, versions TEXT NOT NULL) WITHOUT ROWID;
