@@ -83,3 +83,15 @@ def test_the_wheels_tell_which_distribution_carries_a_module(module: str, distri
 
 def test_a_module_that_no_wheel_carries_has_no_distribution() -> None:
     assert distributions_of("aiter") == ()
+
+
+def test_a_name_that_running_code_may_create_is_no_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    # torch._dynamo.config hands itself to a function that adds `patch`; only torch 1.13 defines it plainly.
+    pins = ["vllm==0.33.0", "torch==2.14.0"]
+    cli.main([*pins, "--entry", "vllm.model_executor.models.diffusion_gemma", "--format", "json"])
+    document = json.loads(capsys.readouterr().out)
+    asked = {f"{each['needs']['module']}.{each['needs']['name']}" for each in document["findings"]}
+    assert "torch._dynamo.config.patch" not in asked
+    assert any(
+        "torch._dynamo.config.patch, which code of torch may create" in note for note in document["notes"]
+    )
