@@ -94,5 +94,5 @@ def test_a_name_that_running_code_may_create_is_no_finding(capsys: pytest.Captur
     asked = {f"{each['needs']['module']}.{each['needs']['name']}" for each in document["findings"]}
     assert "torch._dynamo.config.patch" not in asked
     assert any(
-        "torch._dynamo.config.patch, which code of torch may create" in note for note in document["notes"]
+        "torch._dynamo.config.patch, which running code of torch may" in note for note in document["notes"]
     )
