@@ -130,8 +130,16 @@ def _known(outlines: SourceOutlines, package: str, top: str, seen: Sighting) -> 
 
 
 def _below(path: str, top: str) -> Iterator[str]:
-    """Yield what may be the path in a package: `vllm/config.py` for `/src/vllm/vllm/config.py`."""
-    parts = path.replace("\\", "/").split("/")
+    """Yield what may be the path in a package: `vllm/config.py` for `/src/vllm/vllm/config.py`.
+
+    Below a folder of installed packages, the package stands at once: `site-packages/verl/utils/vllm/utils.py`
+    is a file of another project.
+    """
+    path = path.replace("\\", "/")
+    *_, below = _INSTALLED.split(path)
+    if below != path and not below.startswith(f"{top}/"):
+        return
+    parts = below.split("/")
     yield from ("/".join(parts[at:]) for at, part in enumerate(parts[:-1]) if part == top)
 
 

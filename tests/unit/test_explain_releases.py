@@ -43,6 +43,19 @@ def test_the_prefix_of_a_log_line_is_read() -> None:
     assert "0.10.0" in found.releases
 
 
+def test_a_folder_of_the_same_name_in_another_package_is_none_of_ours() -> None:
+    text = NARROW.replace("/site-packages/vllm/", "/site-packages/verl/utils/vllm/")
+    assert "verl/utils/vllm" in text
+    assert which(text) == ()
+
+
+def test_a_version_after_a_colon_is_read_in_a_short_text() -> None:
+    error = (
+        "TypeError: AsyncEngineArgs.__init__() got an unexpected keyword argument 'guided_decoding_backend'"
+    )
+    assert first(f"vllm: 0.3.3\n{error}\n").cause == "not_yet_added"
+
+
 def test_only_the_releases_are_printed_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "log"
     log.write_text(NARROW)

@@ -49,6 +49,7 @@ STRONG = (
 FACTS = (
     b"vLLM", b"vllm=", b"vllm-", b"vllm ", b"LLM engine (v", b"sglang", b"SGLang", b"Name: ", b"-info",
     b"[pip", b"==", b"[conda]", b"Package ", b"Successfully installed", b"/python3.", b"nvidia/cu1",
+    b"llm: ", b"llm : ", b"orch: ", b"orch : ", b"ersion: ", b"ersion**: ",
 )  # fmt: skip
 """A block without any of these contains no version."""
 
