@@ -141,6 +141,14 @@ class Companions:
         rows = self._rows(query, self.distributions[distribution], target)
         return [(first, last, STATES[state]) for first, last, state in rows]
 
+    def within(self, distribution: str, module: str) -> list[str]:
+        """Return the demanded locations in a module and below it."""
+        query = """
+            SELECT DISTINCT text FROM states JOIN texts ON texts.id = target WHERE distribution = ?
+            AND (text >= ? AND text < ? OR text >= ? AND text < ?) ORDER BY text"""
+        bounds = (f"{module}:", f"{module};", f"{module}.", f"{module}/")
+        return [text for (text,) in self._rows(query, self.distributions[distribution], *bounds)]
+
     def states_of(self, distribution: str, release_index: int) -> dict[str, str]:
         """Return the states of all demanded locations in a release."""
         query = """

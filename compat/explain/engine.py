@@ -10,11 +10,10 @@ from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.import_messages import imported
 from compat.explain.log.log_reader import LogContents, read
 from compat.explain.log.model import ExceptionInfo, Failure
-from compat.explain.lookup.installable import only_named
+from compat.explain.lookup.installable import installable
 from compat.explain.lookup.missing_symbol import locate
 from compat.explain.lookup.release_lines import described, release_fits
 from compat.explain.lookup.symbol_history import History
-from compat.explain.lookup.vetted_commands import vetted
 from compat.explain.rules import (
     attributes,
     call_arguments,
@@ -86,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     missing_packages.package_missing,
     violated_requirements.python_too_old,
     violated_requirements.model_code,
+    third_party_names.in_other_releases,
     violated_requirements.attribute,
     violated_requirements.call,
     attributes.attribute,
@@ -181,8 +181,7 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
             each for failure in _some(failures) for each in _of_failure(failure, context, rules)
         )
         if found:
-            offered = (vetted(only_named(each, context), context) for each in found)
-            return tuple(_with_releases(each, context) for each in offered)
+            return tuple(_with_releases(installable(each, context), context) for each in found)
     return (_with_releases(unknown(contents), context),)
 
 

@@ -3,43 +3,31 @@
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from packaging.utils import canonicalize_name
 
+from compat.companions.reader import Companions
+from compat.errors import IntegrityError
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 
 SITE = re.compile(r".*/(?:site|dist)-packages/")
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
-        "PIL": "pillow",
         "aiter": "amd-aiter",
-        "attr": "attrs",
         "cuda": "cuda-python",
         "cutlass": "nvidia-cutlass-dsl",
         "cv2": "opencv-python-headless",
-        "dateutil": "python-dateutil",
-        "deep_gemm": "sgl-deep-gemm",
-        "dotenv": "python-dotenv",
         "flash_attn": "flash-attn",
         "flash_attn_2_cuda": "flash-attn",
-        "flashinfer": "flashinfer-python",
         "google": "protobuf",
-        "jwt": "pyjwt",
         "mooncake": "mooncake-transfer-engine",
-        "multipart": "python-multipart",
         "pkg_resources": "setuptools",
-        "prometheus_fastapi_instrumentator": "prometheus-fastapi-instrumentator",
-        "pynvml": "nvidia-ml-py",
-        "quack": "quack-kernels",
-        "sklearn": "scikit-learn",
-        "tvm_ffi": "apache-tvm-ffi",
-        "yaml": "pyyaml",
-        "zmq": "pyzmq",
     }
 )
-"""Import name to distribution, where the two differ, for the requirements of sglang and vllm."""
+"""Import name to distribution, where the two differ and the records of wheels name none or several."""
 
 
 def below_site(path: str) -> str | None:
@@ -56,11 +44,27 @@ def top_of(path: str) -> str | None:
     return re.split(r"[/.]", below, maxsplit=1)[0] or None
 
 
+def carriers(module: str) -> tuple[str, ...]:
+    """Return the distributions whose wheels carry the top-level package of a module, sorted."""
+    companions = shipped_companions()
+    return companions.carriers(module) if companions is not None else ()
+
+
+@lru_cache(maxsize=1)
+def shipped_companions() -> Companions | None:
+    """Return the index of companions, or None if this installation lacks it."""
+    try:
+        return Companions()
+    except IntegrityError:
+        return None
+
+
 def distribution_of(top: str) -> str:
     """Return the distribution that most likely provides a top-level import name."""
-    return canonicalize_name(
-        IMPORT_NAMES.get(top, ALIASES.get(top, top)) if top != "sgl_kernel" else "sgl-kernel"
-    )
+    if top == "sgl_kernel":
+        return "sgl-kernel"
+    usual, carried = IMPORT_NAMES.get(top, ALIASES.get(top)), carriers(top)
+    return canonicalize_name(usual or (carried[0] if len(carried) == 1 else top))
 
 
 def is_standard(top: str) -> bool:

@@ -1,5 +1,6 @@
 """Find the requirements of the known releases on a distribution, and those that its version violates."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
@@ -9,10 +10,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from compat.explain.context import RuleContext
+from compat.explain.lookup.module_paths import ALIASES, carriers
 from compat.model.releases import allows
 from compat.requirements.graph import RequirementEdge, UnmetRequirement, edges_to, required_name
 from compat.requirements.specifiers import disjoint, pinned
 
+_EXTRA = re.compile(r"\bextra == ['\"]([\w.-]+)['\"]")
 USUAL = ("", "srt", "runtime-common", "all", "openai")
 """The extras that people install, the most common first; the empty one stands for no extra."""
 
@@ -32,9 +35,18 @@ def demands(context: RuleContext, distribution: str) -> Iterator[RequirementEdge
 
 
 def of_release(context: RuleContext, package: str, at: int, distribution: str) -> Iterator[RequirementEdge]:
-    """Yield the requirements of one release on a distribution."""
+    """Yield the requirements of one release on a distribution, without those of extras for other platforms.
+
+    Such an extra has the name of another extra and a suffix: `srt-hip` beside `srt`.
+    """
     lines = context.index.requires_dist(package, at)
-    return edges_to(canonicalize_name(distribution), package, context.index.versions(package)[at], lines)
+    extras = {each for line in lines for each in _EXTRA.findall(line)}
+    for edge in edges_to(
+        canonicalize_name(distribution), package, context.index.versions(package)[at], lines
+    ):
+        base, _, suffix = edge.extra.rpartition("-")
+        if base not in extras or (suffix == "hip" and context.contents.facts.platform == "ROCm"):
+            yield edge
 
 
 def agreed(
@@ -132,6 +144,9 @@ def requirement_named(context: RuleContext, top: str, default: str) -> str:
         ]
         if close:
             return close[0]
+        carried = sorted(set(names).intersection(carriers(top)))
+        if carried and top not in ALIASES:
+            return carried[0]
     return default
 
 

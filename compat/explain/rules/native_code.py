@@ -17,6 +17,7 @@ from compat.requirements.specifiers import pinned
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
 _LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")
+_LOADING = re.compile(r"Could not load this library: (\S{1,400}\.so[\w.]{0,20})")
 _IN_CACHE = re.compile(
     r"(/\S{1,300}/(?:\.cache|torch_extensions)/\S{1,200})/[^/\s]{1,120}\.so: cannot open shared"
 )
@@ -419,7 +420,10 @@ def _torch_pin(context: RuleContext, package: str | None) -> tuple[str, str] | N
     near = [each for each in found if package in ("sgl-kernel", "sglang-kernel") and each.by == "sglang"]
     if package in KERNELS and not own and not near:
         return _pin_beside(context, package)
-    best = next(iter([*own, *near] or ([] if package in ("vllm", "sgl-kernel") else found)), None)
+    others = [] if package in ("vllm", "sgl-kernel") else found
+    if package is None and len({each.requirement.specifier for each in found}) > 1:
+        others = []  # the extension may be of either release
+    best = next(iter([*own, *near] or others), None)
     return (f"{best.by} {best.version}", str(best.requirement.specifier)) if best else None
 
 
@@ -439,6 +443,7 @@ def _pin_beside(context: RuleContext, kernels: str) -> tuple[str, str] | None:
 
 def _package(exception: ExceptionInfo, context: RuleContext, path: str | None) -> str | None:
     """Return the distribution of the extension: by its path, by the import, or by the failing frame."""
+    path = path or _loaded(exception, context)
     top = top_of(path or "")
     stem = (path or "").rpartition("/")[2].partition(".")[0]
     if stem in ALIASES:
@@ -459,6 +464,13 @@ def _package(exception: ExceptionInfo, context: RuleContext, path: str | None) -
     if top is None:
         return None
     return context.owner(top) or distribution_of(top)
+
+
+def _loaded(exception: ExceptionInfo, context: RuleContext) -> str | None:
+    """Return the file that torch was loading when an exception was raised, as the next exception tells."""
+    chain = next((each.chain for each in context.contents.failures if exception in each.chain), ())
+    found = next((match for each in chain if (match := _LOADING.search(each.text))), None)
+    return found[1] if found else None
 
 
 def _module(exception: ExceptionInfo) -> str | None:

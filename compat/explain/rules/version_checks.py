@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
+from compat.explain.lookup.companion_releases import CompanionReleases, releases_with_model
 from compat.explain.lookup.module_paths import distribution_of, top_of
-from compat.explain.lookup.requirement_violations import bounded_above, demands, ordered, violated
+from compat.explain.lookup.requirement_violations import USUAL, bounded_above, demands, ordered, violated
 from compat.explain.rules.violated_requirements import of_unmet, older_or_newer, violation
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import allows
@@ -33,7 +35,9 @@ _BOUND = re.compile(
 _UNEQUAL = re.compile(
     r"([\w-]{1,60}) version \((\d[\w.+!]{0,40})\) does not match ([\w-]{1,60}) version \((\d[\w.+!]{0,40})\)"
 )
-_TAKEN = re.compile(r"is already used by a Transformers (?:config|model)")
+_TAKEN = re.compile(
+    r"'(?:<class ')?([\w.-]{1,200})(?:'>)?' is already used by a Transformers (?:config|model)"
+)
 _SIZES = re.compile(
     r"Expected (\d{1,6}) from C header, got (\d{1,6})"
     r"|version 0x([0-9a-f]{1,12}) but this version of numpy is 0x([0-9a-f]{1,12})"
@@ -69,8 +73,9 @@ def stated_requirement(exception: ExceptionInfo, context: RuleContext) -> Diagno
     found = _UNEQUAL.search(exception.text)
     if found:
         return _unequal(found, exception, context)
-    if _TAKEN.search(exception.text):
-        return _taken_name(exception, context)
+    found = _TAKEN.search(exception.text)
+    if found:
+        return _taken_name(found[1], exception, context)
     found = INCOMPATIBLE.search(exception.text) if "but you have" in exception.text else None
     return _clash(found, context) if found else None
 
@@ -95,7 +100,7 @@ def _unequal(found: re.Match[str], exception: ExceptionInfo, context: RuleContex
     return violation(wrong[0], wrong[1], f"{wrong[0]}=={kept[1]}", tuple(lines))
 
 
-def _taken_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
+def _taken_name(model: str, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
     """Return the diagnosis of a model or a config that a newer transformers has itself."""
     name = "transformers"
     broken = violated(context, name)
@@ -113,7 +118,11 @@ def _taken_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
             kind="install", text=f"Install the required {name}{spec}.", command=f'pip install "{name}{spec}"'
         )
     else:
-        fix = older_or_newer(context, exception, name)
+        taken = releases_with_model(context, model)
+        if taken is not None:
+            lines.append(f"{model} is a model of {taken.span}")
+        specifiers = [each.requirement.specifier for each in found if each.extra in USUAL]
+        fix = _before(taken, specifiers) or older_or_newer(context, exception, name)
     return Diagnosis(
         cause="requirement_violated",
         package=name,
@@ -121,6 +130,20 @@ def _taken_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
         evidence=tuple(lines),
         fix=fix,
     )
+
+
+def _before(taken: CompanionReleases | None, specifiers: list[SpecifierSet]) -> Fix | None:
+    """Return the fix: the newest release before the first one that has a model itself, None without one."""
+    if taken is None:
+        return None
+    earlier = [at for at in taken.admitted(specifiers) if at < taken.having[0]]
+    if not earlier:
+        return None
+    spec, first = taken.spec(earlier, taken.versions[taken.having[0]]), taken.versions[taken.having[0]]
+    text = (
+        f"Install {spec}: transformers {first} has the model itself. Or use a newer release of what adds it."
+    )
+    return Fix(kind="install", text=text, command=f'pip install "{spec}"')
 
 
 def _clash(found: re.Match[str], context: RuleContext) -> Diagnosis | None:

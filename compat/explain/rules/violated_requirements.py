@@ -66,7 +66,7 @@ def importing_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     if asked is None or not asked.absent or top is None or top in context.index.owners:
         return None
     broken = violated(context, requirement_named(context, top, distribution_of(top)))
-    return of_unmet(broken, _evidence(exception, context), asked) if broken else None
+    return of_unmet(broken, evidence(exception, context), asked) if broken else None
 
 
 def third_party_package(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -75,11 +75,11 @@ def third_party_package(exception: ExceptionInfo, context: RuleContext) -> Diagn
     for distribution in _suspects(exception, context, asked):
         broken = violated(context, distribution)
         if broken:
-            return of_unmet(broken, _evidence(exception, context), asked)
+            return of_unmet(broken, evidence(exception, context), asked)
     for distribution in _suspects(exception, context, asked):
         broken = own_needs(context, distribution)
         if broken:
-            return of_unmet(broken, _evidence(exception, context), asked)
+            return of_unmet(broken, evidence(exception, context), asked)
     return _unbounded(exception, context, asked)
 
 
@@ -99,7 +99,7 @@ def _unbounded(
     distribution = requirement_named(context, top, distribution_of(top))
     known = context.known(distribution)
     found = list(demands(context, distribution))
-    lines = [*_evidence(exception, context), *(str(each) for each in found[:3])]
+    lines = [*evidence(exception, context), *(str(each) for each in found[:3])]
     lines.append(
         f"{distribution} {known.version}: {known.source}"
         if known
@@ -248,14 +248,14 @@ def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
     distribution = requirement_named(context, top, distribution_of(top))
     broken = violated(context, distribution)
     if broken:
-        return of_unmet(broken, _evidence(exception, context), None)
+        return of_unmet(broken, evidence(exception, context), None)
     known, needs = context.known(distribution), ordered(demands(context, distribution))
     return Diagnosis(
         cause="requirement_violated",
         package=distribution,
         version=known.version if known else None,
         module=context.module(ours),
-        evidence=(*_evidence(exception, context), *(str(each) for each in needs[:2])),
+        evidence=(*evidence(exception, context), *(str(each) for each in needs[:2])),
         fix=older_or_newer(context, exception, distribution, bound=True),
     )
 
@@ -283,13 +283,13 @@ def _of_call(
 ) -> Diagnosis | None:
     broken = violated(context, distribution)
     if broken:
-        return of_unmet(broken, _evidence(exception, context), None)
+        return of_unmet(broken, evidence(exception, context), None)
     package, at = release
     need = next(iter(ordered(demands(context, distribution))), None)
     need = need or next(iter(ordered(of_release(context, package, at, distribution))), None)
     if need is None or not need.requirement.specifier:
         return None
-    return of_unmet(UnmetRequirement(edge=need, installed=None), _evidence(exception, context), None)
+    return of_unmet(UnmetRequirement(edge=need, installed=None), evidence(exception, context), None)
 
 
 def model_code(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -356,7 +356,8 @@ def _suspects(exception: ExceptionInfo, context: RuleContext, asked: FailedImpor
             yield requirement_named(context, top, distribution_of(top))
 
 
-def _evidence(exception: ExceptionInfo, context: RuleContext) -> tuple[str, ...]:
+def evidence(exception: ExceptionInfo, context: RuleContext) -> tuple[str, ...]:
+    """Return the line of an exception, and the module of sglang or vllm that led there."""
     asking = next((frame for frame in reversed(exception.frames) if context.module(frame)), None)
     led = (f"reached from {context.module(asking)}: `{asking.source}`",) if asking and asking.source else ()
     return (exception.line, *led)
