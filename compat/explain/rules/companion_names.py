@@ -152,7 +152,7 @@ def _specifiers(context: RuleContext, package: str, at: int, distribution: str) 
 
 
 def _importers(context: RuleContext, found: CompanionReleases) -> Iterator[str]:
-    """Yield the releases of sglang and vllm that ask for a location, as evidence where none is known."""
+    """Yield the releases of sglang and vllm that ask for a location, and what their ends require."""
     for package in (SGLANG, VLLM):
         asking = importing_releases(context, package, found.target)
         versions = context.index.versions(package)
@@ -162,6 +162,9 @@ def _importers(context: RuleContext, found: CompanionReleases) -> Iterator[str]:
         ]
         if spans:
             yield f"{package} {', '.join(spans)} asks for it; the release of {package} is unknown"
+            for at in dict.fromkeys((asking[0], asking[-1])):
+                edges = ordered(of_release(context, package, at, found.distribution))
+                yield from (str(each) for each in edges[:1] if each.extra in USUAL)
 
 
 def _no_longer(context: RuleContext, found: CompanionReleases) -> str:
