@@ -137,19 +137,18 @@ class Completion:
             return str(pins[0]) if pins else self.companions.versions(name)[-1]
         own = self.specifiers.get(name, SpecifierSet())
         firm = {*PACKAGES, *self.named, *self._pinned}
-        for by in (
-            asked,
-            [each for each in asked if each[0] in firm],
-            [each for each in asked if each[0] in PACKAGES],
-            (),
-        ):
-            specifier = SpecifierSet(
-                ",".join(str(each) for each in [own, *(each for _, each in by)] if str(each))
-            )
-            found = self._newest_in(name, specifier)
+        stages = (
+            [specifier for _, specifier in asked],
+            [specifier for by, specifier in asked if by in firm],
+            [specifier for by, specifier in asked if by in PACKAGES],
+        )
+        for stage in stages:
+            found = self._newest_in(name, _joined([own, *stage]))
             if found is not None:
                 return found
-        return None
+        # Where sglang and vllm exclude each other, the newer side is taken, as `compat pairs` does.
+        sides = [self._newest_in(name, _joined([own, each])) for each in stages[-1]]
+        return max(filter(None, sides), key=Version, default=None) or self._newest_in(name, own)
 
     def _exclude(
         self, chosen: Mapping[str, str], asked: Mapping[str, list[tuple[str, SpecifierSet]]]
@@ -205,6 +204,10 @@ class Completion:
 
 
 _ROOTS: dict[tuple[str, int, str], ReleaseRequirements] = {}
+
+
+def _joined(specifiers: Iterable[SpecifierSet]) -> SpecifierSet:
+    return SpecifierSet(",".join(filter(None, map(str, specifiers))))
 
 
 def _runs(requires_python: str | None, python: str) -> bool:

@@ -62,6 +62,8 @@ class CheckReport:
     optional: Mapping[str, int]
     """Distributions or modules that nothing requires and that are not installed, each with the number of
     modules that cannot be imported without it."""
+    notes: tuple[str, ...]
+    """What was chosen for want of a better release, and what is not judged."""
 
 
 def check_environment(
@@ -83,11 +85,17 @@ def check_environment(
     broken = _Broken(index, companions, presence, releases)
     findings: list[Finding] = []
     optional: dict[str, int] = {}
+    notes = list(environment.notes)
     for package in (each for each in (SGLANG, VLLM) if each in releases):
         for finding in broken.findings(package, _roots(package, entries, releases, index)):
             name = _optional(finding)
             if name is not None and "all" in entries:
                 optional[name] = optional.get(name, 0) + len(finding.breaks)
+            elif _may_be_created(finding, environment, companions):
+                what = f"{package} imports {finding.root.target.replace(':', '.')}"
+                notes.append(
+                    f"{what}, which running code of {finding.root.distribution} may create: not judged"
+                )
             else:
                 findings.append(finding)
     versions = {package: index.versions(package)[at] for package, at in releases.items()}
@@ -96,6 +104,39 @@ def check_environment(
         releases=versions,
         findings=tuple(sorted(findings, key=_importance)),
         optional=dict(sorted(optional.items())),
+        notes=tuple(notes),
+    )
+
+
+def _may_be_created(finding: Finding, environment: CheckedEnvironment, companions: Companions) -> bool:
+    """Return whether running code may create what reading does not show any more.
+
+    A package was released beside a release that it requires itself. If none of these is known to have a name,
+    all that have it are older, and its module is still there, then the module rather passes itself to a
+    function that sets the name, as `torch._dynamo.config` does.
+    """
+    root = finding.root
+    module, name = split_location(root.target)
+    if root.lack != "name" or root.by is not None or root.distribution not in companions.read or not name:
+        return False
+    asked = [
+        specifier
+        for by, specifier in environment.requirements.get(root.distribution, ())
+        if by.partition("[")[0] == finding.package
+    ]
+    here = companions.release_index(root.distribution, str(root.installed))
+    there = companions.state(root.distribution, here, module) if here is not None else None
+    if not asked or here is None or (there is not None and there.state == "absent"):
+        return False
+    versions = companions.versions(root.distribution)
+    having = [
+        at
+        for first, last, state in companions.ranges(root.distribution, root.target)
+        if state != "absent"
+        for at in range(first, last + 1)
+    ]
+    return all(at < here for at in having) and not any(
+        all(each.contains(versions[at], prereleases=True) for each in asked) for at in having
     )
 
 

@@ -128,7 +128,7 @@ def _json(report: CheckReport, texts: list[_Texts]) -> str:
         versions=dict(environment.versions),
         assumed=sorted(environment.assumed),
         optional=dict(report.optional),
-        notes=list(environment.notes),
+        notes=list(report.notes),
         findings=[each.document() for each in texts],
     )
 
@@ -151,7 +151,7 @@ def _text(report: CheckReport, texts: list[_Texts]) -> str:
     if report.optional:
         named = [f"{name} ({count})" for name, count in report.optional.items()]
         lines += ["", f"note: modules that need what nothing requires are left out: {listed(named, 8)}"]
-    lines += [f"note: {note}" for note in environment.notes]
+    lines += [f"note: {note}" for note in report.notes]
     return "\n".join(map(printable, lines))
 
 

@@ -8,7 +8,7 @@ import os
 from functools import lru_cache
 
 from compat._util.named_tuple import NamedTuple
-from compat.companions.format import FORMS, SCHEMA_VERSION, SHIPPED, STATES
+from compat.companions.format import FORMS, NEEDS_TOGETHER, SCHEMA_VERSION, SHIPPED, STATES
 from compat.errors import IntegrityError
 from compat.index.format import unpacked
 
@@ -223,8 +223,9 @@ class Companions:
         return tuple(sorted(self._names[number] for (number,) in self._rows(query, module.partition(".")[0])))
 
     def _read_needs(self, number: int) -> tuple[tuple[str, str], ...]:
-        ((text,),) = self._rows("SELECT needs FROM need_sets WHERE id = ?", number)
-        return tuple((target, via) for target, via in json.loads(unpacked(text)))
+        part, at = divmod(number, NEEDS_TOGETHER)
+        ((texts,),) = self._rows("SELECT needs FROM need_sets WHERE part = ?", part)
+        return tuple((target, via) for target, via in json.loads(unpacked(texts).split("\n")[at]))
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:

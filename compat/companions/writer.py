@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from compat._util.atomic_write import replacing
 from compat.companions.broken_pairs import BrokenPairs
 from compat.companions.demands import Demand
-from compat.companions.format import FORMS, SCHEMA_VERSION, STATES, TABLES
+from compat.companions.format import FORMS, NEEDS_TOGETHER, SCHEMA_VERSION, STATES, TABLES
 from compat.companions.read_releases import CompanionRelease
 from compat.index.format import packed
 from compat.model.releases import VLLM
@@ -84,7 +84,7 @@ class _Writer:
         insert("INSERT INTO texts VALUES (?, ?)", ((number, text) for text, number in self._texts.items()))
         insert(
             "INSERT INTO need_sets VALUES (?, ?)",
-            ((at, packed(each)) for each, at in self._need_sets.items()),
+            enumerate(map(packed, _joined(list(self._need_sets), NEEDS_TOGETHER))),
         )
         insert(
             "INSERT INTO requirement_lists VALUES (?, ?)",
@@ -146,10 +146,15 @@ class _Writer:
         if not needs:
             return STATES.index(state), None
         text = json.dumps([list(need) for need in needs], separators=(",", ":"))
-        return STATES.index(state), self._need_sets.setdefault(text, len(self._need_sets) + 1)
+        return STATES.index(state), self._need_sets.setdefault(text, len(self._need_sets))
 
     def _text(self, text: str) -> int:
         return self._texts.setdefault(text, len(self._texts) + 1)
+
+
+def _joined(texts: Sequence[str], count: int) -> Iterator[str]:
+    """Yield the texts as lines, `count` of them together."""
+    return ("\n".join(texts[at : at + count]) for at in range(0, len(texts), count))
 
 
 def _ranges(values: Sequence[T | None]) -> Iterator[tuple[T, int, int]]:

@@ -290,3 +290,12 @@ def test_a_requirement_of_many_parts_in_a_log() -> None:
     """The work of this line grew with the sixth power of its length."""
     line = "ImportError: vllm 0.9.0 requires torch" + ",a" * 2000 + " but you have\n"
     assert explain([line.encode() * 50])
+
+
+def test_a_project_file_that_is_nested_too_deeply_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"# vllm\nx = {'[' * 50_000}\n")
+    (tmp_path / "a.py").write_text("import vllm.worker.worker\n")
+    assert scan([str(tmp_path), "--vllm", "0.23.0"]) == 1
+    assert "Traceback" not in capsys.readouterr().err

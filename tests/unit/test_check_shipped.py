@@ -1,6 +1,7 @@
 """The shipped file of companions, on failures that people have reported."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +84,15 @@ def test_the_wheels_tell_which_distribution_carries_a_module(module: str, distri
 
 def test_a_module_that_no_wheel_carries_has_no_distribution() -> None:
     assert distributions_of("aiter") == ()
+
+
+def test_a_name_that_running_code_may_create_is_no_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    # torch._dynamo.config hands itself to a function that adds `patch`; only torch 1.13 defines it plainly.
+    lock = Path(__file__).parents[2] / "locks" / "vllm-alone.txt"
+    cli.main(["--lock", str(lock), "--format", "json"])
+    document = json.loads(capsys.readouterr().out)
+    asked = {f"{each['needs']['module']}.{each['needs']['name']}" for each in document["findings"]}
+    assert "torch._dynamo.config.patch" not in asked
+    assert any(
+        "torch._dynamo.config.patch, which running code of torch may" in note for note in document["notes"]
+    )

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from compat.explain.engine import explain
+from compat.explain.engine import explain, which
 from compat.model.diagnosis import Cause
 from failures import CORPUS, ROOT, Sample, samples
 from messy import MESSES
@@ -34,6 +34,17 @@ def test_the_answer_is_the_same_however_the_log_was_collected(mess: str) -> None
         if (first.cause, first.package, first.module, first.symbol)[:asked] != sample.found[:asked]:
             wrong.append((sample.id, first.cause, first.package, first.module, first.symbol))
     assert not wrong
+
+
+def test_the_lines_of_a_log_fit_the_release_that_wrote_it() -> None:
+    fits = [
+        (sample.id, found.releases, str(sample.environment.versions[found.package]))
+        for sample in SAMPLES
+        for found in which(sample.log.decode("utf-8", "surrogateescape"))
+        if found.package in sample.environment.versions
+    ]
+    assert [each for each in fits if each[2] not in each[1]] == []
+    assert sum(len(releases) <= 3 for _, releases, _ in fits) * 3 > len(fits) > 90
 
 
 def test_the_corpus_covers_every_cause_with_distinct_failures() -> None:

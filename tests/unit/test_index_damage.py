@@ -17,6 +17,7 @@ QUERIES = (("GPTQLinearMethod", "vllm", "0.23.0"), ("Fp8LinearMethod", "sglang",
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("index") / "index.sqlite"
     path.write_bytes(Path(SHIPPED).read_bytes())
+    assert all(Resolver(path).resolve(*query).statement for query in QUERIES)
     yield path
     path.unlink()  # 20 MB
 

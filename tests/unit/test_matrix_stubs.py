@@ -96,9 +96,12 @@ async def yields_later() -> AsyncIterator[None]:
         (None, "none"),
         (typing.Any, "any"),
         *((cls, "hollow class") for cls in (Empty, Dummy, Abstract, Protocol)),
-        *((function, "hollow function") for function in (passes, refuses, gives_three, lambda *_: None)),
+        *(
+            (function, "hollow function")
+            for function in (passes, refuses, stops, gives_three, lambda *_: None)
+        ),
         *((cls, None) for cls in (Real, Holder, Derived, StopError, int)),
-        *((function, None) for function in (gives_back, makes, stops, yields, yields_later, len)),
+        *((function, None) for function in (gives_back, makes, yields, yields_later, len)),
         (3, None),
         (abc, None),
     ],
