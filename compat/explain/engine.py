@@ -17,6 +17,7 @@ from compat.explain.lookup.symbol_history import History
 from compat.explain.rules import (
     attributes,
     call_arguments,
+    companion_names,
     environment,
     guarded_imports,
     incomplete_installs,
@@ -85,7 +86,7 @@ RULES: tuple[Rule, ...] = (
     missing_packages.package_missing,
     violated_requirements.python_too_old,
     violated_requirements.model_code,
-    third_party_names.in_other_releases,
+    companion_names.in_other_releases,
     violated_requirements.attribute,
     violated_requirements.call,
     attributes.attribute,

@@ -21,7 +21,6 @@ from failures import CORPUS
 
 INDEX = Index()
 COMPANIONS = Companions()
-BOTH = {"vllm": "0.9.0.1", "sglang": "0.4.7"}
 _COMMAND = re.compile(r'^pip install "([\w-]+)([<>=!~].*)"$')
 
 
@@ -106,6 +105,35 @@ def test_no_command_where_no_release_satisfies_both_sides() -> None:
     assert other
     edges = of_release(context(), "vllm", INDEX.versions("vllm").index(other[1]), "pydantic")
     assert all(each.requirement.specifier.contains("2.0") for each in edges)
+
+
+def test_what_a_pinned_package_requires_counts_as_well() -> None:
+    found = explain(
+        "ImportError: cannot import name 'is_offline_mode' from 'huggingface_hub'", sglang="0.4.7"
+    )[0]
+    assert found.package == "huggingface-hub"
+    assert found.fix.command is None
+    assert "transformers 4.52.3 requires huggingface-hub<1.0" in found.fix.text
+
+
+def test_the_version_of_what_imports_it_is_the_cause_where_it_violates_the_release() -> None:
+    log = """Traceback (most recent call last):
+  File "/v/lib/python3.11/site-packages/transformers/utils/hub.py", line 29, in <module>
+    from huggingface_hub import is_offline_mode
+ImportError: cannot import name 'is_offline_mode' from 'huggingface_hub'
+
+transformers==5.8.1
+"""
+    found = explain(log, sglang="0.4.7")[0]
+    assert (found.package, found.fix.command) == ("transformers", 'pip install "transformers==4.52.3"')
+
+
+def test_a_release_for_another_python_is_not_proposed() -> None:
+    frame = 'Traceback (most recent call last):\n  File "/v/lib/python3.6/site-packages/a.py", line 1, in f\n'
+    line = "ImportError: cannot import name 'StructuralTag' from 'xgrammar'\n"
+    found = explain(f"{frame}    from xgrammar import StructuralTag\n{line}")[0]
+    assert (found.package, found.fix.command) == ("xgrammar", None)
+    assert "Python 3.6" in found.fix.text
 
 
 def test_the_date_is_not_used_where_releases_are_known() -> None:
@@ -198,5 +226,5 @@ def test_extras_of_other_platforms_give_no_requirement() -> None:
     ],
 )
 def test_the_torch_is_that_of_the_release_that_the_library_belongs_to(log: str, torch: str) -> None:
-    found = explain((CORPUS / f"{log}.log").read_text(encoding="utf-8"), **BOTH)[0]
+    found = explain((CORPUS / f"{log}.log").read_text(encoding="utf-8"), vllm="0.9.0.1", sglang="0.4.7")[0]
     assert found.fix.command == f'pip install "torch=={torch}"'

@@ -11,10 +11,12 @@ from compat.companions.reader import Companions
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport
 from compat.explain.lookup.module_paths import shipped_companions
+from compat.explain.lookup.requirement_violations import USUAL, of_release
 from compat.model.release_ranges import ranges_of
 from compat.model.releases import allows
 from compat.model.symbols import location, split_location
-from compat.requirements.specifiers import python_specifier
+from compat.requirements.graph import RequirementEdge, edges_to, required_name
+from compat.requirements.specifiers import pinned, python_specifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class CompanionReleases:
             return f"{self.distribution}=={self.versions[nearest]}"
         first, last = list(ranges_of(self.having))[-1]
         if last == len(self.versions) - 1 and places[-1] >= max(self.admitted(()), default=last):
-            start = next(at for at in places if at >= first)
+            start = next((at for at in places if at >= first), places[-1])
             return f"{self.distribution}>={self.versions[start]}"
         return f"{self.distribution}=={self.versions[places[-1]]}"
 
@@ -94,22 +96,42 @@ def releases_with(context: RuleContext, distribution: str, asked: FailedImport) 
     companions = shipped_companions()
     if companions is None or distribution not in companions.read:
         return None
-    for target in _targets(companions, distribution, asked):
+    for target in _targets(asked):
         ranges = companions.ranges(distribution, target)
-        having = tuple(
-            at for first, last, state in ranges if state != "absent" for at in range(first, last + 1)
-        )
-        versions = companions.versions(distribution)
-        if having and len(having) < len(versions) and any(state == "present" for _, _, state in ranges):
-            return CompanionReleases(
-                distribution=distribution,
-                target=target,
-                versions=versions,
-                having=having,
-                withdrawn=companions.yanked(distribution)
-                | _for_other_python(companions, distribution, context),
-            )
-    return None
+        if ranges:
+            return _some(context, companions, distribution, target, ranges)
+    if not asked.absent:
+        return None
+    below = companions.within(distribution, asked.absent)
+    every = [
+        each
+        for target in below
+        for each in companions.ranges(distribution, target)
+        if each[2] == "present"  # one name is enough for the module to be there
+    ]
+    return _some(context, companions, distribution, f"what is imported of {asked.absent}", every)
+
+
+def _some(
+    context: RuleContext,
+    companions: Companions,
+    distribution: str,
+    target: str,
+    ranges: list[tuple[int, int, str]],
+) -> CompanionReleases | None:
+    """Return the releases in which a location is not absent, or None if these are all or none."""
+    having = {at for first, last, state in ranges if state != "absent" for at in range(first, last + 1)}
+    versions = companions.versions(distribution)
+    certain = any(state == "present" for _, _, state in ranges)
+    if not certain or len(having) == len(versions):
+        return None
+    return CompanionReleases(
+        distribution=distribution,
+        target=target,
+        versions=versions,
+        having=tuple(sorted(having)),
+        withdrawn=companions.yanked(distribution) | _for_other_python(companions, distribution, context),
+    )
 
 
 def releases_with_model(context: RuleContext, model: str) -> CompanionReleases | None:
@@ -123,27 +145,16 @@ def releases_with_model(context: RuleContext, model: str) -> CompanionReleases |
         return None
     plain = re.sub(r"[_-]|Config$", "", model.rpartition(".")[2]).lower()
     wanted = re.compile(rf"{re.escape(plain)}(?:text|vision|audio)?config")
-    having = {
-        at
+    ranges = [
+        each
         for target in companions.within(name, name)
         if wanted.fullmatch(split_location(target)[1].replace("_", "").lower())
-        for first, last, state in companions.ranges(name, target)
-        if state != "absent"
-        for at in range(first, last + 1)
-    }
-    versions = companions.versions(name)
-    if not having or len(having) == len(versions):
-        return None
-    return CompanionReleases(
-        distribution=name,
-        target=model,
-        versions=versions,
-        having=tuple(sorted(having)),
-        withdrawn=companions.yanked(name) | _for_other_python(companions, name, context),
-    )
+        for each in companions.ranges(name, target)
+    ]
+    return _some(context, companions, name, model, ranges)
 
 
-def _targets(companions: Companions, distribution: str, asked: FailedImport) -> Iterator[str]:
+def _targets(asked: FailedImport) -> Iterator[str]:
     """Yield the locations that an import may mean, the most exact first."""
     module = asked.module
     for name in asked.names:
@@ -155,7 +166,6 @@ def _targets(companions: Companions, distribution: str, asked: FailedImport) -> 
             yield location(".".join(parents[:end]), ".".join([*parents[end:], name]))
     if asked.absent:
         yield asked.absent
-        yield from companions.within(distribution, asked.absent)
 
 
 def _for_other_python(companions: Companions, distribution: str, context: RuleContext) -> frozenset[int]:
@@ -180,3 +190,24 @@ def importing_releases(context: RuleContext, package: str, target: str) -> list[
         for at in range(first, last + 1)
     }
     return [at for at, version in enumerate(versions) if version in asking]
+
+
+def indirect_needs(context: RuleContext, distribution: str) -> list[RequirementEdge]:
+    """Return what the packages that the known releases require demand of a distribution.
+
+    Only packages count whose version is known, or pinned by the release.
+    """
+    companions, found = shipped_companions(), []
+    for package, at in context.release_indexes.items() if companions else ():
+        for name in dict.fromkeys(map(required_name, context.index.requires_dist(package, at))):
+            if companions is None or name not in companions.read or name == distribution:
+                continue
+            edges = [each for each in of_release(context, package, at, name) if each.extra in USUAL]
+            pins = [pin for each in edges if (pin := pinned(each.requirement.specifier)) is not None]
+            known = context.known(name)
+            version = known.version if known else str(pins[0]) if pins else None
+            if version is not None:
+                place = companions.release_index(name, version)
+                lines = companions.requires_dist(name, place) if place is not None else ()
+                found += [each for each in edges_to(distribution, name, version, lines) if not each.extra]
+    return found
