@@ -17,7 +17,6 @@ from compat.explain.lookup.symbol_history import History
 from compat.explain.rules import (
     attributes,
     call_arguments,
-    companion_names,
     environment,
     guarded_imports,
     incomplete_installs,
@@ -26,6 +25,9 @@ from compat.explain.rules import (
     missing_packages,
     native_code,
     package_messages,
+)
+from compat.explain.rules.versions import (
+    companion_names,
     resolver_conflicts,
     third_party_names,
     version_checks,

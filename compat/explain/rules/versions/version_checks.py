@@ -11,7 +11,7 @@ from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.companion_releases import CompanionReleases, releases_with_model
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.requirement_violations import USUAL, bounded_above, demands, ordered, violated
-from compat.explain.rules.violated_requirements import of_unmet, older_or_newer, violation
+from compat.explain.rules.versions.violated_requirements import of_unmet, older_or_newer, violation
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import allows
 from compat.uv.messages import INCOMPATIBLE

@@ -23,7 +23,7 @@ from compat.explain.lookup.requirement_violations import (
     requirement_named,
     violated,
 )
-from compat.explain.rules.violated_requirements import evidence
+from compat.explain.rules.versions.violated_requirements import evidence
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.release_ranges import ranges_of
 from compat.model.releases import SGLANG, VLLM

@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.rules.violated_requirements import violation
+from compat.explain.rules.versions.violated_requirements import violation
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
 from compat.requirements.graph import RequirementEdge

@@ -16,7 +16,7 @@ from compat.explain.lookup.requirement_violations import (
     ordered,
     requirement_named,
 )
-from compat.explain.rules.violated_requirements import dated_by
+from compat.explain.rules.versions.violated_requirements import dated_by
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM, allows
 from compat.requirements.graph import RequirementEdge
