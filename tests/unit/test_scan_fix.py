@@ -178,6 +178,11 @@ def test_each_part_of_a_split_import_keeps_its_comments(fix: Fix) -> None:
     )
 
 
+def test_what_stays_of_one_line_in_brackets_follows_the_bracket_at_once(fix: Fix) -> None:
+    changed = fix("from vllm.utils import (FlexibleArgumentParser, random_uuid)\n", "0.11.1")
+    assert "import (random_uuid)" in changed
+
+
 def test_every_alternative_has_the_layout_and_the_comment_for_tools(fix: Fix) -> None:
     changed = fix(f"from {CLI} import (\n    make_arg_parser,  # one\n)  # noqa: F401\n", ">=0.28.0,<0.33")
     assert changed == textwrap.dedent(

@@ -37,7 +37,10 @@ def with_some_names(
     for number, (at, following) in enumerate(pairwise(chosen)):
         gap = gaps[following] if following == at + 1 else _joined(gaps[at + 1], gaps[following])
         picked[number] = picked[number].with_changes(comma=cst.Comma(whitespace_after=gap))
-    opening = gaps[0] if chosen[0] == 0 else _without_blank_lines(_joined(gaps[0], gaps[chosen[0]]))
+    one_line = not any(isinstance(gap, cst.ParenthesizedWhitespace) for gap in (gaps[0], gaps[chosen[0]]))
+    opening = (
+        gaps[0] if one_line or chosen[0] == 0 else _without_blank_lines(_joined(gaps[0], gaps[chosen[0]]))
+    )
     closing = gaps[-1] if chosen[-1] == len(names) - 1 else _closing(gaps[chosen[-1] + 1], gaps[-1])
     comma, rpar = names[-1].comma, statement.rpar
     if isinstance(comma, cst.Comma):
