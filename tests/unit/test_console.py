@@ -22,12 +22,17 @@ FULL = Path("/dev/full")
 buffering = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 
 
-def program(body: str) -> list[str]:
-    """Return the command line of a child whose `main(argv)` has `body`, run the way every command is."""
+def program(body: str, *, before: str = "") -> list[str]:
+    """Return the command line of a child whose `main(argv)` has `body`, run the way every command is.
+
+    Args:
+        body: the statements of `main`.
+        before: statements that the child runs first.
+    """
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     source = (
         "import signal, sys\nfrom compat._cli import console\n"
-        f"def main(argv):\n{lines}\nsys.exit(console.run(main))"
+        f"{before}\ndef main(argv):\n{lines}\nsys.exit(console.run(main))"
     )
     return [sys.executable, "-c", source]
 
@@ -82,12 +87,17 @@ def test_a_defect_keeps_its_traceback() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_with_130_and_one_line(number: signal.Signals) -> None:
-    # A job of a shell without job control inherits an ignored SIGINT; the child undoes that.
-    body = (
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\nprint('ready', flush=True)\nsignal.pause()"
-    )
+    # A job of a shell without job control inherits an ignored SIGINT, one of nohup an ignored SIGHUP.
+    usual = {signal.SIGINT: "default_int_handler", signal.SIGTERM: "SIG_DFL", signal.SIGHUP: "SIG_DFL"}[
+        number
+    ]
+    body = "print('ready', flush=True)\nsignal.pause()"
     child = subprocess.Popen(
-        program(body), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program(body, before=f"signal.signal({int(number)}, signal.{usual})"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with child:
         assert child.stdout is not None
