@@ -55,6 +55,10 @@ class _Links(HTMLParser):
         self._attributes: dict[str, str] | None = None
         self._text: list[str] = []
 
+    def parse_html_declaration(self, i: int) -> int:
+        """Skip a declaration up to the next `>`: the parser itself raises an AssertionError for a broken one."""
+        return self.parse_bogus_comment(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "base" and "href" in given:

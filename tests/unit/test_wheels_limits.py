@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
@@ -231,6 +231,8 @@ def test_any_page_is_read(text: str) -> None:
     assert read_page(text.encode(), HTML, "http://x/", THING).project == "thing"
 
 
+@example(b"<![\x00", HTML)
+@example(b"<!a [ <! ]>", HTML)
 @given(st.binary(max_size=300), st.sampled_from((HTML, "text/html; charset=nonsense", JSON)))
 def test_any_bytes_are_a_page_or_a_value_error(content: bytes, kind: str) -> None:
     try:
