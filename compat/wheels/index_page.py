@@ -56,7 +56,7 @@ class _Links(HTMLParser):
         self._text: list[str] = []
 
     def parse_html_declaration(self, i: int) -> int:
-        """Skip a declaration up to the next `>`: for a broken one, the parser itself raises AssertionError."""
+        """Skip a declaration up to the next `>`: for a broken one, the base class raises AssertionError."""
         return self.parse_bogus_comment(i)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
