@@ -49,7 +49,7 @@ def project(root: Path, command: str = "pytest", **files: str) -> Path:
     return root
 
 
-def run(root: Path, folder: Path) -> Ran:
+def run(root: Path, folder: Path, **variables: str) -> Ran:
     folder.mkdir()
     (pair,) = read_matrix(root / "matrix.toml").pairs
     with (folder / "log").open("ab", buffering=0) as log:
@@ -60,7 +60,7 @@ def run(root: Path, folder: Path) -> Ran:
             root=root,
             folder=folder,
             log=log,
-            variables={},
+            variables=variables,
         )
         return user_tests.run_tests(setup, Silent())
 
@@ -96,6 +96,12 @@ def test_only_tests_that_all_pass_count(  # noqa: PLR0917 -- the columns of a ta
     assert (ran.state, ran.counts.tests, ran.counts.tests_passed) == (state, *counts)
     assert reason in ran.reason
     assert bool(ran.reason) == (state is not State.PASSED)
+
+
+def test_no_variable_of_the_environment_leaves_out_a_test(tmp_path: Path) -> None:
+    root = project(tmp_path / "project", test_a=PASSING, test_b=FAILING)
+    ran = run(root, tmp_path / "scratch", PYTEST_ADDOPTS="-k one")
+    assert (ran.state, ran.counts.tests, ran.counts.tests_passed) == (State.FAILED, 2, 1)
 
 
 @pytest.mark.parametrize(

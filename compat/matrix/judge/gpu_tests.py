@@ -98,11 +98,7 @@ def run_tests(bench: GpuTestSetup, progress: Progress) -> Ran:
     """
     if not bench.tests.is_dir():
         return not_run(f"there are no GPU tests: the folder {bench.tests.name} is missing")
-    plugins = bench.folder / "plugins"
-    plugins.mkdir(exist_ok=True)
-    (plugins / f"{PLUGIN}.py").write_bytes(Path(collection_plugin.__file__).read_bytes())
-    record = plugins / collection_plugin.RECORD
-    record.unlink(missing_ok=True)
+    plugins, record = collecting_plugin(bench.folder)
     code = _pytest(bench, progress, plugins, ("-p", PLUGIN, "--collect-only", "-q"))
     if code not in COLLECTED:
         return _failed(f"pytest {how_ended(code)} when it collected the GPU tests, see the log")
@@ -118,6 +114,16 @@ def run_tests(bench: GpuTestSetup, progress: Progress) -> Ran:
     bench.junit.unlink(missing_ok=True)
     code = _pytest(bench, progress, plugins, (*bench.options.arguments, f"--junitxml={bench.junit}"))
     return judged(bench.junit, code, collection.selected)
+
+
+def collecting_plugin(folder: Path) -> tuple[Path, Path]:
+    """Write the plug-in that records what pytest collects; return its folder and the file that it writes."""
+    plugins = folder / "plugins"
+    plugins.mkdir(exist_ok=True)
+    (plugins / f"{PLUGIN}.py").write_bytes(Path(collection_plugin.__file__).read_bytes())
+    record = plugins / collection_plugin.RECORD
+    record.unlink(missing_ok=True)
+    return plugins, record
 
 
 def _pytest(bench: GpuTestSetup, progress: Progress, plugins: Path, arguments: Sequence[str]) -> int:
@@ -141,7 +147,7 @@ def _pytest(bench: GpuTestSetup, progress: Progress, plugins: Path, arguments: S
             progress,
             until=bench.until,
             variables={
-                **{name: value for name, value in bench.variables.items() if not _steers(name)},
+                **{name: value for name, value in bench.variables.items() if not steers(name)},
                 "HOME": str(home),
                 "PATH": path,
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -151,7 +157,7 @@ def _pytest(bench: GpuTestSetup, progress: Progress, plugins: Path, arguments: S
         )
 
 
-def _steers(variable: str) -> bool:
+def steers(variable: str) -> bool:
     """Return whether an environment variable steers pytest, or Python: PYTHONOPTIMIZE removes assertions."""
     return variable.startswith(("PYTEST", "PYTHON")) and variable not in KEPT
 

@@ -15,9 +15,8 @@ from typing import BinaryIO
 from compat._cli.progress import Progress
 from compat._util.orphans import orphans_ended
 from compat._util.subprocesses import how_ended, run_logged
-from compat.matrix.judge import collection_plugin
 from compat.matrix.judge.gpu_collection import Collection
-from compat.matrix.judge.gpu_tests import COLLECTED, PLUGIN, Ran, judged, not_run
+from compat.matrix.judge.gpu_tests import COLLECTED, PLUGIN, Ran, collecting_plugin, judged, not_run, steers
 from compat.matrix.model.outcome import Counts, State
 from compat.scan.sources.discovery import Walk
 
@@ -51,11 +50,7 @@ def run_tests(setup: UserTestSetup, progress: Progress) -> Ran:
     Raises:
         OutOfTimeError: the tests did not finish in time.
     """
-    plugins = setup.folder / "plugins"
-    plugins.mkdir(exist_ok=True)
-    (plugins / f"{PLUGIN}.py").write_bytes(Path(collection_plugin.__file__).read_bytes())
-    record = plugins / collection_plugin.RECORD
-    record.unlink(missing_ok=True)
+    plugins, record = collecting_plugin(setup.folder)
     code = _pytest(setup, progress, plugins, ("-p", PLUGIN, "--collect-only", "-q"))
     if code not in COLLECTED:
         reason = f"pytest {how_ended(code)} when it collected the tests, see the log"
@@ -85,7 +80,7 @@ def _pytest(setup: UserTestSetup, progress: Progress, plugins: Path, arguments: 
             progress,
             until=setup.until,
             variables={
-                **setup.variables,
+                **{name: value for name, value in setup.variables.items() if not steers(name)},
                 "HOME": str(home),
                 "PATH": path,
                 "PYTHONPATH": os.pathsep.join(map(str, (*setup.path, *roots, plugins))),
