@@ -27,7 +27,7 @@ def linked_against(path: Path) -> tuple[str, ...]:
     """Return the libraries that a shared library is linked against, by soname; its symbols are not read.
 
     Raises:
-        IntegrityError: it is none, or damaged.
+        IntegrityError: the file is not an ELF file, or it is damaged.
     """
     with _opened(path) as file:
         return _needed(_tags(file))

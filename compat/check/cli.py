@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 from compat import errors
@@ -54,12 +52,13 @@ def main(argv: Sequence[str]) -> int:
 
 def _given(arguments: argparse.Namespace) -> CheckInput:
     """Return what the command line names; pins beside a lock replace those in it."""
+    from compat._cli.interpreter import interpreter
     from compat.check import inputs
 
     sources = [
         *(inputs.read_lock_file(path) for path in arguments.lock),
         *(inputs.read_pair(pair, arguments.matrix) for pair in arguments.pair),
-        *([inputs.read_python(_python(arguments.python))] if arguments.python else ()),
+        *([inputs.read_python(interpreter(arguments.python))] if arguments.python else ()),
     ]
     if len(sources) > 1:
         raise UsageError("--lock, --pair and --python each name a whole environment; give one of them")
@@ -68,19 +67,6 @@ def _given(arguments: argparse.Namespace) -> CheckInput:
         given.requirements += inputs.read_requirements(path)
     given.requirements += [inputs.parse_requirement(text, "argument") for text in arguments.requirements]
     return given
-
-
-def _python(text: str) -> Path:
-    """Return the interpreter for a path, a name on the PATH, or the folder of an environment."""
-    path = Path(text)
-    if path.is_dir():
-        path /= "Scripts/python.exe" if os.name == "nt" else "bin/python"
-    found = shutil.which(path)
-    if found is None:
-        raise UsageError(
-            f"--python: {text!r} is not a program; pass a Python, or the folder of an environment"
-        )
-    return Path(found).absolute()
 
 
 def parser() -> console.Parser:

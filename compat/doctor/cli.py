@@ -1,7 +1,6 @@
 """The command line of `compat doctor`: arguments and exit code."""
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from compat import errors
 from compat._cli import console
+from compat._cli.interpreter import interpreter
 from compat._cli.platforms import require_linux
 from compat.errors import UsageError
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     from compat.doctor.checks import DoctorOptions, check
 
     options = DoctorOptions(
-        python=_python(arguments.python),
+        python=interpreter(arguments.python or sys.executable),
         folder=Path.cwd(),
         timeout=arguments.timeout,
         imports=arguments.imports,
@@ -37,25 +37,6 @@ def main(argv: Sequence[str]) -> int:
         report = check(options, Path(scratch), progress)
     print(output.as_json(report) if arguments.format == "json" else output.as_text(report))
     return errors.FINDINGS if report.findings else errors.CLEAN
-
-
-def _python(text: str | None) -> Path:
-    """Return the interpreter for a path, a name on the PATH, or the folder of an environment.
-
-    Raises:
-        UsageError: no such interpreter exists.
-    """
-    if text is None:
-        return Path(sys.executable)
-    path = Path(text)
-    if path.is_dir():
-        path /= "bin/python"
-    found = shutil.which(path)
-    if found is None:
-        raise UsageError(
-            f"--python: {text!r} is not a program; pass a Python, or the folder of an environment"
-        )
-    return Path(found).absolute()
 
 
 def parser() -> console.Parser:

@@ -55,7 +55,7 @@ def _options(outlines: SourceOutlines, package: str) -> tuple[frozenset[str], ..
             literal = {each.name for each in content.definitions if each.kind == "o"}
             fields = set(_fields(content.definitions))
             if 2 * len(literal & fields) >= len(fields):
-                fields = set()  # the parser names its options itself, and other fields are none
+                fields = set()  # the parser names its options itself; its fields are not options
             for at, options in enumerate(found):
                 if content.releases >> at & 1:
                     options.update(literal | fields)

@@ -20,9 +20,10 @@ _IMPORT = " of import "
 
 
 def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Diagnose a message by its place in the sources; the cause is `unknown`, since it is told by itself.
+    """Diagnose a message by its place in the sources of the package that raised it.
 
-    The fix names the import that failed behind the message, if one did.
+    The cause is `unknown`, since no closed cause covers the texts of the packages. The fix
+    names the import that failed behind the message, if one did.
     """
     matching = _matching(exception, context)
     if not matching or context.outlines is None:

@@ -26,7 +26,7 @@ class Pattern(NamedTuple):
     text: str
 
     def method(self, name: str) -> Any:
-        """Return a method that matches a text, `UNKNOWN` if there is none of this name."""
+        """Return a method that matches a text, `UNKNOWN` for any other name."""
         function = f"re.{name}"
         return partial(matched, function, self.text) if function in _FUNCTIONS else UNKNOWN
 
