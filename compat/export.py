@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from compat import __version__, errors
 from compat._cli import console
 from compat.errors import NothingSelectedError
+from compat.index.extended import open_index
 from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.package_names import IMPORT_NAMES, SGLANG, VLLM
 from compat.model.symbols import UNUSABLE, import_statement, split_location
 from compat.resolve.search import find_location
+from compat.sources.command_line import Texts, add_index_option, with_sources
 
 HEAD = """\
 # Names that other releases have and {releases} {lacks}, for ruff's rule TID251 (banned-api).
@@ -29,11 +31,13 @@ def main(argv: Sequence[str]) -> int:
     """Run `compat export` and return its exit code."""
     arguments = parser().parse_args(argv)
     wanted = {SGLANG: arguments.sglang, VLLM: arguments.vllm}
-    index = Index()
+    texts: Texts = {package: (version,) if version else () for package, version in wanted.items()}
+    files, texts = with_sources(texts, arguments.index)
+    index = open_index(files)
     release_indexes = {
         package: index.release_index(package, version, f"--{package}")
-        for package, version in wanted.items()
-        if version
+        for package, versions in texts.items()
+        for version in versions
     }
     if not release_indexes:
         raise NothingSelectedError("no release selected: pass --sglang VERSION or --vllm VERSION")
@@ -126,6 +130,7 @@ def parser() -> console.Parser:
     parser.add_argument("tool", choices=("ruff",))
     parser.add_argument("--sglang", metavar="VERSION", help="the release of sglang that your project uses")
     parser.add_argument("--vllm", metavar="VERSION", help="the release of vllm that your project uses")
+    add_index_option(parser)
     return parser
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from compat import errors
 from compat._cli import console
 from compat.errors import NothingSelectedError, UsageError
+from compat.sources.command_line import add_index_option, with_sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compat.check.inputs import CheckInput
+    from compat.index.reader import Index
+    from compat.sources.command_line import Texts
 
 FORMATS = ("text", "json", "junit", "github")
 
@@ -25,15 +28,19 @@ def main(argv: Sequence[str]) -> int:
     from compat.check.environment import Completion, select_releases
     from compat.check.findings import check_environment
     from compat.companions.reader import Companions
-    from compat.index.reader import Index
+    from compat.index.extended import open_index
     from compat.model.releases import SGLANG, VLLM
     from compat.requirements.release_summary import PYTHON
+    from compat.sources.demands import CompanionsOfSources
 
     with console.no_cycle_search():
         given = _given(arguments)
-        index, companions = Index(), Companions()
+        wanted: Texts = {SGLANG: tuple(arguments.sglang), VLLM: tuple(arguments.vllm)}
+        files, wanted = with_sources(wanted, arguments.index, demands=True)
+        index = open_index(files)
+        companions = CompanionsOfSources(files) if files else Companions()
         named, specifiers = select_releases(given.requirements, index)
-        named = {**given.versions, **named}
+        named = {**given.versions, **named, **_releases(wanted, index)}
         if not {SGLANG, VLLM} & named.keys():
             raise NothingSelectedError('neither sglang nor vllm is named; add one, such as "vllm==0.11.0"')
         environment = Completion(
@@ -48,6 +55,15 @@ def main(argv: Sequence[str]) -> int:
         report = check_environment(environment, index, companions, arguments.entry or ["all"])
         print(output.render(report, index, companions, arguments.format))
     return errors.FINDINGS if report.findings else errors.CLEAN
+
+
+def _releases(wanted: Texts, index: Index) -> dict[str, str]:
+    """Return the versions that `--sglang` and `--vllm` name."""
+    return {
+        package: index.versions(package)[index.release_index(package, text, f"--{package}")]
+        for package, texts in wanted.items()
+        for text in texts
+    }
 
 
 def _given(arguments: argparse.Namespace) -> CheckInput:
@@ -106,6 +122,15 @@ def parser() -> console.Parser:
         metavar="FILE",
         help="the matrix (default: %(default)s)",
     )
+    for package in ("sglang", "vllm"):
+        parser.add_argument(
+            f"--{package}",
+            action="append",
+            default=[],
+            metavar="VERSION",
+            help=f"the release of {package}, or ./{package}, git+file:PATH@REF, a wheel file, env:PATH",
+        )
+    add_index_option(parser)
     parser.add_argument("--python", metavar="PATH", help="an installed environment: its Python or its folder")
     parser.add_argument(
         "--python-version",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from compat.check.environment import CheckedEnvironment
@@ -85,7 +85,7 @@ def check_environment(
     broken = _Broken(index, companions, presence, releases)
     findings: list[Finding] = []
     optional: dict[str, int] = {}
-    notes = list(environment.notes)
+    notes = [*_told(index, releases), *environment.notes]
     for package in (each for each in (SGLANG, VLLM) if each in releases):
         for finding in broken.findings(package, _roots(package, entries, releases, index)):
             name = _optional(finding)
@@ -106,6 +106,14 @@ def check_environment(
         optional=dict(sorted(optional.items())),
         notes=tuple(notes),
     )
+
+
+def _told(index: Index, releases: Mapping[str, int]) -> Iterator[str]:
+    """Yield what is known about those that are no releases."""
+    for package, at in releases.items():
+        build = index.addition(package, at)
+        if build is not None:
+            yield f"{package} is {build.label}; the nearest release is {build.distance}"
 
 
 def _may_be_created(finding: Finding, environment: CheckedEnvironment, companions: Companions) -> bool:

@@ -1,20 +1,14 @@
 """Collect what every indexed release of sglang and vllm takes from other distributions."""
 
-import hashlib
-import pickle
-import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
-from pathlib import Path
 from typing import NamedTuple
 
 from compat._cli.progress import Progress, Silent
+from compat.index.build.foreign_import_reader import ForeignImportReader
 from compat.index.build.merge_releases import module_name
-from compat.index.build.parse_pool import CHUNK, Key, code_digest, key_of
-from compat.index.extract import foreign_imports as extractor
-from compat.index.extract.foreign_imports import ForeignImport, foreign_imports
+from compat.index.build.parse_pool import Key, key_of
+from compat.index.extract.foreign_imports import ForeignImport
 from compat.model.releases import IMPORT_NAMES
 from compat.wheels.package_index import Registry
 from compat.wheels.source_cache import SourceCache
@@ -58,7 +52,7 @@ def read_demands(
         NetworkError: the package index cannot be reached.
     """
     progress = progress or Silent()
-    reader = _Reader(executor, cache.folder.parent)
+    reader = ForeignImportReader(executor, cache.folder.parent)
     found: list[Demand] = []
     for package, wanted in versions.items():
         wheels = {str(wheel.version): wheel for wheel in registry.wheels(package)}
@@ -79,7 +73,7 @@ def _advancing(
 
 
 def _release(
-    sources: Mapping[str, bytes], package: str, reader: "_Reader"
+    sources: Mapping[str, bytes], package: str, reader: ForeignImportReader
 ) -> Mapping[str, tuple[ForeignImport, ...]]:
     """Return the foreign imports of one release by module, without those of the other indexed packages."""
     wanted: dict[Key, tuple[bytes, bool]] = {}
@@ -108,45 +102,3 @@ def _merged(package: str, releases: Iterable[Mapping[str, tuple[ForeignImport, .
 
 def _demand(package: str, module: str, each: ForeignImport, first: int, last: int) -> Demand:
     return Demand(package, module, each.target, each.form, each.guard, each.line, first, last)
-
-
-class _Reader:
-    """Reads the foreign imports of modules, and keeps those of every distinct file on disk."""
-
-    def __init__(self, executor: Executor | None, folder: Path) -> None:
-        self._executor = executor
-        own = hashlib.sha256(Path(str(extractor.__file__)).read_bytes()).hexdigest()
-        self._path = folder / f"demands-{code_digest()[:8]}{own[:8]}.sqlite"
-        with closing(self._connect()) as database, database:
-            database.execute("CREATE TABLE IF NOT EXISTS modules (key TEXT PRIMARY KEY, found BLOB)")
-
-    def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> dict[Key, tuple[ForeignImport, ...]]:
-        with closing(self._connect()) as database:
-            query = "SELECT found FROM modules WHERE key = ?"
-            rows = {key: database.execute(query, (":".join(key),)).fetchone() for key in wanted}
-            packed: dict[Key, bytes] = {key: row[0] for key, row in rows.items() if row is not None}
-            new = [key for key in wanted if key not in packed]
-            jobs = [(wanted[key][0], key[0], wanted[key][1]) for key in new]
-            results = self._executor.map(_read, jobs, chunksize=CHUNK) if self._executor else map(_read, jobs)
-            fresh = dict(zip(new, results, strict=True))
-            with database:
-                database.executemany(
-                    "INSERT OR IGNORE INTO modules VALUES (?, ?)",
-                    ((":".join(key), found) for key, found in fresh.items()),
-                )
-        return {key: _unpacked(found) for key, found in (packed | fresh).items()}
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=60)
-
-
-def _read(job: tuple[bytes, str, bool]) -> bytes:
-    source, module, is_package = job
-    found = foreign_imports(source, module, is_package=is_package)
-    tops = set(IMPORT_NAMES.values())
-    kept = [tuple(each) for each in found if each.target.partition(":")[0].partition(".")[0] not in tops]
-    return zlib.compress(pickle.dumps(kept), 1)
-
-
-def _unpacked(found: bytes) -> tuple[ForeignImport, ...]:
-    return tuple(ForeignImport(*each) for each in pickle.loads(zlib.decompress(found)))  # noqa: S301 -- written by this code

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from compat import errors
 from compat._cli import console
 from compat.errors import UsageError
+from compat.sources.command_line import Texts, add_index_option, with_sources
 
 CHUNK = 1 << 20
 """Bytes to read at a time."""
@@ -25,11 +26,15 @@ def main(argv: Sequence[str]) -> int:
         stream = _opened(arguments.file, stack)
         if arguments.which:
             return _which(_chunks(stream, arguments.file), arguments.format)
+        given = {"sglang": arguments.sglang, "vllm": arguments.vllm}
+        texts: Texts = {package: (version,) if version else () for package, version in given.items()}
+        files, texts = with_sources(texts, arguments.index)
         found = explain(
             _chunks(stream, arguments.file),
-            sglang=arguments.sglang,
-            vllm=arguments.vllm,
+            sglang=next(iter(texts["sglang"]), None),
+            vllm=next(iter(texts["vllm"]), None),
             environment=read_environment(),
+            index=files,
         )
     print(output.as_json(found) if arguments.format == "json" else output.as_text(found))
     return errors.FINDINGS if all(each.cause == "unknown" for each in found) else errors.CLEAN
@@ -86,6 +91,7 @@ def parser() -> console.Parser:
     )
     parser.add_argument("--sglang", metavar="VERSION", help="the release of sglang that wrote the log")
     parser.add_argument("--vllm", metavar="VERSION", help="the release of vllm that wrote the log")
+    add_index_option(parser)
     parser.add_argument(
         "--which",
         action="store_true",

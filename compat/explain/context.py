@@ -96,7 +96,11 @@ class RuleContext:
     def known(self, distribution: str) -> Known | None:
         """Return the version of a distribution: given, printed, by its lines, installed, or in prose."""
         if distribution in self.given:
-            return Known(version=self.given[distribution], source="given by the user")
+            version = self.given[distribution]
+            at = release_index_of(self.index, distribution, version)
+            build = None if at is None else self.index.addition(distribution, at)
+            told = "" if build is None else f": {build.label}, nearest to {build.nearest}"
+            return Known(version=version, source=f"given by the user{told}")
         printed = self.contents.facts.printed.get(distribution)
         if printed:
             return Known(version=printed[0], source=f"the log says “{printed[1]}”")
@@ -205,7 +209,7 @@ class RuleContext:
 
     def newest_release(self, package: str) -> int:
         """Return the release_index of the newest final release."""
-        return newest(self.index.versions(package))
+        return newest(self.index.versions(package)[: self.index.published(package)])
 
     @cached_property
     def resolvers_by_cuda(self) -> dict[bool, NameResolver]:

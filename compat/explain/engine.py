@@ -1,6 +1,6 @@
 """`explain`, the function behind the command: it applies the rules to the failures of a log, in order."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -33,7 +33,7 @@ from compat.explain.rules.versions import (
     version_checks,
     violated_requirements,
 )
-from compat.index.reader import Index
+from compat.index.extended import open_index
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM, parse_version
 from compat.requirements.installed import InstalledEnvironment
@@ -117,6 +117,7 @@ def explain(
     sglang: str | None = None,
     vllm: str | None = None,
     environment: InstalledEnvironment | None = None,
+    index: Sequence[str] = (),
 ) -> tuple[Diagnosis, ...]:
     """Return the causes of the failures in a log, the root cause of the first failure first.
 
@@ -128,6 +129,7 @@ def explain(
         vllm: the release of vllm that wrote the log, if known.
         environment: the environment that may have written the log; see
             `compat.requirements.installed.read_environment`.
+        index: further index files, with builds and commits that are no releases.
 
     Raises:
         UsageError: `sglang` or `vllm` is not a version.
@@ -138,7 +140,7 @@ def explain(
         if version is not None
     }
     contents = read(text)
-    return diagnose(RuleContext(contents, _history(), given, environment))
+    return diagnose(RuleContext(contents, _history(tuple(index)), given, environment))
 
 
 def which(text: str | Iterable[bytes]) -> tuple[FoundReleases, ...]:
@@ -270,8 +272,8 @@ def _distinct(found: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
 
 
 @lru_cache(maxsize=1)
-def _history() -> History:
-    return History(Index())
+def _history(files: tuple[str, ...] = ()) -> History:
+    return History(open_index(files))
 
 
 __all__ = ["UsageError", "diagnose", "explain", "unknown", "which"]

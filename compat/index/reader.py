@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a query does not load the module that writes the index
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
+    from compat.index.additions import Addition
     from compat.index.records import Branch, Row
     from compat.index.writer import ModuleRange, NameRange
     from compat.model.releases import ReleaseMetadata
@@ -79,6 +80,14 @@ class Index(Tables):
         query = "SELECT version FROM releases WHERE package = ? ORDER BY release_index"
         return tuple(version for (version,) in self.rows(query, self.packages[package]))
 
+    def published(self, package: str) -> int:
+        """Return the number of releases of a package; what stands after them in `versions` is none."""
+        return len(self.versions(package))
+
+    def addition(self, package: str, release_index: int) -> Addition | None:  # noqa: ARG002 -- see ExtendedIndex
+        """Return what is told about a build or a commit; None for a release."""
+        return None
+
     def release_index(self, package: str, version: str, where: str) -> int:
         """Return the index of a version in the ordered list of its package's releases.
 
@@ -96,6 +105,7 @@ class Index(Tables):
             wanted = Version(version)
         except InvalidVersion:
             raise UsageError(f"{where}: {version!r} is not a version (example: {known[-1]})") from None
+        known = known[: self.published(package)]
         at = bisect_left(known, wanted, key=Version)
         if at < len(known) and Version(known[at]) == wanted:
             return at

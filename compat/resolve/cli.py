@@ -8,15 +8,16 @@ from itertools import groupby
 from compat import errors
 from compat._cli import console
 from compat.errors import UsageError
+from compat.index.extended import open_index
 from compat.index.format import SHIPPED
 from compat.index.query.single_release import ask_each
-from compat.index.reader import Index
-from compat.model.package_names import IMPORT_NAMES
+from compat.model.package_names import IMPORT_NAMES, SGLANG, VLLM
 from compat.resolve import output
 from compat.resolve.output import Result
 from compat.resolve.query import parse_query
 from compat.resolve.release_selection import MATRIX, Request, subjects
 from compat.resolve.search import find
+from compat.sources.command_line import add_index_option, with_sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from compat.index.query.name_resolution import NameResolver
+    from compat.index.reader import Index
     from compat.resolve.query import Query
     from compat.resolve.release_selection import Subject
     from compat.resolve.search import Found
+    from compat.sources.command_line import Texts
 
 VERSION_HELP = (
     "an exact version, a specifier such as '>=0.20,<0.24', a range such as 0.20.0..0.23.0, `latest` or "
-    "`all`; may be repeated"
+    "`all`; or a checkout (./vllm), git+file:PATH@REF, a wheel file or env:PATH; may be repeated"
 )
 
 
@@ -39,10 +42,12 @@ def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
     """Run `compat resolve` with an index file and return its exit code."""
     arguments = parser().parse_args(argv)
     queries = [query for text in arguments.query for query in parse_query(text)]
-    index = Index(path)
+    wanted: Texts = {SGLANG: tuple(arguments.sglang), VLLM: tuple(arguments.vllm)}
+    files, wanted = with_sources(wanted, arguments.index, path)
+    index = open_index(files, path)
     request = Request(
-        sglang=tuple(arguments.sglang),
-        vllm=tuple(arguments.vllm),
+        sglang=wanted[SGLANG],
+        vllm=wanted[VLLM],
         pairs=tuple(arguments.pair),
         everything=arguments.all,
         without=frozenset(_import_name(text) for text in arguments.without),
@@ -160,6 +165,7 @@ def parser() -> console.Parser:
     parser.add_argument(
         "--pair", action="append", default=[], metavar="ID", help="a pair of matrix.toml; may be repeated"
     )
+    add_index_option(parser)
     parser.add_argument("--all", action="store_true", help="search all indexed releases")
     parser.add_argument(
         "--without",

@@ -45,7 +45,7 @@ class Subject(NamedTuple):
     """Whether the user selected it; else it is a default."""
     pair: str | None = None
     source: str = "index"
-    """The source of its rows: the `index`, or the `installed` files."""
+    """The source of its rows: the `index`, the `installed` files, or what a checkout or build is called."""
 
 
 def subjects(request: Request, index: Index) -> tuple[tuple[Subject, ...], str | None]:
@@ -201,8 +201,10 @@ def _of_versions(
 
 
 def _subject(index: Index, environment: Facts, package: str, *, selected: bool) -> Subject:
-    version = index.versions(package)[environment.release_indexes[package]]
-    return Subject(package, version, index, environment, selected)
+    at = environment.release_indexes[package]
+    addition = index.addition(package, at)
+    source = "index" if addition is None else addition.label
+    return Subject(package, index.versions(package)[at], index, environment, selected, source=source)
 
 
 def _environment(index: Index, releases: dict[str, int], request: Request) -> Facts:
@@ -229,7 +231,7 @@ def _named(index: Index, package: str, text: str, option: str) -> Iterable[int]:
     if text == "latest":
         from compat.model.releases import newest
 
-        return [newest(versions)]
+        return [newest(versions[: index.published(package)])]
     if MARK in text:
         return releases_between(index, package, text, option)
     if not text or text[0] not in "<>=!~":

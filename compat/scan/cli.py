@@ -13,6 +13,7 @@ from compat.scan.findings import Finding, Report, range_text, unread_finding
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.sources.discovery import STDIN, Files, Skipped, Walk
+from compat.sources.command_line import Texts, with_sources
 
 parser = command_line.parser
 
@@ -28,6 +29,9 @@ def _run(argv: Sequence[str]) -> int:
     for path in options.paths:
         if path != STDIN and not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder")
+    wanted: Texts = {"sglang": options.sglang, "vllm": options.vllm}
+    files, wanted = with_sources(wanted, options.indexes)
+    options = options._replace(indexes=files, sglang=wanted["sglang"], vllm=wanted["vllm"])
     report = scan(options)
     if "CPT000" not in options.select:
         for skipped in report.skipped:
@@ -111,10 +115,10 @@ def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> l
 def _check_specifiers(options: ScanOptions) -> None:
     """Reject invalid values of --sglang and --vllm even when no file refers to the packages."""
     if options.sglang or options.vllm:
-        from compat.index.reader import Index
+        from compat.index.extended import open_index
         from compat.scan.releases.selection import requested_releases
 
-        index = Index()
+        index = open_index(options.indexes)
         for package in ("sglang", "vllm"):
             texts: tuple[str, ...] = getattr(options, package)
             if texts:

@@ -8,13 +8,14 @@ from compat._cli import console
 from compat.errors import UsageError
 from compat.scan.findings import RULES
 from compat.scan.sources.discovery import STDIN
+from compat.sources.command_line import add_index_option
 
 KEYS = ("baseline", "exclude", "ignore", "select", "sglang", "vllm")
 """The keys of `[tool.compat]`; each sets the option of the same name."""
 FORMATS = ("text", "json", "sarif", "github", "junit", "html")
 VERSION_HELP = (
     "exact version, specifier such as '>=0.20,<0.24', range such as 0.20.0..0.23.0, `latest` or `all`; "
-    "may be repeated"
+    "or a checkout (./vllm), git+file:PATH@REF, a wheel file or env:PATH; may be repeated"
 )
 
 
@@ -37,6 +38,8 @@ class ScanOptions(NamedTuple):
     notes: bool
     """Whether the text report includes notes (CPT004)."""
     output: str | None
+    indexes: tuple[str, ...] = ()
+    """Further index files, with builds and commits that are no releases."""
 
 
 def parse(argv: Sequence[str]) -> ScanOptions:
@@ -65,6 +68,7 @@ def parse(argv: Sequence[str]) -> ScanOptions:
         format=arguments.format,
         notes=arguments.notes,
         output=arguments.output,
+        indexes=tuple(arguments.index),
     )
 
 
@@ -136,6 +140,7 @@ def parser() -> console.Parser:
     )
     parser.add_argument("--sglang", action="append", default=[], metavar="SPEC", help=VERSION_HELP)
     parser.add_argument("--vllm", action="append", default=[], metavar="SPEC", help="the same for vllm")
+    add_index_option(parser)
     parser.add_argument(
         "--select", action="append", default=[], metavar="RULES", help="report only these rules"
     )

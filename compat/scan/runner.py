@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
+from compat.index.extended import open_index
 from compat.index.reader import Index
 from compat.scan.baseline import known_findings
 from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
@@ -65,7 +66,7 @@ def _reexport_findings(
 
 def make_analysis(options: ScanOptions, files: Sequence[str], store: Files) -> Analysis:
     """Return the analysis of the selected releases."""
-    index = Index()
+    index = open_index(options.indexes)
     chosen = {each.package: each for each in select_releases(options, index, files, store)}
     return Analysis(index, chosen, files, store)
 

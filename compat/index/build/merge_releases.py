@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from compat.index.build.parse_pool import Key, ModuleReader, key_of
+from compat.index.build.parse_pool import Key, ModuleReader, digest_of
 from compat.index.extract.bindings import Event
 from compat.index.extract.module_rows import ModuleRows, rows_of
 from compat.index.history.release_diff import Sources, SuccessorFinder
@@ -88,7 +88,9 @@ def read_release(
     release: ReleaseSources, import_name: str, reader: ModuleReader, keep: Keep | None = None
 ) -> MergedRelease:
     """Return one release with its modules; `keep` gets its version and the outlines of its source files."""
-    modules, wanted = _modules(release, import_name)
+    digests = ((path, digest_of(source)) for path, source in release.sources.items())
+    modules, files = module_files(digests, release.extensions, import_name)
+    wanted = {key: (release.sources[path], is_package) for key, (path, is_package) in files.items()}
     expanded = ExpandedModules(modules, reader.read(wanted))
     if keep is not None:
         keep(release.row.version, expanded.outlines())
@@ -129,25 +131,32 @@ def module_name(path: str) -> tuple[str, bool] | None:
     return (".".join(parts), is_package) if parts and all(part.isidentifier() for part in parts) else None
 
 
-def _modules(
-    release: ReleaseSources, import_name: str
-) -> tuple[dict[str, ModuleFile], dict[Key, tuple[bytes, bool]]]:
+def module_files(
+    files: Iterable[tuple[str, str]], extensions: Iterable[str], import_name: str
+) -> tuple[dict[str, ModuleFile], dict[Key, tuple[str, bool]]]:
+    """Return the modules of a release by name, and the files to read: each path, and whether it is a package.
+
+    Args:
+        files: the paths of the source files below site-packages, each with the digest of its content.
+        extensions: the paths of the compiled modules.
+        import_name: the top-level import name; other modules are left out.
+    """
     modules: dict[str, ModuleFile] = {}
-    wanted: dict[Key, tuple[bytes, bool]] = {}
-    for path in release.extensions:
+    wanted: dict[Key, tuple[str, bool]] = {}
+    for path in extensions:
         name = ".".join([*PurePosixPath(path).parent.parts, PurePosixPath(path).name.partition(".")[0]])
         if name.partition(".")[0] == import_name:
             modules[name] = ModuleFile("extension", None)
-    for path, source in release.sources.items():
+    for path, digest in files:
         named = module_name(path)
         if named is None or named[0].partition(".")[0] != import_name:
             continue
         name, is_package = named
         if name in modules and modules[name].form == "package":
             continue  # `x/__init__.py` hides `x.py`
-        key = key_of(name, source)
+        key = name, digest
         modules[name] = ModuleFile("package" if is_package else "module", key)
-        wanted[key] = (source, is_package)
+        wanted[key] = (path, is_package)
     for name in list(modules):
         add_namespaces(name, modules)
     return modules, wanted

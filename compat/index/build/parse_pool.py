@@ -46,7 +46,7 @@ def _end_with_build() -> None:
 _TABLE = "modules (key TEXT PRIMARY KEY, rows BLOB)"
 
 Key = tuple[str, str]
-"""The name of a module and the SHA-256 of its source: equal keys have equal rows."""
+"""The name of a module and the digest of its source, SHA-256 or git's: equal keys have equal rows."""
 
 CHUNK = 16
 """The number of modules per task: enough to outweigh the transfer to a process."""
@@ -54,7 +54,12 @@ CHUNK = 16
 
 def key_of(module: str, source: bytes) -> Key:
     """Return the cache key of a module."""
-    return module, hashlib.sha256(source).hexdigest()
+    return module, digest_of(source)
+
+
+def digest_of(source: bytes) -> str:
+    """Return the digest of the content of a file, as cache keys have it."""
+    return hashlib.sha256(source).hexdigest()
 
 
 class ModuleReader:

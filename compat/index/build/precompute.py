@@ -83,9 +83,13 @@ def _shares(count: int) -> list[range]:
 
 
 def _conclusions(task: Task) -> Conclusions:
-    index, package = _open(task.path), task.package
+    return conclusions(_open(task.path), task.package, task.release_indexes)
+
+
+def conclusions(index: Index, package: str, release_indexes: Iterable[int]) -> Conclusions:
+    """Return what follows from the rows of some releases of a package."""
     found = Conclusions([], [])
-    for release_index in task.release_indexes:
+    for release_index in release_indexes:
         facts = Facts(release_indexes={package: release_index, **pinned(index, package, release_index)})
         alone = NameResolver(index, facts)
         tracing = _TracingResolver(alone)

@@ -44,7 +44,7 @@ def installed_index(
         IntegrityError: a distribution has metadata but no files.
         OSError: a file cannot be read.
     """
-    folder = folder or _cache_folder()
+    folder = folder or cache_folder()
     distributions = distributions or {
         package: importlib.metadata.distribution(package) for package in packages
     }
@@ -125,7 +125,7 @@ def _release(distribution: Distribution, files: Sequence[Located]) -> ReleaseSou
     )
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """Return the cache folder of `compat.wheels`, which the base installation cannot import."""
     named = os.environ.get("COMPAT_CACHE_DIR")
     users = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.model.package_names import KERNELS, SGLANG
 
@@ -62,7 +64,7 @@ def ask_each(
         releases = _WatchedReleases(environment.release_indexes)
         with index.watched() as until:
             found = ask(NameResolver(index, environment.at(releases)))
-        last = until.get(package, len(index.versions(package)))
+        last = max(until.get(package, sys.maxsize), environment.release_indexes[package])
         first = slot
         while slot < len(environments) and releases.fit(environments[slot], environment, package, last):
             slot += 1

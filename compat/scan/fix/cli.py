@@ -12,7 +12,7 @@ from compat._cli.printable import printable
 from compat._cli.text import counted
 from compat._util.atomic_write import overwrite
 from compat.errors import MissingToolError
-from compat.index.reader import Index
+from compat.index.extended import open_index
 from compat.scan.findings import Finding, Report
 from compat.scan.fix.edits import Edit, Refusal, plan_edits
 from compat.scan.fix.first_release import with_exact_releases
@@ -42,7 +42,7 @@ def run(report: Report, options: ScanOptions) -> int:
             "--fix: libcst is not installed; run \"pip install 'sglang-vllm-compat[fix]'\""
         ) from None
     edits, refused = plan_edits(report.findings, report.release_sets, unsafe=options.unsafe_fixes)
-    _bound(edits, report)
+    _bound(options, edits, report)
     store = Files()
     files = list(Walk(options.exclude).files(options.paths))
     names = _Names(files, store)
@@ -75,9 +75,9 @@ def _what(finding: Finding) -> str:
     return f"{finding.statement}: " if finding.statement else ""
 
 
-def _bound(edits: dict[str, list[Edit]], report: Report) -> None:
+def _bound(options: ScanOptions, edits: dict[str, list[Edit]], report: Report) -> None:
     """Replace the releases of edits by exact ones, which need not be among the scanned releases."""
-    index = Index()
+    index = open_index(options.indexes)
     versions = {each.package: each.versions for each in report.release_sets}
     for each in edits.values():
         each[:] = [with_exact_releases(index, edit, versions[edit.package]) for edit in each]

@@ -28,10 +28,10 @@ def requested_releases(index: Index, package: str, texts: Sequence[str], option:
         if text == "all":
             found.update(range(len(versions)))
         elif text == "latest":
-            found.update(newest_indexes(versions, 1))
+            found.update(newest_indexes(versions[: index.published(package)], 1))
         elif MARK in text:
             found.update(releases_between(index, package, text, option))
-        elif text[:1].isdigit():
+        elif text[:1].isdigit() or text in _names(index, package):
             found.add(index.release_index(package, text, option))
         else:
             matching = matching_indexes(versions, text)
@@ -43,7 +43,18 @@ def requested_releases(index: Index, package: str, texts: Sequence[str], option:
                     f"the index has {versions[0]} to {versions[-1]}"
                 )
             found.update(matching)
-    return release_set(index, package, found, " or ".join(texts))
+    told = (
+        f"{each.label}, nearest to {each.nearest}"
+        for at in sorted(found)
+        if (each := index.addition(package, at))
+    )
+    return release_set(index, package, found, "; ".join((" or ".join(texts), *told)))
+
+
+def _names(index: Index, package: str) -> list[str]:
+    """Return the names that the user gave to builds of a package."""
+    every = range(index.published(package), len(index.versions(package)))
+    return [found.name for at in every if (found := index.addition(package, at)) is not None and found.name]
 
 
 def release_set(index: Index, package: str, release_indexes: Iterable[int], source: str) -> ReleaseSet:
@@ -55,9 +66,8 @@ def release_set(index: Index, package: str, release_indexes: Iterable[int], sour
 
 def newest_releases(index: Index, package: str) -> ReleaseSet:
     """Return the newest releases of a package."""
-    return release_set(
-        index, package, newest_indexes(index.versions(package), NEWEST), f"the newest {NEWEST}"
-    )
+    versions = index.versions(package)[: index.published(package)]
+    return release_set(index, package, newest_indexes(versions, NEWEST), f"the newest {NEWEST}")
 
 
 def newest_indexes(versions: Sequence[str], count: int) -> list[int]:
