@@ -11,7 +11,7 @@ from compat.index.history.release_diff import SuccessorFinder
 from compat.index.writer import write_index
 from compat.source_outlines.format import NAME
 from compat.source_outlines.writer import PackageOutlines, write_outlines
-from tests.unit.sources import Files, release
+from sources import Files, release
 
 ENGINE = "def start(model, port=8000):\n    return model, port\n\n\ndef stop(now):\n    return now\n"
 OLD: Files = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from checkouts import ENGINE, NEW, OLD, commit, git, source_of, write_small_index
 from compat.errors import UsageError
 from compat.index.extended import ExtendedIndex, open_index
 from compat.index.query.name_resolution import NameResolver
@@ -16,7 +17,6 @@ from compat.sources.addresses import Address, is_source, parse_address
 from compat.sources.opening import OpenedSources, open_sources
 from compat.sources.package_roots import find_package
 from compat.sources.read_source import SourceReader
-from tests.unit.checkouts import ENGINE, NEW, OLD, commit, git, source_of, write_small_index
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
