@@ -196,14 +196,10 @@ def stores(address: Address, package: str, where: str) -> Iterator[FileStore]:
     Raises:
         UsageError: there is no such source.
     """
-    from pathlib import Path
-
     from compat.sources.file_stores import CommitFiles, FolderFiles, WheelFiles
     from compat.sources.git_objects import Repository
 
-    path = Path(address.path).expanduser()
-    if not path.exists():
-        raise UsageError(f"{where}: {path} does not exist; a source is {FORMS}")
+    path = source_path(address, where)
     if address.form == "git":
         repository = Repository(path)
         for commit in commits(repository, address.ref, where):
@@ -216,6 +212,20 @@ def stores(address: Address, package: str, where: str) -> Iterator[FileStore]:
         yield FolderFiles(path, "tree")
     else:
         raise UsageError(f"{where}: {path} is a file; a source is {FORMS}")
+
+
+def source_path(address: Address, where: str) -> Path:
+    """Return the path of a source.
+
+    Raises:
+        UsageError: it does not exist.
+    """
+    from pathlib import Path
+
+    path = Path(address.path).expanduser()
+    if not path.exists():
+        raise UsageError(f"{where}: {path} does not exist; a source is {FORMS}")
+    return path
 
 
 def commits(repository: object, ref: str, where: str) -> Sequence[Commit]:

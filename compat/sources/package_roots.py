@@ -45,6 +45,8 @@ class SourceMetadata:
     """None if only a build would tell."""
     requires_python: str | None
     requires_dist: tuple[str, ...]
+    extras: bool = True
+    """Whether the requirements of its extras are among them."""
 
 
 def find_package(store: FileStore, package: str, where: str) -> PackageRoot:
@@ -85,6 +87,7 @@ def read_metadata(store: FileStore, root: PackageRoot, package: str) -> SourceMe
         version=_text(project.get("version")) or _written_version(store, root),
         requires_python=_text(project.get("requires-python")),
         requires_dist=requires,
+        extras="optional-dependencies" in project,
     )
 
 

@@ -108,6 +108,14 @@ class SourceBuild:
             return f"{self.store.label}, changed"
         return self.store.label
 
+    @property
+    def requires_dist(self) -> tuple[str, ...]:
+        """What the source requires; its extras are those of the nearest release where only a build tells."""
+        own = self.metadata.requires_dist
+        released = self.index.requires_dist(self.package, self.released[0])
+        lent = (line for line in released if "extra ==" in line) if own else released
+        return own if self.metadata.extras else (*own, *lent)
+
     def version(self, name: str) -> str:
         """Return a version for the source that no release has: its own, or one after that of a release."""
         try:
@@ -158,7 +166,7 @@ class SourceBuild:
             sha256="",
             uploaded=None,
             requires_python=self.metadata.requires_python,
-            requires_dist=self.metadata.requires_dist,
+            requires_dist=self.requires_dist,
         )
         release = MergedRelease(row, rows, dict)
         content = merge(self.package, IMPORT_NAMES[self.package], [release], SuccessorFinder())

@@ -1,0 +1,1 @@
+"""`compat diff`: what changes between two releases, commits or builds of a package."""
