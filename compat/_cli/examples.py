@@ -37,6 +37,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat scan - --vllm latest < serve.py",
         "compat scan . --format sarif --output compat.sarif",
     ),
+    "compat diff": (
+        "compat diff vllm==0.14.0 vllm==0.15.1",
+        "compat diff vllm==0.15.1 latest --used-by src",
+        "compat diff 0.15.0 vllm==0.15.1 --format markdown",
+    ),
     "compat rule": ("compat rule CPT001", "compat rule symbol_renamed", "compat rule"),
     "compat init": (
         "compat init",

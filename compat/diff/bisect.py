@@ -38,8 +38,3 @@ def boundaries(count: int, state: Callable[[int], State]) -> Iterator[Boundary]:
         yield from between(middle, high)
 
     yield from between(0, count - 1)
-
-
-def lost(before: frozenset[str], after: frozenset[str]) -> list[str]:
-    """Return the names that are there before and not after, sorted."""
-    return sorted(before - after)

@@ -39,10 +39,9 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _bisect(arguments: argparse.Namespace) -> int:
     from compat.diff import output
-    from compat.diff.report import CommitRange
+    from compat.diff.commit_range import CommitRange
     from compat.diff.sides import package_in
     from compat.diff.used_names import located, used_names
-    from compat.index.extended import open_index
     from compat.model.symbols import location
     from compat.sources.addresses import parse_address
     from compat.sources.git_objects import Repository
@@ -57,8 +56,8 @@ def _bisect(arguments: argparse.Namespace) -> int:
     repository = Repository(source_path(address, text))
     package = arguments.package or package_in(text)
     found = CommitRange(repository, commits(repository, address.ref, text), package, text)
-    index = open_index([found.index_file(0)])
-    uses = located(used_names(arguments.used_by, package), index, package, index.published(package))
+    first = found.index.published(package)
+    uses = located(used_names(arguments.used_by, package), found.index, package, first)
     locations = sorted(location(*each) for each in uses)
     broken = found.first_break(locations)
     console.say(f"read {found.read} of {len(found.commits)} commits for {len(locations)} names")

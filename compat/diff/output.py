@@ -15,7 +15,8 @@ from compat.model.symbols import location, split_location
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from compat.diff.report import CommitBreak, CommitRange, DiffReport
+    from compat.diff.commit_range import CommitBreak, CommitRange
+    from compat.diff.report import DiffReport
     from compat.diff.requirement_changes import RequirementChange
     from compat.diff.used_names import Use
 

@@ -32,6 +32,7 @@ LINES = {
     "explain-which": "explain --which fails.log",
     "scan": "scan .",
     "init": "init",
+    "diff": "diff vllm==0.22.0 vllm==0.23.0 --used-by .",
     "rule": "rule",
     "pairs": "pairs 0.5.23 0.33.0 --offline",
     "pairs-for": "pairs --for sglang==0.5.17",

@@ -32,6 +32,7 @@ COMMANDS = {
     "scan in SARIF": ["compat", "scan", "{tree}", "--vllm", ">=0.10", "--format", "sarif"],
     "scan with a diff": ["compat.scan", "{tree}/src", "--vllm", ">=0.10", "--diff"],
     "check": ["compat", "check", "vllm==0.33.0", "openai==2.25.0"],
+    "diff": ["compat", "diff", "0.15.0", "vllm==0.15.1"],
     "pairs of a release": ["compat.pairs", "--for", "sglang==0.5.17"],
     "clashes of a pair": ["compat", "pairs", "0.5.23", "0.33.0", "--offline"],
     "export": ["compat", "export", "ruff", "--vllm", "0.22.0"],
