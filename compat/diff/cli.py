@@ -40,12 +40,11 @@ def _compare(arguments: argparse.Namespace) -> int:
 def _bisect(arguments: argparse.Namespace) -> int:
     from compat.diff import output
     from compat.diff.commit_range import CommitRange
-    from compat.diff.sides import package_in
     from compat.diff.used_names import located, used_names
     from compat.model.symbols import location
-    from compat.sources.addresses import parse_address
-    from compat.sources.git_objects import Repository
-    from compat.sources.opening import commits, source_path
+    from compat.sources.stores.addresses import parse_address
+    from compat.sources.stores.git_objects import Repository
+    from compat.sources.stores.located import commits, package_in, source_path
 
     if len(arguments.release) != 1 or ".." not in arguments.release[0]:
         raise UsageError("--bisect: name one range of commits, such as git+file:./vllm@v0.14.0..main")

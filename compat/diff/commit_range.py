@@ -10,11 +10,11 @@ from compat.index.extended import open_index
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.model.package_names import IMPORT_NAMES
 from compat.model.symbols import UNUSABLE, split_location
-from compat.sources.file_stores import CommitFiles
-from compat.sources.git_objects import Commit, Repository
 from compat.sources.opening import SourceFiles, cache_folder
-from compat.sources.package_roots import find_package
 from compat.sources.read_source import SourceReader
+from compat.sources.stores.file_stores import CommitFiles
+from compat.sources.stores.git_objects import Commit, Repository
+from compat.sources.stores.package_roots import find_package
 
 
 class CommitBreak(NamedTuple):

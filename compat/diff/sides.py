@@ -6,11 +6,9 @@ from typing import NamedTuple
 from compat.errors import UsageError
 from compat.index.extended import open_index
 from compat.index.reader import Index
-from compat.model.package_names import SGLANG, VLLM
-from compat.sources.addresses import is_source, parse_address
 from compat.sources.command_line import with_sources
-
-PACKAGES = (VLLM, SGLANG)
+from compat.sources.stores.addresses import is_source
+from compat.sources.stores.located import PACKAGES, package_in
 
 
 class Sides(NamedTuple):
@@ -70,25 +68,3 @@ def _package_of(texts: Sequence[str]) -> str:
         return known[0]
     what = "both packages have" if known else "no package has"
     raise UsageError(f"{what} these releases; write vllm=={texts[0]} or pass --package")
-
-
-def package_in(text: str) -> str:
-    """Return the package that a source contains.
-
-    Raises:
-        UsageError: the source does not exist, or contains none.
-    """
-    from compat.sources.opening import stores
-    from compat.sources.package_roots import find_package
-
-    address = parse_address(text)
-    for package in PACKAGES:
-        try:
-            store = next(iter(stores(address, package, text)))
-            if find_package(store, package, text).folder:
-                return package
-        except UsageError:  # noqa: PERF203 -- the other package is tried
-            continue
-    for package in PACKAGES:
-        list(stores(address, package, text))  # tells what is wrong with a source that does not exist
-    raise UsageError(f"{text}: it contains neither vllm nor sglang; pass --package if it is one of them")

@@ -15,6 +15,7 @@ def main(argv: Sequence[str]) -> int:
     """Run `compat index` and return its exit code."""
     arguments = parser().parse_args(argv)
     run = {
+        "add": _add,
         "build": _build,
         "update": _update,
         "companions": _companions,
@@ -70,11 +71,33 @@ def parser() -> console.Parser:
         "those releases that metadata admits with byte-range requests, and write the file for compat check.",
     )
     companions.add_argument("--output", type=Path, help="the file to write (default: the shipped one)")
+    add = commands.add_parser(
+        "add",
+        help="write an index file of a build or commit of your own",
+        prog="compat index add",
+        description="Read a checkout, a commit, a wheel or an environment, and write its rows to a file of "
+        "your own. Commands read it with --index FILE beside the shipped index, and --vllm NAME or "
+        "--sglang NAME selects it.",
+    )
+    add.add_argument("source", metavar="SOURCE", help="./vllm, git+file:PATH@REF, a wheel file or env:PATH")
+    add.add_argument("--as", dest="name", required=True, metavar="NAME", help="the name that selects it")
+    add.add_argument("--package", choices=("sglang", "vllm"), help="the package (default: what is found)")
+    add.add_argument("--output", type=Path, metavar="FILE", help="the file to write (default: NAME.sqlite)")
     info = commands.add_parser(
         "info", help="list the releases", prog="compat index info", description="List the indexed releases."
     )
     info.add_argument("--format", choices=("text", "json"), default="text")
     return parser
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    from compat.sources.opening import write_own_file
+
+    target = arguments.output or Path(f"{arguments.name}.sqlite")
+    package, told = write_own_file(arguments.source, arguments.name, target, arguments.package)
+    console.say(f"{package} {arguments.name}: {told}")
+    print(f"{target}: use it with --index {target} --{package} {arguments.name}")
+    return errors.CLEAN
 
 
 def _build(arguments: argparse.Namespace) -> int:

@@ -110,11 +110,6 @@ class ExtendedIndex(Index):
         own = (each.file.versions(package)[each.at] for each in self._places.get(package, ()))
         return (*self._released(package), *own)
 
-    def release_index(self, package: str, version: str, where: str) -> int:
-        named = (at for at, place in self._numbered(package) if version and version == place.facts.name)
-        found = next(named, None)
-        return super().release_index(package, version, where) if found is None else found
-
     def requires_dist(self, package: str, release_index: int) -> tuple[str, ...]:
         place = self._place(package, release_index)
         if place is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compat._cli import console
 from compat.index.format import SHIPPED
-from compat.sources.addresses import is_source
+from compat.sources.stores.addresses import is_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def with_sources(
     Raises:
         UsageError: a source does not exist, or does not contain its package.
     """
-    if not any(is_source(text) for texts in wanted.values() for text in texts):
-        return tuple(files), wanted
+    if not files and not any(is_source(text) for texts in wanted.values() for text in texts):
+        return (), wanted
     from compat.sources.opening import open_sources  # most queries name releases only
 
     opened = open_sources(wanted, files, path, demands=demands)

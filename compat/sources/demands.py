@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compat.index.extract.foreign_imports import ForeignImport
-    from compat.sources.file_stores import FileStore
-    from compat.sources.package_roots import PackageRoot
+    from compat.sources.stores.file_stores import FileStore
+    from compat.sources.stores.package_roots import PackageRoot
 
 _TABLE = "demands (package TEXT, version TEXT, target TEXT, module TEXT, form TEXT, guard TEXT, line INTEGER)"
 _MANY = 60

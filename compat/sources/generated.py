@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from compat.index.records import ModuleRow
-from compat.sources.file_stores import FileStore
-from compat.sources.package_roots import PackageRoot
+from compat.sources.stores.file_stores import FileStore
+from compat.sources.stores.package_roots import PackageRoot
 
 _WRITTEN = re.compile(r"^\s*(?:version_file|write_to|version-file)\s*=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
 

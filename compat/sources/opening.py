@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from compat.errors import UsageError
 from compat.index.format import SHIPPED
-from compat.sources.addresses import FORMS, Address, is_source, parse_address
+from compat.sources.stores.addresses import FORMS, is_source, parse_address
+from compat.sources.stores.located import package_in, stores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from compat.index.reader import Index
     from compat.source_outlines.reader import SourceOutlines
-    from compat.sources.file_stores import FileStore
-    from compat.sources.git_objects import Commit
     from compat.sources.read_source import SourceReader
+    from compat.sources.stores.file_stores import FileStore
 
 MOST_KEPT = 60
 """The files of sources that the cache keeps, the last used ones."""
@@ -54,8 +54,7 @@ def open_sources(
         UsageError: a source does not exist, or does not contain its package.
         DiskError: the cache cannot be written.
     """
-    if not any(is_source(text) for texts in wanted.values() for text in texts):
-        return OpenedSources(tuple(files), {package: tuple(texts) for package, texts in wanted.items()})
+    named = _names(files)
     reading = SourceFiles(path)
     opened: list[str] = [*files]
     texts_of: dict[str, tuple[str, ...]] = {}
@@ -64,7 +63,7 @@ def open_sources(
         told: list[str] = []
         for text in texts:
             if not is_source(text):
-                told.append(text)
+                told.append(named.get((package, text.strip()), text))
                 continue
             for file in reading.files(text, package, f"--{package} {text}", demands=demands):
                 opened.append(str(file))
@@ -72,6 +71,18 @@ def open_sources(
                 notes.append(f"{package} {text}: {reading.described(file)}")
         texts_of[package] = tuple(dict.fromkeys(told))
     return OpenedSources(tuple(dict.fromkeys(opened)), texts_of, tuple(notes))
+
+
+def _names(files: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Return the versions of the builds in some index files, by package and the name that the user gave."""
+    from compat.index.addition_file import AdditionFile
+
+    found = {}
+    for number, file in enumerate(files, start=1):
+        opened = AdditionFile(file, number)
+        for package, at, facts in opened.additions():
+            found[package, facts.name] = opened.versions(package)[at]
+    return found
 
 
 class SourceFiles:
@@ -115,7 +126,7 @@ class SourceFiles:
             file = self.file(store, package, where)
             if demands:
                 from compat.sources.demands import add_demands
-                from compat.sources.package_roots import find_package
+                from compat.sources.stores.package_roots import find_package
 
                 root = find_package(store, package, where)
                 add_demands(file, store, root, package, cache_folder())
@@ -123,7 +134,7 @@ class SourceFiles:
 
     def file(self, store: FileStore, package: str, where: str) -> Path:
         """Return the index file of a source, written if the cache does not have it."""
-        from compat.sources.package_roots import find_package
+        from compat.sources.stores.package_roots import find_package
 
         root = find_package(store, package, where)
         target = (
@@ -140,7 +151,7 @@ class SourceFiles:
 
     def write(self, store: FileStore, package: str, target: Path, where: str, name: str = "") -> None:
         """Write the index file of a source."""
-        from compat.sources.package_roots import find_package
+        from compat.sources.stores.package_roots import find_package
         from compat.sources.write_source import SourceBuild
 
         root = find_package(store, package, where)
@@ -190,71 +201,32 @@ class SourceFiles:
         return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:20]
 
 
-def stores(address: Address, package: str, where: str) -> Iterator[FileStore]:
-    """Yield the files of a source, or of each commit of a range.
+def write_own_file(text: str, name: str, target: Path, package: str | None = None) -> tuple[str, str]:
+    """Write the index file of a source under a name, and return its package and what it is.
+
+    Args:
+        text: the source.
+        name: the name that selects it.
+        target: the file to write.
+        package: the package in the source; by default the one that it contains.
 
     Raises:
-        UsageError: there is no such source.
+        UsageError: there is no such source, it is a range of commits, or the name is like a version.
+        DiskError: the file cannot be written.
     """
-    from compat.sources.file_stores import CommitFiles, FolderFiles, WheelFiles
-    from compat.sources.git_objects import Repository
+    import re
 
-    path = source_path(address, where)
-    if address.form == "git":
-        repository = Repository(path)
-        for commit in commits(repository, address.ref, where):
-            yield CommitFiles(repository, commit)
-    elif address.form == "wheel":
-        yield WheelFiles(path)
-    elif address.form == "environment":
-        yield FolderFiles(_site_packages(path, package, where), "environment", built=True)
-    elif path.is_dir():
-        yield FolderFiles(path, "tree")
-    else:
-        raise UsageError(f"{where}: {path} is a file; a source is {FORMS}")
-
-
-def source_path(address: Address, where: str) -> Path:
-    """Return the path of a source.
-
-    Raises:
-        UsageError: it does not exist.
-    """
-    from pathlib import Path
-
-    path = Path(address.path).expanduser()
-    if not path.exists():
-        raise UsageError(f"{where}: {path} does not exist; a source is {FORMS}")
-    return path
-
-
-def commits(repository: object, ref: str, where: str) -> Sequence[Commit]:
-    """Return the commit that a reference names, or those of a range `A..B`, the first one included."""
-    from compat.sources.git_objects import Repository
-
-    assert isinstance(repository, Repository)  # noqa: S101 -- its import is lazy
-    first, mark, last = ref.partition("..")
-    if mark:
-        return repository.commits(first, last or "HEAD", where)
-    return [repository.commit(ref, where)]
-
-
-def _site_packages(path: Path, package: str, where: str) -> Path:
-    """Return the folder of an environment that contains a package, which may be the environment itself."""
-    from compat.model.package_names import IMPORT_NAMES
-
-    if path.is_file():  # its Python
-        path = path.parent.parent
-    top = IMPORT_NAMES[package]
-    places: Iterable[Path] = (
-        path,
-        *sorted(path.glob("lib/python3*/site-packages")),
-        path / "Lib" / "site-packages",
-    )
-    for each in places:
-        if (each / top / "__init__.py").is_file():
-            return each
-    raise UsageError(f"{where}: {package} is not installed in {path}")
+    if not re.fullmatch(r"[A-Za-z][\w.-]*", name) or name in ("all", "latest"):
+        raise UsageError(f"--as: {name!r} cannot be told from a version; begin it with a letter: build-7")
+    if not is_source(text):
+        raise UsageError(f"{text!r} is no source; a source is {FORMS}")
+    found = package or package_in(text)
+    store, *others = stores(parse_address(text), found, text)
+    if others:
+        raise UsageError(f"{text}: it is {len(others) + 1} commits; name one of them")
+    files = SourceFiles()
+    files.write(store, found, target, text, name)
+    return found, files.described(target)
 
 
 def cache_folder() -> Path:
@@ -268,7 +240,7 @@ def _own_digest() -> str:
     import hashlib
     from pathlib import Path
 
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    files = sorted(Path(__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

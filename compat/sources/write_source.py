@@ -23,11 +23,11 @@ from compat.index.records import Names
 from compat.index.writer import write_index
 from compat.model.releases import IMPORT_NAMES, ReleaseMetadata
 from compat.source_outlines.reader import SourceOutlines
-from compat.sources.file_stores import FileStore, FolderFiles
 from compat.sources.generated import generated_modules
 from compat.sources.nearest import Nearest, nearest_release
-from compat.sources.package_roots import PackageRoot, SourceMetadata, read_metadata
 from compat.sources.read_source import SourceReader
+from compat.sources.stores.file_stores import FileStore, FolderFiles
+from compat.sources.stores.package_roots import PackageRoot, SourceMetadata, read_metadata
 from compat.sources.successors import ReleaseOutlines, successors_in_source
 
 _LEAST_SAME = 0.05

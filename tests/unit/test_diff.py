@@ -15,7 +15,7 @@ from compat.diff.changes import Change, Comparison
 from compat.diff.commit_range import CommitRange
 from compat.diff.requirement_changes import requirement_changes
 from compat.index.reader import Index
-from compat.sources.git_objects import Repository
+from compat.sources.stores.git_objects import Repository
 from sources import content, index, release
 
 SCHEMAS = Path(__file__).parents[2] / "docs/schemas"

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from checkouts import ENGINE, NEW, OLD, commit, git, source_of, write_small_index
-from compat.errors import UsageError
+from compat.errors import IntegrityError, UsageError
 from compat.index.extended import ExtendedIndex, open_index
 from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.sources import opening
-from compat.sources.addresses import Address, is_source, parse_address
-from compat.sources.opening import OpenedSources, open_sources
-from compat.sources.package_roots import find_package
+from compat.sources.opening import OpenedSources, SourceFiles, open_sources, write_own_file
 from compat.sources.read_source import SourceReader
+from compat.sources.stores.addresses import Address, is_source, parse_address
+from compat.sources.stores.located import stores
+from compat.sources.stores.package_roots import find_package
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
@@ -118,7 +119,7 @@ def test_a_commit_parses_only_the_files_that_changed(shipped: Path, checkout: Pa
     opened(shipped, str(checkout))
     commit(checkout, source_of(NEW, **{"vllm/engine.py": f"{ENGINE}x = 1\n"}))
     reader = SourceReader(opening.cache_folder())
-    store = next(iter(opening.stores(parse_address(f"git+file:{checkout}@HEAD"), "vllm", "test")))
+    store = next(iter(stores(parse_address(f"git+file:{checkout}@HEAD"), "vllm", "test")))
     reader.read(store, find_package(store, "vllm", "test"), "vllm")
     assert reader.parsed == 1
 
@@ -220,3 +221,27 @@ def test_latest_and_specifiers_select_releases(shipped: Path, checkout: Path) ->
         ("1.1", "index"),
         (found.texts["vllm"][0], "checkout"),
     ]
+
+
+def test_a_file_of_ones_own_is_read_beside_the_shipped_index(
+    shipped: Path, tmp_path: Path, checkout: Path
+) -> None:
+    target = tmp_path / "own.sqlite"
+    store = next(iter(stores(parse_address(str(checkout)), "vllm", "test")))
+    SourceFiles(shipped).write(store, "vllm", target, "test", "acme")
+    found = open_sources({"vllm": ("acme", "1.0")}, [str(target)], shipped)
+    assert found.texts["vllm"] == ("1.1+acme", "1.0")
+    index = open_index(found.files, shipped)
+    assert index.versions("vllm") == ("1.0", "1.1", "1.1+acme")
+    assert status(index, "vllm.engine", "Engine", "1.1+acme") == "defined"
+
+
+@pytest.mark.parametrize("name", ["1.0", "latest", "a/b", ""])
+def test_a_name_that_could_be_a_version_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be told from a version"):
+        write_own_file("./vllm", name, tmp_path / "own.sqlite")
+
+
+def test_a_file_without_builds_is_refused(shipped: Path) -> None:
+    with pytest.raises(IntegrityError, match="it has no builds"):
+        open_index([str(shipped)], shipped)

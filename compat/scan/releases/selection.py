@@ -31,7 +31,7 @@ def requested_releases(index: Index, package: str, texts: Sequence[str], option:
             found.update(newest_indexes(versions[: index.published(package)], 1))
         elif MARK in text:
             found.update(releases_between(index, package, text, option))
-        elif text[:1].isdigit() or text in _names(index, package):
+        elif text[:1].isdigit():
             found.add(index.release_index(package, text, option))
         else:
             matching = matching_indexes(versions, text)
@@ -49,12 +49,6 @@ def requested_releases(index: Index, package: str, texts: Sequence[str], option:
         if (each := index.addition(package, at))
     )
     return release_set(index, package, found, "; ".join((" or ".join(texts), *told)))
-
-
-def _names(index: Index, package: str) -> list[str]:
-    """Return the names that the user gave to builds of a package."""
-    every = range(index.published(package), len(index.versions(package)))
-    return [found.name for at in every if (found := index.addition(package, at)) is not None and found.name]
 
 
 def release_set(index: Index, package: str, release_indexes: Iterable[int], source: str) -> ReleaseSet:

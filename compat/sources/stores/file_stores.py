@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from compat.errors import IntegrityError
-from compat.sources.git_objects import SHORT, Commit, Repository
+from compat.sources.stores.git_objects import SHORT, Commit, Repository
 
 SUFFIXES = (".py", ".so", ".proto")
 """The files that count: sources, compiled modules, and what sources are generated from."""

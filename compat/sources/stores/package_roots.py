@@ -11,7 +11,7 @@ from typing import Any
 
 from compat.errors import UsageError
 from compat.model.releases import IMPORT_NAMES
-from compat.sources.file_stores import FileStore
+from compat.sources.stores.file_stores import FileStore
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -1,0 +1,101 @@
+"""Find the files that the address of a source stands for."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from compat.errors import UsageError
+from compat.sources.stores.addresses import FORMS, Address, parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from compat.sources.stores.file_stores import FileStore
+    from compat.sources.stores.git_objects import Commit, Repository
+
+PACKAGES = ("vllm", "sglang")
+"""The packages that sources are of."""
+
+
+def package_in(text: str) -> str:
+    """Return the package that a source contains.
+
+    Raises:
+        UsageError: the source does not exist, or contains none.
+    """
+    from compat.sources.stores.package_roots import find_package
+
+    address = parse_address(text)
+    source_path(address, text)
+    for package in PACKAGES:
+        with suppress(UsageError):
+            store = next(iter(stores(address, package, text)))
+            if find_package(store, package, text).folder:
+                return package
+    raise UsageError(f"{text}: it contains neither vllm nor sglang; pass --package if it is one of them")
+
+
+def stores(address: Address, package: str, where: str) -> Iterator[FileStore]:
+    """Yield the files of a source, or of each commit of a range.
+
+    Raises:
+        UsageError: there is no such source.
+    """
+    from compat.sources.stores.file_stores import CommitFiles, FolderFiles, WheelFiles
+    from compat.sources.stores.git_objects import Repository
+
+    path = source_path(address, where)
+    if address.form == "git":
+        repository = Repository(path)
+        for commit in commits(repository, address.ref, where):
+            yield CommitFiles(repository, commit)
+    elif address.form == "wheel":
+        yield WheelFiles(path)
+    elif address.form == "environment":
+        yield FolderFiles(_site_packages(path, package, where), "environment", built=True)
+    elif path.is_dir():
+        yield FolderFiles(path, "tree")
+    else:
+        raise UsageError(f"{where}: {path} is a file; a source is {FORMS}")
+
+
+def source_path(address: Address, where: str) -> Path:
+    """Return the path of a source.
+
+    Raises:
+        UsageError: it does not exist.
+    """
+    from pathlib import Path
+
+    path = Path(address.path).expanduser()
+    if not path.exists():
+        raise UsageError(f"{where}: {path} does not exist; a source is {FORMS}")
+    return path
+
+
+def commits(repository: Repository, ref: str, where: str) -> Sequence[Commit]:
+    """Return the commit that a reference names, or those of a range `A..B`, the first one included."""
+    first, mark, last = ref.partition("..")
+    if mark:
+        return repository.commits(first, last or "HEAD", where)
+    return [repository.commit(ref, where)]
+
+
+def _site_packages(path: Path, package: str, where: str) -> Path:
+    """Return the folder of an environment that contains a package, which may be the environment itself."""
+    from compat.model.package_names import IMPORT_NAMES
+
+    if path.is_file():  # its Python
+        path = path.parent.parent
+    top = IMPORT_NAMES[package]
+    places: Iterable[Path] = (
+        path,
+        *sorted(path.glob("lib/python3*/site-packages")),
+        path / "Lib" / "site-packages",
+    )
+    for each in places:
+        if (each / top / "__init__.py").is_file():
+            return each
+    raise UsageError(f"{where}: {package} is not installed in {path}")
