@@ -71,6 +71,7 @@ def scan(options: ScanOptions) -> Report:
         raise NothingSelectedError(
             f"nothing to scan: {passed}" if passed else f"{' '.join(options.paths)}: no Python file found"
         )
+    _tell_copies(files)
     store = Files()
     candidates = _candidates(files, store, skipped)
     skipped = [*walk.skipped, *skipped]
@@ -86,6 +87,15 @@ def scan(options: ScanOptions) -> Report:
         skipped=(*skipped, *found.skipped),
         files=len(files) + len(walk.skipped),
     )
+
+
+def _tell_copies(files: Sequence[str]) -> None:
+    """Say which copies of the packages the tree ships."""
+    if any(path.endswith(("/vllm/__init__.py", "/sglang/__init__.py")) for path in files):
+        from compat.scan.project.copy_notes import copy_notes
+
+        for note in copy_notes(files):
+            console.say(note)
 
 
 def _unread(options: ScanOptions, skipped: Sequence[Skipped]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,10 @@ class ReleaseFit:
     """The number of frames and warnings among them; the others are prefixes of log lines."""
     unfitting: int = 0
     """The number of frames that fit no release: the log is of a fork, a local build or a newer release."""
+    nearest: int = 0
+    """Where none fits all: the releases that the most frames fit, one bit each; 0 if no frame fits any."""
+    fitting: int = 0
+    """How many frames fit these."""
 
 
 def fit(outlines: SourceOutlines, package: str, top: str, seen: Iterable[Sighting]) -> ReleaseFit | None:
@@ -86,13 +91,23 @@ def fit(outlines: SourceOutlines, package: str, top: str, seen: Iterable[Sightin
     elif not unfitting:
         for mask in prefixes:
             releases = releases & mask or releases
+    nearest, fitting = (0, 0) if releases and not unfitting else _most(loose for _, loose in frames)
     return ReleaseFit(
         package=package,
         releases=0 if unfitting else releases,
         places=len(frames) + len(prefixes) + unfitting,
         frames=len(frames) + unfitting,
         unfitting=unfitting,
+        nearest=nearest,
+        fitting=fitting,
     )
+
+
+def _most(masks: Iterable[int]) -> tuple[int, int]:
+    """Return the bits that are set in the most masks, and in how many; 0 and 0 without a mask."""
+    counts = Counter(at for mask in masks for at in range(mask.bit_length()) if mask >> at & 1)
+    most = max(counts.values(), default=0)
+    return sum(1 << at for at, count in counts.items() if count == most), most
 
 
 def _common(masks: Iterable[int], everything: int) -> int:

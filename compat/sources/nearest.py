@@ -1,10 +1,10 @@
 """Find the release that a source is nearest to, by the lines of its files."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from compat.source_outlines.reader import SourceOutlines, indexes
+from compat.source_outlines.reader import Content, SourceOutlines, indexes
 from compat.source_outlines.records import Outline
 
 
@@ -43,32 +43,72 @@ def nearest_release(
         outlines: the outlines of the releases.
         package: the package.
         files: the outlines of the source files by their paths below site-packages.
-        told: the version that the source tells; of equally near releases, it is preferred, else the newest.
+        told: the version that the source tells; of equally near releases it is preferred, else the newest.
     """
     if package not in outlines.packages:
         return None
-    size: Counter[int] = Counter()
-    same: Counter[int] = Counter()
-    shared: Counter[int] = Counter()
+    tally = _Tally()
     known = outlines.below(package, "")
     for path in known:
-        mine = files.get(path)
-        for content in outlines.contents(package, path):
-            releases = indexes(content.releases)
-            size.update(releases)
-            if mine is not None:
-                shared.update(releases)
-                if content.lines == mine.lines:
-                    same.update(releases)
-    if not shared:
+        tally.add(outlines.contents(package, path), files.get(path))
+    if not tally.shared:
         return None
     versions = outlines.versions(package)
-    best = max(shared, key=lambda at: (same[at] / (size[at] + len(files)), versions[at] == told, at))
+    best = max(
+        tally.shared,
+        key=lambda at: (tally.alike[at] / (tally.size[at] + len(files)), versions[at] == told, at),
+    )
     return Nearest(
         version=versions[best],
-        same=same[best],
-        changed=shared[best] - same[best],
-        added=len(files) - shared[best],
-        lacking=size[best] - shared[best],
+        same=tally.same[best],
+        changed=tally.shared[best] - tally.same[best],
+        added=len(files) - tally.shared[best],
+        lacking=tally.size[best] - tally.shared[best],
         new_paths=tuple(sorted(files.keys() - set(known))),
     )
+
+
+def nearest_in_sample(
+    outlines: SourceOutlines, package: str, files: Mapping[str, Outline]
+) -> tuple[str, int]:
+    """Return the release that is nearest to some files of a package, and how many are the same in it."""
+    tally = _Tally()
+    for path in sorted(files):
+        tally.add(outlines.contents(package, path), files[path])
+    versions = outlines.versions(package)
+    best = max(range(len(versions)), key=lambda at: (tally.alike[at], at))
+    return versions[best], tally.same[best]
+
+
+class _Tally:
+    """Counts, per release, the files that a source has in common with it."""
+
+    def __init__(self) -> None:
+        self.size: Counter[int] = Counter()
+        self.shared: Counter[int] = Counter()
+        self.same: Counter[int] = Counter()
+        self.alike: defaultdict[int, float] = defaultdict(float)
+        """The sum of how alike the shared files are, each from 0 to 1."""
+
+    def add(self, contents: Sequence[Content], mine: Outline | None) -> None:
+        """Count the contents that a file has in the releases; `mine` is its outline in the source."""
+        lines = None if mine is None else Counter(mine.lines.replace(b"\0", b""))
+        known = mine is not None and any(each.lines == mine.lines for each in contents)
+        for content in contents:
+            releases = indexes(content.releases)
+            self.size.update(releases)
+            if mine is None or lines is None:
+                continue
+            self.shared.update(releases)
+            if content.lines == mine.lines:
+                self.same.update(releases)
+            likeness = float(content.lines == mine.lines) if known else _likeness(lines, content.lines)
+            for at in releases:
+                self.alike[at] += likeness
+
+
+def _likeness(lines: Counter[int], other: bytes) -> float:
+    """Return the share of lines of code that two files have in common, wherever they stand."""
+    others = Counter(other.replace(b"\0", b""))
+    total = lines.total() + others.total()
+    return 2 * (lines & others).total() / total if total else 0.0

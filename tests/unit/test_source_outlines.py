@@ -141,6 +141,10 @@ def test_a_frame_that_no_release_has_is_a_fork(outlines: SourceOutlines) -> None
     found = fit(outlines, "vllm", "vllm", [seen(8), seen(999)])
     assert found is not None
     assert (found.releases, found.unfitting, found.places) == (0, 1, 2)
+    assert ([outlines.versions("vllm")[at] for at in indexes(found.nearest)], found.fitting) == (
+        ["1.0", "1.1"],
+        1,
+    )
     elsewhere = fit(outlines, "vllm", "vllm", [seen(1, path="vllm/fork_only.py")])
     assert elsewhere is not None
     assert elsewhere.unfitting == 1

@@ -48,16 +48,21 @@ def described(fitting: ReleaseFit, outlines: SourceOutlines) -> str:
     """Return a fit as one line for people: `vllm 0.10.1 or 0.10.1.1, by 7 places in the log`."""
     places = counted(fitting.places, "place")
     if not fitting.releases:
+        nearest = releases_text(fitting.nearest, fitting.package, outlines)
+        told = (
+            f"; {fitting.fitting} of its {counted(fitting.frames, 'frame')} fit {nearest}" if nearest else ""
+        )
         return (
             f"the log fits no release of {fitting.package} ({places} compared): it is of a fork, a local "
-            "build, a newer release, or of several releases"
+            f"build, a newer release, or of several releases{told}"
         )
-    return f"{fitting.package} {releases_text(fitting, outlines)}, by {places} in the log"
+    releases = releases_text(fitting.releases, fitting.package, outlines)
+    return f"{fitting.package} {releases}, by {places} in the log"
 
 
-def releases_text(fitting: ReleaseFit, outlines: SourceOutlines) -> str:
-    """Return the releases of a fit: named one by one if they are few, else as ranges."""
-    versions, found = outlines.versions(fitting.package), indexes(fitting.releases)
+def releases_text(releases: int, package: str, outlines: SourceOutlines) -> str:
+    """Return releases, one bit each, as text: named one by one if they are few, else as ranges."""
+    versions, found = outlines.versions(package), indexes(releases)
     if len(found) <= MOST_NAMED:
         names = [versions[at] for at in found]
         return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
