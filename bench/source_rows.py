@@ -34,7 +34,7 @@ def compared(text: str, release: str) -> str:
     only = sorted(modules[0].keys() ^ modules[1].keys())
     rows = sum(map(len, (rows for each in both for rows in names[0].get(each, {}).values())))
     return (
-        f"{package} {version}, {facts.label}: nearest {facts.distance}; {len(both)} modules with {rows} rows, "
+        f"{package} {version}, {facts.label}: nearest {facts.distance}; {len(both)} modules, {rows} rows, "
         f"{len(other)} of them differ {other[:5]}; {len(only)} only on one side {only[:8]}; "
         f"{len(generated)} from the build; {first:.1f} s, then {second:.2f} s"
     )

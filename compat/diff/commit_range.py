@@ -74,7 +74,7 @@ class CommitRange:
     def has(self, place: int, locations: Sequence[str]) -> frozenset[str]:
         """Return those of some locations that a commit has."""
         resolver = self.resolver(place)
-        return frozenset(each for each in locations if _is_there(resolver, *split_location(each)))
+        return frozenset(each for each in locations if is_there(resolver, *split_location(each)))
 
     def first_break(self, locations: Sequence[str]) -> CommitBreak | None:
         """Return the first commit that lacks a location which the commit before it has; None if none does."""
@@ -91,7 +91,8 @@ class CommitRange:
         return None
 
 
-def _is_there(resolver: NameResolver, module: str, name: str) -> bool:
+def is_there(resolver: NameResolver, module: str, name: str) -> bool:
+    """Return whether a location can be imported and is no stub."""
     answer = resolver.answer(module, name)
     imported = f"{module}.{name}" if name and answer.status == "submodule" else module
     return answer.status not in UNUSABLE and resolver.problem(imported) is None
