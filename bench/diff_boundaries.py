@@ -1,8 +1,8 @@
 """Compare where `compat diff` and its bisection find that names disappear with the index's own answer.
 
 `python bench/diff_boundaries.py releases FOLDER` makes a repository of the first 60 releases of vllm that the
-cache of sources has, one commit each, and compares with the index. With `commits git+file:./vllm@A..B` it compares
-with a reading of every commit. Both draw 40 names that disappear.
+cache of sources has, one commit each, and compares with the index. With `commits git+file:./vllm@A..B` it
+compares with a reading of every commit. Both draw 40 names that disappear.
 """
 
 import json

@@ -28,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
     options = InitOptions(
         pairs=tuple(pair_request(*pair) for pair in arguments.pair),
         tests=read_tests(arguments.tests or "pytest", "--tests"),
+        watch=arguments.watch,
         source=arguments.source or "",
     )
     proposals = propose(repository, options)
@@ -64,6 +65,11 @@ def parser() -> console.Parser:
     )
     parser.add_argument(
         "--tests", metavar="COMMAND", help="with --pair: the command of pytest (default: pytest)"
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="also a workflow that tells each night what the newest commits of sglang and vllm break",
     )
     parser.add_argument(
         "--from",

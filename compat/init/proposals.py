@@ -19,6 +19,11 @@ else:
 
 TEMPLATES = Path(__file__).with_name("templates")
 DISTRIBUTION = "sglang-vllm-compat"
+UPSTREAMS = {
+    "sglang": "https://github.com/sgl-project/sglang",
+    "vllm": "https://github.com/vllm-project/vllm",
+}
+"""The repositories whose newest commits are judged."""
 
 
 class Change(str, Enum):
@@ -49,6 +54,8 @@ class InitOptions:
 
     pairs: tuple[PairRequest, ...] = ()
     tests: str = "pytest"
+    watch: bool = False
+    """Whether a workflow judges the repository against the newest commits each night."""
     source: str = ""
     """The URL from which to install this project; empty for this version from the package index."""
 
@@ -69,6 +76,9 @@ def _proposals(repository: Repository, options: InitOptions) -> Iterator[Proposa
     yield _new(
         repository, ".github/workflows/compat-scan.yml", _filled("compat-scan.yml", repository, options)
     )
+    if options.watch and repository.used:
+        workflow = _filled("compat-watch.yml", repository, options)
+        yield _new(repository, ".github/workflows/compat-watch.yml", workflow)
     if options.pairs:
         yield _new(repository, "matrix.toml", matrix_toml(options.pairs, options.tests))
         workflow = _filled("compat-matrix.yml", repository, options)
@@ -88,9 +98,15 @@ def _filled(template: str, repository: Repository, options: InitOptions) -> str:
         ("@REQUIREMENT_MATRIX@", options.requirement("matrix")),
         ("@REQUIREMENT@", options.requirement()),
         ("@BRANCH@", repository.branch),
+        ("@UPSTREAMS@", "\n".join(map(_upstream, repository.used))),
     ):
         text = text.replace(mark, value)
     return text
+
+
+def _upstream(package: str) -> str:
+    """Return the line of a matrix that names a package and its repository."""
+    return f"          - {{ package: {package}, upstream: {UPSTREAMS[package]} }}"
 
 
 def _configuration(repository: Repository) -> Proposal:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
 TEMPLATES = sorted((ROOT / "compat/init/templates").glob("*.yml"))
 WORKFLOWS = sorted(WORKFLOW.parent.glob("*.yml"))
+ACTIONS = [ROOT / "action.yml", ROOT / "watch/action.yml"]
 
 
 def read(name: str) -> str:
@@ -61,7 +62,7 @@ def test_no_two_workflows_have_a_job_of_one_name() -> None:
     assert sorted(set(names)) == sorted(names)
 
 
-@pytest.mark.parametrize("path", [*WORKFLOWS, *TEMPLATES, ROOT / "action.yml"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*WORKFLOWS, *TEMPLATES, *ACTIONS], ids=lambda path: path.name)
 def test_actions_are_pinned_by_commit(path: Path) -> None:
     used = re.findall(r"uses: (.+)", path.read_text(encoding="utf-8"))
     assert used

@@ -240,5 +240,5 @@ def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:
 
 def test_the_templates_are_package_data() -> None:
     assert {path.name for path in proposals.TEMPLATES.iterdir()} >= {
-        "compat-scan.yml", "compat-matrix.yml", "pre-commit-hook.yaml",
+        "compat-scan.yml", "compat-matrix.yml", "compat-watch.yml", "pre-commit-hook.yaml",
     }  # fmt: skip
