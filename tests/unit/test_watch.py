@@ -57,12 +57,8 @@ def test_without_the_option_there_is_no_watch(repository: Path) -> None:
     assert not (repository / ".github/workflows" / TEMPLATE).exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "breaks"), [("init_logger", False), ("other_logger", True)], ids=["kept", "renamed"]
-)
-def test_the_step_reports_what_the_newest_commit_breaks(
-    repository: Path, tmp_path: Path, name: str, breaks: bool
-) -> None:
+@pytest.mark.parametrize("name", ["init_logger", "other_logger"])
+def test_the_step_reports_what_the_newest_commit_breaks(repository: Path, tmp_path: Path, name: str) -> None:
     upstream = tmp_path / "work"
     commit(upstream, {"vllm/__init__.py": "", "vllm/logger.py": f"def {name}(name):\n    return name\n"})
     git(tmp_path, "clone", "-q", "--bare", str(upstream), str(tmp_path / "upstream"))
@@ -84,6 +80,7 @@ def test_the_step_reports_what_the_newest_commit_breaks(
         timeout=300,
     )
     report = (tmp_path / "report/vllm.md").read_text()
+    breaks = name == "other_logger"
     assert (tmp_path / "report/vllm.breaks").exists() == breaks
     assert ("`vllm.logger:init_logger`" in report) == breaks
     assert ("`use.py:1`" in report or "`./use.py:1`" in report) == breaks
