@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from compat.errors import UsageError
 from compat.model.releases import IMPORT_NAMES
 from compat.sources.stores.file_stores import FileStore
@@ -82,9 +84,12 @@ def read_metadata(store: FileStore, root: PackageRoot, package: str) -> SourceMe
                 requires_dist=tuple(head.get_all("Requires-Dist") or ()),
             )
     project = _project(store, root)
+    own = (
+        canonicalize_name(_text(project.get("name")) or package) == package
+    )  # a fork counts its own versions
     requires = tuple(_declared(project)) or tuple(_from_files(store, root))
     return SourceMetadata(
-        version=_text(project.get("version")) or _written_version(store, root),
+        version=(_text(project.get("version")) if own else None) or _written_version(store, root),
         requires_python=_text(project.get("requires-python")),
         requires_dist=requires,
         extras="optional-dependencies" in project,
