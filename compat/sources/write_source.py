@@ -1,5 +1,6 @@
 """Write a source as an index file of its own: its rows, its nearest release, and what follows from them."""
 
+import hashlib
 import os
 import re
 import sqlite3
@@ -26,7 +27,7 @@ from compat.source_outlines.reader import SourceOutlines
 from compat.sources.generated import generated_modules
 from compat.sources.nearest import Nearest, nearest_release
 from compat.sources.read_source import SourceReader
-from compat.sources.stores.file_stores import FileStore, FolderFiles
+from compat.sources.stores.file_stores import FileStore, FolderFiles, short
 from compat.sources.stores.package_roots import PackageRoot, SourceMetadata, read_metadata
 from compat.sources.successors import ReleaseOutlines, successors_in_source
 
@@ -104,9 +105,13 @@ class SourceBuild:
     @cached_property
     def label(self) -> str:
         """What answers call the source."""
-        if isinstance(self.store, FolderFiles) and self.store.changed(self.root.folder):
-            return f"{self.store.label}, changed"
-        return self.store.label
+        store = self.store
+        if not isinstance(store, FolderFiles) or store.built:
+            return store.label
+        if store.is_checkout:
+            return f"{store.label}, changed" if store.changed(self.root.folder) else store.label
+        content = repr(sorted(store.files(self.root.folder).items()))
+        return f"{store.name} {short(hashlib.sha256(content.encode()).hexdigest())}"
 
     @property
     def requires_dist(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from compat.sources.stores.git_objects import SHORT, Commit, Repository
 SUFFIXES = (".py", ".so", ".proto")
 """The files that count: sources, compiled modules, and what sources are generated from."""
 LARGEST = 64_000_000
-"""Bytes of one file of a wheel; a few kilobytes may claim to be gigabytes."""
+"""Bytes of one source file; a few kilobytes of a wheel may claim to be gigabytes."""
 _DEEPEST = 5
 """How deep packages are searched for below a folder."""
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "build", "dist"})
@@ -39,7 +39,10 @@ class FileStore(Protocol):
         """Return a text that changes with every file below a folder; no file is read for it."""
 
     def files(self, folder: str) -> dict[str, str]:
-        """Return the files below a folder, each path below it with git's digest of its content."""
+        """Return the files below a folder, each path below it with git's digest of its content.
+
+        What is no Python may have an empty digest.
+        """
 
     def contents(self, folder: str, files: Mapping[str, str]) -> Iterator[bytes]:
         """Yield the contents of some of these files, in their order."""
@@ -92,12 +95,12 @@ class FolderFiles:
         commit = self._commit
         if commit is not None:
             return f"checkout {commit.short}"
-        return f"{self.name} {self.root.resolve().name if self.built else self._digest[:SHORT]}"
+        return f"{self.name} {self.root.resolve().name}"
 
-    @cached_property
-    def _digest(self) -> str:
-        """A digest of the files below the folder."""
-        return hashlib.sha256(repr(self.files("")).encode()).hexdigest()
+    @property
+    def is_checkout(self) -> bool:
+        """Whether it is part of a commit that is checked out."""
+        return self._commit is not None
 
     @cached_property
     def _commit(self) -> Commit | None:
@@ -116,8 +119,8 @@ class FolderFiles:
             return False
         repository = Repository(self.root)
         known = repository.files(commit.id, f"{repository.inside()}{folder}")
-        counted = {path: blob for path, blob in known.items() if path.endswith(SUFFIXES)}
-        return counted != self.files(folder)
+        own = self.files(folder)
+        return {*_python(known)} != {*_python(own)}
 
     def text(self, path: str) -> str | None:
         try:
@@ -133,7 +136,10 @@ class FolderFiles:
         return digest.hexdigest()
 
     def files(self, folder: str) -> dict[str, str]:
-        return {path: blob_id((self.root / folder / path).read_bytes()) for path in self._stats(folder)}
+        return {
+            path: blob_id((self.root / folder / path).read_bytes()) if path.endswith(".py") else ""
+            for path in self._stats(folder)
+        }
 
     def contents(self, folder: str, files: Mapping[str, str]) -> Iterator[bytes]:
         for path in files:
@@ -195,7 +201,11 @@ class WheelFiles:
     def files(self, folder: str) -> dict[str, str]:
         before = f"{folder}/" if folder else ""
         paths = sorted(path for path in self._archive.namelist() if path.startswith(before))
-        return {path[len(before) :]: blob_id(self._read(path)) for path in paths if path.endswith(SUFFIXES)}
+        return {
+            path[len(before) :]: blob_id(self._read(path)) if path.endswith(".py") else ""
+            for path in paths
+            if path.endswith(SUFFIXES)
+        }
 
     def contents(self, folder: str, files: Mapping[str, str]) -> Iterator[bytes]:
         yield from (self._read(f"{folder}/{path}" if folder else path) for path in files)
@@ -219,6 +229,11 @@ def blob_id(content: bytes) -> str:
     return digest.hexdigest()
 
 
+def _python(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the source files among others, with their digests."""
+    yield from (each for each in files.items() if each[0].endswith(".py"))
+
+
 def short(digest: str) -> str:
     """Return the first digits of a digest, as commits are told."""
     return digest[:SHORT]
@@ -231,4 +246,6 @@ def _walk(folder: str, below: str) -> Iterator[tuple[str, os.stat_result]]:
                 if entry.name[0] != "." and entry.name != "__pycache__":
                     yield from _walk(entry.path, f"{below}{entry.name}/")
             elif entry.name.endswith(SUFFIXES) and entry.is_file():
-                yield f"{below}{entry.name}", entry.stat()
+                stat = entry.stat()
+                if stat.st_size <= LARGEST or not entry.name.endswith(".py"):
+                    yield f"{below}{entry.name}", stat
