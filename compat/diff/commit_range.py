@@ -77,11 +77,13 @@ class CommitRange:
         return frozenset(each for each in locations if is_there(resolver, *split_location(each)))
 
     def first_break(self, locations: Sequence[str]) -> CommitBreak | None:
-        """Return the first commit that lacks a location which the commit before it has; None if none does."""
-        states: dict[int, frozenset[str]] = {}
+        """Return the first commit that lacks what the first of all has; None if none does."""
+        there = sorted(self.has(0, locations))
+        states: dict[int, frozenset[str]] = {0: frozenset(there)}
 
         def state(place: int) -> frozenset[str]:
-            states[place] = self.has(place, locations)
+            if place not in states:
+                states[place] = self.has(place, there)
             return states[place]
 
         for before, after in boundaries(len(self.commits), state):

@@ -141,8 +141,9 @@ class SourceBuild:
         assert near is not None  # noqa: S101 -- for the type checker
         at, names = self.released
         rows, made = self.rows
+        release = ReleaseOutlines(self.outlines, self.package, at)
         found = successors_in_source(
-            ReleaseOutlines(self.outlines, self.package, at),
+            release,
             names,
             {each.name: each.names for each in rows},
             self.modules.outlines(),
@@ -150,11 +151,8 @@ class SourceBuild:
         news = (
             path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in near.new_paths
         )
-        lent = sum(
-            self.outlines.has(self.package, f"{each.replace('.', '/')}{end}")
-            for each in made
-            for end in (".py", "/__init__.py")
-        )
+        paths = (f"{each.replace('.', '/')}{end}" for each in made for end in (".py", "/__init__.py"))
+        lent = sum(release.of(path) is not None for path in paths)
         distance = str(replace(near, lacking=near.lacking - lent))
         return Addition(self.label, near.version, distance, name, made, tuple(news), dict(kernels), found)
 

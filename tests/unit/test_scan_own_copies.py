@@ -1,11 +1,14 @@
 """Trees that ship their own copy of a package: what the copy has is there, whatever the releases lack."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from compat.scan.cli import main
+from compat.scan.project.copy_notes import copy_notes
+from compat.source_outlines.reader import SourceOutlines
 
 
 def found(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> list[tuple[str, int]]:
@@ -133,3 +136,25 @@ def test_a_module_that_is_made_from_a_proto_counts(
         {"use.py": "from vllm.grpc import engine_pb2, engine_pb2_grpc\nfrom vllm.grpc import other_pb2\n"},
     )
     assert found(tmp_path, capsys) == [("use.py", 2)]
+
+
+def copy_of(folder: Path, paths: Sequence[str]) -> list[str]:
+    """Write files below a folder and return their paths, as a scan lists them."""
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("x = 1\n")
+    return sorted(str(folder / path) for path in paths)
+
+
+def test_a_copy_that_a_tree_ships_is_told_with_its_nearest_release(tmp_path: Path) -> None:
+    paths = SourceOutlines().below("vllm", "vllm/engine/")[:25]
+    (note,) = copy_notes(copy_of(tmp_path / "vendor", ["vllm/__init__.py", "vllm/acme.py", *paths]))
+    assert note.startswith(f"{tmp_path}/vendor/vllm is a copy of vllm, nearest to ")
+    assert "1 file that no release has: vllm.acme" in note
+    assert note.endswith(f"--vllm {tmp_path}/vendor/ judges the code against it")
+
+
+def test_a_folder_of_another_project_is_no_copy(tmp_path: Path) -> None:
+    paths = [f"vllm/own_{number}.py" for number in range(30)]
+    assert list(copy_notes(copy_of(tmp_path, ["vllm/__init__.py", *paths]))) == []
+    assert list(copy_notes(copy_of(tmp_path / "few", ["vllm/__init__.py", "vllm/config.py"]))) == []
