@@ -113,7 +113,8 @@ def _summary(report: DiffReport) -> str:
     counts = [(sort, len(same)) for sort, same in _sorted(report.changes, added=True)]
     told = ", ".join(f"{count} {TITLES[sort].lower()}" for sort, count in counts) or "no name changes"
     names = f"{counted(len(report.uses), 'used name')}: " if report.uses is not None else ""
-    return f"{names}{told}; {counted(len(report.requirements), 'requirement')} changed"
+    options = f"{len(report.options.removed)} options removed, {len(report.options.added)} added"
+    return f"{names}{told}; {counted(len(report.requirements), 'requirement')} changed; {options}"
 
 
 def _text(report: DiffReport, *, added: bool) -> Iterator[str]:
@@ -129,7 +130,18 @@ def _text(report: DiffReport, *, added: bool) -> Iterator[str]:
     if report.requirements:
         yield "\nRequirements"
         yield from aligned([(f"  {each.name}", _specifiers(each)) for each in report.requirements])
+    for title, options in _options(report, added=added):
+        yield f"\n{title}"
+        yield from (f"  {option}" for option in options)
     yield f"\n{_summary(report)}"
+
+
+def _options(report: DiffReport, *, added: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the options that are gone, and those that are new, under a title."""
+    if report.options.removed:
+        yield "Removed options", report.options.removed
+    if report.options.added and added:
+        yield "Added options", report.options.added
 
 
 def _specifiers(change: RequirementChange) -> str:
@@ -147,6 +159,7 @@ def _json(report: DiffReport) -> str:
         requirements=[
             {"name": each.name, "old": list(each.old), "new": list(each.new)} for each in report.requirements
         ],
+        options={"removed": list(report.options.removed), "added": list(report.options.added)},
     )
 
 
@@ -190,6 +203,9 @@ def _markdown(report: DiffReport, *, added: bool) -> Iterator[str]:
     if report.requirements:
         yield "\n### Requirements\n"
         yield from (f"- {_code(each.name)}: {_code(_specifiers(each))}" for each in report.requirements)
+    for title, options in _options(report, added=added):
+        yield f"\n### {title}\n"
+        yield ", ".join(map(_code, options))
 
 
 def _code(text: str) -> str:
@@ -215,4 +231,7 @@ def _html(report: DiffReport, *, added: bool) -> str:
             for each in report.requirements
         ]
         body.append("</table>")
+    for heading, options in _options(report, added=added):
+        names = ", ".join(f"<code>{html(option)}</code>" for option in options)
+        body.append(f"<h2>{heading}</h2><p>{names}</p>")
     return page(title, _STYLE, body)

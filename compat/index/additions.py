@@ -35,6 +35,8 @@ class Addition(NamedTuple):
     """The kernel release that it pins, by package."""
     successors: tuple[Successor, ...] = ()
     """What became of the definitions of the nearest release."""
+    options: tuple[str, ...] = ()
+    """The command-line options that its files add to a parser."""
 
     def as_json(self) -> str:
         """Return the facts as the table has them."""
@@ -43,6 +45,7 @@ class Addition(NamedTuple):
 
 def read_addition(text: str) -> Addition:
     """Return the facts that `Addition.as_json` wrote."""
-    label, nearest, distance, name, generated, new_modules, kernels, successors = json.loads(text)
+    label, nearest, distance, name, *lists, kernels, successors, options = json.loads(text)
+    generated, new_modules = map(tuple, lists)
     steps = tuple(Successor(*each) for each in successors)
-    return Addition(label, nearest, distance, name, tuple(generated), tuple(new_modules), kernels, steps)
+    return Addition(label, nearest, distance, name, generated, new_modules, kernels, steps, tuple(options))

@@ -142,11 +142,13 @@ class SourceBuild:
         at, names = self.released
         rows, made = self.rows
         release = ReleaseOutlines(self.outlines, self.package, at)
+        files = self.modules.outlines()
+        options = {each.name for file in files.values() for each in file.definitions if each.kind == "o"}
         found = successors_in_source(
             release,
             names,
             {each.name: each.names for each in rows},
-            self.modules.outlines(),
+            files,
         )
         news = (
             path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in near.new_paths
@@ -154,7 +156,17 @@ class SourceBuild:
         paths = (f"{each.replace('.', '/')}{end}" for each in made for end in (".py", "/__init__.py"))
         lent = sum(release.of(path) is not None for path in paths)
         distance = str(replace(near, lacking=near.lacking - lent))
-        return Addition(self.label, near.version, distance, name, made, tuple(news), dict(kernels), found)
+        return Addition(
+            label=self.label,
+            nearest=near.version,
+            distance=distance,
+            name=name,
+            generated=made,
+            new_modules=tuple(news),
+            kernels=dict(kernels),
+            successors=found,
+            options=tuple(sorted(options)),
+        )
 
     def write(self, target: Path, name: str = "") -> None:
         """Write the index file of the source.

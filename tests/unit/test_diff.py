@@ -122,6 +122,15 @@ def test_requirements_are_compared_by_distribution_and_extra(two: Index) -> None
     ]
 
 
+def test_options_are_compared_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out = run(capsys, "vllm==0.10.0", "vllm==0.11.0", "--format", "json")
+    options = json.loads(out)["options"]
+    assert "--num-scheduler-steps" in options["removed"]
+    assert "--structured-outputs-config" in options["added"]
+    _, same = run(capsys, "vllm==0.11.0", "vllm==0.11.0", "--format", "json")
+    assert json.loads(same)["options"] == {"removed": [], "added": []}
+
+
 @pytest.mark.parametrize("switches", [(), (1,), (9,), (3, 4), (2, 5, 8)])
 def test_the_boundaries_are_where_the_state_changes(switches: tuple[int, ...]) -> None:
     asked: list[int] = []
