@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compat.errors import IntegrityError
 from compat.index.additions import Addition, read_addition
 from compat.index.reader import Index
 
@@ -28,17 +29,25 @@ class AdditionFile(Index):
     """
 
     def __init__(self, path: str | os.PathLike[str], number: int) -> None:
+        self._path = path
         self._start = number * SIGNATURES
         super().__init__(path)
 
     def additions(self) -> list[tuple[str, int, Addition]]:
-        """Return the additions with their package and their release index in this file."""
+        """Return the additions with their package and their release index in this file.
+
+        Raises:
+            IntegrityError: what the file tells about them is not what this version writes.
+        """
         if not self.rows("SELECT 1 FROM sqlite_master WHERE name = 'additions'"):
             return []
         rows = self.rows(
             "SELECT package, release_index, facts FROM additions ORDER BY package, release_index"
         )
-        return [(package, at, read_addition(facts)) for package, at, facts in rows]
+        try:
+            return [(package, at, read_addition(facts)) for package, at, facts in rows]
+        except (ValueError, TypeError, RecursionError):
+            raise IntegrityError(f"{self._path}: its builds cannot be read; write it again") from None
 
     def signature(self, number: int | None) -> str | None:
         return super().signature(None if number is None else number - self._start)

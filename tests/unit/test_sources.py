@@ -1,13 +1,16 @@
 """Sources: checkouts, commits, wheels and environments are read like releases, and told as what they are."""
 
 import shutil
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from checkouts import ENGINE, NEW, OLD, commit, git, source_of, write_small_index
 from compat.errors import IntegrityError, UsageError
+from compat.index.additions import TABLE
 from compat.index.extended import ExtendedIndex, open_index
 from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
@@ -245,3 +248,17 @@ def test_a_name_that_could_be_a_version_is_refused(tmp_path: Path, name: str) ->
 def test_a_file_without_builds_is_refused(shipped: Path) -> None:
     with pytest.raises(IntegrityError, match="it has no builds"):
         open_index([str(shipped)], shipped)
+
+
+def test_a_damaged_wheel_and_a_damaged_file_are_refused_in_one_line(shipped: Path, tmp_path: Path) -> None:
+    wheel = tmp_path / "vllm-1.2-py3-none-any.whl"
+    wheel.write_bytes(b"PK not a wheel")
+    with pytest.raises(IntegrityError, match="not a valid wheel"):
+        opened(shipped, str(wheel))
+    own = tmp_path / "own.sqlite"
+    shutil.copyfile(shipped, own)
+    with closing(sqlite3.connect(own)) as database, database:
+        database.execute(f"CREATE TABLE {TABLE}")
+        database.execute("INSERT INTO additions VALUES ('vllm', 0, '[1, 2]')")
+    with pytest.raises(IntegrityError, match="its builds cannot be read"):
+        open_index([str(own)], shipped)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,8 @@ SUFFIXES = (".py", ".so", ".proto")
 """The files that count: sources, compiled modules, and what sources are generated from."""
 LARGEST = 64_000_000
 """Bytes of one source file; a few kilobytes of a wheel may claim to be gigabytes."""
+LARGEST_WHEEL = 1_000_000_000
+"""Bytes of all source files of a wheel; those of a vllm release have 30 million."""
 _DEEPEST = 5
 """How deep packages are searched for below a folder."""
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "build", "dist"})
@@ -201,6 +204,13 @@ class WheelFiles:
     def files(self, folder: str) -> dict[str, str]:
         before = f"{folder}/" if folder else ""
         paths = sorted(path for path in self._archive.namelist() if path.startswith(before))
+        if (
+            sum(each.file_size for each in self._archive.infolist() if each.filename.endswith(".py"))
+            > LARGEST_WHEEL
+        ):
+            raise IntegrityError(
+                f"{self.path}: its source files are larger than {LARGEST_WHEEL} bytes; refused"
+            )
         return {
             path[len(before) :]: blob_id(self._read(path)) if path.endswith(".py") else ""
             for path in paths
@@ -215,8 +225,11 @@ class WheelFiles:
         return sorted(parents - {""})
 
     def _read(self, path: str) -> bytes:
-        with self._archive.open(path) as stream:
-            content = stream.read(LARGEST + 1)
+        try:
+            with self._archive.open(path) as stream:
+                content = stream.read(LARGEST + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise IntegrityError(f"{self.path}: {path} cannot be unpacked ({error})") from error
         if len(content) > LARGEST:
             raise IntegrityError(f"{self.path}: {path} is larger than {LARGEST} bytes; refused")
         return content
