@@ -11,7 +11,7 @@ from typing import Literal
 
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.signatures import Parameters, parsed
+from compat.callables.parameters import Parameters, parsed
 from compat.source_outlines.extract import parameters as parameters_text
 
 _UNEXPECTED = re.compile(

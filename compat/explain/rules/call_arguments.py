@@ -18,7 +18,7 @@ from compat.explain.lookup.call_errors import (
 )
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.server_options import OWNERS, PROGRAMS, options_by_release
-from compat.explain.lookup.signatures import Parameters
+from compat.callables.parameters import Parameters
 from compat.explain.lookup.symbol_history import ranges
 from compat.model.diagnosis import Diagnosis, Fix
 
