@@ -79,7 +79,7 @@ class Signatures:
         self._outlines = outlines
         self._index = index
         self._package = package
-        self._resolver = resolver
+        self.resolver = resolver
         self.at = at
         self.until = len(index.versions(package)) - 1
         """The last release up to which all files that were read stay unchanged."""
@@ -99,8 +99,8 @@ class Signatures:
         """Return the module and the name that define what a module binds to a name; None if not known."""
         if self._find(module, name) is not None:
             return module, name
-        answer = self._resolver.answer(module, name)
-        if answer.status not in ("defined", "reexported"):
+        answer = self.resolver.answer(module, name)
+        if answer.status not in ("defined", "reexported", "lazy"):
             return None
         origin, _, target = (answer.origin or "").partition(":")
         return (origin, target) if target else None
@@ -176,7 +176,7 @@ class Signatures:
             place = self._resolved(module, bare(text))
         else:
             head, _, last = text.partition("[")[0].rpartition(".")
-            answer = self._resolver.answer(module, head)
+            answer = self.resolver.answer(module, head)
             origin = answer.origin or ""
             inside = answer.kind == "module" and ":" not in origin
             place = self.located(origin, last) if inside and origin else None
@@ -310,7 +310,7 @@ class Signatures:
             return True
         if "dataclass" not in of.decorators:
             return False  # a decorator of the package: `config` makes dataclasses that refuse them
-        origin = self._resolver.answer(of.module, "dataclass").origin or ""
+        origin = self.resolver.answer(of.module, "dataclass").origin or ""
         return not origin.startswith("dataclasses")
 
     @staticmethod
@@ -335,7 +335,7 @@ class Signatures:
                     ]
                     if not defined:
                         return None
-                    sure = self._resolver.answer(module, name).status == "defined"
+                    sure = self.resolver.answer(module, name).status == "defined"
                     return _found(module, content, defined, sure=sure)
         self.until = self.at  # the file may be there in the next release
         return None

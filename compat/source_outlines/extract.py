@@ -60,9 +60,9 @@ class _Visitor:
             self.code.add(line)
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self._define("f", node, _function_detail(node))
+                self._define("f", node, function_outline(node))
             case ast.ClassDef():
-                self._define("c", node, _class_detail(node))
+                self._define("c", node, class_outline(node))
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if template(value) is not None:
                 self._texts[name] = value
             case ast.Call():
@@ -155,11 +155,17 @@ def parameters(arguments: ast.arguments) -> str:
     return ",".join(parts)
 
 
-def _function_detail(node: Function) -> str:
-    """Return parameters, then the decorators, then the calls that get the function's own `**kwargs`."""
+def function_outline(node: Function) -> str:
+    """Return parameters, the decorators, and the calls that get the function's own `**kwargs`.
+
+    After these calls, `?name` marks an argument that the function takes out of its `**kwargs` before, and
+    `?*` that it may take out any.
+    """
     handed = ""
     if node.args.kwarg:
-        handed = ",".join(dict.fromkeys(_handed_on(node, node.args.kwarg.arg)))
+        name = node.args.kwarg.arg
+        calls = list(dict.fromkeys(_handed_on(node, name)))
+        handed = ",".join([*calls, *(sorted(_taken_out(node, name)) if calls else ())])
     decorators = ",".join(_last_name(each) for each in node.decorator_list)
     return "|".join((parameters(node.args), decorators, handed)).rstrip("|")
 
@@ -173,7 +179,34 @@ def _handed_on(node: Function, name: str) -> Iterator[str]:
             yield ast.unparse(each.func)[:60]
 
 
-def _class_detail(node: ast.ClassDef) -> str:
+def _taken_out(node: Function, name: str) -> set[str]:
+    """Return `?x` for each argument that a function removes from its `**kwargs`, `?*` if that is not known."""
+    found: set[str] = set()
+    harmless: set[int] = set()
+    for each in ast.walk(node):
+        match each:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="pop"), args=[key, *_]) if (
+                owner == name
+            ):
+                found.add(f"?{key.value}" if isinstance(key, ast.Constant) else "?*")
+            case ast.Delete(targets=targets):
+                for target in targets:
+                    match target:
+                        case ast.Subscript(value=ast.Name(id=owner), slice=key) if owner == name:
+                            found.add(f"?{key.value}" if isinstance(key, ast.Constant) else "?*")
+            case ast.keyword(arg=None, value=ast.Name(id=owner) as value) if owner == name:
+                harmless.add(id(value))
+            case ast.Attribute(value=ast.Name(id=owner) as value) if owner == name:
+                harmless.add(id(value))
+            case ast.Subscript(value=ast.Name(id=owner) as value) if owner == name:
+                harmless.add(id(value))
+            case ast.Compare(comparators=[ast.Name(id=owner) as value]) if owner == name:
+                harmless.add(id(value))
+    others = (each for each in ast.walk(node) if isinstance(each, ast.Name) and each.id == name)
+    return found | {"?*" for each in others if id(each) not in harmless}
+
+
+def class_outline(node: ast.ClassDef) -> str:
     """Return bases, decorators, annotated fields, and other attributes that the class or its methods set."""
     fields, others = [], set()
     for statement in node.body:
