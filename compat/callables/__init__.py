@@ -1,1 +1,1 @@
-"""What functions and classes of a release accept: parameters, fields, bases and methods, from the outlines."""
+"""What functions and classes of a release accept: parameters, fields, bases and methods."""

@@ -40,9 +40,7 @@ class ReleaseSignatures:
     def _make(self, package: str, at: int) -> Signatures:
         return Signatures(self._outlines, self._index, package, at, self._resolver(package, at))
 
-    def parameters(  # noqa: PLR0917 -- they name one place
-        self, package: str, module: str, name: str, method: str, at: int
-    ) -> Parameters | None:
+    def parameters(self, package: str, module: str, name: str, method: str, at: int) -> Parameters | None:
         """Return the parameters of a function, or of a method of a class, in a release of the index."""
         return self._at(package, at).parameters(module, name, method)
 

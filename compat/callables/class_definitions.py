@@ -68,9 +68,7 @@ def class_definition(
 
 def chosen(definitions: Sequence[Definition]) -> tuple[Definition, bool] | None:
     """Return the definition that counts of several of one name, and whether no other one may."""
-    found = [
-        each for each in definitions if not {"overload", *_ACCESSORS} & set(function_decorators(each))
-    ]
+    found = [each for each in definitions if not {"overload", *_ACCESSORS} & set(function_decorators(each))]
     return (found[-1], len(found) == 1) if found else None
 
 

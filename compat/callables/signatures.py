@@ -47,8 +47,10 @@ _KEEPING = frozenset(
 """Decorators of functions that leave the parameters as they are written."""
 _DATACLASSES = frozenset({"dataclass", "config", "pydantic_dataclass"})
 _ATTRS = frozenset({"define", "attrs", "frozen"})
-_KEEPING_CLASS = frozenset({"final", "runtime_checkable", "total_ordering", "attn_type", "default_pooling_type"})
-"""Decorators of classes that leave the constructor as it is; so do those whose names begin with `register`."""
+_KEEPING_CLASS = frozenset(
+    {"final", "runtime_checkable", "total_ordering", "attn_type", "default_pooling_type"}
+)
+"""Decorators of classes that leave the constructor as it is, as do those that begin with `register`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ class Signatures:
         resolver: resolves names in that release.
     """
 
-    def __init__(  # noqa: PLR0917 -- they name one release
+    def __init__(
         self, outlines: SourceOutlines, index: Index, package: str, at: int, resolver: NameResolver
     ) -> None:
         self._outlines = outlines
@@ -200,19 +202,13 @@ class Signatures:
     ) -> Parameters:
         """Return a method's parameters, with those of the call that gets all of its `**kwargs`."""
         definition, only = own
-        text, _, handed = (*definition.detail.split("|"), "", "")[:3]
-        decorators = function_decorators(definition)
-        parameters = replace(
-            parsed(text),
-            static="staticmethod" in decorators,
-            of_class="classmethod" in decorators or definition.name == "__new__",
-            certain=only and owner.readable and _keeps(decorators),
-        )
+        handed = (*definition.detail.split("|"), "", "")[2]
+        parameters = function_parameters(definition, only=only and owner.readable)
         return self._with_handed(
             parameters, handed, depth, lambda target: self._target(definition, owner, order, target, depth)
         )
 
-    def _target(  # noqa: PLR0917 -- they name one call
+    def _target(
         self, definition: Definition, owner: ClassDefinition, order: Order, target: str, depth: int
     ) -> Parameters | None:
         """Return the parameters of what a method of a class calls."""
@@ -237,10 +233,10 @@ class Signatures:
         other = find(targets[0])
         if other is None:
             return own
-        more = [each for each in (*other.names, *taken) if each not in own.names and each not in ("self", "cls")]
-        return replace(
-            own, names=(*own.names, *more), open=other.open, certain=own.certain and other.certain
-        )
+        more = [
+            each for each in (*other.names, *taken) if each not in own.names and each not in ("self", "cls")
+        ]
+        return replace(own, names=(*own.names, *more), open=other.open, certain=own.certain and other.certain)
 
     def _named(self, module: str, name: str, depth: int) -> Parameters | None:
         """Return the parameters of a function or class that a module uses under a name."""
@@ -305,7 +301,7 @@ class Signatures:
         )  # fmt: skip
 
     def _ignores_unknown(self, of: ClassDefinition) -> bool:
-        """Return whether a class is a pydantic dataclass, which may ignore arguments that it does not know."""
+        """Return whether a class is a pydantic dataclass, which may ignore unknown arguments."""
         if "pydantic_dataclass" in of.decorators:
             return True
         if "dataclass" not in of.decorators:
@@ -321,8 +317,8 @@ class Signatures:
 
     def _find(self, module: str, name: str) -> Found | None:
         release = self._release
-        if release is None:
-            return None
+        if release is None or "/" in module or ":" in module:
+            return None  # a class of a tree has its file in place of a module
         base = module.replace(".", "/")
         for path in (f"{base}/__init__.py", f"{base}.py"):
             for content in self._outlines.contents(self._package, path):
@@ -344,6 +340,22 @@ class Signatures:
         """Note the releases from this one on, one bit each, in which a file that was read is the same."""
         run = (following ^ (following + 1)).bit_length() - 1
         self.until = min(self.until, self.at + run - 1)
+
+
+def function_parameters(definition: Definition, *, only: bool) -> Parameters:
+    """Return the parameters of a method as its class writes them.
+
+    Args:
+        definition: the function.
+        only: whether its class has one function of this name.
+    """
+    decorators = function_decorators(definition)
+    return replace(
+        parsed(definition.detail.partition("|")[0]),
+        static="staticmethod" in decorators,
+        of_class="classmethod" in decorators or definition.name == "__new__",
+        certain=only and _keeps(decorators),
+    )
 
 
 def _found(module: str, content: Content, defined: Sequence[Definition], *, sure: bool) -> Found | None:

@@ -180,7 +180,7 @@ def _handed_on(node: Function, name: str) -> Iterator[str]:
 
 
 def _taken_out(node: Function, name: str) -> set[str]:
-    """Return `?x` for each argument that a function removes from its `**kwargs`, `?*` if that is not known."""
+    """Return `?x` for each argument that a function removes from its `**kwargs`, `?*` if unknown."""
     found: set[str] = set()
     harmless: set[int] = set()
     for each in ast.walk(node):
@@ -188,12 +188,12 @@ def _taken_out(node: Function, name: str) -> set[str]:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="pop"), args=[key, *_]) if (
                 owner == name
             ):
-                found.add(f"?{key.value}" if isinstance(key, ast.Constant) else "?*")
+                found.add(_mark(key))
             case ast.Delete(targets=targets):
                 for target in targets:
                     match target:
                         case ast.Subscript(value=ast.Name(id=owner), slice=key) if owner == name:
-                            found.add(f"?{key.value}" if isinstance(key, ast.Constant) else "?*")
+                            found.add(_mark(key))
             case ast.keyword(arg=None, value=ast.Name(id=owner) as value) if owner == name:
                 harmless.add(id(value))
             case ast.Attribute(value=ast.Name(id=owner) as value) if owner == name:
@@ -204,6 +204,10 @@ def _taken_out(node: Function, name: str) -> set[str]:
                 harmless.add(id(value))
     others = (each for each in ast.walk(node) if isinstance(each, ast.Name) and each.id == name)
     return found | {"?*" for each in others if id(each) not in harmless}
+
+
+def _mark(key: ast.expr) -> str:
+    return f"?{key.value}" if isinstance(key, ast.Constant) and isinstance(key.value, str) else "?*"
 
 
 def class_outline(node: ast.ClassDef) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from compat.explain.context import RuleContext
 from compat.callables.class_definitions import class_detail
+from compat.explain.context import RuleContext
 from compat.model.releases import SGLANG, VLLM
 from compat.source_outlines.reader import SourceOutlines
 from compat.source_outlines.records import Definition

@@ -1,25 +1,21 @@
 """Check calls against the releases: arguments that one does not take, and those that it requires (CPT005)."""
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
 from compat.callables.by_release import AnswersByRelease
 from compat.callables.class_definitions import ClassDefinition
 from compat.callables.parameters import Arguments, Misfit, misfit
 from compat.callables.signatures import Signatures
-from compat.index.query.name_resolution import Answer
-from compat.scan.calls.call_sites import CallSite, call_sites
+from compat.scan.calls.call_sites import CallSite
 from compat.scan.calls.callees import Accepted, Callees, of_object
-from compat.scan.calls.reasons import call_ranges
+from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
+from compat.scan.calls.reasons import call_text, renamed, short, why
 from compat.scan.calls.tree_classes import TreeClasses
-from compat.scan.check.reference_checker import Issue, ReferenceChecker
-from compat.scan.findings import BrokenRange
+from compat.scan.check.reference_checker import ReferenceChecker
 from compat.scan.interpreter.scopes import Module
 from compat.scan.prefilter.mentions import TOPS
-from compat.scan.releases.index_lookup import LookupOutcome
 from compat.scan.sources.source_file import Source
-from compat.scan.syntax.aliases import Aliases
 from compat.scan.syntax.positions import NodePosition, TryNode, dotted, within
 from compat.scan.syntax.references import Reference
 
@@ -28,13 +24,6 @@ _READS_SIGNATURES = (
     b"dataclasses.fields(", b"__struct_fields__",
 )  # fmt: skip
 """What code contains that asks a function or class for its parameters."""
-
-
-class RangedIssue(NamedTuple):
-    """An issue with the ranges of releases in which it occurs."""
-
-    issue: Issue
-    ranges: tuple[BrokenRange, ...]
 
 
 class CallChecker:
@@ -53,11 +42,17 @@ class CallChecker:
         self._release_set = checker.lookup.release_set
         self._of_bases: dict[tuple[ast.ClassDef, str], AnswersByRelease[Accepted | None]] = {}
 
-    def issues(self, source: Source, module: Module, aliases: Aliases) -> Iterator[RangedIssue]:
-        """Yield the calls of a file that do not fit some of the releases that reach them."""
+    def issues(self, source: Source, module: Module, sites: Iterable[CallSite]) -> Iterator[RangedIssue]:
+        """Yield the calls of a file that do not fit some of the releases that reach them.
+
+        Args:
+            source: the file.
+            module: the same as a module of the tree.
+            sites: its calls.
+        """
         tops = {top for top in TOPS if top == self._callees.package}
         reads_signatures = any(each in source.data for each in _READS_SIGNATURES)
-        for site in call_sites(source, aliases):
+        for site in sites:
             if site.way != "super" and {path.partition(".")[0] for path in site.paths} != tops:
                 continue
             if reads_signatures and _guarded(site.position):
@@ -87,13 +82,15 @@ class CallChecker:
         fitting = self._fitting(site.arguments, answers)
         if not any(fitting):
             return None  # no release takes it: it may be meant for another function than the one found
-        outcome = LookupOutcome("", "", "", Answer(status="defined"))
-        text, ranges = call_ranges(
-            self._release_set, self._callees.index.versions(self._callees.package), unfit, reached, fitting,
-            list(answers),
-        )  # fmt: skip
-        issue = Issue(reference, self._callees.package, "CPT005", reached, outcome, text)
-        return RangedIssue(issue, ranges)
+        versions = self._callees.index.versions(self._callees.package)
+
+        def told(slot: int) -> Unfit:
+            accepted, wrong = unfit[slot]
+            new = renamed(wrong, answers, fitting, self._release_set.release_indexes[slot])
+            more = f"; {new} took its place" if new else short(accepted.parameters)
+            return Unfit(call_text(accepted, wrong), why(accepted, wrong), "the call", more)
+
+        return ranged_issue(reference, "CPT005", self._release_set, versions, reached, fitting, told)
 
     def _answers(self, site: CallSite, module: Module) -> Sequence[AnswersByRelease[Accepted | None]] | None:
         if site.way == "path":
@@ -112,12 +109,14 @@ class CallChecker:
     def _of_super(
         self, signatures: Signatures, owner: ast.ClassDef, method: str, module: Module
     ) -> Accepted | None:
-        """Return what a method of the bases of a class of the tree accepts, if a class of a package has it."""
+        """Return what a method of the bases of a class accepts, if one is a class of the package."""
         order = self._classes.order(owner, module, signatures)
         if order is None or len(order) == 1:
             return None
         above = order[1:]
-        if not any(isinstance(each, ClassDefinition) and not self._classes.is_of_tree(each) for each in above):
+        if not any(
+            isinstance(each, ClassDefinition) and not self._classes.is_of_tree(each) for each in above
+        ):
             return None
         found = signatures.method(above, method)
         if found is None:
@@ -150,8 +149,7 @@ class CallChecker:
         count = len(self._callees.index.versions(self._callees.package))
         return [
             any(
-                accepted is not None
-                and misfit(arguments, accepted.parameters, bound=accepted.bound) is None
+                accepted is not None and misfit(arguments, accepted.parameters, bound=accepted.bound) is None
                 for each in answers
                 for accepted in [each.at(release)]
             )
@@ -162,7 +160,7 @@ class CallChecker:
 def _guarded(position: NodePosition) -> bool:
     """Return whether a test or a `try` stands around a position."""
     return bool(position.tests) or any(
-        isinstance(each.owner, ast.If | TryNode) for each in position.outwards()  # type: ignore[arg-type]
+        isinstance(each.owner, ast.If | TryNode) for each in position.outwards()
     )
 
 

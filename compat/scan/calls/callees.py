@@ -47,6 +47,15 @@ class Callees:
         """Return the answers to a question about signatures, by release."""
         return AnswersByRelease(self._outlines, self.index, self.package, ask)
 
+    def ever_defines(self, module: str, name: str) -> bool:
+        """Return whether the file of a module has a function or method of this name in any release."""
+        base, line = module.replace(".", "/"), f"f{name}\t"
+        return any(
+            content.text.startswith(line) or f"\n{line}" in content.text
+            for path in (f"{base}/__init__.py", f"{base}.py")
+            for content in self._outlines.contents(self.package, path)
+        )
+
     def _by_path(self, path: str) -> AnswersByRelease[Accepted | None]:
         """Return what calling a dotted path accepts: a function, a class, or a method by its class."""
         return self.answers(lambda signatures: _called(signatures, path))
@@ -87,11 +96,9 @@ def _method(signatures: Signatures, path: str, method: str) -> Accepted | None:
     if where is None or where[2] or signatures.kind(*where[:2]) != "class":
         return None
     found = signatures.parameters(where[0], where[1], method)
-    return found and of_object(found, f"{where[1]}.{method}")
+    return None if found is None else of_object(found, f"{where[1]}.{method}")
 
 
 def of_object(parameters: Parameters, name: str) -> Accepted:
     """Return what a method accepts when it is called on an object."""
     return Accepted(parameters=parameters, bound=0 if parameters.static else 1, name=name)
-
-

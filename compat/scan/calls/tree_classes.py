@@ -11,7 +11,8 @@ from compat.callables.class_definitions import (
     class_definition,
     resolution_order,
 )
-from compat.callables.signatures import Signatures
+from compat.callables.parameters import Parameters
+from compat.callables.signatures import Signatures, function_parameters
 from compat.scan.calls.callees import defined
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.mentions import TOPS
@@ -49,7 +50,7 @@ class TreeClasses:
     def order(
         self, node: ast.ClassDef, module: Module, signatures: Signatures
     ) -> Sequence[ClassDefinition | ForeignClass] | None:
-        """Return a class and its bases in a release, as Python looks through them; None if it is not known."""
+        """Return a class and its bases in a release, as Python looks through them; None if unknown."""
 
         def bases_of(of: ClassDefinition) -> Sequence[ClassDefinition | ForeignClass]:
             if of not in self._nodes:
@@ -64,13 +65,16 @@ class TreeClasses:
 
         return resolution_order(self.definition(node, module), bases_of)
 
-    def is_of_tree(self, of: ClassDefinition | ForeignClass) -> bool:
+    def is_of_tree(self, of: ClassDefinition) -> bool:
         """Return whether a class is one of the tree."""
         return of in self._nodes
 
-    def _base(
-        self, base: ast.expr, module: Module, signatures: Signatures
-    ) -> ClassDefinition | ForeignClass:
+    def parameters(self, of: ClassDefinition, name: str) -> Parameters | None:
+        """Return the parameters of a function of a class of the tree; None without it."""
+        own = of.function(name)
+        return None if own is None else function_parameters(own[0], only=own[1])
+
+    def _base(self, base: ast.expr, module: Module, signatures: Signatures) -> ClassDefinition | ForeignClass:
         node = base.value if isinstance(base, ast.Subscript) else base
         text = ast.unparse(node)
         found = self._resolved(text, module, signatures, _MOST_IMPORTS)
@@ -97,7 +101,7 @@ class TreeClasses:
         if isinstance(statement, ast.ClassDef):
             return self.definition(statement, module) if not rest else None
         for dotted in _imported(statement, first, module.name):
-            path = ".".join([dotted, rest]) if rest else dotted
+            path = f"{dotted}.{rest}" if rest else dotted
             if path.partition(".")[0] in TOPS:
                 where = defined(signatures, path)
                 if where is not None and not where[2]:
@@ -122,7 +126,7 @@ def _functions(body: Sequence[ast.stmt]) -> Iterator[Definition]:
 
 
 def _imported(statement: ast.stmt, name: str, module: str) -> Iterator[str]:
-    """Yield the dotted paths to which the imports of a statement bind a name, those in its blocks included."""
+    """Yield the dotted paths to which the imports of a statement, and of its blocks, bind a name."""
     for each in ast.walk(statement):
         if isinstance(each, ast.Import):
             for alias in each.names:

@@ -81,7 +81,7 @@ class Analysis:
             )
             for package, release_set in release_sets.items()
         }
-        self._calls = FileCalls(index, self.tree, self.checkers)
+        self._calls = FileCalls(index, self.tree, self.checkers, self.store, every)
         self._copies: dict[str, bool] = {}
         self.broken: dict[tuple[str, str], int] = {}
         """File and package to the set of releases in which the file itself cannot be imported."""
