@@ -10,7 +10,7 @@ from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from compat.callables.parameters import Parameters
     from compat.index.reader import Index
@@ -75,15 +75,22 @@ class AnswersByRelease(Generic[T]):
         index: the index of releases.
         package: the package.
         ask: returns the answer of one release.
+        shared: the signatures of some releases, which remember what other questions found in them.
     """
 
     def __init__(
-        self, outlines: SourceOutlines, index: Index, package: str, ask: Callable[[Signatures], T]
+        self,
+        outlines: SourceOutlines,
+        index: Index,
+        package: str,
+        ask: Callable[[Signatures], T],
+        shared: Mapping[int, Signatures],
     ) -> None:
         self._outlines = outlines
         self._index = index
         self._package = package
         self._ask = ask
+        self._shared = shared
         self._known: list[RangedAnswer[T]] = []
 
     def at(self, release: int) -> T:
@@ -97,6 +104,8 @@ class AnswersByRelease(Generic[T]):
 
     def _answer(self, release: int) -> RangedAnswer[T]:
         package = self._package
+        if release in self._shared:
+            return RangedAnswer(release, release, self._ask(self._shared[release]))
         with self._index.watched() as until:
             resolver = NameResolver(self._index, alone(self._index, package, release))
             signatures = Signatures(self._outlines, self._index, package, release, resolver)

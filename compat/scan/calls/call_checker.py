@@ -100,6 +100,8 @@ class CallChecker:
         owner, method = site.owner, site.method
         if owner is None or method == "__new__":
             return None
+        if self._callees.package not in self._classes.packages(owner, module):
+            return None
         if (owner, method) not in self._of_bases:
             self._of_bases[owner, method] = self._callees.answers(
                 lambda signatures: self._of_super(signatures, owner, method, module)
@@ -160,7 +162,7 @@ class CallChecker:
 def _guarded(position: NodePosition) -> bool:
     """Return whether a test or a `try` stands around a position."""
     return bool(position.tests) or any(
-        isinstance(each.owner, ast.If | TryNode) for each in position.outwards()
+        isinstance(each.owner, (ast.If, *TryNode)) for each in position.outwards()
     )
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
@@ -140,6 +141,7 @@ def class_around(position: NodePosition) -> ast.ClassDef | None:
 def _objects(sites: Iterable[CallSite]) -> dict[tuple[ast.AST | None, str], str]:
     """Return the class of each name that a scope, or `self` of a class, binds once, to an object of it."""
     found: dict[tuple[ast.AST | None, str], str] = {}
+    bound: dict[ast.AST, Counter[str]] = {}
     for each in sites:
         statement = each.position.statement
         if each.way != "path" or each.arguments.partial or len(each.paths) != 1:
@@ -151,11 +153,19 @@ def _objects(sites: Iterable[CallSite]) -> dict[tuple[ast.AST | None, str], str]
                 name = dotted(target)
             case _:
                 continue
-        if len(name) == 1 or (len(name) == 2 and name[0] == "self"):
-            scope = _scope_of(name, each.position)
-            if scope is not None and _stores(scope, name) == 1:
-                found[scope, ".".join(name)] = each.paths[0]
+        scope = _scope_of(name, each.position) if name else None
+        if scope is None or not _is_class(each.paths[0]):
+            continue
+        if scope not in bound:
+            bound[scope] = Counter(_bound_in(scope))
+        if bound[scope][".".join(name)] == 1:
+            found[scope, ".".join(name)] = each.paths[0]
     return found
+
+
+def _is_class(path: str) -> bool:
+    """Return whether a path may end with a class: functions are written in lower case."""
+    return not path.rpartition(".")[2].islower()
 
 
 def _scope_of(name: tuple[str, ...], position: NodePosition) -> ast.AST | None:
@@ -170,15 +180,11 @@ def _scope_of(name: tuple[str, ...], position: NodePosition) -> ast.AST | None:
     return last if len(name) == 1 else None
 
 
-def _stores(scope: ast.AST, name: tuple[str, ...]) -> int:
-    """Return how often a scope, with what is nested in it, binds a name; parameters count as well."""
-    count = 0
+def _bound_in(scope: ast.AST) -> Iterator[str]:
+    """Yield the names that a scope, with what is nested in it, binds; those of `self` as `self.x`."""
     for node in within(scope):
         match node:
-            case ast.Name(id=bound, ctx=ast.Store() | ast.Del()) if len(name) == 1:
-                count += bound == name[0]
-            case ast.arg(arg=bound) if len(name) == 1:
-                count += bound == name[0]
-            case ast.Attribute(value=ast.Name(id="self"), attr=attr, ctx=ast.Store() | ast.Del()):
-                count += len(name) == 2 and attr == name[1]
-    return count
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                yield name
+            case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store() | ast.Del()):
+                yield f"self.{name}"

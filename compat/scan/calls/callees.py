@@ -1,6 +1,6 @@
 """What a release accepts for a callee: a dotted path, a method of an object, or a method of base classes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -8,12 +8,16 @@ from typing import TypeVar
 from compat.callables.by_release import AnswersByRelease
 from compat.callables.parameters import Parameters
 from compat.callables.signatures import Signatures
+from compat.index.query.name_resolution import NameResolver
+from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.symbols import UNUSABLE
 from compat.scan.releases.index_lookup import located
 from compat.source_outlines.reader import SourceOutlines
 
 T = TypeVar("T")
+_FEW = 3
+"""Up to this many selected releases, each remembers what it found; of more, ranges of them share answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +38,23 @@ class Callees:
         index: the index of releases.
         outlines: the outlines of the releases.
         package: the package.
+        releases: the selected releases, by their indexes.
     """
 
-    def __init__(self, index: Index, outlines: SourceOutlines, package: str) -> None:
+    def __init__(self, index: Index, outlines: SourceOutlines, package: str, releases: Sequence[int]) -> None:
         self.index = index
         self.package = package
         self._outlines = outlines
+        self._shared = {
+            at: Signatures(outlines, index, package, at, NameResolver(index, alone(index, package, at)))
+            for at in (releases if len(releases) <= _FEW else ())
+        }
         self.by_path = lru_cache(maxsize=None)(self._by_path)
         self.by_object = lru_cache(maxsize=None)(self._by_object)
 
     def answers(self, ask: Callable[[Signatures], T]) -> AnswersByRelease[T]:
         """Return the answers to a question about signatures, by release."""
-        return AnswersByRelease(self._outlines, self.index, self.package, ask)
+        return AnswersByRelease(self._outlines, self.index, self.package, ask, self._shared)
 
     def ever_defines(self, module: str, name: str) -> bool:
         """Return whether the file of a module has a function or method of this name in any release."""

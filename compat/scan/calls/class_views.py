@@ -32,6 +32,8 @@ class ClassView(NamedTuple):
     """The abstract methods that keep it from being instantiated, each with the class that declares it."""
 
 
+_OF_CLASSES = frozenset({"staticmethod", "classmethod"})
+"""Decorators of methods that need no object: a class that lacks one may never be instantiated."""
 NOTHING = ClassView(package_bases=(), complete=False, overridden={}, names_above=frozenset(), abstract={})
 """The view of a class that has no bases of the package."""
 
@@ -100,7 +102,8 @@ def _abstract(order: Order) -> dict[str, str]:
         if isinstance(each, ForeignClass):
             continue
         for function in each.functions:
-            if function.name not in settled and "abstractmethod" in function_decorators(function):
-                found[function.name] = each.name
+            decorators = set(function_decorators(function))
+            if function.name not in settled and "abstractmethod" in decorators:
+                found.update({} if decorators & _OF_CLASSES else {function.name: each.name})
         settled |= names_of(each)
     return found

@@ -64,7 +64,7 @@ class FileCalls:
         found = []
         for package, checker in self._checkers.items():
             if package in outlines.packages:
-                callees = Callees(self._index, outlines, package)
+                callees = Callees(self._index, outlines, package, checker.lookup.release_set.release_indexes)
                 overrides = OverrideChecker(callees, checker, classes, self._store, self._files)
                 found.append((CallChecker(callees, checker, classes), overrides))
         return found

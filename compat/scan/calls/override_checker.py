@@ -72,14 +72,18 @@ class OverrideChecker:
             node = position.statement
             if isinstance(node, ast.ClassDef) and node.bases and node not in positions:
                 positions[node] = position
+        package = self._callees.package
         for node, position in positions.items():
+            if package not in self._classes.packages(node, module):
+                continue
             views = self._view(node, module)
             if any(views.at(release).package_bases for release in self._releases):
                 yield from self._overrides(node, position, module, views)
                 yield from self._abstract(node, position, module, views)
         for site in sites:
-            if site.way == "super" and site.owner in positions:
-                yield from self._super_call(site, site.owner, module)
+            owner = site.owner if site.way == "super" else None
+            if owner is not None and owner in positions and package in self._classes.packages(owner, module):
+                yield from self._super_call(site, owner, module)
 
     def _view(self, node: ast.ClassDef, module: Module) -> Views:
         if node not in self._views:
@@ -189,8 +193,11 @@ class OverrideChecker:
             return
         versions = self._callees.index.versions(self._callees.package)
         fitting = [fits(views.at(release)) for release in range(len(versions))]
+        release_set = self._checker.lookup.release_set
+        first = release_set.release_indexes[(reached & -reached).bit_length() - 1]
+        if form == "unused_override" and not any(fitting[:first]):
+            return  # it is for a later release
         if any(fitting):
-            release_set = self._checker.lookup.release_set
             text = f"super().{place.name}" if form == "super_call" else place.text
             yield ranged_issue(
                 reference, "CPT006", release_set, versions, reached, fitting,

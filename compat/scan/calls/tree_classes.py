@@ -35,6 +35,7 @@ class TreeClasses:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._known: dict[ast.ClassDef, tuple[ClassDefinition, Module]] = {}
+        self._packages: dict[ast.ClassDef, frozenset[str]] = {}
         self._nodes: dict[ClassDefinition, tuple[ast.ClassDef, Module]] = {}
 
     def definition(self, node: ast.ClassDef, module: Module) -> ClassDefinition:
@@ -46,6 +47,33 @@ class TreeClasses:
             self._known[node] = found, module
             self._nodes[found] = node, module
         return self._known[node][0]
+
+    def packages(self, node: ast.ClassDef, module: Module) -> frozenset[str]:
+        """Return the import names of the packages to which the bases of a class may lead, in any release."""
+        if node not in self._packages:
+            self._packages[node] = frozenset()  # for classes that have themselves as a base
+            found = (
+                self._packages_of(ast.unparse(_plain(base)), module, _MOST_IMPORTS) for base in node.bases
+            )
+            self._packages[node] = frozenset(top for each in found for top in each)
+        return self._packages[node]
+
+    def _packages_of(self, text: str, module: Module, depth: int) -> frozenset[str]:
+        first, _, rest = text.partition(".")
+        found: set[str] = set()
+        for statement in module.binders(first):
+            if isinstance(statement, ast.ClassDef):
+                found |= self.packages(statement, module)
+            for dotted in _imported(statement, first, module.name):
+                path = f"{dotted}.{rest}" if rest else dotted
+                if path.partition(".")[0] in TOPS:
+                    found.add(path.partition(".")[0])
+                    continue
+                origin, _, name = path.rpartition(".")
+                other = self._tree.imported(module.path, origin) if depth else None
+                if other is not None and other.path != module.path:
+                    found |= self._packages_of(name, other, depth - 1)
+        return frozenset(found)
 
     def order(
         self, node: ast.ClassDef, module: Module, signatures: Signatures
@@ -75,8 +103,7 @@ class TreeClasses:
         return None if own is None else function_parameters(own[0], only=own[1])
 
     def _base(self, base: ast.expr, module: Module, signatures: Signatures) -> ClassDefinition | ForeignClass:
-        node = base.value if isinstance(base, ast.Subscript) else base
-        text = ast.unparse(node)
+        text = ast.unparse(_plain(base))
         found = self._resolved(text, module, signatures, _MOST_IMPORTS)
         return found or ForeignClass(bare(text))
 
@@ -112,6 +139,11 @@ class TreeClasses:
             if other is not None and other.path != module.path:
                 return self._resolved(name, other, signatures, depth - 1)
         return None
+
+
+def _plain(base: ast.expr) -> ast.expr:
+    """Return a base without its parameters: `Base` for `Base[int]`."""
+    return base.value if isinstance(base, ast.Subscript) else base
 
 
 def _functions(body: Sequence[ast.stmt]) -> Iterator[Definition]:
