@@ -307,7 +307,7 @@ class Signatures:
         if "dataclass" not in of.decorators:
             return False  # a decorator of the package: `config` makes dataclasses that refuse them
         origin = self.resolver.answer(of.module, "dataclass").origin or ""
-        return not origin.startswith("dataclasses")
+        return origin.startswith("pydantic")
 
     @staticmethod
     def _plain(of: ClassDefinition) -> bool:
