@@ -48,7 +48,7 @@ _KEEPING = frozenset(
 _DATACLASSES = frozenset({"dataclass", "config", "pydantic_dataclass"})
 _ATTRS = frozenset({"define", "attrs", "frozen"})
 _KEEPING_CLASS = frozenset(
-    {"final", "runtime_checkable", "total_ordering", "attn_type", "default_pooling_type"}
+    {"attn_type", "bc_linter_include", "default_pooling_type", "final", "runtime_checkable", "total_ordering"}
 )
 """Decorators of classes that leave the constructor as it is, as do those that begin with `register`."""
 
@@ -87,6 +87,7 @@ class Signatures:
         """The last release up to which all files that were read stay unchanged."""
         self._found = lru_cache(maxsize=2_000)(self._find)
         self.order = lru_cache(maxsize=1_000)(self._find_order)
+        self.definition = lru_cache(maxsize=1_000)(self._define)
 
     @cached_property
     def _release(self) -> int | None:
@@ -156,7 +157,7 @@ class Signatures:
         found = self._found(module, name)
         return "" if found is None else "class" if found.definition.kind == "c" else "function"
 
-    def definition(self, module: str, name: str) -> ClassDefinition | None:
+    def _define(self, module: str, name: str) -> ClassDefinition | None:
         """Return the class that a module defines; None if it defines none."""
         found = self._found(module, name)
         if found is None or found.definition.kind != "c":

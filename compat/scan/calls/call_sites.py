@@ -14,6 +14,7 @@ from compat.scan.syntax.positions import (
     FunctionNode,
     LineNumbers,
     NodePosition,
+    Test,
     dotted,
     expressions,
     headers,
@@ -61,17 +62,23 @@ def call_sites(source: Source, aliases: Aliases) -> Iterator[CallSite]:
 def _walked(
     source: Source, words: Iterable[str], aliases: Aliases, objects: Mapping[tuple[ast.AST | None, str], str]
 ) -> Iterator[CallSite]:
-    pattern = b"|".join(re.escape(word.encode()) for word in words)
-    offsets = [each.start() for each in re.finditer(rb"(?<!\w)(?:" + pattern + rb")\b", source.data)]
+    names = b"|".join(re.escape(word.encode()) for word in words)
+    pattern = rb"(?<!\w)(?:" + names + rb")(?=\s*[.(])|\bpartial\(\s*(?:" + names + rb")\b"
+    offsets = [each.start() for each in re.finditer(pattern, source.data)]
     for position in statements(source.tree, LineNumbers(line_numbers(source.data, offsets))):
         if isinstance(position.statement, ast.Import | ast.ImportFrom):
             continue
         for header in headers(position.statement, annotations=False):
-            for node, tests in expressions(header):
+            for node in within(header):
                 if isinstance(node, ast.Call):
-                    site = _site(node, position.within(tests), aliases, objects)
+                    site = _site(node, position, aliases, objects)
                     if site is not None:
-                        yield site
+                        yield site._replace(position=position.within(_tests(header, node)))
+
+
+def _tests(header: ast.AST, wanted: ast.Call) -> tuple[Test, ...]:
+    """Return the tests that guard a call in its expression."""
+    return next((tests for node, tests in expressions(header) if node is wanted), ())
 
 
 def _site(

@@ -1,6 +1,7 @@
 """What a class of the tree overrides, inherits and leaves abstract in one release of a package."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from compat.callables.class_definitions import TRANSPARENT, ClassDefinition, ForeignClass, function_decorators
@@ -66,9 +67,10 @@ def class_view(
     )
 
 
-def names_of(each: ClassDefinition) -> set[str]:
+@lru_cache(maxsize=5_000)
+def names_of(each: ClassDefinition) -> frozenset[str]:
     """Return the methods and attributes that a class itself has."""
-    fields = {field.rstrip("=") for field in each.fields}
+    fields = frozenset(field.rstrip("=") for field in each.fields)
     return fields | each.attributes | {function.name for function in each.functions}
 
 
