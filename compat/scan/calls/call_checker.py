@@ -9,6 +9,7 @@ from compat.callables.parameters import Arguments, Misfit, misfit
 from compat.callables.signatures import Signatures
 from compat.scan.calls.call_sites import CallSite
 from compat.scan.calls.callees import Accepted, Callees, of_object
+from compat.scan.calls.fitting import Fitting
 from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
 from compat.scan.calls.reasons import call_text, renamed, short, why
 from compat.scan.calls.tree_classes import TreeClasses
@@ -80,7 +81,7 @@ class CallChecker:
         if not reached or any(map(self._checker.has_own_copy, site.paths)):
             return None
         fitting = self._fitting(site.arguments, answers)
-        if not any(fitting):
+        if not fitting.anywhere(self._release_set.release_indexes[min(unfit)]):
             return None  # no release takes it: it may be meant for another function than the one found
         versions = self._callees.index.versions(self._callees.package)
 
@@ -144,19 +145,17 @@ class CallChecker:
             found = found or (accepted, wrong)
         return found
 
-    def _fitting(
-        self, arguments: Arguments, answers: Sequence[AnswersByRelease[Accepted | None]]
-    ) -> list[bool]:
-        """Return for each release of the package whether it is known to accept a call."""
-        count = len(self._callees.index.versions(self._callees.package))
-        return [
-            any(
-                accepted is not None and misfit(arguments, accepted.parameters, bound=accepted.bound) is None
-                for each in answers
-                for accepted in [each.at(release)]
+    def _fitting(self, arguments: Arguments, answers: Sequence[AnswersByRelease[Accepted | None]]) -> Fitting:
+        """Return what finds the releases of the package that are known to accept a call."""
+
+        def fits(release: int) -> bool:
+            found = [each.at(release) for each in answers]
+            return any(
+                each is not None and misfit(arguments, each.parameters, bound=each.bound) is None
+                for each in found
             )
-            for release in range(count)
-        ]
+
+        return Fitting(fits, len(self._callees.index.versions(self._callees.package)))
 
 
 def _guarded(position: NodePosition) -> bool:

@@ -10,6 +10,7 @@ from compat.callables.parameters import Arguments, Parameters, misfit
 from compat.scan.calls.call_sites import CallSite
 from compat.scan.calls.callees import Callees
 from compat.scan.calls.class_views import BaseMethod, ClassView, class_view
+from compat.scan.calls.fitting import Fitting
 from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
 from compat.scan.calls.tree_classes import TreeClasses
 from compat.scan.check.reference_checker import ReferenceChecker
@@ -192,12 +193,12 @@ class OverrideChecker:
         if any(self._checker.has_own_copy(".".join(each)) for each in bases):
             return
         versions = self._callees.index.versions(self._callees.package)
-        fitting = [fits(views.at(release)) for release in range(len(versions))]
+        fitting = Fitting(lambda release: fits(views.at(release)), len(versions))
         release_set = self._checker.lookup.release_set
         first = release_set.release_indexes[(reached & -reached).bit_length() - 1]
-        if form == "unused_override" and not any(fitting[:first]):
+        if form == "unused_override" and fitting.before(first) is None:
             return  # it is for a later release
-        if any(fitting):
+        if fitting.anywhere(first):
             text = f"super().{place.name}" if form == "super_call" else place.text
             yield ranged_issue(
                 reference, "CPT006", release_set, versions, reached, fitting,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from compat.index.query.name_resolution import Answer
+from compat.scan.calls.fitting import Fitting
 from compat.scan.check.reference_checker import Issue, Rule
 from compat.scan.findings import BrokenRange
 from compat.scan.releases.index_lookup import LookupOutcome, ReleaseSet, ranges
@@ -35,7 +36,7 @@ def ranged_issue(  # noqa: PLR0917 -- they are one question
     release_set: ReleaseSet,
     versions: Sequence[str],
     reached: int,
-    fitting: Sequence[bool],
+    fitting: Fitting,
     unfit: Callable[[int], Unfit],
 ) -> RangedIssue:
     """Return the issue of something that does not fit some releases.
@@ -46,7 +47,7 @@ def ranged_issue(  # noqa: PLR0917 -- they are one question
         release_set: the selected releases.
         versions: all releases of the package.
         reached: the selected releases in which it does not fit and code reaches it.
-        fitting: for each release of the package whether it fits.
+        fitting: finds the releases of the package that fit.
         unfit: returns what does not fit in one of the selected releases.
     """
     found: list[BrokenRange] = []
@@ -60,17 +61,16 @@ def ranged_issue(  # noqa: PLR0917 -- they are one question
             if slot > first and found[-1].reason == reason:
                 found[-1] = found[-1]._replace(last=version)
             else:
-                cause = "symbol_removed" if any(fitting[:at]) else "not_yet_added"
+                cause = "not_yet_added" if fitting.before(at) is None else "symbol_removed"
                 found.append(BrokenRange(version, version, cause, reason, None))  # type: ignore[arg-type]
     outcome = LookupOutcome("", "", "", Answer(status="defined"))
     issue = Issue(reference, release_set.package, rule, reached, outcome, text)
     return RangedIssue(issue, tuple(found))
 
 
-def _since(fitting: Sequence[bool], versions: Sequence[str], at: int) -> str:
+def _since(fitting: Fitting, versions: Sequence[str], at: int) -> str:
     """Return which release is the last that fits before one, by its index, or else the first after it."""
-    before = [release for release in range(at) if fitting[release]]
-    if before:
-        return f"fits up to {versions[before[-1]]}"
-    after = next(release for release in range(at, len(fitting)) if fitting[release])
-    return f"fits from {versions[after]}"
+    before, after = fitting.before(at), fitting.after(at)
+    if before is not None:
+        return f"fits up to {versions[before]}"
+    return "fits other releases" if after is None else f"fits from {versions[after]}"

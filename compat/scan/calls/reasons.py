@@ -6,6 +6,7 @@ from compat._cli.text import counted
 from compat.callables.by_release import AnswersByRelease
 from compat.callables.parameters import Misfit, Parameters
 from compat.scan.calls.callees import Accepted
+from compat.scan.calls.fitting import Fitting
 
 _LONGEST = 90
 """The longest list of parameters that is printed."""
@@ -34,14 +35,14 @@ def why(accepted: Accepted, wrong: Misfit) -> str:
 
 
 def renamed(
-    wrong: Misfit, answers: Sequence[AnswersByRelease[Accepted | None]], fitting: Sequence[bool], at: int
+    wrong: Misfit, answers: Sequence[AnswersByRelease[Accepted | None]], fitting: Fitting, at: int
 ) -> str:
     """Return the parameter that took the place of a missing one from one release to the next; else empty."""
-    before = [release for release in range(at) if fitting[release]]
-    if wrong.kind != "unexpected" or len(wrong.names) != 1 or not before:
+    before = fitting.before(at)
+    if wrong.kind != "unexpected" or len(wrong.names) != 1 or before is None:
         return ""
     for each in answers:
-        old, new = each.at(before[-1]), each.at(before[-1] + 1)
+        old, new = each.at(before), each.at(before + 1)
         here = each.at(at)
         if (
             old is None
