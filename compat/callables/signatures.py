@@ -47,6 +47,8 @@ _KEEPING = frozenset(
 """Decorators of functions that leave the parameters as they are written."""
 _DATACLASSES = frozenset({"dataclass", "config", "pydantic_dataclass"})
 _ATTRS = frozenset({"define", "attrs", "frozen"})
+_EARLY_HOOKS = frozenset({"model_validator_before", "root_validator"})
+"""Decorators of functions that may change the arguments of a constructor before they are checked."""
 _KEEPING_CLASS = frozenset(
     {"attn_type", "bc_linter_include", "default_pooling_type", "final", "runtime_checkable", "total_ordering"}
 )
@@ -313,8 +315,7 @@ class Signatures:
     @staticmethod
     def _plain(of: ClassDefinition) -> bool:
         """Return whether nothing of a class changes what its fields make of its constructor."""
-        hooks = ("model_validator", "root_validator")
-        return not any(set(hooks) & set(function_decorators(each)) for each in of.functions)
+        return not any(_EARLY_HOOKS & set(function_decorators(each)) for each in of.functions)
 
     def _find(self, module: str, name: str) -> Found | None:
         release = self._release

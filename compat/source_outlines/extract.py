@@ -12,6 +12,8 @@ QUIET = frozenset({"debug", "info", "log"})
 SHORTEST = 9
 """The length from which a text is kept: shorter ones are found in too many messages."""
 _LONGEST_GUARD = 160
+_EARLY = frozenset({"before", "wrap"})
+"""The modes in which a validator of pydantic sees the arguments before the fields are checked."""
 _LONGEST_TEMPLATE = 400
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -166,8 +168,17 @@ def function_outline(node: Function) -> str:
         name = node.args.kwarg.arg
         calls = list(dict.fromkeys(_handed_on(node, name)))
         handed = ",".join([*calls, *(sorted(_taken_out(node, name)) if calls else ())])
-    decorators = ",".join(_last_name(each) for each in node.decorator_list)
+    decorators = ",".join(_decorator(each) for each in node.decorator_list)
     return "|".join((parameters(node.args), decorators, handed)).rstrip("|")
+
+
+def _decorator(node: ast.expr) -> str:
+    """Return the last name of a decorator; `name_before` if it says that the function runs before others."""
+    early = isinstance(node, ast.Call) and any(
+        each.arg == "mode" and isinstance(each.value, ast.Constant) and each.value.value in _EARLY
+        for each in node.keywords
+    )
+    return f"{_last_name(node)}_before" if early else _last_name(node)
 
 
 def _handed_on(node: Function, name: str) -> Iterator[str]:

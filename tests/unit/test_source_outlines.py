@@ -78,6 +78,18 @@ def test_what_a_function_takes_out_of_what_it_hands_on_is_marked(body: str, hand
     assert function.detail == f"**kw||{handed}".rstrip("|")
 
 
+def test_a_validator_that_sees_all_arguments_is_marked() -> None:
+    text = """
+        class Config:
+            @model_validator(mode="before")
+            def first(cls, values): ...
+            @model_validator(mode="after")
+            def last(self): ...
+    """
+    _, first, last = outline(text).definitions
+    assert (first.detail, last.detail) == ("cls,values|model_validator_before", "self|model_validator")
+
+
 def test_options_of_a_parser_are_definitions() -> None:
     (option,) = outline('parser.add_argument("-m", "--model-path", type=str)').definitions
     assert (option.kind, option.name, option.start) == ("o", "--model-path", 1)
