@@ -177,3 +177,21 @@ def test_calls_of_sglang_are_checked(scan: Scan) -> None:
 def test_a_class_that_is_rebuilt_elsewhere_is_not_known(scan: Scan) -> None:
     source = 'from sglang.srt.server_args import ServerArgs\nServerArgs(model_path="m", enable_ep_moe=True)\n'
     assert scan(source, "0.5.23", "sglang") == []
+
+
+@pytest.mark.parametrize(
+    ("patch", "found"),
+    [
+        ('@patch("vllm.engine.arg_utils", "EngineArgs")\ndef mine(): ...', False),
+        ("import vllm.engine.arg_utils as a\na.EngineArgs = Mine", False),
+        ('setattr(arg_utils, "EngineArgs", Mine)', False),
+        ("self.EngineArgs = Mine", True),
+        ("assert a.EngineArgs == Mine", True),
+    ],
+)
+def test_what_the_tree_replaces_is_not_known(scan: Scan, patch: str, found: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "replaced.py").write_text(f"{patch}\n")
+    source = "from vllm import EngineArgs\nEngineArgs(num_scheduler_steps=8)\n"
+    assert bool(scan(source)) is found

@@ -10,6 +10,7 @@ from compat.callables.signatures import Signatures
 from compat.scan.calls.call_sites import CallSite
 from compat.scan.calls.callees import Accepted, Callees, of_object
 from compat.scan.calls.fitting import Fitting
+from compat.scan.calls.patched_callees import PatchedCallees
 from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
 from compat.scan.calls.reasons import call_text, renamed, short, why
 from compat.scan.calls.tree_classes import TreeClasses
@@ -34,9 +35,13 @@ class CallChecker:
         callees: looks callees up.
         checker: knows the releases, and which code they reach.
         classes: the classes of the tree.
+        patched: what the tree replaces.
     """
 
-    def __init__(self, callees: Callees, checker: ReferenceChecker, classes: TreeClasses) -> None:
+    def __init__(
+        self, callees: Callees, checker: ReferenceChecker, classes: TreeClasses, patched: PatchedCallees
+    ) -> None:
+        self._patched = patched
         self._callees = callees
         self._checker = checker
         self._classes = classes
@@ -79,6 +84,8 @@ class CallChecker:
         reference = Reference("call", site.paths[:1], (), site.node, site.position)
         reached = self._checker.reached(reference, module, mask, "TypeError")
         if not reached or any(map(self._checker.has_own_copy, site.paths)):
+            return None
+        if any(self._patched.has(accepted.name) for accepted, _ in unfit.values()):
             return None
         fitting = self._fitting(site.arguments, answers)
         if not fitting.anywhere(self._release_set.release_indexes[min(unfit)]):

@@ -9,6 +9,7 @@ from compat.scan.calls.call_checker import CallChecker
 from compat.scan.calls.call_sites import call_sites
 from compat.scan.calls.callees import Callees
 from compat.scan.calls.override_checker import OverrideChecker
+from compat.scan.calls.patched_callees import PatchedCallees
 from compat.scan.calls.ranged_issue import RangedIssue
 from compat.scan.calls.tree_classes import TreeClasses
 from compat.scan.check.reference_checker import ReferenceChecker
@@ -61,10 +62,11 @@ class FileCalls:
         except IntegrityError:
             return []
         classes = TreeClasses(self._tree)
+        patched = PatchedCallees(self._store, self._files)
         found = []
         for package, checker in self._checkers.items():
             if package in outlines.packages:
                 callees = Callees(self._index, outlines, package, checker.lookup.release_set.release_indexes)
                 overrides = OverrideChecker(callees, checker, classes, self._store, self._files)
-                found.append((CallChecker(callees, checker, classes), overrides))
+                found.append((CallChecker(callees, checker, classes, patched), overrides))
         return found
