@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from compat.scan.sources.discovery import Files
 
-
 _TEST = re.compile(r"(?:^|/)(?:tests?/|test_[^/]*$)|_test\.py$")
 
 
