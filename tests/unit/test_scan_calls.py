@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from compat.scan.cli import main
+from compat.scan.prefilter.possible_calls import may_call
 
 Scan = Callable[..., list[dict[str, Any]]]
 
@@ -195,3 +196,27 @@ def test_what_the_tree_replaces_is_not_known(scan: Scan, patch: str, found: bool
     (folder / "replaced.py").write_text(f"{patch}\n")
     source = "from vllm import EngineArgs\nEngineArgs(num_scheduler_steps=8)\n"
     assert bool(scan(source)) is found
+
+
+@pytest.mark.parametrize(
+    ("source", "parsed"),
+    [
+        ("from vllm.logger import init_logger\nlogger = init_logger(__name__)\n", False),
+        ("from vllm.config import VllmConfig\ndef f(x: VllmConfig): ...\n", False),
+        ("from vllm.config import (\n    VllmConfig,  # a comment\n)\nclass A(nn.Module): ...\n", False),
+        ("import vllm.envs as envs\nx = envs.VLLM_USE_V1\n", False),
+        ("from vllm import LLM\nllm = LLM(m)\n", True),
+        ("from vllm import (\n    LLM as Engine,\n)\nEngine\\\n(x=1)\n", True),
+        ("import vllm\nvllm.LLM(x)\n", True),
+        ("import vllm.utils as u\nu.f(x=1)\n", True),
+        ("from vllm.logger import init_logger\ninit_logger(__name__, 1)\n", True),
+        ("from vllm import \\\n    LLM\nLLM(x)\n", True),
+        ("from own import Base\nimport vllm\nclass A(Base): ...\n", True),
+    ],
+)
+def test_files_that_cannot_have_a_finding_need_not_be_parsed(source: str, parsed: bool) -> None:  # noqa: FBT001
+    def fits(path: str, positional: int) -> bool:
+        assert path == "vllm.logger.init_logger"
+        return positional == 1
+
+    assert may_call(source.encode(), fits) is parsed

@@ -69,6 +69,16 @@ class CallChecker:
             if found is not None:
                 yield found
 
+    def fits(self, path: str, arguments: Arguments) -> bool:
+        """Return whether a call of a dotted path fits all releases, as far as that is known."""
+        if path.partition(".")[0] != self._callees.package:
+            return True
+        answers = self._callees.by_path(path)
+        found = (answers.at(release) for release in self._release_set.release_indexes)
+        return all(
+            each is None or misfit(arguments, each.parameters, bound=each.bound) is None for each in found
+        )
+
     def _checked(self, site: CallSite, module: Module) -> RangedIssue | None:
         answers = self._answers(site, module)
         if answers is None:

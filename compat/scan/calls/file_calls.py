@@ -1,8 +1,9 @@
 """Check the calls and the subclasses of one file against all selected releases."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+from compat.callables.parameters import Arguments
 from compat.errors import IntegrityError
 from compat.index.reader import Index
 from compat.scan.calls.call_checker import CallChecker
@@ -44,6 +45,7 @@ class FileCalls:
         self._checkers = checkers
         self._store = store
         self._files = files
+        self.fits = lru_cache(maxsize=None)(self._fits)
 
     def issues(self, source: Source, module: Module, aliases: Aliases) -> Iterator[RangedIssue]:
         """Yield the calls and subclasses of a file that do not fit some of the releases."""
@@ -53,6 +55,11 @@ class FileCalls:
         for calls, overrides in self._packages:
             yield from calls.issues(source, module, sites)
             yield from overrides.issues(source, module, sites)
+
+    def _fits(self, path: str, positional: int) -> bool:
+        """Return whether a call with some positional arguments fits all releases, as far as that is known."""
+        arguments = Arguments(positional=positional, keywords=())
+        return all(calls.fits(path, arguments) for calls, _ in self._packages)
 
     @cached_property
     def _packages(self) -> list[tuple[CallChecker, OverrideChecker]]:

@@ -19,6 +19,7 @@ from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.all_names_resolve import all_names_resolve
 from compat.scan.prefilter.conditional_imports import reads_version
 from compat.scan.prefilter.mentions import TOPS
+from compat.scan.prefilter.possible_calls import may_call
 from compat.scan.project.callers import CallGraph
 from compat.scan.project.importers import ImportGraph
 from compat.scan.project.module_names import module_name
@@ -98,7 +99,7 @@ class Analysis:
         """Return the findings in a file, or why it was skipped."""
         try:
             data = self.store.read(path) if path.endswith(".py") else b""
-            if data and b"(" not in data and self._resolves(data):
+            if data and self._resolves(data) and not may_call(data, self._calls.fits):
                 return FileResult([], may_lack_names=self._branches(path) and self._may_lack_names(path))
             found = self._of(self.parsed(path))
             broken = tuple((name, mask) for name in self.checkers if (mask := self.broken.get((path, name))))
