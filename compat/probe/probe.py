@@ -12,8 +12,10 @@ from __future__ import annotations  # Python 3.9 runs it too
 # ruff: noqa: PTH123 -- an imported module may patch pathlib
 import abc
 import builtins
+import contextlib
 import ctypes
 import dis
+import gc
 import importlib
 import inspect
 import json
@@ -314,34 +316,78 @@ def examine(records: Records, task: dict[str, Any]) -> None:
     )
 
 
-def preloaded(modules: list[str]) -> bool:
-    """Import modules in advance; return whether each task can then run in a forked copy of this process."""
+def preload(records: Records, modules: list[str]) -> bool:
+    """Import modules that others share, with a record of each; return whether all can be imported."""
+    module = ""
     try:
         for module in modules:
+            records.append({"event": "preload", "module": module})
             importlib.import_module(module)
-    except BaseException:
+    except BaseException as error:
+        records.append({"event": "preload", "module": module, "text": described(error)["text"]})
         return False
-    return bool(modules)
+    records.append({"event": "preload", "module": ""})
+    gc.collect()
+    gc.freeze()  # a collection in a copy would touch, and so copy, every page
+    return True
 
 
-def examine_apart(records: Records, task: dict[str, Any]) -> None:
-    """Examine a module in a forked copy of this process, in which no other module was imported."""
-    child = os.fork()
-    if not child:
-        die_with_parent()
-        records.owner = os.getpid()
-        examine(records, task)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if status:
-        number = os.WTERMSIG(status)
-        how = (
-            f"crashed: signal {number} ({signal.Signals(number).name})"
-            if number
-            else "exited during the import"
-        )
-        error = {"type": "", "text": how, "where": ""}
-        records.write("module", module=task["module"], imported=False, error=error)
+def examine_forks(records: Records, tasks: list[dict[str, Any]], jobs: int, seconds: float) -> None:
+    """Examine each module in a forked copy of this process, which knows nothing of the other modules.
+
+    Args:
+        records: the records, to which the copies append as well.
+        tasks: the modules.
+        jobs: how many copies run at once.
+        seconds: the time after which a copy is killed.
+    """
+    waiting = tasks[::-1]
+    running: dict[int, tuple[str, float]] = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            task = waiting.pop()
+            child = os.fork()
+            if not child:
+                examine_in_copy(records, task)
+            running[child] = task["module"], time.monotonic() + seconds
+        for child, (module, until) in list(running.items()):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if not ended and time.monotonic() < until:
+                continue
+            end_group(child)
+            del running[child]
+            how = how_ended(status) if ended else f"hung after {seconds:g} s"
+            if how:
+                error = {"type": "", "text": how, "where": ""}
+                records.append({"event": "module", "module": module, "imported": False, "error": error})
+        time.sleep(0.003)
+
+
+def examine_in_copy(records: Records, task: dict[str, Any]) -> typing.NoReturn:
+    """Examine one module in this copy of the process, and end it."""
+    os.setpgid(0, 0)
+    die_with_parent()
+    records.owner, records.forked = os.getpid(), False
+    leave = os._exit
+    examine(records, task)
+    leave(0)
+
+
+def how_ended(status: int) -> str:
+    """Return how a copy died; empty if it has written its own record."""
+    number = os.WTERMSIG(status)
+    if number:
+        return f"crashed: signal {number} ({signal.Signals(number).name})"
+    code = os.WEXITSTATUS(status)
+    return f"exited with code {code}" if code else ""
+
+
+def end_group(child: int) -> None:
+    """Kill a copy and all processes that it has started."""
+    with contextlib.suppress(OSError):
+        os.killpg(child, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.waitpid(child, 0)
 
 
 def die_with_parent() -> None:
@@ -368,12 +414,11 @@ def main() -> None:
         limit_output(task["room"])
     if task.get("machine"):
         records.write("machine", **machine())
-    apart = preloaded(task.get("preload", []))
-    for module in task["modules"]:
-        if apart:
-            examine_apart(records, module)
-        else:
-            examine(records, module)
+    jobs = task.get("jobs", 0)
+    if jobs and preload(records, task["preload"]):
+        examine_forks(records, task["modules"], jobs, task["seconds"])
+    for module in task["modules"] if not jobs else ():
+        examine(records, module)
     records.write("done")
     sys.stdout.flush()
     sys.stderr.flush()
