@@ -56,6 +56,9 @@ LONGEST_TRACEBACK = 20_000
 """Maximal number of characters of a recorded traceback; the end is kept."""
 
 
+EXAMINED = 99
+"""The exit code of a copy that has written its record; a module may exit with 0."""
+
 FORK_SECONDS = 10.0
 """The time in which a copy of this process, which a module has forked, can report itself."""
 
@@ -370,7 +373,7 @@ def examine_in_copy(records: Records, task: dict[str, Any]) -> typing.NoReturn:
     records.owner, records.forked = os.getpid(), False
     leave = os._exit
     examine(records, task)
-    leave(0)
+    leave(EXAMINED)
 
 
 def how_ended(status: int) -> str:
@@ -379,7 +382,7 @@ def how_ended(status: int) -> str:
     if number:
         return f"crashed: signal {number} ({signal.Signals(number).name})"
     code = os.WEXITSTATUS(status)
-    return f"exited with code {code}" if code else ""
+    return "" if code == EXAMINED else f"exited with code {code}"
 
 
 def end_group(child: int) -> None:

@@ -90,6 +90,7 @@ FILES = {
     "tiny/loud.py": "import sys\nprint('out', flush=True)\nprint('err', file=sys.stderr)\nx = 1\n",
     "tiny/segfault.py": "import ctypes\nctypes.string_at(0)\n",
     "tiny/hangs.py": "import threading\nthreading.Event().wait()\n",
+    "tiny/leaves_well.py": "import os\nos._exit(0)\n",
     "tiny/leaves.py": "import os\nos._exit(3)\n",
     "tiny/exits.py": "raise SystemExit(5)\n",
     "tiny/lines.py": "raise RuntimeError('first\\n\\n  second')\n",
@@ -304,7 +305,19 @@ def test_copies_of_a_clean_process_know_nothing_of_each_other(python: Path, tmp_
     assert [fact.imported for fact in together] == [False, True], "which is why they are kept apart"
 
 
-FORKS = ("segfault", "leaves", "exits", "broken", "typo", "home", "half", "half.whole", "spoiler", "spoilt")
+FORKS = (
+    "segfault",
+    "leaves",
+    "leaves_well",
+    "exits",
+    "broken",
+    "typo",
+    "home",
+    "half",
+    "half.whole",
+    "spoiler",
+    "spoilt",
+)
 
 
 def test_copies_see_what_processes_of_their_own_see(python: Path, tmp_path: Path) -> None:
