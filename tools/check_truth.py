@@ -16,7 +16,7 @@ import random
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from packaging.version import Version
@@ -104,9 +104,16 @@ class Truth:
             )
         )
 
-    def look(self, modules: Iterable[str], common: Mapping[str, Sequence[str]]) -> dict[str, ModuleFact]:
-        """Import modules, and return what was seen."""
-        expected = [ModuleExpectation(module=module, exists=True, open=True) for module in modules]
+    def look(
+        self, modules: Iterable[str], common: Mapping[str, Sequence[str]], told: Container[str] = ()
+    ) -> dict[str, ModuleFact]:
+        """Import modules, and return what was seen; a failure that was told is not repeated."""
+        expected = [
+            ModuleExpectation(
+                module=module, exists=True, open=True, problem="told" if module in told else None
+            )
+            for module in modules
+        ]
         with (
             tempfile.TemporaryDirectory() as folder,
             (Path(folder) / "log").open("a+b", buffering=0) as log,
@@ -125,8 +132,9 @@ class Truth:
         modules = self.modules()
         if sample is not None:
             modules = sorted(random.Random(seed).sample(modules, min(sample, len(modules))))  # noqa: S311
-        facts = self.look(modules, common_modules(self.index, self.versions))
-        told = told_by(report) & facts.keys()
+        told = told_by(report)
+        facts = self.look(modules, common_modules(self.index, self.versions), told)
+        told &= facts.keys()
         failed = {module for module, fact in facts.items() if not fact.imported}
         device = {module for module in failed - told if wants_device(facts[module].error)}
         result: dict[str, object] = {
@@ -167,7 +175,7 @@ class Truth:
             if not self._install(name, version):
                 continue
             try:
-                facts = self.look(tried, tops)
+                facts = self.look(tried, tops, told)
             finally:
                 if not self._install(name, base[name]):
                     raise SystemExit(f"{name} {base[name]} cannot be put back")

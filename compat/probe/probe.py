@@ -21,6 +21,7 @@ import inspect
 import json
 import os
 import platform
+import select
 import signal
 import sys
 import time
@@ -319,20 +320,47 @@ def examine(records: Records, task: dict[str, Any]) -> None:
     )
 
 
-def preload(records: Records, modules: list[str]) -> bool:
-    """Import modules that others share, with a record of each; return whether all can be imported."""
-    module = ""
-    try:
-        for module in modules:
+def preload(records: Records, modules: list[str], seconds: float) -> None:
+    """Import modules that others share, with a record of each, and leave out those that fail.
+
+    A failed import leaves some modules behind, so a copy of this process tries them first.
+    """
+    waiting = modules
+    while waiting:
+        good = importable(waiting, seconds)
+        for module in waiting[:good]:
             records.append({"event": "preload", "module": module})
             importlib.import_module(module)
-    except BaseException as error:
-        records.append({"event": "preload", "module": module, "text": described(error)["text"]})
-        return False
-    records.append({"event": "preload", "module": ""})
+        waiting = waiting[good + 1 :]
+        records.append({"event": "preload", "module": ""})
     gc.collect()
     gc.freeze()  # a collection in a copy would touch, and so copy, every page
-    return True
+
+
+def importable(modules: list[str], seconds: float) -> int:
+    """Return how many modules, in order, a copy of this process can import before one fails or hangs."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.setpgid(0, 0)
+        die_with_parent()
+        leave, write = os._exit, os.write
+        try:
+            for module in modules:
+                importlib.import_module(module)
+                write(writing, b".")
+        finally:
+            leave(0)
+    os.close(writing)
+    count = 0
+    while select.select([reading], [], [], seconds)[0]:
+        seen = os.read(reading, 1 << 16)
+        if not seen:
+            break
+        count += len(seen)
+    os.close(reading)
+    end_group(child)
+    return count
 
 
 def examine_forks(records: Records, tasks: list[dict[str, Any]], jobs: int, seconds: float) -> None:
@@ -418,7 +446,8 @@ def main() -> None:
     if task.get("machine"):
         records.write("machine", **machine())
     jobs = task.get("jobs", 0)
-    if jobs and preload(records, task["preload"]):
+    if jobs:
+        preload(records, task["preload"], task["seconds"])
         examine_forks(records, task["modules"], jobs, task["seconds"])
     for module in task["modules"] if not jobs else ():
         examine(records, module)
