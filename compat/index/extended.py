@@ -57,7 +57,8 @@ class ExtendedIndex(Index):
         self._opened: list[AdditionFile] = []
         super().__init__(path)
         self._released = lru_cache(maxsize=None)(super()._read_versions)
-        for number, name in enumerate(dict.fromkeys(files), start=1):
+        self.files = tuple(dict.fromkeys(files))
+        for number, name in enumerate(self.files, start=1):
             file = AdditionFile(name, number)
             found = file.additions()
             if not found:
@@ -90,6 +91,10 @@ class ExtendedIndex(Index):
             return None
         self.note(package, release_index)
         return self._places[package][at]
+
+    def nearest(self, package: str, release_index: int) -> int:
+        place = self._place(package, release_index)
+        return release_index if place is None else self._nearest(package, place)
 
     def _nearest(self, package: str, place: _Place) -> int:
         """Return the index of the release that an addition is nearest to."""

@@ -61,6 +61,8 @@ class Index(Tables):
         self.history = lru_cache(maxsize=50_000)(self._read_history)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self._until: dict[str, int] | None = None
+        self.files: tuple[str, ...] = ()
+        """The index files that are read beside this one."""
         self._problems = lru_cache(maxsize=None)(self._read_problems)
         self._companions = lru_cache(maxsize=None)(self._read_companions)
         self.concluded = bool(self.rows("SELECT 1 FROM companions LIMIT 1"))
@@ -87,6 +89,10 @@ class Index(Tables):
     def addition(self, package: str, release_index: int) -> Addition | None:  # noqa: ARG002 -- see ExtendedIndex
         """Return what is told about a build or a commit; None for a release."""
         return None
+
+    def nearest(self, package: str, release_index: int) -> int:  # noqa: ARG002 -- see ExtendedIndex
+        """Return the index of the release that a build or a commit is nearest to; of a release, its own."""
+        return release_index
 
     def release_index(self, package: str, version: str, where: str) -> int:
         """Return the index of a version in the ordered list of its package's releases.

@@ -24,6 +24,8 @@ from compat.index.records import Names
 from compat.index.writer import write_index
 from compat.model.releases import IMPORT_NAMES, ReleaseMetadata
 from compat.source_outlines.reader import SourceOutlines
+from compat.sources.extended_outlines import TABLE as OUTLINES
+from compat.sources.extended_outlines import packed
 from compat.sources.generated import generated_modules
 from compat.sources.nearest import Nearest, nearest_release
 from compat.sources.read_source import SourceReader
@@ -193,6 +195,11 @@ class SourceBuild:
         with closing(sqlite3.connect(part)) as database, database:
             database.execute(f"CREATE TABLE {TABLE}")
             database.execute("INSERT INTO additions VALUES (?, 0, ?)", (self.package, addition.as_json()))
+            database.execute(f"CREATE TABLE {OUTLINES}")
+            outlines = packed(self.modules.outlines())
+            database.execute(
+                "INSERT INTO outlines VALUES (?, ?, ?)", (self.package, self.version(name), outlines)
+            )
         at = self.index.published(self.package)
         kernels = pinned(extended := ExtendedIndex([str(part)], self.path), self.package, at)
         pins = {kernel: extended.versions(kernel)[release] for kernel, release in kernels.items()}

@@ -172,7 +172,7 @@ class CallChecker:
                 for each in found
             )
 
-        return Fitting(fits, len(self._callees.index.versions(self._callees.package)))
+        return self._callees.fitting(fits)
 
 
 def _guarded(position: NodePosition) -> bool:

@@ -12,6 +12,7 @@ from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.symbols import UNUSABLE
+from compat.scan.calls.fitting import Fitting
 from compat.scan.releases.index_lookup import located
 from compat.source_outlines.reader import SourceOutlines
 
@@ -55,6 +56,11 @@ class Callees:
     def answers(self, ask: Callable[[Signatures], T]) -> AnswersByRelease[T]:
         """Return the answers to a question about signatures, by release."""
         return AnswersByRelease(self._outlines, self.index, self.package, ask, self._shared)
+
+    def fitting(self, fits: Callable[[int], bool]) -> Fitting:
+        """Return what finds the releases that fit something, nearest to one that does not."""
+        index, package = self.index, self.package
+        return Fitting(fits, index.published(package), lambda at: index.nearest(package, at))
 
     def ever_defines(self, module: str, name: str) -> bool:
         """Return whether the file of a module has a function or method of this name in any release."""

@@ -18,7 +18,7 @@ from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.sources.discovery import Files
 from compat.scan.sources.source_file import Source
 from compat.scan.syntax.aliases import Aliases
-from compat.source_outlines.reader import SourceOutlines
+from compat.sources.extended_outlines import open_outlines
 
 
 class FileCalls:
@@ -65,7 +65,7 @@ class FileCalls:
     def _packages(self) -> list[tuple[CallChecker, OverrideChecker]]:
         """What checks each package that the outlines have."""
         try:
-            outlines = SourceOutlines()
+            outlines = open_outlines(self._index)
         except IntegrityError:
             return []
         classes = TreeClasses(self._tree)

@@ -13,11 +13,15 @@ class Fitting:
     Args:
         fits: returns whether the release with an index fits.
         count: the number of releases.
+        place: returns the release after which one stands that is none: a commit or a build.
     """
 
-    def __init__(self, fits: Callable[[int], bool], count: int) -> None:
+    def __init__(
+        self, fits: Callable[[int], bool], count: int, place: Callable[[int], int] = lambda at: at
+    ) -> None:
         self._fits = lru_cache(maxsize=None)(fits)
         self._count = count
+        self._place = place
         self.before = lru_cache(maxsize=None)(self._before)
         self.after = lru_cache(maxsize=None)(self._after)
 
@@ -27,11 +31,12 @@ class Fitting:
 
     def _before(self, at: int) -> int | None:
         """Return the last release before one that fits; None if none was found."""
-        return self._nearest(at, -1)
+        place = self._place(at)
+        return place if place != at and self._fits(place) else self._nearest(place, -1)
 
     def _after(self, at: int) -> int | None:
         """Return the first release after one that fits; None if none was found."""
-        return self._nearest(at, 1)
+        return self._nearest(self._place(at), 1)
 
     def _nearest(self, at: int, direction: int) -> int | None:
         unfit, step = at, 1

@@ -10,7 +10,6 @@ from compat.callables.parameters import Arguments, Parameters, misfit
 from compat.scan.calls.call_sites import CallSite
 from compat.scan.calls.callees import Callees
 from compat.scan.calls.class_views import BaseMethod, ClassView, class_view
-from compat.scan.calls.fitting import Fitting
 from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
 from compat.scan.calls.tree_classes import TreeClasses
 from compat.scan.check.reference_checker import ReferenceChecker
@@ -193,7 +192,7 @@ class OverrideChecker:
         if any(self._checker.has_own_copy(".".join(each)) for each in bases):
             return
         versions = self._callees.index.versions(self._callees.package)
-        fitting = Fitting(lambda release: fits(views.at(release)), len(versions))
+        fitting = self._callees.fitting(lambda release: fits(views.at(release)))
         release_set = self._checker.lookup.release_set
         first = release_set.release_indexes[(reached & -reached).bit_length() - 1]
         if form == "unused_override" and fitting.before(first) is None:
