@@ -38,7 +38,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),
         "rule": Command(module="compat.rule.cli", help="explain a rule of the scan, or a cause"),
         "init": Command(module="compat.init.cli", help="add checks to your repository and its CI"),
-        "export": Command(module="compat.export", help="write the index as a ruff configuration"),
+        "export": Command(
+            module="compat.export.cli", help="write the index for ruff, or as a site to look names up in"
+        ),
         "index": Command(module="compat.index.cli", help="build the index, or describe it"),
         "matrix": Command(module="compat.matrix.cli", help="install pairs and check their symbols"),
         "pairs": Command(module="compat.pairs.cli", help="find releases that go together; write lock files"),
