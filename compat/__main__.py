@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "export": Command(
             module="compat.export.cli", help="write the index for ruff, or as a site to look names up in"
         ),
+        "mcp": Command(module="compat.mcp.cli", help="answer agents over the Model Context Protocol"),
+        "lsp": Command(module="compat.lsp.cli", help="show findings, fixes and history in an editor"),
         "index": Command(module="compat.index.cli", help="build the index, or describe it"),
         "matrix": Command(module="compat.matrix.cli", help="install pairs and check their symbols"),
         "pairs": Command(module="compat.pairs.cli", help="find releases that go together; write lock files"),
