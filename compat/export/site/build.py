@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compat import __version__
-from compat._html.page import STYLE
+from compat._cli.html_page import STYLE
 from compat.errors import UsageError
 from compat.export.site.pairs import pairs_table
 from compat.export.site.records import Recorder
