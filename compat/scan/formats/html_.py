@@ -123,7 +123,7 @@ def _details(finding: Finding, folder: str) -> str:
     place = f"{_broken(finding.path[len(folder) :])}:{finding.line}"
     return (
         f"<details><summary><code>{_broken(finding.statement)}</code> "
-        f"<small>{finding.rule} {place}{where}</small></summary><ul>{''.join(rows)}</ul></details>"
+        f"<small>{place}{where}, {finding.rule}</small></summary><ul>{''.join(rows)}</ul></details>"
     )
 
 
