@@ -1,4 +1,4 @@
-"""The output of `compat check`: text, a JSON document, JUnit XML, or annotations for GitHub."""
+"""The output of `compat check`: text, a JSON document, JUnit XML, annotations for GitHub, or HTML."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,7 @@ from compat._cli.printable import github_message, github_property, printable
 from compat._cli.text import counted, listed
 from compat.check.findings import CheckReport, Finding
 from compat.check.fixes import cause_of, fix_of, releases_with
+from compat.check.page import as_html
 from compat.companions.reader import Companions
 from compat.index.reader import Index
 from compat.model.diagnosis import Fix
@@ -25,6 +26,8 @@ def render(report: CheckReport, index: Index, companions: Companions, form: str)
         return _json(report, texts)
     if form == "junit":
         return _junit(report, texts)
+    if form == "html":
+        return as_html(report, texts)
     if form == "github":
         return "\n".join(_annotation(each) for each in texts)
     return _text(report, texts)
