@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import browser_setup
+
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"),
     *("--no-first-run", "--disable-background-networking", "--remote-debugging-pipe"),
@@ -112,6 +114,16 @@ class Page:
     def paste(self, text: str) -> None:
         """Paste a text into what has the focus."""
         self.call("Input.insertText", text=text)
+
+    def violations(self) -> list[list[str]]:
+        """Return the rules of accessibility that the page breaks, all details open, each with an element."""
+        self.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+        self.evaluate(f"{browser_setup.AXE_FILE.read_text(encoding='utf-8')};0")
+        found: list[list[str]] = self.evaluate(
+            "axe.run({resultTypes: ['violations']})"
+            ".then(({violations}) => violations.map((each) => [each.id, each.nodes[0].html]))"
+        )
+        return found
 
     def screenshot(self, target: Path, *, whole: bool = False) -> None:
         """Write a screenshot of the window, or of the whole page."""

@@ -2,11 +2,15 @@
 
 import html
 import re
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+import browser_setup
+from chromium import Page, browser
+from compat.check.cli import main as check
 from compat.matrix.model.outcome import (
     Cell,
     CellOutcome,
@@ -111,3 +115,31 @@ def test_the_page_of_a_scan_loses_nothing(tmp_path: Path, capsys: pytest.Capture
         assert f"{package} {releases}, {count}: {source}" in said
     assert f"date {today()}" in said
     assert "broken.py:1: the file was not checked" in said.replace("code.py", "")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browser(str(browser_setup.chromium()), tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("report", ["matrix", "scan", "check"])
+def test_nothing_keeps_anyone_out(
+    page: Page, report: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "code.py").write_text(SOURCE)
+    target = tmp_path / "report.html"
+    if report == "matrix":
+        target.write_text(as_html(OUTCOMES))
+    elif report == "scan":
+        scan([str(tmp_path), "--vllm", ">=0.9,<0.34", "--format", "html", "--output", str(target)])
+    else:
+        check(["vllm==0.11.0", "openai==1.99.1", "--format", "html"])
+        target.write_text(capsys.readouterr().out)
+    for width in (1280, 390):
+        for dark in (False, True):
+            page.window(width, dark=dark)
+            page.open(target.as_uri())
+            assert page.violations() == [], (width, dark)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width

@@ -17,7 +17,7 @@ async function showSymbol(view, asked, chosen, choose) {
   else {
     const first = (entry) => (owner ? entry.package.import !== owner.import : explorer.ORDER.indexOf(entry.package.name));
     const entries = [...record].sort((one, other) => first(one) - first(other));
-    parts.push(...entries.map((entry) => card(asked, entry, chosen[entry.package.name], choose)));
+    parts.push(...await Promise.all(entries.map((entry) => card(asked, entry, chosen[entry.package.name], choose))));
   }
   view.replaceChildren(...parts);
 }
@@ -31,10 +31,10 @@ function unknown(asked) {
     make("p", { class: "examples" }, near.map((name) => make("a", { href: `#/${name}` }, code(name)))));
 }
 
-function card(asked, entry, release, choose) {
+async function card(asked, entry, release, choose) {
   const pack = entry.package, answers = merged(entry.answers);
   const place = asked.module && explorer.owner(asked.module)?.import === pack.import
-    ? placed(asked, entry, release) : null;
+    ? await placed(asked, entry, release) : null;
   const answer = place || at(answers, release) || { status: "missing", statement: "", remarks: "" };
   const [level, word] = WORDS[answer.status];
   const box = make("section", { class: "card", "data-package": pack.name, "aria-label": pack.name },
@@ -52,7 +52,7 @@ function card(asked, entry, release, choose) {
 }
 
 /* Return what a release says to the import of a name from a module, with a sentence about the module. */
-function placed(asked, entry, release) {
+async function placed(asked, entry, release) {
   const pack = entry.package, version = pack.versions[release];
   const ranges = entry.places.find((each) => each.module === asked.module)?.ranges || [];
   const here = at(ranges, release);
@@ -65,30 +65,43 @@ function placed(asked, entry, release) {
   const sentence = here ? `In ${version}, ${asked.module} has only a stub of it${known}.`
     : `${pack.name} ${version} does not have it there${known}.`;
   const status = here ? here.status : "missing";
-  const moved = followed(asked, entry, release);
+  const moved = await followed(asked, entry, release);
   if (moved) return { status, sentence, ...moved };
   const other = at(entry.answers, release);
-  if (!other || !other.statement) return { status, sentence, statement: "", remarks: other ? other.remarks : "" };
+  if (!other || !other.statement || !sameKind(asked, entry, other)) return { status, sentence, statement: "", remarks: other ? other.remarks : "" };
   const caveat = UNUSABLE.has(other.status) ? other.remarks : `${other.remarks ? `${other.remarks}; ` : ""}the same name, perhaps another object`;
   return { status, sentence, statement: other.statement, remarks: caveat };
 }
 
+/* Return whether an answer is of the kind that the name had in the asked module, as far as that is known. */
+function sameKind(asked, entry, answer) {
+  const former = entry.answers.find((each) => each.module === asked.module && !UNUSABLE.has(each.status));
+  return !former || !former.kind || !answer.kind || former.kind === answer.kind;
+}
+
 /* Return the import to which a definition was moved or renamed, as far as the index has followed it. */
-function followed(asked, entry, release) {
+async function followed(asked, entry, release) {
   let [module, name, last] = [asked.module, asked.name, -1];
   const evidence = [];
   for (let steps = 0; steps < 12; steps++) {
-    const step = entry.successions.find((each) => each.oldModule === module && each.oldName === name
+    const known = name === asked.name ? entry : await ofPackage(name, entry.package);
+    const step = known?.successions.find((each) => each.oldModule === module && each.oldName === name
       && each.last > last && each.last < release);
     if (!step) return null;
     [module, name, last] = [step.module, step.name, step.last];
     evidence.push(`${step.name === step.oldName ? "moved" : "renamed"} in ${entry.package.versions[last + 1]}: ${step.evidence}`);
-    const there = entry.places.find((each) => each.module === module);
-    if (name !== asked.name || (there && at(there.ranges, release) && !UNUSABLE.has(at(there.ranges, release).status))) {
+    const target = name === asked.name ? entry : await ofPackage(name, entry.package);
+    const here = at(target?.places.find((each) => each.module === module)?.ranges || [], release);
+    if (here && !UNUSABLE.has(here.status)) {
       return { statement: statement(module, name), remarks: evidence.join("; then ") };
     }
   }
   return null;
+}
+
+/* Return the entry of a package in the record of a name. */
+async function ofPackage(name, pack) {
+  return (await explorer.record(name))?.find((entry) => entry.package === pack);
 }
 
 function gone(pack, answers, release) {
