@@ -102,6 +102,26 @@ def test_the_last_line_of_a_traceback_is_understood(
         assert card(page, "vllm", ".copy pre") == statement
 
 
+def test_an_argument_leads_to_the_releases_that_take_it(page: Page, site: str) -> None:
+    page.open(f"{site}#/vllm/0.33.0/EngineArgs?argument=swap_space", READY)
+    said = card(page, "vllm", "details p")
+    assert said
+    assert said.startswith("“swap_space” is a parameter in 0.")
+    page.open(f"{site}#/vllm/0.33.0/EngineArgs?argument=no_such", READY)
+    assert card(page, "vllm", "details p") == (
+        "“no_such” is a parameter in no release whose signature is known."
+    )
+
+
+def test_what_changes_is_said_and_a_cut_address_is_no_error(page: Page, site: str) -> None:
+    page.open(f"{site}#/vllm/0.10.0/FlexibleArgumentParser", READY)
+    assert str(page.evaluate("document.querySelector('[role=status]').textContent")).startswith(
+        "FlexibleArgumentParser, vllm 0.10.0 defined"
+    )
+    page.open(f"{site}#/vllm/0.10.0/%E", READY)
+    assert page.evaluate(SHOWN) == "Where is it in each release?"
+
+
 def test_a_name_is_found_by_keyboard_alone(page: Page, site: str) -> None:
     page.open(site, READY)
     page.type("/")

@@ -39,9 +39,16 @@ async function show() {
   } catch (error) {
     view.replaceChildren(make("p", {}, `${error.message}: the folder of this site is not complete.`));
   }
+  document.getElementById("said").textContent = summary();
   document.title = page === "pair" ? "Pairs" : asked ? asked.name : "sglang and vllm, release by release";
   if (asked && document.activeElement !== input) input.value = asked.module ? `${asked.module}:${asked.name}` : asked.name;
   if (focused) view.querySelector(`.line[data-package="${focused}"]`)?.focus();
+}
+
+/* Return what a screen reader says about the page: its heading and the verdict of each card. */
+function summary() {
+  const heads = [...view.querySelectorAll("h1, .card > h2")];
+  return heads.map((head) => [...head.childNodes].map((node) => node.textContent).join(" ")).join(", ");
 }
 
 function choose(asked, name, release) {

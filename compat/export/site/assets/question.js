@@ -40,9 +40,18 @@ function address(asked, chosen) {
   return `#/${parts.join("")}${place}${asked.argument ? `?argument=${asked.argument}` : ""}`;
 }
 
+/* Return the text of an address, which may have been cut in the middle of a letter. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
 /* Return `{page, asked, chosen}` for an address, where `chosen` maps packages to releases. */
 function parsed(hash) {
-  const [path, options] = decodeURIComponent(hash.replace(/^#\/?/, "")).split("?");
+  const [path, options] = decoded(hash.replace(/^#\/?/, "")).split("?");
   const parts = path.split("/").filter(Boolean);
   if (parts[0] === "pair") return { page: "pair", releases: parts.slice(1) };
   const chosen = {};
