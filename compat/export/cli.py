@@ -30,7 +30,6 @@ def _site(arguments: argparse.Namespace) -> int:
     from compat._cli.text import counted, size
     from compat.export.site.build import build_site
 
-    console.say("writing the answers of every name; this takes some minutes")
     built = build_site(arguments.output)
     print(f"{arguments.output / 'index.html'}: {counted(built.names, 'name')}, {size(built.bytes)}")
     return errors.CLEAN

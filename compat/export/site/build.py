@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from compat import __version__
 from compat._cli.html_page import STYLE
+from compat._cli.progress import on_terminal
 from compat.errors import UsageError
 from compat.export.site.pairs import pairs_table
 from compat.export.site.records import Recorder
+from compat.index.build.parse_pool import begin_worker
 from compat.index.reader import Index
 from compat.model.package_names import IMPORT_NAMES
 from compat.model.releases import newest
@@ -71,8 +74,10 @@ def build_site(folder: Path, only: Collection[str] | None = None) -> BuiltSite:
     _write(data / "pairs.js", "pairs", pairs_table(index))
     listed = [name if only is None or name in only else None for name in (*names, *modules)]
     shards = [listed[at : at + SHARD] for at in range(0, len(listed), SHARD)]
-    for number, content in enumerate(_shards(shards)):
-        _write_text(data / f"shard-{number}.js", f"shard-{number}", content)
+    with on_terminal("looking names up", len(listed)) as progress:
+        for number, content in enumerate(_shards(shards)):
+            _write_text(data / f"shard-{number}.js", f"shard-{number}", content)
+            progress.advance(len(shards[number]))
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return BuiltSite(names=len(names) + len(modules), bytes=size)
 
@@ -144,8 +149,18 @@ def _shards(shards: Sequence[_Shard]) -> Iterator[str]:
     if sum(name is not None for shard in shards for name in shard) < MANY:
         yield from map(_shard, shards)
         return
-    with ProcessPoolExecutor(min(4, os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
+    count = min(4, os.cpu_count() or 1)
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_begin)
+    try:
         yield from pool.map(_shard, shards)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Prepare a process of the pool: an interruption ends the command, which ends the pool."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin_worker()
 
 
 def _shard(names: _Shard) -> str:
