@@ -11,6 +11,7 @@ import pytest
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
+from compat.errors import MissingToolError
 from compat.lsp.cli import main
 from compat.scan.cli import main as scan
 
@@ -134,6 +135,15 @@ def test_diagnostics_fixes_and_hovers(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "a.py").write_text(SOURCE)
     scan([str(tmp_path / "a.py"), "--vllm", "0.33.0"])
     assert capsys.readouterr().out.count("CPT001") == 2, "as many as the command finds"
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "compat.lsp.server", raising=False)
+    for module in [each for each in sys.modules if each.partition(".")[0] == "pygls"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "pygls", None)
+    with pytest.raises(MissingToolError, match=r"pip install 'sglang-vllm-compat\[lsp\]'"):
+        main([])
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import TextContent
 
+from compat.errors import MissingToolError
 from compat.index.reader import Index
 from compat.mcp.cli import main
 
@@ -103,6 +104,15 @@ def test_a_mistake_is_one_line(name: str, arguments: dict[str, Any], message: st
     assert message in text
     assert "\n" not in text
     assert "Traceback" not in text
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "compat.mcp.server", raising=False)
+    for module in [each for each in sys.modules if each.partition(".")[0] == "mcp"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    with pytest.raises(MissingToolError, match=r"pip install 'sglang-vllm-compat\[mcp\]'"):
+        main([])
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
