@@ -6,6 +6,10 @@ from compat._cli.printable import printable
 from compat._cli.text import counted, listed
 from compat.index.reader import Index
 from compat.model.symbols import location
+from compat.pairs.clashes import Clash
+from compat.pairs.overrides import choose
+from compat.pairs.ranking_output import about
+from compat.requirements.release_requirements import ReleaseRequirements
 from compat.resolve.output import Result
 from compat.resolve.suggestions import hint
 from compat.scan.findings import Finding, Report, range_text
@@ -88,11 +92,16 @@ def _finding(finding: Finding) -> Iterator[str]:
             yield f"  {each.text}: use: {new.statement} ({new.safety}; {new.evidence})"
 
 
-def paired(clashes: str, problem: str, sglang: str, vllm: str) -> str:
-    """Return whether two releases go together, given the text about their clashes and their problem."""
-    lines = clashes.split("\n")[:-1]
+def paired(
+    sglang: ReleaseRequirements, vllm: ReleaseRequirements, clashes: Sequence[Clash], problem: str
+) -> str:
+    """Return what two releases require, the overrides with which they go together, and their problem."""
+    lines = [about(sglang.summary), about(vllm.summary)]
+    lines += [f"override: {choose(clash)} ({'; '.join(map(str, clash.sides))})" for clash in clashes]
+    lines += [] if clashes else ["their requirements do not exclude each other"]
     lines += [f"cannot start together: {problem}"] if problem else []
-    return "\n".join([*lines, f'"compat pairs {sglang} {vllm}" resolves what these require in turn'])
+    pair = f"{sglang.release.version} {vllm.release.version}"
+    return "\n".join(map(printable, [*lines, f'"compat pairs {pair}" resolves what these require in turn']))
 
 
 def shortened(text: str) -> str:

@@ -116,7 +116,7 @@ def pairs(sglang: str = "", vllm: str = "") -> str:
         sglang: a version; leave it out to rank the partners of the vllm release.
         vllm: a version; leave it out to rank the partners of the sglang release.
     """
-    from compat.pairs import ranking_output, text_output
+    from compat.pairs import ranking_output
     from compat.pairs.clashes import direct_clashes
     from compat.pairs.ranking import rank
     from compat.requirements.release_requirements import requirements_of
@@ -137,7 +137,7 @@ def pairs(sglang: str = "", vllm: str = "") -> str:
     )
     _, partners = rank(index, SGLANG, sglang, PYTHON)
     problem = next((each.problem for each in partners if each.vllm.version == str(other.release.version)), "")
-    return output.paired(text_output.clashes(one, other, direct_clashes(one, other)), problem, sglang, vllm)
+    return output.paired(one, other, direct_clashes(one, other), problem)
 
 
 TOOLS: tuple[Callable[..., str], ...] = (resolve, explain, scan, check, pairs)

@@ -213,6 +213,16 @@ def test_an_unknown_name_is_said_to_be_unknown(page: Page, site: str) -> None:
     )
 
 
+def test_a_site_needs_no_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('requests', 'rich', 'pypi_simple', 'libcst'))); "
+        "from pathlib import Path; from compat.export.site.build import build_site; "
+        f"build_site(Path({str(tmp_path / 'site')!r}), {{'LLM'}})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_it_replaces_a_site_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="neither empty nor a site"):

@@ -1,6 +1,7 @@
 """`compat mcp`, asked by the client of the protocol's own SDK."""
 
 import asyncio
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,21 @@ def test_answers_are_short_and_have_evidence(tmp_path: Path) -> None:
     assert right in cause
     assert cause.startswith("symbol_moved")
     assert world.startswith("checked  vllm 0.11.0")
-    assert "use tilelang==0.1.9" in pair
-    assert "--offline" not in pair
+    assert "override: tilelang==0.1.9 (sglang 0.5.14 requires ==0.1.8; vllm 0.23.0 requires ==0.1.9)" in pair
     assert "sglang 0.5.14" in partners
     assert max(len(text.splitlines()) for _, text in answers) <= 31
+
+
+def test_the_tools_need_no_other_extra() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('requests', 'rich', 'pypi_simple', 'libcst'))); "
+        "from compat.mcp import tools; tools.pairs(sglang='0.5.14', vllm='0.23.0'); "
+        "tools.pairs(vllm='0.23.0'); tools.resolve('LLM', vllm='latest'); tools.check(['vllm==0.11.0']); "
+        "tools.scan(code='import vllm.gone', vllm='latest'); print(tools.explain('Killed'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "unknown" in done.stdout
 
 
 @pytest.mark.parametrize(
