@@ -26,10 +26,12 @@ function suggestions(text) {
   return best.map((each) => each.number);
 }
 
-/* Return whether a word of a name begins at a position: after a dot or underscore, or at a capital letter. */
+/* Return whether a word of a name begins at a position: after a dot or underscore, or at a capital letter that
+   a small one precedes or follows. */
 function begins(name, position) {
-  const before = name[position - 1], here = name[position];
-  return before === "_" || before === "." || (here !== here.toLowerCase() && before === before.toLowerCase());
+  const [before, here, after] = [name[position - 1], name[position], name[position + 1] || ""];
+  const small = (letter) => letter !== letter.toUpperCase();
+  return before === "_" || before === "." || (!small(here) && (small(before) || small(after)));
 }
 
 /* Return the packages that have a name, as text; in brackets those whose newest release lacks it. */
