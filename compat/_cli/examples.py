@@ -43,7 +43,9 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat init --write",
         "compat init --pair 0.5.14 0.23.0 --tests 'pytest -m engine'",
     ),
-    "compat export": ("compat export ruff --vllm 0.23.0",),
+    "compat export": ("compat export ruff --vllm 0.23.0", "compat export site --output site"),
+    "compat mcp": ("compat mcp",),
+    "compat lsp": ("compat lsp",),
     "compat index": ("compat index info",),
     "compat matrix": (
         "compat matrix list",

@@ -34,6 +34,7 @@ COMMANDS = {
     "check": ["compat", "check", "vllm==0.33.0", "openai==2.25.0"],
     "pairs of a release": ["compat.pairs", "--for", "sglang==0.5.17"],
     "clashes of a pair": ["compat", "pairs", "0.5.23", "0.33.0", "--offline"],
+    "help of the servers": ["compat", "mcp", "--help"],
     "export": ["compat", "export", "ruff", "--vllm", "0.22.0"],
     "index info": ["compat", "index", "info"],
     "matrix list": ["compat", "matrix", "list"],

@@ -50,7 +50,7 @@ def _summary(report: Report, shown: list[Finding]) -> str:
     return f"{counted(len(shown), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
 
 
-def _calls(new: Successor) -> Iterator[str]:
+def calls_of(new: Successor) -> Iterator[str]:
     """Yield the old and the new parameters, one below the other, where they differ."""
     for change in new.call_changes:
         for word, parameters in (("was", change.old), ("is ", change.new)):
@@ -86,5 +86,5 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
             what = f"{what}: {printable(each.reason)}"
         yield f"  {paint(f'{gap} =', 'dim')} {each.text} {what}"
         if each.successor and not each.successor.same_call:
-            yield from (f"  {gap}     {line}" for line in _calls(each.successor))
+            yield from (f"  {gap}     {line}" for line in calls_of(each.successor))
     yield ""
