@@ -212,13 +212,24 @@ class Reachability(NamedTuple):
 
         Each statement of a block is examined once, for all positions after it.
         """
-        examined, left = self.evaluation.blocks_left.get(position.block[0], (0, False))
+        if not position.index:
+            return False
+        examined: int
+        left: bool
+        (examined, left), _ = self.evaluation.memory.apart(lambda: self._examined(position))
+        return left and examined < position.index
+
+    def _examined(self, position: NodePosition) -> tuple[int, bool]:
+        """Return how many statements of a block do not leave it, up to a position, and if the next one does."""
+        memory = self.evaluation.memory
+        key = ("left", position.block[0])
+        examined, left = memory.get(key) or (0, False)
         while not left and examined < position.index:
             at = position.at(examined)
             left = isinstance(at.statement, ast.Raise) or (_may_leave(at) and self._leaves(at.statement, at))
             examined += not left
-        self.evaluation.blocks_left[position.block[0]] = examined, left
-        return left and examined < position.index
+        memory.keep(key, (examined, left))
+        return examined, left
 
     def _leaves(self, statement: ast.stmt, position: NodePosition) -> bool:  # noqa: C901 -- one case for each form
         match statement:

@@ -42,20 +42,25 @@ class ImportGraph:
         self._files = files
         self._call_graph = call_graph
         self._conditional: frozenset[str] | None = None
+        self._raising: dict[str, Module | None] = {}
+        """The `__init__.py` files that may raise in some releases; None for any other file."""
         self._searches: Searches[str, Importer] = Searches()
-        self._loaded: dict[tuple[str, int], bool] = {}
-        self._refusing: dict[tuple[str, int], bool] = {}
 
     def may_be_imported(self, module: Module, reachability: Reachability) -> bool:
         """Return whether a release may import a module; one that nothing imports counts as a script."""
-        known = self._loaded.get((module.path, id(reachability.evaluation)))
+        known: bool
+        known, _ = reachability.evaluation.memory.apart(lambda: self._imports(module, reachability))
+        return known
+
+    def _imports(self, module: Module, reachability: Reachability) -> bool:
+        memory = reachability.evaluation.memory
+        known: bool | None = memory.get(("imported", module.path))
         if known is None:
             seen = {module.path}
             known = self._begins(module, reachability, seen)
             if not known:  # its importers are not imported either
-                self._loaded.update(
-                    dict.fromkeys(((path, id(reachability.evaluation)) for path in seen), False)
-                )
+                for path in seen:
+                    memory.keep(("imported", path), False)  # noqa: FBT003 -- the result
         return known
 
     def _begins(self, module: Module, reachability: Reachability, seen: set[str]) -> bool:
@@ -66,7 +71,7 @@ class ImportGraph:
             or self._any_imports(module, reachability, seen)
         )
         if found:
-            self._loaded[module.path, id(reachability.evaluation)] = True
+            reachability.evaluation.memory.keep(("imported", module.path), True)  # noqa: FBT003 -- the result
         return found
 
     def _any_imports(self, module: Module, reachability: Reachability, seen: set[str]) -> bool:
@@ -75,7 +80,7 @@ class ImportGraph:
             imported = True
             if other.path == module.path:
                 return True
-            known = self._loaded.get((other.path, id(reachability.evaluation)))
+            known = reachability.evaluation.memory.get(("imported", other.path))
             if known is False or other.path in seen:
                 continue
             there = reachability._replace(module=other)
@@ -101,15 +106,18 @@ class ImportGraph:
         return False
 
     def _refuses(self, path: str, reachability: Reachability) -> bool:
-        key = (path, id(reachability.evaluation))
-        if key not in self._refusing:
-            self._refusing[key] = False
+        if path not in self._raising:
             data = self._data(path)
-            init = self._tree.module(path) if b"raise" in data and reads_version(data) else None
-            if init is not None:
-                end = NodePosition(None, init.tree, "body", init.tree.body, len(init.tree.body))
-                self._refusing[key] = not reachability._replace(module=init).reached(end)
-        return self._refusing[key]
+            raising = b"raise" in data and reads_version(data)
+            self._raising[path] = self._tree.module(path) if raising else None
+        init = self._raising[path]
+        if init is None:
+            return False
+        end = NodePosition(None, init.tree, "body", init.tree.body, len(init.tree.body))
+        refuses: bool = reachability.evaluation.memory.result(
+            ("refuses", path), lambda: not reachability._replace(module=init).reached(end), pending=False
+        )
+        return refuses
 
     def _may_be_conditional(self, path: str) -> bool:
         """Return whether a file that reads the version may import a module, or its folder, conditionally."""
