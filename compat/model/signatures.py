@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from compat._util.named_tuple import NamedTuple
 
 TYPE_CHECKING = False
@@ -41,6 +43,7 @@ def changes(old: str, new: str) -> tuple[CallChange, ...]:
     )
 
 
+@lru_cache(maxsize=1_000)
 def accepts_same_calls(old: str, new: str) -> bool:
     """Return whether every call of the old object is one of the new object, and its other methods are equal.
 

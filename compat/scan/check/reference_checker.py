@@ -99,8 +99,9 @@ class ReferenceChecker:
         end = NodePosition(None, module.tree, "body", module.tree.body, len(module.tree.body))
         return self._holding(
             self.lookup.release_set.everything,
-            lambda evaluation: evaluation.unbound(module, name)
-            and Reachability(evaluation, module).reached(end),
+            lambda evaluation: (
+                evaluation.unbound(module, name) and Reachability(evaluation, module).reached(end)
+            ),
         )
 
     def rules(self, reference: Reference) -> frozenset[Rule]:
@@ -187,7 +188,9 @@ class ReferenceChecker:
 
     def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
         """Return the subset of releases in which code reaches a reference and does not catch the failure."""
-        return self._holding(mask, lambda evaluation: self._fails(reference, Reachability(evaluation, module), kind))
+        return self._holding(
+            mask, lambda evaluation: self._fails(reference, Reachability(evaluation, module), kind)
+        )
 
     def _fails(self, reference: Reference, reachability: Reachability, kind: str) -> bool:
         """Return whether code reaches a reference in one release and does not catch its failure."""

@@ -95,9 +95,7 @@ class _IssueCause(NamedTuple):
 
     def _found(self) -> Iterator[tuple[int, Found | None]]:
         lookup, package = self.lookup, self.lookup.release_set.package
-        slots = [
-            slot for slot in range(len(lookup.release_set.release_indexes)) if self.mask >> slot & 1
-        ]
+        slots = [slot for slot in range(len(lookup.release_set.release_indexes)) if self.mask >> slot & 1]
         # Kernels have their history in another package; a module that no release has has none.
         owned = package in lookup.index.owners.get(self.module.partition(".")[0], ())
         if not owned or not (self.name or self._module_ever()):

@@ -220,7 +220,7 @@ class Reachability(NamedTuple):
         return left and examined < position.index
 
     def _examined(self, position: NodePosition) -> tuple[int, bool]:
-        """Return how many statements of a block do not leave it, up to a position, and if the next one does."""
+        """Return how many statements of a block, up to a position, do not leave it; and if the next does."""
         memory = self.evaluation.memory
         key = ("left", position.block[0])
         examined, left = memory.get(key) or (0, False)

@@ -107,9 +107,7 @@ class Execution:
         key = (function.node, *((name, id(value)) for name, value in inner.names.items()))
         node = function.node
         kept = list(inner.names.values())  # so that no other value gets the id of one of them
-        answer, _ = self.memory.result(
-            key, lambda: (self._quietly(node, inner), kept)
-        )
+        answer, _ = self.memory.result(key, lambda: (self._quietly(node, inner), kept))
         if isinstance(answer, ScannedCodeError):
             raise ScannedCodeError(answer.kind)
         return answer

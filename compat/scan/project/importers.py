@@ -4,6 +4,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
@@ -145,6 +146,11 @@ class ImportGraph:
         except OSError:
             return b""
 
+    @cached_property
+    def _contents(self) -> list[tuple[str, bytes]]:
+        """The Python files with their bytes, which every search goes through."""
+        return [(path, data) for path in self._files if (data := self._data(path))]
+
     def _imported(self, module: Module) -> Iterator[Importer]:
         """Yield the importers of a module; files are parsed only when needed."""
         return self._searches.of(module.path, lambda: self._search(module))
@@ -155,7 +161,12 @@ class ImportGraph:
         if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
             yield module, itself
             return
-        others = [path for path in self._files if path != module.path and self._names(path, module.path)]
+        word = stem.encode()
+        others = [
+            path
+            for path, data in self._contents
+            if word in data and path != module.path and self._names(path, module.path)
+        ]
         if len(others) > _MOST:
             yield module, itself  # it counts as imported
             return
@@ -169,8 +180,6 @@ class ImportGraph:
         """Return whether the bytes of a file may name a module in an import or in a string."""
         data = self._data(path)
         folder, stem = package_and_stem(module)
-        if stem.encode() not in data:
-            return False
         above = module.split("/")[: -2 if folder else -1]
         parent = above[-1].encode() if above else b""
         near = path.split("/")[: len(above)] == above

@@ -3,6 +3,8 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from compat.index.reader import Index
 from compat.scan.interpreter.scopes import Module, Tree
@@ -28,6 +30,7 @@ class PatchedNames:
         self._store = store
         self._files = files
         self._known: dict[tuple[str, str], bool] = {}
+        self._assignments = lru_cache(maxsize=None)(_assignments)
         self.own_copies = OwnCopies(tree, files)
 
     def adds(self, package: str, module: str, name: str) -> bool:
@@ -38,7 +41,7 @@ class PatchedNames:
         key = (module, name)
         if key not in self._known:
             self._known[key] = name not in self._index.names_ever(module, package) and any(
-                _assigns(file, module, name) for file in self._mentioning(module, name)
+                self._assignments(file).assigns(module, name) for file in self._mentioning(module, name)
             )
         return self._known[key]
 
@@ -61,25 +64,41 @@ class PatchedNames:
                 yield file
 
 
-def _assigns(file: Module, module: str, name: str) -> bool:
-    """Return whether a file assigns `module.name`, directly or by `setattr`."""
-    aliases = dict(_aliases(file))
-    texts = any(isinstance(node, ast.Constant) and node.value == name for node in within(file.tree))
+class _Assignments(NamedTuple):
+    """What a file assigns to attributes, by statements or by `setattr`."""
+
+    aliases: dict[str, str]
+    """The names that imports bind anywhere in the file, with the dotted path of each."""
+    stores: dict[str, list[ast.expr]]
+    """Attributes, with the objects that they are assigned to."""
+    any_name: list[ast.expr]
+    """The objects of which `setattr` assigns attributes whose names are computed: `for name in …`."""
+    texts: frozenset[object]
+    """The constants of the file, if there are such objects: one of them may be the name."""
+
+    def assigns(self, module: str, name: str) -> bool:
+        """Return whether the file assigns `module.name`."""
+        bases = [*self.stores.get(name, ()), *(self.any_name if name in self.texts else ())]
+        return any(self._path(base) == module for base in bases)
+
+    def _path(self, base: ast.expr) -> str | None:
+        first, *rest = dotted(base) or ("",)
+        return ".".join((self.aliases[first], *rest)) if first in self.aliases else None
+
+
+def _assignments(file: Module) -> _Assignments:
+    stores: dict[str, list[ast.expr]] = {}
+    any_name: list[ast.expr] = []
     for node in within(file.tree):
         match node:
-            case ast.Attribute(attr=attribute, value=base, ctx=ast.Store()) if attribute == name:
-                pass
-            case ast.Call(func=ast.Name(id="setattr"), args=[base, ast.Constant(value=given), _]):
-                if given != name:
-                    continue
-            case ast.Call(func=ast.Name(id="setattr"), args=[base, _, _]) if texts:
-                pass  # one of several: `for name in …: setattr(module, name, …)`
-            case _:
-                continue
-        first, *rest = dotted(base) or ("",)
-        if first in aliases and ".".join((aliases[first], *rest)) == module:
-            return True
-    return False
+            case ast.Attribute(attr=name, value=base, ctx=ast.Store()):
+                stores.setdefault(name, []).append(base)
+            case ast.Call(func=ast.Name(id="setattr"), args=[base, ast.Constant(value=str() as name), _]):
+                stores.setdefault(name, []).append(base)
+            case ast.Call(func=ast.Name(id="setattr"), args=[base, _, _]):
+                any_name.append(base)
+    constants = (each.value for each in within(file.tree) if isinstance(each, ast.Constant))
+    return _Assignments(dict(_aliases(file)), stores, any_name, frozenset(constants if any_name else ()))
 
 
 def _aliases(file: Module) -> Iterator[tuple[str, str]]:
