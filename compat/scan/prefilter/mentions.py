@@ -23,6 +23,7 @@ _BARE = re.compile(rb"^[ \t]*import[ \t][^\n#]*(?<![\w.])(?:" + b"|".join(_TOPS)
 _WORDS = frozenset(
     bytes([each]) for each in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 )
+_BLANKS = bytes(each if bytes([each]) in _WORDS else 32 for each in range(256))
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
 
@@ -76,6 +77,11 @@ def word_offsets(data: bytes, word: bytes) -> Iterator[int]:
         if (at == 0 or data[at - 1 : at] not in _WORDS) and data[end : end + 1] not in _WORDS:
             yield at
         at = data.find(word, end)
+
+
+def words(data: bytes) -> list[bytes]:
+    """Return the words of a file, as `word_offsets` finds them."""
+    return data.translate(_BLANKS).split()
 
 
 def line_numbers(data: bytes, offsets: list[int]) -> list[int]:

@@ -10,7 +10,7 @@ from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.conditional_imports import conditionally_imported, reads_version
 from compat.scan.prefilter.imported_names import package_and_stem
-from compat.scan.prefilter.mentions import line_numbers, word_offsets
+from compat.scan.prefilter.mentions import line_numbers, word_offsets, words
 from compat.scan.project.callers import CallGraph, Searches
 from compat.scan.project.module_names import absolute
 from compat.scan.sources.discovery import Files
@@ -147,9 +147,14 @@ class ImportGraph:
             return b""
 
     @cached_property
-    def _contents(self) -> list[tuple[str, bytes]]:
-        """The Python files with their bytes, which every search goes through."""
-        return [(path, data) for path in self._files if (data := self._data(path))]
+    def _using(self) -> dict[bytes, list[str]]:
+        """The words that name a module of the tree, each with the Python files that contain it."""
+        stems = {package_and_stem(path)[1].encode() for path in self._files}
+        found = {stem: [] if words(stem) == [stem] else list(self._files) for stem in stems}
+        for path in self._files:
+            for stem in stems.intersection(words(self._data(path))):
+                found[stem].append(path)
+        return found
 
     def _imported(self, module: Module) -> Iterator[Importer]:
         """Yield the importers of a module; files are parsed only when needed."""
@@ -161,11 +166,10 @@ class ImportGraph:
         if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
             yield module, itself
             return
-        word = stem.encode()
         others = [
             path
-            for path, data in self._contents
-            if word in data and path != module.path and self._names(path, module.path)
+            for path in self._using.get(stem.encode(), ())
+            if path != module.path and self._names(path, module.path)
         ]
         if len(others) > _MOST:
             yield module, itself  # it counts as imported

@@ -1,9 +1,10 @@
 """Find the names that the scanned tree itself adds to the packages: by monkey patches, or by its own copy."""
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from compat.index.reader import Index
@@ -45,17 +46,22 @@ class PatchedNames:
             )
         return self._known[key]
 
+    @cached_property
+    def _contents(self) -> list[tuple[str, bytes]]:
+        """The Python files that name a package, with their bytes."""
+        found = []
+        for path in self._files:
+            with contextlib.suppress(OSError):
+                if path.endswith(".py") and self._store.names_package(path):
+                    found.append((path, self._store.read(path)))
+        return found
+
     def _mentioning(self, module: str, name: str) -> Iterator[Module]:
         """Yield the files whose bytes may contain an assignment to that attribute of the module."""
         called = module.rpartition(".")[2].encode()
         quoted = (f'"{name}"'.encode(), f"'{name}'".encode())
         assigned = re.compile(rb"\." + name.encode() + rb"[ \t]*[:=,)\]]")
-        for path in self._files:
-            try:
-                wanted = path.endswith(".py") and self._store.names_package(path)
-                data = self._store.read(path) if wanted else b""
-            except OSError:
-                continue
+        for path, data in self._contents:
             if name.encode() not in data or called not in data:
                 continue
             named = b"setattr" in data and any(text in data for text in quoted)
