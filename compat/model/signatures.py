@@ -59,6 +59,17 @@ def accepts_same_calls(old: str, new: str) -> bool:
     return earlier is not None and later is not None and _extends(earlier, later)
 
 
+def parameter_names(signature: str) -> tuple[str, ...]:
+    """Return the names of the parameters of a function, such as `(x, *, out=None)`."""
+    import ast
+
+    try:
+        found = _parameters(ast.parse(f"lambda {signature[1:-1]}: 0", mode="eval"))
+    except SyntaxError:
+        return ()
+    return (*found.positional, *sorted(found.keywords), *sorted(found.rest))
+
+
 def _extends(old: str, new: str) -> bool:
     import ast  # signatures are rarely compared in detail
 

@@ -14,6 +14,7 @@ from compat.resolve.search import Found, find_location
 from compat.scan.check.reference_checker import Issue, ReferenceChecker, Rule
 from compat.scan.findings import BrokenRange
 from compat.scan.releases.index_lookup import Lookup, ranges
+from compat.scan.syntax.references import Reference
 
 if TYPE_CHECKING:  # a scan needs no more of it than its names
     from compat.model.diagnosis import Cause
@@ -26,7 +27,9 @@ def broken_ranges(lookup: Lookup, issue: Issue) -> tuple[BrokenRange, ...]:
     """Return the ranges of releases in which a reference has an issue, with its cause and successor."""
     if issue.rule == "CPT004":
         return ()
-    return _ranges(_IssueCause(lookup, issue.rule, issue.mask, issue.outcome.answer, *wanted(lookup, issue)))
+    return _ranges(
+        _IssueCause(lookup, issue.rule, issue.mask, issue.outcome.answer, *wanted(lookup, issue.reference))
+    )
 
 
 def lost_classes(lookup: Lookup, issue: Issue, broken: Iterable[BrokenRange]) -> int:
@@ -52,9 +55,8 @@ def class_ranges(checker: ReferenceChecker, issue: Issue) -> tuple[BrokenRange, 
     )
 
 
-def wanted(lookup: Lookup, issue: Issue) -> tuple[str, str]:
+def wanted(lookup: Lookup, reference: Reference) -> tuple[str, str]:
     """Return the module and the name that a reference refers to, as in a release that had them."""
-    reference = issue.reference
     index, package = lookup.index, lookup.release_set.package
     if reference.form in ("import", "star", "import_module"):
         return reference.module, ""

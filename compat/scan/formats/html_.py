@@ -65,6 +65,7 @@ def render(report: Report, _options: ScanOptions) -> str:
         f"<h1>{counted(len(reported), 'finding')}</h1>",
         f"<p>{counted(report.files, 'file')} scanned, {report.parsed} mention the packages.{below}</p>",
     ]
+    parts += [f"<p>{html(each.text)}</p>" for each in report.fits]
     if any(finding.rule != "CPT000" for finding in reported):
         parts.append(_KEY)
     for releases in report.release_sets:

@@ -69,6 +69,15 @@ def mention_offsets(data: bytes, *, first: bool = False, words: bool = False) ->
     return found
 
 
+def mentioned_tops(data: bytes) -> set[str]:
+    """Return the import names of the packages to which code in a file may refer."""
+    return {
+        top
+        for top, name in zip(TOPS, _TOPS, strict=True)
+        if name in data and any(data.startswith(name, at) for at in mention_offsets(data, words=True))
+    }
+
+
 def word_offsets(data: bytes, word: bytes) -> Iterator[int]:
     """Yield the offsets at which a name is a whole word; faster than a regular expression."""
     at = data.find(word)
