@@ -78,7 +78,7 @@ def scan(options: ScanOptions) -> Report:
     from compat.scan.runner import check_candidates, releases_that_fit
 
     found = check_candidates(options, files, candidates, store)
-    if not (options.fix or options.diff or options.write_baseline or options.old or options.new):
+    if options.fits:
         fits = releases_that_fit(options, files, candidates, store, found)
         found = found._replace(fits=fits)
     return found._replace(

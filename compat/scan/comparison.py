@@ -32,9 +32,9 @@ def compared_releases(
     Raises:
         UsageError: a release does not exist, or it is not clear of which package it is one.
     """
-    used = used_packages((path for path in files if _names_package(store, path)), store)
-    old = dict(_release(index, text, "--from", used) for text in options.old)
-    new = dict(_release(index, text, "--to", used, old) for text in options.new)
+    used = used_packages(filter(store.may_name_package, files), store)
+    old = named_releases(index, options.old, "--from", used)
+    new = named_releases(index, options.new, "--to", used, old)
     found = []
     for package in _PACKAGES:
         if package not in {**old, **new}:
@@ -43,6 +43,28 @@ def compared_releases(
         first = old.get(package) or _pinned(options.paths[0], package, versions)
         found.append(Comparison(package, first, new.get(package) or versions[newest_indexes(versions, 1)[0]]))
     return tuple(found)
+
+
+def named_releases(
+    index: Index,
+    texts: Iterable[str],
+    option: str,
+    used: Iterable[str],
+    named: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the releases that the values of an option name, by package.
+
+    Args:
+        index: the index of releases.
+        texts: the values, such as `vllm==0.18.1` or `0.18.1`.
+        option: the option.
+        used: the packages that the tree uses.
+        named: the packages of the other option; a version alone is then one of theirs.
+
+    Raises:
+        UsageError: a release does not exist, or it is not clear of which package it is one.
+    """
+    return dict(_release(index, text, option, sorted(named or used or _PACKAGES)) for text in texts)
 
 
 def only_new(findings: Iterable[Finding], compared: Iterable[Comparison]) -> tuple[Finding, ...]:
@@ -60,36 +82,18 @@ def _is_new(finding: Finding, compared: Comparison) -> bool:
     return compared.new in ends and compared.old not in ends
 
 
-def _names_package(store: Files, path: str) -> bool:
-    try:
-        return store.names_package(path)
-    except OSError:
-        return False
-
-
-def _release(
-    index: Index, text: str, option: str, used: Iterable[str], named: Mapping[str, str] | None = None
-) -> tuple[str, str]:
-    """Return the package and the version that the value of an option names.
-
-    Args:
-        index: the index of releases.
-        text: the value, such as `vllm==0.18.1` or `0.18.1`.
-        option: the option.
-        used: the packages that the tree uses.
-        named: the packages of the other option; a version alone is then one of theirs.
-    """
+def _release(index: Index, text: str, option: str, possible: Sequence[str]) -> tuple[str, str]:
+    """Return the package and the version that a value names; a version alone is of a possible package."""
     package, given, version = text.partition("==")
     if given:
         if package.strip() not in _PACKAGES:
             raise UsageError(f"{option}: {text!r}: expected vllm==VERSION or sglang==VERSION")
         return package.strip(), _version(index, package.strip(), version.strip(), option)
-    possible = sorted(named or used or _PACKAGES)
     known = [each for each in possible if text == "latest" or index.knows(each, text)]
     if len(possible) == 1:
         return possible[0], _version(index, possible[0], text, option)
     if len(known) != 1:
-        what = "is not a release of either package" if not known else "may be of either package"
+        what = "may be of either package" if known else "is not a release of either package"
         raise UsageError(f"{option}: {text!r} {what}; name the package, such as vllm=={text}")
     return known[0], _version(index, known[0], text, option)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from compat.model.release_ranges import ranges_of
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
-from compat.scan.prefilter.mentions import mentioned_tops
+from compat.scan.prefilter.mentions import imported_tops
 from compat.scan.release_facts import Fit
 from compat.scan.releases.selection import newest_indexes
 from compat.scan.sources.discovery import Files
@@ -23,7 +23,7 @@ def asked_packages(report: Report, used: Iterable[str]) -> dict[str, str]:
     return {
         each.package: each.versions[-1]
         for each in report.release_sets
-        if each.package in used and (each.package in found or not each.pinned)
+        if each.package in found or (each.package in used and not each.pinned)
     }
 
 
@@ -33,6 +33,7 @@ def with_every_release(options: ScanOptions, packages: Iterable[str]) -> ScanOpt
         sglang=("all" if "sglang" in packages else "latest",),
         vllm=("all" if "vllm" in packages else "latest",),
         causes=False,
+        fits=False,
     )
 
 
@@ -78,11 +79,11 @@ def broken_versions(versions: Sequence[str], finding: Finding) -> Iterator[str]:
 
 
 def used_packages(candidates: Iterable[str], store: Files) -> set[str]:
-    """Return the packages that the candidate files mention."""
+    """Return the packages that the candidate files import."""
     found: set[str] = set()
     for path in candidates:
         with contextlib.suppress(OSError):
-            found.update(_OWNER[top] for top in mentioned_tops(store.read(path)))
+            found.update(_OWNER[top] for top in imported_tops(store.read(path)))
         if len(found) == len(set(_OWNER.values())):
             break
     return found

@@ -41,6 +41,8 @@ class ScanOptions(NamedTuple):
     """The values of `--from`."""
     new: tuple[str, ...] = ()
     """The values of `--to`."""
+    fits: bool = True
+    """Whether to find the releases that the tree fits."""
     causes: bool = True
     """Whether the causes and successors of findings are looked up."""
 
@@ -76,6 +78,9 @@ def parse(argv: Sequence[str]) -> ScanOptions:
         output=arguments.output,
         old=tuple(arguments.old),
         new=tuple(arguments.new),
+        fits=not (
+            compared or arguments.fix or arguments.unsafe_fixes or arguments.diff or arguments.write_baseline
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,10 @@ def broken(*ranges: tuple[str, str], name: str = "x") -> Finding:
     return finding._replace(rule="CPT001", package="vllm", statement=f"import {name}", broken_in=ranges)
 
 
-def document(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+def document(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     """Return the JSON document of a scan."""
     main([str(path), "--format", "json", *arguments])
-    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
 
@@ -50,7 +51,7 @@ def test_findings_in_the_best_releases_are_counted() -> None:
 
 def test_a_tree_without_pins_learns_what_it_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.py").write_text("from vllm.utils import FlexibleArgumentParser\n")
-    (fit,) = document(tmp_path, capsys)["fits"]  # type: ignore[misc, attr-defined]
+    (fit,) = document(tmp_path, capsys)["fits"]
     assert fit["package"] == "vllm"
     assert fit["findings"] == 0
     (release_range,) = fit["releases"]
@@ -83,10 +84,10 @@ def test_the_fits_agree_with_a_scan_of_all_releases(
     every = document(tmp_path, capsys, "--vllm", "all")["findings"]
     versions = Index().versions("vllm")
     clean = set(versions)
-    for finding in every:  # type: ignore[attr-defined]
+    for finding in every:
         for each in finding["broken_in"]:
             clean -= set(versions[versions.index(each["first"]) : versions.index(each["last"]) + 1])
-    (fit,) = document(tmp_path, capsys)["fits"]  # type: ignore[misc, attr-defined]
+    (fit,) = document(tmp_path, capsys)["fits"]
     told = {
         version
         for each in fit["releases"]
@@ -102,12 +103,10 @@ def test_from_and_to_report_only_what_is_new(tmp_path: Path, capsys: pytest.Capt
         "from vllm.distributed.utils import StatelessProcessGroup\n"
     )
     found = document(tmp_path, capsys, "--from", "0.10.0", "--to", "vllm==0.33.0")
-    (finding,) = found["findings"]  # type: ignore[misc, attr-defined]
+    (finding,) = found["findings"]
     assert finding["line"] == 2
     assert finding["broken_in"] == [{"first": "0.33.0", "last": "0.33.0"}]
-    assert [each["name"] for each in found["changes"]] == [  # type: ignore[attr-defined]
-        "vllm.distributed.utils.StatelessProcessGroup"
-    ]
+    assert [each["name"] for each in found["changes"]] == ["vllm.distributed.utils.StatelessProcessGroup"]
     back = document(tmp_path, capsys, "--from", "0.33.0", "--to", "0.10.0")
     assert back["findings"] == []
 
@@ -116,8 +115,8 @@ def test_from_defaults_to_the_pin(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "requirements.txt").write_text("vllm>=0.8,<=0.10.0\n")
     (tmp_path / "a.py").write_text("from vllm.utils import FlexibleArgumentParser\n")
     found = document(tmp_path, capsys, "--to", "0.33.0")
-    assert [each["versions"] for each in found["releases"]] == [["0.10.0", "0.33.0"]]  # type: ignore[attr-defined]
-    assert len(found["findings"]) == 1  # type: ignore[arg-type]
+    assert [each["versions"] for each in found["releases"]] == [["0.10.0", "0.33.0"]]
+    assert len(found["findings"]) == 1
 
 
 def test_a_release_that_may_be_of_either_package_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ _RELATIVE = re.compile(rb"import_module\(\s*[\"']\.")
 """The import of a module relative to a package, whose name is then a string of its own."""
 _BARE = re.compile(rb"^[ \t]*import[ \t][^\n#]*(?<![\w.])(?:" + b"|".join(_TOPS) + rb")\b", re.MULTILINE)
 """The import of a package by itself: it breaks nothing, but the file has to be valid Python."""
+_IMPORTED = re.compile(rb"(?:^|\")[ \t]*(?:from|import)[ \t]+(" + b"|".join(_TOPS) + rb")\b", re.MULTILINE)
 _WORDS = frozenset(
     bytes([each]) for each in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 )
@@ -69,13 +70,9 @@ def mention_offsets(data: bytes, *, first: bool = False, words: bool = False) ->
     return found
 
 
-def mentioned_tops(data: bytes) -> set[str]:
-    """Return the import names of the packages to which code in a file may refer."""
-    return {
-        top
-        for top, name in zip(TOPS, _TOPS, strict=True)
-        if name in data and any(data.startswith(name, at) for at in mention_offsets(data, words=True))
-    }
+def imported_tops(data: bytes) -> set[str]:
+    """Return the import names of the packages that the bytes of a file, or of a notebook, import."""
+    return {name.decode() for name in _IMPORTED.findall(data)}
 
 
 def word_offsets(data: bytes, word: bytes) -> Iterator[int]:
