@@ -105,7 +105,8 @@ def _third(versions: Mapping[str, str], index: Index, root: Path) -> Iterator[st
             what = f"refuses {cause.distribution} {cause.installed}: it wants {cause.target}"
         else:
             lacking = f"{cause.distribution} {cause.installed} does not have"
-            what = f"imports {cause.target.replace(':', '.')}, which {lacking if cause.installed else 'nothing carries'}"
+            name = cause.target.replace(":", ".")
+            what = f"imports {name}, which {lacking if cause.installed else 'nothing carries'}"
         fix = fix_of(finding, report, index, companions).text
         yield f"{finding.package} {finding.version} {what}. {fix}"
 
