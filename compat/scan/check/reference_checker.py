@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from compat.model.guards import waits_for_call
 from compat.scan.interpreter.expressions import Evaluation
-from compat.scan.interpreter.memory import EVERY
+from compat.scan.interpreter.memory import EVERY, Decisions
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.project.callers import CallGraph
@@ -57,8 +57,9 @@ class ReferenceChecker:
         self._call_graph = call_graph
         self._import_graph = import_graph
         self._patched_names = patched_names
-        self._evaluations = [
-            Evaluation(lookup, slot, tree, patched_names)
+        decisions: Decisions[Evaluation] = Decisions()
+        self._evaluations = decisions.releases = [
+            Evaluation(lookup, slot, tree, patched_names, decisions)
             for slot in range(len(lookup.release_set.release_indexes))
         ]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from compat.scan.interpreter import builtins
-from compat.scan.interpreter.memory import Memory
+from compat.scan.interpreter.memory import Decisions, Memory
 from compat.scan.interpreter.objects import Objects
 from compat.scan.interpreter.scopes import Frame, Module, Tree
 from compat.scan.interpreter.statements import Execution, agree
@@ -68,16 +68,25 @@ class Evaluation:
         slot: the position of the release in the release set.
         tree: the modules of the scanned tree.
         patched_names: the names that the tree adds to the package.
+        decisions: what was decided for all releases of the release set.
     """
 
-    def __init__(self, lookup: Lookup, slot: int, tree: Tree, patched_names: PatchedNames) -> None:
+    def __init__(
+        self,
+        lookup: Lookup,
+        slot: int,
+        tree: Tree,
+        patched_names: PatchedNames,
+        decisions: "Decisions[Evaluation]",
+    ) -> None:
+        self.decisions = decisions
         self._version = lookup.release_set.versions[slot]
         self.package = lookup.release_set.package
         self.tops: tuple[str, ...] = ("vllm",) if self.package == "vllm" else ("sglang", "sgl_kernel")
         self.tree = tree
         self._patched_names = patched_names
         self._lookup = lookup
-        self._bit = 1 << slot
+        self.bit = 1 << slot
         self.memory = Memory()
         self._searching = False
         self.execution = Execution(self)
@@ -86,7 +95,7 @@ class Evaluation:
     @property
     def version(self) -> str:
         """The version of the release; what asks for it holds for no other release."""
-        self.memory.note(self._bit)
+        self.memory.note(self.bit)
         return self._version
 
     def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
@@ -262,7 +271,7 @@ class Evaluation:
         return self._here(self._lookup.imported(module, name), f"{module}.{name}" if name else module)
 
     def _here(self, outcomes: tuple[tuple[int, LookupOutcome], ...], path: str) -> LookupOutcome:
-        alike, outcome = next(each for each in outcomes if each[0] & self._bit)
+        alike, outcome = next(each for each in outcomes if each[0] & self.bit)
         self.memory.note(alike)
         if outcome.failing and self._patched_names.own_copies.has(path):
             return outcome._replace(failing="", answer=outcome.answer._replace(status="defined"))
