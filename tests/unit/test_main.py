@@ -48,7 +48,7 @@ def test_the_entry_reads_the_command_line_of_the_process(
         (
             ["zzz"],
             (
-                r"'zzz' is not a command; the commands are resolve, check, explain, doctor, scan, rule, "
+                r"'zzz' is not a command; the commands are resolve, check, explain, doctor, scan, upgrade, rule, "
                 r"init, export, mcp, lsp, index, matrix, pairs, bundle, completion"
             ),
         ),

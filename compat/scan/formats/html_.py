@@ -39,6 +39,7 @@ def render(report: Report, _options: ScanOptions) -> str:
         text = f"{range_text((versions[0], versions[-1]))}, {counted(len(versions), 'release')}"
         facts[checked.package] = f"{text}: {checked.source}"
     parts = [f"<p>Paths are below <code>{_broken(folder)}</code>.</p>"] if folder else []
+    parts += [f"<p>{html(each.text)}</p>" for each in report.fits]
     if any(finding.rule != "CPT000" for finding in reported):
         parts.append(legend(_KEY))
     for releases in report.release_sets:
