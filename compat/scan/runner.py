@@ -9,36 +9,52 @@ from compat.scan.baseline import known_findings
 from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
 from compat.scan.findings import Finding, Report
 from compat.scan.options import ScanOptions
+from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.releases import selection
 from compat.scan.releases.index_lookup import ReleaseSet
 from compat.scan.releases.project_pins import nested_pins, pinned_specifiers, project_root
+from compat.scan.settings.checker import SettingsChecker
 from compat.scan.sources.discovery import Files
 from compat.scan.workers import map_files
 
+SETTINGS = frozenset({"CPT007", "CPT008"})
+"""The rules about environment variables and options."""
+
 
 def check_candidates(
-    options: ScanOptions, files: Sequence[str], candidates: Sequence[str], store: Files
+    options: ScanOptions,
+    files: Sequence[str],
+    candidates: Sequence[str],
+    store: Files,
+    texts: Sequence[str] = (),
 ) -> Report:
     """Return the report on files that mention the packages.
 
     Args:
         options: the options of the scan.
         files: all source files.
-        candidates: the files to check.
+        candidates: the files to check, of any kind.
         store: reads files.
+        texts: the scripts and configuration files that name the packages.
     """
+    other = frozenset(texts)
+
+    def is_code(path: str) -> bool:
+        return path not in other and store.names_package(path) and mentions_package(path, store.read(path))
+
     analyses: list[Analysis] = []
 
     def work(paths: Iterator[str]) -> list[FileResult]:
         analyses.append(make_analysis(options, files, store))
-        return [analyses[-1].check_file(path) for path in paths]
+        settings = SettingsChecker(analyses[-1], files, texts, store) if options.select & SETTINGS else None
+        return [_checked(path, analyses[-1], settings, code=is_code(path)) for path in paths]
 
     examined = map_files(work, candidates, [len(store.read(path)) for path in candidates])
     analysis = analyses[-1]  # of this process, with the files that it has parsed
     found = [finding for each in examined for finding in each.findings]
     if any(each.may_lack_names for each in examined):
         found += _reexport_findings(analysis, files, dict(zip(candidates, examined, strict=True)))
-        order = {path: number for number, path in enumerate(files)}
+        order = {path: number for number, path in enumerate((*files, *texts))}
         found.sort(key=lambda each: (order[each.path], each.line, each.column))
     known = known_findings(options.baseline)
     findings = tuple(
@@ -49,6 +65,15 @@ def check_candidates(
     skipped = tuple(each.skipped for each in examined if each.skipped)
     release_sets = tuple(checker.lookup.release_set for checker in analysis.checkers.values())
     return Report(findings, skipped, release_sets, len(files), len(candidates))
+
+
+def _checked(path: str, analysis: Analysis, settings: SettingsChecker | None, *, code: bool) -> FileResult:
+    """Return the result of checking one file: its code if it refers to the packages, and its settings."""
+    result = analysis.check_file(path) if code else FileResult([])
+    found = settings.findings(path) if settings is not None else []
+    if not found:
+        return result
+    return result._replace(findings=sorted([*result.findings, *found], key=lambda each: each.line))
 
 
 def _reexport_findings(

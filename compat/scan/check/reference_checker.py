@@ -186,15 +186,24 @@ class ReferenceChecker:
 
     def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
         """Return the subset of releases in which code reaches a reference and does not catch the failure."""
+        return self.entered(reference.position, module, mask, kind)
+
+    def entered(self, position: NodePosition, module: Module, mask: int, kind: str = "") -> int:
+        """Return the subset of releases in which code reaches a position.
+
+        Args:
+            position: the position.
+            module: its module.
+            mask: the releases.
+            kind: the name of an exception that the code must not catch there; empty for none.
+        """
         found = 0
-        function = reference.position.function
+        function = position.function
         for slot, evaluation in enumerate(self._evaluations):
             if not mask >> slot & 1:
                 continue
             reachability = Reachability(evaluation, module)
-            if not reachability.reached(reference.position) or reachability.protected(
-                reference.position, kind
-            ):
+            if not reachability.reached(position) or (kind and reachability.protected(position, kind)):
                 continue
             if function is not None and not self._call_graph.may_be_called(function, reachability):
                 continue
