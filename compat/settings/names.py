@@ -26,7 +26,7 @@ GROUPS: dict[tuple[str, str], tuple[str, ...]] = {
         "sglang/cli/",
     ),
     (SGLANG, BENCH): ("sglang/bench_", "sglang/benchmark/", "sglang/profiler.py", "sglang/test/"),
-    (SGLANG, DIFFUSION): ("sglang/multimodal_gen/",),
+    (SGLANG, DIFFUSION): ("sglang/multimodal_gen/runtime/", "sglang/multimodal_gen/configs/"),
 }
 """Package and name of each group of options, and how the paths of the files begin that define them."""
 

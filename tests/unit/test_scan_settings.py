@@ -130,6 +130,14 @@ KEPT = {
         "envs.py",
         'import os\nT = {"VLLM_USE_V1": lambda: os.getenv("VLLM_USE_V1")}\n',
     ),
+    "a table with functions": (
+        "envs.py",
+        'T = {"VLLM_A": lambda: 1, "VLLM_USE_V1": choices("VLLM_USE_V1")}\n',
+    ),
+    "a name that a release puts together": ("run.sh", "export VLLM_MINE_DECODE_BUCKET_X=1\n"),
+    "a sentence in YAML": ("x.yaml", "guide: |\n  Then `VLLM_USE_V1=1` or `export VLLM_USE_V1=0` helps.\n"),
+    "a comparison": ("run.sh", 'if [[ "$x" == VLLM_USE_V1=* ]]; then y; fi\n'),
+    "an assertion": ("a.py", 'def test_x():\n    assert f() == {"VLLM_USE_V1": "1"}\n'),
     "only words": ("a.py", '"""VLLM_USE_V1 is gone, and vllm serve --disable-log-requests too."""\n'),
     "removed": ("a.py", 'import os\nos.environ.pop("VLLM_USE_V1", None)\ndel os.environ["VLLM_USE_V1"]\n'),
     "guarded": (

@@ -34,7 +34,7 @@ class ScannedSettings:
     def _unread(self, name: str) -> Broken | None:
         """Return the releases that do not read a variable; None if all do, or if no release ever did."""
         package = next(owner for prefix, owner in PREFIXES.items() if name.startswith(prefix))
-        if not self._read_by(package, name) or package not in self._release_sets:
+        if package not in self._release_sets or not self._named_by(package, name):
             return None
         mask = self._without(package, self._read_by(package, name))
         other = SGLANG if package == VLLM else VLLM
@@ -79,10 +79,10 @@ class ScannedSettings:
         if advice:
             return advice
         stem = name.partition("_")[2]
-        if name.startswith("SGL_") and (VARIABLES, f"SGLANG_{stem}") in settings.found:
+        newest = 1 << len(settings.versions) - 1
+        if name.startswith("SGL_") and settings.found.get((VARIABLES, f"SGLANG_{stem}"), 0) & newest:
             return f"SGLANG_{stem} is read"
         option = f"--{stem.lower().replace('_', '-')}"
-        newest = 1 << len(settings.versions) - 1
         if settings.found.get((f"{OPTIONS}{SERVER}", option), 0) & newest:
             return f"the server has the option {option}"
         return ""
@@ -104,18 +104,23 @@ class ScannedSettings:
             found.append(BrokenRange(scanned[begin], scanned[end], cause, reason, None))  # type: ignore[arg-type]
         return tuple(found)
 
-    def _read_by(self, package: str, name: str) -> int:
-        """Return the releases of a package that read a variable, one bit for each known release."""
-        settings = self._packages.get(package)
-        if settings is None:
-            return 0
+    def _named_by(self, package: str, name: str) -> int:
+        """Return the releases that read a variable by its whole name, or by that under its new prefix."""
+        settings = self._packages[package]
         found = settings.found.get((VARIABLES, name), 0)
-        for pattern, releases in self._patterns.get(package, ()):
-            if _matches(pattern, name):
-                found |= releases
         for old, new, releases in self._renames.get(package, ()):
             if name.startswith(old):
                 found |= releases & settings.found.get((VARIABLES, new + name[len(old) :]), 0)
+        return found
+
+    def _read_by(self, package: str, name: str) -> int:
+        """Return the releases of a package that read a variable, one bit for each known release."""
+        if package not in self._packages:
+            return 0
+        found = self._named_by(package, name)
+        for pattern, releases in self._patterns.get(package, ()):
+            if _matches(pattern, name):
+                found |= releases
         return found
 
     @cached_property
