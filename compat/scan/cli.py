@@ -12,7 +12,7 @@ from compat.scan import options as command_line
 from compat.scan.findings import Finding, Report, range_text, unread_finding
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
-from compat.scan.settings.kinds import python_worth_reading, worth_reading
+from compat.scan.settings.kinds import python_worth_reading, texts_worth_reading
 from compat.scan.sources.discovery import STDIN, Files, Skipped, Walk
 
 parser = command_line.parser
@@ -64,7 +64,7 @@ def scan(options: ScanOptions) -> Report:
     skipped: list[Skipped] = []
     files = list(walk.files(options.paths))
     store = Files()
-    texts = [path for path in walk.texts if _is_worth_reading(path, store)]
+    texts = texts_worth_reading(walk.texts, store.read)
     if not files and not texts:
         passed = "; ".join(f"{each.path}: {each.reason}" for each in walk.skipped)
         raise NothingSelectedError(
@@ -113,14 +113,6 @@ def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> l
         except OSError as error:  # noqa: PERF203 -- one file does not stop the rest
             skipped.append(Skipped(path, error.strerror or str(error)))
     return found
-
-
-def _is_worth_reading(path: str, store: Files) -> bool:
-    """Return whether a script or configuration file names a package; one that cannot be read does not."""
-    try:
-        return worth_reading(store.read(path))
-    except OSError:
-        return False
 
 
 def _check_specifiers(options: ScanOptions) -> None:

@@ -12,7 +12,14 @@ from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.releases import selection
 from compat.scan.releases.index_lookup import ReleaseSet
-from compat.scan.releases.project_pins import nested_pins, pinned_specifiers, project_root
+from compat.scan.releases.installed_pins import installed_pins
+from compat.scan.releases.pinned_releases import pinned_releases
+from compat.scan.releases.project_pins import (
+    locked_versions,
+    nested_pins,
+    pinned_specifiers,
+    project_root,
+)
 from compat.scan.settings.checker import SettingsChecker
 from compat.scan.sources.discovery import Files
 from compat.scan.workers import map_files
@@ -45,7 +52,7 @@ def check_candidates(
     analyses: list[Analysis] = []
 
     def work(paths: Iterator[str]) -> list[FileResult]:
-        analyses.append(make_analysis(options, files, store))
+        analyses.append(make_analysis(options, files, store, texts))
         settings = SettingsChecker(analyses[-1], files, texts, store) if options.select & SETTINGS else None
         return [_checked(path, analyses[-1], settings, code=is_code(path)) for path in paths]
 
@@ -88,37 +95,42 @@ def _reexport_findings(
     yield from Reexports(analysis, files).findings([module for module in modules if module is not None])
 
 
-def make_analysis(options: ScanOptions, files: Sequence[str], store: Files) -> Analysis:
+def make_analysis(
+    options: ScanOptions, files: Sequence[str], store: Files, texts: Sequence[str] = ()
+) -> Analysis:
     """Return the analysis of the selected releases."""
     index = Index()
-    chosen = {each.package: each for each in select_releases(options, index, files, store)}
+    chosen = {each.package: each for each in select_releases(options, index, files, store, texts)}
     return Analysis(index, chosen, files, store)
 
 
 def select_releases(
-    options: ScanOptions, index: Index, files: Sequence[str], store: Files
+    options: ScanOptions, index: Index, files: Sequence[str], store: Files, texts: Sequence[str] = ()
 ) -> Iterator[ReleaseSet]:
     """Yield the releases to check, per package: from the options, else from pins, else the newest.
 
-    If the project has no pins, the pins of projects inside it count, if a file of theirs contains the name of
-    a package.
+    If the project has no pins, those of its lock file count, then the pins of projects inside it, if a file
+    of theirs contains the name of a package, and then what its scripts and its CI install.
     """
     pins: dict[str, dict[str, str]] | None = None
-    inside: dict[str, dict[str, str]] | None = None
+    others: list[dict[str, dict[str, str]]] = []
+    installed: dict[str, dict[str, str]] = {}
     refused: list[str] = []
     root = ""
     for package in ("sglang", "vllm"):
-        texts: tuple[str, ...] = getattr(options, package)
-        if texts:
-            yield selection.requested_releases(index, package, texts, f"--{package}")
+        requested: tuple[str, ...] = getattr(options, package)
+        if requested:
+            yield selection.requested_releases(index, package, requested, f"--{package}")
             continue
         if pins is None:
             root = project_root(options.paths[0]) or os.path.abspath(options.paths[0])  # noqa: PTH100
             pins = pinned_specifiers(root, refused)
+            installed = installed_pins(root, texts, store.read)
         own = pins.get(package, {})
-        if not own and inside is None:
-            inside = nested_pins(root, _files_with_package_names(files, store))
-        chosen = _pinned(index, package, own or (inside or {}).get(package, {}))
+        if not own and not others:
+            others = [locked_versions(root), nested_pins(root, _files_with_package_names(files, store))]
+        own = own or next((each[package] for each in others if each.get(package)), {})
+        chosen = pinned_releases(index, package, own, installed.get(package, {}))
         yield chosen._replace(source="; ".join([chosen.source, *refused]))
 
 
@@ -128,17 +140,3 @@ def _files_with_package_names(files: Sequence[str], store: Files) -> Iterator[st
         with contextlib.suppress(OSError):
             if store.names_package(path):
                 yield path
-
-
-def _pinned(index: Index, package: str, pins: dict[str, str]) -> ReleaseSet:
-    versions = index.versions(package)
-    at = {
-        release_index
-        for specifier in pins
-        for release_index in selection.matching_indexes(versions, specifier) or ()
-    }
-    source = ", ".join(f"{package}{specifier} in {name}" for specifier, name in pins.items())
-    if at:
-        return selection.release_set(index, package, at, source)
-    newest = selection.newest_releases(index, package)
-    return newest._replace(source=f"{newest.source}; no indexed release matches {source}") if pins else newest

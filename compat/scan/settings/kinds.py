@@ -1,6 +1,8 @@
 """Tell by its name what a file other than Python is, and by its bytes whether it is worth reading."""
 
 import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Literal
 
 Kind = Literal["shell", "dockerfile", "yaml", "markdown", "make", "env"]
@@ -56,3 +58,18 @@ def worth_reading(data: bytes) -> bool:
 def python_worth_reading(data: bytes) -> bool:
     """Return whether a Python file names a variable of a package, or calls one of its programs."""
     return _VARIABLE.search(data) is not None or _PROGRAM.search(data) is not None
+
+
+def texts_worth_reading(paths: Iterable[str], read: Callable[[str], bytes]) -> list[str]:
+    """Return the files among some other than Python that name a package; those that cannot be read do not.
+
+    Args:
+        paths: the files.
+        read: reads a file.
+    """
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            if worth_reading(read(path)):
+                found.append(path)
+    return found
