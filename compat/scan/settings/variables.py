@@ -15,6 +15,8 @@ _NAMED = re.compile(rf"(?:\bname: ?[\"']?|(?:(?<=\s)-e|--env|\bexport|\bENV)[ =]
 """A name whose value stands elsewhere: `- name: X` of Kubernetes, `-e X`, and `ENV X 1`."""
 _TAKEN = re.compile(rf"\$\{{?{_NAME}")
 _SHOWS = re.compile(r"(?:^|[\s;|&])(?:(?:echo|printf|log|grep)\b|\[\[)")
+_LINE = 1_000
+"""Characters of a line that are looked at before a variable."""
 _COMMENT = re.compile(r"(?:^|\s)#")
 
 
@@ -31,7 +33,7 @@ def variables_set(text: str, start: int = 0, end: int | None = None) -> Iterator
     }
     own = set(variables_taken(text, start, end)) if found else set()
     for at, name in sorted(found.items()):
-        line = text[text.rfind("\n", 0, at) + 1 : at]
+        line = text[max(0, at - _LINE) : at].rpartition("\n")[2]
         quoted = line.count("`") % 2 == 1  # a word in a sentence
         if name not in own and not (quoted or _COMMENT.search(line) or _SHOWS.search(line)):
             yield VariableUse(name, at)

@@ -45,33 +45,25 @@ def yaml_commands(text: str, start: int = 0, end: int | None = None) -> Iterator
     while at < len(entries):
         entry = entries[at]
         known = entry.key in _COMMANDS or entry.key in _ARGUMENTS
+        block = _BLOCK.match(text, entry.start, entry.end) is not None
+        if not (known or block or _PROGRAM.search(text, entry.start, entry.end)):
+            at += 1
+            continue
         stop = _last(entries, at)
-        if known and (words := _words(text, entries, at, stop)) is not None:
+        words = _words(text, entries, at, stop) if known else None
+        if words is not None:
             lists[at] = Command(tuple(words))
             for word in words:
                 if word.inner and " " in word.text:
                     yield from commands(text, *word.inner, folded=text.startswith(">", word.start))
-            at = stop
-        elif _BLOCK.match(text, entry.start, entry.end):
-            folded = text[entry.start] == ">"
-            found = commands(text, entry.end, entries[stop - 1].end, folded=folded)
+        else:
+            start = entry.end if block else entry.start
+            folded = not block or text.startswith(">", entry.start)
+            found = commands(text, start, entries[stop - 1].end, folded=folded)
             yield from found
             if known and len(found) == 1:
                 lists[at] = found[0]
-            at = stop
-        elif known:
-            found = commands(text, entry.start, entries[stop - 1].end, folded=True)
-            yield from found
-            if len(found) == 1:
-                lists[at] = found[0]
-            at = stop
-        else:
-            close = entries[stop - 1].end if entry.start < entry.end else entry.end
-            if _PROGRAM.search(text, entry.start, entry.end):
-                yield from commands(text, entry.start, close, folded=True)
-                at = stop
-            else:
-                at += 1
+        at = stop
     yield from _containers(text, entries, lists)
 
 
@@ -95,7 +87,7 @@ def _last(entries: Sequence[_Entry], at: int) -> int:
     stop = at + 1
     while stop < len(entries):
         each = entries[stop]
-        goes_on = not entry.key and each.column == entry.column and not each.item
+        goes_on = entry.item and not entry.key and each.column == entry.column and not each.item
         if each.column <= entry.column and not goes_on:
             break
         stop += 1
