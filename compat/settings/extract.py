@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -65,7 +66,10 @@ def read_settings(source: bytes, *, options: bool) -> FileSettings:
         if isinstance(each, ast.Constant) and isinstance(each.value, str) and id(each) not in written
     ]
     variables = {text for text in texts if VARIABLE.fullmatch(text)} | set(_declared(nodes))
-    found = {text.replace("_", "-") for text in texts if OPTION.fullmatch(text)} if options else set()
+    compared = set(_compared(nodes))
+    found = (
+        {text.replace("_", "-") for text in texts if OPTION.fullmatch(text)} - compared if options else set()
+    )
     return FileSettings(
         frozenset(variables),
         frozenset(_patterns(nodes)),
@@ -91,6 +95,20 @@ def _written(nodes: list[ast.AST]) -> Iterator[int]:
                     for key, value in zip(keys, values, strict=True)
                     if isinstance(value, ast.Constant | ast.JoinedStr)
                 )
+
+
+def _compared(nodes: list[ast.AST]) -> Iterator[str]:
+    """Yield the options that a file only looks for, as `if "--omni" in sys.argv` does."""
+    compared = [
+        each.value
+        for node in nodes
+        if isinstance(node, ast.Compare)
+        for each in (node.left, *node.comparators)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    ]
+    texts = (each.value for each in nodes if isinstance(each, ast.Constant))
+    every = Counter(text for text in texts if isinstance(text, str))
+    yield from (text.replace("_", "-") for text, count in Counter(compared).items() if count == every[text])
 
 
 def _declared(nodes: list[ast.AST]) -> Iterator[str]:

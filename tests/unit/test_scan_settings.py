@@ -138,6 +138,10 @@ KEPT = {
     "a sentence in YAML": ("x.yaml", "guide: |\n  Then `VLLM_USE_V1=1` or `export VLLM_USE_V1=0` helps.\n"),
     "a comparison": ("run.sh", 'if [[ "$x" == VLLM_USE_V1=* ]]; then y; fi\n'),
     "an assertion": ("a.py", 'def test_x():\n    assert f() == {"VLLM_USE_V1": "1"}\n'),
+    "an assertion of unittest": (
+        "a.py",
+        'class T(U):\n    def test_x(self):\n        self.assertEqual(env["VLLM_USE_V1"], "1")\n',
+    ),
     "only words": ("a.py", '"""VLLM_USE_V1 is gone, and vllm serve --disable-log-requests too."""\n'),
     "removed": ("a.py", 'import os\nos.environ.pop("VLLM_USE_V1", None)\ndel os.environ["VLLM_USE_V1"]\n'),
     "guarded": (

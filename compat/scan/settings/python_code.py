@@ -68,7 +68,7 @@ class _Reader:
     def read(self, tree: ast.Module, lines: LineNumbers) -> PythonSettings:
         for position in statements(tree, lines):
             self._statement(position)
-            if isinstance(position.statement, ast.Assert):
+            if _asserts(position.statement):
                 continue  # a test that compares the environment sets nothing
             for header in headers(position.statement, annotations=False):
                 for node, tests in expressions(header):
@@ -201,6 +201,16 @@ class _Reader:
         return self._starts[line - 1] + (
             column if text.isascii() else len(text.encode()[:column].decode("utf-8", "ignore"))
         )
+
+
+def _asserts(statement: ast.stmt) -> bool:
+    """Return whether a statement is an assertion, of Python or of `unittest`."""
+    match statement:
+        case ast.Assert():
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr=attr))):
+            return attr.startswith("assert")
+    return False
 
 
 def _template(node: ast.Constant | ast.JoinedStr) -> str:
