@@ -26,6 +26,8 @@ from compat.scan.workers import map_files
 
 SETTINGS = frozenset({"CPT007", "CPT008"})
 """The rules about environment variables and options."""
+_LIGHT = 8
+"""How many bytes of a script take as long as one of a module."""
 
 
 def check_candidates(
@@ -56,7 +58,9 @@ def check_candidates(
         settings = SettingsChecker(analyses[-1], files, texts, store) if options.select & SETTINGS else None
         return [_checked(path, analyses[-1], settings, code=is_code(path)) for path in paths]
 
-    examined = map_files(work, candidates, [len(store.read(path)) for path in candidates])
+    # A script takes a fraction of the time of a module.
+    sizes = [len(store.read(path)) // (_LIGHT if path in other else 1) for path in candidates]
+    examined = map_files(work, candidates, sizes)
     analysis = analyses[-1]  # of this process, with the files that it has parsed
     found = [finding for each in examined for finding in each.findings]
     if any(each.may_lack_names for each in examined):

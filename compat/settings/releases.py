@@ -1,20 +1,19 @@
-"""The settings of every release of the packages, in memory and in the data file."""
+"""The settings of every release of the packages, in memory, and how they are read from the data file."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from os.path import abspath, dirname, join
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compat._util import atomic_write
 from compat.errors import IntegrityError
-from compat.model.release_ranges import ranges_of
-from compat.settings.extract import FileSettings, groups_of, read_settings
+
+if TYPE_CHECKING:  # a scan need not load it
+    from pathlib import Path
 
 NAME = "settings.tsv"
 SHIPPED = join(dirname(dirname(abspath(__file__))), "data", NAME)  # noqa: PTH100, PTH118, PTH120 -- pathlib takes too long
 """The path of the data file in this package, which "compat index build" writes beside the index."""
-_HEADER = "compat settings 1"
+HEADER = "compat settings 1"
 VARIABLES = "variable"
 PATTERNS = "pattern"
 RENAMES = "rename"
@@ -35,24 +34,6 @@ class PackageSettings:
     """Each setting to the releases that have it: bit `i` stands for the `i`-th version."""
     notes: dict[str, str] = field(default_factory=dict)
     """Name to what the last release that calls it deprecated says."""
-    _read: dict[bytes, FileSettings] = field(default_factory=dict)
-
-    def add(self, version: str, sources: Mapping[str, bytes]) -> None:
-        """Add the next release: its source files by path."""
-        found: set[Key] = set()
-        notes: dict[str, str] = {}
-        for path, source in sources.items():
-            groups = tuple(groups_of(self.package, path))
-            key = sha256(source).digest() + bytes([bool(groups)])
-            if key not in self._read:
-                self._read[key] = read_settings(source, options=bool(groups))
-            each = self._read[key]
-            found.update((VARIABLES, name) for name in each.variables)
-            found.update((PATTERNS, name) for name in each.patterns)
-            found.update((RENAMES, f"{old} {new}") for old, new in each.renames)
-            found.update((f"{OPTIONS}{group}", name) for group in groups for name in each.options)
-            notes.update(each.notes)
-        self.put(version, found, notes)
 
     def put(self, version: str, found: Iterable[Key], notes: Mapping[str, str]) -> None:
         """Add the next release: its settings, and what it says about some of them."""
@@ -68,27 +49,7 @@ class PackageSettings:
         return {key for key, releases in self.found.items() if releases >> at & 1}
 
 
-def write_settings(target: Path, packages: Iterable[PackageSettings]) -> None:
-    """Write the data file; equal contents give equal bytes.
-
-    Raises:
-        DiskError: the file cannot be written.
-    """
-    lines = [_HEADER]
-    for package in packages:
-        lines.append(f"@{package.package}\t{' '.join(package.versions)}")
-        named = {name for _, name in package.found}
-        for (kind, name), releases in sorted(package.found.items()):
-            spans = (
-                f"{package.versions[first]}..{package.versions[last]}"
-                for first, last in ranges_of(at for at in range(releases.bit_length()) if releases >> at & 1)
-            )
-            lines.append(f"{kind}\t{name}\t{' '.join(spans)}")
-        lines += [f"note\t{name}\t{text}" for name, text in sorted(package.notes.items()) if name in named]
-    atomic_write.write_text(target, "\n".join(lines) + "\n")
-
-
-def read_packages(path: str | Path = SHIPPED) -> list[PackageSettings]:
+def read_packages(path: "str | Path" = SHIPPED) -> list[PackageSettings]:
     """Return what a data file has, one record a package.
 
     Raises:
@@ -99,7 +60,7 @@ def read_packages(path: str | Path = SHIPPED) -> list[PackageSettings]:
             header, *lines = file.read().splitlines()
     except (OSError, ValueError):
         raise IntegrityError(f'{path}: the settings are missing; run "compat index build"') from None
-    if header != _HEADER:
+    if header != HEADER:
         raise IntegrityError(f'{path}: not the settings of this version; run "compat index build"')
     return list(_packages(lines))
 

@@ -7,9 +7,10 @@ import pytest
 from compat.errors import IntegrityError
 from compat.index.reader import Index
 from compat.model.package_names import SGLANG, VLLM
+from compat.settings.collect import SettingsCollector, write_settings
 from compat.settings.extract import groups_of, read_settings
 from compat.settings.names import module_program, subcommand
-from compat.settings.releases import OPTIONS, VARIABLES, PackageSettings, read_packages, write_settings
+from compat.settings.releases import OPTIONS, VARIABLES, PackageSettings, read_packages
 
 
 @pytest.mark.parametrize(
@@ -86,12 +87,12 @@ def test_the_groups_of_files_and_programs() -> None:
 
 
 def package() -> PackageSettings:
-    settings = PackageSettings(VLLM)
+    collector = SettingsCollector(VLLM)
     path = "vllm/engine/arg_utils.py"
-    settings.add("0.1.0", {path: b'p.add_argument("--a")\nos.getenv("VLLM_A")'})
-    settings.add("0.2.0", {path: b'p.add_argument("--b")\nwarn("--a was removed, use --b")'})
-    settings.add("0.3.0", {path: b'p.add_argument("--a")\nos.getenv("VLLM_A")'})
-    return settings
+    collector.add("0.1.0", {path: b'p.add_argument("--a")\nos.getenv("VLLM_A")'})
+    collector.add("0.2.0", {path: b'p.add_argument("--b")\nwarn("--a was removed, use --b")'})
+    collector.add("0.3.0", {path: b'p.add_argument("--a")\nos.getenv("VLLM_A")'})
+    return collector.settings
 
 
 def test_the_file_has_what_was_collected(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from compat._cli.progress import Progress, Silent
 from compat.errors import IntegrityError
 from compat.model.releases import SGLANG, VLLM
-from compat.settings.releases import PackageSettings, read_packages, write_settings
+from compat.settings.collect import SettingsCollector, write_settings
+from compat.settings.releases import PackageSettings, read_packages
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.source_cache import SourceCache
 
@@ -41,16 +42,16 @@ def build_settings(
     before = {each.package: each for each in _known(known)}
     collected = []
     for package in PACKAGES:
-        settings, old = PackageSettings(package), before.get(package)
+        collector, old = SettingsCollector(package), before.get(package)
         wheels: dict[str, WheelFile] = {}
         for version in versions.get(package, ()):
             if old is not None and version in old.versions:
-                settings.put(version, old.of(version), old.notes)
+                collector.settings.put(version, old.of(version), old.notes)
                 continue
             wheels = wheels or {str(each.version): each for each in registry.wheels(package)}
-            settings.add(version, cache.get(wheels[version], registry.session, progress).sources)
+            collector.add(version, cache.get(wheels[version], registry.session, progress).sources)
             progress.advance()
-        collected.append(settings)
+        collected.append(collector.settings)
     write_settings(target, collected)
 
 

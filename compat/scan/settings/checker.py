@@ -183,7 +183,8 @@ class SettingsChecker:
         found: set[str] = set()
         for path in self._files:
             try:
-                if _TABLE.search(self._store.read(path)):
+                data = self._store.read(path)
+                if python_worth_reading(data) and _TABLE.search(data):
                     found.update(own_variables(self._analysis.parsed(path).tree))
             except (OSError, Unreadable):  # noqa: PERF203 -- one file does not stop the rest
                 continue

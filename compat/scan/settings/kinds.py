@@ -34,11 +34,11 @@ _STEMS: dict[str, Kind] = {
     "": "env",
 }
 """The part before the first dot, in lower case; `.env.example` has none."""
-_NAMED = re.compile(rb"vllm|sglang|VLLM_|SGL_|SGLANG_")
+_PACKAGES = (b"vllm", b"sglang")
+_PREFIXES = (b"VLLM_", b"SGLANG_", b"SGL_")
 _PROGRAM = re.compile(
     rb"\b(?:vllm|sglang)\b[\"',\s]+(?:serve|bench|run-batch|generate)\b|-m[\"',\s]+(?:vllm|sglang)\."
 )
-_VARIABLE = re.compile(rb"(?:VLLM|SGLANG|SGL)_[A-Z0-9]")
 
 
 def kind_of(path: str) -> Kind | None:
@@ -52,12 +52,14 @@ def kind_of(path: str) -> Kind | None:
 
 def worth_reading(data: bytes) -> bool:
     """Return whether a file other than Python is text that names a package or one of its variables."""
-    return len(data) <= LARGEST and _NAMED.search(data) is not None and b"\0" not in data
+    return len(data) <= LARGEST and any(each in data for each in _PACKAGES + _PREFIXES) and b"\0" not in data
 
 
 def python_worth_reading(data: bytes) -> bool:
     """Return whether a Python file names a variable of a package, or calls one of its programs."""
-    return _VARIABLE.search(data) is not None or _PROGRAM.search(data) is not None
+    if any(each in data for each in _PREFIXES):
+        return True
+    return any(each in data for each in _PACKAGES) and _PROGRAM.search(data) is not None
 
 
 def texts_worth_reading(paths: Iterable[str], read: Callable[[str], bytes]) -> list[str]:
