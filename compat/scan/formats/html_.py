@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from compat._cli.html_page import legend, report_page
 from compat._cli.printable import html
 from compat._cli.text import counted
-from compat.scan.findings import Finding, Report, range_text
+from compat.model.release_ranges import range_text
+from compat.scan.findings import Finding, Report
 from compat.scan.formats.text_ import calls_of, cause_text
 from compat.scan.options import ScanOptions
 from compat.scan.releases.index_lookup import ReleaseSet
