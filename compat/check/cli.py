@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from compat.check.inputs import CheckInput
 
-FORMATS = ("text", "json", "junit", "github")
+FORMATS = ("text", "json", "junit", "github", "html")
 
 
 def main(argv: Sequence[str]) -> int:
