@@ -149,6 +149,14 @@ class Companions:
         bounds = (f"{module}:", f"{module};", f"{module}.", f"{module}/")
         return [text for (text,) in self._rows(query, self.distributions[distribution], *bounds)]
 
+    def named(self, name: str) -> list[tuple[str, str]]:
+        """Return the demanded locations of a name in any module, each after its distribution, sorted."""
+        query = """
+            SELECT DISTINCT distribution, text FROM texts JOIN states ON states.target = texts.id
+            WHERE text GLOB ? OR text GLOB ?"""
+        rows = self._rows(query, f"*:{name}", f"*:*.{name}")
+        return sorted((self._names[number], text) for number, text in rows)
+
     def states_of(self, distribution: str, release_index: int) -> dict[str, str]:
         """Return the states of all demanded locations in a release."""
         query = """

@@ -30,6 +30,7 @@ from compat.explain.rules.versions import (
     companion_names,
     resolver_conflicts,
     third_party_names,
+    third_party_objects,
     version_checks,
     violated_requirements,
 )
@@ -92,6 +93,8 @@ RULES: tuple[Rule, ...] = (
     violated_requirements.attribute,
     violated_requirements.call,
     attributes.attribute,
+    third_party_objects.attribute,
+    third_party_objects.call,
     violated_requirements.hidden_import,
     violated_requirements.third_party_package,
     third_party_names.imported_by_a_release,

@@ -164,12 +164,14 @@ class _LogReader:
             refused = list(islice(installer_output.installer_failures(block), self._refusals_left))
             self._refusals_left -= len(refused)
             self._keep(refused)
+        before = b""
         for raw in block.split(b"\n"):
             if self._busy or any(sign in raw for sign in SIGNS):
                 for line in clean(raw[:LONGEST]):
-                    self._line(line)
+                    self._line(line, before)
+            before = raw
 
-    def _line(self, line: LogLine) -> None:
+    def _line(self, line: LogLine, before: bytes) -> None:
         parser = self._parsers.get(line.worker)
         if parser is None:
             parser = self._parsers[line.worker] = TracebackParser()
@@ -184,7 +186,8 @@ class _LogReader:
         else:
             self._busy.add(line.worker)
         if (idle or parser.idle or line.logged) and not line.debug:
-            self._keep(loose(line.text))
+            above = clean(before[:LONGEST])[-1].text if "argument" in line.text else ""
+            self._keep(loose(line.text, above))
 
     def _close(self) -> None:
         for parser in self._parsers.values():

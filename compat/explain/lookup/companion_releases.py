@@ -11,9 +11,9 @@ from compat.companions.reader import Companions
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport
 from compat.explain.lookup.module_paths import shipped_companions
-from compat.explain.lookup.requirement_violations import USUAL, of_release
+from compat.explain.lookup.requirement_violations import USUAL, of_release, ordered
 from compat.model.release_ranges import ranges_of
-from compat.model.releases import allows
+from compat.model.releases import SGLANG, VLLM, allows
 from compat.model.symbols import location, split_location
 from compat.requirements.graph import RequirementEdge, edges_to, required_name
 from compat.requirements.specifiers import pinned, python_specifier
@@ -190,6 +190,22 @@ def importing_releases(context: RuleContext, package: str, target: str) -> list[
         for at in range(first, last + 1)
     }
     return [at for at, version in enumerate(versions) if version in asking]
+
+
+def asking_lines(context: RuleContext, distribution: str, target: str) -> Iterator[str]:
+    """Yield the releases of sglang and vllm that ask for a location, and what their ends require."""
+    for package in (SGLANG, VLLM):
+        asking = importing_releases(context, package, target)
+        versions = context.index.versions(package)
+        spans = [
+            versions[first] if first == last else f"{versions[first]}..{versions[last]}"
+            for first, last in ranges_of(asking)
+        ]
+        if spans:
+            yield f"{package} {', '.join(spans)} asks for it; the release of {package} is unknown"
+            for at in dict.fromkeys((asking[0], asking[-1])):
+                edges = ordered(of_release(context, package, at, distribution))
+                yield from (str(each) for each in edges[:1] if each.extra in USUAL)
 
 
 def indirect_needs(context: RuleContext, distribution: str) -> list[RequirementEdge]:

@@ -84,8 +84,9 @@ class Signatures:
             return None
         if place.definition.kind == "f":
             return None if method else self._handed(place, place.definition, "", depth)
-        own = next((each for each in methods(place) if each.name == (method or "__init__")), None)
-        if own is not None:
+        named = [each for each in methods(place) if each.name == (method or "__init__")]
+        if named:
+            own = named[-1]  # the ones before it are overloads, which only type checkers read
             return self._handed(place, own, own.name, depth)
         if (method or "__init__") == "__init__":
             return self._of_fields(place, depth)

@@ -137,8 +137,13 @@ def _never(exception: ExceptionInfo, callees: Sequence[Callee], call_error: Call
         return None
     package, name = callees[0].package, callees[0].name
     asked = call_error.names[0]
-    near = _near(asked, callees[0].parameters[callees[0].releases[-1]])
+    here = callees[0].parameters[callees[0].releases[-1]]
+    spelt = asked.replace("-", "_")
+    if here is not None and spelt != asked and spelt in here.names:
+        fix = Fix(kind="edit", text=f"The argument is spelt {spelt}.")
+        return Diagnosis(cause="unknown", package=package, evidence=(exception.line,), fix=fix)
     text = f"Leave {asked} out, or use the {name} that takes it, of a fork or patched by another project."
+    near = _near(asked, here)
     return Diagnosis(
         cause="unknown",
         package=package,

@@ -153,4 +153,14 @@ def _located(
         )
         if found is not None:
             return found
+    if asked.names and asked.absent:  # no release has the name: the module may tell more
+        return locate(
+            context,
+            package,
+            asked.module,
+            "",
+            evidence=(*evidence, f"no indexed release of {package} has {', '.join(asked.names)} there"),
+            importer=importer_of(context, frame, package),
+            certain=certain,
+        )
     return None

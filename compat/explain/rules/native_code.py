@@ -176,9 +176,10 @@ def missing_library(exception: ExceptionInfo, context: RuleContext) -> Diagnosis
     system = "GLIBC_" in found[1] and "XX" not in found[1]
     fix = Fix(
         kind="environment",
-        text=f"The wheel needs a newer system: use a Linux distribution or container image with {found[1]}."
+        text=f"The wheel needs a newer system: use a Linux distribution or container image with glibc "
+        f'{found[1].partition("_")[2]} or newer ({found[1]}); "ldd --version" prints the glibc of this one.'
         if system
-        else f"The wheel needs a newer libstdc++: update it to one with {found[1]}.",
+        else f"The wheel needs a newer libstdc++: update it to one with {found[1]}, from a newer gcc.",
         command=None if system else 'conda install -c conda-forge "libstdcxx-ng>=13"',
     )
     return _library("missing_native_library", found[1], fix, exception, context, path=found[2])

@@ -1,7 +1,5 @@
 """A rule for names and modules of a third-party package that only some of its releases have."""
 
-from collections.abc import Iterator
-
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -10,6 +8,7 @@ from compat.explain.log.import_messages import wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.companion_releases import (
     CompanionReleases,
+    asking_lines,
     importing_releases,
     indirect_needs,
     releases_with,
@@ -25,8 +24,6 @@ from compat.explain.lookup.requirement_violations import (
 )
 from compat.explain.rules.versions.violated_requirements import evidence
 from compat.model.diagnosis import Diagnosis, Fix
-from compat.model.release_ranges import ranges_of
-from compat.model.releases import SGLANG, VLLM
 from compat.requirements.graph import RequirementEdge
 
 
@@ -60,7 +57,7 @@ def in_other_releases(exception: ExceptionInfo, context: RuleContext) -> Diagnos
         lines.append(f"{distribution} {there.version}: {there.source}")
     lines += [str(each) for each in needs[:2]]
     if not context.release_indexes:
-        lines += _importers(context, found)
+        lines += asking_lines(context, found.distribution, found.target)
     return Diagnosis(
         cause="requirement_violated",
         package=distribution,
@@ -149,22 +146,6 @@ def _disjoint(context: RuleContext, found: CompanionReleases, needs: list[Requir
 def _specifiers(context: RuleContext, package: str, at: int, distribution: str) -> list[SpecifierSet]:
     edges = of_release(context, package, at, distribution)
     return [each.requirement.specifier for each in edges if each.extra in USUAL]
-
-
-def _importers(context: RuleContext, found: CompanionReleases) -> Iterator[str]:
-    """Yield the releases of sglang and vllm that ask for a location, and what their ends require."""
-    for package in (SGLANG, VLLM):
-        asking = importing_releases(context, package, found.target)
-        versions = context.index.versions(package)
-        spans = [
-            versions[first] if first == last else f"{versions[first]}..{versions[last]}"
-            for first, last in ranges_of(asking)
-        ]
-        if spans:
-            yield f"{package} {', '.join(spans)} asks for it; the release of {package} is unknown"
-            for at in dict.fromkeys((asking[0], asking[-1])):
-                edges = ordered(of_release(context, package, at, found.distribution))
-                yield from (str(each) for each in edges[:1] if each.extra in USUAL)
 
 
 def _no_longer(context: RuleContext, found: CompanionReleases) -> str:

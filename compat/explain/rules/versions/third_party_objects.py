@@ -1,0 +1,152 @@
+"""Rules for attributes and arguments that an object of a third package lacks, by the releases that use it."""
+
+import builtins
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+
+from packaging.specifiers import SpecifierSet
+
+from compat.explain.context import RuleContext
+from compat.explain.log.model import ExceptionInfo
+from compat.explain.lookup.call_errors import called_names, parse_call_error
+from compat.explain.lookup.companion_releases import asking_lines
+from compat.explain.lookup.object_owners import ObjectOwner, object_owner, using_releases
+from compat.explain.lookup.requirement_violations import (
+    USUAL,
+    agreed,
+    bounded_above,
+    changed_needs,
+    excluded_above,
+    next_need,
+    of_release,
+    ordered,
+    violated,
+)
+from compat.explain.rules.versions.violated_requirements import evidence, of_unmet, older_or_newer
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.requirements.graph import RequirementEdge, UnmetRequirement
+
+_ATTRIBUTE = re.compile(r"^(?:type object )?'?(\w{3,80})'?(?: object)? has no attribute '?(\w{2,80})'?")
+
+_ARGUMENTS = re.compile(
+    r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\)(?: (?:got|takes|missing) |: incompatible \w+ arguments)"
+)
+
+MOST_LATER = 3
+"""Most requirements of later releases that are listed."""
+
+
+def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose an attribute or method that a class of a third package does not have in the version in use."""
+    if exception.kind not in ("AttributeError", ""):
+        return None
+    found = _ATTRIBUTE.search(exception.message.lstrip("`"))
+    if not found or hasattr(builtins, found[1]) or found[1] in ("NoneType", "module", "function"):
+        return None
+    owner = object_owner(exception, context, [found[1]])
+    return _diagnosis(exception, context, owner) if owner else None
+
+
+def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a call of a function or class of a third package whose arguments do not fit it."""
+    for each in _called(exception) if exception.kind in ("TypeError", "") else ():
+        owner = object_owner(exception, context, each)
+        if owner is not None:
+            return _diagnosis(exception, context, owner)
+    return None
+
+
+def _called(exception: ExceptionInfo) -> list[list[str]]:
+    """Return what a TypeError may be about, each as the names of the class, if any, and the function."""
+    error = parse_call_error(exception)
+    if error is not None:
+        return called_names(exception, error)
+    found = _ARGUMENTS.search(exception.message)
+    return [[*filter(None, found[1].split(".")[-2:-1]), found[2]]] if found else []
+
+
+def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwner) -> Diagnosis:
+    """Return the diagnosis of an object that differs from what sglang or vllm expect of its package."""
+    distribution = owner.distribution
+    lines = (*evidence(exception, context), owner.reason)
+    broken = violated(context, distribution)
+    if broken:
+        return of_unmet(broken, lines, None)
+    there = context.known(distribution)
+    if there:
+        lines = (*lines, f"{distribution} {there.version}: {there.source}")
+    using = list(using_releases(context, exception))
+    for package, releases in using:
+        found = _limited(context, distribution, package, releases)
+        if found is not None:
+            return replace(found, evidence=(*lines, *found.evidence))
+    asked = asking_lines(context, distribution, owner.target) if owner.target and not using else ()
+    needs = (
+        str(need) for package, places in using if (need := _need(context, distribution, package, places))
+    )
+    text = (
+        f"The object is of {distribution}: compare its version with the one that your release of sglang or "
+        'vllm requires; "pip check" names a violated requirement.'
+    )
+    fix = Fix(kind="none", text=text, command="pip check")
+    dated = older_or_newer(context, exception, distribution) if there is None else fix
+    return Diagnosis(
+        cause="requirement_violated" if any(map(context.module, exception.frames)) else "unknown",
+        package=distribution,
+        version=there.version if there else None,
+        evidence=(*lines, *needs, *asked),
+        fix=fix if dated.kind == "none" else dated,
+    )
+
+
+def _limited(
+    context: RuleContext, distribution: str, package: str, places: Sequence[int]
+) -> Diagnosis | None:
+    """Return the diagnosis by an upper bound of the possible releases of a package, or of a later one.
+
+    None if neither limits the distribution, or if the version in use is within the limits.
+    """
+    need = _need(context, distribution, package, places)
+    there = context.known(distribution)
+    if there is None and need is not None and bounded_above(need.requirement.specifier):
+        found = of_unmet(UnmetRequirement(edge=need, installed=None), (), None)
+        others = tuple(map(str, islice(changed_needs(context, need, max(places)), MOST_LATER)))
+        text = found.fix.text
+        text += f" If it is installed already, a newer {package} fits another one." if others else ""
+        return replace(found, evidence=(*found.evidence, *others), fix=replace(found.fix, text=text))
+    later = next_need(context, package, places, distribution)
+    if later is None or (there is not None and not excluded_above(later, there.version)):
+        return None
+    spec = f"{distribution}{_with_upper(need, later)}"
+    text = (
+        f"{package} limits {distribution} since {later.version}, to {later.wanted}: install {spec}, or a "
+        f"newer {package}."
+    )
+    return Diagnosis(
+        cause="requirement_violated",
+        package=distribution,
+        version=there.version if there else None,
+        evidence=tuple(str(each) for each in (need, later) if each is not None),
+        fix=Fix(kind="install", text=text, command=f'pip install "{spec}"'),
+    )
+
+
+def _need(
+    context: RuleContext, distribution: str, package: str, places: Sequence[int]
+) -> RequirementEdge | None:
+    """Return what the possible releases of a package all require of a distribution, or None."""
+    found = (
+        of_release(context, package, places[0], distribution)
+        if len(places) == 1
+        else agreed(context, package, places, distribution)
+    )
+    return next((each for each in ordered(found) if each.extra in USUAL), None)
+
+
+def _with_upper(need: RequirementEdge | None, later: RequirementEdge) -> SpecifierSet:
+    """Return the upper bound of a later requirement with the lower one of the release in use."""
+    upper = [each for each in later.requirement.specifier if each.operator in ("<", "<=")]
+    lower = list(need.requirement.specifier) if need is not None else []
+    return SpecifierSet(",".join(map(str, [*upper, *lower])))
