@@ -178,6 +178,14 @@ class Companions:
         query = "SELECT release_index FROM releases WHERE distribution = ? AND yanked"
         return frozenset(at for (at,) in self._rows(query, self.distributions[distribution]))
 
+    def newest_at(self, distribution: str, date: str) -> str | None:
+        """Return the newest release, pre-releases and withdrawn ones excepted, that was there on a day."""
+        query = """
+            SELECT version FROM releases WHERE distribution = ? AND uploaded < ? AND NOT yanked
+            ORDER BY release_index DESC"""
+        rows = self._rows(query, self.distributions.get(distribution), f"{date}~")
+        return next((version for (version,) in rows if version.replace(".", "").isdigit()), None)
+
     def requires_python(self, distribution: str) -> list[str | None]:
         """Return the Requires-Python of each release, oldest first."""
         query = "SELECT requires_python FROM releases WHERE distribution = ? ORDER BY release_index"

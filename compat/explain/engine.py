@@ -28,6 +28,8 @@ from compat.explain.rules import (
 )
 from compat.explain.rules.versions import (
     companion_names,
+    installer_refusals,
+    model_types,
     resolver_conflicts,
     third_party_names,
     third_party_objects,
@@ -65,6 +67,8 @@ RULES: tuple[Rule, ...] = (
     environment.circular,
     version_checks.stated_requirement,
     resolver_conflicts.unsolvable,
+    installer_refusals.refused,
+    model_types.unrecognized,
     missing_packages.stated_package,
     version_checks.numpy,
     incomplete_installs.missing_file,

@@ -27,6 +27,8 @@ FACT_BLOCKS = 200
 """Most blocks that are searched for versions; of later ones, the last `TAIL`."""
 PLACE_BLOCKS = 40
 """Most blocks that are searched for the places of logging calls: a server says what it is at its start."""
+PROSE_BLOCKS = 2
+"""Most blocks that are searched for versions in prose: a report that somebody wrote is short."""
 WORKERS = 64
 """Most processes whose tracebacks are parsed at the same time."""
 MOST_REFUSALS = 100
@@ -112,6 +114,7 @@ class _LogReader:
         self._lines_left, self._strong_lines_left = LINES, LINES
         self._fact_blocks_left = FACT_BLOCKS
         self._place_blocks_left = PLACE_BLOCKS
+        self._prose_blocks_left = PROSE_BLOCKS
         self._refusals_left = MOST_REFUSALS
         self._skipped: deque[bytes] = deque(maxlen=TAIL)
         self._last_fact_blocks: deque[bytes] = deque(maxlen=TAIL)
@@ -122,6 +125,9 @@ class _LogReader:
         if self._place_blocks_left > 0:
             self._place_blocks_left -= 1
             self.contents.facts.read_places(block)
+        if self._prose_blocks_left > 0:
+            self._prose_blocks_left -= 1
+            self.contents.facts.read_prose(block)
         if any(sign in block for sign in FACTS):
             if self._fact_blocks_left > 0:
                 self._fact_blocks_left -= 1
@@ -160,7 +166,7 @@ class _LogReader:
             block = _CUT_SYMBOL.sub(rb"\1 ", _CUT_PATH.sub(rb"\1 ", block))
         if b"requires " in block:
             block = installer_output.unwrapped(block)
-        if self._refusals_left > 0 and any(sign in block for sign in installer_output.SIGNS):
+        if self._refusals_left > 0 and any(sign in block for sign in installer_output.EVERY):
             refused = list(islice(installer_output.installer_failures(block), self._refusals_left))
             self._refusals_left -= len(refused)
             self._keep(refused)

@@ -71,8 +71,8 @@ def _not_bound(context: RuleContext, module: str, name: str, exception: Exceptio
             asked = split_location(targets[0])[0]
             fix = Fix(
                 kind="environment",
-                text=f"Find out why that import fails, which the guard hides: the command repeats it. {asked} "
-                "may be missing, or not load beside what is installed.",
+                text="Find out why that import fails, which the guard hides: the command repeats it. "
+                f"{asked} may be missing, or not load beside what is installed.",
                 command=f"python -c 'import {asked}'",
             )
         return Diagnosis(

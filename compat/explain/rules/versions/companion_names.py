@@ -3,13 +3,14 @@
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from compat.explain.context import RuleContext
+from compat.explain.context import Known, RuleContext
 from compat.explain.log.import_messages import wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.companion_releases import (
     CompanionReleases,
     asking_lines,
     importing_releases,
+    in_every_release,
     indirect_needs,
     releases_with,
 )
@@ -38,8 +39,12 @@ def in_other_releases(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     distribution = requirement_named(context, top, distribution_of(top))
     found = releases_with(context, distribution, asked)
     there = context.known(distribution)
-    if found is None or (there is not None and found.has(there.version)):
-        return None
+    if there is not None and found is not None and found.has(there.version):
+        if not context.is_only_claimed(distribution):
+            return None
+        there = None  # the text speaks of another one
+    if found is None:
+        return _in_all_releases(exception, context, distribution, asked)
     importer = _third_party_importer(exception, context, top)
     if importer and violated(context, importer) and not violated(context, distribution):
         return None  # the version of what imports it is the cause
@@ -54,7 +59,8 @@ def in_other_releases(exception: ExceptionInfo, context: RuleContext) -> Diagnos
         needs = more
     lines = [*evidence(exception, context), f"{found.target} is in {found.span}"]
     if there:
-        lines.append(f"{distribution} {there.version}: {there.source}")
+        side = "older" if found.is_older(there.version) else "newer"
+        lines.append(f"{distribution} {there.version}: {there.source}; it is {side} than those")
     lines += [str(each) for each in needs[:2]]
     if not context.release_indexes:
         lines += asking_lines(context, found.distribution, found.target)
@@ -65,7 +71,33 @@ def in_other_releases(exception: ExceptionInfo, context: RuleContext) -> Diagnos
         module=asked.module,
         symbol=asked.names[0] if asked.names else None,
         evidence=tuple(lines),
-        fix=_within(context, found, needs, importer),
+        fix=_within(context, found, needs, importer, there),
+    )
+
+
+def _in_all_releases(
+    exception: ExceptionInfo, context: RuleContext, distribution: str, asked: FailedImport
+) -> Diagnosis | None:
+    """Diagnose a name that every release of a package has: Python imports something else under its name."""
+    target = in_every_release(distribution, asked)
+    top = asked.module.partition(".")[0]
+    if target is None or (exception.frames and top_of(exception.frames[-1].path) == top):
+        return None
+    there = context.known(distribution)
+    return Diagnosis(
+        cause="shadowed_module",
+        package=distribution,
+        version=there.version if there else None,
+        module=asked.module,
+        symbol=asked.names[0] if asked.names else None,
+        evidence=(*evidence(exception, context), f"every known release of {distribution} has {target}"),
+        fix=Fix(
+            kind="environment",
+            text=f"Python imports another {top} than that of {distribution}, or what an upgrade or an aborted "
+            "installation left of it: the command prints which. Rename a file or folder of that name, or "
+            f"uninstall {distribution}, delete its folder, and install it again.",
+            command=f'python -c "import {top}; print({top}.__file__, {top}.__path__)"',
+        ),
     )
 
 
@@ -78,10 +110,13 @@ def _third_party_importer(exception: ExceptionInfo, context: RuleContext, top: s
 
 
 def _within(
-    context: RuleContext, found: CompanionReleases, needs: list[RequirementEdge], importer: str | None
+    context: RuleContext,
+    found: CompanionReleases,
+    needs: list[RequirementEdge],
+    importer: str | None,
+    there: Known | None,
 ) -> Fix:
     """Return the fix: the nearest release that has the location and that the requirements admit."""
-    there = context.known(found.distribution)
     installed = there.version if there else None
     end = _no_longer(context, found)
     if importer:

@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.call_errors import called_names, parse_call_error
-from compat.explain.lookup.companion_releases import asking_lines
+from compat.explain.lookup.companion_releases import asking_lines, newest_of_its_time
 from compat.explain.lookup.object_owners import ObjectOwner, object_owner, using_releases
 from compat.explain.lookup.requirement_violations import (
     USUAL,
@@ -83,9 +83,14 @@ def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwne
         if found is not None:
             return replace(found, evidence=(*lines, *found.evidence))
     asked = asking_lines(context, distribution, owner.target) if owner.target and not using else ()
-    needs = (
-        str(need) for package, places in using if (need := _need(context, distribution, package, places))
-    )
+    needs = [
+        line
+        for package, places in using
+        for line in (
+            _need(context, distribution, package, places),
+            newest_of_its_time(context, distribution, package, max(places)),
+        )
+    ]
     text = (
         f"The object is of {distribution}: compare its version with the one that your release of sglang or "
         'vllm requires; "pip check" names a violated requirement.'
@@ -96,7 +101,7 @@ def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwne
         cause="requirement_violated" if any(map(context.module, exception.frames)) else "unknown",
         package=distribution,
         version=there.version if there else None,
-        evidence=(*lines, *needs, *asked),
+        evidence=(*lines, *(str(each) for each in needs if each), *asked),
         fix=fix if dated.kind == "none" else dated,
     )
 
@@ -120,6 +125,7 @@ def _limited(
     if later is None or (there is not None and not excluded_above(later, there.version)):
         return None
     spec = f"{distribution}{_with_upper(need, later)}"
+    dated = newest_of_its_time(context, distribution, package, max(places)) if there is None else None
     text = (
         f"{package} limits {distribution} since {later.version}, to {later.wanted}: install {spec}, or a "
         f"newer {package}."
@@ -128,7 +134,7 @@ def _limited(
         cause="requirement_violated",
         package=distribution,
         version=there.version if there else None,
-        evidence=tuple(str(each) for each in (need, later) if each is not None),
+        evidence=tuple(str(each) for each in (need, later, dated) if each is not None),
         fix=Fix(kind="install", text=text, command=f'pip install "{spec}"'),
     )
 
