@@ -109,6 +109,8 @@ LAST: tuple[Rule, ...] = (
     missing_names.truncated_traceback,
     environment.earlier_import_failed,
     missing_names.misspelt,
+    third_party_objects.listed,
+    third_party_objects.named,
     package_messages.stated_by_package,
 )
 """Rules that are applied when `RULES` find no cause in the whole log."""
@@ -184,7 +186,7 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
         (others, RULES),
         (warned, RULES),
         (contents.failures, LAST),
-        (contents.mentions, (package_messages.stated_by_package,)),
+        (contents.mentions, (package_messages.stated_by_package, third_party_objects.named)),
     )
     for failures, rules in stages:
         found = _distinct(

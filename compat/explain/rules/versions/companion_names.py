@@ -4,7 +4,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from compat.explain.context import Known, RuleContext
-from compat.explain.log.import_messages import wanted
+from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.companion_releases import (
     CompanionReleases,
@@ -83,21 +83,31 @@ def _in_all_releases(
     top = asked.module.partition(".")[0]
     if target is None or (exception.frames and top_of(exception.frames[-1].path) == top):
         return None
-    there = context.known(distribution)
+    there, hidden = context.known(distribution), asked.attribute and asked.module == top
+    name = asked.names[0] if asked.names else ""
+    statement = f"from {asked.module} import {name}" if name else f"import {asked.module}"
+    fix = Fix(
+        kind="environment",
+        text=f"{asked.module} hides why: it imports its parts when they are asked for, and one of them failed, "
+        f"or the installation of {distribution} is incomplete. The command shows the first error.",
+        command=f'python -c "{statement}"',
+    )
+    if hidden:
+        fix = Fix(
+            kind="environment",
+            text=f"Python imports another {top} than that of {distribution}, or what an aborted installation "
+            "left of it: the command prints which. Rename a file or folder of that name, or uninstall "
+            f"{distribution}, delete its folder, and install it again.",
+            command=f'python -c "import {top}; print({top}.__file__, {top}.__path__)"',
+        )
     return Diagnosis(
-        cause="shadowed_module",
+        cause="shadowed_module" if hidden else "unknown",
         package=distribution,
         version=there.version if there else None,
         module=asked.module,
-        symbol=asked.names[0] if asked.names else None,
+        symbol=name or None,
         evidence=(*evidence(exception, context), f"every known release of {distribution} has {target}"),
-        fix=Fix(
-            kind="environment",
-            text=f"Python imports another {top} than that of {distribution}, or what an upgrade or an aborted "
-            "installation left of it: the command prints which. Rename a file or folder of that name, or "
-            f"uninstall {distribution}, delete its folder, and install it again.",
-            command=f'python -c "import {top}; print({top}.__file__, {top}.__path__)"',
-        ),
+        fix=fix,
     )
 
 

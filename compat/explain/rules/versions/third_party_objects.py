@@ -7,21 +7,26 @@ from dataclasses import replace
 from itertools import islice
 
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from compat.explain.context import RuleContext
+from compat.explain.log.import_messages import wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.call_errors import called_names, parse_call_error
 from compat.explain.lookup.companion_releases import asking_lines, newest_of_its_time
+from compat.explain.lookup.module_paths import carriers, distribution_of, is_standard, top_of
 from compat.explain.lookup.object_owners import ObjectOwner, object_owner, using_releases
 from compat.explain.lookup.requirement_violations import (
     USUAL,
     agreed,
     bounded_above,
     changed_needs,
+    demands,
     excluded_above,
     next_need,
     of_release,
     ordered,
+    requirement_named,
     violated,
 )
 from compat.explain.rules.versions.violated_requirements import evidence, of_unmet, older_or_newer
@@ -34,6 +39,7 @@ _ARGUMENTS = re.compile(
     r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\)(?: (?:got|takes|missing) |: incompatible \w+ arguments)"
 )
 
+_OF_PYTHON = ("AttributeError", "ImportError", "KeyError", "ModuleNotFoundError", "NameError", "TypeError")
 MOST_LATER = 3
 """Most requirements of later releases that are listed."""
 
@@ -56,6 +62,58 @@ def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         if owner is not None:
             return _diagnosis(exception, context, owner)
     return None
+
+
+def listed(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose a failure inside a third package by a version that the log lists and a release excludes.
+
+    The version must be of that package, of one whose name is in its name, or the only one that is excluded.
+    """
+    top = top_of(exception.frames[-1].path) if exception.frames else None
+    if exception.kind not in _OF_PYTHON or top is None or top in context.index.owners or is_standard(top):
+        return None
+    facts = context.contents.facts
+    names = dict.fromkeys((*facts.versions(), *facts.others))
+    found = [broken for name in names if (broken := violated(context, name))]
+    near = [each for each in found if each.edge.name in canonicalize_name(top)]
+    chosen = near or (found if len(found) == 1 else [])
+    return of_unmet(chosen[0], evidence(exception, context), None) if chosen else None
+
+
+def named(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Name the package of an import that fails, and what the known releases require of it.
+
+    The cause is `unknown`: which of its releases have the name is not known.
+    """
+    asked = wanted(exception)
+    top = asked.module.partition(".")[0] if asked else ""
+    if (
+        asked is None
+        or asked.partial
+        or asked.absent == top
+        or top in context.index.owners
+        or is_standard(top)
+    ):
+        return None
+    distribution = requirement_named(context, top, distribution_of(top))
+    needs = ordered(each for each in demands(context, distribution) if each.extra in USUAL)
+    there = context.known(distribution)
+    if not needs and there is None and top not in carriers(top):
+        return None
+    line = [f"{distribution} {there.version}: {there.source}"] if there else []
+    text = (
+        f"What imports it is made for another {distribution} than the installed one: find the version that it "
+        "asks for."
+    )
+    return Diagnosis(
+        cause="unknown",
+        package=distribution,
+        version=there.version if there else None,
+        module=asked.module,
+        symbol=asked.names[0] if asked.names else None,
+        evidence=(*evidence(exception, context), *line, *map(str, needs[:2])),
+        fix=Fix(kind="none", text=text, command="pip check"),
+    )
 
 
 def _called(exception: ExceptionInfo) -> list[list[str]]:
