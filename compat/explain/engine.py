@@ -114,6 +114,12 @@ LAST: tuple[Rule, ...] = (
     package_messages.stated_by_package,
 )
 """Rules that are applied when `RULES` find no cause in the whole log."""
+LAST_OF_LINES: tuple[Rule, ...] = (
+    missing_names.misspelt,
+    third_party_objects.named,
+    package_messages.stated_by_package,
+)
+"""Those of `LAST` that need no traceback."""
 MOST = 60
 """Most failures of one log that are diagnosed."""
 PRELIMINARY = ("package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated")
@@ -186,7 +192,7 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
         (others, RULES),
         (warned, RULES),
         (contents.failures, LAST),
-        (contents.mentions, (package_messages.stated_by_package, third_party_objects.named)),
+        (contents.mentions, LAST_OF_LINES),
     )
     for failures, rules in stages:
         found = _distinct(

@@ -29,7 +29,8 @@ _OPTION = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{1,80})")
 def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a call whose arguments fit the function's signature in another release only."""
     kinds = ("TypeError", "ValidationError", "")
-    call_error = parse_call_error(exception) if exception.kind in kinds else None
+    raised = exception.kind in kinds or "got an unexpected keyword argument" in exception.message
+    call_error = parse_call_error(exception) if raised else None
     if call_error is None:
         return None
     every = list(possible_callees(exception, context, call_error))

@@ -86,9 +86,9 @@ def unimported_submodule(exception: ExceptionInfo, context: RuleContext) -> Diag
 
 
 def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Diagnose a name that no release has, and that is spelt almost like an existing one.
+    """Diagnose a name that no release has, by names that are spelt almost like it, if there are any.
 
-    No cause of the closed set fits, so the cause is `unknown`; the fix names the similar names.
+    No cause of the closed set fits, so the cause is `unknown`.
     """
     asked = wanted(exception)
     package = context.owner(asked.module) if asked else None
@@ -96,8 +96,20 @@ def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
         return None
     name = asked.names[0]
     meant = hint(name)
-    if not meant:
+    if not meant and context.index.binds_ever(name, package):
         return None
+    if not meant:
+        first, *_, last = context.index.versions(package)
+        return Diagnosis(
+            cause="unknown",
+            package=package,
+            evidence=(exception.line, f"no release of {package} from {first} to {last} has the name {name}"),
+            fix=Fix(
+                kind="none",
+                text=f"What imports {name} is for a fork or an unreleased version of {package}: find out "
+                "which, and install that, or leave it out.",
+            ),
+        )
     return Diagnosis(
         cause="unknown",
         evidence=(exception.line, f"no release has the name {name}; {meant}"),

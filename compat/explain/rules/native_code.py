@@ -374,7 +374,8 @@ def mismatch(
         fix = Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"')
     else:
         name = package or "the extension"
-        text = f"Install {name} and the libraries that it links against in versions built for each other."
+        others = "torch" if torch else "the libraries that it links against"
+        text = f"Install {name} and {others} in versions built for each other."
         command = f"pip install --force-reinstall --no-deps {package}" if package else None
         fix = Fix(kind="install", text=text, command=command)
     return Diagnosis(

@@ -78,7 +78,7 @@ def in_other_releases(exception: ExceptionInfo, context: RuleContext) -> Diagnos
 def _in_all_releases(
     exception: ExceptionInfo, context: RuleContext, distribution: str, asked: FailedImport
 ) -> Diagnosis | None:
-    """Diagnose a name that every release of a package has: Python imports something else under its name."""
+    """Diagnose a name that every release of a package has: what Python imports is not whole or another."""
     target = in_every_release(distribution, asked)
     top = asked.module.partition(".")[0]
     if target is None or (exception.frames and top_of(exception.frames[-1].path) == top):
@@ -88,8 +88,8 @@ def _in_all_releases(
     statement = f"from {asked.module} import {name}" if name else f"import {asked.module}"
     fix = Fix(
         kind="environment",
-        text=f"{asked.module} hides why: it imports its parts when they are asked for, and one of them failed, "
-        f"or the installation of {distribution} is incomplete. The command shows the first error.",
+        text=f"{asked.module} hides why: it imports its parts when they are asked for, and one of them "
+        f"failed, or the installation of {distribution} is incomplete. The command shows the first error.",
         command=f'python -c "{statement}"',
     )
     if hidden:

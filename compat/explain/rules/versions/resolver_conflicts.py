@@ -192,21 +192,26 @@ def _free_of(edge: RequirementEdge, context: RuleContext) -> str | None:
 def _not_offered(asked: Requirement, text: str) -> Diagnosis | None:
     """Return the diagnosis of a version that the package index does not have, or not for this platform."""
     edge = next((each for each in _constraints(text) if each.name == asked.name), None)
-    if edge is None:
-        return None
-    pin = pinned(edge.requirement.specifier)
-    hint = ""
-    if pin is not None and pin.is_prerelease:
-        hint = f" {edge.wanted} is a pre-release: uv takes one only with --prerelease=allow, pip with --pre."
+    wanted, by = (edge.wanted, edge.by) if edge else (f"{asked.name}{asked.specifier}", "")
+    fix = (
+        f"Use the package index that {by} was built with, and a Python and a platform for which that has "
+        f"{wanted}, or install another release of {by}."
+        if by
+        else f"Require a {asked.name} that the package index in use has, or add the one that has {wanted}."
+    )
+    pin = pinned(edge.requirement.specifier if edge else asked.specifier)
+    if pin is not None and pin.local:
+        fix += f" Builds with a local version (+{pin.local}) are on their project's own index only."
+    elif pin is not None and pin.is_prerelease:
+        fix += f" {wanted} is a pre-release: uv takes one only with --prerelease=allow, pip with --pre."
     return Diagnosis(
         cause="requirement_violated",
-        package=edge.name,
-        evidence=(str(edge), f"the package index in use has no {edge.wanted}"),
-        fix=Fix(
-            kind="environment",
-            text=f"Use the package index that {edge.by} was built with, and a Python and a platform for "
-            f"which that has {edge.wanted}, or install another release of {edge.by}.{hint}",
+        package=canonicalize_name(asked.name),
+        evidence=(
+            str(edge) if edge else f"the project requires {wanted}",
+            f"the package index has no {wanted}",
         ),
+        fix=Fix(kind="environment", text=fix),
     )
 
 

@@ -39,6 +39,8 @@ _ARGUMENTS = re.compile(
     r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\)(?: (?:got|takes|missing) |: incompatible \w+ arguments)"
 )
 
+_BINDING = re.compile(r"\bwhen calling: [`']?(\w{2,60})\.|\(self: (\w{2,60})\.")
+"""Matches the package in the message of a compiled binding: of tvm-ffi, and of pybind11 or nanobind."""
 _OF_PYTHON = ("AttributeError", "ImportError", "KeyError", "ModuleNotFoundError", "NameError", "TypeError")
 MOST_LATER = 3
 """Most requirements of later releases that are listed."""
@@ -102,8 +104,8 @@ def named(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         return None
     line = [f"{distribution} {there.version}: {there.source}"] if there else []
     text = (
-        f"What imports it is made for another {distribution} than the installed one: find the version that it "
-        "asks for."
+        f"What imports it is made for another {distribution} than the installed one: find the version that "
+        "it asks for."
     )
     return Diagnosis(
         cause="unknown",
@@ -121,6 +123,9 @@ def _called(exception: ExceptionInfo) -> list[list[str]]:
     error = parse_call_error(exception)
     if error is not None:
         return called_names(exception, error)
+    bound = _BINDING.search(exception.text)
+    if bound:
+        return [[bound[1] or bound[2]]]
     found = _ARGUMENTS.search(exception.message)
     return [[*filter(None, found[1].split(".")[-2:-1]), found[2]]] if found else []
 
