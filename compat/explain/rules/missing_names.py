@@ -102,7 +102,6 @@ def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
         first, *_, last = context.index.versions(package)
         return Diagnosis(
             cause="unknown",
-            package=package,
             evidence=(exception.line, f"no release of {package} from {first} to {last} has the name {name}"),
             fix=Fix(
                 kind="none",
