@@ -26,16 +26,18 @@ PARAGRAPHS = (
     "Could not solve for environment specs",
 )
 """Phrases with which messages of conda, mamba and pdm begin."""
-SIGNS = tuple(
+SIGNS = tuple(sign.encode() for sign in (*REFUSALS, FAILED))
+"""Of the messages of pip and uv with an explanation, and of poetry, a block contains one of these."""
+RARE_SIGNS = tuple(
     sign.encode()
-    for sign in (*REFUSALS, FAILED, *ONE_LINE, *PARAGRAPHS)
+    for sign in (*ONE_LINE, *PARAGRAPHS)
     if not any(word in sign for word in ("Error", "NotFound", "so it will"))
 )
-"""A block without any of these, or of the words of errors in general, contains no such message."""
+"""Of the other messages, a block contains one of these, of `SIGNS`, or a word of errors in general."""
 _ONE_LINE = tuple(sign.encode() for sign in ONE_LINE)
 _REFUSALS = tuple(sign.encode() for sign in REFUSALS)
 _PARAGRAPHS = tuple(sign.encode() for sign in PARAGRAPHS)
-EVERY = (FAILED.encode(), *_REFUSALS, *_ONE_LINE, *_PARAGRAPHS)
+EVERY = (*SIGNS, *_ONE_LINE, *_PARAGRAPHS)
 """All phrases by which messages are found."""
 _MOST_LINES = 80
 _MOST_JOINED = 4

@@ -122,6 +122,7 @@ class _LogReader:
     def read_block(self, block: bytes) -> None:
         """Process the next block; it ends with a complete line."""
         self.contents.lines += block.count(b"\n")
+        refused = self._place_blocks_left > 0 and any(sign in block for sign in installer_output.RARE_SIGNS)
         if self._place_blocks_left > 0:
             self._place_blocks_left -= 1
             self.contents.facts.read_places(block)
@@ -134,7 +135,7 @@ class _LogReader:
                 self.contents.facts.read(block)
             else:
                 self._last_fact_blocks.append(block)
-        if not self._busy and not any(sign in block for sign in SIGNS):
+        if not self._busy and not refused and not any(sign in block for sign in SIGNS):
             return
         if self._lines_left > 0:
             self._lines_left -= block.count(b"\n")
