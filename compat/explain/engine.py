@@ -116,6 +116,7 @@ LAST: tuple[Rule, ...] = (
 """Rules that are applied when `RULES` find no cause in the whole log."""
 LAST_OF_LINES: tuple[Rule, ...] = (
     missing_names.misspelt,
+    missing_names.unplaced_name,
     third_party_objects.named,
     package_messages.stated_by_package,
 )

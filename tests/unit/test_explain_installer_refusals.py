@@ -93,3 +93,13 @@ def test_a_pre_release_is_offered_only_on_request() -> None:
         "flashinfer-python==0.2.9rc2"
     )
     assert "--prerelease=allow" in explain(log)[0].fix.text
+
+
+def test_requirements_that_a_person_lists_are_compared() -> None:
+    log = (
+        "- vllm==0.11.0 depends on compressed-tensors==0.11.0\n"
+        "- llmcompressor==0.8.0 depends on compressed-tensors==0.12.1\n"
+    )
+    found = explain(log)[0]
+    assert (found.cause, found.package) == ("requirement_violated", "compressed-tensors")
+    assert explain(log.replace("0.12.1", "0.11.0"))[0].cause == "unknown"

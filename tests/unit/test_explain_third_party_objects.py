@@ -146,3 +146,13 @@ def test_a_name_that_every_release_has_is_another_module() -> None:
 def test_a_version_in_prose_counts_if_it_is_the_one_in_use(text: str, version: str | None) -> None:
     found = read(text).facts.others.get("transformers")
     assert (found[0] if found else None) == version
+
+
+def test_a_class_of_one_name_in_both_packages_is_nobodys() -> None:
+    found = explain("AttributeError: 'SamplingParams' object has no attribute 'update'\n")[0]
+    assert (found.cause, found.package) == ("unknown", None)
+
+
+def test_the_only_class_that_ever_had_an_attribute_is_meant() -> None:
+    found = explain("AttributeError: 'Worker' object has no attribute 'model'\n")[0]
+    assert (found.cause, found.module) == ("symbol_removed", "vllm.worker.worker")

@@ -43,17 +43,15 @@ def object_owner(exception: ExceptionInfo, context: RuleContext, names: list[str
     if not names:
         return None
     name = names[0]
+    qualified = _by_line(exception, context, names)
+    if qualified is not None:
+        return qualified
     found = _by_demands(context, name)
     if found is None and _is_ours(context, name):
         return None
     if carriers(name) and name not in context.index.owners and not is_standard(name):
         return ObjectOwner(_distribution(context, name), f"the message names {name}")
-    return (
-        _by_line(exception, context, names)
-        or _by_imports(exception, context, name)
-        or found
-        or _by_convention(name)
-    )
+    return _by_imports(exception, context, name) or found or _by_convention(name)
 
 
 def _is_ours(context: RuleContext, name: str) -> bool:

@@ -184,7 +184,9 @@ def by_ranges(
     hint = f" The nearest name that it accepts is {near}." if near else ""
     if newer:
         last = versions[max(at for at, there in enumerate(flags) if there)]
-        text = f"Leave {found.asked} out: {package} has it in {spans}; yours is newer than {last}.{hint}"
+        older = any(not any(flags[:at]) for at in found.lacking)
+        side = f"older, or newer than {last}" if older else f"newer than {last}"
+        text = f"Leave {found.asked} out: {package} has it in {spans}; yours is {side}.{hint}"
         if exact is not None:
             text = f"Leave {found.asked} out: {package} {versions[exact]} does not accept it.{hint}"
         fix = Fix(kind="edit", text=text)

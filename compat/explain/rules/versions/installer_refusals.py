@@ -8,10 +8,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from compat.explain.context import RuleContext
+from compat.explain.log.installer_output import LISTED
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.rules.versions.resolver_conflicts import clash_of_requested, first_clash, stated
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.requirements.graph import RequirementEdge
+from compat.uv.messages import edges
 
 _NAME = r"[A-Za-z][\w.-]{0,60}"
 _WHEEL = re.compile(
@@ -59,11 +61,13 @@ def refused(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     text = exception.message
     if exception.kind:
         return None
+    if text.startswith(LISTED):
+        return first_clash([each for each in edges(text) if each.requirement.specifier], context)
     if any(sign in text for sign in _CONDA_SIGNS):
         return _conda(text, context)
     if "Unable to find a resolution" in text:
-        edges = list(_pdm_edges(text))
-        return first_clash(edges, context) or stated(edges, None)
+        wanted = list(_pdm_edges(text))
+        return first_clash(wanted, context) or stated(wanted, None)
     return _python(text) or _wheel(text) or _no_file(text) or _together(text, context)
 
 
@@ -153,7 +157,7 @@ def _pdm_edges(text: str) -> Iterator[RequirementEdge]:
 def _conda(text: str, context: RuleContext) -> Diagnosis | None:
     """Return the diagnosis of packages that the channels of conda lack or that exclude each other."""
     found = (_edge(each[1], each[2], each[3], each[4] or "") for each in _CONDA.finditer(text))
-    edges = [each for each in found if each is not None]
+    required = [each for each in found if each is not None]
     lacking = [
         (canonicalize_name(each[1]), (each[2] or "").lstrip("=").rstrip("*."))
         for each in _LACKING.finditer(text)
@@ -161,12 +165,12 @@ def _conda(text: str, context: RuleContext) -> Diagnosis | None:
     asked: list[tuple[str, str]] = [
         (canonicalize_name(each[1]), each[2] or "") for each in _MAMBA.finditer(text)
     ]
-    asked += [(each.by, each.version) for each in edges]
+    asked += [(each.by, each.version) for each in required]
     places = [*asked, *lacking]
     ours = next((each for each in places if each[0] in context.index.packages), None)
     if not places:
         return None
-    names = [*(each.name for each in edges), *(name for name, _ in lacking), *(name for name, _ in asked)]
+    names = [*(each.name for each in required), *(name for name, _ in lacking), *(name for name, _ in asked)]
     line = f"the channels in use have no set of packages with {' and '.join(dict.fromkeys(names[:3]))}"
     fix = Fix(kind="environment", text="Use other channels or other versions of these packages.")
     if ours:
@@ -182,7 +186,7 @@ def _conda(text: str, context: RuleContext) -> Diagnosis | None:
         package=_CONDA_NAMES.get(names[0], names[0]),
         evidence=(
             line,
-            *dict.fromkeys(str(each) for each in edges[:3]),
+            *dict.fromkeys(str(each) for each in required[:3]),
             *dict.fromkeys(f"not available: {' '.join(each).strip()}" for each in lacking[:3]),
         ),
         fix=fix,

@@ -160,12 +160,14 @@ def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwne
     )
     fix = Fix(kind="none", text=text, command="pip check")
     dated = older_or_newer(context, exception, distribution) if there is None else fix
+    if dated.kind != "none":  # no requirement says so: what is installed may have been right for the release
+        fix = Fix(kind="none", text=f"{text} {dated.text}", command=fix.command)
     return Diagnosis(
-        cause="requirement_violated" if any(map(context.module, exception.frames)) else "unknown",
+        cause="unknown",
         package=distribution,
         version=there.version if there else None,
         evidence=(*lines, *(str(each) for each in needs if each), *asked),
-        fix=fix if dated.kind == "none" else dated,
+        fix=fix,
     )
 
 
