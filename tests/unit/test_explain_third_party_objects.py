@@ -138,6 +138,7 @@ def test_a_name_that_every_release_has_is_another_module() -> None:
     [
         ("with transformers 5.1.0 it fails", "5.1.0"),
         ("it works with transformers 4.57.1", None),
+        ("transformers 4.57.1 works, as the thread says", None),
         ("transformers 4.57.1 or transformers 5.1.0, I forgot", ""),
         ("the checkout needs transformers 5.8.1", None),
         ("transformers: 4.57.6\n", "4.57.6"),

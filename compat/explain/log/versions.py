@@ -59,6 +59,10 @@ _NOT_IN_USE = re.compile(
     rb"newer|instead|support\w*|upgrade to|update to|revert\w*|back to|unlike|than|\d\.\d\S* and|not)\b"
 )
 """Words in front of a version that somebody else has, or that was in use at another time."""
+_WORKS = re.compile(
+    rb"(?i)[^\n.;]{0,40}\b(?:works?|worked|is fine|fix(?:es|ed)|solve[sd]|helps|resolve[sd])\b"
+)
+"""The same after a version."""
 _BESIDE_WORDS = re.compile(rb"(?i)\b(vllm|sglang)[ \t]{0,2}[\x80-\xff][\x80-\xff \t]{1,40}v?" + _NUMBER)
 """A version after words in another script."""
 _EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
@@ -150,9 +154,10 @@ class LogFacts:
     def read_prose(self, block: bytes) -> None:
         """Collect the versions that a person mentions anywhere in a block of complete lines."""
         for found in _IN_PROSE.finditer(block):
-            if _NOT_IN_USE.search(_line_around(block, found)) or _NOT_INSTALLED.search(
-                _line_around(block, found)
-            ):
+            before = _line_around(block, found)
+            if _NOT_IN_USE.search(before) or _NOT_INSTALLED.search(before):
+                continue
+            if _WORKS.match(block, found.end()):
                 continue
             name: str = canonicalize_name(found[1].decode())
             name = "torch" if name == "pytorch" else name
