@@ -112,6 +112,7 @@ LAST: tuple[Rule, ...] = (
     third_party_objects.listed,
     third_party_objects.named,
     package_messages.stated_by_package,
+    third_party_objects.raised_inside,
 )
 """Rules that are applied when `RULES` find no cause in the whole log."""
 LAST_OF_LINES: tuple[Rule, ...] = (

@@ -157,3 +157,19 @@ def test_a_class_of_one_name_in_both_packages_is_nobodys() -> None:
 def test_the_only_class_that_ever_had_an_attribute_is_meant() -> None:
     found = explain("AttributeError: 'Worker' object has no attribute 'model'\n")[0]
     assert (found.cause, found.module) == ("symbol_removed", "vllm.worker.worker")
+
+
+def test_an_error_inside_another_package_tells_what_the_release_requires_of_it() -> None:
+    log = (
+        "vllm==0.5.3.post1\nTraceback (most recent call last):\n"
+        '  File "/x/site-packages/vllm/config.py", line 119, in run\n    config = get_config(model)\n'
+        '  File "/x/site-packages/transformers/configuration_utils.py", line 182, in _validation\n'
+        "    raise ValueError(\nValueError: `rope_scaling` must be a dictionary with two fields\n"
+    )
+    found = explain(log)[0]
+    assert (found.cause, found.package) == ("unknown", "transformers")
+    assert (
+        f"vllm 0.5.3.post1 requires transformers{required('vllm', '0.5.3.post1', 'transformers')}"
+        in found.evidence
+    )
+    assert found.fix.command is None

@@ -82,6 +82,40 @@ def listed(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     return of_unmet(chosen[0], evidence(exception, context), None) if chosen else None
 
 
+def raised_inside(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Tell which package raised an error, and what the possible releases require of it.
+
+    The cause is `unknown`: the package may rightly refuse what it was given.
+    """
+    top = top_of(exception.frames[-1].path) if exception.frames and exception.kind else None
+    if top is None or top in context.index.owners or is_standard(top):
+        return None
+    distribution = requirement_named(context, top, distribution_of(top))
+    lines = [
+        line
+        for package, places in using_releases(context, exception)
+        if (need := _need(context, distribution, package, places)) is not None
+        for line in (str(need), newest_of_its_time(context, distribution, package, max(places)))
+        if line is not None
+    ]
+    there = context.known(distribution)
+    if not lines:
+        return None
+    if there:
+        lines.append(f"{distribution} {there.version}: {there.source}")
+    text = (
+        f"{distribution} raised it. If its version is another one than the release was made with, install "
+        "that one; else the input is at fault, such as the model or its configuration."
+    )
+    return Diagnosis(
+        cause="unknown",
+        package=distribution,
+        version=there.version if there else None,
+        evidence=(*evidence(exception, context), *lines),
+        fix=Fix(kind="none", text=text),
+    )
+
+
 def named(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Name the package of an import that fails, and what the known releases require of it.
 
