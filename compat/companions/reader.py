@@ -153,8 +153,8 @@ class Companions:
         """Return the demanded locations of a name in any module, each after its distribution, sorted."""
         query = """
             SELECT DISTINCT distribution, text FROM texts JOIN states ON states.target = texts.id
-            WHERE text GLOB ? OR text GLOB ?"""
-        rows = self._rows(query, f"*:{name}", f"*:*.{name}")
+            WHERE text GLOB ?"""
+        rows = self._rows(query, f"*:{name}")
         return sorted((self._names[number], text) for number, text in rows)
 
     def states_of(self, distribution: str, release_index: int) -> dict[str, str]:
