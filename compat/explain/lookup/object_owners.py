@@ -11,6 +11,10 @@ from compat.explain.lookup.requirement_violations import requirement_named
 from compat.model.releases import SGLANG, VLLM
 from compat.model.symbols import split_location
 
+MOSTLY = 0.4
+"""A name that more releases of sglang or vllm than this share define is taken for theirs."""
+_STEP = 8
+"""Every release of this number is looked at for that share."""
 _NEWEST = 40
 """Most releases, the newest first, in which the imports of a module are looked up."""
 _TRANSFORMERS = "transformers"
@@ -30,6 +34,8 @@ class ObjectOwner(NamedTuple):
     """A clause for people: `vllm.config imports it from transformers`."""
     target: str = ""
     """The location of the object, where sglang or vllm import it; empty if only its package is known."""
+    certain: bool = True
+    """Whether more than the likeness of its name says so."""
 
 
 def object_owner(exception: ExceptionInfo, context: RuleContext, names: list[str]) -> ObjectOwner | None:
@@ -43,25 +49,31 @@ def object_owner(exception: ExceptionInfo, context: RuleContext, names: list[str
     if not names:
         return None
     name = names[0]
-    qualified = _by_line(exception, context, names)
-    if qualified is not None:
-        return qualified
-    found = _by_demands(context, name)
-    if found is None and _is_ours(context, name):
-        return None
+    certain = _by_line(exception, context, names) or _by_imports(exception, context, name)
+    if certain is not None:
+        return certain
     if carriers(name) and name not in context.index.owners and not is_standard(name):
         return ObjectOwner(_distribution(context, name), f"the message names {name}")
-    return _by_imports(exception, context, name) or found or _by_convention(name)
+    share = max(_defining(context, package, name) for package in (VLLM, SGLANG))
+    if share > MOSTLY:
+        return None
+    return _by_demands(context, name) or (_by_convention(name) if not share else None)
 
 
-def _is_ours(context: RuleContext, name: str) -> bool:
-    """Return whether a release of sglang or vllm defines a class or function of a name."""
-    return any(
-        branch.status == "defined"
-        for package in (VLLM, SGLANG)
-        for module, at in context.index.first_bound(name, package).items()
-        for branch in context.index.branches(module, name, package, at)
-    )
+def _defining(context: RuleContext, package: str, name: str) -> float:
+    """Return the share of a package's releases that define a name, by a sample of them."""
+    if not context.index.binds_ever(name, package):
+        return 0.0
+    sample = range(0, len(context.index.versions(package)), _STEP)
+    found = [
+        any(
+            branch.status == "defined"
+            for module in context.index.binders(name, package, at)
+            for branch in context.index.branches(module, name, package, at)
+        )
+        for at in sample
+    ]
+    return sum(found) / len(sample)
 
 
 def _by_line(exception: ExceptionInfo, context: RuleContext, names: list[str]) -> ObjectOwner | None:
@@ -113,7 +125,8 @@ def _by_demands(context: RuleContext, name: str) -> ObjectOwner | None:
 def _by_convention(name: str) -> ObjectOwner | None:
     if not _OF_TRANSFORMERS.fullmatch(name):
         return None
-    return ObjectOwner(_TRANSFORMERS, f"{name} is named like the classes of transformers")
+    reason = f"{name} is named like the classes of transformers"
+    return ObjectOwner(_TRANSFORMERS, reason, certain=False)
 
 
 def _distribution(context: RuleContext, top: str) -> str:

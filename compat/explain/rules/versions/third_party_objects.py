@@ -177,7 +177,7 @@ def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwne
     using = list(using_releases(context, exception))
     for package, releases in using:
         found = _limited(context, distribution, package, releases)
-        if found is not None:
+        if found is not None and (owner.certain or there is not None):
             return replace(found, evidence=(*lines, *found.evidence))
     asked = asking_lines(context, distribution, owner.target) if owner.target and not using else ()
     needs = [
@@ -189,7 +189,7 @@ def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwne
         )
     ]
     text = (
-        f"The object is of {distribution}: compare its version with the one that your release of sglang or "
+        f"The object {'is' if owner.certain else 'may be'} of {distribution}: compare its version with the one that your release of sglang or "
         'vllm requires; "pip check" names a violated requirement.'
     )
     fix = Fix(kind="none", text=text, command="pip check")
