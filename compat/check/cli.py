@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from compat.index.reader import Index
     from compat.sources.command_line import Texts
 
-FORMATS = ("text", "json", "junit", "github")
+FORMATS = ("text", "json", "junit", "github", "html")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The output of `compat check`: text, a JSON document, JUnit XML, or annotations for GitHub."""
+"""The output of `compat check`: text, a JSON document, JUnit XML, annotations for GitHub, or HTML."""
 
 from xml.etree import ElementTree as ET
 
@@ -8,6 +8,7 @@ from compat._cli.printable import github_message, github_property, printable
 from compat._cli.text import counted, listed
 from compat.check.finding_texts import CollisionText, FindingText, texts_of
 from compat.check.findings import CheckReport
+from compat.check.page import as_html
 from compat.companions.reader import Companions
 from compat.index.reader import Index
 
@@ -19,12 +20,14 @@ def render(report: CheckReport, index: Index, companions: Companions, form: str)
         return _json(report, texts)
     if form == "junit":
         return _junit(report, texts)
+    if form == "html":
+        return as_html(report, texts)
     if form == "github":
         return "\n".join(_annotation(each) for each in texts)
     return _text(report, texts)
 
 
-def _json(report: CheckReport, texts: list["FindingText | CollisionText"]) -> str:
+def _json(report: CheckReport, texts: list[FindingText | CollisionText]) -> str:
     environment = report.environment
     return console.document(
         "check",
@@ -37,7 +40,7 @@ def _json(report: CheckReport, texts: list["FindingText | CollisionText"]) -> st
     )
 
 
-def _text(report: CheckReport, texts: list["FindingText | CollisionText"]) -> str:
+def _text(report: CheckReport, texts: list[FindingText | CollisionText]) -> str:
     environment = report.environment
     lines = [f"checked  {', '.join(f'{name} {version}' for name, version in report.releases.items())}"]
     if environment.assumed:
@@ -59,7 +62,7 @@ def _text(report: CheckReport, texts: list["FindingText | CollisionText"]) -> st
     return "\n".join(map(printable, lines))
 
 
-def _junit(report: CheckReport, texts: list["FindingText | CollisionText"]) -> str:
+def _junit(report: CheckReport, texts: list[FindingText | CollisionText]) -> str:
     cases = [
         JUnitCase(
             suite="compat check",
@@ -80,7 +83,7 @@ def _junit(report: CheckReport, texts: list["FindingText | CollisionText"]) -> s
     return ET.tostring(junit_suite("compat check", cases), encoding="unicode")
 
 
-def _annotation(each: "FindingText | CollisionText") -> str:
+def _annotation(each: FindingText | CollisionText) -> str:
     title = github_property(f"compat check: {each.cause}")
     message = github_message(". ".join([f"{each.place}: {each.headline}", *each.details]))
     return f"::error title={title}::{message}"

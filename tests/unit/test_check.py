@@ -172,6 +172,9 @@ def test_the_document_tells_releases_and_the_fix(check: Check, index: Index, com
         ("text", "protocol.py:7: vllm 0.11.0 imports openai.types.responses.ResponseReasoningItem"),
         ("junit", 'failures="1"'),
         ("github", "::error title=compat check%3A not_yet_added::"),
+        ("html", "<h1>compat check: 1 finding</h1>"),
+        ("html", "vllm 0.11.0 imports openai.types.responses.ResponseReasoningItem"),
+        ("html", "<li>fix: Install openai==2.0.0.</li>"),
     ],
 )
 def test_formats(check: Check, index: Index, companions: Companions, form: str, part: str) -> None:

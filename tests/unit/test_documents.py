@@ -31,6 +31,7 @@ LINES = {
     "explain": "explain fails.log",
     "explain-which": "explain --which fails.log",
     "scan": "scan .",
+    "upgrade": "upgrade",
     "init": "init",
     "diff": "diff vllm==0.22.0 vllm==0.23.0 --used-by .",
     "rule": "rule",

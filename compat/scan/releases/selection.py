@@ -61,7 +61,8 @@ def release_set(index: Index, package: str, release_indexes: Iterable[int], sour
 def newest_releases(index: Index, package: str) -> ReleaseSet:
     """Return the newest releases of a package."""
     versions = index.versions(package)[: index.published(package)]
-    return release_set(index, package, newest_indexes(versions, NEWEST), f"the newest {NEWEST}")
+    newest = newest_indexes(versions, NEWEST)
+    return release_set(index, package, newest, f"the newest {NEWEST}")._replace(pinned=False)
 
 
 def newest_indexes(versions: Sequence[str], count: int) -> list[int]:

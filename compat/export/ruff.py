@@ -1,10 +1,9 @@
-"""`compat export ruff`: write a ruff configuration that bans what a release lacks."""
+"""Write a configuration of ruff that bans what a release lacks."""
 
 import json
 from collections.abc import Iterator, Sequence
 
-from compat import __version__, errors
-from compat._cli import console
+from compat import __version__
 from compat.errors import NothingSelectedError
 from compat.index.extended import open_index
 from compat.index.query.name_resolution import NameResolver
@@ -13,7 +12,7 @@ from compat.index.reader import Index
 from compat.model.package_names import IMPORT_NAMES, SGLANG, VLLM
 from compat.model.symbols import UNUSABLE, import_statement, split_location
 from compat.resolve.search import find_location
-from compat.sources.command_line import Texts, add_index_option, with_sources
+from compat.sources.command_line import Texts, with_sources
 
 HEAD = """\
 # Names that other releases have and {releases} {lacks}, for ruff's rule TID251 (banned-api).
@@ -27,13 +26,22 @@ _MOST = 8
 """Longest chain of re-exports that `_Here` follows by itself; a longer one may be a cycle."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run `compat export` and return its exit code."""
-    arguments = parser().parse_args(argv)
-    wanted = {SGLANG: arguments.sglang, VLLM: arguments.vllm}
+def configuration(*, sglang: str | None, vllm: str | None, files: Sequence[str] = ()) -> str:
+    """Return the configuration for one release, commit or build of each named package.
+
+    Args:
+        sglang: the release of sglang, or a source.
+        vllm: the release of vllm, or a source.
+        files: further index files, with builds and commits that are no releases.
+
+    Raises:
+        NothingSelectedError: no release is named.
+        UsageError: the index has no such release.
+    """
+    wanted = {SGLANG: sglang, VLLM: vllm}
     texts: Texts = {package: (version,) if version else () for package, version in wanted.items()}
-    files, texts = with_sources(texts, arguments.index)
-    index = open_index(files)
+    opened, texts = with_sources(texts, files)
+    index = open_index(opened)
     release_indexes = {
         package: index.release_index(package, version, f"--{package}")
         for package, versions in texts.items()
@@ -52,10 +60,8 @@ def main(argv: Sequence[str]) -> int:
     head = HEAD.format(
         releases=releases, lacks="lacks" if len(release_indexes) == 1 else "lack", version=__version__
     )
-    print(
-        head, *(f"{json.dumps(path)}.msg = {json.dumps(message)}\n" for path, message in bans), sep="", end=""
-    )
-    return errors.CLEAN
+    lines = (f"{json.dumps(path)}.msg = {json.dumps(message)}\n" for path, message in bans)
+    return "".join([head, *lines])
 
 
 def banned(index: Index, package: str, release_index: int) -> Iterator[tuple[str, str]]:
@@ -118,21 +124,3 @@ class _Here:
         if new is None or (new.name and not name):
             return f"not in {self._release}"
         return f"not in {self._release}; use: {import_statement(new.module, new.name)}{new.doubt}"
-
-
-def parser() -> console.Parser:
-    """Return the argument parser of `compat export`."""
-    parser = console.Parser(
-        "compat export",
-        'Write the index as the configuration of another tool. "ruff": a configuration for the rule TID251 '
-        "that bans names which a release lacks.",
-    )
-    parser.add_argument("tool", choices=("ruff",))
-    parser.add_argument("--sglang", metavar="VERSION", help="the release of sglang that your project uses")
-    parser.add_argument("--vllm", metavar="VERSION", help="the release of vllm that your project uses")
-    add_index_option(parser)
-    return parser
-
-
-if __name__ == "__main__":
-    raise SystemExit(console.run(main))
