@@ -10,8 +10,9 @@ from types import FrameType
 import nox
 
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))  # this project is not installed in nox's own environment
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # this project is not installed in nox's own environment
 
+from browser_setup import main as set_up_browser  # noqa: E402 -- needs the line above
 from compat.matrix.config import read_matrix  # noqa: E402 -- needs the line above
 
 nox.needs_version = ">=2026.8.17"
@@ -37,9 +38,13 @@ def tests(session: nox.Session) -> None:
     ask = "import sys; print('{}.{}'.format(*sys.version_info))"
     with_torch = str(session.run("python", "-c", ask, silent=True)).strip() == TORCH_ON
     session.install("-e", ".[dev,quant]" if with_torch else ".[dev]")
+    with_browser = set_up_browser() == 0
+    if not with_browser:
+        session.warn("the tests in a browser are skipped: something that they need is missing, see above")
     session.run(
         *("python", "-m", "pytest", "-n", "auto"),
         *(["--require-torch"] if with_torch else []),
+        *(["--require-browser"] if with_browser else []),
         *session.posargs,
     )
 

@@ -36,9 +36,16 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "explain": Command(module="compat.explain.cli", help="find the cause of a failed import in a log"),
         "doctor": Command(module="compat.doctor.cli", help="check an installed environment"),
         "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),
+        "upgrade": Command(
+            module="compat.upgrade.cli", help="tell how far your code can go, and what blocks it"
+        ),
         "rule": Command(module="compat.rule.cli", help="explain a rule of the scan, or a cause"),
         "init": Command(module="compat.init.cli", help="add checks to your repository and its CI"),
-        "export": Command(module="compat.export", help="write the index as a ruff configuration"),
+        "export": Command(
+            module="compat.export.cli", help="write the index for ruff, or as a site to look names up in"
+        ),
+        "mcp": Command(module="compat.mcp.cli", help="answer agents over the Model Context Protocol"),
+        "lsp": Command(module="compat.lsp.cli", help="show findings, fixes and history in an editor"),
         "index": Command(module="compat.index.cli", help="build the index, or describe it"),
         "matrix": Command(module="compat.matrix.cli", help="install pairs and check their symbols"),
         "pairs": Command(module="compat.pairs.cli", help="find releases that go together; write lock files"),

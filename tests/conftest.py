@@ -27,6 +27,7 @@ collect_ignore_glob = [] if HAS_TORCH else ["unit/test_quant_*.py", "gpu"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-torch", action="store_true", help="fail where torch is not installed")
+    parser.addoption("--require-browser", action="store_true", help="fail where Chromium is not installed")
     parser.addoption("--require-gpu", action="store_true", help="fail where tests on a GPU cannot run")
     parser.addoption("--back-end", action="append", help="sglang or vllm: only these of those installed")
     parser.addoption("--results", type=Path, help="write what the tests on a GPU measured to this file")
@@ -43,6 +44,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(
             "tests/unit/test_quant_*.py and tests/gpu: torch is not installed (compat[quant])"
         )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test in a browser where Chromium or axe-core is missing, or fail it with `--require-browser`."""
+    if item.get_closest_marker("browser") is None:
+        return
+    import browser_setup
+
+    if browser_setup.chromium() is None or browser_setup.axe() is None:
+        reason = "not set up: run `python tools/browser_setup.py`"
+        (pytest.fail if item.config.getoption("--require-browser") else pytest.skip)(reason)
 
 
 OPEN = ("online", "matrix", "gpu")

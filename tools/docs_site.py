@@ -65,7 +65,8 @@ def _relinked(source: Path, page: Path, where: dict[Path, Path], target: Path) -
             shutil.copyfile(file, to)
         return f"]({os.path.relpath(to, page.parent)}{found[2] or ''})"
 
-    return LINK.sub(link, source.read_text(encoding="utf-8"))
+    text = LINK.sub(link, source.read_text(encoding="utf-8"))
+    return text.replace('="docs/images/', '="images/') if source.parent == ROOT else text
 
 
 def rule_pages() -> dict[str, str]:

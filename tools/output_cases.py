@@ -78,6 +78,8 @@ explain --help
 doctor --help
 scan --help
 export --help
+mcp --help
+lsp --help
 index --help
 index build --help
 index update --help

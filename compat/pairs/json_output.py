@@ -1,15 +1,19 @@
 """The JSON documents of `compat pairs`."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compat._cli import console
 from compat.pairs.clashes import Clash
 from compat.pairs.overrides import Override, choose
 from compat.pairs.ranking_output import release_document
-from compat.pairs.solve import Solution
 from compat.requirements.release_requirements import ReleaseRequirements
+
+if TYPE_CHECKING:  # without a resolution, nothing of it is needed
+    from compat.pairs.solve import Solution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

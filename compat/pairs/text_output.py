@@ -1,7 +1,10 @@
 """The text output of `compat pairs`, and its `matrix.toml` entries."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from compat._cli.printable import printable
 from compat._cli.text import aligned
@@ -9,8 +12,10 @@ from compat.pairs.clashes import Clash
 from compat.pairs.json_output import ProbeAttempt
 from compat.pairs.overrides import choose
 from compat.pairs.ranking_output import about
-from compat.pairs.solve import Solution
 from compat.requirements.release_requirements import ReleaseRequirements
+
+if TYPE_CHECKING:  # without a resolution, nothing of it is needed
+    from compat.pairs.solve import Solution
 
 
 def clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Sequence[Clash]) -> str:

@@ -60,8 +60,21 @@ def find(resolver: NameResolver, package: str, query: Query) -> Found:
     if query.dotted:
         return find_path(resolver, package, query.name)
     if query.module is not None:
-        return find_location(resolver, package, query.module, query.name)
+        found = find_location(resolver, package, query.module, query.name)
+        moved = _moved_module(resolver, package, query) if found.status == "missing" else None
+        return found if moved is None else found._replace(successor=moved)
     return find_name(resolver, package, query.name)
+
+
+def _moved_module(resolver: NameResolver, package: str, query: Query) -> Successor | None:
+    """Return the successor of a location that was a module in other releases, and never another object."""
+    path = f"{query.module}.{query.name}"
+    index = resolver.index
+    if not query.name or not index.names_ever(path, package):
+        return None
+    if index.bound_ranges(str(query.module), query.name, package):
+        return None
+    return find_location(resolver, package, path, "").successor
 
 
 def find_name(resolver: NameResolver, package: str, name: str) -> Found:

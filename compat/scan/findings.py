@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compat.index.query.name_resolution import REFUSES
 from compat.index.records import Successor
+from compat.model.release_ranges import range_text
 from compat.model.symbols import Status
 from compat.scan.sources.discovery import Skipped
 
 if TYPE_CHECKING:  # a scan that finds nothing does not load it
     from compat.model.diagnosis import Cause
     from compat.model.safety import Safety
+    from compat.scan.release_facts import Change, Fit
     from compat.scan.releases.index_lookup import ReleaseSet
 
 LEVELS = {
@@ -18,6 +20,10 @@ LEVELS = {
     "CPT002": "error",
     "CPT003": "warning",
     "CPT004": "note",
+    "CPT005": "error",
+    "CPT006": "error",
+    "CPT007": "error",
+    "CPT008": "error",
     "CPT009": "error",
 }
 RULES = {
@@ -26,6 +32,10 @@ RULES = {
     "CPT002": "a placeholder in a release",
     "CPT003": "bound only when another package is installed",
     "CPT004": "private, or known only at run time",
+    "CPT005": "called with arguments that a release does not take, or without one that it requires",
+    "CPT006": "a subclass that does not fit its base class",
+    "CPT007": "an environment variable that the release does not read",
+    "CPT008": "a command-line option that the release does not have",
     "CPT009": "used as a class where it is a function",
 }
 
@@ -37,6 +47,15 @@ _USES = {
     "type": "as a type",
     "pattern": "in a class pattern",
     "class_attribute": "for an attribute",
+}
+
+
+_UNFIT = {
+    "call": "does not fit",
+    "override": "does not fit its base class in",
+    "unused_override": "overrides nothing in",
+    "super_call": "calls a method that the base class does not have in",
+    "abstract_class": "has abstract methods in",
 }
 
 
@@ -93,8 +112,8 @@ class Finding(NamedTuple):
 
     @property
     def level(self) -> str:
-        """`error`, `warning` or `note`."""
-        return LEVELS[self.rule]
+        """`error`, `warning` or `note`; an override that nothing calls any more is a warning."""
+        return "warning" if self.form == "unused_override" else LEVELS[self.rule]
 
     @property
     def successor(self) -> Successor | None:
@@ -118,14 +137,30 @@ class Finding(NamedTuple):
         if self.rule == "CPT004":
             what_it_is = self.status if self.status == "dynamic" else "private"
             return f"{self.statement}: {what_it_is}; it may change without notice"
+        if self.rule in ("CPT007", "CPT008"):
+            return self._setting()
         if self.rule == "CPT009":
             return f"{self.statement}, used {_USES[self.form]}, is no class in {self.package} {self.releases}"
         where = f" (in {self.function})" if self.function else ""
+        if self.rule in ("CPT005", "CPT006"):
+            reason = self.broken_ranges[-1].reason if self.broken_ranges else ""
+            return f"{self.statement} {_UNFIT[self.form]} {self.package} {self.releases}{where}" + (
+                f": {reason}" if reason else ""
+            )
         text = f"{self.statement} {what[self.rule]} in {self.package} {self.releases}{where}"
         if self.broken_ranges and self.broken_ranges[-1].reason.startswith(REFUSES):
             text += f": {self.broken_ranges[-1].reason}"
         successor = self.successor
         return f"{text}; use {successor.statement}{successor.doubt}" if successor else text
+
+    def _setting(self) -> str:
+        """Return the finding for a variable or an option in one line."""
+        where = f"{self.package} {self.releases}"
+        reason = f": {self.broken_ranges[-1].reason}" if self.broken_ranges else ""
+        if self.rule == "CPT007":
+            return f"{self.statement} is read by no code of {where}{reason}"
+        program, _, option = self.statement.rpartition(" ")
+        return f"{program} has no option {option} in {where}{reason}"
 
     def as_document(self) -> dict[str, Any]:
         """Return the finding as an object of the JSON document."""
@@ -200,12 +235,6 @@ def unread_finding(
     )
 
 
-def range_text(release_range: tuple[str, str]) -> str:
-    """Return a range of releases as text: `0.9.0..0.9.2`, or `0.9.0` for one release."""
-    first, last = release_range
-    return first if first == last else f"{first}..{last}"
-
-
 def _successor(successor: Successor | None) -> dict[str, Any] | None:
     if successor is None:
         return None
@@ -234,3 +263,7 @@ class Report(NamedTuple):
     """Number of source files."""
     parsed: int
     """Number of files that mention one of the packages, and were checked."""
+    fits: "tuple[Fit, ...]" = ()
+    """The releases that the tree fits, where that is worth saying."""
+    changes: "tuple[Change, ...]" = ()
+    """For two releases that are compared: what changed of what the tree uses, and does not break."""

@@ -15,9 +15,9 @@ from compat.check.environment import CheckedEnvironment, Completion, select_rele
 from compat.check.findings import CheckReport, check_environment
 from compat.check.presence import ForeignPresence, RootCause
 from compat.companions.demands import Demand
-from compat.companions.read_releases import CompanionRelease
+from compat.companions.extract.read_releases import CompanionRelease
+from compat.companions.extract.supply import Need, Supply
 from compat.companions.reader import Companions
-from compat.companions.supply import Need, Supply
 from compat.companions.writer import CompanionsContent, write_companions
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.reader import Index
@@ -172,6 +172,9 @@ def test_the_document_tells_releases_and_the_fix(check: Check, index: Index, com
         ("text", "protocol.py:7: vllm 0.11.0 imports openai.types.responses.ResponseReasoningItem"),
         ("junit", 'failures="1"'),
         ("github", "::error title=compat check%3A not_yet_added::"),
+        ("html", "<h1>compat check: 1 finding</h1>"),
+        ("html", "vllm 0.11.0 imports openai.types.responses.ResponseReasoningItem"),
+        ("html", "<li>fix: Install openai==2.0.0.</li>"),
     ],
 )
 def test_formats(check: Check, index: Index, companions: Companions, form: str, part: str) -> None:

@@ -226,6 +226,44 @@ def test_duplicate_incomplete_and_shadowed_packages_are_findings(
     assert [finding["cause"] for finding in hidden] == ["shadowed_module"]
 
 
+def test_a_file_that_lies_below_is_a_finding(env: Env, doctor: Doctor) -> None:
+    """openai_harmony comes with two distributions; the file on the disk is that of the lower version."""
+    env.add("vllm", "99.0", BASE)
+    env.add(
+        "oss-harmony", "0.0.11", {"openai_harmony/__init__.py": "new = 1\n", "build_backend.py": "a = 1\n"}
+    )
+    env.add(
+        "openai-harmony", "0.0.4", {"openai_harmony/__init__.py": "old = 1\n", "build_backend.py": "b = 1\n"}
+    )
+    code, document = doctor("--no-imports")
+    (found,) = [each for each in document["findings"] if each["package"] == "oss-harmony"]
+    assert (code, found["cause"]) == (1, "shadowed_module")
+    assert (
+        "openai-harmony 0.0.4 overwrote 1 file of oss-harmony 0.0.11: openai_harmony/__init__.py"
+        in found["evidence"]
+    )
+    assert found["fix"]["command"] == "pip install --force-reinstall --no-deps oss-harmony==0.0.11"
+    (env.site / "openai_harmony/__init__.py").write_text("new = 1\n")
+    _, document = doctor("--no-imports")
+    assert not [each for each in document["findings"] if each["package"] == "oss-harmony"]
+    assert any("those of oss-harmony are installed" in note for note in document["notes"])
+
+
+def test_what_metadata_tells_needs_no_import(
+    env: Env, doctor: Doctor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env.add("vllm", "0.10.0", BASE)
+    env.add("openai", "1.100.0", {"openai/__init__.py": ""})
+    _, document = doctor("--no-imports")
+    lines = [line for each in document["findings"] for line in each["evidence"]]
+    assert any(
+        "openai.types.responses.ResponseTextConfig, which openai 1.100.0 does not have" in line
+        for line in lines
+    )
+    main(["--python", str(env.python)])
+    assert "cannot be imported, by metadata alone: vllm/" in capsys.readouterr().err
+
+
 def test_an_unsupported_python_is_a_finding(env: Env, doctor: Doctor) -> None:
     env.add("vllm", "99.0", BASE)
     metadata = env.site / "vllm-99.0.dist-info/METADATA"
@@ -338,7 +376,7 @@ def test_another_version_in_a_later_folder_is_a_finding_for_covered_packages_onl
     env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch, version: str, findings: int
 ) -> None:
     """The first on the import path counts, as where a bundle extends the environment of a machine."""
-    over = env.site.parent / "over"
+    over = env.site.parents[3] / "over"
     env.add("vllm", "99.0", BASE, requires=["helper", "same"])
     for name, below, above in (("helper", "1.0", "2.0"), ("same", "1.0", "1.0")):
         env.add(name, below)
@@ -350,6 +388,10 @@ def test_another_version_in_a_later_folder_is_a_finding_for_covered_packages_onl
     assert [each["package"] for each in document["findings"]] == ["vllm"] * findings
     told = [" ".join(each["evidence"]) for each in document["findings"]]
     assert ["installed more than once: 98.0 in" in each for each in told] == [True] * findings
+    # pip does not remove what lies outside of its interpreter's folders.
+    fix = f"Take {over} off the import path (PYTHONPATH), or uninstall vllm 99.0 from {env.site}."
+    fixes = [(each["fix"]["text"], each["fix"]["command"]) for each in document["findings"]]
+    assert fixes == [(fix, None)] * findings
 
 
 def test_the_same_torch_of_another_name_is_a_note(env: Env, doctor: Doctor) -> None:

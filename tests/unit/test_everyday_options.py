@@ -22,8 +22,12 @@ LOG = "ImportError: cannot import name 'FlexibleArgumentParser' from 'vllm.utils
 
 SHELL = 'compat() {{ "{python}" -m compat "$@"; }}; python() {{ cat fails.log; }}'
 """What the names of programs in the examples stand for."""
-SLOW = ("compat bundle", "compat doctor", "compat pairs lock")
-"""Programs whose examples need a lock, an environment or minutes; their arguments are only parsed."""
+SLOW = (
+    *("compat bundle", "compat doctor", "compat pairs lock"),
+    *("compat export site", "compat lsp", "compat mcp"),
+)
+"""Programs that serve until they are ended, or whose examples need a lock, an environment or minutes; their
+arguments are only parsed."""
 NEEDS_NETWORK = (
     "compat matrix run seed",
     "compat matrix gate --require import",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compat.errors import NothingSelectedError, UsageError
-from compat.export import main
+from compat.export.cli import main
 from compat.scan.cli import main as scan
 
 SOURCE = """\

@@ -71,8 +71,12 @@ def test_actions_are_pinned_by_commit(path: Path) -> None:
 
 def test_links_of_the_readme_are_absolute_on_the_package_index() -> None:
     project = tomllib.loads(read("pyproject.toml"))
-    (rule,) = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
-    shown = re.sub(rule["pattern"], rule["replacement"], read("README.md"))
+    shown = read("README.md")
+    for rule in project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        shown = re.sub(rule["pattern"], rule["replacement"], shown)
+    images = re.findall(r'src(?:set)?="([^"]+)"', shown)
+    assert len(images) > 1
+    assert all(image.startswith("https://") for image in images)
     links = re.findall(r"\]\(([^)\s]+)\)", shown)
     assert len(links) > 20
     assert [link for link in links if not link.startswith(("https://", "#"))] == []

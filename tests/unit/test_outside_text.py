@@ -13,7 +13,7 @@ from compat import errors
 from compat._cli import console
 from compat.bundle.cli import main as bundle
 from compat.explain.cli import main as explain
-from compat.export import main as export
+from compat.export.cli import main as export
 from compat.index.cli import main as index
 from compat.matrix.cli import main as matrix
 from compat.matrix.model.outcome import Cell, CellOutcome, Disagreement, State

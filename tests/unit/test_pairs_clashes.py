@@ -1,5 +1,8 @@
 """Clashes between the requirements of two releases, and the overrides for them."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,3 +183,16 @@ def test_only_an_exact_requirement_pins() -> None:
     assert pinned(SpecifierSet("==1.*")) is None
     assert pinned(SpecifierSet(">=1.2")) is None
     assert pinned(None) is None
+
+
+def test_direct_clashes_need_no_extra() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('requests', 'rich', 'pypi_simple'))); "
+        "from compat.pairs.cli import main; sys.exit(main(['0.5.23', '0.33.0', '--offline', *sys.argv[1:]]))"
+    )
+    for form in ("text", "json"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "--format", form], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1, done.stderr
+        assert "torch" in done.stdout

@@ -130,6 +130,15 @@ def test_the_import_that_started_it_all(capsys: pytest.CaptureFixture[str]) -> N
     assert (code, out) == (1, right + "\n")
 
 
+def test_a_module_that_moved_is_followed_and_not_taken_for_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    statement = "from vllm.v1.worker.gpu.spec_decode.autoregressive import speculator"
+    code, out, _ = run(capsys, statement, "--vllm", "0.33.0", "--format", "import")
+    assert code == 1
+    assert out == "import vllm.v1.worker.gpu.spec_decode.target_dependent_ar.speculator\n"
+
+
 def test_a_pair_decides_guards(capsys: pytest.CaptureFixture[str]) -> None:
     code, (sglang, vllm) = results(capsys, "GPTQLinearMethod", "--pair", "seed")
     assert code == 0

@@ -2,7 +2,6 @@
 
 import html
 import re
-import shutil
 import struct
 import subprocess
 import zlib
@@ -10,14 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import browser_setup
 from compat.scan.cli import main
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="not run: there is no Chromium here"),
-]
+CHROMIUM = browser_setup.chromium()
+pytestmark = pytest.mark.browser
 
 PROBE = """<script>
 addEventListener("load", () => {

@@ -27,10 +27,10 @@ def processes() -> ProcessPoolExecutor:
 
     The garbage collector is off: millions of rows have no cycles, and the search takes a fifth of the time.
     """
-    return ProcessPoolExecutor(COUNT, mp_context=get_context("forkserver"), initializer=_begin)
+    return ProcessPoolExecutor(COUNT, mp_context=get_context("forkserver"), initializer=begin_worker)
 
 
-def _begin() -> None:
+def begin_worker() -> None:
     """Prepare a process of the pool, which ends with the build even if that is killed."""
     Thread(target=_end_with_build, daemon=True).start()
     gc.disable()

@@ -7,9 +7,8 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from compat._cli import console
-from compat._cli.html_page import page
 from compat._cli.junit import JUnitCase, junit_suite
-from compat._cli.printable import html, printable
+from compat._cli.printable import printable
 from compat._util import atomic_write
 from compat.errors import NothingSelectedError
 from compat.matrix.model.outcome import (
@@ -22,11 +21,8 @@ from compat.matrix.model.outcome import (
     read_outcome,
 )
 from compat.matrix.report import table
+from compat.matrix.report.matrix_page import as_html
 
-_STYLE = (
-    "body{font:14px sans-serif}td,th{padding:2px 8px;text-align:left}"
-    ".passed{background:#dfd}.failed{background:#fdd}.blocked,.not-run{background:#ffd}"
-)
 NAMES = ("matrix.json", "matrix.md", "matrix.html", "junit.xml")
 
 
@@ -92,22 +88,6 @@ def as_gate(outcomes: Sequence[CellOutcome], *, open_: bool) -> str:
     passed = sum(outcome.passed for outcome in outcomes)
     head = f"**{'open' if open_ else 'shut'}**: {passed} of {len(outcomes)} required cells passed"
     return f"{head}\n\n{as_markdown(outcomes)}"
-
-
-def as_html(outcomes: Sequence[CellOutcome]) -> str:
-    """Return the summary as one self-contained HTML page."""
-    head = "".join(f"<th>{html(cell)}</th>" for cell in table.HEAD)
-    rows = (
-        f'<tr class="{outcome.state.value}">{"".join(f"<td>{html(cell)}</td>" for cell in row)}</tr>'
-        for outcome, row in zip(outcomes, table.rows(outcomes), strict=True)
-    )
-    lines = [
-        line
-        for outcome in outcomes
-        for line in (*table.complaints(outcome), *table.layers(outcome), *table.remarks(outcome))
-    ]
-    details = "\n".join(map(html, [*lines, table.disk_line(outcomes).strip()])).strip()
-    return page("Matrix", _STYLE, [f"<table><tr>{head}</tr>", *rows, "</table>", f"<pre>{details}</pre>"])
 
 
 def as_junit(outcomes: Sequence[CellOutcome]) -> str:

@@ -1,11 +1,12 @@
 """Check references against the releases: which ones break, where, and whether code reaches them."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from compat.model.guards import waits_for_call
 from compat.scan.interpreter.expressions import Evaluation
+from compat.scan.interpreter.memory import EVERY, Decisions
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.project.callers import CallGraph
@@ -16,7 +17,7 @@ from compat.scan.releases.kind_changes import KindChanges
 from compat.scan.syntax.positions import NodePosition, within
 from compat.scan.syntax.references import Reference
 
-Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004", "CPT009"]
+Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004", "CPT005", "CPT006", "CPT009"]
 
 
 class Issue(NamedTuple):
@@ -30,6 +31,8 @@ class Issue(NamedTuple):
     """The set of releases, in the form that `compat.scan.releases.index_lookup` describes."""
     outcome: LookupOutcome
     """The outcome in the first of these releases; others may differ in detail."""
+    text: str = ""
+    """The reference as text, if it is neither an import nor a dotted path."""
 
 
 class ReferenceChecker:
@@ -56,8 +59,9 @@ class ReferenceChecker:
         self._call_graph = call_graph
         self._import_graph = import_graph
         self._patched_names = patched_names
-        self._evaluations = [
-            Evaluation(lookup, slot, tree, patched_names)
+        decisions: Decisions[Evaluation] = Decisions()
+        self._evaluations = decisions.releases = [
+            Evaluation(lookup, slot, tree, patched_names, decisions)
             for slot in range(len(lookup.release_set.release_indexes))
         ]
 
@@ -86,8 +90,11 @@ class ReferenceChecker:
     def _in_own_copy(self, reference: Reference) -> bool:
         """Return whether the tree ships its own copy of the package, and that has what is referred to."""
         paths = [".".join((base, *reference.parts)) for base in reference.bases]
-        has = self._patched_names.own_copies.has
-        return any(map(has, paths or [".".join(reference.parts)]))
+        return any(map(self.has_own_copy, paths or [".".join(reference.parts)]))
+
+    def has_own_copy(self, path: str) -> bool:
+        """Return whether the tree ships its own copy of the package, and that has a dotted path."""
+        return self._patched_names.own_copies.has(path)
 
     def _added_by_tree(self, outcome: LookupOutcome) -> bool:
         """Return whether the scanned tree itself adds the missing name to the module."""
@@ -96,15 +103,16 @@ class ReferenceChecker:
     def unbound(self, module: Module, name: str) -> int:
         """Return the set of releases in which a module can be imported but leaves a name unbound."""
         end = NodePosition(None, module.tree, "body", module.tree.body, len(module.tree.body))
-        return sum(
-            1 << slot
-            for slot, evaluation in enumerate(self._evaluations)
-            if evaluation.unbound(module, name) and Reachability(evaluation, module).reached(end)
+        return self._holding(
+            self.lookup.release_set.everything,
+            lambda evaluation: (
+                evaluation.unbound(module, name) and Reachability(evaluation, module).reached(end)
+            ),
         )
 
     def rules(self, reference: Reference) -> frozenset[Rule]:
         """Return the rules that a reference breaks in any release, guards ignored."""
-        if any(not self._base_works(base, self.lookup.release_set.everything) for base in reference.bases):
+        if any(not self.base_works(base, self.lookup.release_set.everything) for base in reference.bases):
             return frozenset({"CPT001"})
         found = (_rule(reference, outcome) for _, outcome in self._outcomes(reference))
         return frozenset(rule for rule in found if rule is not None)
@@ -170,7 +178,7 @@ class ReferenceChecker:
             working = [
                 next(outcome for mask, outcome in each if mask & bit)
                 for base, each in zip(reference.bases, found, strict=True)
-                if self._base_works(base, bit)
+                if self.base_works(base, bit)
             ]
             best = min(working, key=lambda outcome: bool(outcome.failing), default=None)
             if best is not None:
@@ -178,7 +186,7 @@ class ReferenceChecker:
                 outcomes[id(best)] = (mask | bit, best)
         return tuple(outcomes.values())
 
-    def _base_works(self, base: str, bits: int) -> bool:
+    def base_works(self, base: str, bits: int) -> bool:
         """Return whether a base can be imported in all releases of a set."""
         module, _, name = base.rpartition(".")
         outcomes = self.lookup.imported(module, name) if module else self.lookup.imported(base, "")
@@ -186,21 +194,45 @@ class ReferenceChecker:
 
     def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
         """Return the subset of releases in which code reaches a reference and does not catch the failure."""
-        found = 0
-        function = reference.position.function
-        for slot, evaluation in enumerate(self._evaluations):
-            if not mask >> slot & 1:
-                continue
-            reachability = Reachability(evaluation, module)
-            if not reachability.reached(reference.position) or reachability.protected(
-                reference.position, kind
-            ):
-                continue
-            if function is not None and not self._call_graph.may_be_called(function, reachability):
-                continue
-            if not self._import_graph.may_be_imported(module, reachability):
-                continue
-            found |= 1 << slot
+        return self.entered(reference.position, module, mask, kind)
+
+    def entered(self, position: NodePosition, module: Module, mask: int, kind: str = "") -> int:
+        """Return the subset of releases in which code reaches a position.
+
+        Args:
+            position: the position.
+            module: its module.
+            mask: the releases.
+            kind: the name of an exception that the code must not catch there; empty for none.
+        """
+        return self._holding(
+            mask, lambda evaluation: self._enters(position, Reachability(evaluation, module), kind)
+        )
+
+    def _enters(self, position: NodePosition, reachability: Reachability, kind: str) -> bool:
+        """Return whether code reaches a position in one release, and does not catch an exception there."""
+        function = position.function
+        return (
+            reachability.reached(position)
+            and not (kind and reachability.protected(position, kind))
+            and (function is None or self._call_graph.may_be_called(function, reachability))
+            and self._import_graph.may_be_imported(reachability.module, reachability)
+        )
+
+    def _holding(self, mask: int, holds: Callable[[Evaluation], bool]) -> int:
+        """Return the subset of releases for which something holds.
+
+        It is computed once for all releases that cannot be told apart by what it depends on.
+        """
+        found, left = 0, mask
+        while left:
+            bit = left & -left
+            evaluation = self._evaluations[bit.bit_length() - 1]
+            evaluation.memory.alike = EVERY
+            holding = holds(evaluation)
+            alike = (evaluation.memory.alike | bit) & left
+            found |= alike if holding else 0
+            left &= ~alike
         return found
 
 

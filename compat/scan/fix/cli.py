@@ -19,7 +19,9 @@ from compat.scan.fix.first_release import with_exact_releases
 from compat.scan.fix.project_style import ProjectStyle
 from compat.scan.fix.version_test_style import Style
 from compat.scan.options import ScanOptions
+from compat.scan.releases.index_lookup import ReleaseSet
 from compat.scan.runner import make_analysis
+from compat.scan.settings.kinds import texts_worth_reading
 from compat.scan.sources.discovery import Files, Walk
 from compat.scan.sources.parse import tree_of
 from compat.scan.sources.source_file import decoded
@@ -42,16 +44,18 @@ def run(report: Report, options: ScanOptions) -> int:
             "--fix: libcst is not installed; run \"pip install 'sglang-vllm-compat[fix]'\""
         ) from None
     edits, refused = plan_edits(report.findings, report.release_sets, unsafe=options.unsafe_fixes)
-    _bound(edits, report)
+    bind_releases(edits, report.release_sets)
     store = Files()
-    files = list(Walk(options.exclude).files(options.paths))
-    names = _Names(files, store)
+    walk = Walk(options.exclude)
+    files = list(walk.files(options.paths))
+    names = ExportedNames(files, store)
     project_style = ProjectStyle(files, store.read)
-    check = make_analysis(options, files, store).check_content
+    texts = texts_worth_reading(walk.texts, store.read)
+    check = make_analysis(options, files, store, texts).check_content
     changes: dict[str, tuple[bytes, bytes]] = {}
     for path, wanted in edits.items():
         before = store.read(path)
-        after = _changed(path, before, wanted, names, project_style, check)
+        after = changed_content(path, before, wanted, names, project_style, check)
         if isinstance(after, str):
             refused += [Refusal(finding, after) for finding in report.findings if finding.path == path]
         elif after != before:
@@ -75,16 +79,21 @@ def _what(finding: Finding) -> str:
     return f"{finding.statement}: " if finding.statement else ""
 
 
-def _bound(edits: dict[str, list[Edit]], report: Report) -> None:
+def bind_releases(edits: dict[str, list[Edit]], release_sets: Iterable[ReleaseSet]) -> None:
     """Replace the releases of edits by exact ones, which need not be among the scanned releases."""
     index = Index()
-    versions = {each.package: each.versions for each in report.release_sets}
+    versions = {each.package: each.versions for each in release_sets}
     for each in edits.values():
         each[:] = [with_exact_releases(index, edit, versions[edit.package]) for edit in each]
 
 
-def _changed(  # noqa: PLR0917 -- the part of `run` for one file
-    path: str, before: bytes, edits: list[Edit], names: "_Names", project_style: ProjectStyle, check: Check
+def changed_content(  # noqa: PLR0917 -- the part of `run` for one file
+    path: str,
+    before: bytes,
+    edits: list[Edit],
+    names: "ExportedNames",
+    project_style: ProjectStyle,
+    check: Check,
 ) -> bytes | str:
     """Return the new content of a file, or the reason why it is not changed."""
     from compat.scan.fix.rewrite import NotChanged, rewritten
@@ -116,7 +125,7 @@ def _in_turn(_: Edit) -> None:
     """Return None, so that the imports are tried in turn."""
 
 
-class _Names:
+class ExportedNames:
     """Finds the names that other files may import from a file."""
 
     def __init__(self, files: Sequence[str], store: Files) -> None:

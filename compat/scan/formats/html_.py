@@ -3,70 +3,46 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from compat._cli.html_page import page
+from compat._cli.html_page import legend, report_page
 from compat._cli.printable import html
 from compat._cli.text import counted
+from compat.model.release_ranges import range_text
 from compat.scan.findings import Finding, Report
-from compat.scan.formats.text_ import cause_text
+from compat.scan.formats.text_ import calls_of, cause_text
 from compat.scan.options import ScanOptions
 from compat.scan.releases.index_lookup import ReleaseSet
 
 _STYLE = """
-:root { color-scheme: light dark; --fg: #1c2024; --bg: #fff; --soft: #60646c; --line: #e0e3e8;
-  --band: #f6f7f9; --ok: #2f9e5b; --okbg: #e9f7ef; --bad: #b3161c; --badbg: #fbdada;
-  --warn: #8f4700; --warnbg: #ffecc7 }
-@media (prefers-color-scheme: dark) { :root { --fg: #edeef0; --bg: #111315; --soft: #a6abb3; --line: #33373d;
-  --band: #1a1d20; --ok: #4cc38a; --okbg: #12251b; --bad: #ffb3b5; --badbg: #5c1b1e; --warn: #ffcf87;
-  --warnbg: #4d3200 } }
-* { box-sizing: border-box }
-body { margin: 0 auto; padding: 1rem; max-width: 80rem; color: var(--fg); background: var(--bg);
-  font: 16px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.5rem; margin: .5rem 0 } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem }
-h2 small { display: inline; font-weight: 400 }
-p, li { color: var(--soft) } li { margin: .25rem 0; overflow-wrap: anywhere }
-code { font: .875rem ui-monospace, monospace; color: var(--fg) }
-.key span { display: inline-block; min-width: 1.5rem; margin-right: .35rem; border-radius: .25rem;
-  text-align: center }
-.key { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .875rem }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; width: fit-content;
-  max-width: 100% }
-table { border-collapse: separate; border-spacing: 0; font-size: .875rem }
-th, td { padding: .35rem; border-bottom: 1px solid var(--line); text-align: center }
-tbody tr:last-child > * { border-bottom: 0 }
-td { min-width: 1.7rem; border-left: 1px solid var(--bg) }
-thead th { background: var(--band); font-weight: 600; white-space: nowrap; vertical-align: bottom }
+.scroll th, .scroll td { padding: .35rem; text-align: center }
+.scroll td { min-width: 1.7rem; border-left: 1px solid var(--bg) }
 thead span { writing-mode: vertical-rl; transform: rotate(180deg) }
-th:first-child { position: sticky; left: 0; text-align: left; padding: .4rem .6rem;
+.scroll th:first-child { position: sticky; left: 0; text-align: left; padding: .4rem .6rem;
   border-right: 1px solid var(--line) }
-tbody th { background: var(--bg); font-weight: 400; width: 26rem; min-width: 26rem; line-height: 1.35 }
+tbody th { width: 26rem; min-width: 26rem; line-height: 1.35 }
 tbody th code { font-weight: 600 }
-.ok { color: var(--ok); background: var(--okbg) } .bad { color: var(--bad); background: var(--badbg);
-  font-weight: 700 } .warn { color: var(--warn); background: var(--warnbg); font-weight: 700 }
-small { color: var(--soft); display: block; font-size: .8125rem; overflow-wrap: anywhere }
-details { border-bottom: 1px solid var(--line); padding: .5rem 0 } summary { cursor: pointer }
-summary small { display: inline; margin-left: .25rem }
-ul { margin: .25rem 0; padding-left: 1.25rem }
-@media (max-width: 40rem) { body { padding: .75rem } tbody th { width: 11.5rem; min-width: 11.5rem } }
+@media (max-width: 40rem) { tbody th { width: 11.5rem; min-width: 11.5rem } }
 """
 _MARKS = {"error": ("bad", "breaks", "\N{MULTIPLICATION SIGN}"), "warning": ("warn", "depends", "~")}
-_KEY = (
-    '<p class="key"><span><span class="ok">\N{MIDDLE DOT}</span>works</span>'
-    '<span><span class="bad">\N{MULTIPLICATION SIGN}</span>breaks</span>'
-    '<span><span class="warn">~</span>depends on another package</span></p>'
-)
+_KEY = {
+    "\N{MIDDLE DOT}": ("ok", "works"),
+    "\N{MULTIPLICATION SIGN}": ("bad", "breaks"),
+    "~": ("warn", "depends on another package"),
+}
 
 
 def render(report: Report, _options: ScanOptions) -> str:
     """Return the report as one HTML page that loads nothing."""
     reported = [finding for finding in report.findings if finding.level != "note"]
     folder = _folder([finding.path for finding in reported])
-    below = f" Paths are below <code>{_broken(folder)}</code>." if folder else ""
-    parts = [
-        f"<h1>{counted(len(reported), 'finding')}</h1>",
-        f"<p>{counted(report.files, 'file')} scanned, {report.parsed} mention the packages.{below}</p>",
-    ]
+    facts = {"files": f"{counted(report.files, 'file')} scanned, {report.parsed} mention the packages"}
+    for checked in report.release_sets:
+        versions = checked.versions
+        text = f"{range_text((versions[0], versions[-1]))}, {counted(len(versions), 'release')}"
+        facts[checked.package] = f"{text}: {checked.source}"
+    parts = [f"<p>Paths are below <code>{_broken(folder)}</code>.</p>"] if folder else []
+    parts += [f"<p>{html(each.text)}</p>" for each in report.fits]
     if any(finding.rule != "CPT000" for finding in reported):
-        parts.append(_KEY)
+        parts.append(legend(_KEY))
     for releases in report.release_sets:
         mine = [finding for finding in reported if finding.package == releases.package]
         if mine:
@@ -75,11 +51,11 @@ def render(report: Report, _options: ScanOptions) -> str:
     if broken:
         parts += ["<h2>What to write</h2>", *(_details(finding, folder) for finding in broken)]
     unread = {f"{each.path}:{each.line}": each.message() for each in reported if each.rule == "CPT000"}
-    left_out = unread or {each.path: each.reason for each in report.skipped}
+    left_out = {**{each.path: each.reason for each in report.skipped}, **unread}
     if left_out:
         rows = [f"<li><code>{html(path)}</code>: {html(reason)}</li>" for path, reason in left_out.items()]
         parts += ["<h2>Skipped files</h2><ul>", *rows, "</ul>"]
-    return page(f"compat scan: {counted(len(reported), 'finding')}", _STYLE, parts)
+    return report_page(f"compat scan: {counted(len(reported), 'finding')}", facts, parts, style=_STYLE)
 
 
 def _table(releases: ReleaseSet, findings: Sequence[Finding], folder: str) -> Iterator[str]:
@@ -138,16 +114,18 @@ def _details(finding: Finding, folder: str) -> str:
     for each in finding.broken_ranges:
         new = each.successor
         what = (
-            f"<code>{_broken(new.statement)}</code><small>{html(new.evidence)}</small>"
+            f"<code>{_broken(new.statement)}</code><small>{html(new.evidence + new.doubt)}</small>"
             if new
             else _broken(each.reason)
         )
-        rows.append(f"<li>{html(each.text)} {html(cause_text(finding, each))}: {what}</li>")
+        lines = calls_of(new) if new is not None and not new.same_call else ()
+        calls = "".join(f"<small><code>{html(line)}</code></small>" for line in lines)
+        rows.append(f"<li>{html(each.text)} {html(cause_text(finding, each))}: {what}{calls}</li>")
     where = f" in <code>{html(finding.function)}</code>" if finding.function else ""
     place = f"{_broken(finding.path[len(folder) :])}:{finding.line}"
     return (
         f"<details><summary><code>{_broken(finding.statement)}</code> "
-        f"<small>{place}{where}</small></summary><ul>{''.join(rows)}</ul></details>"
+        f"<small>{place}{where}, {finding.rule}</small></summary><ul>{''.join(rows)}</ul></details>"
     )
 
 

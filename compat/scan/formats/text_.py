@@ -30,12 +30,15 @@ def render(report: Report, options: ScanOptions) -> str:
     shown = [finding for finding in report.findings if options.notes or finding.level != "note"]
     for finding in shown:
         parts += _finding(finding, coloured=coloured)
-    return "\n".join([*parts, _summary(report, shown)])
+    return "\n".join(
+        [*parts, _summary(report, shown), *(each.text for each in report.fits), *_changes(report)]
+    )
 
 
 def cause_text(finding: Finding, broken: BrokenRange) -> str:
     """Return why a reference breaks in a range of releases, in a few words."""
-    return "a function" if finding.rule == "CPT009" else CAUSES.get(broken.cause, broken.cause)
+    special = {"CPT005": "other arguments", "CPT006": "another base class", "CPT009": "a function"}
+    return special.get(finding.rule) or CAUSES.get(broken.cause, broken.cause)
 
 
 def _summary(report: Report, shown: list[Finding]) -> str:
@@ -49,7 +52,14 @@ def _summary(report: Report, shown: list[Finding]) -> str:
     return f"{counted(len(shown), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
 
 
-def _calls(new: Successor) -> Iterator[str]:
+def _changes(report: Report) -> Iterator[str]:
+    """Yield what changed between two compared releases and does not break."""
+    if report.changes:
+        yield f"changed, without breaking anything here: {counted(len(report.changes), 'name')}"
+        yield from (f"  {printable(each.text)}" for each in report.changes)
+
+
+def calls_of(new: Successor) -> Iterator[str]:
     """Yield the old and the new parameters, one below the other, where they differ."""
     for change in new.call_changes:
         for word, parameters in (("was", change.old), ("is ", change.new)):
@@ -85,5 +95,5 @@ def _finding(finding: Finding, *, coloured: bool) -> Iterator[str]:
             what = f"{what}: {printable(each.reason)}"
         yield f"  {paint(f'{gap} =', 'dim')} {each.text} {what}"
         if each.successor and not each.successor.same_call:
-            yield from (f"  {gap}     {line}" for line in _calls(each.successor))
+            yield from (f"  {gap}     {line}" for line in calls_of(each.successor))
     yield ""

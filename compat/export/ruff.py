@@ -1,10 +1,9 @@
-"""`compat export ruff`: write a ruff configuration that bans what a release lacks."""
+"""Write a configuration of ruff that bans what a release lacks."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from compat import __version__, errors
-from compat._cli import console
+from compat import __version__
 from compat.errors import NothingSelectedError
 from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
@@ -25,14 +24,17 @@ _MOST = 8
 """Longest chain of re-exports that `_Here` follows by itself; a longer one may be a cycle."""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run `compat export` and return its exit code."""
-    arguments = parser().parse_args(argv)
-    wanted = {SGLANG: arguments.sglang, VLLM: arguments.vllm}
+def configuration(*, sglang: str | None, vllm: str | None) -> str:
+    """Return the configuration for one release of each named package.
+
+    Raises:
+        NothingSelectedError: no release is named.
+        UsageError: the index has no such release.
+    """
     index = Index()
     release_indexes = {
         package: index.release_index(package, version, f"--{package}")
-        for package, version in wanted.items()
+        for package, version in ((SGLANG, sglang), (VLLM, vllm))
         if version
     }
     if not release_indexes:
@@ -48,10 +50,8 @@ def main(argv: Sequence[str]) -> int:
     head = HEAD.format(
         releases=releases, lacks="lacks" if len(release_indexes) == 1 else "lack", version=__version__
     )
-    print(
-        head, *(f"{json.dumps(path)}.msg = {json.dumps(message)}\n" for path, message in bans), sep="", end=""
-    )
-    return errors.CLEAN
+    lines = (f"{json.dumps(path)}.msg = {json.dumps(message)}\n" for path, message in bans)
+    return "".join([head, *lines])
 
 
 def banned(index: Index, package: str, release_index: int) -> Iterator[tuple[str, str]]:
@@ -114,20 +114,3 @@ class _Here:
         if new is None or (new.name and not name):
             return f"not in {self._release}"
         return f"not in {self._release}; use: {import_statement(new.module, new.name)}{new.doubt}"
-
-
-def parser() -> console.Parser:
-    """Return the argument parser of `compat export`."""
-    parser = console.Parser(
-        "compat export",
-        'Write the index as the configuration of another tool. "ruff": a configuration for the rule TID251 '
-        "that bans names which a release lacks.",
-    )
-    parser.add_argument("tool", choices=("ruff",))
-    parser.add_argument("--sglang", metavar="VERSION", help="the release of sglang that your project uses")
-    parser.add_argument("--vllm", metavar="VERSION", help="the release of vllm that your project uses")
-    return parser
-
-
-if __name__ == "__main__":
-    raise SystemExit(console.run(main))

@@ -1,0 +1,36 @@
+"""The command `compat mcp`: serve the tools over standard input and output."""
+
+from collections.abc import Sequence
+
+from compat import errors
+from compat._cli import console
+from compat.errors import MissingToolError
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `compat mcp` until the client closes standard input, and return the exit code.
+
+    Raises:
+        MissingToolError: the SDK of the protocol is not installed.
+    """
+    parser().parse_args(argv)
+    try:
+        from compat.mcp.server import make_server
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "mcp":
+            raise
+        raise MissingToolError(
+            "mcp is not installed; run \"pip install 'sglang-vllm-compat[mcp]'\""
+        ) from None
+    make_server().run("stdio")
+    return errors.CLEAN
+
+
+def parser() -> console.Parser:
+    """Return the argument parser of `compat mcp`."""
+    return console.Parser(
+        "compat mcp",
+        "Serve the Model Context Protocol over standard input and output, for agents: the tools resolve, "
+        'explain, scan, check and pairs. Name "compat mcp" as the command of a server in the settings of the '
+        "agent (needs the extra `mcp`).",
+    )
