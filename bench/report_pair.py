@@ -23,7 +23,8 @@ from gpu_cases import INPUT_SCALE, uneven  # noqa: E402 -- needs the path above
 
 from compat.errors import CompatError  # noqa: E402 -- as above
 from compat.quant.backends import process_setup, reference  # noqa: E402
-from compat.quant.backends.adapters import Adapter, Package, candidates  # noqa: E402
+from compat.quant.backends.adapters import Adapter, candidates  # noqa: E402
+from compat.quant.backends.required_symbols import Package  # noqa: E402
 from compat.quant.linear import MixedPrecisionLinear  # noqa: E402
 from compat.quant.packing.packers import pack  # noqa: E402
 from compat.quant.schemes import Awq, Fp8, Gptq, Scheme  # noqa: E402

@@ -6,11 +6,11 @@ from functools import cached_property
 
 from packaging.version import InvalidVersion, Version
 
+from compat.callables.by_release import ReleaseSignatures
 from compat.explain.log.log_reader import LogContents
 from compat.explain.log.model import TracebackFrame
 from compat.explain.lookup.module_paths import below_site, distribution_of, indexed_module, top_of
 from compat.explain.lookup.release_lines import described, fitting_indexes, release_fits, shipped_outlines
-from compat.explain.lookup.signatures import Signatures
 from compat.explain.lookup.symbol_history import History
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import companions
@@ -69,9 +69,13 @@ class RuleContext:
         """The messages of the packages that are in the log, by kind and text, once a rule has found them."""
 
     @cached_property
-    def signatures(self) -> Signatures | None:
+    def signatures(self) -> ReleaseSignatures | None:
         """Signatures and members by release; None without the outlines."""
-        return None if self.outlines is None else Signatures(self.outlines, self.history)
+        return (
+            None
+            if self.outlines is None
+            else ReleaseSignatures(self.outlines, self.index, self.history.resolver)
+        )
 
     @cached_property
     def _fits(self) -> dict[str, ReleaseFit]:

@@ -18,6 +18,8 @@ LEVELS = {
     "CPT002": "error",
     "CPT003": "warning",
     "CPT004": "note",
+    "CPT005": "error",
+    "CPT006": "error",
     "CPT009": "error",
 }
 RULES = {
@@ -26,6 +28,8 @@ RULES = {
     "CPT002": "a placeholder in a release",
     "CPT003": "bound only when another package is installed",
     "CPT004": "private, or known only at run time",
+    "CPT005": "called with arguments that a release does not take, or without one that it requires",
+    "CPT006": "a subclass that does not fit its base class",
     "CPT009": "used as a class where it is a function",
 }
 
@@ -37,6 +41,15 @@ _USES = {
     "type": "as a type",
     "pattern": "in a class pattern",
     "class_attribute": "for an attribute",
+}
+
+
+_UNFIT = {
+    "call": "does not fit",
+    "override": "does not fit its base class in",
+    "unused_override": "overrides nothing in",
+    "super_call": "calls a method that the base class does not have in",
+    "abstract_class": "has abstract methods in",
 }
 
 
@@ -93,8 +106,8 @@ class Finding(NamedTuple):
 
     @property
     def level(self) -> str:
-        """`error`, `warning` or `note`."""
-        return LEVELS[self.rule]
+        """`error`, `warning` or `note`; an override that nothing calls any more is a warning."""
+        return "warning" if self.form == "unused_override" else LEVELS[self.rule]
 
     @property
     def successor(self) -> Successor | None:
@@ -121,6 +134,11 @@ class Finding(NamedTuple):
         if self.rule == "CPT009":
             return f"{self.statement}, used {_USES[self.form]}, is no class in {self.package} {self.releases}"
         where = f" (in {self.function})" if self.function else ""
+        if self.rule in ("CPT005", "CPT006"):
+            reason = self.broken_ranges[-1].reason if self.broken_ranges else ""
+            return f"{self.statement} {_UNFIT[self.form]} {self.package} {self.releases}{where}" + (
+                f": {reason}" if reason else ""
+            )
         text = f"{self.statement} {what[self.rule]} in {self.package} {self.releases}{where}"
         if self.broken_ranges and self.broken_ranges[-1].reason.startswith(REFUSES):
             text += f": {self.broken_ranges[-1].reason}"

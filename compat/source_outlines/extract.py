@@ -12,6 +12,8 @@ QUIET = frozenset({"debug", "info", "log"})
 SHORTEST = 9
 """The length from which a text is kept: shorter ones are found in too many messages."""
 _LONGEST_GUARD = 160
+_EARLY = frozenset({"before", "wrap"})
+"""The modes in which a validator of pydantic sees the arguments before the fields are checked."""
 _LONGEST_TEMPLATE = 400
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -60,9 +62,9 @@ class _Visitor:
             self.code.add(line)
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self._define("f", node, _function_detail(node))
+                self._define("f", node, function_outline(node))
             case ast.ClassDef():
-                self._define("c", node, _class_detail(node))
+                self._define("c", node, class_outline(node))
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if template(value) is not None:
                 self._texts[name] = value
             case ast.Call():
@@ -155,13 +157,28 @@ def parameters(arguments: ast.arguments) -> str:
     return ",".join(parts)
 
 
-def _function_detail(node: Function) -> str:
-    """Return parameters, then the decorators, then the calls that get the function's own `**kwargs`."""
+def function_outline(node: Function) -> str:
+    """Return parameters, the decorators, and the calls that get the function's own `**kwargs`.
+
+    After these calls, `?name` marks an argument that the function takes out of its `**kwargs` before, and
+    `?*` that it may take out any.
+    """
     handed = ""
     if node.args.kwarg:
-        handed = ",".join(dict.fromkeys(_handed_on(node, node.args.kwarg.arg)))
-    decorators = ",".join(_last_name(each) for each in node.decorator_list)
+        name = node.args.kwarg.arg
+        calls = list(dict.fromkeys(_handed_on(node, name)))
+        handed = ",".join([*calls, *(sorted(_taken_out(node, name)) if calls else ())])
+    decorators = ",".join(_decorator(each) for each in node.decorator_list)
     return "|".join((parameters(node.args), decorators, handed)).rstrip("|")
+
+
+def _decorator(node: ast.expr) -> str:
+    """Return the last name of a decorator; `name_before` if it says that the function runs before others."""
+    early = isinstance(node, ast.Call) and any(
+        each.arg == "mode" and isinstance(each.value, ast.Constant) and each.value.value in _EARLY
+        for each in node.keywords
+    )
+    return f"{_last_name(node)}_before" if early else _last_name(node)
 
 
 def _handed_on(node: Function, name: str) -> Iterator[str]:
@@ -173,7 +190,38 @@ def _handed_on(node: Function, name: str) -> Iterator[str]:
             yield ast.unparse(each.func)[:60]
 
 
-def _class_detail(node: ast.ClassDef) -> str:
+def _taken_out(node: Function, name: str) -> set[str]:
+    """Return `?x` for each argument that a function removes from its `**kwargs`, `?*` if unknown."""
+    found: set[str] = set()
+    harmless: set[int] = set()
+    for each in ast.walk(node):
+        match each:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="pop"), args=[key, *_]) if (
+                owner == name
+            ):
+                found.add(_mark(key))
+            case ast.Delete(targets=targets):
+                for target in targets:
+                    match target:
+                        case ast.Subscript(value=ast.Name(id=owner), slice=key) if owner == name:
+                            found.add(_mark(key))
+            case ast.keyword(arg=None, value=ast.Name(id=owner) as value) if owner == name:
+                harmless.add(id(value))
+            case ast.Attribute(value=ast.Name(id=owner) as value) if owner == name:
+                harmless.add(id(value))
+            case ast.Subscript(value=ast.Name(id=owner) as value) if owner == name:
+                harmless.add(id(value))
+            case ast.Compare(comparators=[ast.Name(id=owner) as value]) if owner == name:
+                harmless.add(id(value))
+    others = (each for each in ast.walk(node) if isinstance(each, ast.Name) and each.id == name)
+    return found | {"?*" for each in others if id(each) not in harmless}
+
+
+def _mark(key: ast.expr) -> str:
+    return f"?{key.value}" if isinstance(key, ast.Constant) and isinstance(key.value, str) else "?*"
+
+
+def class_outline(node: ast.ClassDef) -> str:
     """Return bases, decorators, annotated fields, and other attributes that the class or its methods set."""
     fields, others = [], set()
     for statement in node.body:

@@ -16,16 +16,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+class Codes:
+    """The line codes of a group of files, decompressed when they are first asked for."""
+
+    def __init__(self, packed: bytes) -> None:
+        self._packed = packed
+
+    @cached_property
+    def all(self) -> bytes:
+        """The codes of all contents of the group, one after another."""
+        return decompressed(self._packed)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """One distinct content of a file."""
 
     releases: int
     """The releases that have it, one bit each."""
-    lines: bytes
-    """The code of each line."""
     text: str
     """The definitions, encoded."""
+    codes: Codes
+    """The line codes of all files of the group."""
+    start: int
+    """Where those of this content begin."""
+    stop: int
+    """And where they end."""
+
+    @property
+    def lines(self) -> bytes:
+        """The code of each line."""
+        return self.codes.all[self.start : self.stop]
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
@@ -68,8 +89,8 @@ class SourceOutlines:
         (version,) = self._rows("PRAGMA user_version")[0]
         if version != SCHEMA_VERSION:
             raise IntegrityError(f"{path}: format {version}, expected {SCHEMA_VERSION}; rebuild it")
-        self.contents = lru_cache(maxsize=24)(self._read_contents)
-        self._group = lru_cache(maxsize=2)(self._read_group)
+        self.contents = lru_cache(maxsize=256)(self._read_contents)
+        self._group = lru_cache(maxsize=16)(self._read_group)
         self._groups = lru_cache(maxsize=None)(self._read_groups)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self.paths = lru_cache(maxsize=None)(self._read_paths)
@@ -122,17 +143,17 @@ class SourceOutlines:
     def _read_group(self, number: int) -> tuple[tuple[Content, ...], ...]:
         """Return the contents of each file of a group, in the order of their paths."""
         query = "SELECT ranges, definitions, lines FROM groups WHERE id = ?"
-        ranges, definitions, lines = map(decompressed, self._rows(query, number)[0])
-        texts = iter(definitions.decode().split("\0"))
-        codes = memoryview(lines)
+        ranges, definitions, lines = self._rows(query, number)[0]
+        texts = iter(decompressed(definitions).decode().split("\0"))
+        codes = Codes(lines)
         found, start = [], 0
-        for line in ranges.decode().split("\n"):
+        for line in decompressed(ranges).decode().split("\n"):
             contents = []
             for part in line.split(";"):
                 length, _, releases = part.partition(":")
                 stop = start + int(length)
                 contents.append(
-                    Content(releases=_bits(releases), lines=bytes(codes[start:stop]), text=next(texts))
+                    Content(releases=_bits(releases), text=next(texts), codes=codes, start=start, stop=stop)
                 )
                 start = stop
             found.append(tuple(contents))
@@ -156,7 +177,7 @@ class SourceOutlines:
             raise IntegrityError(f"outlines: {error}; reinstall sglang-vllm-compat") from None
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=256)
 def _decoded(text: str) -> tuple[Definition, ...]:
     return decode(text)
 

@@ -19,7 +19,7 @@ class Definition(NamedTuple):
     """The line on which its body begins."""
     end: int
     detail: str
-    """The interface as text: see `_function_detail` and `_class_detail` of the extractor."""
+    """The interface as text: see `function_outline` and `class_outline` of the extractor."""
 
 
 class Message(NamedTuple):

@@ -8,7 +8,8 @@ from functools import lru_cache
 import torch
 
 from compat.quant.backends import process_setup
-from compat.quant.backends.adapters import Package, candidates
+from compat.quant.backends.adapters import candidates
+from compat.quant.backends.required_symbols import Package
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
 BACK_ENDS: tuple[Package, ...] = ("sglang", "vllm")

@@ -10,7 +10,8 @@ from gpu_cases import cases, refused_in_advance
 
 from compat.errors import SchemeUnavailable
 from compat.quant.backends import process_setup
-from compat.quant.backends.adapters import Package, candidates
+from compat.quant.backends.adapters import candidates
+from compat.quant.backends.required_symbols import Package
 from compat.quant.linear import MixedPrecisionLinear
 from compat.quant.loader import MixedPrecisionLoader
 from compat.quant.schemes import Scheme, W8A8Int8

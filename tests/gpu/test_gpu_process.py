@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compat.quant.backends.adapters import Package
+from compat.quant.backends.required_symbols import Package
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compat.quant.backends.adapters import Package, candidates
+from compat.quant.backends.adapters import candidates
+from compat.quant.backends.required_symbols import Package
 from compat.quant.packing.packers import pack
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 

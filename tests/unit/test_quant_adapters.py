@@ -9,16 +9,13 @@ from packaging.specifiers import SpecifierSet
 from compat.index.reader import Index
 from compat.index.writer import SHIPPED
 from compat.quant.backends import adapters
-from compat.quant.backends.adapters import (
+from compat.quant.backends.adapters import TABLE, Adapter, candidates, other_releases
+from compat.quant.backends.required_symbols import (
     CLAIMED,
     REQUIRED_SYMBOLS,
-    TABLE,
-    Adapter,
     Package,
     RequiredSymbol,
-    candidates,
     location,
-    other_releases,
 )
 from compat.quant.schemes import Awq, BlockInt8, Gptq, Scheme, W8A8Int8
 from compat.resolve.api import Resolver

@@ -61,6 +61,35 @@ def test_definitions_have_their_lines_parameters_and_bases() -> None:
     assert start.detail == "self,model,*,seed=,**kwargs||Config"
 
 
+@pytest.mark.parametrize(
+    ("body", "handed"),
+    [
+        ("return G(**kw)", "G"),
+        ('if "x" in kw: kw["y"] = kw.get("x")\n    return G(**kw)', "G"),
+        ('kw.pop("x")\n    return G(**kw)', "G,?x"),
+        ('kw.pop("x")\n    del kw["y"]\n    return G(**kw)', "G,?x,?y"),
+        ("kw.pop(name)\n    return G(**kw)", "G,?*"),
+        ("clean(kw)\n    return G(**kw)", "G,?*"),
+        ('return kw.pop("x")', ""),
+    ],
+)
+def test_what_a_function_takes_out_of_what_it_hands_on_is_marked(body: str, handed: str) -> None:
+    (function,) = outline(f"def f(**kw):\n    {body}\n").definitions
+    assert function.detail == f"**kw||{handed}".rstrip("|")
+
+
+def test_a_validator_that_sees_all_arguments_is_marked() -> None:
+    text = """
+        class Config:
+            @model_validator(mode="before")
+            def first(cls, values): ...
+            @model_validator(mode="after")
+            def last(self): ...
+    """
+    _, first, last = outline(text).definitions
+    assert (first.detail, last.detail) == ("cls,values|model_validator_before", "self|model_validator")
+
+
 def test_options_of_a_parser_are_definitions() -> None:
     (option,) = outline('parser.add_argument("-m", "--model-path", type=str)').definitions
     assert (option.kind, option.name, option.start) == ("o", "--model-path", 1)

@@ -9,9 +9,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Literal
 
+from compat.callables.parameters import Parameters, parsed
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.signatures import Parameters, parsed
 from compat.source_outlines.extract import parameters as parameters_text
 
 _UNEXPECTED = re.compile(

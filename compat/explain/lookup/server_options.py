@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from compat.callables.class_definitions import class_detail
 from compat.explain.context import RuleContext
-from compat.explain.lookup.signatures import class_detail
 from compat.model.releases import SGLANG, VLLM
 from compat.source_outlines.reader import SourceOutlines
 from compat.source_outlines.records import Definition

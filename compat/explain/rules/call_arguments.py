@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from compat._cli.text import counted
+from compat.callables.parameters import Parameters
 from compat.explain.context import RuleContext, in_installed_package
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.call_errors import (
@@ -18,7 +19,6 @@ from compat.explain.lookup.call_errors import (
 )
 from compat.explain.lookup.module_paths import distribution_of, top_of
 from compat.explain.lookup.server_options import OWNERS, PROGRAMS, options_by_release
-from compat.explain.lookup.signatures import Parameters
 from compat.explain.lookup.symbol_history import ranges
 from compat.model.diagnosis import Diagnosis, Fix
 

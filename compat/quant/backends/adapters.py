@@ -4,46 +4,17 @@ Its entries were read from the sources of the releases that they name. They name
 since `compat.load` finds them in every release. Nothing here imports torch or a package.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from compat.quant.backends import method_settings
+from compat.quant.backends.method_settings import Settings
+from compat.quant.backends.required_symbols import Package
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
-
-Package = Literal["sglang", "vllm"]
-Settings = Mapping[str, Any]
-"""The `quantization_config` that a package's configuration class reads, for a checkpoint with one scheme."""
-
-CLAIMED: Mapping[Package, str] = {"sglang": ">=0.4.7,<=0.5.23", "vllm": ">=0.9.0.1,<=0.33.0"}
-"""The releases that the layer supports, as specifiers; newer ones are treated like the newest of these."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequiredSymbol:
-    """A symbol that the layer or the set-up of a package loads, whatever the scheme."""
-
-    package: Package
-    role: str
-    """What the symbol is used for. In a release at most one symbol has a role."""
-    location: str
-    """`module:name`, as `compat.load` accepts it."""
-    releases: str = ""
-    """The releases in which the symbol has this role, as a specifier; empty means all of `CLAIMED`."""
-
-    def covers(self, version: str) -> bool:
-        """Return whether the symbol has its role in the release `version`."""
-        return Version(version) in SpecifierSet(self.releases, prereleases=True)
-
-
-def location(package: Package, version: str, role: str) -> str | None:
-    """Return the location of the symbol with this role in a release; None when the release needs none."""
-    for row in REQUIRED_SYMBOLS:
-        if row.package == package and row.role == role and row.covers(version):
-            return row.location
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,51 +72,6 @@ def _fp8(
     )
 
 
-def _fp8_settings(scheme: Fp8, _prefix: str) -> Settings:
-    blocks = {"weight_block_size": [128, 128]} if scheme.granularity == "block" else {}
-    return {"quant_method": "fp8", "activation_scheme": scheme.activation, **blocks}
-
-
-def _compressed(scheme: Scheme, _prefix: str) -> Settings:
-    static = isinstance(scheme, Fp8) and scheme.activation == "static"
-    kind, form = ("float", "float-quantized") if isinstance(scheme, Fp8) else ("int", "int-quantized")
-    common = {"num_bits": 8, "type": kind, "symmetric": True}
-    weights = {**common, "strategy": "channel", "dynamic": False}
-    inputs = {**common, "strategy": "tensor" if static else "token", "dynamic": not static}
-    group = {"targets": ["Linear"], "weights": weights, "input_activations": inputs, "format": form}
-    return {
-        "quant_method": "compressed-tensors",
-        "format": form,
-        "quantization_status": "compressed",
-        "config_groups": {"group_0": group},
-        "ignore": [],
-    }
-
-
-def _gptq_settings(scheme: Gptq, prefix: str) -> Settings:
-    return {
-        "quant_method": "gptq",
-        "bits": scheme.bits,
-        "group_size": scheme.group_size,
-        "desc_act": scheme.desc_act,
-        "sym": scheme.sym,
-        "lm_head": False,
-        # Without this key vllm (seen in 0.23.0) treats every layer as unquantized; its own loader derives the
-        # key from the checkpoint.
-        "modules_in_block_to_quantize": [prefix],
-    }
-
-
-def _awq_settings(scheme: Awq, _prefix: str) -> Settings:
-    return {
-        "quant_method": "awq",
-        "bits": scheme.bits,
-        "group_size": scheme.group_size,
-        "zero_point": scheme.zero_point,
-        "version": "gemm",
-    }
-
-
 def _symmetric(scheme: Scheme) -> bool:
     return isinstance(scheme, Gptq) and scheme.sym
 
@@ -156,25 +82,6 @@ def _symmetric_in_order(scheme: Scheme) -> bool:
 
 def _with_zero_point(scheme: Scheme) -> bool:
     return isinstance(scheme, Awq) and scheme.zero_point
-
-
-def _w8a8_fp8_settings(_scheme: Scheme, _prefix: str) -> Settings:
-    return {"quant_method": "w8a8_fp8"}
-
-
-def _block_int8_settings(_scheme: Scheme, _prefix: str) -> Settings:
-    return {
-        "quant_method": "blockwise_int8",
-        "activation_scheme": "dynamic",
-        "weight_block_size": [128, 128],
-    }
-
-
-_HOMES: tuple[tuple[Package, str, str], ...] = (
-    ("sglang", "sglang.srt.distributed.parallel_state", "sglang.srt.layers.linear"),
-    ("vllm", "vllm.distributed.parallel_state", "vllm.model_executor.layers.linear"),
-)
-"""For each package: the modules of its process groups and of its linear layers."""
 
 
 def _sglang(releases: str, name: str, config: str | None, *methods: str, **rest: Any) -> Adapter:
@@ -203,7 +110,7 @@ TABLE: tuple[Adapter, ...] = (
         "Fp8Config",
         "Fp8LinearMethod",
         fits=_fp8("tensor", "block", activations=("dynamic",)),
-        settings=_fp8_settings,
+        settings=method_settings.fp8,
     ),
     _sglang(
         _SINCE,
@@ -211,7 +118,7 @@ TABLE: tuple[Adapter, ...] = (
         "Fp8Config",
         "Fp8LinearMethod",
         fits=_fp8("tensor", activations=("static",)),
-        settings=_fp8_settings,
+        settings=method_settings.fp8,
         opaque="inductor's PassManager fails on its quantization of a static activation (seen with 0.5.14)",
     ),
     _sglang(
@@ -220,7 +127,7 @@ TABLE: tuple[Adapter, ...] = (
         "W8A8Fp8Config",
         "W8A8Fp8LinearMethod",
         fits=_fp8("channel", activations=("dynamic",)),
-        settings=_w8a8_fp8_settings,
+        settings=method_settings.w8a8_fp8,
     ),
     _sglang(
         _SINCE,
@@ -228,7 +135,7 @@ TABLE: tuple[Adapter, ...] = (
         "CompressedTensorsConfig",
         "CompressedTensorsLinearMethod",
         fits=_fp8("channel"),
-        settings=_compressed,
+        settings=method_settings.compressed_tensors,
     ),
     _sglang(
         f"{_SINCE},<0.5.11",
@@ -236,7 +143,7 @@ TABLE: tuple[Adapter, ...] = (
         "GPTQMarlinConfig",
         "GPTQMarlinLinearMethod",
         fits=_symmetric,
-        settings=_gptq_settings,
+        settings=method_settings.gptq,
         borrowed=_BORROWED,
     ),
     _sglang(
@@ -245,7 +152,7 @@ TABLE: tuple[Adapter, ...] = (
         "GPTQMarlinConfig",
         "GPTQMarlinLinearMethod",
         fits=_symmetric,
-        settings=_gptq_settings,
+        settings=method_settings.gptq,
         opaque=_TVM_FFI,
     ),
     # On an H100, K = 1040 gave results that were not finite, in both packages; hence the step. 0.5.20 removed
@@ -256,7 +163,7 @@ TABLE: tuple[Adapter, ...] = (
         "GPTQConfig",
         "GPTQLinearMethod",
         fits=_is(Gptq),
-        settings=_gptq_settings,
+        settings=method_settings.gptq,
         step=32,
         borrowed=_BORROWED,
     ),
@@ -268,7 +175,7 @@ TABLE: tuple[Adapter, ...] = (
         "AWQMarlinLinearMethod",
         "AWQLinearMethod",
         fits=_with_zero_point,
-        settings=_awq_settings,
+        settings=method_settings.awq,
         borrowed=_BORROWED,
     ),
     # Since 0.5.11 one method class gets a scheme with the kernel from the configuration.
@@ -278,17 +185,17 @@ TABLE: tuple[Adapter, ...] = (
         "AWQMarlinConfig",
         "AWQLinearMethod",
         fits=_with_zero_point,
-        settings=_awq_settings,
+        settings=method_settings.awq,
         opaque=_TVM_FFI,
     ),
-    _sglang(_SINCE, "awq", "AWQConfig", "AWQLinearMethod", fits=_is(Awq), settings=_awq_settings),
+    _sglang(_SINCE, "awq", "AWQConfig", "AWQLinearMethod", fits=_is(Awq), settings=method_settings.awq),
     _sglang(
         _SINCE,
         "blockwise_int8",
         "BlockInt8Config",
         "BlockInt8LinearMethod",
         fits=_is(BlockInt8),
-        settings=_block_int8_settings,
+        settings=method_settings.block_int8,
     ),
     _sglang(
         _SINCE,
@@ -296,17 +203,24 @@ TABLE: tuple[Adapter, ...] = (
         "W8A8Int8Config",
         "W8A8Int8LinearMethod",
         fits=_is(W8A8Int8),
-        settings=lambda _scheme, _prefix: {"quant_method": "w8a8_int8", "is_dynamic": True},
+        settings=method_settings.w8a8_int8,
     ),
     _vllm(_VLLM, "unquantized", None, "UnquantizedLinearMethod", fits=_is(Unquantized)),
-    _vllm(_VLLM, "fp8", "Fp8Config", "Fp8LinearMethod", fits=_fp8("tensor", "block"), settings=_fp8_settings),
+    _vllm(
+        _VLLM,
+        "fp8",
+        "Fp8Config",
+        "Fp8LinearMethod",
+        fits=_fp8("tensor", "block"),
+        settings=method_settings.fp8,
+    ),
     _vllm(
         _VLLM,
         "compressed-tensors",
         "CompressedTensorsConfig",
         "CompressedTensorsLinearMethod",
         fits=lambda scheme: _fp8("channel")(scheme) or isinstance(scheme, W8A8Int8),
-        settings=_compressed,
+        settings=method_settings.compressed_tensors,
     ),
     _vllm(
         f"{_VLLM},<0.22",
@@ -314,7 +228,7 @@ TABLE: tuple[Adapter, ...] = (
         "GPTQMarlinConfig",
         "GPTQMarlinLinearMethod",
         fits=_symmetric,
-        settings=_gptq_settings,
+        settings=method_settings.gptq,
     ),
     _vllm(
         f"{_VLLM},<0.22",
@@ -322,7 +236,7 @@ TABLE: tuple[Adapter, ...] = (
         "GPTQConfig",
         "GPTQLinearMethod",
         fits=_is(Gptq),
-        settings=_gptq_settings,
+        settings=method_settings.gptq,
         step=32,
     ),
     # Since 0.22 one class replaces both, and it supports symmetric weights only (`TYPE_MAP`).
@@ -332,7 +246,7 @@ TABLE: tuple[Adapter, ...] = (
         "AutoGPTQConfig",
         "AutoGPTQLinearMethod",
         fits=_symmetric,
-        settings=_gptq_settings,
+        settings=method_settings.gptq,
     ),
     # Since 0.30 no kernel supports groups out of order (`normalize_and_validate_gptq_desc_act` raises).
     _vllm(
@@ -341,7 +255,7 @@ TABLE: tuple[Adapter, ...] = (
         "AutoGPTQConfig",
         "AutoGPTQLinearMethod",
         fits=_symmetric_in_order,
-        settings=_gptq_settings,
+        settings=method_settings.gptq,
     ),
     # vllm falls back to its plain AWQ method for shapes that Marlin does not support; the format is the same.
     _vllm(
@@ -351,9 +265,11 @@ TABLE: tuple[Adapter, ...] = (
         "AWQMarlinLinearMethod",
         "AWQLinearMethod",
         fits=_with_zero_point,
-        settings=_awq_settings,
+        settings=method_settings.awq,
     ),
-    _vllm(f"{_VLLM},<0.24", "awq", "AWQConfig", "AWQLinearMethod", fits=_is(Awq), settings=_awq_settings),
+    _vllm(
+        f"{_VLLM},<0.24", "awq", "AWQConfig", "AWQLinearMethod", fits=_is(Awq), settings=method_settings.awq
+    ),
     _vllm(
         ">=0.24",
         "auto_awq",
@@ -361,96 +277,6 @@ TABLE: tuple[Adapter, ...] = (
         "AutoAWQMarlinLinearMethod",
         "AutoAWQLinearMethod",
         fits=_is(Awq),
-        settings=_awq_settings,
+        settings=method_settings.awq,
     ),
 )
-
-REQUIRED_SYMBOLS: tuple[RequiredSymbol, ...] = (
-    # Before 0.5.3.post2 the layers read module-level defaults, so there are no arguments to set.
-    RequiredSymbol(
-        package="sglang",
-        role="server arguments",
-        location="sglang.srt.server_args:ServerArgs",
-        releases=">=0.5.3.post2",
-    ),
-    RequiredSymbol(
-        package="sglang",
-        role="current server arguments",
-        location="sglang.srt.server_args:get_global_server_args",
-        releases=">=0.5.3.post2,<0.5.15",
-    ),
-    # The earlier accessor still exists in 0.5.20 and later, but only raises an error that it is retired.
-    RequiredSymbol(
-        package="sglang",
-        role="current server arguments",
-        location="sglang.srt.runtime_context:get_server_args",
-        releases=">=0.5.15",
-    ),
-    RequiredSymbol(
-        package="sglang",
-        role="set server arguments",
-        location="sglang.srt.server_args:set_global_server_args_for_scheduler",
-        releases=">=0.5.3.post2",
-    ),
-    RequiredSymbol(
-        package="sglang",
-        role="graph configuration",
-        location="sglang.srt.model_executor.cuda_graph_config:default_cuda_graph_config",
-        releases=">=0.5.14",
-    ),
-    # Before 0.5.9 importing the linear layers first fails in a circular import; importing this first works.
-    RequiredSymbol(
-        package="sglang",
-        role="import before layers",
-        location="sglang.srt.layers.quantization.base_config:QuantizationConfig",
-    ),
-    # For the rehearsal: the platform of a machine with a GPU but without NVML.
-    RequiredSymbol(
-        package="vllm", role="platform without NVML", location="vllm.platforms.cuda:NonNvmlCudaPlatform"
-    ),
-    RequiredSymbol(package="vllm", role="configuration", location="vllm.config:VllmConfig"),
-    RequiredSymbol(package="vllm", role="model configuration", location="vllm.config:ModelConfig"),
-    RequiredSymbol(
-        package="vllm", role="current configuration", location="vllm.config:get_current_vllm_config"
-    ),
-    RequiredSymbol(package="vllm", role="set configuration", location="vllm.config:set_current_vllm_config"),
-    *(
-        RequiredSymbol(package=package, role=role, location=f"{home}:{name}")
-        for package, home, _ in _HOMES
-        for role, name in (
-            ("groups exist", "model_parallel_is_initialized"),
-            ("create world group", "init_distributed_environment"),
-            ("rank", "get_tensor_model_parallel_rank"),
-            ("world size", "get_tensor_model_parallel_world_size"),
-        )
-    ),
-    RequiredSymbol(
-        package="vllm",
-        role="create groups with size",
-        location="vllm.distributed.parallel_state:initialize_model_parallel",
-    ),
-    RequiredSymbol(
-        package="sglang",
-        role="create groups with size",
-        location="sglang.srt.distributed.parallel_state:initialize_model_parallel",
-        releases="<0.5.21",
-    ),
-    # Since 0.5.21 the function takes no size, and reads it from the global arguments.
-    RequiredSymbol(
-        package="sglang",
-        role="create groups",
-        location="sglang.srt.distributed.parallel_state:initialize_model_parallel",
-        releases=">=0.5.21",
-    ),
-    *(
-        RequiredSymbol(package=package, role=f"{parallel} layer", location=f"{home}:{name}")
-        for package, _, home in _HOMES
-        for parallel, name in (
-            ("whole", "ReplicatedLinear"),
-            ("column", "ColumnParallelLinear"),
-            ("row", "RowParallelLinear"),
-        )
-    ),
-)
-"""Everything that is loaded from a package besides the classes of `TABLE`. A test compares both with the
-shipped index, for every release in `CLAIMED`."""

@@ -13,7 +13,8 @@ import compat
 from compat.errors import CompatError, SchemeUnavailable
 from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.quant.backends import process_setup
-from compat.quant.backends.adapters import Adapter, Package, candidates, other_releases
+from compat.quant.backends.adapters import Adapter, candidates, other_releases
+from compat.quant.backends.required_symbols import Package
 from compat.quant.packing.sharding import Shard
 from compat.quant.schemes import Scheme
 

@@ -18,7 +18,7 @@ from typing import Any, ParamSpec
 import torch
 
 import compat
-from compat.quant.backends.adapters import Package, location
+from compat.quant.backends.required_symbols import Package, location
 
 _Arguments = ParamSpec("_Arguments")
 _process = ExitStack()

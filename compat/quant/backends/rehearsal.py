@@ -23,8 +23,9 @@ from torch.overrides import TorchFunctionMode
 from compat.errors import CompatError
 from compat.probe import probe
 from compat.quant.backends import package_layer, process_setup
-from compat.quant.backends.adapters import Adapter, Package, candidates
+from compat.quant.backends.adapters import Adapter, candidates
 from compat.quant.backends.package_layer import LayerSpec
+from compat.quant.backends.required_symbols import Package
 from compat.quant.schemes import Awq, BlockInt8, Fp8, Gptq, Scheme, Unquantized, W8A8Int8
 
 State = Literal["built", "refused", "broken"]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from compat.index.reader import Index
 from compat.model.symbols import import_statement
+from compat.scan.calls.file_calls import FileCalls
 from compat.scan.check.reference_checker import Issue, ReferenceChecker, stubbed_modules
 from compat.scan.check.replacements import broken_ranges, class_ranges, lost_classes
 from compat.scan.findings import BrokenRange, Finding, unread_finding
@@ -18,6 +19,7 @@ from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.all_names_resolve import all_names_resolve
 from compat.scan.prefilter.conditional_imports import reads_version
 from compat.scan.prefilter.mentions import TOPS
+from compat.scan.prefilter.possible_calls import may_call
 from compat.scan.project.callers import CallGraph
 from compat.scan.project.importers import ImportGraph
 from compat.scan.project.module_names import module_name
@@ -26,6 +28,7 @@ from compat.scan.releases.index_lookup import Lookup, ReleaseSet, ranges
 from compat.scan.sources.discovery import Files, Skipped, Unreadable
 from compat.scan.sources.parse import is_python
 from compat.scan.sources.source_file import Source, decoded, parse
+from compat.scan.syntax.aliases import Aliases
 from compat.scan.syntax.class_uses import class_uses
 from compat.scan.syntax.positions import dotted
 from compat.scan.syntax.references import Reference, references
@@ -79,6 +82,7 @@ class Analysis:
             )
             for package, release_set in release_sets.items()
         }
+        self._calls = FileCalls(index, self.tree, self.checkers, self.store, every)
         self._copies: dict[str, bool] = {}
         self.broken: dict[tuple[str, str], int] = {}
         """File and package to the set of releases in which the file itself cannot be imported."""
@@ -94,7 +98,8 @@ class Analysis:
     def check_file(self, path: str) -> FileResult:
         """Return the findings in a file, or why it was skipped."""
         try:
-            if path.endswith(".py") and self._resolves(self.store.read(path)):
+            data = self.store.read(path) if path.endswith(".py") else b""
+            if data and self._resolves(data) and not may_call(data, self._calls.fits):
                 return FileResult([], may_lack_names=self._branches(path) and self._may_lack_names(path))
             found = self._of(self.parsed(path))
             broken = tuple((name, mask) for name in self.checkers if (mask := self.broken.get((path, name))))
@@ -153,14 +158,16 @@ class Analysis:
         stubbed = stubbed_modules(source.tree, source.data)
         found: list[Issue] = []
         changed: dict[str, int] = {}
-        for reference in references(source, name):
+        aliases = Aliases(source.tree)
+        for reference in references(source, name, aliases=aliases):
             checker = self.checkers.get(AXES[reference.top])
             if checker is not None and not (stubbed and _is_stubbed(reference, stubbed)):
                 found += checker.issues(reference, module)
                 path, mask = checker.became_function(reference)
                 if path:
                     changed[path] = changed.get(path, 0) | mask
-        if not found and not changed:
+        calls = list(self._calls.issues(source, module, aliases)) if aliases.names else []
+        if not found and not changed and not calls:
             return unread
         self.note_broken(source.path, found)
         lines = source.lines()
@@ -179,9 +186,14 @@ class Analysis:
             for issue in (self._class_uses(source, module, changed) if changed else ())
             if not silenced(issue.rule, issue.reference)
         ]
-        if not (unread or classes):
+        unfit = [
+            self.finding(source, issue, lines, broken)
+            for issue, broken in calls
+            if not silenced(issue.rule, issue.reference)
+        ]
+        if not (unread or classes or unfit):
             return findings
-        return sorted([*unread, *findings, *classes], key=lambda each: each.line)
+        return sorted([*unread, *findings, *classes, *unfit], key=lambda each: each.line)
 
     def _class_uses(self, source: Source, module: Module, changed: Mapping[str, int]) -> Iterator[Issue]:
         """Yield the issues of names that became functions and that a file uses as classes."""
@@ -248,7 +260,7 @@ class Analysis:
             end_column=_characters(lines[end - 1], node.end_col_offset or 0) + 1,
             rule=issue.rule,
             package=issue.package,
-            statement=statement_of(reference),
+            statement=issue.text or statement_of(reference),
             status=issue.outcome.answer.status,
             broken_in=broken,
             broken=issue.mask.bit_count(),

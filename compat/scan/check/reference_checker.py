@@ -16,7 +16,7 @@ from compat.scan.releases.kind_changes import KindChanges
 from compat.scan.syntax.positions import NodePosition, within
 from compat.scan.syntax.references import Reference
 
-Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004", "CPT009"]
+Rule = Literal["CPT001", "CPT002", "CPT003", "CPT004", "CPT005", "CPT006", "CPT009"]
 
 
 class Issue(NamedTuple):
@@ -30,6 +30,8 @@ class Issue(NamedTuple):
     """The set of releases, in the form that `compat.scan.releases.index_lookup` describes."""
     outcome: LookupOutcome
     """The outcome in the first of these releases; others may differ in detail."""
+    text: str = ""
+    """The reference as text, if it is neither an import nor a dotted path."""
 
 
 class ReferenceChecker:
@@ -86,8 +88,11 @@ class ReferenceChecker:
     def _in_own_copy(self, reference: Reference) -> bool:
         """Return whether the tree ships its own copy of the package, and that has what is referred to."""
         paths = [".".join((base, *reference.parts)) for base in reference.bases]
-        has = self._patched_names.own_copies.has
-        return any(map(has, paths or [".".join(reference.parts)]))
+        return any(map(self.has_own_copy, paths or [".".join(reference.parts)]))
+
+    def has_own_copy(self, path: str) -> bool:
+        """Return whether the tree ships its own copy of the package, and that has a dotted path."""
+        return self._patched_names.own_copies.has(path)
 
     def _added_by_tree(self, outcome: LookupOutcome) -> bool:
         """Return whether the scanned tree itself adds the missing name to the module."""
@@ -104,7 +109,7 @@ class ReferenceChecker:
 
     def rules(self, reference: Reference) -> frozenset[Rule]:
         """Return the rules that a reference breaks in any release, guards ignored."""
-        if any(not self._base_works(base, self.lookup.release_set.everything) for base in reference.bases):
+        if any(not self.base_works(base, self.lookup.release_set.everything) for base in reference.bases):
             return frozenset({"CPT001"})
         found = (_rule(reference, outcome) for _, outcome in self._outcomes(reference))
         return frozenset(rule for rule in found if rule is not None)
@@ -170,7 +175,7 @@ class ReferenceChecker:
             working = [
                 next(outcome for mask, outcome in each if mask & bit)
                 for base, each in zip(reference.bases, found, strict=True)
-                if self._base_works(base, bit)
+                if self.base_works(base, bit)
             ]
             best = min(working, key=lambda outcome: bool(outcome.failing), default=None)
             if best is not None:
@@ -178,7 +183,7 @@ class ReferenceChecker:
                 outcomes[id(best)] = (mask | bit, best)
         return tuple(outcomes.values())
 
-    def _base_works(self, base: str, bits: int) -> bool:
+    def base_works(self, base: str, bits: int) -> bool:
         """Return whether a base can be imported in all releases of a set."""
         module, _, name = base.rpartition(".")
         outcomes = self.lookup.imported(module, name) if module else self.lookup.imported(base, "")

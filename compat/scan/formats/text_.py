@@ -35,7 +35,8 @@ def render(report: Report, options: ScanOptions) -> str:
 
 def cause_text(finding: Finding, broken: BrokenRange) -> str:
     """Return why a reference breaks in a range of releases, in a few words."""
-    return "a function" if finding.rule == "CPT009" else CAUSES.get(broken.cause, broken.cause)
+    special = {"CPT005": "other arguments", "CPT006": "another base class", "CPT009": "a function"}
+    return special.get(finding.rule) or CAUSES.get(broken.cause, broken.cause)
 
 
 def _summary(report: Report, shown: list[Finding]) -> str:

@@ -154,10 +154,10 @@ def _needy(resolver: NameResolver, module: str, name: str) -> bool:
 
 
 def _walked(resolver: NameResolver, base: str, parts: Sequence[str], *, importing: bool) -> LookupOutcome:
-    located = _located(resolver, base) if base else ("", "")
-    if located is None:
+    place = located(resolver, base) if base else ("", "")
+    if place is None:
         return _nothing(base)  # the import of the base is checked by itself
-    module, name = located
+    module, name = place
     if name:
         return _nothing(base)
     for number, part in enumerate(parts):
@@ -175,7 +175,7 @@ def _walked(resolver: NameResolver, base: str, parts: Sequence[str], *, importin
     return imported(resolver, module, "") if importing else _nothing(module)
 
 
-def _located(resolver: NameResolver, path: str) -> tuple[str, str] | None:
+def located(resolver: NameResolver, path: str) -> tuple[str, str] | None:
     """Return the module and the name (may be empty) at which a dotted path ends; None if it is missing."""
     module, *parts = path.split(".")
     for number, part in enumerate(parts):

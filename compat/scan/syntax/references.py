@@ -13,8 +13,10 @@ from compat.scan.syntax.positions import LineNumbers, NodePosition, dotted, expr
 Form = Literal[
     "import", "from", "star", "attribute", "string", "import_module", "table", "reexport",
     "base_class", "instance_check", "handler", "type", "pattern", "class_attribute",
+    "call", "override", "unused_override", "super_call", "abstract_class",
 ]  # fmt: skip
-"""How code refers to a name; the second row says how it uses the name as a class."""
+"""How code refers to a name; the second row says how it uses the name as a class, the third what it calls or
+overrides."""
 
 _TOPS = frozenset(TOPS)
 _DYNAMIC = frozenset({"import_module", "__import__"})
@@ -47,18 +49,21 @@ class Reference(NamedTuple):
         return ".".join((*self.bases[:1], *self.parts))
 
 
-def references(source: Source, module: str = "", *, lines: LineNumbers | None = None) -> list[Reference]:
+def references(
+    source: Source, module: str = "", *, lines: LineNumbers | None = None, aliases: Aliases | None = None
+) -> list[Reference]:
     """Return the references in a file in source order.
 
     Args:
         source: the file.
         module: its dotted name, which relative imports need; empty if it has none.
         lines: the lines to search; by default, those that contain the name of a package or an alias.
+        aliases: gets the names that the imports bind.
     """
     marked = line_numbers(source.data, mention_offsets(source.data, words=True)) if lines is None else []
     chosen = lines or LineNumbers(marked)
     found: list[Reference] = []
-    aliases = Aliases(source.tree)
+    aliases = aliases or Aliases(source.tree)
     for position in statements(source.tree, chosen):
         if isinstance(position.statement, ast.Import | ast.ImportFrom):
             found += import_references(position, aliases, module)

@@ -1,0 +1,1 @@
+"""What functions and classes of a release accept: parameters, fields, bases and methods."""

@@ -1,0 +1,205 @@
+"""Check calls against the releases: arguments that one does not take, and those that it requires (CPT005)."""
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+
+from compat.callables.by_release import AnswersByRelease
+from compat.callables.class_definitions import ClassDefinition
+from compat.callables.parameters import Arguments, Misfit, misfit
+from compat.callables.signatures import Signatures
+from compat.scan.calls.call_sites import CallSite
+from compat.scan.calls.callees import Accepted, Callees, of_object
+from compat.scan.calls.fitting import Fitting
+from compat.scan.calls.patched_callees import PatchedCallees
+from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
+from compat.scan.calls.reasons import call_text, renamed, short, why
+from compat.scan.calls.tree_classes import TreeClasses
+from compat.scan.check.reference_checker import ReferenceChecker
+from compat.scan.interpreter.scopes import Module
+from compat.scan.prefilter.mentions import TOPS
+from compat.scan.sources.source_file import Source
+from compat.scan.syntax.positions import NodePosition, TryNode, dotted, within
+from compat.scan.syntax.references import Reference
+
+_READS_SIGNATURES = (
+    b"signature(", b"getfullargspec", b"co_varnames", b"__dataclass_fields__", b"model_fields",
+    b"dataclasses.fields(", b"__struct_fields__",
+)  # fmt: skip
+"""What code contains that asks a function or class for its parameters."""
+
+
+class CallChecker:
+    """Checks calls of one package.
+
+    Args:
+        callees: looks callees up.
+        checker: knows the releases, and which code they reach.
+        classes: the classes of the tree.
+        patched: what the tree replaces.
+    """
+
+    def __init__(
+        self, callees: Callees, checker: ReferenceChecker, classes: TreeClasses, patched: PatchedCallees
+    ) -> None:
+        self._patched = patched
+        self._callees = callees
+        self._checker = checker
+        self._classes = classes
+        self._release_set = checker.lookup.release_set
+        self._of_bases: dict[tuple[ast.ClassDef, str], AnswersByRelease[Accepted | None]] = {}
+
+    def issues(self, source: Source, module: Module, sites: Iterable[CallSite]) -> Iterator[RangedIssue]:
+        """Yield the calls of a file that do not fit some of the releases that reach them.
+
+        Args:
+            source: the file.
+            module: the same as a module of the tree.
+            sites: its calls.
+        """
+        tops = {top for top in TOPS if top == self._callees.package}
+        reads_signatures = any(each in source.data for each in _READS_SIGNATURES)
+        for site in sites:
+            if site.way != "super" and {path.partition(".")[0] for path in site.paths} != tops:
+                continue
+            if reads_signatures and _guarded(site.position):
+                continue
+            if site.way == "path" and _rebound(site, module):
+                continue
+            found = self._checked(site, module)
+            if found is not None:
+                yield found
+
+    def fits(self, path: str, arguments: Arguments) -> bool:
+        """Return whether a call of a dotted path fits all releases, as far as that is known."""
+        if path.partition(".")[0] != self._callees.package:
+            return True
+        answers = self._callees.by_path(path)
+        found = (answers.at(release) for release in self._release_set.release_indexes)
+        return all(
+            each is None or misfit(arguments, each.parameters, bound=each.bound) is None for each in found
+        )
+
+    def _checked(self, site: CallSite, module: Module) -> RangedIssue | None:
+        answers = self._answers(site, module)
+        if answers is None:
+            return None
+        unfit = {
+            slot: wrong
+            for slot, release in enumerate(self._release_set.release_indexes)
+            if (wrong := self._unfit(site, answers, slot, release)) is not None
+        }
+        if not unfit:
+            return None
+        mask = sum(1 << slot for slot in unfit)
+        reference = Reference("call", site.paths[:1], (), site.node, site.position)
+        reached = self._checker.reached(reference, module, mask, "TypeError")
+        if not reached or any(map(self._checker.has_own_copy, site.paths)):
+            return None
+        if any(self._patched.has(accepted.name) for accepted, _ in unfit.values()):
+            return None
+        fitting = self._fitting(site.arguments, answers)
+        if not fitting.anywhere(self._release_set.release_indexes[min(unfit)]):
+            return None  # no release takes it: it may be meant for another function than the one found
+        versions = self._callees.index.versions(self._callees.package)
+
+        def told(slot: int) -> Unfit:
+            accepted, wrong = unfit[slot]
+            new = renamed(wrong, answers, fitting, self._release_set.release_indexes[slot])
+            more = f"; {new} took its place" if new else short(accepted.parameters)
+            return Unfit(call_text(accepted, wrong), why(accepted, wrong), "the call", more)
+
+        return ranged_issue(reference, "CPT005", self._release_set, versions, reached, fitting, told)
+
+    def _answers(self, site: CallSite, module: Module) -> Sequence[AnswersByRelease[Accepted | None]] | None:
+        if site.way == "path":
+            return [self._callees.by_path(path) for path in site.paths]
+        if site.way == "instance":
+            return [self._callees.by_object(path, site.method) for path in site.paths]
+        owner, method = site.owner, site.method
+        if owner is None or method == "__new__":
+            return None
+        if self._callees.package not in self._classes.packages(owner, module):
+            return None
+        if (owner, method) not in self._of_bases:
+            self._of_bases[owner, method] = self._callees.answers(
+                lambda signatures: self._of_super(signatures, owner, method, module)
+            )
+        return [self._of_bases[owner, method]]
+
+    def _of_super(
+        self, signatures: Signatures, owner: ast.ClassDef, method: str, module: Module
+    ) -> Accepted | None:
+        """Return what a method of the bases of a class accepts, if one is a class of the package."""
+        order = self._classes.order(owner, module, signatures)
+        if order is None or len(order) == 1:
+            return None
+        above = order[1:]
+        if not any(
+            isinstance(each, ClassDefinition) and not self._classes.is_of_tree(each) for each in above
+        ):
+            return None
+        found = signatures.method(above, method)
+        if found is None:
+            return None
+        named = (each for each in above if isinstance(each, ClassDefinition))
+        holder = next((each.name for each in named if each.function(method)), above[0].name)
+        return of_object(found, holder if method == "__init__" else f"{holder}.{method}")
+
+    def _unfit(
+        self, site: CallSite, answers: Sequence[AnswersByRelease[Accepted | None]], slot: int, release: int
+    ) -> tuple[Accepted, Misfit] | None:
+        """Return what a callee accepts in a release, and why the call does not fit; None where it may fit."""
+        found: tuple[Accepted, Misfit] | None = None
+        for at, each in enumerate(answers):
+            if len(answers) > 1 and not self._checker.base_works(site.paths[at], 1 << slot):
+                continue
+            accepted = each.at(release)
+            if accepted is None or not accepted.parameters.certain:
+                return None
+            wrong = misfit(site.arguments, accepted.parameters, bound=accepted.bound)
+            if wrong is None:
+                return None
+            found = found or (accepted, wrong)
+        return found
+
+    def _fitting(self, arguments: Arguments, answers: Sequence[AnswersByRelease[Accepted | None]]) -> Fitting:
+        """Return what finds the releases of the package that are known to accept a call."""
+
+        def fits(release: int) -> bool:
+            found = [each.at(release) for each in answers]
+            return any(
+                each is not None and misfit(arguments, each.parameters, bound=each.bound) is None
+                for each in found
+            )
+
+        return Fitting(fits, len(self._callees.index.versions(self._callees.package)))
+
+
+def _guarded(position: NodePosition) -> bool:
+    """Return whether a test or a `try` stands around a position."""
+    return bool(position.tests) or any(
+        isinstance(each.owner, (ast.If, *TryNode)) for each in position.outwards()
+    )
+
+
+def _rebound(site: CallSite, module: Module) -> bool:
+    """Return whether the top level may bind the name of a callee to something else than an import."""
+    node = site.node.args[0] if site.arguments.partial else site.node.func
+    first = (dotted(node) or ("",))[0]
+    return any(first in _bound_otherwise(statement) for statement in module.binders(first))
+
+
+def _bound_otherwise(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement binds by anything but an import, except in handlers of errors."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+            return
+    for field, value in ast.iter_fields(statement):
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, ast.stmt):
+                yield from _bound_otherwise(each)
+            elif isinstance(each, ast.AST) and field != "handlers":
+                for node in within(each):
+                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                        yield node.id
