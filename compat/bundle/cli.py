@@ -32,8 +32,11 @@ def main(argv: Sequence[str]) -> int:
     require_linux("compat bundle")
 
     from compat.bundle.build import build
+    from compat.check.foretell import lock_warnings
 
     pair, lock = _locked(arguments)
+    for line in lock_warnings(lock):
+        console.say(line)
     manifest = build(pair, lock, _options(arguments, pair), on_terminal)
     _print_notes(manifest)
     if arguments.format == "json":

@@ -5,7 +5,6 @@ import io
 import os
 import re
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from compat._cli.progress import Progress
 from compat.errors import IntegrityError, PreparationError, UsageError
-from compat.requirements.graph import RequirementGraph
-from compat.requirements.installed import read_environment
+from compat.requirements.file_owners import installed_collisions
 from compat.requirements.specifiers import pinned
 from compat.uv import client, messages
 
@@ -141,22 +139,11 @@ def _scan(target: Path) -> dict[str, Path]:
 
 def _contested(target: Path, files: Mapping[str, Path]) -> dict[str, tuple[NormalizedName, ...]]:
     """Return the files with different digests in several RECORDs, with the packages by precedence."""
-    digests: defaultdict[str, dict[NormalizedName, str]] = defaultdict(dict)
-    for path, file in files.items():
-        record = _RECORD.fullmatch(path)
-        if record:
-            name = canonicalize_name(record["stem"].rpartition("-")[0])
-            for row in csv.reader(io.StringIO(file.read_text(encoding="utf-8"))):
-                if len(row) == 3 and row[1] and (target / row[0]).is_file():
-                    digests[row[0]][name] = row[1]
-    several = {path: frozenset(by) for path, by in digests.items() if len(set(by.values())) > 1}
-    owners = frozenset[NormalizedName]().union(*several.values())
-    site = read_environment([target])
-    graph = RequirementGraph(site.versions, site.requires)
-    below = {name: frozenset(graph.closure([name])) for name in owners}
     return {
-        path: tuple(sorted(names, key=lambda name: (-len(names & below[name]), name)))
-        for path, names in several.items()
+        path: tuple(map(canonicalize_name, owners))
+        for collision, owners in installed_collisions([target]).items()
+        for path in collision.names
+        if path in files
     }
 
 

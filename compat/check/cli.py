@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         ).run()
         report = check_environment(environment, index, companions, arguments.entry or ["all"])
         print(output.render(report, index, companions, arguments.format))
-    return errors.FINDINGS if report.findings else errors.CLEAN
+    return errors.FINDINGS if report.findings or report.collisions else errors.CLEAN
 
 
 def _given(arguments: argparse.Namespace) -> CheckInput:

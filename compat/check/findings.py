@@ -5,18 +5,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from compat.check.collisions import find_shared
 from compat.check.environment import CheckedEnvironment
 from compat.check.presence import ForeignPresence, RootCause
-from compat.companions.broken_pairs import SERVER_MODULES, always_imported
-from compat.companions.reader import Companions
+from compat.companions.broken_pairs import SERVER_MODULES
+from compat.companions.reader import Companions, PlacedDemand
+from compat.index.query.import_graph import always_imported
 from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.query.single_release import companions as pinned_kernels
 from compat.index.reader import Index
 from compat.index.records import Branch
 from compat.model import guards
+from compat.model.collisions import Collision
 from compat.model.guards import Guard, evaluate
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
 from compat.model.symbols import split_location
+from compat.requirements.specifiers import pinned
 
 ReleaseImports = dict[tuple[str, int], dict[str, list[Branch]]]
 """The imports of the modules of releases, by package and release index."""
@@ -49,6 +53,8 @@ class Finding:
     """All modules of the package that cannot be imported, sorted."""
     entry: tuple[str, ...]
     """The entries that break: `import` (of the package) and `serve`."""
+    deferred: bool = False
+    """Whether only functions import it: the modules can be imported, and calls of these functions fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +65,21 @@ class CheckReport:
     releases: Mapping[str, str]
     """The releases of sglang, vllm and their kernels."""
     findings: tuple[Finding, ...]
-    optional: Mapping[str, int]
-    """Distributions or modules that nothing requires and that are not installed, each with the number of
-    modules that cannot be imported without it."""
+    collisions: tuple[Collision, ...]
+    """The modules that several distributions bring in different forms."""
+    left_out: tuple[Finding, ...]
+    """Modules that need a distribution which nothing requires and which is not installed: no findings."""
     notes: tuple[str, ...]
     """What was chosen for want of a better release, and what is not judged."""
+
+    @property
+    def optional(self) -> dict[str, int]:
+        """What nothing requires and is not installed, with the number of modules that need it."""
+        counts: dict[str, int] = {}
+        for each in self.left_out:
+            name = _optional(each) or ""
+            counts[name] = counts.get(name, 0) + len(each.breaks)
+        return dict(sorted(counts.items()))
 
 
 def check_environment(
@@ -84,59 +100,22 @@ def check_environment(
     releases = _indexed_releases(environment, index)
     broken = _Broken(index, companions, presence, releases)
     findings: list[Finding] = []
-    optional: dict[str, int] = {}
-    notes = list(environment.notes)
+    left_out: list[Finding] = []
     for package in (each for each in (SGLANG, VLLM) if each in releases):
-        for finding in broken.findings(package, _roots(package, entries, releases, index)):
-            name = _optional(finding)
-            if name is not None and "all" in entries:
-                optional[name] = optional.get(name, 0) + len(finding.breaks)
-            elif _may_be_created(finding, environment, companions):
-                what = f"{package} imports {finding.root.target.replace(':', '.')}"
-                notes.append(
-                    f"{what}, which running code of {finding.root.distribution} may create: not judged"
-                )
-            else:
-                findings.append(finding)
+        modules = _roots(package, entries, releases, index)
+        if "all" not in entries:
+            findings += broken.deferred(package, modules)
+        for finding in broken.findings(package, modules):
+            optional = "all" in entries and _optional(finding) is not None
+            (left_out if optional else findings).append(finding)
     versions = {package: index.versions(package)[at] for package, at in releases.items()}
     return CheckReport(
         environment=environment,
         releases=versions,
         findings=tuple(sorted(findings, key=_importance)),
-        optional=dict(sorted(optional.items())),
-        notes=tuple(notes),
-    )
-
-
-def _may_be_created(finding: Finding, environment: CheckedEnvironment, companions: Companions) -> bool:
-    """Return whether running code may create what reading does not show any more.
-
-    A package was released beside a release that it requires itself. If none of these is known to have a name,
-    all that have it are older, and its module is still there, then the module rather passes itself to a
-    function that sets the name, as `torch._dynamo.config` does.
-    """
-    root = finding.root
-    module, name = split_location(root.target)
-    if root.lack != "name" or root.by is not None or root.distribution not in companions.read or not name:
-        return False
-    asked = [
-        specifier
-        for by, specifier in environment.requirements.get(root.distribution, ())
-        if by.partition("[")[0] == finding.package
-    ]
-    here = companions.release_index(root.distribution, str(root.installed))
-    there = companions.state(root.distribution, here, module) if here is not None else None
-    if not asked or here is None or (there is not None and there.state == "absent"):
-        return False
-    versions = companions.versions(root.distribution)
-    having = [
-        at
-        for first, last, state in companions.ranges(root.distribution, root.target)
-        if state != "absent"
-        for at in range(first, last + 1)
-    ]
-    return all(at < here for at in having) and not any(
-        all(each.contains(versions[at], prereleases=True) for each in asked) for at in having
+        collisions=find_shared(environment, companions),
+        left_out=tuple(left_out),
+        notes=environment.notes,
     )
 
 
@@ -198,6 +177,7 @@ class _Broken:
         releases: Mapping[str, int],
     ) -> None:
         self._index = index
+        self._companions = companions
         self._presence = presence
         self._releases = releases
         self._imports: ReleaseImports = {}
@@ -213,17 +193,24 @@ class _Broken:
             foreign=presence.exists,
         )
         deciding = self._resolver()
-        self._failing = {
+        failing = {
             package: [
                 (each, cause)
                 for each in found
-                if each.form != "deferred"
-                and (cause := self._cause(each.target)) is not None
-                and _runs(each.guard, deciding)
+                if (cause := self._cause(each.target)) is not None and _runs(each.guard, deciding)
             ]
             for package, found in demands.items()
         }
+        self._failing = {
+            package: [(each, cause) for each, cause in found if each.form != "deferred"]
+            for package, found in failing.items()
+        }
         """What the modules of each package ask for in vain, and why."""
+        self._deferred = {
+            package: [(each, cause) for each, cause in found if each.form == "deferred"]
+            for package, found in failing.items()
+        }
+        """What their functions ask for in vain."""
         self._all = self._resolver(self._broken_attributes())
 
     def findings(self, package: str, modules: Sequence[str]) -> list[Finding]:
@@ -239,6 +226,48 @@ class _Broken:
                 breaks.setdefault(root, set()).add(demand.module)
         return [self._finding(package, root, found) for root, found in breaks.items()]
 
+    def deferred(self, package: str, modules: Sequence[str]) -> list[Finding]:
+        """Return the root causes for which functions of some modules, or of what these import, fail.
+
+        Functions choose what they import by versions and devices, so what the package was released with is no
+        finding: a release that it pins itself, a name that no release has, a distribution that is missing.
+        """
+        scope = {*modules, *self._reached(package, tuple(modules))}
+        known = {cause for _, cause in self._failing[package]}
+        found: dict[RootCause, list[PlacedDemand]] = {}
+        for demand, cause in self._deferred[package]:
+            if demand.module in scope and cause not in known and self._has_drifted(package, cause):
+                found.setdefault(cause, []).append(demand)
+        return [
+            Finding(
+                package=package,
+                version=self._version(package),
+                root=cause,
+                places=tuple(Place(module=each.module, line=each.line) for each in demands),
+                targets=tuple(sorted({each.target for each in demands})),
+                breaks=(),
+                entry=(),
+                deferred=True,
+            )
+            for cause, demands in found.items()
+        ]
+
+    def _has_drifted(self, package: str, cause: RootCause) -> bool:
+        """Return whether another release has what is lacking, and the package pins none itself."""
+        name = str(cause.distribution)
+        if cause.lack != "name" or name not in self._companions.read:
+            return False
+        pins = (
+            pinned(specifier)
+            for by, specifier in self._presence.environment.requirements.get(name, ())
+            if by.partition("[")[0] == package
+        )
+        states = [state for _, _, state in self._companions.ranges(name, cause.target)]
+        return any(state != "absent" for state in states) and not any(pins)
+
+    def _version(self, package: str) -> str:
+        return self._index.versions(package)[self._releases[package]]
+
     def _finding(self, package: str, root: RootCause, breaks: Iterable[str]) -> Finding:
         demands = [each for each, cause in self._failing[package] if cause == root]
         demands.sort(key=lambda each: (each.module, each.line))
@@ -247,7 +276,7 @@ class _Broken:
         entries = (("import", (IMPORT_NAMES[package],)), ("serve", SERVER_MODULES[package]))
         return Finding(
             package=package,
-            version=self._index.versions(package)[self._releases[package]],
+            version=self._version(package),
             root=root,
             places=tuple(dict.fromkeys(places)) or inside,
             targets=tuple(sorted({each.target for each in demands})),

@@ -13,6 +13,7 @@ from compat.index.reader import Index
 from compat.model.diagnosis import Cause, Fix
 from compat.model.release_ranges import ranges_of
 from compat.model.symbols import split_location
+from compat.requirements.specifiers import pinned
 
 
 def releases_with(root: RootCause, index: Index, companions: Companions) -> tuple[str, ...]:
@@ -50,7 +51,8 @@ def fix_of(finding: Finding, report: CheckReport, index: Index, companions: Comp
         return Fix(kind="none", text=f"No distribution that sglang or vllm require carries {top}.")
     if root.distribution in index.packages:
         return _package_fix(root, index)
-    version = _nearest(root.distribution, report, companions)
+    exact = pinned(Requirement(root.target).specifier) if root.lack == "requirement" else None
+    version = str(exact) if exact is not None else _nearest(root.distribution, report, companions)
     if version is None:
         return _demander_fix(finding, index, companions)
     pin = f"{root.distribution}=={version}"

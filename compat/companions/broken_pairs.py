@@ -1,12 +1,11 @@
-"""Find the pairs whose servers cannot start: what sglang imports from vllm is not in that vllm."""
+"""Find the pairs with modules of sglang that take from vllm what that vllm does not have."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
+from compat.index.query.import_graph import always_imported, directly_imported, unguarded_targets
 from compat.index.reader import Index
-from compat.index.records import Branch
-from compat.model.guards import ALWAYS
 from compat.model.release_ranges import ranges_of
 from compat.model.releases import SGLANG, VLLM
 from compat.model.symbols import split_location
@@ -37,7 +36,7 @@ _MODELS = ("sglang.srt.models.llama", "sglang.srt.models.llama2")
 
 
 class BrokenPairs(NamedTuple):
-    """A range of vllm releases beside which the server of an sglang release cannot start."""
+    """A range of vllm releases beside which modules of an sglang release cannot be imported."""
 
     sglang: str
     first: str
@@ -47,10 +46,12 @@ class BrokenPairs(NamedTuple):
     """The sglang module whose import fails first."""
     target: str
     """What it imports, which these vllm releases do not have."""
+    modules: int | None
+    """How many modules fail, such as models and quantization; None if the server cannot start at all."""
 
 
 def find_broken_pairs(index: Index) -> Iterator[BrokenPairs]:
-    """Yield the pairs of indexed releases whose servers cannot start, ordered by release."""
+    """Yield the pairs of indexed releases with modules that cannot be imported, ordered by release."""
     if SGLANG not in index.packages or VLLM not in index.packages:
         return
     versions = index.versions(VLLM)
@@ -60,58 +61,51 @@ def find_broken_pairs(index: Index) -> Iterator[BrokenPairs]:
         return frozenset(at for at in range(len(versions)) if _has(index, target, at))
 
     for at, sglang in enumerate(index.versions(SGLANG)):
-        missing: dict[tuple[str, str], list[int]] = {}
-        needs = _server_needs(index, at)
-        for other in range(len(versions)):
-            first = next(((module, each) for module, each in needs if other not in having(each)), None)
-            if first is not None:
-                missing.setdefault(first, []).append(other)
-        for (module, target), others in missing.items():
+        release = _Release(index, at)
+        broken: dict[tuple[str, str, int | None], list[int]] = {}
+        for other in range(len(versions)) if release.needs else ():
+            missing = [each for each in release.needs if other not in having(each[1])]
+            if missing:
+                started = [each for each in missing if each[0] in release.server]
+                failing = None if started else len(release.importing(module for module, _ in missing))
+                broken.setdefault((*(started or missing)[0], failing), []).append(other)
+        for cause, others in broken.items():
             for each in ranges_of(others):
-                yield BrokenPairs(sglang, versions[each.first], versions[each.last], module, target)
+                yield BrokenPairs(sglang, versions[each.first], versions[each.last], *cause)
 
 
-def _server_needs(index: Index, release_index: int) -> list[tuple[str, str]]:
-    """Return what the server of an sglang release always imports from vllm, each with the module."""
-    imports = index.release_imports(SGLANG, release_index)
-    started = ("sglang", *SERVER_MODULES[SGLANG], *_MODELS)
-    reached = always_imported(started, imports, index.modules(SGLANG, release_index))
-    return sorted(
-        (module, target)
-        for module in reached
-        for target in _always(imports.get(module, ()))
-        if split_location(target)[0].partition(".")[0] == "vllm"
-    )
+class _Release:
+    """What the modules of one sglang release always import."""
 
+    def __init__(self, index: Index, release_index: int) -> None:
+        imports = index.release_imports(SGLANG, release_index)
+        modules = index.modules(SGLANG, release_index)
+        self.needs = sorted(
+            (module, target)
+            for module in modules
+            for target in unguarded_targets(imports.get(module, ()))
+            if split_location(target)[0].partition(".")[0] == "vllm"
+        )
+        """The modules that import something from vllm, each with one location."""
+        if not self.needs:
+            return
+        self.server = always_imported(("sglang", *SERVER_MODULES[SGLANG], *_MODELS), imports, modules)
+        """The modules that are imported when a server starts."""
+        self._importers: dict[str, list[str]] = {}
+        for module in modules:
+            for imported in directly_imported(module, imports, modules):
+                self._importers.setdefault(imported, []).append(module)
 
-def always_imported(
-    start: Iterable[str], imports: Mapping[str, Sequence[Branch]], modules: Container[str]
-) -> set[str]:
-    """Return the modules of a release that some of them always import, with themselves.
-
-    Args:
-        start: the modules to begin with; those that the release does not have are left out.
-        imports: the imports of each module: see `Index.release_imports`.
-        modules: all modules of the release.
-    """
-    waiting = [each for each in start if each in modules]
-    seen = set(waiting)
-    while waiting:
-        module = waiting.pop()
-        for target in _always(imports.get(module, ())):
-            source, name = split_location(target)
-            below = f"{source}.{name}" if f"{source}.{name}" in modules else source
-            parents = below.split(".")
-            for end in range(1, len(parents) + 1):
-                part = ".".join(parents[:end])
-                if part in modules and part not in seen:
-                    seen.add(part)
-                    waiting.append(part)
-    return seen
-
-
-def _always(branches: Sequence[Branch]) -> Iterator[str]:
-    return (branch.target for branch in branches if branch.target and branch.guard == ALWAYS)
+    def importing(self, broken: Iterable[str]) -> set[str]:
+        """Return the modules that always import one of some modules, with these."""
+        waiting = list(broken)
+        found = set(waiting)
+        while waiting:
+            for module in self._importers.get(waiting.pop(), ()):
+                if module not in found:
+                    found.add(module)
+                    waiting.append(module)
+        return found
 
 
 def _has(index: Index, target: str, release_index: int) -> bool:

@@ -22,9 +22,10 @@ from compat.companions.candidates import (
     tops_of,
 )
 from compat.companions.demands import DEMANDING, Demand, read_demands
-from compat.companions.read_releases import CompanionRelease, ReleasePool
-from compat.companions.supply import ABSENT, Supply
-from compat.companions.wheel_modules import WheelModules
+from compat.companions.extract.read_releases import CompanionRelease, ReleasePool
+from compat.companions.extract.shared_modules import find_shared_modules
+from compat.companions.extract.supply import ABSENT, Supply
+from compat.companions.extract.wheel_modules import WheelModules
 from compat.companions.writer import CompanionsContent, write_companions
 from compat.errors import UsageError
 from compat.index.build.parse_pool import ModuleReader, processes
@@ -114,8 +115,19 @@ def build_companions(
     kept = tuple(told(demands, read))
     report.demands = len(kept)
     rest = {name: _unread(each) for name, each in candidates.items() if name not in read}
+    progress.note("looking for modules that several distributions bring, and for pairs that cannot work")
+    needed = {
+        need.target
+        for each in read.values()
+        for one in each
+        for needs in one.supply.needs.values()
+        for need in needs
+    }
+    demanded = {each.target for each in demands} | needed
+    wheels = {name: each.wheels for name, each in candidates.items()}
+    shared = find_shared_modules(wheels, demanded, registry, progress)
     broken = tuple(find_broken_pairs(index))
-    write_companions(target, CompanionsContent(versions, kept, read, rest, broken))
+    write_companions(target, CompanionsContent(versions, kept, read, rest, broken, shared))
     return report
 
 
@@ -235,7 +247,10 @@ class _Reading:
     def _read(self, name: str, targets: frozenset[str]) -> set[str]:
         """Read the releases of one distribution, and return what they need from others."""
         wheels = self.candidates[name].wheels
-        self.progress.note(f"{name}: {counted(len(wheels), 'release')}, {counted(len(targets), 'name')}")
+        again = " again" if name in self.read else ""
+        count = f"{len({*self.read, name})} of {counted(len(self.wanted), 'distribution')}{again}"
+        what = f"{counted(len(wheels), 'release')}, {counted(len(targets), 'name')}"
+        self.progress.note(f"{count}: {name}, {what}")
         self.read[name] = []
         needed: set[str] = set()
         for release, fetched in self.pool.read(wheels, targets):

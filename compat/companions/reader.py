@@ -5,10 +5,11 @@ from __future__ import annotations
 import _sqlite3 as sqlite3  # the package around it loads datetime, for adapters of no use here
 import json
 import os
+import struct
 from functools import lru_cache
 
 from compat._util.named_tuple import NamedTuple
-from compat.companions.format import FORMS, NEEDS_TOGETHER, SCHEMA_VERSION, SHIPPED, STATES
+from compat.companions.format import FORMS, SCHEMA_VERSION, SHARED, SHIPPED, STATES, TOGETHER
 from compat.errors import IntegrityError
 from compat.index.format import unpacked
 
@@ -36,6 +37,17 @@ class TargetState(NamedTuple):
     """`present`, `uncertain` or `absent`."""
     needs: tuple[tuple[str, str], ...]
     """What its import needs from elsewhere: each a location, and the module that imports it."""
+
+
+class BrokenImport(NamedTuple):
+    """Why modules of an sglang release cannot be imported beside a vllm release."""
+
+    module: str
+    """The module of sglang whose import fails first."""
+    target: str
+    """What it imports from vllm."""
+    modules: int | None
+    """How many modules fail; None if the server cannot start."""
 
 
 class Companions:
@@ -70,9 +82,11 @@ class Companions:
             if read:
                 self.read.add(name)
         self._names = {number: name for name, number in self.distributions.items()}
+        self._shared: dict[int, str] = {}
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self.state = lru_cache(maxsize=None)(self._read_state)
         self.carriers = lru_cache(maxsize=None)(self._read_carriers)
+        self._requirement_lists = lru_cache(maxsize=None)(self._read_requirement_lists)
         self._needs = lru_cache(maxsize=None)(self._read_needs)
 
     def __del__(self) -> None:
@@ -159,11 +173,12 @@ class Companions:
 
     def requires_dist(self, distribution: str, release_index: int) -> tuple[str, ...]:
         """Return the Requires-Dist lines of a release."""
-        query = """
-            SELECT lines FROM releases JOIN requirement_lists ON requirement_lists.id = requires_dist
-            WHERE distribution = ? AND release_index = ?"""
+        query = "SELECT requires_dist FROM releases WHERE distribution = ? AND release_index = ?"
         rows = self._rows(query, self.distributions[distribution], release_index)
-        return tuple(json.loads(unpacked(rows[0][0]))) if rows else ()
+        if not rows:
+            return ()
+        part, at = divmod(rows[0][0], TOGETHER)
+        return tuple(json.loads(self._requirement_lists(part)[at]))
 
     def yanked(self, distribution: str) -> frozenset[int]:
         """Return the indexes of the releases that were withdrawn."""
@@ -183,21 +198,47 @@ class Companions:
             for module, text in self._rows(query, self.distributions[distribution], release_index)
         ]
 
-    def broken_pairs(self, package: str, version: str) -> dict[str, tuple[str, str]]:
-        """Return the releases of the other package beside which the server cannot start.
-
-        Each has the sglang module whose import fails, and what it imports from vllm.
-        """
+    def broken_pairs(self, package: str, version: str) -> dict[str, BrokenImport]:
+        """Return the releases of the other package beside which modules of sglang cannot be imported."""
         query = """
-            SELECT sglang, first, last, m.text, t.text FROM broken_pairs
+            SELECT sglang, first, last, m.text, t.text, modules FROM broken_pairs
             JOIN texts AS m ON m.id = module JOIN texts AS t ON t.id = target"""
         versions = self.indexed("vllm")
-        found: dict[str, tuple[str, str]] = {}
-        for sglang, first, last, module, target in self._rows(query):
+        found: dict[str, BrokenImport] = {}
+        for sglang, first, last, module, target, modules in self._rows(query):
             for vllm in versions[first : last + 1]:
                 if version == (sglang if package == "sglang" else vllm):
-                    found[vllm if package == "sglang" else sglang] = module, target
+                    found[vllm if package == "sglang" else sglang] = BrokenImport(module, target, modules)
         return found
+
+    def shared_modules(self, distribution: str) -> dict[str, dict[str, int]]:
+        """Return the modules that other distributions bring in other forms, by version of a distribution.
+
+        Each has the beginning of the digest of its file. The dict is empty if none of its releases has any.
+        """
+        query = "SELECT version, modules FROM shared_releases WHERE distribution = ?"
+        return {
+            version: {self._shared_names[at]: digest for at, digest in struct.iter_unpack(SHARED, modules)}
+            for version, modules in self._rows(query, distribution)
+        }
+
+    def is_shared_whole(self, distribution: str, version: str) -> bool:
+        """Return whether other distributions bring all modules of a release, in the same form or others."""
+        query = "SELECT whole FROM shared_releases WHERE distribution = ? AND version = ?"
+        return bool(self._rows(query, distribution, version) == [(1,)])
+
+    def takes_from(self, top: str) -> bool:
+        """Return whether anything is demanded of a top-level module."""
+        query = (
+            "SELECT 1 FROM texts WHERE text = ? OR text >= ? AND text < ? OR text >= ? AND text < ? LIMIT 1"
+        )
+        return bool(self._rows(query, top, f"{top}.", f"{top}/", f"{top}:", f"{top};"))
+
+    @property
+    def _shared_names(self) -> dict[int, str]:
+        if not self._shared:
+            self._shared.update(self._rows("SELECT id, name FROM shared_modules"))
+        return self._shared
 
     def _read_versions(self, distribution: str) -> tuple[str, ...]:
         query = "SELECT version FROM releases WHERE distribution = ? ORDER BY release_index"
@@ -223,9 +264,13 @@ class Companions:
         return tuple(sorted(self._names[number] for (number,) in self._rows(query, module.partition(".")[0])))
 
     def _read_needs(self, number: int) -> tuple[tuple[str, str], ...]:
-        part, at = divmod(number, NEEDS_TOGETHER)
+        part, at = divmod(number, TOGETHER)
         ((texts,),) = self._rows("SELECT needs FROM need_sets WHERE part = ?", part)
         return tuple((target, via) for target, via in json.loads(unpacked(texts).split("\n")[at]))
+
+    def _read_requirement_lists(self, part: int) -> list[str]:
+        ((lists,),) = self._rows("SELECT lists FROM requirement_lists WHERE part = ?", part)
+        return unpacked(lists).split("\n")
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         try:

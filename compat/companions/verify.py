@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
 from compat.companions.candidates import one_wheel_each
-from compat.companions.read_releases import read_release
+from compat.companions.extract.read_releases import read_release
 from compat.companions.reader import Companions
 from compat.wheels.package_index import Registry
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
@@ -11,8 +12,9 @@ from typing import NamedTuple, TypeVar
 from compat._util.atomic_write import replacing
 from compat.companions.broken_pairs import BrokenPairs
 from compat.companions.demands import Demand
-from compat.companions.format import FORMS, NEEDS_TOGETHER, SCHEMA_VERSION, STATES, TABLES
-from compat.companions.read_releases import CompanionRelease
+from compat.companions.extract.read_releases import CompanionRelease
+from compat.companions.extract.shared_modules import SharedModules
+from compat.companions.format import FORMS, SCHEMA_VERSION, SHARED, STATES, TABLES, TOGETHER
 from compat.index.format import packed
 from compat.model.releases import VLLM
 
@@ -32,6 +34,7 @@ class CompanionsContent(NamedTuple):
     unread: Mapping[str, CompanionRelease]
     """The newest releases of other known distributions, of which nothing is demanded."""
     broken_pairs: Sequence[BrokenPairs] = ()
+    shared: Sequence[SharedModules] = ()
 
 
 def write_companions(target: Path, content: CompanionsContent) -> None:
@@ -60,7 +63,7 @@ class _Writer:
         self._lists: dict[str, int] = {}
 
     def write(self, content: CompanionsContent) -> None:
-        versions, demands, read, unread, broken_pairs = content
+        versions, demands, read, unread, broken_pairs, shared = content
         insert = self._database.executemany
         insert(
             "INSERT INTO versions VALUES (?, ?)", ((name, " ".join(each)) for name, each in versions.items())
@@ -68,12 +71,16 @@ class _Writer:
         insert("INSERT INTO demands VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(self._demand, demands))
         vllm = list(versions.get(VLLM, ()))
         insert(
-            "INSERT INTO broken_pairs VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO broken_pairs VALUES (?, ?, ?, ?, ?, ?)",
             (
-                (each.sglang, vllm.index(each.first), vllm.index(each.last), *map(self._text, each[3:]))
+                (
+                    *(each.sglang, vllm.index(each.first), vllm.index(each.last)),
+                    *(self._text(each.module), self._text(each.target), each.modules),
+                )
                 for each in broken_pairs
             ),
         )
+        self._shared(shared)
         numbers = {name: at for at, name in enumerate(sorted({*read, *unread}), 1)}
         insert(
             "INSERT INTO distributions VALUES (?, ?, ?)",
@@ -84,17 +91,38 @@ class _Writer:
         insert("INSERT INTO texts VALUES (?, ?)", ((number, text) for text, number in self._texts.items()))
         insert(
             "INSERT INTO need_sets VALUES (?, ?)",
-            enumerate(map(packed, _joined(list(self._need_sets), NEEDS_TOGETHER))),
+            enumerate(map(packed, _joined(list(self._need_sets), TOGETHER))),
         )
         insert(
             "INSERT INTO requirement_lists VALUES (?, ?)",
-            ((number, packed(each)) for each, number in self._lists.items()),
+            enumerate(map(packed, _joined(list(self._lists), TOGETHER))),
         )
 
     def _demand(self, each: Demand) -> tuple[object, ...]:
         guard = None if each.guard is None else self._text(each.guard)
         where = each.package, self._text(each.target), self._text(each.module)
         return (*where, FORMS.index(each.form), guard, each.line, each.first, each.last)
+
+    def _shared(self, shared: Sequence[SharedModules]) -> None:
+        numbers = {
+            name: at for at, name in enumerate(sorted({name for each in shared for name in each.digests}))
+        }
+        insert = self._database.executemany
+        insert("INSERT INTO shared_modules VALUES (?, ?)", ((at, name) for name, at in numbers.items()))
+        insert(
+            "INSERT INTO shared_releases VALUES (?, ?, ?, ?)",
+            (
+                (
+                    *(each.distribution, each.version),
+                    b"".join(
+                        struct.pack(SHARED, numbers[name], each.digests[name])
+                        for name in sorted(each.digests)
+                    ),
+                    each.whole,
+                )
+                for each in shared
+            ),
+        )
 
     def _distribution(self, number: int, releases: Sequence[CompanionRelease]) -> None:
         insert = self._database.executemany
@@ -103,7 +131,7 @@ class _Writer:
             (
                 (
                     *(number, at, each.version, each.uploaded, each.yanked, each.requires_python),
-                    self._lists.setdefault(json.dumps(each.requires_dist), len(self._lists) + 1),
+                    self._lists.setdefault(json.dumps(each.requires_dist), len(self._lists)),
                 )
                 for at, each in enumerate(releases)
             ),

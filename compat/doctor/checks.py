@@ -7,7 +7,7 @@ from pathlib import Path
 from compat import errors
 from compat._cli.progress import Progress
 from compat._cli.text import counted, listed
-from compat.doctor import duplicates, gpu_driver, unmet_requirements
+from compat.doctor import duplicates, foretold, gpu_driver, unmet_requirements
 from compat.doctor.imports import ImportResults, import_modules, resolver_of
 from compat.doctor.inspected_environment import InspectedEnvironment, examine
 from compat.doctor.native import gpu_code
@@ -73,13 +73,19 @@ def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorRe
         *_python(environment),
         *gpu_driver.check_driver(environment, wanted=options.gpu),
     ]
+    overwritten, remarks = foretold.overwritten_files(environment)
     runs = gpu_code.check_gpu_code(environment)
-    findings += [*linkage.findings, *runs.findings]
-    notes = [*linkage.notes, *runs.notes, *duplicates.hidden_versions(environment)]
+    findings += [*overwritten, *linkage.findings, *runs.findings]
+    notes = [*remarks, *linkage.notes, *runs.notes, *duplicates.hidden_versions(environment)]
     results: ImportResults | None = None
     found: tuple[RootCause, ...] = ()
     if bare:
         unmet = tuple(each for each in unmet if each.installed is not None)
+    failing = () if bare else foretold.failing_imports(environment)
+    for each in failing:
+        progress.note(f"cannot be imported, by metadata alone: {each.evidence[0]}")
+    if not options.imports:
+        findings += failing
     if options.imports and not bare:
         try:
             results = import_modules(
@@ -95,11 +101,11 @@ def check(options: DoctorOptions, scratch: Path, progress: Progress) -> DoctorRe
             notes += [_optional(root) for root in found if is_optional(root, asked)]
             notes += _import_notes(results)
     judged = _judged(environment, unmet, linkage, found, _no_effect(results))
-    for each, why in judged:
+    for requirement, why in judged:
         if why is None:
-            findings.append(unmet_requirements.diagnosis(each))
+            findings.append(unmet_requirements.diagnosis(requirement))
         else:
-            notes.append(f"{unmet_requirements.described(each)}; {why}")
+            notes.append(f"{unmet_requirements.described(requirement)}; {why}")
     return DoctorReport(
         environment=environment,
         findings=_distinct(findings),

@@ -16,8 +16,9 @@ from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 from compat.model.symbols import Status
 from compat.probe.expectation import ModuleExpectation, NameExpectation
+from compat.probe.probe_process import PROBE
 from compat.probe.probe_records import ModuleFact, NameFact
-from compat.probe.probe_runner import PROBE, ProbeRunner
+from compat.probe.probe_runner import ProbeRunner
 
 REAL: frozenset[Status] = frozenset({"defined", "reexported", "lazy"})
 """The statuses of names that are real objects according to the index, even if they look like stubs."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from compat._util.subprocesses import how_ended, run
 from compat.errors import PreparationError
-from compat.probe.probe_runner import child_variables
+from compat.probe.probe_process import child_variables
 
 SURVEY = Path(__file__).with_name("survey.py")
 LONGEST = 300

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -186,7 +186,7 @@ def _checked(job: Job, space: Workspace, outcome: CellOutcome, until: float) -> 
     if job.level is Level.GPU:
         return _tested(job, ready, space, outcome, until, cuda=cuda)
     expected = job.sources.expectations(job.pair, ready.lock, cuda=cuda)
-    facts = _look(job, runner, expected)
+    facts = _look(job, runner, expected, job.sources.common(ready.lock))
     rehearsed = _rehearse(job, ready, runner, cuda=cuda)
     if shutil.disk_usage(space.folder).free < FULL:
         raise DiskError(
@@ -256,11 +256,16 @@ def _tested_by_user(
     return replace(outcome, state=ran.state, reason=ran.reason, counts=ran.counts, disagreements=ran.failed)
 
 
-def _look(job: Job, runner: ProbeRunner, expected: tuple[ModuleExpectation, ...]) -> dict[str, ModuleFact]:
+def _look(
+    job: Job,
+    runner: ProbeRunner,
+    expected: tuple[ModuleExpectation, ...],
+    common: Mapping[str, Sequence[str]] | None,
+) -> dict[str, ModuleFact]:
     facts: dict[str, ModuleFact] = {}
     with (
         on_terminal(f"{job.pair.id}: importing", len(expected)) as progress,
-        contextlib.closing(runner.facts(expected)) as seen,
+        contextlib.closing(runner.facts(expected, common)) as seen,
     ):
         for fact in seen:
             facts[fact.module] = fact

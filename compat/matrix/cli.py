@@ -59,7 +59,7 @@ def _plan(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     require_linux("compat matrix plan")
     pairs = matrix.select(arguments.ids or ["*"])
     jobs = scheduler.plan_pairs(
-        pairs, Shipped(arguments.matrix.parent / "locks"), _options(arguments, reports)
+        pairs, _shipped(arguments, arguments.matrix.parent), _options(arguments, reports)
     )
     plans = [job.plan for job in jobs]
     if arguments.format == "json":
@@ -87,14 +87,14 @@ def _run(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
         from compat.matrix import ray_scheduler
 
         root = arguments.matrix.parent.resolve()
-        remote = Shipped(Path("locks"))  # the working directory of a task is a copy of the project
+        remote = _shipped(arguments, Path())  # the working directory of a task is a copy of the project
         engine = ray_scheduler.Engine(address=arguments.address, root=root, sources=remote)
         options = replace(options, envs=arguments.envs or NODE_ENVS)
-        outcomes = ray_scheduler.run_on_ray(pairs, Shipped(root / "locks"), options, engine)
+        outcomes = ray_scheduler.run_on_ray(pairs, _shipped(arguments, root), options, engine)
     elif arguments.address:
         raise UsageError("--address: only valid with --engine ray")
     else:
-        outcomes = scheduler.run_pairs(pairs, Shipped(arguments.matrix.parent / "locks"), options)
+        outcomes = scheduler.run_pairs(pairs, _shipped(arguments, arguments.matrix.parent), options)
     print(files.as_json(outcomes) if arguments.format == "json" else files.as_text(outcomes))
     return scheduler.exit_code(outcomes)
 
@@ -150,7 +150,7 @@ def _report(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int
 
 def _gate(arguments: argparse.Namespace, matrix: Matrix, reports: Path) -> int:
     pairs = matrix.select(arguments.pairs or ["*"])
-    sources = Shipped(arguments.matrix.parent / "locks")
+    sources = _shipped(arguments, arguments.matrix.parent)
     result = gate.read_gate(pairs, Level(arguments.require), reports, sources)
     if arguments.format == "junit":
         print(files.as_junit(result.required))
@@ -180,6 +180,10 @@ def _options(arguments: argparse.Namespace, reports: Path) -> scheduler.RunOptio
         keep=getattr(arguments, "keep", False),
         rerun=arguments.rerun,
     )
+
+
+def _shipped(arguments: argparse.Namespace, root: Path) -> Shipped:
+    return Shipped(root / "locks", everything=arguments.scope == "all")
 
 
 def _pair_document(pair: Pair) -> dict[str, object]:
@@ -297,6 +301,7 @@ def parser() -> console.Parser:
         required=True,
         help="the level; gpu requires import too",
     )
+    _add_scope(added)
     _add_pairs(added)
     return parser
 
@@ -311,6 +316,7 @@ def _add_cells(parser: console.Parser, *, nargs: str) -> None:
     add("ids", nargs=nargs, metavar="ID", help="id of a pair, or a glob")
     add("--envs", type=Path, metavar="DIR", help="folder for environments (default: .matrix)")
     _add_level(parser)
+    _add_scope(parser)
     add("--rerun", action="store_true", help="run finished cells again")
 
 
@@ -348,6 +354,13 @@ def _add_run(parser: console.Parser) -> None:
     add(
         "--limit", type=_seconds, default=LIMIT, metavar="S",
         help="seconds after which a cell and its child processes are killed (default: %(default)g)",
+    )  # fmt: skip
+
+
+def _add_scope(parser: console.Parser) -> None:
+    parser.add_argument(
+        "--scope", choices=("quantization", "all"), default="quantization",
+        help="the modules of the level import: those of quantization, or all (default: %(default)s)",
     )  # fmt: skip
 
 

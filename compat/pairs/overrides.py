@@ -76,6 +76,11 @@ def dropped(package: NormalizedName, why: str) -> Override:
     return Override(package=package, specifier=NEVER, side="none", reason=why)
 
 
+def apart(package: NormalizedName, specifier: str, why: str) -> Override:
+    """Return the override for a package that brings files of another one in a different form."""
+    return Override(package=package, specifier=specifier, side="none", reason=why)
+
+
 def follows_torch(package: NormalizedName, version: Version, torch: Version, clash: Clash | None) -> Override:
     """Return the override for a package that is compiled against torch: the version for this torch."""
     reason = f"built for torch {torch}" + (f"; {', '.join(map(str, clash.sides))}" if clash else "")

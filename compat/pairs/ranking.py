@@ -10,11 +10,13 @@ from compat.requirements.release_summary import KERNEL_PACKAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Literal
 
+    from compat.companions.reader import BrokenImport
     from compat.index.query.release_summaries import DirectClash
     from compat.index.reader import Index
-    from compat.requirements.release_summary import ReleaseSummary
+    from compat.requirements.release_summary import ReleaseSummary, Wanted
 
     SameTorch = Literal["exact", "patch", "other"]
     """How near two pins of torch are: of one version, of the same X.Y, of another or unknown one."""
@@ -41,19 +43,27 @@ class Partner(NamedTuple):
     """Why the two do not work in one environment of this Python, whatever is overridden; else empty."""
     wrong_python: bool
     """Whether one of the two excludes this Python."""
+    broken: BrokenImport | None
+    """What a part of sglang imports that this vllm does not have, though the server starts."""
 
     @property
-    def rank(self) -> tuple[bool, bool, int, int, int, bool]:
-        """The sort key: works, of one time, same torch, fewest overrides, nearest in date, then the later."""
+    def rank(self) -> tuple[bool, bool, int, int, int, int, bool]:
+        """The sort key: works, of one time, fewest failing modules, then torch, overrides and date."""
         torch = _ORDER.index(self.same_torch)
         return (
             bool(self.problem),
             abs(self.days) > FAR,
+            self.broken_modules,
             torch,
             len(self.clashes),
             abs(self.days),
             self.days < 0,
         )
+
+    @property
+    def broken_modules(self) -> int:
+        """How many modules of sglang cannot be imported, though the server starts."""
+        return (self.broken.modules or 0) if self.broken else 0
 
 
 def rank(index: Index, package: str, version: str, python: str) -> tuple[ReleaseSummary, list[Partner]]:
@@ -81,10 +91,21 @@ def rank(index: Index, package: str, version: str, python: str) -> tuple[Release
     return mine, sorted(ranked, key=lambda partner: partner.rank)
 
 
-def users_of(index: Index, package: str, version: str, python: str) -> tuple[ReleaseSummary, ...]:
+class PackageUser(NamedTuple):
+    """A release of sglang or vllm that needs a distribution in a version."""
+
+    release: ReleaseSummary
+    wanted: Wanted
+    through: tuple[ReleaseSummary, ...] = ()
+    """The vllm releases that require it, if this release of sglang only requires one of these."""
+
+
+def users_of(index: Index, package: str, version: str, python: str) -> tuple[PackageUser, ...]:
     """Return the releases of sglang and vllm that pin a distribution to this version.
 
-    If none does, return those whose specifier allows it; a plain lower bound allows every later version.
+    A release of sglang that does not require the distribution, but a vllm that pins it, counts beside that
+    vllm. If none pins it, return the releases whose specifier allows it; a plain lower bound allows every
+    later version.
     """
     from packaging.specifiers import SpecifierSet  # loading it takes longer than to rank a hundred releases
     from packaging.version import Version
@@ -92,34 +113,59 @@ def users_of(index: Index, package: str, version: str, python: str) -> tuple[Rel
     from compat.model.releases import parse_version
 
     asked = parse_version(version, "--for")
-    names = (*KERNEL_PACKAGES, package)
+    names = (*KERNEL_PACKAGES, package, VLLM)
+    releases = {user: summaries(index, user, python, names) for user in (SGLANG, VLLM)}
     asking = [
-        (each, each.wants[package])
+        PackageUser(each, each.wants[package])
         for user in (SGLANG, VLLM)
-        for each in summaries(index, user, python, names)
+        for each in releases[user]
         if package in each.wants
     ]
-    exact = [each for each, wanted in asking if wanted.pin and Version(wanted.pin) == asked]
-    return tuple(exact) or tuple(
+    exact = [each for each in asking if each.wanted.pin and Version(each.wanted.pin) == asked]
+    if exact:
+        pinning = [each for each in exact if each.release.package == VLLM]
+        return (*_through(releases[SGLANG], pinning, package), *exact)
+    return tuple(
         each
-        for each, wanted in asking
-        if wanted.specifier and SpecifierSet(wanted.specifier).contains(asked, prereleases=True)
+        for each in asking
+        if each.wanted.specifier and SpecifierSet(each.wanted.specifier).contains(asked, prereleases=True)
     )
+
+
+def _through(
+    releases: Iterable[ReleaseSummary], pinning: Sequence[PackageUser], package: str
+) -> Iterator[PackageUser]:
+    """Yield the releases of sglang that get a distribution from the vllm that they require and work with."""
+    from packaging.specifiers import SpecifierSet
+
+    companions = Companions()
+    for release in releases:
+        wanted = release.wants.get(package)
+        if VLLM not in release.wants or (wanted is not None and wanted.specifier) or not pinning:
+            continue
+        broken = companions.broken_pairs(SGLANG, release.version)
+        admitted = SpecifierSet(release.wants[VLLM].specifier)
+        found = [
+            user
+            for user in pinning
+            if admitted.contains(user.release.version, prereleases=True)
+            and user.release.version not in broken
+            and abs((user.release.day or 0) - (release.day or 0)) <= FAR
+        ]
+        if found:
+            yield PackageUser(release, found[0].wanted, tuple(each.release for each in found))
 
 
 def _partner(
     mine: ReleaseSummary,
     candidate: ReleaseSummary,
     clashes: tuple[DirectClash, ...],
-    broken: tuple[str, str] | None,
+    broken: BrokenImport | None,
 ) -> Partner:
     sglang, vllm = (mine, candidate) if mine.package == SGLANG else (candidate, mine)
     problems = [f"{each} requires Python {each.python}" for each in (sglang, vllm) if each.excluded]
-    if broken is not None:
-        module, target = broken
-        problems.append(
-            f"{module} imports {target.replace(':', '.')}, which vllm {vllm.version} does not have"
-        )
+    if broken is not None and broken.modules is None:
+        problems.append(lack(broken, vllm))
     return Partner(
         sglang=sglang,
         vllm=vllm,
@@ -129,7 +175,14 @@ def _partner(
         days=candidate.day - mine.day if candidate.day and mine.day else 0,
         problem=", ".join(problems),
         wrong_python=sglang.excluded or vllm.excluded,
+        broken=None if broken is None or broken.modules is None else broken,
     )
+
+
+def lack(broken: BrokenImport, vllm: ReleaseSummary) -> str:
+    """Return which import fails, as text."""
+    target = broken.target.replace(":", ".")
+    return f"{broken.module} imports {target}, which vllm {vllm.version} does not have"
 
 
 def _same_torch(one: str | None, other: str | None) -> SameTorch:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from compat._cli import console
-from compat._cli.text import aligned
+from compat._cli.text import aligned, counted, listed
 from compat.model.package_names import SGLANG, VLLM
+from compat.pairs.ranking import lack
 from compat.requirements.release_summary import ABI_BOUND
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from compat.index.query.release_summaries import DirectClash
-    from compat.pairs.ranking import Partner
+    from compat.pairs.ranking import PackageUser, Partner
     from compat.requirements.release_summary import ReleaseSummary
 
 HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "clashes")
@@ -39,6 +40,10 @@ def ranking(mine: ReleaseSummary, partners: Sequence[Partner], shown: int | None
     lines += aligned([HEAD, *rows]) if rows else ["no release of the other package fits"]
     if shown is not None and len(usable) > shown:
         lines.append(f"and {len(usable) - shown} more (--all)")
+    for partner in usable[:shown]:
+        if partner.broken is not None:
+            failing = f"{counted(partner.broken_modules, 'module')} of sglang cannot be imported"
+            lines.append(f"beside {partner.vllm}, {failing}: {lack(partner.broken, partner.vllm)}")
     broken = [partner for partner in partners if partner.problem and not partner.wrong_python]
     if broken:
         lines.append(f"{len(broken)} more cannot start together: {broken[0].problem}")
@@ -49,12 +54,18 @@ def ranking(mine: ReleaseSummary, partners: Sequence[Partner], shown: int | None
     return "\n".join(lines)
 
 
-def users(package: str, version: str, found: Sequence[ReleaseSummary]) -> str:
+def users(package: str, version: str, found: Sequence[PackageUser]) -> str:
     """Return a table of the releases that require a version of a package."""
     if not found:
         return f"no release of sglang or vllm requires {package} {version}"
-    rows = [(str(user), user.wants[package].specifier, user.torch or "-", _kernels(user)) for user in found]
-    return "\n".join(aligned([("release", package, "torch", "kernels"), *rows]))
+    through = any(user.through for user in found)
+    rows: list[tuple[str, ...]] = [("release", package, "torch", "kernels", *(["how"] if through else []))]
+    for user in found:
+        how = f"requires {listed(map(str, user.through), 2)}" if user.through else "itself"
+        release = user.release
+        row = str(release), user.wanted.specifier, release.torch or "-", _kernels(release)
+        rows.append((*row, how) if through else row)
+    return "\n".join(aligned(rows))
 
 
 def about(release: ReleaseSummary) -> str:
@@ -78,15 +89,24 @@ def ranking_document(mine: ReleaseSummary, partners: Sequence[Partner], python: 
                 "overrides": len(partner.clashes),
                 "clashes": [_clash(partner, clash) for clash in partner.clashes],
                 "problem": partner.problem or None,
+                "broken_modules": partner.broken_modules,
+                "broken_import": lack(partner.broken, partner.vllm) if partner.broken else None,
             }
             for partner in partners
         ],
     )
 
 
-def users_document(package: str, version: str, found: Sequence[ReleaseSummary], python: str) -> str:
+def users_document(package: str, version: str, found: Sequence[PackageUser], python: str) -> str:
     """Return as JSON which releases ask for a distribution in a version."""
-    releases = [{**release_document(user), "asks": user.wants[package].specifier} for user in found]
+    releases = [
+        {
+            **release_document(user.release),
+            "asks": user.wanted.specifier,
+            "through": [each.version for each in user.through],
+        }
+        for user in found
+    ]
     return console.document("pairs for", package=package, version=version, python=python, releases=releases)
 
 

@@ -13,11 +13,21 @@ from packaging.version import Version
 
 from compat._cli.progress import Progress, Silent
 from compat._util.subprocesses import CommandResult
+from compat.check.foretell import overrides_against_collisions
 from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
 from compat.pairs.clashes import Clash, direct_clashes
-from compat.pairs.overrides import Override, as_mapping, choose, dropped, flipped, follows_torch, replaced
+from compat.pairs.overrides import (
+    Override,
+    apart,
+    as_mapping,
+    choose,
+    dropped,
+    flipped,
+    follows_torch,
+    replaced,
+)
 from compat.pairs.uv_clashes import clashes_in
 from compat.requirements.release_requirements import TORCH, ReleaseRequirements
 from compat.requirements.release_summary import ABI_BOUND
@@ -180,6 +190,7 @@ class _Search:
         self.found = read_pylock(attempt.stdout)
         self._drop_stubs()
         self._shrink()
+        self._part_collisions()
         return ""
 
     def ask(self, overrides: Iterable[Override]) -> CommandResult:
@@ -276,6 +287,23 @@ class _Search:
             if attempt.code == 0:
                 self.overrides, self.found = rest, read_pylock(attempt.stdout)
                 self.progress.note(f"{name}: the override is not needed any more")
+
+    def _part_collisions(self) -> None:
+        """Override packages that bring modules of others in a different form, if uv still resolves."""
+        versions = {str(file.package): str(file.version) for file in self.found}
+        for name, specifier, why in overrides_against_collisions(versions, self.python):
+            package = canonicalize_name(name)
+            override = apart(package, specifier, why)
+            attempt = self.ask(
+                [*(each for each in self.overrides.values() if each.package != package), override]
+            )
+            if package in self.settled or attempt.code:
+                self.progress.note(why)
+                continue
+            self.overrides[package] = override
+            self.settled.add(package)
+            self.found = read_pylock(attempt.stdout)
+            self.progress.note(f"{override}: {why}")
 
 
 _YANKED = re.compile(r"(?<![\w.-])([\w.-]+?)==([\w.!+]+) was yanked")

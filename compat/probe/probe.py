@@ -12,13 +12,16 @@ from __future__ import annotations  # Python 3.9 runs it too
 # ruff: noqa: PTH123 -- an imported module may patch pathlib
 import abc
 import builtins
+import contextlib
 import ctypes
 import dis
+import gc
 import importlib
 import inspect
 import json
 import os
 import platform
+import select
 import signal
 import sys
 import time
@@ -53,6 +56,9 @@ TRIVIAL = {
 LONGEST_TRACEBACK = 20_000
 """Maximal number of characters of a recorded traceback; the end is kept."""
 
+
+EXAMINED = 99
+"""The exit code of a copy that has written its record; a module may exit with 0."""
 
 FORK_SECONDS = 10.0
 """The time in which a copy of this process, which a module has forked, can report itself."""
@@ -314,34 +320,105 @@ def examine(records: Records, task: dict[str, Any]) -> None:
     )
 
 
-def preloaded(modules: list[str]) -> bool:
-    """Import modules in advance; return whether each task can then run in a forked copy of this process."""
-    try:
-        for module in modules:
+def preload(records: Records, modules: list[str], seconds: float) -> None:
+    """Import modules that others share, with a record of each, and leave out those that fail.
+
+    A failed import leaves some modules behind, so a copy of this process tries them first.
+    """
+    waiting = modules
+    while waiting:
+        good = importable(waiting, seconds)
+        for module in waiting[:good]:
+            records.append({"event": "preload", "module": module})
             importlib.import_module(module)
-    except BaseException:
-        return False
-    return bool(modules)
+        waiting = waiting[good + 1 :]
+        records.append({"event": "preload", "module": ""})
+    gc.collect()
+    gc.freeze()  # a collection in a copy would touch, and so copy, every page
 
 
-def examine_apart(records: Records, task: dict[str, Any]) -> None:
-    """Examine a module in a forked copy of this process, in which no other module was imported."""
+def importable(modules: list[str], seconds: float) -> int:
+    """Return how many modules, in order, a copy of this process can import before one fails or hangs."""
+    reading, writing = os.pipe()
     child = os.fork()
     if not child:
+        os.setpgid(0, 0)
         die_with_parent()
-        records.owner = os.getpid()
-        examine(records, task)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if status:
-        number = os.WTERMSIG(status)
-        how = (
-            f"crashed: signal {number} ({signal.Signals(number).name})"
-            if number
-            else "exited during the import"
-        )
-        error = {"type": "", "text": how, "where": ""}
-        records.write("module", module=task["module"], imported=False, error=error)
+        leave, write = os._exit, os.write
+        try:
+            for module in modules:
+                importlib.import_module(module)
+                write(writing, b".")
+        finally:
+            leave(0)
+    os.close(writing)
+    count = 0
+    while select.select([reading], [], [], seconds)[0]:
+        seen = os.read(reading, 1 << 16)
+        if not seen:
+            break
+        count += len(seen)
+    os.close(reading)
+    end_group(child)
+    return count
+
+
+def examine_forks(records: Records, tasks: list[dict[str, Any]], jobs: int, seconds: float) -> None:
+    """Examine each module in a forked copy of this process, which knows nothing of the other modules.
+
+    Args:
+        records: the records, to which the copies append as well.
+        tasks: the modules.
+        jobs: how many copies run at once.
+        seconds: the time after which a copy is killed.
+    """
+    waiting = tasks[::-1]
+    running: dict[int, tuple[str, float]] = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            task = waiting.pop()
+            child = os.fork()
+            if not child:
+                examine_in_copy(records, task)
+            running[child] = task["module"], time.monotonic() + seconds
+        for child, (module, until) in list(running.items()):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if not ended and time.monotonic() < until:
+                continue
+            end_group(child)
+            del running[child]
+            how = how_ended(status) if ended else f"hung after {seconds:g} s"
+            if how:
+                error = {"type": "", "text": how, "where": ""}
+                records.append({"event": "module", "module": module, "imported": False, "error": error})
+        time.sleep(0.003)
+
+
+def examine_in_copy(records: Records, task: dict[str, Any]) -> typing.NoReturn:
+    """Examine one module in this copy of the process, and end it."""
+    os.setpgid(0, 0)
+    die_with_parent()
+    records.owner, records.forked = os.getpid(), False
+    leave = os._exit
+    examine(records, task)
+    leave(EXAMINED)
+
+
+def how_ended(status: int) -> str:
+    """Return how a copy died; empty if it has written its own record."""
+    number = os.WTERMSIG(status)
+    if number:
+        return f"crashed: signal {number} ({signal.Signals(number).name})"
+    code = os.WEXITSTATUS(status)
+    return "" if code == EXAMINED else f"exited with code {code}"
+
+
+def end_group(child: int) -> None:
+    """Kill a copy and all processes that it has started."""
+    with contextlib.suppress(OSError):
+        os.killpg(child, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.waitpid(child, 0)
 
 
 def die_with_parent() -> None:
@@ -368,12 +445,12 @@ def main() -> None:
         limit_output(task["room"])
     if task.get("machine"):
         records.write("machine", **machine())
-    apart = preloaded(task.get("preload", []))
-    for module in task["modules"]:
-        if apart:
-            examine_apart(records, module)
-        else:
-            examine(records, module)
+    jobs = task.get("jobs", 0)
+    if jobs:
+        preload(records, task["preload"], task["seconds"])
+        examine_forks(records, task["modules"], jobs, task["seconds"])
+    for module in task["modules"] if not jobs else ():
+        examine(records, module)
     records.write("done")
     sys.stdout.flush()
     sys.stderr.flush()

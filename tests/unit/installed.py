@@ -1,5 +1,7 @@
 """Write distributions into a folder as an installer does, and run child processes that import them."""
 
+import base64
+import hashlib
 import os
 import subprocess
 import sys
@@ -29,7 +31,13 @@ def distribution(
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {line}" for line in requires]
     (info / "METADATA").write_text("\n".join(lines) + "\n")
-    (info / "RECORD").write_text("".join(f"{path},,\n" for path in files) if listed else "x.pth,,\n")
+    rows = "".join(f"{path},{_digest(site / path)},\n" for path in files) if listed else "x.pth,,\n"
+    (info / "RECORD").write_text(rows)
+
+
+def _digest(path: Path) -> str:
+    content = hashlib.sha256(path.read_bytes()).digest()
+    return f"sha256={base64.urlsafe_b64encode(content).rstrip(b'=').decode()}"
 
 
 def run(folder: Path, *arguments: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":

@@ -15,9 +15,9 @@ from compat.check.environment import CheckedEnvironment, Completion, select_rele
 from compat.check.findings import CheckReport, check_environment
 from compat.check.presence import ForeignPresence, RootCause
 from compat.companions.demands import Demand
-from compat.companions.read_releases import CompanionRelease
+from compat.companions.extract.read_releases import CompanionRelease
+from compat.companions.extract.supply import Need, Supply
 from compat.companions.reader import Companions
-from compat.companions.supply import Need, Supply
 from compat.companions.writer import CompanionsContent, write_companions
 from compat.errors import NothingSelectedError, UsageError
 from compat.index.reader import Index

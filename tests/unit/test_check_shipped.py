@@ -69,6 +69,20 @@ def test_the_shipped_file_knows_its_distributions() -> None:
     assert companions.broken_pairs("sglang", "0.4.0")["0.17.0"][0] == "sglang.srt.layers.quantization"
 
 
+def test_an_import_in_a_function_is_a_finding_for_an_entry_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """With all modules, what no import breaks is left out; for a server, a call that must fail is told."""
+    found = {}
+    for entry in ("serve", "all"):
+        cli.main(["vllm==0.21.0", "transformers==4.57.6", "--entry", entry, "--format", "json"])
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        found[entry] = {each["needs"]["name"]: each for each in findings if each["deferred"]}
+    assert found["all"] == {}
+    told = found["serve"]["TokenizersBackend"]
+    assert told["places"] == [{"module": "vllm.tokenizers.registry", "line": 233}]
+    assert told["breaks"] == []
+    assert told["needs"]["releases"] == [">=5.0.0rc0"]
+
+
 @pytest.mark.parametrize(
     ("module", "distribution"),
     [
@@ -86,13 +100,14 @@ def test_a_module_that_no_wheel_carries_has_no_distribution() -> None:
     assert distributions_of("aiter") == ()
 
 
-def test_a_name_that_running_code_may_create_is_no_finding(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_a_module_gets_while_it_runs_is_no_finding(capsys: pytest.CaptureFixture[str]) -> None:
     # torch._dynamo.config hands itself to a function that adds `patch`; only torch 1.13 defines it plainly.
     lock = Path(__file__).parents[2] / "locks" / "vllm-alone.txt"
     cli.main(["--lock", str(lock), "--format", "json"])
     document = json.loads(capsys.readouterr().out)
     asked = {f"{each['needs']['module']}.{each['needs']['name']}" for each in document["findings"]}
     assert "torch._dynamo.config.patch" not in asked
-    assert any(
-        "torch._dynamo.config.patch, which running code of torch may" in note for note in document["notes"]
-    )
+    companions = Companions()
+    states = companions.ranges("torch", "torch:_dynamo.config.patch")
+    assert states[-1][2] == "uncertain"
+    assert companions.ranges("torch", "torch:library.custom_op")[0][2] == "absent", "torch itself is closed"

@@ -10,11 +10,11 @@ from compat.companions.broken_pairs import BrokenPairs
 from compat.companions.build import told
 from compat.companions.candidates import carriers, selected, specifiers_of
 from compat.companions.demands import Demand
-from compat.companions.lazy_tables import listed_names, read_lazy_table
-from compat.companions.read_releases import CompanionRelease
+from compat.companions.extract.lazy_tables import listed_names, read_lazy_table
+from compat.companions.extract.read_releases import CompanionRelease
+from compat.companions.extract.supply import Need, Supply, read_supply
+from compat.companions.extract.wheel_modules import WheelModules
 from compat.companions.reader import Companions
-from compat.companions.supply import Need, Supply, read_supply
-from compat.companions.wheel_modules import WheelModules
 from compat.companions.writer import CompanionsContent, write_companions
 from compat.index.build.parse_pool import ModuleReader
 from compat.wheels.package_index import Registry
@@ -90,6 +90,20 @@ sys.modules[__name__] = _LazyModule(__name__, globals()["__file__"], _import_str
 """
 
 
+def test_a_module_that_passes_itself_to_a_function_may_have_any_name(read: Read) -> None:
+    files = {
+        "lib/__init__.py": "",
+        "lib/config.py": "import sys\nfrom lib.tool import install\ninstall(sys.modules[__name__])\n",
+        "lib/tool.py": "def install(module):\n    raise TypeError('use install(sys.modules[__name__])')\n",
+    }
+    found = read(files, "lib.config:patch", "lib.tool:patch", "lib:config.patch")
+    assert found.states == {
+        "lib.config:patch": "uncertain",
+        "lib.tool:patch": "absent",
+        "lib:config.patch": "uncertain",
+    }
+
+
 def test_lazy_tables_are_read(read: Read) -> None:
     files = {
         "lib/__init__.py": LAZY,
@@ -163,7 +177,10 @@ RELEASES = [
     release("2.0", {"lib:A": "present", "lib:B": "absent"}, yanked=True),
 ]
 VERSIONS = {"vllm": ("0.1", "0.2")}
-BROKEN = (BrokenPairs("0.5", "0.1", "0.2", "sglang.a", "vllm.b:C"),)
+BROKEN = (
+    BrokenPairs("0.4", "0.2", "0.2", "sglang.m", "vllm.b:D", 3),
+    BrokenPairs("0.5", "0.1", "0.2", "sglang.a", "vllm.b:C", None),
+)
 DEMANDS = (
     Demand("vllm", "vllm.a", "lib:A", "import", None, 3, 0, 1),
     Demand("vllm", "vllm.a", "lib:B", "attribute", '["if","x"]', 4, 1, 1),
@@ -244,8 +261,8 @@ def test_broken_requirements_count_as_absent() -> None:
     assert list(specifiers_of(["a>=1", "a>=1 ; extra == 'x'", "vllm", "?", "b @ file:///b"])) == ["a"]
 
 
-def test_the_file_tells_pairs_that_cannot_start(companions: Companions) -> None:
-    why = ("sglang.a", "vllm.b:C")
+def test_the_file_tells_pairs_whose_modules_fail(companions: Companions) -> None:
+    why = ("sglang.a", "vllm.b:C", None)
     assert companions.broken_pairs("sglang", "0.5") == {"0.1": why, "0.2": why}
-    assert companions.broken_pairs("vllm", "0.2") == {"0.5": why}
+    assert companions.broken_pairs("vllm", "0.2") == {"0.4": ("sglang.m", "vllm.b:D", 3), "0.5": why}
     assert companions.broken_pairs("sglang", "0.6") == {}

@@ -226,6 +226,44 @@ def test_duplicate_incomplete_and_shadowed_packages_are_findings(
     assert [finding["cause"] for finding in hidden] == ["shadowed_module"]
 
 
+def test_a_file_that_lies_below_is_a_finding(env: Env, doctor: Doctor) -> None:
+    """openai_harmony comes with two distributions; the file on the disk is that of the lower version."""
+    env.add("vllm", "99.0", BASE)
+    env.add(
+        "oss-harmony", "0.0.11", {"openai_harmony/__init__.py": "new = 1\n", "build_backend.py": "a = 1\n"}
+    )
+    env.add(
+        "openai-harmony", "0.0.4", {"openai_harmony/__init__.py": "old = 1\n", "build_backend.py": "b = 1\n"}
+    )
+    code, document = doctor("--no-imports")
+    (found,) = [each for each in document["findings"] if each["package"] == "oss-harmony"]
+    assert (code, found["cause"]) == (1, "shadowed_module")
+    assert (
+        "openai-harmony 0.0.4 overwrote 1 file of oss-harmony 0.0.11: openai_harmony/__init__.py"
+        in found["evidence"]
+    )
+    assert found["fix"]["command"] == "pip install --force-reinstall --no-deps oss-harmony==0.0.11"
+    (env.site / "openai_harmony/__init__.py").write_text("new = 1\n")
+    _, document = doctor("--no-imports")
+    assert not [each for each in document["findings"] if each["package"] == "oss-harmony"]
+    assert any("those of oss-harmony are installed" in note for note in document["notes"])
+
+
+def test_what_metadata_tells_needs_no_import(
+    env: Env, doctor: Doctor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env.add("vllm", "0.10.0", BASE)
+    env.add("openai", "1.100.0", {"openai/__init__.py": ""})
+    _, document = doctor("--no-imports")
+    lines = [line for each in document["findings"] for line in each["evidence"]]
+    assert any(
+        "openai.types.responses.ResponseTextConfig, which openai 1.100.0 does not have" in line
+        for line in lines
+    )
+    main(["--python", str(env.python)])
+    assert "cannot be imported, by metadata alone: vllm/" in capsys.readouterr().err
+
+
 def test_an_unsupported_python_is_a_finding(env: Env, doctor: Doctor) -> None:
     env.add("vllm", "99.0", BASE)
     metadata = env.site / "vllm-99.0.dist-info/METADATA"

@@ -27,7 +27,7 @@ from compat.matrix.install.workspace import claimed
 from compat.matrix.model.outcome import State, read_outcome
 from compat.matrix.report import files
 from compat.model.releases import Pair
-from compat.probe.probe_runner import DAMAGED, FORKED
+from compat.probe.probe_process import DAMAGED, FORKED
 from compat.uv import client
 from test_matrix_scheduler import Running, Tiny, house, options, outcome_path, pair, run_one, running
 from wheelhouse import Fault, build_wheel, noise, serving

@@ -12,7 +12,7 @@ from compat.model.releases import SGLANG, VLLM
 from compat.pairs.clashes import direct_clashes
 from compat.pairs.cli import main
 from compat.pairs.overrides import choose, flipped
-from compat.pairs.ranking import rank
+from compat.pairs.ranking import rank, users_of
 from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 
 
@@ -34,14 +34,20 @@ def run(*argv: str) -> int:
 @pytest.mark.parametrize(
     ("package", "version"), [(SGLANG, "0.4.7"), (SGLANG, "0.5.14"), (SGLANG, "0.5.22"), (VLLM, "0.26.0")]
 )
-def test_the_order_is_time_then_torch_then_overrides_then_date(
+def test_the_order_is_time_then_modules_then_torch_then_overrides_then_date(
     index: Index, package: str, version: str
 ) -> None:
     mine, partners = rank(index, canonicalize_name(package), version, "3.11")
     usable = [partner for partner in partners if not partner.problem]
     torch = ["exact", "patch", "other"].index
     keys = [
-        (abs(partner.days) > 365, torch(partner.same_torch), len(partner.clashes), abs(partner.days))
+        (
+            abs(partner.days) > 365,
+            partner.broken_modules,
+            torch(partner.same_torch),
+            len(partner.clashes),
+            abs(partner.days),
+        )
         for partner in usable
     ]
     assert keys == sorted(keys)
@@ -207,3 +213,36 @@ def test_bad_usage_is_one_line(argv: list[str], message: str, capsys: pytest.Cap
     assert captured.out == ""
     (line,) = captured.err.splitlines()
     assert message in line
+
+
+def test_models_that_cannot_be_imported_count_before_torch(
+    index: Index, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The gemma model of sglang 0.1.14 imports `input_metadata`, which vllm 0.3.3 has and 0.4.0 has not."""
+    _, partners = rank(index, SGLANG, "0.1.14", "3.11")
+    usable = [each for each in partners if not each.problem]
+    assert (usable[0].candidate.version, usable[0].broken_modules) == ("0.3.3", 0)
+    (later,) = (each for each in usable if each.candidate.version == "0.4.0")
+    assert later.broken is not None
+    assert later.broken.module == "sglang.srt.models.gemma"
+    assert abs(later.days) < abs(usable[0].days), "the nearer date comes second all the same"
+    assert run("--for", "sglang==0.1.14") == errors.CLEAN
+    assert "beside vllm 0.4.0, 1 module of sglang cannot be imported" in capsys.readouterr().out
+
+
+def test_a_package_that_only_the_required_vllm_requires_leads_to_sglang(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("--for", "torch==2.1.2", "--format", "json") == errors.CLEAN
+    releases = json.loads(capsys.readouterr().out)["releases"]
+    through = {each["version"]: each["through"] for each in releases if each["package"] == "sglang"}
+    assert through["0.1.14"] == ["0.3.3"], "what it works with, and not each vllm that it admits"
+    assert "0.4.7" not in through
+    assert run("--for", "torch==2.1.2") == errors.CLEAN
+    assert "requires vllm 0.3.3" in capsys.readouterr().out
+
+
+def test_only_the_pinning_vllm_leads_to_sglang(index: Index) -> None:
+    found = users_of(index, "torch", "2.9.1", "3.11")
+    assert all(not each.through or each.release.package == SGLANG for each in found)
+    assert {str(each.release) for each in found if not each.through} >= {"sglang 0.5.9"}

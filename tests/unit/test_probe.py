@@ -12,8 +12,11 @@ import pytest
 from compat.errors import PreparationError
 from compat.matrix.judge.compare import judge
 from compat.probe.expectation import ModuleExpectation, NameExpectation
+from compat.probe.forks import forked
+from compat.probe.probe_process import DAMAGED, FORKED, child_variables
 from compat.probe.probe_records import ModuleFact, NameFact
-from compat.probe.probe_runner import DAMAGED, FORKED, ProbeRunner, _Task, child_variables
+from compat.probe.probe_runner import ProbeRunner
+from compat.probe.tasks import Task
 
 GOOD = """
 import functools
@@ -87,6 +90,7 @@ FILES = {
     "tiny/loud.py": "import sys\nprint('out', flush=True)\nprint('err', file=sys.stderr)\nx = 1\n",
     "tiny/segfault.py": "import ctypes\nctypes.string_at(0)\n",
     "tiny/hangs.py": "import threading\nthreading.Event().wait()\n",
+    "tiny/leaves_well.py": "import os\nos._exit(0)\n",
     "tiny/leaves.py": "import os\nos._exit(3)\n",
     "tiny/exits.py": "raise SystemExit(5)\n",
     "tiny/lines.py": "raise RuntimeError('first\\n\\n  second')\n",
@@ -288,14 +292,67 @@ def test_what_a_failed_import_leaves_behind_does_not_count_as_imported(probe: Pr
 
 
 def test_copies_of_a_clean_process_know_nothing_of_each_other(python: Path, tmp_path: Path) -> None:
-    tasks = [_Task(f"tiny.{name}") for name in ("half", "half.whole", "segfault", "home")]
+    tasks = [Task(f"tiny.{name}") for name in ("half", "half.whole", "segfault", "home")]
     with (tmp_path / "log.txt").open("ab", buffering=0) as log:
         runner = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=60)
-        apart = [seen.fact for seen in runner._shared(tasks, ["json"])]
+        apart = [
+            seen.fact
+            for seen in sorted(forked(runner, tasks, ["json"]), key=lambda each: tasks.index(each.task))
+        ]
         together = [seen.fact for seen in runner._shared(tasks[:2])]
     assert [fact.imported for fact in apart] == [False, False, False, True]
     assert apart[2].error == "crashed: signal 11 (SIGSEGV)"
     assert [fact.imported for fact in together] == [False, True], "which is why they are kept apart"
+
+
+FORKS = (
+    "segfault",
+    "leaves",
+    "leaves_well",
+    "exits",
+    "broken",
+    "typo",
+    "home",
+    "half",
+    "half.whole",
+    "spoiler",
+    "spoilt",
+)
+
+
+def test_copies_see_what_processes_of_their_own_see(python: Path, tmp_path: Path) -> None:
+    """A module whose import fails in advance is left out of what the copies share."""
+    expected = [module(f"tiny.{text}", open=True) for text in FORKS]
+    common = {"tiny": ["tiny.home", "tiny.typo", "tiny.leaves"]}
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        runner = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=60)
+        copies = {fact.module: fact for fact in runner.facts(expected, common)}
+        alone = {each.module: fact for each in expected for fact in runner.facts([each])}
+    assert copies.keys() == alone.keys()
+    assert {name: fact.error for name, fact in copies.items()} == {
+        name: fact.error for name, fact in alone.items()
+    }
+    assert copies["tiny.home"].unlisted == alone["tiny.home"].unlisted
+
+
+def test_a_copy_that_hangs_is_killed_and_the_others_go_on(python: Path, tmp_path: Path) -> None:
+    expected = [module(f"tiny.{text}", open=True) for text in ("hangs", "home", "loud", "forks", "children")]
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        runner = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=1.5)
+        facts = {fact.module: fact for fact in runner.facts(expected, {})}
+    assert facts["tiny.hangs"].error == "hung after 1.5 s"
+    assert facts["tiny.forks"].error == FORKED
+    assert all(facts[f"tiny.{text}"].imported for text in ("home", "loud", "children"))
+
+
+def test_a_look_up_that_kills_a_copy_costs_that_name_only(python: Path, tmp_path: Path) -> None:
+    expected = [module("tiny.good", name("fatal"), name("plain"), open=True), module("tiny.home", open=True)]
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        runner = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=60)
+        facts = {fact.module: fact for fact in runner.facts(expected, {"tiny": ["tiny.home"]})}
+    assert name_of(facts, "tiny.good", "fatal").error == "exited with code 7"
+    assert name_of(facts, "tiny.good", "plain").bound
+    assert facts["tiny.home"].imported
 
 
 def test_a_module_that_imports_only_after_others_fails_and_its_names_are_judged(probe: Probe) -> None:

@@ -11,7 +11,8 @@ import compat
 from compat._cli.progress import Silent
 from compat.matrix.judge import rehearsals
 from compat.matrix.judge.rehearsals import Rehearsal
-from compat.probe.probe_runner import ProbeRunner, child_variables
+from compat.probe.probe_process import child_variables
+from compat.probe.probe_runner import ProbeRunner
 from compat.quant.backends.rehearsal import CAPABILITY, SCHEMES, stand_in
 from compat.quant.schemes import Scheme
 from installed import distribution

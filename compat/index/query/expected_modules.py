@@ -66,7 +66,7 @@ def environment(
 
 
 def expectations(
-    pair: Pair, lock: Lock, *, cuda: bool, index: Index | None = None
+    pair: Pair, lock: Lock, *, cuda: bool, index: Index | None = None, everything: bool = False
 ) -> tuple[ModuleExpectation, ...]:
     """Return the expected names of the quantization modules of a pair, ordered by module.
 
@@ -78,9 +78,20 @@ def expectations(
         lock: its lock.
         cuda: whether the machine has a CUDA device.
         index: the index; by default the shipped one.
+        everything: whether to return all modules that the releases have.
     """
     index = index or Index()
-    return expected_in(NameResolver(index, environment(pair, lock, index, cuda=cuda)))
+    resolver = NameResolver(index, environment(pair, lock, index, cuda=cuda))
+    return all_expected_in(resolver) if everything else expected_in(resolver)
+
+
+def all_expected_in(resolver: NameResolver) -> tuple[ModuleExpectation, ...]:
+    """Return the expected names of all modules of the releases in an environment, ordered by module."""
+    return tuple(
+        _module(resolver, package, module)
+        for package, release_index in sorted(resolver.environment.release_indexes.items())
+        for module in sorted(resolver.index.modules(package, release_index))
+    )
 
 
 def expected_in(resolver: NameResolver) -> tuple[ModuleExpectation, ...]:

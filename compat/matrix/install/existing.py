@@ -20,7 +20,7 @@ from compat.errors import PreparationError, UsageError
 from compat.locks.lockfile import Lock
 from compat.matrix.model.outcome import Disagreement
 from compat.model.releases import PACKAGES, Pair
-from compat.probe.probe_runner import child_variables
+from compat.probe.probe_process import child_variables
 
 MANIFEST, SITE = "manifest.json", "site"
 """The file and the folder that unpacking a bundle creates."""

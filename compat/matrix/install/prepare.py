@@ -9,18 +9,22 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName
 
 from compat._cli.progress import on_terminal
+from compat.check.foretell import lock_warnings
 from compat.errors import PreparationError
 from compat.locks.lockfile import Lock
 from compat.matrix.install import existing
 from compat.matrix.install.existing import ExistingEnvironment
+from compat.matrix.install.settle_files import settle_files
 from compat.matrix.install.verify_files import check_installed
 from compat.matrix.install.workspace import Workspace
 from compat.matrix.model.outcome import Disagreement
+from compat.model.collisions import described
 from compat.model.releases import KERNELS, Pair
-from compat.probe.probe_runner import PROBE, child_variables
+from compat.probe.probe_process import PROBE, child_variables
 from compat.uv import client
 from compat.uv.client import install_command, interpreter, venv_command
 
+SITES = "lib/python3*/site-packages"
 PYTEST, XDIST = "pytest>=8.3,<10", "pytest-xdist>=3.6,<4"
 
 
@@ -72,12 +76,23 @@ def prepare_installed(
     python = interpreter(space.environment)
     if not space.reused:
         with on_terminal(f"{pair.id}: installing", None) as progress:
+            for line in lock_warnings(lock):
+                progress.note(line)
             for command in (
                 venv_command(tool, pair.python, space.environment),
                 install_command(tool, space.environment, lock.requirements),
             ):
                 client.run(command, space.log, progress, until=until)
-    sites = tuple(space.environment.glob("lib/python3*/site-packages"))
+            again = install_command(tool, space.environment, lock.requirements)
+            found = settle_files(
+                tuple(space.environment.glob(SITES)),
+                lambda name: client.run(
+                    [*again, "--reinstall-package", name], space.log, progress, until=until
+                ),
+            )
+            for each, (first, *_) in found.items():
+                progress.note(f"{pair.id}: {described(each)}; those of {first} stay")
+    sites = tuple(space.environment.glob(SITES))
     check_installed(sites, _under_test(pair))
     tools = space.folder / "tools" if tests else None
     if tools is not None:

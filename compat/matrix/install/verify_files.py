@@ -1,14 +1,13 @@
 """Verify installed files against the RECORD of their wheels, since a damaged cache is not a finding."""
 
-import base64
 import csv
-import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from compat.errors import PreparationError
+from compat.requirements.file_owners import digest_of
 
 CACHE = (
     'uv\'s cache is damaged, or another program writes here; run "uv cache clean {name}", then the cell again'
@@ -52,7 +51,5 @@ def _problems(record: Path) -> Iterator[str]:
             yield f"{path} is missing"
         elif str(file.stat().st_size) != size:
             yield f"{path} has {file.stat().st_size} bytes instead of {size} as in its wheel"
-        elif path.endswith(".py") and digest.startswith("sha256="):
-            content = hashlib.sha256(file.read_bytes()).digest()
-            if base64.urlsafe_b64encode(content).rstrip(b"=").decode() != digest.removeprefix("sha256="):
-                yield f"{path} differs from the file in its wheel"
+        elif path.endswith(".py") and digest.startswith("sha256=") and digest_of(file) != digest:
+            yield f"{path} differs from the file in its wheel"

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +28,9 @@ class Sources(Protocol):
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
         """Return the expectation for every module to check."""
 
+    def common(self, lock: Lock) -> Mapping[str, Sequence[str]] | None:
+        """Return what most modules import, by top-level package; None to let few modules share processes."""
+
     def code(self) -> Path:
         """Return the folder of the package `compat`, which rehearses a pair in its environment."""
 
@@ -42,6 +46,8 @@ class Shipped:
     """Locks from a folder, and expectations from the index that this installation ships."""
 
     locks: Path
+    everything: bool = field(default=False, kw_only=True)
+    """Whether all modules are checked, and not only those of quantization."""
 
     def lock(self, pair: Pair) -> Lock:
         """Return the lock of a pair.
@@ -56,13 +62,22 @@ class Shipped:
         """Return the digest of the shipped index; the code that evaluates it is among the deciding files."""
         from compat.index.writer import data_digest
 
-        return data_digest()
+        return f"{data_digest()} everything" if self.everything else data_digest()
 
     def expectations(self, pair: Pair, lock: Lock, *, cuda: bool) -> tuple[ModuleExpectation, ...]:
-        """Return the expectation of the shipped index for every quantization module of the pair."""
+        """Return the expectation of the shipped index for the quantization modules of the pair, or all."""
         from compat.index.query.expected_modules import expectations
 
-        return expectations(pair, lock, cuda=cuda)
+        return expectations(pair, lock, cuda=cuda, everything=self.everything)
+
+    def common(self, lock: Lock) -> Mapping[str, Sequence[str]] | None:
+        """Return what most modules of the locked releases import, if all modules are checked."""
+        if not self.everything:
+            return None
+        from compat.index.query.import_graph import common_modules
+        from compat.index.reader import Index
+
+        return common_modules(Index(), {str(name): str(each) for name, each in lock.packages.items()})
 
     def code(self) -> Path:
         """Return the folder of the package `compat` that contains this module."""

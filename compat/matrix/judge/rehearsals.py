@@ -15,7 +15,8 @@ from pathlib import Path
 from compat._cli.progress import Progress
 from compat.errors import OutOfTimeError
 from compat.matrix.model.outcome import LAYER, Disagreement, Layers
-from compat.probe.probe_runner import Child, ProbeRunner
+from compat.probe.probe_process import Child
+from compat.probe.probe_runner import ProbeRunner
 
 MODULE = "compat.quant.backends.rehearsal"
 STATES = ("built", "refused", "broken")

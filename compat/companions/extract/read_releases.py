@@ -13,10 +13,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from compat.companions import import_checks, lazy_tables, supply, wheel_modules
-from compat.companions.import_checks import ImportCheck, read_import_checks
-from compat.companions.supply import Supply, read_supply
-from compat.companions.wheel_modules import WheelModules
+from compat.companions.extract import import_checks, lazy_tables, supply, wheel_modules
+from compat.companions.extract.import_checks import ImportCheck, read_import_checks
+from compat.companions.extract.supply import Supply, read_supply
+from compat.companions.extract.wheel_modules import WheelModules
 from compat.errors import IntegrityError
 from compat.index.build.parse_pool import Key, ModuleReader, code_digest
 from compat.index.extract.module_rows import ModuleRows

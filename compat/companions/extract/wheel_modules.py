@@ -1,9 +1,10 @@
 """The modules of one release of a distribution, each read when something asks for it."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from compat.companions.lazy_tables import LazyTable, listed_names, read_lazy_table
+from compat.companions.extract.lazy_tables import LazyTable, listed_names, read_lazy_table
 from compat.index.build.merge_releases import ExpandedModules, ModuleFile, add_namespaces, module_name
 from compat.index.build.parse_pool import Key, ModuleReader
 from compat.index.extract.module_rows import ModuleRows
@@ -14,6 +15,9 @@ from compat.wheels.wheel_files import WheelFiles, hex_digest
 
 _LISTED: dict[str, tuple[str, ...]] = {}
 """The names in `__all__` by digest of the file: most files of a release are those of the release before."""
+
+_PASSED = re.compile(rb"^(?!delattr|getattr|hasattr)[\w.]+\(\s*sys\.modules\[__name__\]\s*[,)]", re.MULTILINE)
+"""A statement such as `install_config_module(sys.modules[__name__])`."""
 
 _UNREAD = ModuleRows(names={}, exports=None, withheld=(), open=True, stars=(), outline=EMPTY)
 """The rows of a module that is in the wheel but cannot be read."""
@@ -27,7 +31,7 @@ class WheelModules:
         self._reader = reader
         self._paths: dict[str, str] = {}
         self.files: dict[str, ModuleFile] = {}
-        roots = self._roots()
+        roots = added_folders(wheel)
         self.imports = importable(wheel.record, roots)
         """The top-level modules that the wheel provides."""
         for path in wheel.record:
@@ -53,7 +57,11 @@ class WheelModules:
 
     def is_open(self, module: str) -> bool:
         """Return whether a module may bind names that its source does not show."""
-        return self._expanded.is_open(module)
+        return self._expanded.is_open(module) or self._hands_itself_on(module)
+
+    def _hands_itself_on(self, module: str) -> bool:
+        """Return whether a module passes itself to a function, which may set names in it."""
+        return module in self._paths and _PASSED.search(self.source(module) or b"") is not None
 
     def listed(self, modules: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the names that modules list in `__all__`, without parsing the modules."""
@@ -108,31 +116,55 @@ class WheelModules:
     def _has_source(self, module: str) -> bool:
         return self.key(module) is not None
 
-    def _roots(self) -> tuple[str, ...]:
-        added = [path for path in self.wheel.record if path.endswith(".pth") and "/" not in path]
-        texts = self.wheel.read(added).values()
-        return tuple(root for text in texts for root in added_roots(text.decode(errors="replace")))
-
     def _add(self, path: str, roots: Iterable[str]) -> None:
-        placed = installed_path(path)
-        if placed is None:
+        named = _module(path, roots)
+        if named is None:
             return
-        for root in roots:
-            placed = placed.removeprefix(f"{root}/")
-        extension = extension_module(placed)
-        if extension is not None:
-            name = ".".join([*PurePosixPath(placed).parent.parts, extension])
+        name, form = named
+        if form == "extension":
             self.files.setdefault(name, ModuleFile("extension", None))
             return
-        named = module_name(placed) if placed.endswith(".py") else None
-        digest = hex_digest(self.wheel.record[path]) if named is not None else None
-        if named is None or digest is None:
+        digest = hex_digest(self.wheel.record[path])
+        if digest is None:
             return
-        name, is_package = named
+        is_package = form == "package"
         if name in self.files and self.files[name].form == "package" and not is_package:
             return  # `x/__init__.py` hides `x.py`
         self.files[name] = ModuleFile("package" if is_package else "module", (name, digest))
         self._paths[name] = path
+
+
+def added_folders(wheel: WheelFiles) -> tuple[str, ...]:
+    """Return the folders below site-packages that the wheel adds to the import path."""
+    added = [path for path in wheel.record if path.endswith(".pth") and "/" not in path]
+    texts = wheel.read(added).values()
+    return tuple(root for text in texts for root in added_roots(text.decode(errors="replace")))
+
+
+def module_digests(wheel: WheelFiles) -> dict[str, int]:
+    """Return the first 32 bits of the digest of each module in a wheel, of extension modules as well."""
+    roots = added_folders(wheel)
+    found: dict[str, int] = {}
+    for path, text in wheel.record.items():
+        named = _module(path, roots)
+        digest = hex_digest(text) if named is not None else None
+        if named is not None and digest is not None:
+            found[named[0]] = int(digest[:8], 16)
+    return found
+
+
+def _module(path: str, roots: Iterable[str]) -> tuple[str, str] | None:
+    """Return the name and form of the module in a file of a wheel; None for other files."""
+    placed = installed_path(path)
+    if placed is None:
+        return None
+    for root in roots:
+        placed = placed.removeprefix(f"{root}/")
+    extension = extension_module(placed)
+    if extension is not None:
+        return ".".join([*PurePosixPath(placed).parent.parts, extension]), "extension"
+    named = module_name(placed) if placed.endswith(".py") else None
+    return None if named is None else (named[0], "package" if named[1] else "module")
 
 
 class _Rows(dict[Key, ModuleRows]):

@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from compat.companions.wheel_modules import WheelModules
+from compat.companions.extract.wheel_modules import WheelModules
 
 _TABLE, _CHECK = "dependency_versions_table", "dependency_versions_check"
 _NUMPY_LIMIT = re.compile(r"numpy_version > \((\d+), (\d+)\)")
+
+_FLASHINFER_PART = re.compile(r"\bflashinfer[-_](cubin|jit[-_]cache)\b")
+_MISMATCH = "does not match"
 
 
 class ImportCheck(NamedTuple):
@@ -30,6 +33,10 @@ def read_import_checks(modules: WheelModules) -> tuple[ImportCheck, ...]:
             )
         if top == "numba":
             found += _from_numba(_source(modules, top))
+        if top == "flashinfer":
+            found += _from_flashinfer(
+                _source(modules, "flashinfer.jit.env"), str(modules.wheel.wheel.version)
+            )
     return tuple(sorted(found))
 
 
@@ -70,6 +77,14 @@ def _from_numba(source: str) -> list[ImportCheck]:
     """Return the newest NumPy for which numba does not raise an ImportError."""
     found = _NUMPY_LIMIT.search(source)
     return [ImportCheck("numba", f"numpy<{found[1]}.{int(found[2]) + 1}")] if found else []
+
+
+def _from_flashinfer(source: str, version: str) -> list[ImportCheck]:
+    """Return the packages of compiled kernels that flashinfer takes in its own version only."""
+    if _MISMATCH not in source:
+        return []
+    names = {found.replace("_", "-") for found in _FLASHINFER_PART.findall(source)}
+    return [ImportCheck("flashinfer", f"flashinfer-{name}=={version}") for name in sorted(names)]
 
 
 def _source(modules: WheelModules, module: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from compat.companions.wheel_modules import WheelModules
+from compat.companions.extract.wheel_modules import WheelModules
 from compat.index.extract.foreign_imports import is_foreign
 from compat.index.records import Row
 from compat.model.symbols import split_location

@@ -1,0 +1,1 @@
+"""Read from wheels what distributions supply, check when imported, and share with others."""
