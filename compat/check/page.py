@@ -1,35 +1,15 @@
 """The report of `compat check` as an HTML page: each root cause with what breaks and what mends it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from compat._cli.html_page import notes, report_page
 from compat._cli.printable import html
 from compat._cli.text import counted
+from compat.check.finding_texts import CollisionText, FindingText
 from compat.check.findings import CheckReport
 
 
-class FindingText(Protocol):
-    """What the page needs of a finding: the same texts as the other formats."""
-
-    @property
-    def place(self) -> str:
-        """Return the line that imports what is lacking."""
-
-    @property
-    def headline(self) -> str:
-        """Return the root cause as one sentence."""
-
-    @property
-    def cause(self) -> str:
-        """Return the cause, one of the closed set."""
-
-    @property
-    def details(self) -> list[str]:
-        """Return what has it, what breaks, and what mends it."""
-
-
-def as_html(report: CheckReport, findings: Sequence[FindingText]) -> str:
+def as_html(report: CheckReport, findings: Sequence[FindingText | CollisionText]) -> str:
     """Return the report as one self-contained HTML page."""
     versions, assumed = report.environment.versions, report.environment.assumed
     facts = {
@@ -52,7 +32,7 @@ def as_html(report: CheckReport, findings: Sequence[FindingText]) -> str:
     return report_page(f"compat check: {count}", facts, body)
 
 
-def _finding(finding: FindingText) -> Iterator[str]:
+def _finding(finding: FindingText | CollisionText) -> Iterator[str]:
     yield f'<section><h2>{html(finding.headline)} <span class="badge bad">{html(finding.cause)}</span></h2>'
     yield f"<p><code>{html(finding.place)}</code></p><ul>"
     yield from (f"<li>{html(line)}</li>" for line in finding.details)
