@@ -36,6 +36,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "explain": Command(module="compat.explain.cli", help="find the cause of a failed import in a log"),
         "doctor": Command(module="compat.doctor.cli", help="check an installed environment"),
         "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),
+        "upgrade": Command(
+            module="compat.upgrade.cli", help="tell how far your code can go, and what blocks it"
+        ),
         "rule": Command(module="compat.rule.cli", help="explain a rule of the scan, or a cause"),
         "init": Command(module="compat.init.cli", help="add checks to your repository and its CI"),
         "export": Command(

@@ -34,8 +34,14 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "compat scan",
         "compat scan src --vllm '>=0.20,<0.27'",
         "compat scan src --vllm 0.21.0..0.23.0 --diff",
+        "compat scan src --from vllm==0.18.1 --to vllm==0.33.0",
         "compat scan - --vllm latest < serve.py",
         "compat scan . --format sarif --output compat.sarif",
+    ),
+    "compat upgrade": (
+        "compat upgrade",
+        "compat upgrade src --from 0.18.1 --to 0.33.0",
+        "compat upgrade . --format html > upgrade.html",
     ),
     "compat rule": ("compat rule CPT001", "compat rule symbol_renamed", "compat rule"),
     "compat init": (

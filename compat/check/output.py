@@ -27,7 +27,7 @@ def render(report: CheckReport, index: Index, companions: Companions, form: str)
     return _text(report, texts)
 
 
-def _json(report: CheckReport, texts: list["FindingText | CollisionText"]) -> str:
+def _json(report: CheckReport, texts: list[FindingText | CollisionText]) -> str:
     environment = report.environment
     return console.document(
         "check",
@@ -40,7 +40,7 @@ def _json(report: CheckReport, texts: list["FindingText | CollisionText"]) -> st
     )
 
 
-def _text(report: CheckReport, texts: list["FindingText | CollisionText"]) -> str:
+def _text(report: CheckReport, texts: list[FindingText | CollisionText]) -> str:
     environment = report.environment
     lines = [f"checked  {', '.join(f'{name} {version}' for name, version in report.releases.items())}"]
     if environment.assumed:
@@ -62,7 +62,7 @@ def _text(report: CheckReport, texts: list["FindingText | CollisionText"]) -> st
     return "\n".join(map(printable, lines))
 
 
-def _junit(report: CheckReport, texts: list["FindingText | CollisionText"]) -> str:
+def _junit(report: CheckReport, texts: list[FindingText | CollisionText]) -> str:
     cases = [
         JUnitCase(
             suite="compat check",
@@ -83,7 +83,7 @@ def _junit(report: CheckReport, texts: list["FindingText | CollisionText"]) -> s
     return ET.tostring(junit_suite("compat check", cases), encoding="unicode")
 
 
-def _annotation(each: "FindingText | CollisionText") -> str:
+def _annotation(each: FindingText | CollisionText) -> str:
     title = github_property(f"compat check: {each.cause}")
     message = github_message(". ".join([f"{each.place}: {each.headline}", *each.details]))
     return f"::error title={title}::{message}"

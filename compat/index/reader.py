@@ -191,6 +191,10 @@ class Index(Tables):
         """Return the release ranges in which a module binds a name, in order; its branches may differ."""
         return sorted({(first, last) for first, last, _ in self._names_of(module, name, package)})
 
+    def present_ranges(self, module: str, package: str) -> list[tuple[int, int]]:
+        """Return the release ranges that have a module; its form may differ."""
+        return [(first, last) for first, last, _ in self._modules_of(module, package)]
+
     def kinds_ever(self, module: str, name: str, package: str) -> frozenset[Kind]:
         """Return the kinds of the definitions of a name in a module, stubs excepted, over all releases."""
         return frozenset(

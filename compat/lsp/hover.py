@@ -5,11 +5,11 @@ from functools import lru_cache
 from compat._cli.text import listed
 from compat.errors import CompatError
 from compat.index.reader import Index
+from compat.model.release_ranges import range_text
 from compat.resolve.cli import answer
 from compat.resolve.output import Result
 from compat.resolve.query import parse_query
 from compat.resolve.release_selection import Request, subjects
-from compat.scan.findings import range_text
 
 MOST = 6
 """Most ranges of releases that a hover shows, the newest first."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from compat._cli.printable import printable
 from compat._cli.text import counted, listed
 from compat.index.reader import Index
+from compat.model.release_ranges import range_text
 from compat.model.symbols import location
 from compat.pairs.clashes import Clash
 from compat.pairs.overrides import choose
@@ -12,7 +13,7 @@ from compat.pairs.ranking_output import about
 from compat.requirements.release_requirements import ReleaseRequirements
 from compat.resolve.output import Result
 from compat.resolve.suggestions import hint
-from compat.scan.findings import Finding, Report, range_text
+from compat.scan.findings import Finding, Report
 
 MOST_LINES = 30
 """Most lines of an answer."""

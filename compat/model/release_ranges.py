@@ -25,3 +25,9 @@ def ranges_of(release_indexes: Iterable[int]) -> Iterator[ReleaseRange]:
         last = release_index
     if first is not None and last is not None:
         yield ReleaseRange(first, last)
+
+
+def range_text(release_range: tuple[str, str]) -> str:
+    """Return a range of releases as text: `0.9.0..0.9.2`, or `0.9.0` for one release."""
+    first, last = release_range
+    return first if first == last else f"{first}..{last}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from compat._util.named_tuple import NamedTuple
 
 TYPE_CHECKING = False
@@ -41,6 +43,7 @@ def changes(old: str, new: str) -> tuple[CallChange, ...]:
     )
 
 
+@lru_cache(maxsize=1_000)
 def accepts_same_calls(old: str, new: str) -> bool:
     """Return whether every call of the old object is one of the new object, and its other methods are equal.
 
@@ -54,6 +57,17 @@ def accepts_same_calls(old: str, new: str) -> bool:
         return False
     earlier, later = before[called], after[called]
     return earlier is not None and later is not None and _extends(earlier, later)
+
+
+def parameter_names(signature: str) -> tuple[str, ...]:
+    """Return the names of the parameters of a function, such as `(x, *, out=None)`."""
+    import ast
+
+    try:
+        found = _parameters(ast.parse(f"lambda {signature[1:-1]}: 0", mode="eval"))
+    except SyntaxError:
+        return ()
+    return (*found.positional, *sorted(found.keywords), *sorted(found.rest))
 
 
 def _extends(old: str, new: str) -> bool:

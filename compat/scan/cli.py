@@ -8,8 +8,9 @@ from compat import errors
 from compat._cli import console
 from compat._cli.text import counted
 from compat.errors import NothingSelectedError, UsageError
+from compat.model.release_ranges import range_text
 from compat.scan import options as command_line
-from compat.scan.findings import Finding, Report, range_text, unread_finding
+from compat.scan.findings import Finding, Report, unread_finding
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.sources.discovery import STDIN, Files, Skipped, Walk
@@ -74,9 +75,12 @@ def scan(options: ScanOptions) -> Report:
     if not candidates:
         _check_specifiers(options)
         return Report(unread, tuple(skipped), (), len(files) + len(walk.skipped), 0)
-    from compat.scan.runner import check_candidates
+    from compat.scan.runner import check_candidates, releases_that_fit
 
     found = check_candidates(options, files, candidates, store)
+    if options.fits:
+        fits = releases_that_fit(options, files, candidates, store, found)
+        found = found._replace(fits=fits)
     return found._replace(
         findings=(*unread, *found.findings),
         skipped=(*skipped, *found.skipped),

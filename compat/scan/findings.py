@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compat.index.query.name_resolution import REFUSES
 from compat.index.records import Successor
+from compat.model.release_ranges import range_text
 from compat.model.symbols import Status
 from compat.scan.sources.discovery import Skipped
 
 if TYPE_CHECKING:  # a scan that finds nothing does not load it
     from compat.model.diagnosis import Cause
     from compat.model.safety import Safety
+    from compat.scan.release_facts import Change, Fit
     from compat.scan.releases.index_lookup import ReleaseSet
 
 LEVELS = {
@@ -218,12 +220,6 @@ def unread_finding(
     )
 
 
-def range_text(release_range: tuple[str, str]) -> str:
-    """Return a range of releases as text: `0.9.0..0.9.2`, or `0.9.0` for one release."""
-    first, last = release_range
-    return first if first == last else f"{first}..{last}"
-
-
 def _successor(successor: Successor | None) -> dict[str, Any] | None:
     if successor is None:
         return None
@@ -252,3 +248,7 @@ class Report(NamedTuple):
     """Number of source files."""
     parsed: int
     """Number of files that mention one of the packages, and were checked."""
+    fits: "tuple[Fit, ...]" = ()
+    """The releases that the tree fits, where that is worth saying."""
+    changes: "tuple[Change, ...]" = ()
+    """For two releases that are compared: what changed of what the tree uses, and does not break."""

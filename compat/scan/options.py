@@ -37,6 +37,14 @@ class ScanOptions(NamedTuple):
     notes: bool
     """Whether the text report includes notes (CPT004)."""
     output: str | None
+    old: tuple[str, ...] = ()
+    """The values of `--from`."""
+    new: tuple[str, ...] = ()
+    """The values of `--to`."""
+    fits: bool = True
+    """Whether to find the releases that the tree fits."""
+    causes: bool = True
+    """Whether the causes and successors of findings are looked up."""
 
 
 def parse(argv: Sequence[str]) -> ScanOptions:
@@ -48,6 +56,9 @@ def parse(argv: Sequence[str]) -> ScanOptions:
     arguments = parser().parse_args(argv)
     if arguments.fix and STDIN in arguments.path:
         raise UsageError("--fix: standard input cannot be rewritten; pass a file, or --diff")
+    compared = bool(arguments.old or arguments.new)
+    if compared and (arguments.sglang or arguments.vllm):
+        raise UsageError("--from and --to select the releases; leave out --sglang and --vllm")
     table = configured(arguments.path[0])
     chosen = set(_rules(arguments.select or table.get("select", []), "--select") or RULES)
     chosen -= set(_rules([*arguments.ignore, *table.get("ignore", [])], "--ignore"))
@@ -65,6 +76,11 @@ def parse(argv: Sequence[str]) -> ScanOptions:
         format=arguments.format,
         notes=arguments.notes,
         output=arguments.output,
+        old=tuple(arguments.old),
+        new=tuple(arguments.new),
+        fits=not (
+            compared or arguments.fix or arguments.unsafe_fixes or arguments.diff or arguments.write_baseline
+        ),
     )
 
 
@@ -136,6 +152,23 @@ def parser() -> console.Parser:
     )
     parser.add_argument("--sglang", action="append", default=[], metavar="SPEC", help=VERSION_HELP)
     parser.add_argument("--vllm", action="append", default=[], metavar="SPEC", help="the same for vllm")
+    parser.add_argument(
+        "--from",
+        dest="old",
+        action="append",
+        default=[],
+        metavar="RELEASE",
+        help="report only what breaks in --to and not in this release, such as 0.18.1 or vllm==0.18.1 "
+        "(default: the newest that the project pins); once for each package",
+    )
+    parser.add_argument(
+        "--to",
+        dest="new",
+        action="append",
+        default=[],
+        metavar="RELEASE",
+        help="the release to compare with --from (default: latest)",
+    )
     parser.add_argument(
         "--select", action="append", default=[], metavar="RULES", help="report only these rules"
     )

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from compat.index.reader import Index
 from compat.scan.baseline import known_findings
 from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
+from compat.scan.comparison import compared_releases, only_new
 from compat.scan.findings import Finding, Report
+from compat.scan.fits import asked_packages, fit_of, used_packages, with_every_release
 from compat.scan.options import ScanOptions
+from compat.scan.release_facts import Change, Fit
 from compat.scan.releases import selection
 from compat.scan.releases.index_lookup import ReleaseSet
 from compat.scan.releases.project_pins import nested_pins, pinned_specifiers, project_root
@@ -46,9 +49,40 @@ def check_candidates(
         for finding in without_duplicates(found)
         if finding.rule in options.select and not known(finding)
     )
+    changes: tuple[Change, ...] = ()
+    if options.old or options.new:
+        from compat.scan.release_changes import changes_of
+
+        compared = compared_releases(options, analysis.index, files, store)
+        findings = only_new(findings, compared)
+        changes = changes_of(analysis, candidates, compared)
     skipped = tuple(each.skipped for each in examined if each.skipped)
     release_sets = tuple(checker.lookup.release_set for checker in analysis.checkers.values())
-    return Report(findings, skipped, release_sets, len(files), len(candidates))
+    return Report(findings, skipped, release_sets, len(files), len(candidates), changes=changes)
+
+
+def releases_that_fit(
+    options: ScanOptions, files: Sequence[str], candidates: Sequence[str], store: Files, report: Report
+) -> tuple[Fit, ...]:
+    """Return the releases that the files fit, of the packages for which the report makes that worth saying.
+
+    All releases are scanned for them.
+
+    Args:
+        options: the options of the scan.
+        files: all source files.
+        candidates: the files that mention a package.
+        store: reads files.
+        report: the report on the releases that were selected.
+    """
+    asked = asked_packages(report, used_packages(candidates, store))
+    if not asked:
+        return ()
+    every = check_candidates(with_every_release(options, asked), files, candidates, store)
+    index = Index()
+    return tuple(
+        fit_of(package, index.versions(package), every.findings, judged) for package, judged in asked.items()
+    )
 
 
 def _reexport_findings(
@@ -67,7 +101,7 @@ def make_analysis(options: ScanOptions, files: Sequence[str], store: Files) -> A
     """Return the analysis of the selected releases."""
     index = Index()
     chosen = {each.package: each for each in select_releases(options, index, files, store)}
-    return Analysis(index, chosen, files, store)
+    return Analysis(index, chosen, files, store, causes=options.causes)
 
 
 def select_releases(
@@ -78,6 +112,13 @@ def select_releases(
     If the project has no pins, the pins of projects inside it count, if a file of theirs contains the name of
     a package.
     """
+    if options.old or options.new:
+        for each in compared_releases(options, index, files, store):
+            where = sorted(
+                (index.versions(each.package).index(each.old), index.versions(each.package).index(each.new))
+            )
+            yield selection.release_set(index, each.package, where, f"{each.old} compared with {each.new}")
+        return
     pins: dict[str, dict[str, str]] | None = None
     inside: dict[str, dict[str, str]] | None = None
     refused: list[str] = []

@@ -31,6 +31,7 @@ LINES = {
     "explain": "explain fails.log",
     "explain-which": "explain --which fails.log",
     "scan": "scan .",
+    "upgrade": "upgrade",
     "init": "init",
     "rule": "rule",
     "pairs": "pairs 0.5.23 0.33.0 --offline",

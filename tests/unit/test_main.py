@@ -48,8 +48,8 @@ def test_the_entry_reads_the_command_line_of_the_process(
         (
             ["zzz"],
             (
-                r"'zzz' is not a command; the commands are resolve, check, explain, doctor, scan, rule, "
-                r"init, export, mcp, lsp, index, matrix, pairs, bundle, completion"
+                r"'zzz' is not a command; the commands are resolve, check, explain, doctor, scan, upgrade, "
+                r"rule, init, export, mcp, lsp, index, matrix, pairs, bundle, completion"
             ),
         ),
         (["--no-such"], "--no-such"),

@@ -31,6 +31,8 @@ COMMANDS = {
     "scan": ["compat.scan", "{tree}/src", "--vllm", ">=0.10"],
     "scan in SARIF": ["compat", "scan", "{tree}", "--vllm", ">=0.10", "--format", "sarif"],
     "scan with a diff": ["compat.scan", "{tree}/src", "--vllm", ">=0.10", "--diff"],
+    "what is new": ["compat", "scan", "{tree}/src", "--from", "0.10.0", "--to", "0.33.0"],
+    "upgrade": ["compat", "upgrade", "{tree}/src", "--from", "vllm==0.10.0"],
     "check": ["compat", "check", "vllm==0.33.0", "openai==2.25.0"],
     "pairs of a release": ["compat.pairs", "--for", "sglang==0.5.17"],
     "clashes of a pair": ["compat", "pairs", "0.5.23", "0.33.0", "--offline"],

@@ -131,6 +131,7 @@ def test_text_shows_the_line_and_what_to_write(tmp_path: Path, capsys: pytest.Ca
         "(moved in 0.11.1: body 0.87, same bases, 6 of 6 methods)\n"
         "\n"
         "2 findings in 1 of 1 file\n"
+        "fits vllm 0.5.1..0.10.2; 2 findings in 0.23.0 (only 2 names distinguish releases)\n"
     )
 
 

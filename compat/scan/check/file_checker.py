@@ -60,6 +60,7 @@ class Analysis:
         release_sets: the selected releases, by package.
         files: all files of the scan: a function may be called from another file.
         store: reads files.
+        causes: whether to look up the cause and the successor of what breaks.
     """
 
     def __init__(
@@ -68,7 +69,11 @@ class Analysis:
         release_sets: Mapping[str, ReleaseSet],
         files: Iterable[str],
         store: Files | None = None,
+        *,
+        causes: bool = True,
     ) -> None:
+        self.index = index
+        self._causes = causes
         self.store = store or Files()
         self.tree = Tree(self._load)
         self.parsed = lru_cache(maxsize=256)(self._parse)
@@ -174,7 +179,7 @@ class Analysis:
         silenced = Silenced(lines)
         findings = []
         for issue in found:
-            broken = broken_ranges(self.checkers[issue.package].lookup, issue)
+            broken = broken_ranges(self.checkers[issue.package].lookup, issue) if self._causes else ()
             lost = lost_classes(self.checkers[issue.package].lookup, issue, broken)
             if lost:
                 path = issue.reference.path

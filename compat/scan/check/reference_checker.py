@@ -1,11 +1,12 @@
 """Check references against the releases: which ones break, where, and whether code reaches them."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from compat.model.guards import waits_for_call
 from compat.scan.interpreter.expressions import Evaluation
+from compat.scan.interpreter.memory import EVERY, Decisions
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.project.callers import CallGraph
@@ -58,8 +59,9 @@ class ReferenceChecker:
         self._call_graph = call_graph
         self._import_graph = import_graph
         self._patched_names = patched_names
-        self._evaluations = [
-            Evaluation(lookup, slot, tree, patched_names)
+        decisions: Decisions[Evaluation] = Decisions()
+        self._evaluations = decisions.releases = [
+            Evaluation(lookup, slot, tree, patched_names, decisions)
             for slot in range(len(lookup.release_set.release_indexes))
         ]
 
@@ -101,10 +103,11 @@ class ReferenceChecker:
     def unbound(self, module: Module, name: str) -> int:
         """Return the set of releases in which a module can be imported but leaves a name unbound."""
         end = NodePosition(None, module.tree, "body", module.tree.body, len(module.tree.body))
-        return sum(
-            1 << slot
-            for slot, evaluation in enumerate(self._evaluations)
-            if evaluation.unbound(module, name) and Reachability(evaluation, module).reached(end)
+        return self._holding(
+            self.lookup.release_set.everything,
+            lambda evaluation: (
+                evaluation.unbound(module, name) and Reachability(evaluation, module).reached(end)
+            ),
         )
 
     def rules(self, reference: Reference) -> frozenset[Rule]:
@@ -191,21 +194,34 @@ class ReferenceChecker:
 
     def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
         """Return the subset of releases in which code reaches a reference and does not catch the failure."""
-        found = 0
+        return self._holding(
+            mask, lambda evaluation: self._fails(reference, Reachability(evaluation, module), kind)
+        )
+
+    def _fails(self, reference: Reference, reachability: Reachability, kind: str) -> bool:
+        """Return whether code reaches a reference in one release and does not catch its failure."""
         function = reference.position.function
-        for slot, evaluation in enumerate(self._evaluations):
-            if not mask >> slot & 1:
-                continue
-            reachability = Reachability(evaluation, module)
-            if not reachability.reached(reference.position) or reachability.protected(
-                reference.position, kind
-            ):
-                continue
-            if function is not None and not self._call_graph.may_be_called(function, reachability):
-                continue
-            if not self._import_graph.may_be_imported(module, reachability):
-                continue
-            found |= 1 << slot
+        return (
+            reachability.reached(reference.position)
+            and not reachability.protected(reference.position, kind)
+            and (function is None or self._call_graph.may_be_called(function, reachability))
+            and self._import_graph.may_be_imported(reachability.module, reachability)
+        )
+
+    def _holding(self, mask: int, holds: Callable[[Evaluation], bool]) -> int:
+        """Return the subset of releases for which something holds.
+
+        It is computed once for all releases that cannot be told apart by what it depends on.
+        """
+        found, left = 0, mask
+        while left:
+            bit = left & -left
+            evaluation = self._evaluations[bit.bit_length() - 1]
+            evaluation.memory.alike = EVERY
+            holding = holds(evaluation)
+            alike = (evaluation.memory.alike | bit) & left
+            found |= alike if holding else 0
+            left &= ~alike
         return found
 
 

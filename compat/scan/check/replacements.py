@@ -1,17 +1,20 @@
 """Find, per range of releases, the cause of an issue and the successor of what is missing."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from compat.index.query.name_resolution import Answer
 from compat.index.query.single_release import ask_each
 from compat.index.reader import Index
 from compat.index.records import Successor
 from compat.model.guards import waits_for_call
 from compat.model.symbols import split_location
 from compat.resolve.search import Found, find_location
-from compat.scan.check.reference_checker import Issue, ReferenceChecker
+from compat.scan.check.reference_checker import Issue, ReferenceChecker, Rule
 from compat.scan.findings import BrokenRange
 from compat.scan.releases.index_lookup import Lookup, ranges
+from compat.scan.syntax.references import Reference
 
 if TYPE_CHECKING:  # a scan needs no more of it than its names
     from compat.model.diagnosis import Cause
@@ -24,7 +27,9 @@ def broken_ranges(lookup: Lookup, issue: Issue) -> tuple[BrokenRange, ...]:
     """Return the ranges of releases in which a reference has an issue, with its cause and successor."""
     if issue.rule == "CPT004":
         return ()
-    return tuple(_IssueCause(lookup, issue, *wanted(lookup, issue)).broken_ranges())
+    return _ranges(
+        _IssueCause(lookup, issue.rule, issue.mask, issue.outcome.answer, *wanted(lookup, issue.reference))
+    )
 
 
 def lost_classes(lookup: Lookup, issue: Issue, broken: Iterable[BrokenRange]) -> int:
@@ -50,9 +55,8 @@ def class_ranges(checker: ReferenceChecker, issue: Issue) -> tuple[BrokenRange, 
     )
 
 
-def wanted(lookup: Lookup, issue: Issue) -> tuple[str, str]:
+def wanted(lookup: Lookup, reference: Reference) -> tuple[str, str]:
     """Return the module and the name that a reference refers to, as in a release that had them."""
-    reference = issue.reference
     index, package = lookup.index, lookup.release_set.package
     if reference.form in ("import", "star", "import_module"):
         return reference.module, ""
@@ -68,10 +72,13 @@ def wanted(lookup: Lookup, issue: Issue) -> tuple[str, str]:
 
 
 class _IssueCause(NamedTuple):
-    """The module and name that a reference refers to, and the releases that lack it."""
+    """The module and name that references refer to, and the releases that lack it."""
 
     lookup: Lookup
-    issue: Issue
+    rule: Rule
+    mask: int
+    answer: Answer
+    """The answer in the first of these releases."""
     module: str
     name: str
 
@@ -90,9 +97,7 @@ class _IssueCause(NamedTuple):
 
     def _found(self) -> Iterator[tuple[int, Found | None]]:
         lookup, package = self.lookup, self.lookup.release_set.package
-        slots = [
-            slot for slot in range(len(lookup.release_set.release_indexes)) if self.issue.mask >> slot & 1
-        ]
+        slots = [slot for slot in range(len(lookup.release_set.release_indexes)) if self.mask >> slot & 1]
         # Kernels have their history in another package; a module that no release has has none.
         owned = package in lookup.index.owners.get(self.module.partition(".")[0], ())
         if not owned or not (self.name or self._module_ever()):
@@ -112,8 +117,8 @@ class _IssueCause(NamedTuple):
         successor = self._successor(slot, found)
         told = found.binding.answer.reason if found and found.binding else None
         what = f"{self.module}:{self.name}" if self.name else self.module
-        state = "is a stub" if self.issue.rule == "CPT002" else "does not exist"
-        answer = self.issue.outcome.answer
+        state = "is a stub" if self.rule == "CPT002" else "does not exist"
+        answer = self.answer
         told = told or (f"bound only {answer.guard}" if waits_for_call(answer.guard) else None)
         reason = told or answer.reason or f"{what} {state}"
         return BrokenRange(version, version, self._cause(slot, successor), reason, successor)
@@ -161,9 +166,9 @@ class _IssueCause(NamedTuple):
         return sorted(range(count), key=lambda at: (abs(at - here), at))
 
     def _cause(self, slot: int, successor: Successor | None) -> "Cause":
-        if self.issue.rule == "CPT002":
+        if self.rule == "CPT002":
             return "placeholder"
-        if self.issue.rule == "CPT003":
+        if self.rule == "CPT003":
             return "package_missing"
         if successor is None:
             return self._gone(slot)
@@ -176,20 +181,25 @@ class _IssueCause(NamedTuple):
         if not self._module_ever():
             return "unknown"
         here = self.lookup.release_set.release_indexes[slot]
-        if any(map(self._there, range(here))):
+        index, package = self.lookup.index, self.lookup.release_set.package
+        there = (
+            index.bound_ranges(self.module, self.name, package)
+            if self.name
+            else index.present_ranges(self.module, package)
+        )
+        if any(first < here for first, _ in there):
             return "symbol_removed" if self.name else "module_removed"
-        count = len(self.lookup.index.versions(self.lookup.release_set.package))
-        return "not_yet_added" if any(map(self._there, range(here + 1, count))) else "unknown"
+        return "not_yet_added" if any(last > here for _, last in there) else "unknown"
 
     def _module_ever(self) -> bool:
         """Return whether any release of any package has the module."""
         return self.lookup.index.number("modules", self.module) is not None
 
-    def _there(self, at: int) -> bool:
-        index, package = self.lookup.index, self.lookup.release_set.package
-        if self.name:
-            return bool(index.branches(self.module, self.name, package, at))
-        return index.module(self.module, package, at) is not None
+
+@lru_cache(maxsize=10_000)
+def _ranges(cause: _IssueCause) -> tuple[BrokenRange, ...]:
+    """Return the ranges of a cause, which many files of a tree may have."""
+    return tuple(cause.broken_ranges())
 
 
 def _key(release_range: BrokenRange) -> tuple[object, ...]:

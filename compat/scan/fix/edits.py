@@ -1,6 +1,6 @@
 """Plan the edits for findings: which import replaces which, or why a finding cannot be fixed."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from compat.index.records import Successor
@@ -54,13 +54,13 @@ def plan_edits(
         unsafe: whether to write unsafe fixes as well.
     """
     versions = {each.package: each.versions for each in release_sets}
-    classes = {(each.path, each.statement) for each in findings if each.rule == "CPT009"}
+    classes = used_as_classes(findings)
     edits: dict[str, list[Edit]] = {}
     refused: list[Refusal] = []
     for finding in findings:
         if finding.level == "note":
             continue
-        reason = refusal(finding) or _lost_class(finding, classes)
+        reason = refusal(finding) or lost_class(finding, classes)
         if not unsafe:
             reason = reason or unsafe_because(finding)
         if reason:
@@ -120,7 +120,12 @@ def unsafe_because(finding: Finding) -> str:
     return ""
 
 
-def _lost_class(finding: Finding, classes: Container[tuple[str, str]]) -> str:
+def used_as_classes(findings: Iterable[Finding]) -> frozenset[tuple[str, str]]:
+    """Return the files, each with a dotted path that it uses as a class and that is a function."""
+    return frozenset((each.path, each.statement) for each in findings if each.rule == "CPT009")
+
+
+def lost_class(finding: Finding, classes: Container[tuple[str, str]]) -> str:
     """Return why even an unsafe fix is not written: the code uses as a class what became a function."""
     if not any(each.successor and each.successor.became_function for each in finding.broken_ranges):
         return ""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from compat._cli.html_page import legend, report_page
 from compat._cli.printable import html
 from compat._cli.text import counted
-from compat.scan.findings import Finding, Report, range_text
+from compat.model.release_ranges import range_text
+from compat.scan.findings import Finding, Report
 from compat.scan.formats.text_ import calls_of, cause_text
 from compat.scan.options import ScanOptions
 from compat.scan.releases.index_lookup import ReleaseSet
@@ -39,6 +40,7 @@ def render(report: Report, _options: ScanOptions) -> str:
         text = f"{range_text((versions[0], versions[-1]))}, {counted(len(versions), 'release')}"
         facts[checked.package] = f"{text}: {checked.source}"
     parts = [f"<p>Paths are below <code>{_broken(folder)}</code>.</p>"] if folder else []
+    parts += [f"<p>{html(each.text)}</p>" for each in report.fits]
     if any(finding.rule != "CPT000" for finding in reported):
         parts.append(legend(_KEY))
     for releases in report.release_sets:

@@ -15,6 +15,8 @@ def render(report: Report, _options: ScanOptions) -> str:
             {"package": each.package, "versions": list(each.versions), "source": each.source}
             for each in report.release_sets
         ],
+        fits=[each.as_document() for each in report.fits],
+        changes=[each.as_document() for each in report.changes],
         files=report.files,
         parsed=report.parsed,
     )

@@ -25,7 +25,7 @@ def render(report: Report, _options: ScanOptions) -> str:
         }
         for code, text in RULES.items()
     ]
-    run = {
+    run: dict[str, Any] = {
         "tool": {"driver": {"name": "compat scan", "version": __version__, "rules": rules}},
         "columnKind": "unicodeCodePoints",
         "results": [_result(finding) for finding in report.findings],
@@ -43,6 +43,8 @@ def render(report: Report, _options: ScanOptions) -> str:
             }
         ],
     }
+    if report.fits:
+        run["properties"] = {"fits": [each.as_document() for each in report.fits]}
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, sort_keys=True)
 
 

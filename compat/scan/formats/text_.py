@@ -30,7 +30,9 @@ def render(report: Report, options: ScanOptions) -> str:
     shown = [finding for finding in report.findings if options.notes or finding.level != "note"]
     for finding in shown:
         parts += _finding(finding, coloured=coloured)
-    return "\n".join([*parts, _summary(report, shown)])
+    return "\n".join(
+        [*parts, _summary(report, shown), *(each.text for each in report.fits), *_changes(report)]
+    )
 
 
 def cause_text(finding: Finding, broken: BrokenRange) -> str:
@@ -48,6 +50,13 @@ def _summary(report: Report, shown: list[Finding]) -> str:
     )
     files = len({finding.path for finding in shown})
     return f"{counted(len(shown), 'finding')} in {files} of {counted(report.files, 'file')}{hidden}"
+
+
+def _changes(report: Report) -> Iterator[str]:
+    """Yield what changed between two compared releases and does not break."""
+    if report.changes:
+        yield f"changed, without breaking anything here: {counted(len(report.changes), 'name')}"
+        yield from (f"  {printable(each.text)}" for each in report.changes)
 
 
 def calls_of(new: Successor) -> Iterator[str]:

@@ -93,9 +93,12 @@ _AVAILABILITY = ("_available", "_installed", "_is_available", "is_package_availa
 class Here(Protocol):
     """The release for which code is evaluated."""
 
-    version: str
     package: str
     tops: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """The version of the release."""
 
     def attribute_outcome(self, base: str, name: str) -> LookupOutcome:
         """Return the outcome of reading `base.name`."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from compat.scan.interpreter import builtins
+from compat.scan.interpreter.memory import Decisions, Memory
 from compat.scan.interpreter.objects import Objects
 from compat.scan.interpreter.scopes import Frame, Module, Tree
 from compat.scan.interpreter.statements import Execution, agree
@@ -67,25 +68,35 @@ class Evaluation:
         slot: the position of the release in the release set.
         tree: the modules of the scanned tree.
         patched_names: the names that the tree adds to the package.
+        decisions: what was decided for all releases of the release set.
     """
 
-    def __init__(self, lookup: Lookup, slot: int, tree: Tree, patched_names: PatchedNames) -> None:
-        self.version = lookup.release_set.versions[slot]
+    def __init__(
+        self,
+        lookup: Lookup,
+        slot: int,
+        tree: Tree,
+        patched_names: PatchedNames,
+        decisions: "Decisions[Evaluation]",
+    ) -> None:
+        self.decisions = decisions
+        self._version = lookup.release_set.versions[slot]
         self.package = lookup.release_set.package
         self.tops: tuple[str, ...] = ("vllm",) if self.package == "vllm" else ("sglang", "sgl_kernel")
         self.tree = tree
         self._patched_names = patched_names
         self._lookup = lookup
-        self._bit = 1 << slot
-        self._tree_names: dict[tuple[str, str], Any] = {}
-        self._unbound: dict[tuple[str, str], bool] = {}
-        self._module_values: dict[tuple[Module, str], Any] = {}
+        self.bit = 1 << slot
+        self.memory = Memory()
         self._searching = False
         self.execution = Execution(self)
         self._objects = Objects(self.execution)
-        self.blocks_left: dict[ast.stmt, tuple[int, bool]] = {}
-        """By the first statement of a block: how many of its statements do not leave it, and whether the next
-        one does; see `compat.scan.interpreter.reachability`."""
+
+    @property
+    def version(self) -> str:
+        """The version of the release; what asks for it holds for no other release."""
+        self.memory.note(self.bit)
+        return self._version
 
     def value(self, node: ast.expr, frame: Frame) -> Any:  # noqa: C901, PLR0912 -- one case for each form
         """Return the value of an expression, `UNKNOWN` if it cannot be determined.
@@ -189,6 +200,7 @@ class Evaluation:
         inner: Frame | None = frame
         while inner is not None:
             if name in inner.names:
+                self.memory.note(inner.alike)
                 return inner.names[name]
             if inner.outer is None:
                 break
@@ -203,19 +215,24 @@ class Evaluation:
         if self._searching or frame.depth:
             return self._searched(name, statements, frame)
         key = (frame.module, name)
-        if key not in self._module_values:
-            # Within another search a value may be incomplete, because a cycle ends there.
-            self._searching = True
-            try:
-                self._module_values[key] = self._searched(name, statements, Frame(frame.module))
-            finally:
-                self._searching = False
-        frame.names[name] = self._module_values[key]
+        frame.names[name], alike = self.memory.apart(
+            lambda: self.memory.result(key, lambda: self._outermost(name, statements, frame.module), UNKNOWN)
+        )
+        frame.alike &= alike
         return frame.names[name]
+
+    def _outermost(self, name: str, statements: Sequence[ast.stmt], module: Module) -> Any:
+        """Return the value of a name; within another search it may be incomplete: a cycle ends there."""
+        self._searching = True
+        try:
+            return self._searched(name, statements, Frame(module))
+        finally:
+            self._searching = False
 
     def _searched(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> Any:
         frame.names[name] = UNKNOWN  # during the search, so that a cycle ends here
-        value = self.execution.binding(name, statements, frame)
+        value, alike = self.memory.apart(lambda: self.execution.binding(name, statements, frame))
+        frame.alike &= alike
         frame.names[name] = agree([value, UNKNOWN]) if name in frame.module.rebound else value
         return frame.names[name]
 
@@ -254,7 +271,8 @@ class Evaluation:
         return self._here(self._lookup.imported(module, name), f"{module}.{name}" if name else module)
 
     def _here(self, outcomes: tuple[tuple[int, LookupOutcome], ...], path: str) -> LookupOutcome:
-        outcome = next(outcome for mask, outcome in outcomes if mask & self._bit)
+        alike, outcome = next(each for each in outcomes if each[0] & self.bit)
+        self.memory.note(alike)
         if outcome.failing and self._patched_names.own_copies.has(path):
             return outcome._replace(failing="", answer=outcome.answer._replace(status="defined"))
         if outcome.failing == "name" and self._patched_names.adds(self.package, outcome.module, outcome.name):
@@ -301,22 +319,21 @@ class Evaluation:
             return UNKNOWN
         if self.unbound(found, name):
             raise ScannedCodeError(failing)
+        if not found.binders(name):
+            return UNKNOWN
         key = (found.path, name)
-        if key not in self._tree_names:
-            self._tree_names[key] = UNKNOWN  # during the search, so that a cycle ends here
-            if found.binders(name):
-                self._tree_names[key] = self.name(name, Frame(found, depth=frame.depth + 1))
-        return self._tree_names[key]
+        return self.memory.result(
+            key, lambda: self.name(name, Frame(found, depth=frame.depth + 1)), pending=UNKNOWN
+        )
 
     def unbound(self, module: Module, name: str) -> bool:
         """Return whether a module of the tree can be imported and certainly leaves a name unbound."""
         if name not in module.maybe_unbound and not module.stars:
             return False
-        key = (module.path, name)
-        if key not in self._unbound:
-            self._unbound[key] = False  # during the search, so that a cycle ends here
-            self._unbound[key] = self._leaves_unbound(module, name)
-        return self._unbound[key]
+        unbound: bool = self.memory.result(
+            ("unbound", module.path, name), lambda: self._leaves_unbound(module, name), pending=False
+        )
+        return unbound
 
     def _leaves_unbound(self, module: Module, name: str) -> bool:
         binders = module.binders(name)

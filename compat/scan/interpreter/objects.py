@@ -35,7 +35,6 @@ class Objects:
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
-        self._known: dict[tuple[int, int, str], Any] = {}
 
     def attribute(self, value: Class | Instance, name: str) -> Any:
         """Return an attribute of an object or class; `UNKNOWN` unless one statement assigns it."""
@@ -87,13 +86,13 @@ class Objects:
         return Function(function, owner.frame, bound)
 
     def _value(self, store: Store, owner: Class | None, name: str, module: Module | None = None) -> Any:
-        key = (id(store.block), store.at, name)
-        if key not in self._known:
-            self._known[key] = UNKNOWN  # during the search, so that a cycle ends here
-            found = owner.frame.module if owner else module
-            assert found is not None  # noqa: S101 -- one of them is given
-            self._known[key] = self._run(store, owner, name, Frame(found))
-        return self._known[key]
+        found = owner.frame.module if owner else module
+        assert found is not None  # noqa: S101 -- one of them is given
+        return self._execution.memory.result(
+            (id(store.block), store.at, name),
+            lambda: self._run(store, owner, name, Frame(found)),
+            pending=UNKNOWN,
+        )
 
     def _run(self, store: Store, owner: Class | None, name: str, outer: Frame) -> Any:
         """Interpret the assignment, and before it the statements that bind the names it needs."""

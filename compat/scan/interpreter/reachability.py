@@ -75,7 +75,7 @@ class Reachability(NamedTuple):
                 frame = method_frame(frame, each.owner, owner)
         return frame
 
-    def _locals(self, position: NodePosition, *nodes: ast.AST) -> Frame:
+    def locals_at(self, position: NodePosition, *nodes: ast.AST) -> Frame:
         """Return the frame of a position, with the local names that some nodes depend on."""
         frame = self._frame(position)
         if position.function is None:
@@ -86,21 +86,29 @@ class Reachability(NamedTuple):
             self.evaluation.execution.bind(statement, frame)
         return frame
 
+    def _truth(self, test: ast.expr, position: NodePosition) -> bool | None:
+        """Return the truth of a test at a position, None if unknown."""
+        truth: bool | None = self.evaluation.decisions.result(
+            (test, self.module.path),
+            self.evaluation,
+            lambda each: each.truth(test, self._replace(evaluation=each).locals_at(position, test)),
+        )
+        return truth
+
     def _entered(self, position: NodePosition) -> bool:
         for test in position.tests:
-            frame = self._locals(position, test.expression)
-            if self.evaluation.truth(test.expression, frame) is (not test.wanted):
+            if self._truth(test.expression, position) is (not test.wanted):
                 return False
         owner, branch = position.owner, position.branch
         if isinstance(owner, ast.If | ast.While) and position.outer is not None:
-            answer = self.evaluation.truth(owner.test, self._locals(position.outer, owner.test))
+            answer = self._truth(owner.test, position.outer)
             return (
                 answer is not (branch == "orelse")
                 if isinstance(owner, ast.If)
                 else answer is not False or branch != "body"
             )
         if isinstance(owner, ast.Match) and branch == "body" and position.outer is not None:
-            cases = self._possible_cases(owner, self._locals(position.outer, owner))
+            cases = self._possible_cases(owner, self.locals_at(position.outer, owner))
             return any(case is not None and case.body is position.block for case in cases)
         if isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and branch == "body":
             decorators = [*owner.decorator_list, *self._marks(owner)]
@@ -126,7 +134,7 @@ class Reachability(NamedTuple):
 
     def _failing(self, body: list[ast.stmt], position: NodePosition) -> str | None:
         """Return the exception that a block certainly raises, None if it may run to its end."""
-        frame = self._locals(position.outer, *body) if position.outer else self._frame(position)
+        frame = self.locals_at(position.outer, *body) if position.outer else self._frame(position)
         try:
             self.evaluation.execution.block(body, frame)
         except ScannedCodeError as failure:
@@ -212,13 +220,24 @@ class Reachability(NamedTuple):
 
         Each statement of a block is examined once, for all positions after it.
         """
-        examined, left = self.evaluation.blocks_left.get(position.block[0], (0, False))
+        if not position.index:
+            return False
+        examined: int
+        left: bool
+        (examined, left), _ = self.evaluation.memory.apart(lambda: self._examined(position))
+        return left and examined < position.index
+
+    def _examined(self, position: NodePosition) -> tuple[int, bool]:
+        """Return how many statements of a block, up to a position, do not leave it; and if the next does."""
+        memory = self.evaluation.memory
+        key = ("left", position.block[0])
+        examined, left = memory.get(key) or (0, False)
         while not left and examined < position.index:
             at = position.at(examined)
             left = isinstance(at.statement, ast.Raise) or (_may_leave(at) and self._leaves(at.statement, at))
             examined += not left
-        self.evaluation.blocks_left[position.block[0]] = examined, left
-        return left and examined < position.index
+        memory.keep(key, (examined, left))
+        return examined, left
 
     def _leaves(self, statement: ast.stmt, position: NodePosition) -> bool:  # noqa: C901 -- one case for each form
         match statement:
@@ -227,19 +246,19 @@ class Reachability(NamedTuple):
             case ast.Raise():
                 return not isinstance(position.owner, TryNode)
             case ast.Assert(test=test):
-                return self.evaluation.truth(test, self._locals(position, test)) is False
+                return self._truth(test, position) is False
             case ast.Expr(value=ast.Call() as call) | ast.Assign(value=ast.Call() as call):
                 return self._call_leaves(call)
             case ast.If(test=test, body=body, orelse=orelse):
                 if not (_ends(body) or _ends(orelse)):
                     return False
-                answer = self.evaluation.truth(test, self._locals(position, test))
+                answer = self._truth(test, position)
                 chosen = [body, orelse] if answer is None else [body if answer else orelse]
                 return all(self._block_leaves(block, position) for block in chosen)
             case ast.Match(cases=cases):
                 if not any(_ends(case.body) for case in cases):
                     return False
-                possible = self._possible_cases(statement, self._locals(position, statement))
+                possible = self._possible_cases(statement, self.locals_at(position, statement))
                 return all(case is not None and self._block_leaves(case.body, position) for case in possible)
             case ast.With(body=body) | ast.AsyncWith(body=body):
                 return not suppresses(statement, "ImportError") and self._block_leaves(body, position)

@@ -80,7 +80,7 @@ class Module:
 class Frame:
     """The names of a function call, or of a module, during interpretation."""
 
-    __slots__ = ("depth", "module", "names", "outer")
+    __slots__ = ("alike", "depth", "module", "names", "outer")
 
     def __init__(self, module: Module, outer: "Frame | None" = None, depth: int = 0) -> None:
         self.module = module
@@ -88,11 +88,14 @@ class Frame:
         self.names: dict[str, Any] = {}
         self.depth = depth
         """The depth of nested calls, which limits recursion."""
+        self.alike = -1
+        """For a module: the releases in which these names have these values; see `Memory`."""
 
     def copy(self) -> "Frame":
         """Return an independent frame with the same names."""
         other = Frame(self.module, self.outer, self.depth)
         other.names = dict(self.names)
+        other.alike = self.alike
         return other
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from compat.scan.interpreter.match_cases import all_unknown, pattern_matches
+from compat.scan.interpreter.memory import Memory
 from compat.scan.interpreter.scopes import Frame
 from compat.scan.interpreter.values import UNKNOWN, Class, Function, Path, ScannedCodeError, catches, merged
 from compat.scan.project.module_names import absolute
@@ -28,6 +29,8 @@ class Returned(NamedTuple):
 
 class Evaluator(Protocol):
     """Evaluates expressions; see `compat.scan.interpreter.expressions`."""
+
+    memory: Memory
 
     def value(self, node: ast.expr, frame: Frame) -> Any:
         """Return the value of an expression, `UNKNOWN` if it cannot be determined."""
@@ -51,7 +54,11 @@ class Execution:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
-        self._answers: dict[tuple[object, ...], tuple[Any, list[Any]]] = {}
+
+    @property
+    def memory(self) -> Memory:
+        """The results of this release."""
+        return self._evaluator.memory
 
     def binding(self, name: str, statements: Sequence[ast.stmt], frame: Frame) -> Any:
         """Return the value of a name after the top-level statements that bind it."""
@@ -98,10 +105,9 @@ class Execution:
         if inner.depth > _ALIKE or function.frame.outer is not None:
             return self._answer(function.node, inner)
         key = (function.node, *((name, id(value)) for name, value in inner.names.items()))
-        if key not in self._answers:
-            kept = list(inner.names.values())  # so that no other value gets the id of one of them
-            self._answers[key] = (self._quietly(function.node, inner), kept)
-        answer, _ = self._answers[key]
+        node = function.node
+        kept = list(inner.names.values())  # so that no other value gets the id of one of them
+        answer, _ = self.memory.result(key, lambda: (self._quietly(node, inner), kept))
         if isinstance(answer, ScannedCodeError):
             raise ScannedCodeError(answer.kind)
         return answer

@@ -7,7 +7,7 @@ them resolve in all releases, the actual references do so, too.
 import re
 from collections.abc import Callable
 
-from compat.scan.prefilter.mentions import mention_offsets
+from compat.scan.prefilter.mentions import mention_offsets, word_offsets
 
 Resolves = Callable[[str, str, tuple[str, ...]], bool]
 """Returns whether `module`, its `name` (may be empty) and further attributes resolve in every release."""
@@ -22,6 +22,11 @@ _NAME = re.compile(rb"\s*([^\W\d]\w*)(?:\s+as\s+(\w+))?\s*")
 _COMMENT = re.compile(rb"#[^\n]*")
 _LITERAL = re.compile(rb"[ \t]*\)*,\s*[rbRB]?[\"']")
 _ANCHORED = re.compile(rb"import_module\(\s*[\"']\.")
+_DOT = _SPACE + rb"\." + _SPACE
+_USE = re.compile(
+    rb"((?:" + _DOT + rb"[^\W\d]\w*)+)|[ \t]*,\s*[\"']|" + _DOT + rb"[\x80-\xff]",
+)
+"""Follows an alias: its attributes, which are captured, or what only parsing can tell."""
 _CUT = re.compile(rb"(?:" + _SPACE + rb"\." + _SPACE + rb")?[\x80-\xff]")
 """Follows a word or a path that continues with a letter outside ASCII."""
 
@@ -88,17 +93,14 @@ def _names(text: bytes, module: str, resolves: Resolves, aliases: Aliases) -> bo
 
 def _uses(data: bytes, resolves: Resolves, aliases: Aliases) -> bool:
     """Return whether the attributes of aliases resolve."""
-    if not aliases:
-        return True
-    words = b"|".join(map(re.escape, sorted(aliases)))
-    dot = _SPACE + rb"\." + _SPACE
-    path = rb"((?:" + dot + rb"[^\W\d]\w*)+)"
-    unlike = rb"[ \t]*,\s*[\"']|" + dot + rb"[\x80-\xff]"
-    pattern = re.compile(rb"(?<![\w.])(" + words + rb")(?:" + path + rb"|" + unlike + rb")")
-    for match in pattern.finditer(data):
-        if match[2] is None or _CUT.match(data, match.end()):
-            return False
-        parts = b"".join(match[2].replace(b"\\\n", b"").split()).decode().split(".")[1:]
-        if not all(resolves(path, "", tuple(parts)) for path in aliases[match[1]]):
-            return False
+    for alias, paths in aliases.items():
+        for at in word_offsets(data, alias):
+            match = _USE.match(data, at + len(alias)) if data[at - 1 : at] != b"." else None
+            if match is None:
+                continue
+            if match[1] is None or _CUT.match(data, match.end()):
+                return False
+            parts = b"".join(match[1].replace(b"\\\n", b"").split()).decode().split(".")[1:]
+            if not all(resolves(path, "", tuple(parts)) for path in paths):
+                return False
     return True

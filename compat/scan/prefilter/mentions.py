@@ -20,9 +20,11 @@ _RELATIVE = re.compile(rb"import_module\(\s*[\"']\.")
 """The import of a module relative to a package, whose name is then a string of its own."""
 _BARE = re.compile(rb"^[ \t]*import[ \t][^\n#]*(?<![\w.])(?:" + b"|".join(_TOPS) + rb")\b", re.MULTILINE)
 """The import of a package by itself: it breaks nothing, but the file has to be valid Python."""
+_IMPORTED = re.compile(rb"(?:^|\")[ \t]*(?:from|import)[ \t]+(" + b"|".join(_TOPS) + rb")\b", re.MULTILINE)
 _WORDS = frozenset(
     bytes([each]) for each in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 )
+_BLANKS = bytes(each if bytes([each]) in _WORDS else 32 for each in range(256))
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
 
@@ -68,6 +70,11 @@ def mention_offsets(data: bytes, *, first: bool = False, words: bool = False) ->
     return found
 
 
+def imported_tops(data: bytes) -> set[str]:
+    """Return the import names of the packages that the bytes of a file, or of a notebook, import."""
+    return {name.decode() for name in _IMPORTED.findall(data)}
+
+
 def word_offsets(data: bytes, word: bytes) -> Iterator[int]:
     """Yield the offsets at which a name is a whole word; faster than a regular expression."""
     at = data.find(word)
@@ -76,6 +83,11 @@ def word_offsets(data: bytes, word: bytes) -> Iterator[int]:
         if (at == 0 or data[at - 1 : at] not in _WORDS) and data[end : end + 1] not in _WORDS:
             yield at
         at = data.find(word, end)
+
+
+def words(data: bytes) -> list[bytes]:
+    """Return the words of a file, as `word_offsets` finds them."""
+    return data.translate(_BLANKS).split()
 
 
 def line_numbers(data: bytes, offsets: list[int]) -> list[int]:

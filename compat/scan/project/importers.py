@@ -4,12 +4,13 @@ import ast
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.conditional_imports import conditionally_imported, reads_version
 from compat.scan.prefilter.imported_names import package_and_stem
-from compat.scan.prefilter.mentions import line_numbers, word_offsets
+from compat.scan.prefilter.mentions import line_numbers, word_offsets, words
 from compat.scan.project.callers import CallGraph, Searches
 from compat.scan.project.module_names import absolute
 from compat.scan.sources.discovery import Files
@@ -42,20 +43,25 @@ class ImportGraph:
         self._files = files
         self._call_graph = call_graph
         self._conditional: frozenset[str] | None = None
+        self._raising: dict[str, Module | None] = {}
+        """The `__init__.py` files that may raise in some releases; None for any other file."""
         self._searches: Searches[str, Importer] = Searches()
-        self._loaded: dict[tuple[str, int], bool] = {}
-        self._refusing: dict[tuple[str, int], bool] = {}
 
     def may_be_imported(self, module: Module, reachability: Reachability) -> bool:
         """Return whether a release may import a module; one that nothing imports counts as a script."""
-        known = self._loaded.get((module.path, id(reachability.evaluation)))
+        known: bool
+        known, _ = reachability.evaluation.memory.apart(lambda: self._imports(module, reachability))
+        return known
+
+    def _imports(self, module: Module, reachability: Reachability) -> bool:
+        memory = reachability.evaluation.memory
+        known: bool | None = memory.get(("imported", module.path))
         if known is None:
             seen = {module.path}
             known = self._begins(module, reachability, seen)
             if not known:  # its importers are not imported either
-                self._loaded.update(
-                    dict.fromkeys(((path, id(reachability.evaluation)) for path in seen), False)
-                )
+                for path in seen:
+                    memory.keep(("imported", path), False)  # noqa: FBT003 -- the result
         return known
 
     def _begins(self, module: Module, reachability: Reachability, seen: set[str]) -> bool:
@@ -66,7 +72,7 @@ class ImportGraph:
             or self._any_imports(module, reachability, seen)
         )
         if found:
-            self._loaded[module.path, id(reachability.evaluation)] = True
+            reachability.evaluation.memory.keep(("imported", module.path), True)  # noqa: FBT003 -- the result
         return found
 
     def _any_imports(self, module: Module, reachability: Reachability, seen: set[str]) -> bool:
@@ -75,7 +81,7 @@ class ImportGraph:
             imported = True
             if other.path == module.path:
                 return True
-            known = self._loaded.get((other.path, id(reachability.evaluation)))
+            known = reachability.evaluation.memory.get(("imported", other.path))
             if known is False or other.path in seen:
                 continue
             there = reachability._replace(module=other)
@@ -101,15 +107,18 @@ class ImportGraph:
         return False
 
     def _refuses(self, path: str, reachability: Reachability) -> bool:
-        key = (path, id(reachability.evaluation))
-        if key not in self._refusing:
-            self._refusing[key] = False
+        if path not in self._raising:
             data = self._data(path)
-            init = self._tree.module(path) if b"raise" in data and reads_version(data) else None
-            if init is not None:
-                end = NodePosition(None, init.tree, "body", init.tree.body, len(init.tree.body))
-                self._refusing[key] = not reachability._replace(module=init).reached(end)
-        return self._refusing[key]
+            raising = b"raise" in data and reads_version(data)
+            self._raising[path] = self._tree.module(path) if raising else None
+        init = self._raising[path]
+        if init is None:
+            return False
+        end = NodePosition(None, init.tree, "body", init.tree.body, len(init.tree.body))
+        refuses: bool = reachability.evaluation.memory.result(
+            ("refuses", path), lambda: not reachability._replace(module=init).reached(end), pending=False
+        )
+        return refuses
 
     def _may_be_conditional(self, path: str) -> bool:
         """Return whether a file that reads the version may import a module, or its folder, conditionally."""
@@ -137,6 +146,16 @@ class ImportGraph:
         except OSError:
             return b""
 
+    @cached_property
+    def _using(self) -> dict[bytes, list[str]]:
+        """The words that name a module of the tree, each with the Python files that contain it."""
+        stems = {package_and_stem(path)[1].encode() for path in self._files}
+        found = {stem: [] if words(stem) == [stem] else list(self._files) for stem in stems}
+        for path in self._files:
+            for stem in stems.intersection(words(self._data(path))):
+                found[stem].append(path)
+        return found
+
     def _imported(self, module: Module) -> Iterator[Importer]:
         """Yield the importers of a module; files are parsed only when needed."""
         return self._searches.of(module.path, lambda: self._search(module))
@@ -147,7 +166,11 @@ class ImportGraph:
         if stem.startswith(_ENTRIES) or b"__main__" in self._data(module.path):
             yield module, itself
             return
-        others = [path for path in self._files if path != module.path and self._names(path, module.path)]
+        others = [
+            path
+            for path in self._using.get(stem.encode(), ())
+            if path != module.path and self._names(path, module.path)
+        ]
         if len(others) > _MOST:
             yield module, itself  # it counts as imported
             return
@@ -161,8 +184,6 @@ class ImportGraph:
         """Return whether the bytes of a file may name a module in an import or in a string."""
         data = self._data(path)
         folder, stem = package_and_stem(module)
-        if stem.encode() not in data:
-            return False
         above = module.split("/")[: -2 if folder else -1]
         parent = above[-1].encode() if above else b""
         near = path.split("/")[: len(above)] == above

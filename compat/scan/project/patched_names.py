@@ -1,8 +1,11 @@
 """Find the names that the scanned tree itself adds to the packages: by monkey patches, or by its own copy."""
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from compat.index.reader import Index
 from compat.scan.interpreter.scopes import Module, Tree
@@ -28,6 +31,7 @@ class PatchedNames:
         self._store = store
         self._files = files
         self._known: dict[tuple[str, str], bool] = {}
+        self._assignments = lru_cache(maxsize=None)(_assignments)
         self.own_copies = OwnCopies(tree, files)
 
     def adds(self, package: str, module: str, name: str) -> bool:
@@ -38,21 +42,26 @@ class PatchedNames:
         key = (module, name)
         if key not in self._known:
             self._known[key] = name not in self._index.names_ever(module, package) and any(
-                _assigns(file, module, name) for file in self._mentioning(module, name)
+                self._assignments(file).assigns(module, name) for file in self._mentioning(module, name)
             )
         return self._known[key]
+
+    @cached_property
+    def _contents(self) -> list[tuple[str, bytes]]:
+        """The Python files that name a package, with their bytes."""
+        found = []
+        for path in self._files:
+            with contextlib.suppress(OSError):
+                if path.endswith(".py") and self._store.names_package(path):
+                    found.append((path, self._store.read(path)))
+        return found
 
     def _mentioning(self, module: str, name: str) -> Iterator[Module]:
         """Yield the files whose bytes may contain an assignment to that attribute of the module."""
         called = module.rpartition(".")[2].encode()
         quoted = (f'"{name}"'.encode(), f"'{name}'".encode())
         assigned = re.compile(rb"\." + name.encode() + rb"[ \t]*[:=,)\]]")
-        for path in self._files:
-            try:
-                wanted = path.endswith(".py") and self._store.names_package(path)
-                data = self._store.read(path) if wanted else b""
-            except OSError:
-                continue
+        for path, data in self._contents:
             if name.encode() not in data or called not in data:
                 continue
             named = b"setattr" in data and any(text in data for text in quoted)
@@ -61,25 +70,41 @@ class PatchedNames:
                 yield file
 
 
-def _assigns(file: Module, module: str, name: str) -> bool:
-    """Return whether a file assigns `module.name`, directly or by `setattr`."""
-    aliases = dict(_aliases(file))
-    texts = any(isinstance(node, ast.Constant) and node.value == name for node in within(file.tree))
+class _Assignments(NamedTuple):
+    """What a file assigns to attributes, by statements or by `setattr`."""
+
+    aliases: dict[str, str]
+    """The names that imports bind anywhere in the file, with the dotted path of each."""
+    stores: dict[str, list[ast.expr]]
+    """Attributes, with the objects that they are assigned to."""
+    any_name: list[ast.expr]
+    """The objects of which `setattr` assigns attributes whose names are computed: `for name in …`."""
+    texts: frozenset[object]
+    """The constants of the file, if there are such objects: one of them may be the name."""
+
+    def assigns(self, module: str, name: str) -> bool:
+        """Return whether the file assigns `module.name`."""
+        bases = [*self.stores.get(name, ()), *(self.any_name if name in self.texts else ())]
+        return any(self._path(base) == module for base in bases)
+
+    def _path(self, base: ast.expr) -> str | None:
+        first, *rest = dotted(base) or ("",)
+        return ".".join((self.aliases[first], *rest)) if first in self.aliases else None
+
+
+def _assignments(file: Module) -> _Assignments:
+    stores: dict[str, list[ast.expr]] = {}
+    any_name: list[ast.expr] = []
     for node in within(file.tree):
         match node:
-            case ast.Attribute(attr=attribute, value=base, ctx=ast.Store()) if attribute == name:
-                pass
-            case ast.Call(func=ast.Name(id="setattr"), args=[base, ast.Constant(value=given), _]):
-                if given != name:
-                    continue
-            case ast.Call(func=ast.Name(id="setattr"), args=[base, _, _]) if texts:
-                pass  # one of several: `for name in …: setattr(module, name, …)`
-            case _:
-                continue
-        first, *rest = dotted(base) or ("",)
-        if first in aliases and ".".join((aliases[first], *rest)) == module:
-            return True
-    return False
+            case ast.Attribute(attr=name, value=base, ctx=ast.Store()):
+                stores.setdefault(name, []).append(base)
+            case ast.Call(func=ast.Name(id="setattr"), args=[base, ast.Constant(value=str() as name), _]):
+                stores.setdefault(name, []).append(base)
+            case ast.Call(func=ast.Name(id="setattr"), args=[base, _, _]):
+                any_name.append(base)
+    constants = (each.value for each in within(file.tree) if isinstance(each, ast.Constant))
+    return _Assignments(dict(_aliases(file)), stores, any_name, frozenset(constants if any_name else ()))
 
 
 def _aliases(file: Module) -> Iterator[tuple[str, str]]:

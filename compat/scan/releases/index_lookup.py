@@ -45,6 +45,8 @@ class ReleaseSet(NamedTuple):
     """The versions of these releases."""
     source: str = ""
     """Why these releases were selected, as text."""
+    pinned: bool = True
+    """Whether options or the project's pins select them."""
 
     @property
     def everything(self) -> int:

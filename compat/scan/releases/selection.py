@@ -55,9 +55,8 @@ def release_set(index: Index, package: str, release_indexes: Iterable[int], sour
 
 def newest_releases(index: Index, package: str) -> ReleaseSet:
     """Return the newest releases of a package."""
-    return release_set(
-        index, package, newest_indexes(index.versions(package), NEWEST), f"the newest {NEWEST}"
-    )
+    newest = newest_indexes(index.versions(package), NEWEST)
+    return release_set(index, package, newest, f"the newest {NEWEST}")._replace(pinned=False)
 
 
 def newest_indexes(versions: Sequence[str], count: int) -> list[int]:

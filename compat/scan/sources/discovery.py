@@ -176,6 +176,13 @@ class Files:
             self._names_package[path] = contains_package_name(self.read(path))
         return self._names_package[path]
 
+    def may_name_package(self, path: str) -> bool:
+        """Return whether a file can be read and contains the name of a package."""
+        try:
+            return self.names_package(path)
+        except OSError:
+            return False
+
     def read(self, path: str) -> bytes:
         """Return the content of a file, from the cache if possible.
 

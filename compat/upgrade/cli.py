@@ -1,0 +1,195 @@
+"""The command line of `compat upgrade`: arguments, the scans, and `--fix`."""
+
+from __future__ import annotations
+
+from compat import errors
+from compat._cli import console
+from compat.errors import NothingSelectedError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from compat.index.reader import Index
+    from compat.scan.options import ScanOptions
+    from compat.upgrade.assess import Start
+    from compat.upgrade.output import UpgradeReport
+
+FORMATS = ("text", "json", "html")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `compat upgrade` and return its exit code: 0 if nothing is in the way of the target, else 1.
+
+    Raises:
+        NothingSelectedError: no file uses one of the packages.
+        UsageError: a release does not exist, or the target is older than today's release.
+    """
+    arguments = parser().parse_args(argv)
+    from compat.scan import options as scan_options
+    from compat.upgrade import output
+
+    words = [*arguments.path, *(word for each in arguments.exclude for word in ("--exclude", each))]
+    options = scan_options.parse(words)._replace(
+        old=tuple(arguments.old), new=tuple(arguments.new), fits=False
+    )
+    with console.no_cycle_search():
+        report = judge(options)
+    if arguments.format == "json":
+        print(output.as_json(report))
+    elif arguments.format == "html":
+        from compat.upgrade.page import as_html
+
+        print(as_html(report))
+    else:
+        print(output.as_text(report))
+    if arguments.fix:
+        best = report.after_safe_fixes or report.as_is
+        return _fix(options, best.versions)
+    return errors.CLEAN if report.arrived else errors.FINDINGS
+
+
+def judge(options: ScanOptions) -> UpgradeReport:
+    """Return how far a tree can go.
+
+    Args:
+        options: the paths and the configuration; `old` and `new` are those of `--from` and `--to`.
+    """
+    from pathlib import Path
+
+    from compat.index.reader import Index
+    from compat.scan.cli import scan
+    from compat.scan.releases.project_pins import project_root
+    from compat.scan.releases.selection import newest_indexes
+    from compat.upgrade.assess import assess
+    from compat.upgrade.output import UpgradeReport
+    from compat.upgrade.pair import propose
+    from compat.upgrade.pins import pin_changes
+
+    index = Index()
+    plain = options._replace(old=(), new=(), baseline=None)
+    starts, targets = _ends(options, plain, index)
+    spans = {}
+    for start in starts:
+        versions = index.versions(start.package)
+        first, last = (versions.index(each) for each in (start.version, targets[start.package]))
+        if last < first:
+            raise UsageError(
+                f"--to: {start.package} {versions[last]} is older than {start.version}, the start"
+            )
+        final = {*newest_indexes(versions, len(versions)), first, last}
+        spans[start.package] = (
+            versions[first : last + 1],
+            [versions[at] for at in range(first, last + 1) if at in final],
+        )
+    ranges = {package: (f"{scanned[0]}..{scanned[-1]}",) for package, (scanned, _) in spans.items()}
+    found = scan(
+        plain._replace(sglang=ranges.get("sglang", ("latest",)), vllm=ranges.get("vllm", ("latest",)))
+    )
+    upgrades = tuple(assess(start, *spans[start.package], found.findings) for start in starts)
+    root = Path(project_root(options.paths[0]) or options.paths[0])
+    as_is = propose(index, upgrades, root, fixed=False)
+    fixed = propose(index, upgrades, root, fixed=True)
+    further = fixed if fixed.versions != as_is.versions else None
+    return UpgradeReport(
+        upgrades=upgrades,
+        as_is=as_is,
+        after_safe_fixes=further,
+        pins=tuple(pin_changes(str(root), (further or as_is).versions)),
+        folder=f"{options.paths[0].rstrip('/')}/" if len(options.paths) == 1 else "",
+    )
+
+
+def _ends(options: ScanOptions, plain: ScanOptions, index: Index) -> tuple[list[Start], Mapping[str, str]]:
+    """Return, per package, the release to start from, and the one to reach."""
+    from compat.scan.cli import scan
+    from compat.scan.comparison import named_releases
+    from compat.scan.fits import used_packages, with_every_release
+    from compat.scan.releases.selection import newest_releases
+    from compat.scan.runner import select_releases
+    from compat.scan.sources.discovery import Files, Walk
+    from compat.upgrade.assess import Start, starting_release
+
+    store = Files()
+    files = [each for each in Walk(options.exclude).files(options.paths) if store.may_name_package(each)]
+    used = used_packages(files, store)
+    pinned = {each.package: each for each in select_releases(plain, index, files, store) if each.pinned}
+    packages: list[str] = [each for each in ("sglang", "vllm") if each in used or each in pinned]
+    if not packages:
+        raise NothingSelectedError(f"{' '.join(options.paths)}: no file uses sglang or vllm")
+    old = named_releases(index, options.old, "--from", packages)
+    new = named_releases(index, options.new, "--to", packages, old)
+    every = scan(with_every_release(plain, packages))
+    starts = []
+    for package in packages:
+        if package in old:
+            starts.append(Start(package, old[package], "--from"))
+            continue
+        pin = pinned.get(package)
+        starts.append(
+            starting_release(
+                index, package, every.findings, pin.versions if pin else (), pin.source if pin else ""
+            )
+        )
+    targets: dict[str, str] = {
+        each: new.get(each) or newest_releases(index, each).versions[-1] for each in packages
+    }
+    return starts, targets
+
+
+def _fix(options: ScanOptions, versions: Mapping[str, str]) -> int:
+    """Write the safe fixes for some releases; return the exit code of `compat scan --fix`."""
+    from compat.scan.cli import scan
+    from compat.scan.fix.cli import run
+
+    wanted = options._replace(
+        old=(),
+        new=(),
+        sglang=(versions.get("sglang", "latest"),),
+        vllm=(versions.get("vllm", "latest"),),
+        fix=True,
+    )
+    report = scan(wanted)
+    mine = tuple(each for each in report.findings if each.package in versions)
+    return run(report._replace(findings=mine), wanted)
+
+
+def parser() -> console.Parser:
+    """Return the argument parser of `compat upgrade`."""
+    parser = console.Parser(
+        "compat upgrade",
+        "Tell how far a source tree can go with sglang and vllm: the newest releases with which it works "
+        "as it is and after safe fixes, what blocks each later one and how much work that is, what else "
+        "breaks beside them, and the commands that install them.",
+    )
+    parser.add_argument(
+        "path", nargs="*", default=["."], metavar="PATH", help="file or folder (default: this folder)"
+    )
+    parser.add_argument(
+        "--from",
+        dest="old",
+        action="append",
+        default=[],
+        metavar="RELEASE",
+        help="the release in use, such as 0.18.1 or vllm==0.18.1 (default: the newest of those that the "
+        "project pins with the fewest findings); once for each package",
+    )
+    parser.add_argument(
+        "--to",
+        dest="new",
+        action="append",
+        default=[],
+        metavar="RELEASE",
+        help="the release to reach (default: latest)",
+    )
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="NAME", help="folder or file to skip"
+    )
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="write the safe fixes for the newest releases that they lead to (needs the extra `fix`); pins "
+        "are shown and not changed",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    return parser
