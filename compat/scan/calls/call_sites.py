@@ -26,6 +26,10 @@ Way = Literal["path", "instance", "super"]
 """How the callee is found: a dotted path, a method of an object, or a method of the base classes."""
 
 
+_USE = re.compile(rb"(?<![\w.])(self\.\w+|[^\W\d]\w*)(?=\s*[.(])")
+"""A name, or an attribute of `self`, of which an attribute is read or which is called."""
+
+
 class CallSite(NamedTuple):
     """One call of something of the packages."""
 
@@ -48,7 +52,7 @@ def call_sites(source: Source, aliases: Aliases) -> Iterator[CallSite]:
         source: the file.
         aliases: the names that its imports bind.
     """
-    words = [*aliases.names, "super"]
+    words = [*aliases.names, "super", "partial", "functools"]
     found = list(_walked(source, words, aliases, {}))
     yield from found
     objects = _objects(found)
@@ -62,9 +66,8 @@ def call_sites(source: Source, aliases: Aliases) -> Iterator[CallSite]:
 def _walked(
     source: Source, words: Iterable[str], aliases: Aliases, objects: Mapping[tuple[ast.AST | None, str], str]
 ) -> Iterator[CallSite]:
-    names = b"|".join(re.escape(word.encode()) for word in words)
-    pattern = rb"(?<!\w)(?:" + names + rb")(?=\s*[.(])|\bpartial\(\s*(?:" + names + rb")\b"
-    offsets = [each.start() for each in re.finditer(pattern, source.data)]
+    wanted = {word.encode() for word in words}
+    offsets = [found.start() for found in _USE.finditer(source.data) if found[1] in wanted]
     for position in statements(source.tree, LineNumbers(line_numbers(source.data, offsets))):
         if isinstance(position.statement, ast.Import | ast.ImportFrom):
             continue

@@ -104,7 +104,7 @@ class Analysis:
         """Return the findings in a file, or why it was skipped."""
         try:
             data = self.store.read(path) if path.endswith(".py") else b""
-            if data and self._resolves(data) and not may_call(data, self._calls.fits):
+            if data and not may_call(data, self._calls.fits) and self._resolves(data):
                 return FileResult([], may_lack_names=self._branches(path) and self._may_lack_names(path))
             found = self._of(self.parsed(path))
             broken = tuple((name, mask) for name in self.checkers if (mask := self.broken.get((path, name))))

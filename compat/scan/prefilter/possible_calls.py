@@ -23,6 +23,9 @@ _ELSEWHERE = frozenset(
     b"unittest.TestCase".split()
 )
 """Bases that are no classes of the packages, and none of the tree."""
+_CALL = re.compile(
+    rb"(?<![\w.])([^\W\d]\w*)((?:" + _SPACE + rb"\." + _SPACE + rb"\w+)*)(?=" + _SPACE + rb"\()"
+)
 _PLAIN = re.compile(rb"\s*\(([\w.\s,]*)\)")
 """Arguments that are names or numbers."""
 
@@ -44,9 +47,9 @@ def may_call(data: bytes, fits: Fits) -> bool:
             return True
     if not paths:
         return False
-    words = b"|".join(map(re.escape, sorted(paths)))
-    attributes = rb"((?:" + _SPACE + rb"\." + _SPACE + rb"\w+)*)"
-    for found in re.finditer(rb"(?<![\w.])(" + words + rb")" + attributes + rb"(?=" + _SPACE + rb"\()", data):
+    for found in _CALL.finditer(data):
+        if found[1] not in paths:
+            continue
         called = (paths[found[1]] + b"".join(found[2].replace(b"\\\n", b"").split())).decode()
         plain = _PLAIN.match(data, found.end()) if called.rpartition(".")[2].islower() else None
         if plain is None or not fits(called, len([each for each in plain[1].split(b",") if each.strip()])):
