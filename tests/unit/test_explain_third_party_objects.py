@@ -23,13 +23,24 @@ def required(package: str, version: str, name: str) -> str:
     return next((str(each.specifier) for each in found if each.name == name and not each.marker), "")
 
 
+def is_defined(name: str) -> bool:
+    """Return whether a release of sglang or vllm defines the name as well, so that it may be meant."""
+    return any(
+        branch.status == "defined"
+        for package in ("sglang", "vllm")
+        for at in range(0, len(INDEX.versions(package)), 5)
+        for module in INDEX.binders(name, package, at)
+        for branch in INDEX.branches(module, name, package, at)
+    )
+
+
 def imported_classes(package: str, version: str) -> list[tuple[str, str]]:
     """Return the classes that a release imports from one other package only, each with its distribution."""
     found = []
     for demand in COMPANIONS.demands(package, version):
         module, _, name = demand.target.partition(":")
         top = module.partition(".")[0]
-        if name[:1].isupper() and name.isidentifier() and not name.isupper():
+        if name[:1].isupper() and name.isidentifier() and not name.isupper() and not is_defined(name):
             tops = {target.partition(":")[0].partition(".")[0] for _, target in COMPANIONS.named(name)}
             if tops == {top}:
                 found.append((name, distribution_of(top)))

@@ -188,9 +188,10 @@ def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwne
             newest_of_its_time(context, distribution, package, max(places)),
         )
     ]
+    belongs = "is" if owner.certain else "may be"
     text = (
-        f"The object {'is' if owner.certain else 'may be'} of {distribution}: compare its version with the one that your release of sglang or "
-        'vllm requires; "pip check" names a violated requirement.'
+        f"The object {belongs} of {distribution}: compare its version with the one that your release of "
+        'sglang or vllm requires; "pip check" names a violated requirement.'
     )
     fix = Fix(kind="none", text=text, command="pip check")
     dated = older_or_newer(context, exception, distribution) if there is None else fix
