@@ -11,7 +11,8 @@ from html import escape
 from math import log10
 from typing import Any
 
-from gpu_table import EXACT, OTHERS, PACKAGES, RESULTS, ROWS, SHORT, SPEED, in_order, read, version_key
+from gpu_table import EXACT, OTHERS, PACKAGES, RESULTS, ROWS, SHORT, SPEED, in_order, read
+from packaging.version import Version
 
 WIDTH = 440
 """The width of every picture in SVG units: that of a phone, so that the text keeps its size there."""
@@ -58,14 +59,21 @@ def errors(dtype: str) -> str:
     records = [each for each in everything if each["test"].startswith("the_right_kernel")]
     here = [each for each in records if each["dtype"] == dtype]
     parts: list[str] = []
-    y = 42.0
+    y = 46.0
     for package in PACKAGES:
         own = [each for each in here if each["back_end"] == package]
-        releases = sorted({each[package] for each in own}, key=version_key)
+        releases = sorted({each[package] for each in own}, key=Version)
         wide = (WIDTH - LABELS - 4) / len(releases)
         parts.append(_text(8, y, package, "title"))
         for column, release in enumerate(releases):
-            parts.append(_text(LABELS + wide * (column + 0.5), y, release, "dim", "middle"))
+            # A post-release is too wide for a column: its end goes below.
+            head, dot, post = release.partition(".post")
+            lines = [head, f"{dot}{post}"] if post else [head]
+            middle = LABELS + wide * (column + 0.5)
+            parts += [
+                _text(middle, y - 12 * (len(lines) - 1 - at), line, "dim", "middle")
+                for at, line in enumerate(lines)
+            ]
         y += 8
         for scheme in in_order(own):
             parts.append(_text(8, y + 15, scheme))

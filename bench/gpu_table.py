@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 PACKAGES = ("sglang", "vllm")
 ROWS = (1, 16, 64, 512, 4096)
@@ -25,8 +27,8 @@ REASONS = {
 """Texts in the reasons of refusals, with the number of the note below the table that explains each."""
 
 EXACT = "quant-h200.json"
-OTHERS = ("quant-h200-seed.json", "quant-h200-newest.json")
-"""The same for pairs with another torch: the pair `seed`, and the newest one."""
+OTHERS = tuple(f"quant-h200-{pair}.json" for pair in ("seed", "home-grown", "torch-2.8", "newest"))
+"""The same for pairs with another torch."""
 REPORT = "report-pair-h200.json"
 SPEED = {package: f"bench-gpu-h200-{package}.json" for package in PACKAGES}
 BLOCK_FP8 = "deep-gemm-h200.json"
@@ -50,7 +52,7 @@ def exactness(*documents: dict[str, Any]) -> list[str]:
     columns = [
         (package, release)
         for package in PACKAGES
-        for release in sorted({each[package] for each in records}, key=version_key)
+        for release in sorted({each[package] for each in records}, key=Version)
     ]
     lines = [_row(["Scheme", "dtype", *(f"{package} {release}" for package, release in columns)])]
     lines.append("|" + "---|" * (2 + len(columns)))
@@ -194,11 +196,6 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def version_key(text: str) -> tuple[int, ...]:
-    """Return the sort key of a final release."""
-    return tuple(map(int, text.split(".")))
-
-
 def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
     """Return one document with the records of several, each record with its releases.
 
@@ -218,7 +215,7 @@ def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
     records: list[dict[str, Any]] = [
         {**_tidy(record), **each["releases"]} for each in documents for record in each["records"]
     ]
-    records.sort(key=lambda each: (version_key(each["sglang"]), each["test"], each["case"]))
+    records.sort(key=lambda each: (Version(each["sglang"]), each["test"], each["case"]))
     return {**{field: documents[0][field] for field in fields}, "date": date, "records": records}
 
 

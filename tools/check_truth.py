@@ -15,6 +15,7 @@ import os
 import random
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -133,7 +134,11 @@ class Truth:
         if sample is not None:
             modules = sorted(random.Random(seed).sample(modules, min(sample, len(modules))))  # noqa: S311
         told = told_by(report)
-        facts = self.look(modules, common_modules(self.index, self.versions), told)
+        common = common_modules(self.index, self.versions)
+        shared = {top: [each for each in found if each not in told] for top, found in common.items()}
+        begun = time.monotonic()
+        facts = self.look(modules, shared, told)
+        print(f"{len(facts) / (time.monotonic() - begun):.1f} modules a second", flush=True)
         told &= facts.keys()
         failed = {module for module, fact in facts.items() if not fact.imported}
         device = {module for module in failed - told if wants_device(facts[module].error)}

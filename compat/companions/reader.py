@@ -163,6 +163,14 @@ class Companions:
         bounds = (f"{module}:", f"{module};", f"{module}.", f"{module}/")
         return [text for (text,) in self._rows(query, self.distributions[distribution], *bounds)]
 
+    def named(self, name: str) -> list[tuple[str, str]]:
+        """Return the demanded locations of a name in any module, each after its distribution, sorted."""
+        query = """
+            SELECT DISTINCT distribution, text FROM texts JOIN states ON states.target = texts.id
+            WHERE text GLOB ?"""
+        rows = self._rows(query, f"*:{name}")
+        return sorted((self._names[number], text) for number, text in rows)
+
     def states_of(self, distribution: str, release_index: int) -> dict[str, str]:
         """Return the states of all demanded locations in a release."""
         query = """
@@ -184,6 +192,14 @@ class Companions:
         """Return the indexes of the releases that were withdrawn."""
         query = "SELECT release_index FROM releases WHERE distribution = ? AND yanked"
         return frozenset(at for (at,) in self._rows(query, self.distributions[distribution]))
+
+    def newest_at(self, distribution: str, date: str) -> str | None:
+        """Return the newest release, pre-releases and withdrawn ones excepted, that was there on a day."""
+        query = """
+            SELECT version FROM releases WHERE distribution = ? AND uploaded < ? AND NOT yanked
+            ORDER BY release_index DESC"""
+        rows = self._rows(query, self.distributions.get(distribution), f"{date}~")
+        return next((version for (version,) in rows if version.replace(".", "").isdigit()), None)
 
     def requires_python(self, distribution: str) -> list[str | None]:
         """Return the Requires-Python of each release, oldest first."""

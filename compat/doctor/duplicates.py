@@ -56,12 +56,22 @@ def _twice(environment: InspectedEnvironment) -> Iterator[Diagnosis]:
             package=name,
             version=environment.packages.version(name),
             evidence=(what,),
-            fix=Fix(
-                kind="environment",
-                text=f"Remove all copies of {name} and install the intended version.",
-                command=f"pip uninstall -y {name} {name}",
-            ),
+            fix=_one_of(name, versions, environment),
         )
+
+
+def _one_of(name: str, versions: list[tuple[str, Path]], environment: InspectedEnvironment) -> Fix:
+    """Return the fix for several copies of a distribution. pip removes only those of its own interpreter."""
+    own = (environment.python.parent.parent, Path(environment.user_base or environment.python))
+    (_, first), (version, second) = versions[0], versions[-1]
+    if not any(first.is_relative_to(folder) for folder in own):
+        text = f"Take {first} off the import path (PYTHONPATH), or uninstall {name} {version} from {second}."
+        return Fix(kind="environment", text=text)
+    return Fix(
+        kind="environment",
+        text=f"Remove all copies of {name} and install the intended version.",
+        command=f"pip uninstall -y {name} {name}",
+    )
 
 
 def _several(environment: InspectedEnvironment) -> Iterator[tuple[str, list[tuple[str, Path]]]]:

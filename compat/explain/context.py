@@ -113,7 +113,11 @@ class RuleContext:
         )
         if installed:
             return Known(version=installed, source="installed here")
-        claim = self.contents.facts.claims.get(distribution)
+        facts = self.contents.facts
+        claim = facts.claims.get(distribution)
+        if claim is None and distribution not in self.index.packages:
+            claim = facts.others.get(distribution)
+            claim = claim if claim and claim[0] else None
         if claim and fitting and release_index_of(self.index, distribution, claim[0]) not in fitting:
             return None  # the person speaks of another release than the one that wrote the log
         return Known(version=claim[0], source=f"{_CLAIMED} “{claim[1]}”") if claim else None

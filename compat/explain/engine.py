@@ -28,8 +28,11 @@ from compat.explain.rules import (
 )
 from compat.explain.rules.versions import (
     companion_names,
+    installer_refusals,
+    model_types,
     resolver_conflicts,
     third_party_names,
+    third_party_objects,
     version_checks,
     violated_requirements,
 )
@@ -64,6 +67,8 @@ RULES: tuple[Rule, ...] = (
     environment.circular,
     version_checks.stated_requirement,
     resolver_conflicts.unsolvable,
+    installer_refusals.refused,
+    model_types.unrecognized,
     missing_packages.stated_package,
     version_checks.numpy,
     incomplete_installs.missing_file,
@@ -92,6 +97,8 @@ RULES: tuple[Rule, ...] = (
     violated_requirements.attribute,
     violated_requirements.call,
     attributes.attribute,
+    third_party_objects.attribute,
+    third_party_objects.call,
     violated_requirements.hidden_import,
     violated_requirements.third_party_package,
     third_party_names.imported_by_a_release,
@@ -102,9 +109,19 @@ LAST: tuple[Rule, ...] = (
     missing_names.truncated_traceback,
     environment.earlier_import_failed,
     missing_names.misspelt,
+    third_party_objects.listed,
+    third_party_objects.named,
     package_messages.stated_by_package,
+    third_party_objects.raised_inside,
 )
 """Rules that are applied when `RULES` find no cause in the whole log."""
+LAST_OF_LINES: tuple[Rule, ...] = (
+    missing_names.misspelt,
+    missing_names.unplaced_name,
+    third_party_objects.named,
+    package_messages.stated_by_package,
+)
+"""Those of `LAST` that need no traceback."""
 MOST = 60
 """Most failures of one log that are diagnosed."""
 PRELIMINARY = ("package_missing", "missing_native_library", "no_gpu", "abi_mismatch", "requirement_violated")
@@ -177,7 +194,7 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
         (others, RULES),
         (warned, RULES),
         (contents.failures, LAST),
-        (contents.mentions, (package_messages.stated_by_package,)),
+        (contents.mentions, LAST_OF_LINES),
     )
     for failures, rules in stages:
         found = _distinct(

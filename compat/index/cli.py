@@ -18,6 +18,7 @@ def main(argv: Sequence[str]) -> int:
         "build": _build,
         "update": _update,
         "companions": _companions,
+        "settings": _settings,
         "check": _check,
         "info": _info,
     }
@@ -70,6 +71,14 @@ def parser() -> console.Parser:
         "those releases that metadata admits with byte-range requests, and write the file for compat check.",
     )
     companions.add_argument("--output", type=Path, help="the file to write (default: the shipped one)")
+    settings = commands.add_parser(
+        "settings",
+        help="list the environment variables and options of each release",
+        prog="compat index settings",
+        description="Read from the indexed releases of sglang and vllm which environment variables they read "
+        "and which command-line options they have, and write the file for compat scan.",
+    )
+    settings.add_argument("--output", type=Path, help="the file to write (default: the shipped one)")
     info = commands.add_parser(
         "info", help="list the releases", prog="compat index info", description="List the indexed releases."
     )
@@ -125,6 +134,25 @@ def _companions(arguments: argparse.Namespace) -> int:
     read = f"{counted(report.distributions, 'distribution')}, {counted(report.releases, 'release')}"
     console.say(f"{target.name}: {read}, {counted(report.targets, 'name')}, {size(target.stat().st_size)}")
     console.say(f"the build took {duration(time.monotonic() - begun)}; downloaded {size(report.fetched)}")
+    return errors.CLEAN
+
+
+def _settings(arguments: argparse.Namespace) -> int:
+    from compat.index.reader import Index
+    from compat.settings.releases import SHIPPED, read_packages
+
+    try:
+        from compat.index.build.settings import build_settings
+        from compat.wheels.package_index import Registry
+        from compat.wheels.source_cache import SourceCache
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    target, index = arguments.output or Path(SHIPPED), Index()
+    versions = {package: index.versions(package) for package in index.packages}
+    with Registry() as registry, on_terminal("reading releases", None) as progress:
+        build_settings(target, versions, registry, SourceCache(), progress)
+    count = sum(len(each.found) for each in read_packages(target))
+    console.say(f"{target.name}: {counted(count, 'setting')}, {size(target.stat().st_size)}")
     return errors.CLEAN
 
 

@@ -13,6 +13,7 @@ from compat.scan import options as command_line
 from compat.scan.findings import Finding, Report, unread_finding
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
+from compat.scan.settings.kinds import python_worth_reading, texts_worth_reading
 from compat.scan.sources.discovery import STDIN, Files, Skipped, Walk
 
 parser = command_line.parser
@@ -63,28 +64,33 @@ def scan(options: ScanOptions) -> Report:
     walk = Walk(options.exclude)
     skipped: list[Skipped] = []
     files = list(walk.files(options.paths))
-    if not files:
+    store = Files()
+    texts = texts_worth_reading(walk.texts, store.read)
+    if not files and not texts:
         passed = "; ".join(f"{each.path}: {each.reason}" for each in walk.skipped)
         raise NothingSelectedError(
-            f"nothing to scan: {passed}" if passed else f"{' '.join(options.paths)}: no Python file found"
+            f"nothing to scan: {passed}"
+            if passed
+            else f"{' '.join(options.paths)}: no Python file found, and no "
+            "script or configuration file that names the packages"
         )
-    store = Files()
-    candidates = _candidates(files, store, skipped)
+    candidates = [*_candidates(files, store, skipped), *texts]
     skipped = [*walk.skipped, *skipped]
+    count = len(files) + len(texts) + len(walk.skipped)
     unread = tuple(_unread(options, skipped))
     if not candidates:
         _check_specifiers(options)
-        return Report(unread, tuple(skipped), (), len(files) + len(walk.skipped), 0)
+        return Report(unread, tuple(skipped), (), count, 0)
     from compat.scan.runner import check_candidates, releases_that_fit
 
-    found = check_candidates(options, files, candidates, store)
+    found = check_candidates(options, files, candidates, store, texts)
     if options.fits:
-        fits = releases_that_fit(options, files, candidates, store, found)
+        fits = releases_that_fit(options, files, candidates, store, found, texts=texts)
         found = found._replace(fits=fits)
     return found._replace(
         findings=(*unread, *found.findings),
         skipped=(*skipped, *found.skipped),
-        files=len(files) + len(walk.skipped),
+        files=count,
     )
 
 
@@ -105,7 +111,8 @@ def _candidates(files: Sequence[str], store: Files, skipped: list[Skipped]) -> l
     found = []
     for path in files:
         try:
-            if store.names_package(path) and mentions_package(path, store.read(path)):
+            data = store.read(path)
+            if (store.names_package(path) and mentions_package(path, data)) or python_worth_reading(data):
                 found.append(path)
         except OSError as error:  # noqa: PERF203 -- one file does not stop the rest
             skipped.append(Skipped(path, error.strerror or str(error)))

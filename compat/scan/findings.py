@@ -22,6 +22,8 @@ LEVELS = {
     "CPT004": "note",
     "CPT005": "error",
     "CPT006": "error",
+    "CPT007": "error",
+    "CPT008": "error",
     "CPT009": "error",
 }
 RULES = {
@@ -32,6 +34,8 @@ RULES = {
     "CPT004": "private, or known only at run time",
     "CPT005": "called with arguments that a release does not take, or without one that it requires",
     "CPT006": "a subclass that does not fit its base class",
+    "CPT007": "an environment variable that the release does not read",
+    "CPT008": "a command-line option that the release does not have",
     "CPT009": "used as a class where it is a function",
 }
 
@@ -133,6 +137,8 @@ class Finding(NamedTuple):
         if self.rule == "CPT004":
             what_it_is = self.status if self.status == "dynamic" else "private"
             return f"{self.statement}: {what_it_is}; it may change without notice"
+        if self.rule in ("CPT007", "CPT008"):
+            return self._setting()
         if self.rule == "CPT009":
             return f"{self.statement}, used {_USES[self.form]}, is no class in {self.package} {self.releases}"
         where = f" (in {self.function})" if self.function else ""
@@ -146,6 +152,15 @@ class Finding(NamedTuple):
             text += f": {self.broken_ranges[-1].reason}"
         successor = self.successor
         return f"{text}; use {successor.statement}{successor.doubt}" if successor else text
+
+    def _setting(self) -> str:
+        """Return the finding for a variable or an option in one line."""
+        where = f"{self.package} {self.releases}"
+        reason = f": {self.broken_ranges[-1].reason}" if self.broken_ranges else ""
+        if self.rule == "CPT007":
+            return f"{self.statement} is read by no code of {where}{reason}"
+        program, _, option = self.statement.rpartition(" ")
+        return f"{program} has no option {option} in {where}{reason}"
 
     def as_document(self) -> dict[str, Any]:
         """Return the finding as an object of the JSON document."""

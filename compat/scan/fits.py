@@ -14,12 +14,21 @@ from compat.scan.sources.discovery import Files
 _OWNER = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 
 
+def fails(finding: Finding) -> bool:
+    """Return whether code with a finding fails, so that it says something about the release to use.
+
+    Warnings and notes do not count, nor does a variable that a release does not read: code that supports
+    several releases sets it for some of them.
+    """
+    return finding.level == "error" and finding.rule != "CPT007"
+
+
 def asked_packages(report: Report, used: Iterable[str]) -> dict[str, str]:
     """Return the packages whose fits are worth saying, each with the newest release of the scan.
 
     They are those that have findings, or whose releases no pin selects.
     """
-    found = {each.package for each in report.findings if each.level != "note"}
+    found = {each.package for each in report.findings if fails(each)}
     return {
         each.package: each.versions[-1]
         for each in report.release_sets
@@ -46,7 +55,7 @@ def fit_of(package: str, versions: Sequence[str], findings: Iterable[Finding], j
         findings: the findings in all releases.
         judged: the release to compare with.
     """
-    mine = [each for each in findings if each.package == package and each.level != "note"]
+    mine = [each for each in findings if each.package == package and fails(each)]
     counts = finding_counts(versions, mine)
     final = newest_indexes(versions, len(versions))
     fewest = min(counts[at] for at in final)

@@ -148,7 +148,8 @@ def parser() -> console.Parser:
         nargs="*",
         default=["."],
         metavar="PATH",
-        help="file or folder (.py, .pyi and .ipynb), or - for standard input (default: this folder)",
+        help="file or folder (.py, .pyi and .ipynb; scripts, Dockerfiles, YAML, Markdown), or - for standard "
+        "input (default: this folder)",
     )
     parser.add_argument("--sglang", action="append", default=[], metavar="SPEC", help=VERSION_HELP)
     parser.add_argument("--vllm", action="append", default=[], metavar="SPEC", help="the same for vllm")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from compat.index.reader import Index
 from compat.scan.findings import BrokenRange, Finding
-from compat.scan.fits import broken_versions, finding_counts
+from compat.scan.fits import broken_versions, fails, finding_counts
 from compat.scan.fix.edits import fix_safety, lost_class, used_as_classes
 from compat.scan.formats.text_ import cause_text
 from compat.scan.releases.selection import newest_indexes
@@ -33,7 +33,7 @@ def starting_release(
         source: where it does.
     """
     versions = index.versions(package)
-    mine = [each for each in findings if each.package == package and each.level != "note"]
+    mine = [each for each in findings if each.package == package and fails(each)]
     counts = dict(zip(versions, finding_counts(versions, mine), strict=True))
     final = [versions[at] for at in newest_indexes(versions, len(versions))]
     candidates = [each for each in final if each in set(pinned)] or list(pinned) or final
@@ -53,7 +53,7 @@ def assess(
         versions: those that are judged: pre-releases are left out.
         findings: the findings in these releases.
     """
-    mine = [each for each in findings if each.package == start.package and each.level != "note"]
+    mine = [each for each in findings if each.package == start.package and fails(each)]
     classes = used_as_classes(mine)
     broken = [
         (each, [version for version in broken_versions(scanned, each) if version in versions])

@@ -107,13 +107,18 @@ def _ends(options: ScanOptions, plain: ScanOptions, index: Index) -> tuple[list[
     from compat.scan.fits import used_packages, with_every_release
     from compat.scan.releases.selection import newest_releases
     from compat.scan.runner import select_releases
+    from compat.scan.settings.kinds import texts_worth_reading
     from compat.scan.sources.discovery import Files, Walk
     from compat.upgrade.assess import Start, starting_release
 
     store = Files()
-    files = [each for each in Walk(options.exclude).files(options.paths) if store.may_name_package(each)]
+    walk = Walk(options.exclude)
+    files = [each for each in walk.files(options.paths) if store.may_name_package(each)]
+    texts = texts_worth_reading(walk.texts, store.read)
     used = used_packages(files, store)
-    pinned = {each.package: each for each in select_releases(plain, index, files, store) if each.pinned}
+    pinned = {
+        each.package: each for each in select_releases(plain, index, files, store, texts) if each.pinned
+    }
     packages: list[str] = [each for each in ("sglang", "vllm") if each in used or each in pinned]
     if not packages:
         raise NothingSelectedError(f"{' '.join(options.paths)}: no file uses sglang or vllm")

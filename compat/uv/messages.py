@@ -50,6 +50,11 @@ _PYTHON = re.compile(
     rf"Python(?P<wanted>{_SPEC}) and (?P<name>{_NAME}){_EXTRAS}(?P<spec>{_SPEC}) depends on Python"
 )
 _NO_VERSION = re.compile(rf"there (?:is|are) no versions? of {_ONE.pattern}")
+_UNLISTED = re.compile(
+    rf"\b(?P<name>{_NAME}) (?:was|were) not found in the "
+    r"(?:package registry|cache|provided package locations)"
+)
+_ONLY = re.compile(rf"\bonly {_ONE.pattern} (?:is|are) available")
 _NO_WHEEL = re.compile(rf"\b{_ONE.pattern} has no (?:usable )?wheels")
 _MISSING = re.compile(
     rf"{ABSENT} {_ONE.pattern}[^(]{{0,200}}(?:\(from (?P<by>[\w.-]{{1,80}})[^)]{{0,100}}\))?"
@@ -58,6 +63,9 @@ _WANTED = re.compile(rf"{ABSENT} (\S[^(]{{0,300}}?)(?: \(from (?!versions)([^)]{
 _POETRY_EDGE = re.compile(
     rf"\b(?P<by>{_NAME}) \((?P<at>[^()]{{1,60}})\) (?:depends on|requires) "
     rf"(?P<name>{_NAME}) \((?P<spec>[^()]{{1,60}})\)"
+)
+_POETRY_BOTH = re.compile(
+    rf"\b({_NAME}) depends on both ({_NAME}) \(([^()]{{1,60}})\) and ({_NAME}) \(([^()]{{1,60}})\)"
 )
 _IGNORED = "Ignored the following versions that require a different python version: "
 _OTHER_PYTHON = re.compile(r"(\d[\w.+!]{0,60}) Requires-Python ([^;]{1,80})")
@@ -123,8 +131,24 @@ def edges(text: str) -> Iterator[RequirementEdge]:
 def poetry_edges(text: str) -> Iterator[RequirementEdge]:
     """Yield the requirements in poetry's explanation, in order."""
     for found in _POETRY_EDGE.finditer(_folded(text)):
-        at = found["at"] if found["at"][0] in "<>=!~" else f"=={found['at']}"
-        yield _edge(found["by"], at, _requirement(found["name"], found["spec"]))
+        yield _edge(
+            found["by"], poetry_spec(found["at"]), _requirement(found["name"], poetry_spec(found["spec"]))
+        )
+    for found in _POETRY_BOTH.finditer(_folded(text)):
+        for name, spec in ((found[2], found[3]), (found[4], found[5])):
+            yield _edge(found[1], None, _requirement(name, poetry_spec(spec)))
+
+
+def poetry_spec(text: str) -> str:
+    """Return a constraint of poetry as a specifier: `2.7.0` is `==2.7.0`, `^2.6.0` is `>=2.6.0,<3`."""
+    bare = text.strip().removeprefix("v")
+    if bare[:1] == "^":
+        parts = bare[1:].split(".")
+        at = next((place for place, part in enumerate(parts) if part.strip("0")), len(parts) - 1)
+        if all(part.isdigit() for part in parts):
+            upper = ".".join([*parts[:at], str(int(parts[at]) + 1)])
+            return f">={bare[1:]},<{upper}"
+    return f"=={bare}" if bare[:1].isdigit() else bare
 
 
 def requested(text: str) -> Iterator[Requirement]:
@@ -147,6 +171,18 @@ def other_python(text: str) -> tuple[RequirementEdge, str | None] | None:
 def no_version(text: str) -> Requirement | None:
     """Return the requirement of which uv reports that no version exists, or None."""
     found = _NO_VERSION.search(text)
+    return _requirement(found["name"], found["spec"]) if found else None
+
+
+def not_listed(text: str) -> str | None:
+    """Return the name of which uv reports that the package index does not have it, or None."""
+    found = _UNLISTED.search(_folded(text))
+    return canonicalize_name(found["name"]) if found else None
+
+
+def only_offered(text: str) -> Requirement | None:
+    """Return the only versions that uv finds, where these are not the required ones, or None."""
+    found = _ONLY.search(_folded(text))
     return _requirement(found["name"], found["spec"]) if found else None
 
 

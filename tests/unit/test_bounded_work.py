@@ -21,6 +21,9 @@ from compat.locks.lockfile import lock_paths, parse_requirements, read_lock
 from compat.matrix.model.outcome import Cell, read_any_outcome, read_outcome
 from compat.scan.cli import main as scan
 from compat.scan.releases.project_pins import pinned_specifiers
+from compat.scan.settings.kinds import Kind
+from compat.scan.settings.programs import option_uses
+from compat.scan.settings.readers import contents
 from compat.scan.sources.discovery import Unreadable
 from compat.scan.sources.notebook import code_of
 from counting import calls
@@ -69,6 +72,32 @@ def grows_linearly(work: Callable[[int], Callable[[], object]], times: int = 100
 @pytest.mark.parametrize("piece", PINS)
 def test_the_work_for_pins_grows_with_the_file(name: str, piece: str) -> None:
     grows_linearly(lambda times: pins_of(name, f"vllm==0.9.0\n{piece * times}"))
+
+
+SCRIPTS = (
+    "$(", "${", "`", '"', "'a", "<<A\n", "<a", "A=(", "\\\n", "--x ", "vllm serve m \\\n --x", '"a b ',
+    "VLLM_USE_V1=$VLLM_USE_V1 ", "export VLLM_USE_V1=1 ", "command: [\n", "- a\n", "run: |\n", "RUN [\n",
+    "RUN a \\\n#\n", "```\n", "command: a\n", "A=(--x)\nvllm serve $A\n", "vllm serve a |",
+    "- name: a\n  args:\n  - b\n",
+)  # fmt: skip
+KINDS: tuple[Kind, ...] = ("shell", "dockerfile", "yaml", "markdown", "make", "env")
+
+
+def settings_of(kind: Kind, text: str) -> Callable[[], object]:
+    return lambda: [option_uses(each.commands) for each in contents(kind, text)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("piece", SCRIPTS)
+def test_the_work_for_a_script_grows_with_the_file(kind: Kind, piece: str) -> None:
+    grows_linearly(lambda times: settings_of(kind, f"```sh\n{piece * times}\n```\n"), 200)
+
+
+@given(text=st.lists(st.sampled_from(SCRIPTS), max_size=30).map("".join), kind=st.sampled_from(KINDS))
+def test_any_script_is_read(text: str, kind: Kind) -> None:
+    for each in contents(kind, text):
+        for use in option_uses(each.commands):
+            assert text.startswith(use.option[:3], use.word.start)
 
 
 def test_a_requirement_of_many_spaces(tmp_path: Path) -> None:

@@ -376,7 +376,7 @@ def test_another_version_in_a_later_folder_is_a_finding_for_covered_packages_onl
     env: Env, doctor: Doctor, monkeypatch: pytest.MonkeyPatch, version: str, findings: int
 ) -> None:
     """The first on the import path counts, as where a bundle extends the environment of a machine."""
-    over = env.site.parent / "over"
+    over = env.site.parents[3] / "over"
     env.add("vllm", "99.0", BASE, requires=["helper", "same"])
     for name, below, above in (("helper", "1.0", "2.0"), ("same", "1.0", "1.0")):
         env.add(name, below)
@@ -388,6 +388,10 @@ def test_another_version_in_a_later_folder_is_a_finding_for_covered_packages_onl
     assert [each["package"] for each in document["findings"]] == ["vllm"] * findings
     told = [" ".join(each["evidence"]) for each in document["findings"]]
     assert ["installed more than once: 98.0 in" in each for each in told] == [True] * findings
+    # pip does not remove what lies outside of its interpreter's folders.
+    fix = f"Take {over} off the import path (PYTHONPATH), or uninstall vllm 99.0 from {env.site}."
+    fixes = [(each["fix"]["text"], each["fix"]["command"]) for each in document["findings"]]
+    assert fixes == [(fix, None)] * findings
 
 
 def test_the_same_torch_of_another_name_is_a_note(env: Env, doctor: Doctor) -> None:

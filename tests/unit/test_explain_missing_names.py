@@ -212,3 +212,16 @@ def test_evidence_has_no_duplicates_and_begins_with_the_error(text: str) -> None
     (found,) = explain(text)
     assert len(set(found.evidence)) == len(found.evidence)
     assert not found.evidence[0].startswith(":")
+
+
+def test_a_name_without_its_module_is_looked_up_in_all_packages() -> None:
+    found = explain("ImportError: cannot import name 'sgl_per_token_group_quant_fp8'\n")[0]
+    assert found.cause == "unknown"
+    assert any(line.startswith("sgl_kernel:sgl_per_token_group_quant_fp8 exists") for line in found.evidence)
+
+
+def test_a_name_that_no_release_has_is_told_so() -> None:
+    found = explain("ImportError: cannot import name 'ServerArgs' from 'vllm'\n")[0]
+    assert found.cause == "unknown"
+    assert any("has the name ServerArgs" in line for line in found.evidence)
+    assert found.fix.statement is None

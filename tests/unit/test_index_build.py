@@ -151,6 +151,9 @@ def test_an_update_fetches_what_is_new_and_gives_what_a_build_gives(
     assert (tmp_path / "i").read_bytes() == (tmp_path / "full" / "whole").read_bytes()
     outlines = tmp_path / "full" / "sources.sqlite"
     assert (tmp_path / "sources.sqlite").read_bytes() == outlines.read_bytes()
+    settings = (tmp_path / "full" / "settings.tsv").read_text()
+    assert (tmp_path / "settings.tsv").read_text() == settings
+    assert settings.count("\n@") == 2
 
 
 def test_check_finds_what_differs_and_nothing_else(

@@ -136,3 +136,101 @@ def test_spaces_and_urls_of_a_requirement_are_cut_before_patterns_are_applied(
     (tmp_path / "pyproject.toml").write_text(f'[project]\ndependencies = ["{requirement}"]\n')
     assert project_pins.pinned_specifiers(str(tmp_path)) == {"vllm": {"==0.9.1": "pyproject.toml"}}
     assert seen == ["vllm == 0.9.1"]
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (
+            {"requirements.txt": "-r deps/gpu.txt\n", "deps/gpu.txt": "vllm==0.10.2\n"},
+            "vllm==0.10.2 in deps/gpu.txt",
+        ),
+        (
+            {"requirements.txt": "vllm\n-c pins/constraints.txt\n", "pins/constraints.txt": "vllm==0.10.2\n"},
+            "vllm==0.10.2 in pins/constraints.txt",
+        ),
+        ({"constraints.txt": "vllm==0.10.2\n"}, "vllm==0.10.2 in constraints.txt"),
+        (
+            {"pyproject.toml": "[tool.uv]\nconstraint-dependencies = ['vllm==0.10.2']\n"},
+            "vllm==0.10.2 in pyproject.toml",
+        ),
+        (
+            {"pyproject.toml": "[tool.pdm.dev-dependencies]\ngpu = ['vllm==0.10.2']\n"},
+            "vllm==0.10.2 in pyproject.toml",
+        ),
+        ({"environment.yml": "dependencies:\n  - vllm=0.10.2\n"}, "vllm==0.10.2 in environment.yml"),
+        (
+            {"environment.yml": "dependencies:\n  - pip:\n    - vllm==0.10.2\n"},
+            "vllm==0.10.2 in environment.yml",
+        ),
+        (
+            {"uv.lock": '[[package]]\nname = "vllm"\nversion = "0.10.2"\n', "pyproject.toml": ""},
+            "vllm==0.10.2 in uv.lock",
+        ),
+        (
+            {".github/workflows/ci.yml": "steps:\n- run: |\n    pip install \\\n      vllm==0.10.2 pytest\n"},
+            "vllm==0.10.2 in .github/workflows/ci.yml:3",
+        ),
+        (
+            {"setup.sh": "VLLM_VERSION=0.10.2\nuv pip install vllm==${VLLM_VERSION}\n"},
+            "vllm==0.10.2 in setup.sh:2",
+        ),
+        (
+            {"docker-compose.yml": "x:\n  image: vllm/vllm-openai:v0.10.2\n"},
+            "vllm==0.10.2 in docker-compose.yml:2",
+        ),
+        ({"serve/Dockerfile": "FROM vllm/vllm-openai:v0.10.2\n"}, "vllm==0.10.2 in serve/Dockerfile"),
+    ],
+)
+def test_pins_are_found_where_they_stand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str], told: str
+) -> None:
+    (tmp_path / "a.py").write_text("import vllm.worker.worker\n")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text)
+    assert main([str(tmp_path)]) == errors.CLEAN
+    assert told in capsys.readouterr().err
+
+
+def test_a_pin_of_the_project_counts_before_what_scripts_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text("import vllm.worker.worker\n")
+    (tmp_path / "requirements.txt").write_text("vllm==0.10.2\n")
+    (tmp_path / "ci.sh").write_text("pip install vllm==0.33.0\n")
+    assert main([str(tmp_path)]) == errors.CLEAN
+    assert "vllm==0.10.2 in requirements.txt; but vllm==0.33.0 in ci.sh:1" in capsys.readouterr().err
+
+
+def test_contradicting_pins_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.py").write_text("import vllm\n")
+    (tmp_path / "requirements.txt").write_text("vllm>=0.10,<0.11\n")
+    (tmp_path / "requirements-old.txt").write_text("vllm==0.9.1\n")
+    main([str(tmp_path)])
+    assert "these pins contradict each other" in capsys.readouterr().err
+
+
+def test_scripts_that_install_different_releases_select_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text("import vllm\n")
+    (tmp_path / "a.sh").write_text("pip install vllm==0.9.1\n")
+    (tmp_path / "b.sh").write_text("pip install vllm==0.10.2\n")
+    main([str(tmp_path)])
+    text = capsys.readouterr().err
+    assert (
+        "the newest 10; scripts install different releases: vllm==0.9.1 in a.sh:1, vllm==0.10.2 in b.sh:1"
+        in text
+    )
+
+
+def test_what_is_deep_in_the_tree_or_in_prose_is_an_example(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text("import vllm\n")
+    (tmp_path / "README.md").write_text("```sh\npip install vllm==0.9.1\n```\n")
+    (tmp_path / "examples/a/b").mkdir(parents=True)
+    (tmp_path / "examples/a/b/x.sh").write_text("pip install vllm==0.9.1\n")
+    main([str(tmp_path)])
+    assert "0.9.1" not in capsys.readouterr().err

@@ -30,9 +30,14 @@ _TIME = (
 _STAMP = re.compile(
     rf"{_TIME}(?: ?[|:-])? ?|[\[(]{_TIME}(?: ((?:TP|DP|PP|EP)\d[\w ]{{0,20}}))?[\])](?: ?[|:-])? ?"
 )
-_SYSLOG = re.compile(r"[\w.-]{1,64} [\w./-]{1,64}\[\d{1,8}\]: ?")
+_SYSLOG = re.compile(
+    r"[\w.-]{1,64} [\w./-]{1,64}\[\d{1,8}\]: ?"
+    r"|(?:[\w.]{1,80}:[\w.<>]{1,60}:\d{1,6} - |[A-Za-z][\w.]{0,60} \| ?)"
+)
+"""What follows other prefixes only: a process of syslog, a logger between bars, or a place of loguru."""
 _LEVEL = re.compile(
-    r"\[?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|[DIWEF]\d{4})\]?(?:[:|-]| [|-](?= )|)(?: |$)"
+    r"\[?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|[DIWEF]\d{4})\]?"
+    r"(?:[:|-]| {1,8}[|-](?= )|)(?: |$)"
     r"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]{1,80}:(?=.)"
 )
 _PLACE = re.compile(r"\[[\w.<>/-]{1,80}:\d{1,6}\] ?|[\w.]{1,60}\.py:\d{1,6}\] ?|\[[\w.-]{1,80}\.\w{1,60}\] ")

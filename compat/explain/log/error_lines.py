@@ -18,27 +18,38 @@ _PLAIN = (
     "Could not import module '", "error: unrecognized arguments: ", "got an unexpected keyword argument",
 )  # fmt: skip
 """Phrases that mark an error line which does not name an exception."""
+_CODE = re.compile(r"^\s{0,80}(?:[\w.\[\], ]{1,80} = |return |await )?[\w.]{1,120}\(")
+"""Matches a source line that calls something."""
 _WORDS = ("Error", "NotFound", "Exception", *_PLAIN)
 _BEFORE, _AFTER = 400, 1_000
 """Characters that are kept before and after such a phrase."""
 
 
-def loose(text: str) -> Iterator[Failure]:
-    """Yield the failure that a single line reports, if any."""
+def loose(text: str, before: str = "") -> Iterator[Failure]:
+    """Yield the failure that a single line reports, if any.
+
+    Args:
+        text: the line.
+        before: the line before it. Above an error about arguments it may be the source line of the call,
+            pasted without its frame; the failure keeps it as further text.
+    """
     if not any(word in text for word in _WORDS):
         return
+    line = text
+    if "argument" in text and _CODE.search(before):
+        line = f"{text}\n{before.strip()}"
     found = _QUOTED.search(text)
     if found:
         message = found[2] or found[3]
-        yield _failure(found[1], message.replace("\\'", "'").replace('\\"', '"'), text)
+        yield _failure(found[1], message.replace("\\'", "'").replace('\\"', '"'), line)
         return
     found = _BARE.search(text)
     if found:
-        yield _failure(found[1], found[2].strip(), text)
+        yield _failure(found[1], found[2].strip(), line)
         return
     at = min((place for word in _PLAIN if (place := text.find(word)) >= 0), default=None)
     if at is not None:
-        yield _failure("", text[max(0, at - _BEFORE) : at + _AFTER].strip(), text)
+        yield _failure("", text[max(0, at - _BEFORE) : at + _AFTER].strip(), line)
 
 
 def _failure(kind: str, message: str, line: str) -> Failure:

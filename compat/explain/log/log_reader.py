@@ -27,6 +27,8 @@ FACT_BLOCKS = 200
 """Most blocks that are searched for versions; of later ones, the last `TAIL`."""
 PLACE_BLOCKS = 40
 """Most blocks that are searched for the places of logging calls: a server says what it is at its start."""
+PROSE_BLOCKS = 2
+"""Most blocks that are searched for versions in prose: a report that somebody wrote is short."""
 WORKERS = 64
 """Most processes whose tracebacks are parsed at the same time."""
 MOST_REFUSALS = 100
@@ -112,6 +114,7 @@ class _LogReader:
         self._lines_left, self._strong_lines_left = LINES, LINES
         self._fact_blocks_left = FACT_BLOCKS
         self._place_blocks_left = PLACE_BLOCKS
+        self._prose_blocks_left = PROSE_BLOCKS
         self._refusals_left = MOST_REFUSALS
         self._skipped: deque[bytes] = deque(maxlen=TAIL)
         self._last_fact_blocks: deque[bytes] = deque(maxlen=TAIL)
@@ -119,16 +122,20 @@ class _LogReader:
     def read_block(self, block: bytes) -> None:
         """Process the next block; it ends with a complete line."""
         self.contents.lines += block.count(b"\n")
+        refused = self._place_blocks_left > 0 and any(sign in block for sign in installer_output.RARE_SIGNS)
         if self._place_blocks_left > 0:
             self._place_blocks_left -= 1
             self.contents.facts.read_places(block)
+        if self._prose_blocks_left > 0:
+            self._prose_blocks_left -= 1
+            self.contents.facts.read_prose(block)
         if any(sign in block for sign in FACTS):
             if self._fact_blocks_left > 0:
                 self._fact_blocks_left -= 1
                 self.contents.facts.read(block)
             else:
                 self._last_fact_blocks.append(block)
-        if not self._busy and not any(sign in block for sign in SIGNS):
+        if not self._busy and not refused and not any(sign in block for sign in SIGNS):
             return
         if self._lines_left > 0:
             self._lines_left -= block.count(b"\n")
@@ -160,16 +167,18 @@ class _LogReader:
             block = _CUT_SYMBOL.sub(rb"\1 ", _CUT_PATH.sub(rb"\1 ", block))
         if b"requires " in block:
             block = installer_output.unwrapped(block)
-        if self._refusals_left > 0 and any(sign in block for sign in installer_output.SIGNS):
+        if self._refusals_left > 0 and any(sign in block for sign in installer_output.EVERY):
             refused = list(islice(installer_output.installer_failures(block), self._refusals_left))
             self._refusals_left -= len(refused)
             self._keep(refused)
+        before = b""
         for raw in block.split(b"\n"):
             if self._busy or any(sign in raw for sign in SIGNS):
                 for line in clean(raw[:LONGEST]):
-                    self._line(line)
+                    self._line(line, before)
+            before = raw
 
-    def _line(self, line: LogLine) -> None:
+    def _line(self, line: LogLine, before: bytes) -> None:
         parser = self._parsers.get(line.worker)
         if parser is None:
             parser = self._parsers[line.worker] = TracebackParser()
@@ -184,7 +193,8 @@ class _LogReader:
         else:
             self._busy.add(line.worker)
         if (idle or parser.idle or line.logged) and not line.debug:
-            self._keep(loose(line.text))
+            above = clean(before[:LONGEST])[-1].text if "argument" in line.text else ""
+            self._keep(loose(line.text, above))
 
     def _close(self) -> None:
         for parser in self._parsers.values():

@@ -49,6 +49,20 @@ _BESIDE = re.compile(
 _CLAIM = re.compile(
     rb"(?i)\b(vllm|sglang)\b[^\n.\d]{0,40}?\b(?:to|version|release|on|with|using)\b:? {0,2}v?" + _NUMBER
 )
+_IN_PROSE = re.compile(
+    rb"\b([A-Za-z][A-Za-z0-9_-]{2,40})(?: version)?(?:[ :@]{1,2}v?|-)(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?"
+    rb"(?:\.?(?:post|dev|rc)\d{1,4})?)(?![\w.]*\w)"
+)
+"""Any name and version in prose; a text that somebody wrote is short, so that only its start is searched."""
+_NOT_IN_USE = re.compile(
+    rb"(?i)\b(?:work(?:s|ed)?|fine|asks?|pin(?:s|ned)?|fix(?:es|ed)?|solve[sd]?|should|needs?|wants?|try|until|before|since|latest|older|"
+    rb"newer|instead|support\w*|upgrade to|update to|revert\w*|back to|unlike|than|\d\.\d\S* and|not)\b"
+)
+"""Words in front of a version that somebody else has, or that was in use at another time."""
+_WORKS = re.compile(
+    rb"(?i)[^\n.;]{0,40}\b(?:works?|worked|is fine|fix(?:es|ed)|solve[sd]|helps|resolve[sd])\b"
+)
+"""The same after a version."""
 _BESIDE_WORDS = re.compile(rb"(?i)\b(vllm|sglang)[ \t]{0,2}[\x80-\xff][\x80-\xff \t]{1,40}v?" + _NUMBER)
 """A version after words in another script."""
 _EQUALS = re.compile(rb"(?i)\b(vllm|sglang)(?:\[[\w,-]{1,40}\])?=v?" + _NUMBER)
@@ -109,6 +123,8 @@ class LogFacts:
     """Canonical name to the version that a program printed, and the text that contains it."""
     claims: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Canonical name to the version that a person mentions in prose, and the text that contains it."""
+    others: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The same for other distributions, where the text mentions one version; empty for several."""
     places: dict[tuple[str, int], bool] = field(default_factory=dict)
     """File and line of logging calls and warnings; the value is whether it is a logging call."""
     platform: str = ""
@@ -134,6 +150,23 @@ class LogFacts:
             for found in _CLASH.finditer(block):
                 self._add(found[1], found[2], found[0])
                 self._add(found[4], found[5], found[0])
+
+    def read_prose(self, block: bytes) -> None:
+        """Collect the versions that a person mentions anywhere in a block of complete lines."""
+        for found in _IN_PROSE.finditer(block):
+            before = _line_around(block, found)
+            if _NOT_IN_USE.search(before) or _NOT_INSTALLED.search(before):
+                continue
+            if _WORKS.match(block, found.end()):
+                continue
+            name: str = canonicalize_name(found[1].decode())
+            name = "torch" if name == "pytorch" else name
+            version, there = found[2].decode(), self.others.get(name)
+            if there is not None and there[0] != version:
+                version = ""  # which of them is in use, nobody knows
+            words = " ".join(found[0].decode("utf-8", "replace").split())
+            if name in self.others or len(self.others) < MOST:
+                self.others[name] = (version, words)
 
     def _surroundings(self, block: bytes) -> None:
         """Collect the version of Python and those of CUDA."""

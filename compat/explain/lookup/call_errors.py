@@ -15,7 +15,7 @@ from compat.explain.log.model import ExceptionInfo
 from compat.source_outlines.extract import parameters as parameters_text
 
 _UNEXPECTED = re.compile(
-    r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) got an unexpected keyword argument '(\w{1,80})'"
+    r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) got an unexpected keyword argument '([\w-]{1,80})'"
 )
 _MISSING = re.compile(
     r"\b((?:\w{1,80}\.){0,3})(\w{1,80})\(\) missing \d{1,3} required (?:positional|keyword-only) arguments?: "
@@ -114,9 +114,9 @@ def parse_call_error(exception: ExceptionInfo) -> CallError | None:
 def _of_struct(exception: ExceptionInfo) -> CallError | None:
     """Return the error of a msgspec struct, whose message names no class: the source line does."""
     found = _STRUCT.match(exception.message)
-    if not found or not exception.frames:
+    if not found:
         return None
-    called = _CALLED.findall(exception.frames[-1].source)
+    called = _CALLED.findall(exception.frames[-1].source if exception.frames else exception.more)
     kind: Literal["unexpected", "missing"] = "unexpected" if found[1] else "missing"
     return CallError(owner=called[-1], function="__init__", kind=kind, names=(found[2],)) if called else None
 
@@ -132,18 +132,25 @@ def possible_callees(
 ) -> Iterator[Callee]:
     """Yield the definitions that a failed call may refer to, by its message or else its source line."""
     method = call_error.function
-    if call_error.owner:
-        wanted = [call_error.owner]
-    elif method == "__init__":  # Python before 3.10 does not name the class
-        wanted = _CALLED.findall(exception.frames[-1].source) if exception.frames else []
-        wanted = wanted or _CALLED.findall(exception.more)
-    else:
-        wanted, method = [call_error.function], ""
-    for name in dict.fromkeys(wanted):
+    if not call_error.owner and method != "__init__":
+        method = ""
+    for name in dict.fromkeys(names[0] for names in called_names(exception, call_error)):
         for package in context.index.packages:
             known = context.release_index(package)
             releases = (known,) if known is not None else tuple(context.candidate_releases(package))
             yield from merged(_callees(context, package, releases, name, method))
+
+
+def called_names(exception: ExceptionInfo, call_error: CallError) -> list[list[str]]:
+    """Return what may have been called, each as the names of the class, if any, and the function."""
+    if call_error.owner:
+        inner = [] if call_error.function == "__init__" else [call_error.function]
+        return [[call_error.owner, *inner]]
+    if call_error.function != "__init__":
+        return [[call_error.function]]
+    # Python before 3.10 does not name the class.
+    called = _CALLED.findall(exception.frames[-1].source) if exception.frames else []
+    return [[each] for each in called or _CALLED.findall(exception.more)]
 
 
 def _callees(

@@ -11,9 +11,9 @@ from compat.companions.reader import Companions
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport
 from compat.explain.lookup.module_paths import shipped_companions
-from compat.explain.lookup.requirement_violations import USUAL, of_release
+from compat.explain.lookup.requirement_violations import USUAL, of_release, ordered
 from compat.model.release_ranges import ranges_of
-from compat.model.releases import allows
+from compat.model.releases import SGLANG, VLLM, allows
 from compat.model.symbols import location, split_location
 from compat.requirements.graph import RequirementEdge, edges_to, required_name
 from compat.requirements.specifiers import pinned, python_specifier
@@ -58,6 +58,10 @@ class CompanionReleases:
         """Return whether a version has the location; False as well if the version is not known."""
         at = self._position(version)
         return at in self.having and Version(self.versions[at]) == Version(version.partition("+")[0])
+
+    def is_older(self, version: str) -> bool:
+        """Return whether a version without the location is older than the last release that has it."""
+        return self._position(version) <= self.having[-1]
 
     def spec(self, choice: Collection[int], installed: str | None) -> str:
         """Return the nearest release of some as a requirement: `openai==1.99.9`, `openai>=1.66.0`.
@@ -134,6 +138,23 @@ def _some(
     )
 
 
+def in_every_release(distribution: str, asked: FailedImport) -> str | None:
+    """Return the location that an import asks for, if every known release of a distribution has it."""
+    companions = shipped_companions()
+    if companions is None or distribution not in companions.read:
+        return None
+    for target in _targets(asked):
+        ranges = companions.ranges(distribution, target)
+        if ranges:
+            everywhere = all(state == "present" for _, _, state in ranges)
+            return target if everywhere and _covered(ranges, len(companions.versions(distribution))) else None
+    return None
+
+
+def _covered(ranges: list[tuple[int, int, str]], count: int) -> bool:
+    return sum(last - first + 1 for first, last, _ in ranges) == count
+
+
 def releases_with_model(context: RuleContext, model: str) -> CompanionReleases | None:
     """Return the releases of transformers that have a model, by its type or the name of its config.
 
@@ -152,6 +173,31 @@ def releases_with_model(context: RuleContext, model: str) -> CompanionReleases |
         for each in companions.ranges(name, target)
     ]
     return _some(context, companions, name, model, ranges)
+
+
+def releases_with_name(context: RuleContext, distribution: str, name: str) -> CompanionReleases | None:
+    """Return the releases of a distribution from which sglang or vllm import a name, by the name alone.
+
+    None if they do not, or if every release has it.
+    """
+    companions = shipped_companions()
+    places = companions.named(name) if companions is not None else []
+    targets = sorted((target for owner, target in places if owner == distribution), key=len)
+    if companions is None or not targets:
+        return None
+    ranges = companions.ranges(distribution, targets[0])
+    return _some(context, companions, distribution, targets[0], ranges)
+
+
+def newest_of_its_time(context: RuleContext, distribution: str, package: str, at: int) -> str | None:
+    """Return the newest version of a distribution on the day of a release, as a line for people, or None."""
+    companions, release = shipped_companions(), context.index.releases(package)[at]
+    if companions is None or not release.uploaded:
+        return None
+    date = release.uploaded[:10]
+    newest = companions.newest_at(distribution, date)
+    when = f"when {package} {release.version} was released ({date})"
+    return f"{distribution} {newest} was the newest {when}" if newest else None
 
 
 def _targets(asked: FailedImport) -> Iterator[str]:
@@ -190,6 +236,22 @@ def importing_releases(context: RuleContext, package: str, target: str) -> list[
         for at in range(first, last + 1)
     }
     return [at for at, version in enumerate(versions) if version in asking]
+
+
+def asking_lines(context: RuleContext, distribution: str, target: str) -> Iterator[str]:
+    """Yield the releases of sglang and vllm that ask for a location, and what their ends require."""
+    for package in (SGLANG, VLLM):
+        asking = importing_releases(context, package, target)
+        versions = context.index.versions(package)
+        spans = [
+            versions[first] if first == last else f"{versions[first]}..{versions[last]}"
+            for first, last in ranges_of(asking)
+        ]
+        if spans:
+            yield f"{package} {', '.join(spans)} asks for it; the release of {package} is unknown"
+            for at in dict.fromkeys((asking[0], asking[-1])):
+                edges = ordered(of_release(context, package, at, distribution))
+                yield from (str(each) for each in edges[:1] if each.extra in USUAL)
 
 
 def indirect_needs(context: RuleContext, distribution: str) -> list[RequirementEdge]:

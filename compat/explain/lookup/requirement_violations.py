@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from compat.explain.context import RuleContext
-from compat.explain.lookup.module_paths import ALIASES, carriers
+from compat.explain.lookup.module_paths import ALIASES, carriers, shipped_companions
 from compat.model.releases import allows
 from compat.requirements.graph import RequirementEdge, UnmetRequirement, edges_to, required_name
 from compat.requirements.specifiers import disjoint, pinned
@@ -93,6 +93,32 @@ def later_bound(
             if edge.extra in USUAL and bounded_above(edge.requirement.specifier):
                 return edge
     return None
+
+
+def next_need(
+    context: RuleContext, package: str, releases: Sequence[int], distribution: str
+) -> RequirementEdge | None:
+    """Return the first requirement of a later release whose `<` or `<=` excludes a known version, or None."""
+    companions = shipped_companions()
+    versions = companions.versions(distribution) if companions is not None else ()
+    for at in range(max(releases) + 1, len(context.index.versions(package))):
+        for edge in ordered(of_release(context, package, at, distribution)):
+            bounds = [str(each) for each in edge.requirement.specifier if each.operator in ("<", "<=")]
+            upper = SpecifierSet(",".join(bounds))
+            if edge.extra in USUAL and bounds and not all(allows(upper, each) for each in versions):
+                return edge
+    return None
+
+
+def changed_needs(context: RuleContext, edge: RequirementEdge, at: int) -> Iterator[RequirementEdge]:
+    """Yield the requirements of the releases after one that differ from those before them, in order."""
+    last = edge
+    for place in range(at + 1, len(context.index.versions(edge.by))):
+        found = ordered(of_release(context, edge.by, place, edge.name))[:1]
+        for other in found:
+            if other.extra in USUAL and other.requirement.specifier != last.requirement.specifier:
+                yield other
+                last = other
 
 
 def violated(context: RuleContext, distribution: str) -> UnmetRequirement | None:

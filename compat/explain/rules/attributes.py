@@ -23,7 +23,8 @@ def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
     name, wanted = found[1], found[2]
     every = [each for package in (VLLM, SGLANG) for each in _classes(context, package, name)]
     lacking = [each for each in every if each.lacking(wanted) and any(each.flags(wanted))]
-    if len(lacking) == 1 and len(every) == 1:
+    others = [each for each in every if each not in lacking]
+    if len(lacking) == 1 and not any(_may_be(each, lacking[0], wanted) for each in others):
         only = lacking[0]
         where = f"{only.module}:{name} has {wanted}"
         ranged = Ranged(
@@ -31,6 +32,11 @@ def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
         )
         return by_ranges(exception, context, ranged, caller_of(exception, context, only.package))
     return _other_engine(exception, every, name, wanted)
+
+
+def _may_be(other: "_Class", only: "_Class", wanted: str) -> bool:
+    """Return whether an error may be about another class of the same name."""
+    return other.package != only.package or any(other.flags(wanted))
 
 
 class _Class(NamedTuple):
@@ -83,8 +89,9 @@ def _classes(context: RuleContext, package: str, name: str) -> list[_Class]:
 
 def _other_engine(exception: ExceptionInfo, every: list[_Class], name: str, wanted: str) -> Diagnosis | None:
     """Return the diagnosis of a class that vllm has once for each engine, and that differs between them."""
-    newer = [each for each in every if ".v1." in each.module]
-    older = [each for each in every if ".v1." not in each.module and any(each.flags(wanted))]
+    vllm = [each for each in every if each.package == VLLM]
+    newer = [each for each in vllm if ".v1." in each.module]
+    older = [each for each in vllm if ".v1." not in each.module and any(each.flags(wanted))]
     if not newer or not older:
         return None
     missing = "does not" if newer[0].lacking(wanted) else "only in some modes"

@@ -29,7 +29,8 @@ _OPTION = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{1,80})")
 def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a call whose arguments fit the function's signature in another release only."""
     kinds = ("TypeError", "ValidationError", "")
-    call_error = parse_call_error(exception) if exception.kind in kinds else None
+    raised = exception.kind in kinds or "got an unexpected keyword argument" in exception.message
+    call_error = parse_call_error(exception) if raised else None
     if call_error is None:
         return None
     every = list(possible_callees(exception, context, call_error))
@@ -137,8 +138,13 @@ def _never(exception: ExceptionInfo, callees: Sequence[Callee], call_error: Call
         return None
     package, name = callees[0].package, callees[0].name
     asked = call_error.names[0]
-    near = _near(asked, callees[0].parameters[callees[0].releases[-1]])
+    here = callees[0].parameters[callees[0].releases[-1]]
+    spelt = asked.replace("-", "_")
+    if here is not None and spelt != asked and spelt in here.names:
+        fix = Fix(kind="edit", text=f"The argument is spelt {spelt}.")
+        return Diagnosis(cause="unknown", package=package, evidence=(exception.line,), fix=fix)
     text = f"Leave {asked} out, or use the {name} that takes it, of a fork or patched by another project."
+    near = _near(asked, here)
     return Diagnosis(
         cause="unknown",
         package=package,
@@ -178,7 +184,9 @@ def by_ranges(
     hint = f" The nearest name that it accepts is {near}." if near else ""
     if newer:
         last = versions[max(at for at, there in enumerate(flags) if there)]
-        text = f"Leave {found.asked} out: {package} has it in {spans}; yours is newer than {last}.{hint}"
+        older = any(not any(flags[:at]) for at in found.lacking)
+        side = f"older, or newer than {last}" if older else f"newer than {last}"
+        text = f"Leave {found.asked} out: {package} has it in {spans}; yours is {side}.{hint}"
         if exact is not None:
             text = f"Leave {found.asked} out: {package} {versions[exact]} does not accept it.{hint}"
         fix = Fix(kind="edit", text=text)

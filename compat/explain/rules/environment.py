@@ -42,7 +42,7 @@ def shadowed(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
         return None if known else _shadow(top, own, exception, asked)
     if asked.not_package == top and not is_standard(top):
         return _shadow(top, f"a file {top}.py", exception, asked)
-    if "unknown location" in asked.path and "." not in asked.module and not _really_lacks(asked, context):
+    if "unknown location" in asked.path and "." not in asked.module:
         return _shadow(top, f"a folder {top} without __init__.py", exception, asked)
     return _lacking_what_it_has(top, asked, exception, context)
 

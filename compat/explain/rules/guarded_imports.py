@@ -60,19 +60,33 @@ def _not_bound(context: RuleContext, module: str, name: str, exception: Exceptio
         if not conditions or len(conditions) != len(branches):
             continue
         guard = describe(conditions[0].guard)
+        targets = list(_targets(conditions[0].guard))
         known = context.known(package) if package else None
+        fix = Fix(
+            kind="environment",
+            text=f"Make the condition true (“{guard}”), for example by the environment variable behind "
+            f"it, or turn off what uses {name}.",
+        )
+        if targets:
+            asked = split_location(targets[0])[0]
+            fix = Fix(
+                kind="environment",
+                text="Find out why that import fails, which the guard hides: the command repeats it. "
+                f"{asked} may be missing, or not load beside what is installed.",
+                command=f"python -c 'import {asked}'",
+            )
         return Diagnosis(
             cause="placeholder",
             package=package,
             version=known.version if known else None,
             module=module,
             symbol=name,
-            evidence=(exception.line, f"{location(module, name)} is bound only under “{guard}”"),
-            fix=Fix(
-                kind="environment",
-                text=f"Make the condition true (“{guard}”), for example by the environment variable behind "
-                f"it, or turn off what uses {name}.",
+            evidence=(
+                exception.line,
+                f"{location(module, name)} is bound only under “{guard}”",
+                *([f"the guarded import is of {', '.join(targets[:3])}"] if targets else ()),
             ),
+            fix=fix,
         )
     return None
 

@@ -3,13 +3,17 @@
 from packaging.version import Version
 
 from compat.explain.context import RuleContext, importer_of, in_installed_package
-from compat.explain.log.import_messages import FailedImport, imported, wanted
+from compat.explain.log.import_messages import CANNOT_IMPORT, FailedImport, imported, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.missing_symbol import locate
 from compat.index.query.single_release import companions
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG
+from compat.model.symbols import location
 from compat.resolve.suggestions import hint
+
+SHORTEST = 8
+"""Least length of a name that says by itself which package it is of."""
 
 
 def missing_in_kernels(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -86,9 +90,9 @@ def unimported_submodule(exception: ExceptionInfo, context: RuleContext) -> Diag
 
 
 def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Diagnose a name that no release has, and that is spelt almost like an existing one.
+    """Diagnose a name that no release has, by names that are spelt almost like it, if there are any.
 
-    No cause of the closed set fits, so the cause is `unknown`; the fix names the similar names.
+    No cause of the closed set fits, so the cause is `unknown`.
     """
     asked = wanted(exception)
     package = context.owner(asked.module) if asked else None
@@ -96,13 +100,61 @@ def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
         return None
     name = asked.names[0]
     meant = hint(name)
-    if not meant:
+    if not meant and context.index.binds_ever(name, package):
         return None
+    if not meant:
+        first, *_, last = context.index.versions(package)
+        return Diagnosis(
+            cause="unknown",
+            evidence=(exception.line, f"no release of {package} from {first} to {last} has the name {name}"),
+            fix=Fix(
+                kind="none",
+                text=f"What imports {name} is for a fork or an unreleased version of {package}: find out "
+                "which, and install that, or leave it out.",
+            ),
+        )
     return Diagnosis(
         cause="unknown",
         evidence=(exception.line, f"no release has the name {name}; {meant}"),
         fix=Fix(kind="edit", text=f"Check the spelling of the name: {meant}."),
     )
+
+
+def unplaced_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Tell which releases have a name whose message does not name the module.
+
+    The cause is `unknown`: the text does not tell of which module it was imported.
+    """
+    found = CANNOT_IMPORT.search(exception.message)
+    if not found or wanted(exception) is not None:
+        return None
+    name, lines = found[1], []
+    for package in context.index.packages if len(name) >= SHORTEST else ():
+        modules = sorted(context.index.first_bound(name, package).items(), key=lambda each: len(each[0]))
+        own = (module for module, at in modules if _binds_own(context, package, module, name, at))
+        module = next(own, None)
+        if module is not None:
+            releases = context.history.releases(package, module, name)
+            lines.append(f"{location(module, name)} exists in {package} {releases}")
+    if not lines:
+        return None
+    return Diagnosis(
+        cause="unknown",
+        symbol=name,
+        evidence=(exception.line, *lines),
+        fix=Fix(
+            kind="none",
+            text="The text does not tell of which module it was imported; the evidence lists the releases "
+            "that have one of this name.",
+        ),
+    )
+
+
+def _binds_own(context: RuleContext, package: str, module: str, name: str, at: int) -> bool:
+    """Return whether a module binds a name to an object of its own package."""
+    branches = context.index.branches(module, name, package, at)
+    tops = {(each.target or module).partition(":")[0].partition(".")[0] for each in branches}
+    return any(package in context.index.owners.get(top, ()) for top in tops)
 
 
 def truncated_traceback(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -153,4 +205,14 @@ def _located(
         )
         if found is not None:
             return found
+    if asked.names and asked.absent:  # no release has the name: the module may tell more
+        return locate(
+            context,
+            package,
+            asked.module,
+            "",
+            evidence=(*evidence, f"no indexed release of {package} has {', '.join(asked.names)} there"),
+            importer=importer_of(context, frame, package),
+            certain=certain,
+        )
     return None

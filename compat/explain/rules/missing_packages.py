@@ -20,6 +20,7 @@ from compat.explain.lookup.requirement_violations import (
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import KERNELS, VLLM
 from compat.requirements.graph import RequirementEdge
+from compat.uv.messages import FAILED, REFUSALS
 
 _ADVICE = re.compile(
     r"(?i)\b([\w-]{2,40})[`'\"]? (?:package )?is not (?:installed|available)"
@@ -82,6 +83,8 @@ def advised(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a message that asks the user to install a package."""
     if exception.kind not in ("ImportError", "ModuleNotFoundError", "RuntimeError", "ValueError", ""):
         return None
+    if exception.message.startswith((*REFUSALS, FAILED)):
+        return None  # it speaks of requirements, not of what is installed
     found = _ADVICE.search(exception.text)
     name = next((group for group in found.groups() if group), None) if found else None
     if name is None or not found:

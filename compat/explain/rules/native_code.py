@@ -176,9 +176,10 @@ def missing_library(exception: ExceptionInfo, context: RuleContext) -> Diagnosis
     system = "GLIBC_" in found[1] and "XX" not in found[1]
     fix = Fix(
         kind="environment",
-        text=f"The wheel needs a newer system: use a Linux distribution or container image with {found[1]}."
+        text=f"The wheel needs a newer system: use a Linux distribution or container image with glibc "
+        f'{found[1].partition("_")[2]} or newer ({found[1]}); "ldd --version" prints the glibc of this one.'
         if system
-        else f"The wheel needs a newer libstdc++: update it to one with {found[1]}.",
+        else f"The wheel needs a newer libstdc++: update it to one with {found[1]}, from a newer gcc.",
         command=None if system else 'conda install -c conda-forge "libstdcxx-ng>=13"',
     )
     return _library("missing_native_library", found[1], fix, exception, context, path=found[2])
@@ -373,7 +374,8 @@ def mismatch(
         fix = Fix(kind="install", text=text, command=f'pip install "torch{pin[1]}"')
     else:
         name = package or "the extension"
-        text = f"Install {name} and the libraries that it links against in versions built for each other."
+        others = "torch" if torch else "the libraries that it links against"
+        text = f"Install {name} and {others} in versions built for each other."
         command = f"pip install --force-reinstall --no-deps {package}" if package else None
         fix = Fix(kind="install", text=text, command=command)
     return Diagnosis(

@@ -11,9 +11,11 @@ from compat._cli.progress import Progress, Silent
 from compat.index.build.merge_releases import ReleaseSources, assemble
 from compat.index.build.parse_pool import ModuleReader, processes
 from compat.index.build.precompute import conclude
+from compat.index.build.settings import build_settings
 from compat.index.history.release_diff import SuccessorFinder
 from compat.index.writer import PackageContent, write_index
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM, ReleaseMetadata
+from compat.settings.releases import NAME as SETTINGS
 from compat.source_outlines.format import NAME
 from compat.source_outlines.writer import PackageOutlines, write_outlines
 from compat.wheels.package_index import Registry, WheelFile
@@ -48,7 +50,7 @@ def build_index(
     cache: SourceCache | None = None,
     packages: Sequence[str] = PACKAGES,
 ) -> BuildReport:
-    """Write an index of all releases with a wheel to `target`, and their outlines to a file beside it.
+    """Write an index of all releases with a wheel to `target`, and outlines and settings to files beside it.
 
     Sources and rows are kept in the user's cache, so an interrupted build can be resumed.
 
@@ -81,6 +83,8 @@ def build_index(
             contents.append(assemble(package, IMPORT_NAMES[package], releases, reader, finder, keep))
     write_index(target, contents, conclude)
     write_outlines(target.with_name(NAME), outlined)
+    versions = {each.package: [row.version for row in each.releases] for each in contents}
+    build_settings(target.with_name(SETTINGS), versions, registry, cache, progress)
     return report
 
 

@@ -12,11 +12,13 @@ from compat.index.build.merge_releases import MergedRelease, ReleaseSources, mer
 from compat.index.build.parse_pool import ModuleReader
 from compat.index.build.precompute import conclude
 from compat.index.build.read_back import read_content, replayed
+from compat.index.build.settings import build_settings
 from compat.index.history.release_diff import SuccessorFinder, by_step
 from compat.index.reader import Index
 from compat.index.records import Successor
 from compat.index.writer import PackageContent, write_index
 from compat.model.releases import IMPORT_NAMES, PACKAGES, Release, ReleaseMetadata
+from compat.settings.releases import NAME as SETTINGS
 from compat.source_outlines.format import NAME
 from compat.source_outlines.reader import SourceOutlines, outlines_by_release
 from compat.source_outlines.records import Outline
@@ -81,6 +83,9 @@ def update_index(
     if added:
         write_index(target, contents, conclude)
         write_outlines(target.with_name(NAME), outlined)
+        versions = {each.package: [row.version for row in each.releases] for each in contents}
+        before = source.with_name(SETTINGS)
+        build_settings(target.with_name(SETTINGS), versions, registry, cache, progress, known=before)
     return tuple(added), report
 
 

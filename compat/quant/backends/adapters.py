@@ -102,15 +102,25 @@ _VLLM = ">=0.9.0.1"
 _TVM_FFI = "tvm-ffi calls its Marlin kernels, without an operator of torch (jit_kernel/gptq_marlin.py)"
 """Tracing such a layer ended in a segmentation fault (seen with 0.5.14)."""
 
+_NOT_TRACED = "a compiled graph reads what its FP8 quantization has not written yet (seen with 0.5.5.post3)"
+_TRACED = ((f"{_SINCE},<0.5.0rc0", ""), (">=0.5.0rc0,<0.5.11", _NOT_TRACED), (">=0.5.11", ""))
+"""Whether torch.compile may trace the FP8 layers of sglang's releases. In 0.5.5.post3, on torch 2.8.0, five
+of six compiled layers with a dynamic activation returned NaN. 0.4.7 and 0.4.10.post2 on torch 2.7.1, 0.5.11,
+0.5.14 and 0.5.17 on 2.11, and 0.5.23 on 2.14.1 compute the same as without compilation."""
+
 TABLE: tuple[Adapter, ...] = (
     _sglang(_SINCE, "unquantized", None, "UnquantizedLinearMethod", fits=_is(Unquantized)),
-    _sglang(
-        _SINCE,
-        "fp8",
-        "Fp8Config",
-        "Fp8LinearMethod",
-        fits=_fp8("tensor", "block", activations=("dynamic",)),
-        settings=method_settings.fp8,
+    *(
+        _sglang(
+            releases,
+            "fp8",
+            "Fp8Config",
+            "Fp8LinearMethod",
+            fits=_fp8("tensor", "block", activations=("dynamic",)),
+            settings=method_settings.fp8,
+            opaque=opaque,
+        )
+        for releases, opaque in _TRACED
     ),
     _sglang(
         _SINCE,
@@ -121,21 +131,29 @@ TABLE: tuple[Adapter, ...] = (
         settings=method_settings.fp8,
         opaque="inductor's PassManager fails on its quantization of a static activation (seen with 0.5.14)",
     ),
-    _sglang(
-        _SINCE,
-        "w8a8_fp8",
-        "W8A8Fp8Config",
-        "W8A8Fp8LinearMethod",
-        fits=_fp8("channel", activations=("dynamic",)),
-        settings=method_settings.w8a8_fp8,
+    *(
+        _sglang(
+            releases,
+            "w8a8_fp8",
+            "W8A8Fp8Config",
+            "W8A8Fp8LinearMethod",
+            fits=_fp8("channel", activations=("dynamic",)),
+            settings=method_settings.w8a8_fp8,
+            opaque=opaque,
+        )
+        for releases, opaque in _TRACED
     ),
-    _sglang(
-        _SINCE,
-        "compressed-tensors",
-        "CompressedTensorsConfig",
-        "CompressedTensorsLinearMethod",
-        fits=_fp8("channel"),
-        settings=method_settings.compressed_tensors,
+    *(
+        _sglang(
+            releases,
+            "compressed-tensors",
+            "CompressedTensorsConfig",
+            "CompressedTensorsLinearMethod",
+            fits=_fp8("channel"),
+            settings=method_settings.compressed_tensors,
+            opaque=opaque,
+        )
+        for releases, opaque in _TRACED
     ),
     _sglang(
         f"{_SINCE},<0.5.11",

@@ -194,16 +194,27 @@ class ReferenceChecker:
 
     def reached(self, reference: Reference, module: Module, mask: int, kind: str) -> int:
         """Return the subset of releases in which code reaches a reference and does not catch the failure."""
+        return self.entered(reference.position, module, mask, kind)
+
+    def entered(self, position: NodePosition, module: Module, mask: int, kind: str = "") -> int:
+        """Return the subset of releases in which code reaches a position.
+
+        Args:
+            position: the position.
+            module: its module.
+            mask: the releases.
+            kind: the name of an exception that the code must not catch there; empty for none.
+        """
         return self._holding(
-            mask, lambda evaluation: self._fails(reference, Reachability(evaluation, module), kind)
+            mask, lambda evaluation: self._enters(position, Reachability(evaluation, module), kind)
         )
 
-    def _fails(self, reference: Reference, reachability: Reachability, kind: str) -> bool:
-        """Return whether code reaches a reference in one release and does not catch its failure."""
-        function = reference.position.function
+    def _enters(self, position: NodePosition, reachability: Reachability, kind: str) -> bool:
+        """Return whether code reaches a position in one release, and does not catch an exception there."""
+        function = position.function
         return (
-            reachability.reached(reference.position)
-            and not reachability.protected(reference.position, kind)
+            reachability.reached(position)
+            and not (kind and reachability.protected(position, kind))
             and (function is None or self._call_graph.may_be_called(function, reachability))
             and self._import_graph.may_be_imported(reachability.module, reachability)
         )

@@ -21,6 +21,7 @@ from compat.scan.fix.version_test_style import Style
 from compat.scan.options import ScanOptions
 from compat.scan.releases.index_lookup import ReleaseSet
 from compat.scan.runner import make_analysis
+from compat.scan.settings.kinds import texts_worth_reading
 from compat.scan.sources.discovery import Files, Walk
 from compat.scan.sources.parse import tree_of
 from compat.scan.sources.source_file import decoded
@@ -45,10 +46,12 @@ def run(report: Report, options: ScanOptions) -> int:
     edits, refused = plan_edits(report.findings, report.release_sets, unsafe=options.unsafe_fixes)
     bind_releases(edits, report.release_sets)
     store = Files()
-    files = list(Walk(options.exclude).files(options.paths))
+    walk = Walk(options.exclude)
+    files = list(walk.files(options.paths))
     names = ExportedNames(files, store)
     project_style = ProjectStyle(files, store.read)
-    check = make_analysis(options, files, store).check_content
+    texts = texts_worth_reading(walk.texts, store.read)
+    check = make_analysis(options, files, store, texts).check_content
     changes: dict[str, tuple[bytes, bytes]] = {}
     for path, wanted in edits.items():
         before = store.read(path)

@@ -27,22 +27,23 @@ def image_pins(text: str) -> Iterator[str]:
                     variables[name] = _replaced(value.strip("'\""), variables)
         elif instruction == "FROM":
             images = [word for word in words[1:] if not word.startswith("--")]
-            yield from _of_image(_replaced(images[0], variables) if images else "")
+            yield from filter(None, [image_requirement(_replaced(images[0], variables))] if images else [])
         else:
             yield _replaced(line, variables)
 
 
-def _of_image(image: str) -> Iterator[str]:
-    """Yield the requirement that the tag of an image states."""
+def image_requirement(image: str) -> str | None:
+    """Return the requirement that the tag of an image of the projects states, None for any other image."""
     repository, _, tag = image.partition("@")[0].rpartition(":")
     *owners, name = repository.split("/")
     match = _TAG.fullmatch(tag)
     if match is None:
-        return
+        return None
     for package, names in _IMAGES.items():
         published = name in (package, f"{package}-openai") or not _OWNERS.isdisjoint(owners[-1:])
         if published and names.fullmatch(name):
-            yield f"{package}=={match[1]}"
+            return f"{package}=={match[1]}"
+    return None
 
 
 def _replaced(text: str, variables: dict[str, str]) -> str:

@@ -11,9 +11,12 @@ from compat.scan.releases.poetry_specifiers import poetry_specifiers
 from compat.scan.sources.discovery import read
 
 _PACKAGES = ("vllm", "sglang")
+_OF_UV = ("constraint", "override", "dev")
 _LONG = ('"""', "'''")
 """The start of a multi-line string, in which a line with `#` is not a comment."""
 _FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+_LISTS = ("requirements", "constraints")
+"""How the names of files begin that list requirements."""
 _REQUIREMENT = re.compile(
     r"(?<![\w./-])(vllm|sglang) ?(?:\[[\w,. -]*\])? ?\(?((?:(?:[<>=!~]=?|===) ?[\w.*+!]+ ?,? ?)+)",
     re.IGNORECASE,
@@ -25,6 +28,14 @@ _WHEEL = re.compile(
 """A requirement that is the URL of a wheel."""
 _GIT = re.compile(r"git\+\S{0,500}/(vllm|sglang)(?:\.git)?/?@v?(\d+\.\d[\w.]*)(?![\w.+-])")
 """A requirement that is a tag of the package's own repository."""
+_INCLUDE = re.compile(r"^[ \t]*(?:-r|--requirement|-c|--constraint)[ =]?[ \t]{0,9}([^\s#]+)", re.MULTILINE)
+_MOST_FILES = 50
+_LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
+_LOCKED = re.compile(r"^name = \"(vllm|sglang)\"\r?\nversion = \"(\d[\w.]*)", re.MULTILINE)
+_CONDA = re.compile(
+    r"^[ \t]*-[ \t]{1,9}[\"']?(vllm|sglang) ?=(\d[\w.]*)(?:=[\w.*]+)?[\"']?[ \t]*$", re.MULTILINE
+)
+"""A dependency of conda, whose `=` means that release, or any with these first parts."""
 _TAG = re.compile(r"v?(\d+\.\d[\w.]*)")
 
 
@@ -50,21 +61,40 @@ def pinned_specifiers(root: str, refused: list[str] | None = None) -> dict[str, 
         refused: receives a line for each file that cannot be read.
     """
     found: dict[str, dict[str, str]] = {}
-    for name in _files(root):
+    waiting = list(_files(root))
+    known = set(waiting)
+    for name in waiting:  # it grows by the files that others include
         try:
             text = read(f"{root}/{name}").decode("utf-8", "replace")
             strings = list(_strings(name, text)) if _named(text) else []
+            for other in _included(name, text) if _lists_requirements(name) else ():
+                if other not in known and len(known) < _MOST_FILES:
+                    known.add(other)
+                    waiting.append(other)
         except OSError as error:
             reason = error.strerror or str(error)
         except RecursionError:
             reason = "nested too deeply to be read"
         else:
-            for package, specifier in (each for string in strings for each in _requirements(string)):
+            for package, specifier in (each for string in strings for each in requirements_in(string)):
                 if any(operator in specifier for operator in (">", "<", "==", "~")):
                     found.setdefault(package, {}).setdefault(specifier, name)
             continue
         if refused is not None:
             refused.append(f"{name}: {reason}")
+    return found
+
+
+def locked_versions(root: str) -> dict[str, dict[str, str]]:
+    """Return the versions in the lock files of a project, in the form of `pinned_specifiers`."""
+    found: dict[str, dict[str, str]] = {}
+    for name in (name for name in _LOCKS if os.path.exists(f"{root}/{name}")):  # noqa: PTH110
+        try:
+            text = read(f"{root}/{name}").decode("utf-8", "replace")
+        except OSError:
+            continue  # larger than any file that is read
+        for match in _LOCKED.finditer(text):
+            found.setdefault(match[1], {}).setdefault(f"=={match[2]}", name)
     return found
 
 
@@ -92,7 +122,8 @@ def _files(root: str) -> Iterator[str]:
     """Yield the files of a project that may pin releases, relative to its folder."""
     listed = _listed(root)
     yield from (name for name in _FILES if name in listed)
-    yield from (name for name in listed if name.startswith("requirements") and _lists_requirements(name))
+    yield from (name for name in listed if name.startswith(_LISTS) and _lists_requirements(name))
+    yield from filter(_is_conda, listed)
     yield from filter(_builds_image, listed)
     for folder, wanted in (("requirements", _lists_requirements), ("docker", _builds_image)):
         if folder in listed:
@@ -104,6 +135,20 @@ def _listed(folder: str) -> list[str]:
         return sorted(os.listdir(folder))  # noqa: PTH208
     except OSError:
         return []
+
+
+def _included(name: str, text: str) -> Iterator[str]:
+    """Yield the files inside the project that a list of requirements includes, relative to it."""
+    folder = os.path.dirname(name)  # noqa: PTH120
+    for match in _INCLUDE.finditer(text):
+        other = os.path.normpath(os.path.join(folder, match[1])).replace(os.sep, "/")  # noqa: PTH118
+        if not other.startswith("../") and not os.path.isabs(other) and _lists_requirements(other):  # noqa: PTH117
+            yield other
+
+
+def _is_conda(name: str) -> bool:
+    """Return whether a file describes an environment of conda, under one of its usual names."""
+    return name.endswith((".yml", ".yaml")) and name.startswith(("environment", "conda"))
 
 
 def _lists_requirements(name: str) -> bool:
@@ -148,6 +193,11 @@ def _strings(name: str, text: str) -> Iterator[str]:
         yield from _toml(text)
     elif _builds_image(name):
         yield from image_pins(text)
+    elif _is_conda(name):
+        for match in _CONDA.finditer(text):
+            exact = match[2].count(".") > 1
+            yield f"{match[1]}=={match[2]}{'' if exact else '.*'}"
+        yield from (line.partition("#")[0] for line in text.splitlines())
     else:
         yield from (line.partition("#")[0] for line in text.splitlines())
 
@@ -166,6 +216,8 @@ def _toml(text: str) -> Iterator[str]:
         project.get("dependencies", []) if isinstance(project, dict) else [],
         project.get("optional-dependencies", {}) if isinstance(project, dict) else {},
         document.get("dependency-groups", {}),
+        *(_table(document, "tool", "uv").get(f"{kind}-dependencies", []) for kind in _OF_UV),
+        _table(document, "tool", "pdm").get("dev-dependencies", {}),
     ]
     for table in tables:
         yield from _leaves(table)
@@ -208,7 +260,8 @@ def _leaves(value: Any) -> Iterator[str]:
             yield from _leaves(each)
 
 
-def _requirements(text: str) -> Iterator[tuple[str, str]]:
+def requirements_in(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the package and the specifier of each requirement of the packages in a text."""
     text = " ".join(text.split())
     for match in _REQUIREMENT.finditer(text.partition(";")[0]):
         yield match[1].lower(), re.sub(r"\s|\+[\w.]+", "", match[2]).rstrip(",")

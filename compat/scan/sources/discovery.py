@@ -9,6 +9,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from compat.scan.prefilter.mentions import contains_package_name
+from compat.scan.settings.kinds import HIDDEN, kind_of
 
 STDIN = "-"
 """The path that stands for standard input."""
@@ -62,8 +63,11 @@ class Walk:
     def __init__(self, excluded: tuple[str, ...] = ()) -> None:
         self._excluded = frozenset(excluded)
         self._seen: set[tuple[int, int]] = set()
+        self._known_texts: set[str] = set()
         self.skipped: list[Skipped] = []
         """Files and folders that look like source and were not read."""
+        self.texts: list[str] = []
+        """The scripts and configuration files that were found beside the source files, not yet read."""
 
     def files(self, paths: tuple[str, ...]) -> Iterator[str]:
         """Yield the source files; a path of the command line is read whatever its suffix.
@@ -81,6 +85,8 @@ class Walk:
                 continue
             if S_ISDIR(status.st_mode):
                 yield from self._below(path)
+            elif kind_of(path) is not None and S_ISREG(status.st_mode):
+                self._add_text(path)
             elif self._wanted(path, status):
                 yield path
 
@@ -98,13 +104,25 @@ class Walk:
             if not self._new(status):
                 continue
             deeper = []
+            hidden = _is_hidden(folder[len(top) :])
             for entry in listed:
                 name = entry.name
                 if name.endswith(SUFFIXES):
-                    yield from map(with_slashes, self._file(entry))
-                elif name[0] != "." and name not in SKIPPED and self._is_folder(entry, top):
+                    if not hidden:
+                        yield from map(with_slashes, self._file(entry))
+                elif (
+                    (name[0] != "." or name in HIDDEN) and name not in SKIPPED and self._is_folder(entry, top)
+                ):
                     deeper.append(entry.path)
+                elif kind_of(name) is not None and name not in self._excluded:
+                    self._add_text(entry.path)
             folders.extend(reversed(deeper))
+
+    def _add_text(self, path: str) -> None:
+        path = with_slashes(path)
+        if path not in self._known_texts:
+            self._known_texts.add(path)
+            self.texts.append(path)
 
     def _is_folder(self, entry: "os.DirEntry[str]", top: str) -> bool:
         if self._excluded and (entry.name in self._excluded or entry.path[len(top) + 1 :] in self._excluded):
@@ -151,6 +169,11 @@ class Walk:
 
     def _skip(self, path: str, reason: str) -> None:
         self.skipped.append(Skipped(path, reason))
+
+
+def _is_hidden(folder: str) -> bool:
+    """Return whether a relative folder is hidden or in one, of which only configuration files are read."""
+    return "/." in with_slashes(folder)
 
 
 def with_slashes(path: str) -> str:

@@ -1,16 +1,16 @@
 """A rule for names and modules of a third-party package that only some of its releases have."""
 
-from collections.abc import Iterator
-
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from compat.explain.context import RuleContext
-from compat.explain.log.import_messages import wanted
+from compat.explain.context import Known, RuleContext
+from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.companion_releases import (
     CompanionReleases,
+    asking_lines,
     importing_releases,
+    in_every_release,
     indirect_needs,
     releases_with,
 )
@@ -25,8 +25,6 @@ from compat.explain.lookup.requirement_violations import (
 )
 from compat.explain.rules.versions.violated_requirements import evidence
 from compat.model.diagnosis import Diagnosis, Fix
-from compat.model.release_ranges import ranges_of
-from compat.model.releases import SGLANG, VLLM
 from compat.requirements.graph import RequirementEdge
 
 
@@ -41,8 +39,12 @@ def in_other_releases(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     distribution = requirement_named(context, top, distribution_of(top))
     found = releases_with(context, distribution, asked)
     there = context.known(distribution)
-    if found is None or (there is not None and found.has(there.version)):
-        return None
+    if there is not None and found is not None and found.has(there.version):
+        if not context.is_only_claimed(distribution):
+            return None
+        there = None  # the text speaks of another one
+    if found is None:
+        return _in_all_releases(exception, context, distribution, asked)
     importer = _third_party_importer(exception, context, top)
     if importer and violated(context, importer) and not violated(context, distribution):
         return None  # the version of what imports it is the cause
@@ -57,10 +59,11 @@ def in_other_releases(exception: ExceptionInfo, context: RuleContext) -> Diagnos
         needs = more
     lines = [*evidence(exception, context), f"{found.target} is in {found.span}"]
     if there:
-        lines.append(f"{distribution} {there.version}: {there.source}")
+        side = "older" if found.is_older(there.version) else "newer"
+        lines.append(f"{distribution} {there.version}: {there.source}; it is {side} than those")
     lines += [str(each) for each in needs[:2]]
     if not context.release_indexes:
-        lines += _importers(context, found)
+        lines += asking_lines(context, found.distribution, found.target)
     return Diagnosis(
         cause="requirement_violated",
         package=distribution,
@@ -68,7 +71,43 @@ def in_other_releases(exception: ExceptionInfo, context: RuleContext) -> Diagnos
         module=asked.module,
         symbol=asked.names[0] if asked.names else None,
         evidence=tuple(lines),
-        fix=_within(context, found, needs, importer),
+        fix=_within(context, found, needs, importer, there),
+    )
+
+
+def _in_all_releases(
+    exception: ExceptionInfo, context: RuleContext, distribution: str, asked: FailedImport
+) -> Diagnosis | None:
+    """Diagnose a name that every release of a package has: what Python imports is not whole or another."""
+    target = in_every_release(distribution, asked)
+    top = asked.module.partition(".")[0]
+    if target is None or (exception.frames and top_of(exception.frames[-1].path) == top):
+        return None
+    there, hidden = context.known(distribution), asked.attribute and asked.module == top
+    name = asked.names[0] if asked.names else ""
+    statement = f"from {asked.module} import {name}" if name else f"import {asked.module}"
+    fix = Fix(
+        kind="environment",
+        text=f"{asked.module} hides why: it imports its parts when they are asked for, and one of them "
+        f"failed, or the installation of {distribution} is incomplete. The command shows the first error.",
+        command=f'python -c "{statement}"',
+    )
+    if hidden:
+        fix = Fix(
+            kind="environment",
+            text=f"Python imports another {top} than that of {distribution}, or what an aborted installation "
+            "left of it: the command prints which. Rename a file or folder of that name, or uninstall "
+            f"{distribution}, delete its folder, and install it again.",
+            command=f'python -c "import {top}; print({top}.__file__, {top}.__path__)"',
+        )
+    return Diagnosis(
+        cause="shadowed_module" if hidden else "unknown",
+        package=distribution,
+        version=there.version if there else None,
+        module=asked.module,
+        symbol=name or None,
+        evidence=(*evidence(exception, context), f"every known release of {distribution} has {target}"),
+        fix=fix,
     )
 
 
@@ -81,10 +120,13 @@ def _third_party_importer(exception: ExceptionInfo, context: RuleContext, top: s
 
 
 def _within(
-    context: RuleContext, found: CompanionReleases, needs: list[RequirementEdge], importer: str | None
+    context: RuleContext,
+    found: CompanionReleases,
+    needs: list[RequirementEdge],
+    importer: str | None,
+    there: Known | None,
 ) -> Fix:
     """Return the fix: the nearest release that has the location and that the requirements admit."""
-    there = context.known(found.distribution)
     installed = there.version if there else None
     end = _no_longer(context, found)
     if importer:
@@ -149,22 +191,6 @@ def _disjoint(context: RuleContext, found: CompanionReleases, needs: list[Requir
 def _specifiers(context: RuleContext, package: str, at: int, distribution: str) -> list[SpecifierSet]:
     edges = of_release(context, package, at, distribution)
     return [each.requirement.specifier for each in edges if each.extra in USUAL]
-
-
-def _importers(context: RuleContext, found: CompanionReleases) -> Iterator[str]:
-    """Yield the releases of sglang and vllm that ask for a location, and what their ends require."""
-    for package in (SGLANG, VLLM):
-        asking = importing_releases(context, package, found.target)
-        versions = context.index.versions(package)
-        spans = [
-            versions[first] if first == last else f"{versions[first]}..{versions[last]}"
-            for first, last in ranges_of(asking)
-        ]
-        if spans:
-            yield f"{package} {', '.join(spans)} asks for it; the release of {package} is unknown"
-            for at in dict.fromkeys((asking[0], asking[-1])):
-                edges = ordered(of_release(context, package, at, found.distribution))
-                yield from (str(each) for each in edges[:1] if each.extra in USUAL)
 
 
 def _no_longer(context: RuleContext, found: CompanionReleases) -> str:

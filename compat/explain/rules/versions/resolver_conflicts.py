@@ -5,10 +5,12 @@ from itertools import combinations
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from compat.explain.context import RuleContext
+from compat.explain.context import RuleContext, release_index_of
 from compat.explain.log.model import ExceptionInfo
+from compat.explain.lookup.requirement_violations import USUAL, of_release
 from compat.explain.rules.versions.violated_requirements import violation
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
@@ -22,9 +24,16 @@ def unsolvable(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
     """Diagnose requirements that pip or uv cannot satisfy: they conflict, or no release matches."""
     text = exception.message
     if not exception.kind and text.startswith(FAILED):
-        return _first_clash(list(messages.poetry_edges(text)), context)
+        edges = list(messages.poetry_edges(text))
+        return first_clash(edges, context) or stated(edges, messages.first_step(text))
     if not exception.kind and text.startswith((UNSOLVED, CONFLICT)):
-        return _other_python(text) or _conflict(text, context) or _no_release(text, context)
+        return (
+            _other_python(text)
+            or _conflict(text, context)
+            or _no_release(text, context)
+            or clash_of_requested(list(messages.requested(text)), context)
+            or stated(_constraints(text), messages.first_step(text))
+        )
     return _absent(text, context) if not exception.kind and text.startswith(ABSENT) else None
 
 
@@ -37,10 +46,10 @@ def _conflict(text: str, context: RuleContext) -> Diagnosis | None:
             exact = pinned(other)
             evidence = (str(edge), f"{edge.name}{other} was requested")
             return violation(edge.name, str(exact) if exact else None, edge.wanted, evidence)
-    return _first_clash(edges, context)
+    return first_clash(edges, context)
 
 
-def _first_clash(edges: Sequence[RequirementEdge], context: RuleContext) -> Diagnosis | None:
+def first_clash(edges: Sequence[RequirementEdge], context: RuleContext) -> Diagnosis | None:
     """Return the diagnosis of the first two requirements that exclude each other, those of releases first."""
     ordered = sorted(edges, key=lambda each: each.by not in context.index.packages)
     for first, second in combinations(ordered, 2):
@@ -48,6 +57,47 @@ def _first_clash(edges: Sequence[RequirementEdge], context: RuleContext) -> Diag
         if first.name == second.name and first.by != second.by and disjoint(*both):
             return _clash(first, second)
     return None
+
+
+def clash_of_requested(asked: Sequence[Requirement], context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of requested versions that the metadata of a requested release excludes."""
+    for release in asked:
+        name, pin = canonicalize_name(release.name), pinned(release.specifier)
+        at = (
+            release_index_of(context.index, name, str(pin))
+            if pin and name in context.index.packages
+            else None
+        )
+        for other in asked if at is not None else ():
+            for edge in of_release(context, name, at or 0, other.name):
+                if edge.extra in USUAL and disjoint(edge.requirement.specifier, other.specifier):
+                    exact = pinned(other.specifier)
+                    evidence = (str(edge), f"{other.name}{other.specifier} was requested")
+                    return violation(edge.name, str(exact) if exact else None, edge.wanted, evidence)
+    return None
+
+
+def stated(edges: Sequence[RequirementEdge], step: str | None) -> Diagnosis | None:
+    """Return the diagnosis in the installer's words: requirements that it could not satisfy together.
+
+    The package is the one that most of them are about. None without a requirement.
+    """
+    if not edges or (len(edges) == 1 and step is None):
+        return None
+    names = [each.name for each in edges]
+    name = max(names, key=lambda each: (names.count(each), -names.index(each)))
+    about = list(dict.fromkeys(str(each) for each in edges if each.name == name))
+    wanted = " and ".join(dict.fromkeys(each.by for each in edges if each.name == name))
+    return Diagnosis(
+        cause="requirement_violated",
+        package=name,
+        evidence=tuple([f"the installer says: {step}"] if step else []) + tuple(about[:4]),
+        fix=Fix(
+            kind="install",
+            text=f"Change one of these requirements, or the release of {wanted} that has it: together they "
+            f"admit no {name} that the package index in use has.",
+        ),
+    )
 
 
 def _constraints(text: str) -> list[RequirementEdge]:
@@ -92,7 +142,10 @@ def _other_python(text: str) -> Diagnosis | None:
 
 
 def _no_release(text: str, context: RuleContext) -> Diagnosis | None:
-    found = messages.no_version(text)
+    missing = messages.not_listed(text)
+    if missing:
+        return _not_listed(missing, text, context)
+    found = messages.no_version(text) or messages.only_offered(text)
     if found:
         return _unknown_release(found, context) or _not_offered(found, text)
     found = messages.no_wheel(text)
@@ -104,20 +157,61 @@ def _no_release(text: str, context: RuleContext) -> Diagnosis | None:
     )
 
 
-def _not_offered(asked: Requirement, text: str) -> Diagnosis | None:
-    """Return the diagnosis of a version that the package index in use does not have."""
-    edge = next((each for each in _constraints(text) if each.name == asked.name), None)
+def _not_listed(name: str, text: str, context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of a distribution that the package index in use does not have under its name."""
+    edge = next((each for each in messages.edges(text) if each.name == name), None)
     if edge is None:
         return None
+    other = _free_of(edge, context)
+    newer = f", or install {edge.by} {other} or newer, which does not require it" if other else ""
     return Diagnosis(
         cause="requirement_violated",
-        package=edge.name,
-        evidence=(str(edge), f"the package index in use has no {edge.wanted}"),
+        package=name,
+        evidence=(str(edge), f"the package index in use has no {name}"),
         fix=Fix(
             kind="environment",
-            text=f"Use the package index that {edge.by} was built with, which has {edge.wanted}, or install "
-            f"another release of {edge.by}.",
+            text=f"Add the package index or the wheels from which the project of {name} is installed{newer}.",
         ),
+    )
+
+
+def _free_of(edge: RequirementEdge, context: RuleContext) -> str | None:
+    """Return the first final release after one that no longer requires a distribution, or None."""
+    if edge.by not in context.index.packages or edge.exact_version is None:
+        return None
+    at = release_index_of(context.index, edge.by, edge.exact_version)
+    versions = context.index.versions(edge.by)
+    for place in range(at + 1, len(versions)) if at is not None else ():
+        if not Version(versions[place]).is_prerelease and not any(
+            True for _ in of_release(context, edge.by, place, edge.name)
+        ):
+            return versions[place]
+    return None
+
+
+def _not_offered(asked: Requirement, text: str) -> Diagnosis | None:
+    """Return the diagnosis of a version that the package index does not have, or not for this platform."""
+    edge = next((each for each in _constraints(text) if each.name == asked.name), None)
+    wanted, by = (edge.wanted, edge.by) if edge else (f"{asked.name}{asked.specifier}", "")
+    fix = (
+        f"Use the package index that {by} was built with, and a Python and a platform for which that has "
+        f"{wanted}, or install another release of {by}."
+        if by
+        else f"Require a {asked.name} that the package index in use has, or add the one that has {wanted}."
+    )
+    pin = pinned(edge.requirement.specifier if edge else asked.specifier)
+    if pin is not None and pin.local:
+        fix += f" Builds with a local version (+{pin.local}) are on their project's own index only."
+    elif pin is not None and pin.is_prerelease:
+        fix += f" {wanted} is a pre-release: uv takes one only with --prerelease=allow, pip with --pre."
+    return Diagnosis(
+        cause="requirement_violated",
+        package=canonicalize_name(asked.name),
+        evidence=(
+            str(edge) if edge else f"the project requires {wanted}",
+            f"the package index has no {wanted}",
+        ),
+        fix=Fix(kind="environment", text=fix),
     )
 
 

@@ -1,0 +1,1 @@
+"""Check environment variables and command-line options, in Python, scripts and configuration files."""

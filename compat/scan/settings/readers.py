@@ -1,0 +1,44 @@
+"""Read what a script or configuration file of any kind says about settings."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from compat.scan.settings.dockerfile import dockerfile_commands
+from compat.scan.settings.kinds import Kind
+from compat.scan.settings.markdown import blocks
+from compat.scan.settings.model import Command, VariableUse
+from compat.scan.settings.shell import commands
+from compat.scan.settings.variables import variables_set
+from compat.scan.settings.yaml_file import yaml_commands
+
+
+class Contents(NamedTuple):
+    """The command lines and the variables of a file, or of one block of a Markdown file."""
+
+    commands: list[Command]
+    variables: list[VariableUse]
+    python: tuple[int, int] | None = None
+    """For a block of Python, where it begins and ends; it is read by itself."""
+
+
+def contents(kind: Kind, text: str) -> Iterator[Contents]:
+    """Yield what a file says, in one record, or in one for each block of a Markdown file."""
+    if kind != "markdown":
+        yield _part(kind, text, 0, len(text))
+        return
+    for block in blocks(text):
+        if block.kind is None:
+            yield Contents([], [], (block.start, block.end))
+        else:
+            yield _part(block.kind, text, block.start, block.end)
+
+
+def _part(kind: Kind, text: str, start: int, end: int) -> Contents:
+    found: list[Command] = []
+    if kind == "dockerfile":
+        found = list(dockerfile_commands(text, start, end))
+    elif kind == "yaml":
+        found = list(yaml_commands(text, start, end))
+    elif kind != "env":
+        found = commands(text, start, end)
+    return Contents(found, list(variables_set(text, start, end)))
