@@ -48,25 +48,39 @@ def main() -> None:
     common = common_modules(index, versions)
     ways: dict[str, Mapping[str, Sequence[str]] | None] = {"copies": common, "in turn": None}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
+    processor: dict[str, list[float]] = {way: [] for way in ways}
     errors: dict[str, dict[str, str]] = {}
     for turn in range(arguments.turns):
         for way in ways if turn % 2 == 0 else reversed(ways):
-            begun = time.monotonic()
+            begun, used = time.monotonic(), children()
             errors[way] = look(python, chosen, ways[way], arguments.timeout)
             seconds[way].append(round(time.monotonic() - begun, 1))
-            print(f"{way}: {seconds[way][-1]} s, load {os.getloadavg()[0]:.1f}", flush=True)
+            processor[way].append(round(children() - used, 1))
+            print(
+                f"{way}: {seconds[way][-1]} s, {processor[way][-1]} s of processor time, "
+                f"load {os.getloadavg()[0]:.1f}",
+                flush=True,
+            )
     speeds = {way: round(len(chosen) / mean(each), 2) for way, each in seconds.items()}
     differing = [name for name in chosen if errors["copies"].get(name) != errors["in turn"].get(name)]
     document = {
         "modules": len(chosen),
         "seed": arguments.seed,
         "seconds": seconds,
+        "processor seconds": processor,
         "modules a second": speeds,
         "ratio": round(speeds["copies"] / speeds["in turn"], 1),
+        "ratio of processor time": round(mean(processor["in turn"]) / mean(processor["copies"]), 1),
         "failed": sum(map(bool, errors["copies"].values())),
         "answers that differ": {name: [errors[way].get(name) for way in ways] for name in differing},
     }
     print(json.dumps(document, indent=1))
+
+
+def children() -> float:
+    """Return the processor time of all child processes that have ended: other programs do not change it."""
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def look(

@@ -9,7 +9,8 @@ from compat.model.release_ranges import range_text
 from compat.model.symbols import location
 from compat.pairs.clashes import Clash
 from compat.pairs.overrides import choose
-from compat.pairs.ranking_output import about
+from compat.pairs.ranking import Partner
+from compat.pairs.ranking_output import about, broken_text
 from compat.requirements.release_requirements import ReleaseRequirements
 from compat.resolve.output import Result
 from compat.resolve.suggestions import hint
@@ -94,13 +95,18 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 
 def paired(
-    sglang: ReleaseRequirements, vllm: ReleaseRequirements, clashes: Sequence[Clash], problem: str
+    sglang: ReleaseRequirements,
+    vllm: ReleaseRequirements,
+    clashes: Sequence[Clash],
+    partner: Partner | None,
 ) -> str:
-    """Return what two releases require, the overrides with which they go together, and their problem."""
+    """Return what two releases require, the overrides with which they go together, and what breaks."""
     lines = [about(sglang.summary), about(vllm.summary)]
     lines += [f"override: {choose(clash)} ({'; '.join(map(str, clash.sides))})" for clash in clashes]
     lines += [] if clashes else ["their requirements do not exclude each other"]
-    lines += [f"cannot start together: {problem}"] if problem else []
+    if partner is not None:
+        lines += [f"cannot start together: {partner.problem}"] if partner.problem else []
+        lines += [broken_text(partner)] if partner.broken else []
     pair = f"{sglang.release.version} {vllm.release.version}"
     return "\n".join(map(printable, [*lines, f'"compat pairs {pair}" resolves what these require in turn']))
 

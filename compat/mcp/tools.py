@@ -136,8 +136,8 @@ def pairs(sglang: str = "", vllm: str = "") -> str:
         for package, version in ((SGLANG, sglang), (VLLM, vllm))
     )
     _, partners = rank(index, SGLANG, sglang, PYTHON)
-    problem = next((each.problem for each in partners if each.vllm.version == str(other.release.version)), "")
-    return output.paired(one, other, direct_clashes(one, other), problem)
+    partner = next((each for each in partners if each.vllm.version == str(other.release.version)), None)
+    return output.paired(one, other, direct_clashes(one, other), partner)
 
 
 TOOLS: tuple[Callable[..., str], ...] = (resolve, explain, scan, check, pairs)

@@ -42,8 +42,7 @@ def ranking(mine: ReleaseSummary, partners: Sequence[Partner], shown: int | None
         lines.append(f"and {len(usable) - shown} more (--all)")
     for partner in usable[:shown]:
         if partner.broken is not None:
-            failing = f"{counted(partner.broken_modules, 'module')} of sglang cannot be imported"
-            lines.append(f"beside {partner.vllm}, {failing}: {lack(partner.broken, partner.vllm)}")
+            lines.append(broken_text(partner))
     broken = [partner for partner in partners if partner.problem and not partner.wrong_python]
     if broken:
         lines.append(f"{len(broken)} more cannot start together: {broken[0].problem}")
@@ -52,6 +51,14 @@ def ranking(mine: ReleaseSummary, partners: Sequence[Partner], shown: int | None
         verb = "requires" if len(refused) == 1 else "require"
         lines.append(f"{len(refused)} more {verb} another Python version: {refused[-1].problem}")
     return "\n".join(lines)
+
+
+def broken_text(partner: Partner) -> str:
+    """Return which modules of sglang cannot be imported beside a partner whose server starts, and why."""
+    if partner.broken is None:
+        return ""
+    failing = f"{counted(partner.broken_modules, 'module')} of sglang cannot be imported"
+    return f"beside {partner.vllm}, {failing}: {lack(partner.broken, partner.vllm)}"
 
 
 def users(package: str, version: str, found: Sequence[PackageUser]) -> str:

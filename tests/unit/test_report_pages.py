@@ -143,3 +143,16 @@ def test_nothing_keeps_anyone_out(
             page.open(target.as_uri())
             assert page.violations() == [], (width, dark)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+
+
+def test_the_page_of_a_comparison_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "code.py").write_text("from vllm import LLM, EngineArgs\nEngineArgs(model='m')\n")
+    asked = [str(tmp_path), "--from", "vllm==0.10.0", "--to", "vllm==0.33.0"]
+    scan(asked)
+    text = capsys.readouterr().out
+    scan([*asked, "--format", "html"])
+    said = words(capsys.readouterr().out)
+    _, _, changed = text.partition("changed, without breaking anything here")
+    lines = [line.strip() for line in changed.splitlines()[1:]]
+    assert lines
+    assert all(" ".join(line.split()) in said for line in lines)

@@ -9,7 +9,7 @@ from compat.model.package_names import SGLANG, VLLM
 from compat.pairs.clashes import direct_clashes
 from compat.pairs.overrides import choose
 from compat.pairs.ranking import rank
-from compat.pairs.ranking_output import about
+from compat.pairs.ranking_output import about, broken_text
 from compat.requirements.release_requirements import requirements_of
 from compat.requirements.release_summary import PYTHON
 
@@ -27,7 +27,8 @@ def pairs_table(index: Index) -> dict[str, Any]:
     """Return the table of all pairs of final releases, on the default Python.
 
     `pairs` has, per release of sglang and of vllm, by index: how near their pins of torch are, the number of
-    the problem, and the numbers of the clashes. A clash is the package, the two specifiers and the override.
+    the problem, the numbers of the clashes, and the number of the text about modules that cannot be imported.
+    A clash is the package, the two specifiers and the override.
     """
     needs = {
         package: [requirements_of(package, each, PYTHON) for each in index.releases(package)]
@@ -76,12 +77,16 @@ class _Table:
         self.problems: dict[str, int] = {"": 0}
 
     def pair(self, sglang: int, partner: Partner) -> list[Any]:
-        """Return how near the pins of torch are, the number of the problem, and those of the clashes."""
-        problem = self.problems.setdefault(printable(partner.problem), len(self.problems))
+        """Return how near the pins of torch are, the number of the problem, the clashes, and what breaks."""
+        problem = self._number(partner.problem)
+        broken = self._number(broken_text(partner))
         keys = [tuple(each) for each in partner.clashes]
         if any(key not in self._known for key in keys):
             self._learn(keys, sglang, self._vllm.index(partner.vllm.version))
-        return [_TORCH.index(partner.same_torch), problem, [self._known[key] for key in keys]]
+        return [_TORCH.index(partner.same_torch), problem, [self._known[key] for key in keys], broken]
+
+    def _number(self, text: str) -> int:
+        return self.problems.setdefault(printable(text), len(self.problems))
 
     def _learn(self, keys: list[tuple[str, ...]], sglang: int, vllm: int) -> None:
         """Add the clashes of a pair, with the override of each."""

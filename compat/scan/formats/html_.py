@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from compat._cli.html_page import legend, report_page
+from compat._cli.html_page import legend, notes, report_page
 from compat._cli.printable import html
 from compat._cli.text import counted
 from compat.model.release_ranges import range_text
@@ -55,6 +55,7 @@ def render(report: Report, _options: ScanOptions) -> str:
     if left_out:
         rows = [f"<li><code>{html(path)}</code>: {html(reason)}</li>" for path, reason in left_out.items()]
         parts += ["<h2>Skipped files</h2><ul>", *rows, "</ul>"]
+    parts += notes([each.text for each in report.changes], "Changed, without breaking anything here")
     return report_page(f"compat scan: {counted(len(reported), 'finding')}", facts, parts, style=_STYLE)
 
 

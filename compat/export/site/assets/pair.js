@@ -11,13 +11,14 @@ async function showPair(view, names) {
   const go = () => { location.hash = `#/pair/${one.value}/${two.value}`; };
   const one = selector("pair-sglang", sglang, first, data.about.sglang, go);
   const two = selector("pair-vllm", vllm, second, data.about.vllm, go);
-  const [torch, problem, clashes] = data.pairs[first][second];
+  const [torch, problem, clashes, broken] = data.pairs[first][second];
   const found = clashes.map((number) => data.clashes[number]);
   view.replaceChildren(
     make("h1", {}, `sglang ${versions[0]} with vllm ${versions[1]}`),
     make("fieldset", {}, make("legend", {}, "Pair"), make("label", {}, "sglang ", one), make("label", {}, "vllm ", two)),
     make("section", { class: "card", "aria-label": "Verdict" },
       verdict(data.problems[problem], found),
+      broken ? make("p", {}, `${data.problems[broken]}.`) : null,
       make("p", {}, `They pin ${TORCH[torch]}. Checked from their requirements on Python ${data.python} and Linux; clashes of what these require in turn are found by `,
         code(`compat pairs ${versions.join(" ")}`), "."),
       data.problems[problem] ? null : install(data, first, versions, found),
