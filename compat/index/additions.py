@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import MappingProxyType
 
 from compat._util.named_tuple import NamedTuple
@@ -40,11 +39,15 @@ class Addition(NamedTuple):
 
     def as_json(self) -> str:
         """Return the facts as the table has them."""
+        import json  # most queries read no such file
+
         return json.dumps(self._replace(kernels=dict(self.kernels)))
 
 
 def read_addition(text: str) -> Addition:
     """Return the facts that `Addition.as_json` wrote."""
+    import json
+
     label, nearest, distance, name, *lists, kernels, successors, options = json.loads(text)
     generated, new_modules = map(tuple, lists)
     steps = tuple(Successor(*each) for each in successors)

@@ -19,12 +19,16 @@ def test_the_page_says_what_was_measured() -> None:
     assert [line for line in tables() if line and line not in page] == []
 
 
-@pytest.mark.parametrize(("name", "failed"), [(EXACT, 0), *zip(OTHERS, (5, 0), strict=True)])
-def test_no_record_failed_but_those_that_the_page_explains(name: str, failed: int) -> None:
+FAILED = {"quant-h200-torch-2.8.json": 5}
+"""How many records of a file failed: the page explains each."""
+
+
+@pytest.mark.parametrize("name", [EXACT, *OTHERS])
+def test_no_record_failed_but_those_that_the_page_explains(name: str) -> None:
     records = read(name)["records"]
     outcomes = Counter(each["outcome"] for each in records)
     assert outcomes.keys() <= {"passed", "refused", "failed"}
-    assert outcomes["failed"] == failed
+    assert outcomes["failed"] == FAILED.get(name, 0)
     assert [each for each in records if each["outcome"] == "refused" and len(each["reason"]) < 40] == []
 
 
