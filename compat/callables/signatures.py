@@ -16,18 +16,18 @@ from compat.callables.class_definitions import (
     chosen,
     class_definition,
     function_decorators,
-    functions_in,
-    outermost,
     resolution_order,
 )
+from compat.callables.definitions_by_release import definitions_of
 from compat.callables.parameters import Parameters, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from compat.callables.definitions_by_release import Defined
     from compat.index.query.name_resolution import NameResolver
     from compat.index.reader import Index
-    from compat.source_outlines.reader import Content, SourceOutlines
+    from compat.source_outlines.reader import SourceOutlines
     from compat.source_outlines.records import Definition
 
     Order = Sequence[ClassDefinition | ForeignClass]
@@ -60,8 +60,9 @@ class Found:
     """A function or class of a release, with the module that defines it."""
 
     module: str
-    content: Content
     definition: Definition
+    functions: tuple[Definition, ...]
+    """The functions directly in a class."""
     only: bool
     """Whether the module defines the name once."""
 
@@ -86,7 +87,7 @@ class Signatures:
         self.resolver = resolver
         self.at = at
         self.until = len(index.versions(package)) - 1
-        """The last release up to which all files that were read stay unchanged."""
+        """The last release up to which all definitions that were read stay unchanged."""
         self._found = lru_cache(maxsize=2_000)(self._find)
         self.order = lru_cache(maxsize=1_000)(self._find_order)
         self.definition = lru_cache(maxsize=1_000)(self._define)
@@ -102,7 +103,7 @@ class Signatures:
 
     def located(self, module: str, name: str) -> tuple[str, str] | None:
         """Return the module and the name that define what a module binds to a name; None if not known."""
-        if self._find(module, name) is not None:
+        if self._found(module, name) is not None:
             return module, name
         answer = self.resolver.answer(module, name)
         if answer.status not in ("defined", "reexported", "lazy"):
@@ -164,8 +165,7 @@ class Signatures:
         found = self._found(module, name)
         if found is None or found.definition.kind != "c":
             return None
-        functions = functions_in(found.definition, found.content.definitions)
-        return class_definition(found.definition, functions, module, readable=found.only)
+        return class_definition(found.definition, found.functions, module, readable=found.only)
 
     def _find_order(self, module: str, name: str) -> Order | None:
         """Return a class and its bases, as Python looks through them; None if it is not a class."""
@@ -321,25 +321,17 @@ class Signatures:
         release = self._release
         if release is None or "/" in module or ":" in module:
             return None  # a class of a tree has its file in place of a module
-        base = module.replace(".", "/")
-        for path in (f"{base}/__init__.py", f"{base}.py"):
-            for content in self._outlines.contents(self._package, path):
-                if content.releases >> release & 1:
-                    self._note(content.releases >> release)
-                    defined = [
-                        each
-                        for each in outermost(content.definitions)
-                        if each.name == name and each.kind in "cf"
-                    ]
-                    if not defined:
-                        return None
-                    sure = self.resolver.answer(module, name).status == "defined"
-                    return _found(module, content, defined, sure=sure)
-        self.until = self.at  # the file may be there in the next release
+        for each in definitions_of(self._outlines, self._package, module, name):
+            if each.releases >> release & 1:
+                self._note(each.releases >> release)
+                if not each.definitions:
+                    return None
+                sure = self.resolver.answer(module, name).status == "defined"
+                return _found(module, each, sure=sure)
         return None
 
     def _note(self, following: int) -> None:
-        """Note the releases from this one on, one bit each, in which a file that was read is the same."""
+        """Note the releases from this one on, one bit each, in which what was read is the same."""
         run = (following ^ (following + 1)).bit_length() - 1
         self.until = min(self.until, self.at + run - 1)
 
@@ -360,11 +352,12 @@ def function_parameters(definition: Definition, *, only: bool) -> Parameters:
     )
 
 
-def _found(module: str, content: Content, defined: Sequence[Definition], *, sure: bool) -> Found | None:
-    best = chosen(defined) if all(each.kind == "f" for each in defined) else (defined[0], len(defined) == 1)
+def _found(module: str, defined: Defined, *, sure: bool) -> Found | None:
+    own = defined.definitions
+    best = chosen(own) if all(each.kind == "f" for each in own) else (own[0], len(own) == 1)
     if best is None:
         return None
-    return Found(module=module, content=content, definition=best[0], only=best[1] and sure)
+    return Found(module=module, definition=best[0], functions=defined.functions, only=best[1] and sure)
 
 
 def _keeps(decorators: Sequence[str]) -> bool:
