@@ -16,6 +16,10 @@ EXCEPTIONS = frozenset({"Exception", "RuntimeError", "ValueError"})
 RECORDS = frozenset({"Struct", "BaseModel", "NamedTuple"})
 """Bases that make the annotated fields of a class the parameters of its constructor."""
 _ACCESSORS = frozenset({"setter", "deleter", "getter"})
+_DEEPEST = 64
+"""The most levels of bases that are followed; merging their orders takes the cube of their number."""
+_MOST_MERGED = 500
+"""The most classes in the orders that are merged into one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,31 +117,37 @@ def resolution_order(
     start: ClassDefinition, bases_of: Callable[[ClassDefinition], Sequence[ClassDefinition | ForeignClass]]
 ) -> list[ClassDefinition | ForeignClass] | None:
     """Return a class and all its bases in the order of Python's method resolution; None if there is none."""
-    return _linearized(start, bases_of, [])
+    return _linearized(start, bases_of, [], {})
 
 
 def _linearized(
     start: ClassDefinition | ForeignClass,
     bases_of: Callable[[ClassDefinition], Sequence[ClassDefinition | ForeignClass]],
     around: list[tuple[str, str]],
+    known: dict[tuple[str, str], list[ClassDefinition | ForeignClass] | None],
 ) -> list[ClassDefinition | ForeignClass] | None:
+    """Return the resolution order of a class; None too for one with more bases than people write."""
     if isinstance(start, ForeignClass):
         return [start]
     key = (start.module, start.name)
-    if key in around:
+    if key in around or len(around) >= _DEEPEST:
         return None
-    bases = list(bases_of(start))
-    ahead = [_linearized(base, bases_of, [*around, key]) for base in bases]
-    if any(each is None for each in ahead):
-        return None
-    merged = _merged([*(list(each) for each in ahead if each), bases])
-    return None if merged is None else [start, *merged]
+    if key not in known:  # each path of a lattice of bases leads to the same classes
+        known[key] = None
+        bases = list(bases_of(start))
+        ahead = [_linearized(base, bases_of, [*around, key], known) for base in bases]
+        if all(each is not None for each in ahead):
+            merged = _merged([*(list(each) for each in ahead if each), bases])
+            known[key] = None if merged is None else [start, *merged]
+    return known[key]
 
 
 def _merged(
     sequences: list[list[ClassDefinition | ForeignClass]],
 ) -> list[ClassDefinition | ForeignClass] | None:
-    """Return the C3 merge of resolution orders; None if they contradict each other."""
+    """Return the C3 merge of resolution orders; None if they contradict each other or are too many."""
+    if sum(map(len, sequences)) > _MOST_MERGED:
+        return None
     found: list[ClassDefinition | ForeignClass] = []
     while sequences := [each for each in sequences if each]:
         tails = {_key(each) for sequence in sequences for each in sequence[1:]}

@@ -156,6 +156,6 @@ def _entries(entries: Iterable[Any]) -> Iterator[tuple[str, str]]:
 
 def _text(path: Path) -> str:
     try:
-        return read_regular(path).decode("utf-8", errors="replace")
+        return read_regular(path).decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from compat.errors import IntegrityError
+import os
+
+from compat.errors import IntegrityError, UsageError
 from compat.index.additions import Addition, read_addition
 from compat.index.reader import Index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from typing import Any
 
     from compat.index.records import Branch
@@ -25,13 +26,21 @@ class AdditionFile(Index):
         number: the number of the file, counted from 1.
 
     Raises:
-        IntegrityError: the file does not exist, or is not an index of this version.
+        UsageError: the file does not exist.
+        IntegrityError: it is not an index of this version.
     """
 
     def __init__(self, path: str | os.PathLike[str], number: int) -> None:
         self._path = path
         self._start = number * SIGNATURES
-        super().__init__(path)
+        if not os.path.isfile(path):  # noqa: PTH113 -- pathlib takes too long
+            raise UsageError(f'{path}: no such file; write one with "compat index add"')
+        try:
+            super().__init__(path)
+        except IntegrityError:
+            raise IntegrityError(
+                f'{path}: damaged, or not of this version of "compat index add"; delete it and run that again'
+            ) from None
 
     def additions(self) -> list[tuple[str, int, Addition]]:
         """Return the additions with their package and their release index in this file.

@@ -49,7 +49,8 @@ class ExtendedIndex(Index):
         path: the index of the releases; by default the shipped one.
 
     Raises:
-        IntegrityError: a file does not exist, or has no additions.
+        UsageError: a file does not exist.
+        IntegrityError: a file has no additions.
     """
 
     def __init__(self, files: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from compat import errors
 from compat._cli import console
-from compat.errors import MissingToolError
+from compat.errors import IntegrityError, MissingToolError
 
 
 def main(argv: Sequence[str]) -> int:
@@ -12,6 +12,7 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         MissingToolError: pygls is not installed.
+        IntegrityError: a message claims to be larger than memory.
     """
     parser().parse_args(argv)
     try:
@@ -22,7 +23,12 @@ def main(argv: Sequence[str]) -> int:
         raise MissingToolError(
             "pygls is not installed; run \"pip install 'sglang-vllm-compat[lsp]'\""
         ) from None
-    make_server().start_io()
+    try:
+        make_server().start_io()
+    except MemoryError:
+        raise IntegrityError(
+            "standard input: the length of a message is more than there is memory; start the editor again"
+        ) from None
     return errors.CLEAN
 
 

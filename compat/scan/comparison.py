@@ -62,9 +62,15 @@ def named_releases(
         named: the packages of the other option; a version alone is then one of theirs.
 
     Raises:
-        UsageError: a release does not exist, or it is not clear of which package it is one.
+        UsageError: a release does not exist, it is not clear of which package it is one, or two are of one.
     """
-    return dict(_release(index, text, option, sorted(named or used or _PACKAGES)) for text in texts)
+    found: dict[str, str] = {}
+    for text in texts:
+        package, version = _release(index, text, option, sorted(named or used or _PACKAGES))
+        if found.get(package, version) != version:
+            raise UsageError(f"{option}: {package} {found[package]} and {version}; name one of them")
+        found[package] = version
+    return found
 
 
 def only_new(findings: Iterable[Finding], compared: Iterable[Comparison]) -> tuple[Finding, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from compat.errors import UsageError
+from compat.errors import IntegrityError, UsageError
 from compat.index.format import SHIPPED
 from compat.sources.stores.addresses import FORMS, is_source, parse_address
 from compat.sources.stores.located import package_in, stores
@@ -142,7 +143,7 @@ class SourceFiles:
             / "builds"
             / f"{package}-{self._key(store.identity(root.folder), store.label)}.sqlite"
         )
-        if target.is_file():
+        if _has_builds(target):
             os.utime(target)
             return target
         self.write(store, package, target, where)
@@ -211,7 +212,8 @@ def write_own_file(text: str, name: str, target: Path, package: str | None = Non
         package: the package in the source; by default the one that it contains.
 
     Raises:
-        UsageError: there is no such source, it is a range of commits, or the name is like a version.
+        UsageError: there is no such source, it is a range of commits, or the name is like a version,
+            or the file to write is something else.
         DiskError: the file cannot be written.
     """
     import re
@@ -220,6 +222,7 @@ def write_own_file(text: str, name: str, target: Path, package: str | None = Non
         raise UsageError(f"--as: {name!r} cannot be told from a version; begin it with a letter: build-7")
     if not is_source(text):
         raise UsageError(f"{text!r} is no source; a source is {FORMS}")
+    _check_replaceable(target)
     found = package or package_in(text)
     store, *others = stores(parse_address(text), found, text)
     if others:
@@ -227,6 +230,33 @@ def write_own_file(text: str, name: str, target: Path, package: str | None = Non
     files = SourceFiles()
     files.write(store, found, target, text, name)
     return found, files.described(target)
+
+
+def _check_replaceable(target: Path) -> None:
+    """Check that a file to write does not stand where something else is.
+
+    Raises:
+        UsageError: it is a folder, or a file that this module did not write.
+    """
+    if target.is_dir():
+        raise UsageError(f"--output {target}: is a folder; name a file")
+    if not target.is_file():
+        return
+    if _has_builds(target):
+        return
+    raise UsageError(
+        f'--output {target}: exists and is no file of this version of "compat index add"; remove it or name '
+        "another one"
+    )
+
+
+def _has_builds(file: Path) -> bool:
+    """Return whether a file exists, is whole, and has builds that this version reads."""
+    from compat.index.addition_file import AdditionFile
+
+    with suppress(IntegrityError, UsageError):
+        return bool(AdditionFile(file, 1).additions())
+    return False
 
 
 def cache_folder() -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from compat._cli.text import counted
 from compat.index.reader import Index
 from compat.scan.findings import BrokenRange, Finding
 from compat.scan.fits import broken_versions, fails, finding_counts
@@ -39,7 +40,8 @@ def starting_release(
     candidates = [each for each in final if each in set(pinned)] or list(pinned) or final
     fewest = min(counts[each] for each in candidates)
     best = [each for each in candidates if counts[each] == fewest][-1]
-    return Start(package, best, source or f"not pinned; the newest release with {fewest or 'no'} findings")
+    told = counted(fewest, "finding") if fewest else "no findings"
+    return Start(package, best, source or f"not pinned; the newest release with {told}")
 
 
 def assess(

@@ -121,7 +121,8 @@ def _ends(options: ScanOptions, plain: ScanOptions, index: Index) -> tuple[list[
     }
     packages: list[str] = [each for each in ("sglang", "vllm") if each in used or each in pinned]
     if not packages:
-        raise NothingSelectedError(f"{' '.join(options.paths)}: no file uses sglang or vllm")
+        unread = "; ".join(f"{each.path}: {each.reason}" for each in walk.skipped)
+        raise NothingSelectedError(unread or f"{' '.join(options.paths)}: no file uses sglang or vllm")
     old = named_releases(index, options.old, "--from", packages)
     new = named_releases(index, options.new, "--to", packages, old)
     every = scan(with_every_release(plain, packages))

@@ -90,3 +90,37 @@ def test_of_several_definitions_the_last_that_is_no_overload_counts() -> None:
     assert chosen([overload, first]) == (first, True)
     assert chosen([overload, first, last]) == (last, False)
     assert chosen([overload]) is None
+
+
+def lattice(levels: int, width: int) -> tuple[ClassDefinition, dict[ClassDefinition, list[ClassDefinition]]]:
+    """Return the last class of levels of classes, each of which has the whole level before as bases."""
+    bases: dict[ClassDefinition, list[ClassDefinition]] = {}
+    before: list[ClassDefinition] = []
+    for level in range(levels):
+        names = [f"C{level}_{at}" for at in range(width)]
+        details = [Definition("c", name, 1, 1, 1, "||||") for name in names]
+        made = [class_definition(each, [], f"m{level}") for each in details]
+        bases |= dict.fromkeys(made, before)
+        before = made
+    return before[0], bases
+
+
+@pytest.mark.parametrize(("levels", "width"), [(30, 2), (400, 1)])
+def test_bases_are_asked_for_once_and_to_a_limit(levels: int, width: int) -> None:
+    start, bases = lattice(levels, width)
+    asked: list[ClassDefinition] = []
+
+    def bases_of(of: ClassDefinition) -> list[ClassDefinition]:
+        asked.append(of)
+        return bases[of]
+
+    order = resolution_order(start, bases_of)
+    assert len(asked) == len(set(asked)) <= levels * width
+    assert len(asked) < 100
+    assert (order is None) == (levels > 64)
+    assert order is None or len(order) == (levels - 1) * width + 1
+
+
+def test_more_bases_than_people_write_are_not_merged() -> None:
+    start, bases = lattice(2, 400)
+    assert resolution_order(start, bases.__getitem__) is None

@@ -66,6 +66,12 @@ def test_requirements_files_are_read_without_options(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_written_on_windows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "r.txt"
+    path.write_bytes(b"\xef\xbb\xbfvllm==0.11.0\r\ntorch==2.8.0\r\n")
+    assert list(map(str, read_requirements(path))) == ["vllm==0.11.0", "torch==2.8.0"]
+
+
 def test_a_line_that_is_no_requirement_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"r\.txt, line 2"):
         read_requirements(write(tmp_path, "r.txt", "a\n=b\n"))

@@ -1,6 +1,7 @@
 """`compat lsp`, asked by a client of the language server protocol that runs it as a command."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import pytest
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
+from compat import errors
 from compat.errors import MissingToolError
 from compat.lsp.cli import main
 from compat.scan.cli import main as scan
@@ -150,3 +152,16 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "Language Server Protocol" in capsys.readouterr().out
+
+
+def test_a_message_larger_than_memory_is_refused_in_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "compat", "lsp"],
+        input=b"Content-Length: 999999999999999999\r\n\r\n{}",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == errors.ENVIRONMENT
+    assert done.stderr.startswith(b"compat: error: standard input:")
+    assert done.stderr.count(b"\n") == 1

@@ -134,3 +134,9 @@ def test_every_format_says_what_fits(tmp_path: Path, form: str, capsys: pytest.C
     (tmp_path / "a.py").write_text("from vllm.utils import FlexibleArgumentParser\n")
     main([str(tmp_path), "--format", form, "--vllm", "0.23.0"])
     assert "0.5.1" in capsys.readouterr().out
+
+
+def test_two_releases_of_one_package_in_one_option_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import vllm\n")
+    with pytest.raises(UsageError, match=r"--from: vllm 0\.18\.1 and 0\.19\.0; name one of them"):
+        main([str(tmp_path), "--from", "0.18.1", "--from", "vllm==0.19.0"])

@@ -81,6 +81,18 @@ def test_a_device_is_not_read(tmp_path: Path, device: str) -> None:
         read(str(tmp_path / "link"))
 
 
+def test_a_large_script_that_is_named_is_not_left_out_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("vllm serve m --max-model-len 9\n" * 40_000)
+    (tmp_path / "a.py").write_text("import vllm\n")
+    code = main([str(script), str(tmp_path / "a.py"), "--vllm", "0.23.0"])
+    assert code == errors.FINDINGS
+    assert "CPT000" in (told := capsys.readouterr().out)
+    assert "larger than 1 MB" in told
+
+
 def test_a_file_that_grows_is_read_up_to_a_limit(tmp_path: Path) -> None:
     with (tmp_path / "a.py").open("wb") as file:
         os.truncate(file.fileno(), LARGEST + 1)

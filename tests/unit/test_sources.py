@@ -262,3 +262,39 @@ def test_a_damaged_wheel_and_a_damaged_file_are_refused_in_one_line(shipped: Pat
         database.execute("INSERT INTO additions VALUES ('vllm', 0, '[1, 2]')")
     with pytest.raises(IntegrityError, match="its builds cannot be read"):
         open_index([str(own)], shipped)
+
+
+def test_nothing_else_is_overwritten_by_a_file_of_ones_own(shipped: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    wheel = tmp_path / "vllm-1.2-py3-none-any.whl"
+    wheel.write_bytes(b"PK")
+    for target, why in ((wheel, "exists and is no"), (shipped, "exists and is no"), (wheel.parent, "folder")):
+        before = target.read_bytes() if target.is_file() else None
+        with pytest.raises(UsageError, match=why):
+            write_own_file(str(wheel), "acme", target)
+        assert before is None or target.read_bytes() == before
+
+
+def test_an_index_file_that_is_none_is_told_what_writes_one(shipped: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match='no such file; write one with "compat index add"'):
+        open_index([str(tmp_path / "none.sqlite")], shipped)
+    (tmp_path / "own.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(IntegrityError, match='damaged, or not of this version of "compat index add"'):
+        open_index([str(tmp_path / "own.sqlite")], shipped)
+
+
+@pytest.mark.parametrize("ref", ["none", "--upload-pack=x", "--output=x..HEAD"])
+def test_a_commit_that_does_not_exist_is_told_where_the_package_is_not_named(
+    checkout: Path, tmp_path: Path, ref: str
+) -> None:
+    with pytest.raises(UsageError, match="has no commit"):
+        write_own_file(f"git+file:{checkout}@{ref}", "acme", tmp_path / "own.sqlite")
+
+
+def test_a_damaged_file_of_the_cache_is_written_again(shipped: Path, checkout: Path, tmp_path: Path) -> None:
+    before, _ = opened(shipped, str(checkout))
+    for file in (tmp_path / "cache" / "builds").iterdir():
+        file.write_bytes(b"no database" * 100)
+    again, index = opened(shipped, str(checkout))
+    assert again == before
+    assert status(index, "vllm.engine", "Engine", again.texts["vllm"][0]) == "defined"

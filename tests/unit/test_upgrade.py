@@ -140,3 +140,14 @@ def test_a_pin_changes_no_more_than_needed(tmp_path: Path, pin: str, new: str | 
     (tmp_path / "requirements.txt").write_text(f"{pin}\n")
     changes = list(pin_changes(str(tmp_path), {"vllm": "0.33.0"}))
     assert [each.text for each in changes] == ([f"requirements.txt: {pin} -> {new}"] if new else [])
+
+
+def test_a_path_that_does_not_exist_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(NothingSelectedError, match="none: No such file"):
+        main([str(tmp_path / "none")])
+
+
+def test_one_finding_is_not_told_as_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.py").write_text(BROKEN)
+    main([str(tmp_path)])
+    assert "the newest release with 1 finding;" in capsys.readouterr().out

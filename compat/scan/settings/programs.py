@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from compat.model.package_names import SGLANG, VLLM
 from compat.scan.settings.model import Command, Word
+from compat.scan.settings.shell import SHOWS
 from compat.settings.names import Program, module_program, subcommand
 
 _OPTION = re.compile(r"(--[A-Za-z][\w-]*)(?:[.=+].*)?", re.DOTALL)
@@ -15,9 +16,6 @@ _IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm/vllm-openai(?::([\w.-]+))?(?:@\
 _TAG = re.compile(r"v?(\d+\.\d+[\w.]*)")
 _PATH = re.compile(r"(?:^|/)((?:vllm|sglang)/(?:\w{1,60}/){0,5}\w{1,60})\.py$")
 _RUNNERS = frozenset({"docker", "podman", "nerdctl"})
-_SHOWS = frozenset({"echo", "printf", "pgrep", "pkill", "grep", "which", "pip", "kill"})
-"""Programs whose arguments only look like a command line."""
-
 
 _FEW = 5
 """Words that may stand before a program: `nohup env X=1 python -u -m sglang.launch_server`."""
@@ -96,7 +94,7 @@ def _call(command: Command) -> _Call | None:
     words = command.words
     texts = [word.text for word in words]
     for at, text in enumerate(texts):
-        if text in _SHOWS:
+        if text in SHOWS:
             return None
         found = _program(texts, at)
         if found is not None:

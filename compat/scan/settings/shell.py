@@ -18,6 +18,13 @@ _HERE = re.compile(r"<<-?[ \t]*(['\"]?)(\w+)\1")
 _REDIRECTION = re.compile(r"(?:&>>?|[<>]{1,3}[&|]?)[ \t]*")
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)\+?=")
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?:\[[@*]\])?\}|\(([A-Za-z_]\w*)\)|([A-Za-z_]\w*))")
+SHOWS = frozenset(
+    {
+        "echo", "printf", "pgrep", "pkill", "grep", "rg", "git", "sed", "awk", "which", "pip", "kill",
+        "usage:", "Usage:",
+    }
+)  # fmt: skip
+"""Programs whose arguments only look like a command line, in quotes as well; and what precedes a synopsis."""
 _DEEPEST = 3
 """How deep commands in quotes are followed: `ssh host "bash -c 'vllm serve …'"`."""
 _MOST_DOCUMENTS = 100
@@ -103,12 +110,14 @@ class _Reader:
         if not words:
             return
         yield Command(tuple(words))
+        shown = False
         for word in words:
+            shown = shown or word.text in SHOWS
             variable = _ASSIGNED.match(word.text)
             if variable and word.text.startswith("--", variable.end()) and " " not in word.text:
                 value = word.text[variable.end() :]
                 yield Command((Word(value, self._text.find(value, word.start)),), variable[1])
-            if word.inner is None or depth == 0 or " " not in word.text:
+            if shown or word.inner is None or depth == 0 or " " not in word.text:
                 continue
             first, last = word.inner
             inner = list(_Reader(self._text, last, folded=False).read(first, depth - 1))

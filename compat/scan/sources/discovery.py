@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from compat.scan.prefilter.mentions import contains_package_name
 from compat.scan.settings.kinds import HIDDEN, kind_of
+from compat.scan.settings.kinds import LARGEST as LARGEST_TEXT
 
 STDIN = "-"
 """The path that stands for standard input."""
@@ -86,7 +87,7 @@ class Walk:
             if S_ISDIR(status.st_mode):
                 yield from self._below(path)
             elif kind_of(path) is not None and S_ISREG(status.st_mode):
-                self._add_text(path)
+                self._text(path, status)
             elif self._wanted(path, status):
                 yield path
 
@@ -117,6 +118,13 @@ class Walk:
                 elif kind_of(name) is not None and name not in self._excluded:
                     self._add_text(entry.path)
             folders.extend(reversed(deeper))
+
+    def _text(self, path: str, status: os.stat_result) -> None:
+        """Note a script or configuration file of the command line; a large one is not left out in silence."""
+        if status.st_size > LARGEST_TEXT:
+            self._skip(path, f"larger than {LARGEST_TEXT // 1_000_000} MB")
+        else:
+            self._add_text(path)
 
     def _add_text(self, path: str) -> None:
         path = with_slashes(path)

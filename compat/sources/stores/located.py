@@ -23,12 +23,14 @@ def package_in(text: str) -> str:
     """Return the package that a source contains.
 
     Raises:
-        UsageError: the source does not exist, or contains none.
+        UsageError: the source or its commit does not exist, or it contains none.
     """
     from compat.sources.stores.package_roots import find_package
 
     address = parse_address(text)
     source_path(address, text)
+    if address.form == "git":  # a commit that does not exist is told as such
+        next(iter(stores(address, PACKAGES[0], text)))
     for package in PACKAGES:
         with suppress(UsageError):
             store = next(iter(stores(address, package, text)))
