@@ -92,14 +92,18 @@ class AnswersByRelease(Generic[T]):
         self._ask = ask
         self._shared = shared
         self._known: list[RangedAnswer[T]] = []
+        self._latest: RangedAnswer[T] | None = None
 
     def at(self, release: int) -> T:
         """Return the answer of the release with an index."""
-        for each in self._known:
-            if each.first <= release <= each.last:
-                return each.answer
-        found = self._answer(release)
-        self._known.append(found)
+        latest = self._latest
+        if latest is not None and latest.first <= release <= latest.last:
+            return latest.answer  # releases are mostly asked for in their order
+        found = next((each for each in self._known if each.first <= release <= each.last), None)
+        if found is None:
+            found = self._answer(release)
+            self._known.append(found)
+        self._latest = found
         return found.answer
 
     def _answer(self, release: int) -> RangedAnswer[T]:

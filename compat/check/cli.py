@@ -40,7 +40,12 @@ def main(argv: Sequence[str]) -> int:
         index = open_index(files)
         companions = CompanionsOfSources(files) if files else Companions()
         named, specifiers = select_releases(given.requirements, index)
-        named = {**given.versions, **named, **_releases(wanted, index)}
+        releases = _releases(wanted, index)
+        for package in releases.keys() & named.keys():
+            if releases[package] != named[package]:
+                asked = f"--{package} {releases[package]}"
+                raise UsageError(f"{asked}: a requirement names {package} {named[package]}; keep one of them")
+        named = {**given.versions, **named, **releases}
         if not {SGLANG, VLLM} & named.keys():
             raise NothingSelectedError('neither sglang nor vllm is named; add one, such as "vllm==0.11.0"')
         environment = Completion(

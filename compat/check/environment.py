@@ -225,19 +225,28 @@ def select_releases(
     A requirement for sglang or vllm without an exact version selects the newest release that it admits.
 
     Raises:
-        UsageError: a release of sglang or vllm does not exist.
+        UsageError: a release of sglang or vllm does not exist, or two requirements contradict each other.
     """
     named: dict[str, str] = {}
     specifiers: dict[str, SpecifierSet] = {}
+    together: dict[str, Requirement] = {}
     for requirement in requirements:
         name = canonicalize_name(requirement.name)
-        pin = next((each for each in requirement.specifier if _is_pin(each.operator, each.version)), None)
+        earlier = together.get(name)
+        if earlier is not None:
+            requirement.specifier &= earlier.specifier
+        together[name] = requirement
+        pins = {each.version for each in requirement.specifier if _is_pin(each.operator, each.version)}
+        refused = pins and not any(requirement.specifier.contains(pin, prereleases=True) for pin in pins)
+        if refused and earlier is not None:
+            raise UsageError(f"{requirement}: no release meets both requirements; keep one of them")
         if name in PACKAGES and name in index.packages:
             named[name] = _indexed(name, requirement, index)
-        elif pin is not None:
-            named[name] = pin.version
+        elif pins:
+            named[name] = min(pins)
+            specifiers.pop(name, None)
         else:
-            specifiers[name] = specifiers.get(name, SpecifierSet()) & requirement.specifier
+            specifiers[name] = requirement.specifier
     return named, specifiers
 
 

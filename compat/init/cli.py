@@ -1,5 +1,6 @@
 """The command line of `compat init`: arguments, and writing what is proposed."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def main(argv: Sequence[str]) -> int:
 
     if not arguments.pair and arguments.tests is not None:
         raise UsageError("--tests: only valid with --pair")
+    if arguments.source is not None and not re.fullmatch(r"[^\s\"'`$\\\x00-\x1f\x7f]+", arguments.source):
+        raise UsageError("--from: an address without spaces, quotes, line ends and $ (it goes into a script)")
     repository = find_repository(Path(arguments.folder))
     options = InitOptions(
         pairs=tuple(pair_request(*pair) for pair in arguments.pair),
@@ -33,9 +36,12 @@ def main(argv: Sequence[str]) -> int:
     )
     proposals = propose(repository, options)
     if arguments.write:
-        for each in proposals:
-            if each.change is not Change.KEEP:
-                write_text(repository.root / each.name, each.after)
+        changed = [each for each in proposals if each.change is not Change.KEEP]
+        for each in changed:
+            if not (repository.root / each.name).resolve().is_relative_to(repository.root.resolve()):
+                raise UsageError(f"{each.name}: a link leads out of the repository; write it by hand")
+        for each in changed:
+            write_text(repository.root / each.name, each.after)
     if arguments.format == "json":
         print(output.as_json(repository, proposals, options, written=arguments.write))
     else:

@@ -97,6 +97,25 @@ def test_a_release_that_has_the_name_is_clean(check: Check) -> None:
     assert check("vllm==0.11.0", "openai==2.0.0").findings == ()
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("vllm==0.11.0", "vllm==0.10.0"),
+        ("vllm>=0.11", "vllm<0.10"),
+        ("vllm==0.11.0", "openai==2.0.0", "openai==2.5.0"),
+        ("vllm==0.11.0", "openai==2.0.0", "openai>=2.5"),
+    ],
+)
+def test_requirements_that_contradict_each_other_are_refused(check: Check, texts: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="meets"):
+        check(*texts)
+
+
+def test_several_requirements_for_one_package_count_together(check: Check) -> None:
+    report = check("vllm==0.11.0", "openai>=2.0.0", "openai<2.5")
+    assert report.environment.versions["openai"] == "2.0.0"
+
+
 def test_what_is_not_named_is_the_newest_that_metadata_admits(check: Check) -> None:
     report = check("vllm==0.11.0", "openai==2.0.0")
     assert report.environment.versions["distro"] == "1.9.0"

@@ -220,6 +220,8 @@ def test_the_document_lists_every_file(capsys: pytest.CaptureFixture[str]) -> No
         (["--tests", "pytest"], 2, "only valid with --pair"),
         (["--pair", "-", "latest", "--tests", "make"], 2, "must be a command of pytest"),
         (["gone"], 2, "no such folder"),
+        (["--watch", "--from", "git+https://x\n - run: evil"], 2, "--from: an address without spaces"),
+        (["--watch", "--from", "$(evil)"], 2, "--from: an address without spaces"),
     ],
 )
 def test_wrong_arguments_are_usage_errors(
@@ -231,6 +233,19 @@ def test_wrong_arguments_are_usage_errors(
     assert message in err
     assert err.count("\n") == 1
     assert files(repository) == before
+
+
+def test_nothing_is_written_through_a_link_out_of_the_repository(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (repository / ".github").symlink_to(outside)
+    before = files(repository)
+    assert run("--write") == 2
+    assert files(repository) == before
+    assert "leads out of the repository" in capsys.readouterr().err
+    assert list(outside.iterdir()) == []
 
 
 def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class CallChecker:
         self._classes = classes
         self._release_set = checker.lookup.release_set
         self._of_bases: dict[tuple[ast.ClassDef, str], AnswersByRelease[Accepted | None]] = {}
+        self._last: tuple[CallSite, Accepted, Misfit | None] | None = None
 
     def issues(self, source: Source, module: Module, sites: Iterable[CallSite]) -> Iterator[RangedIssue]:
         """Yield the calls of a file that do not fit some of the releases that reach them.
@@ -149,9 +150,11 @@ class CallChecker:
         self, site: CallSite, answers: Sequence[AnswersByRelease[Accepted | None]], slot: int, release: int
     ) -> tuple[Accepted, Misfit] | None:
         """Return what a callee accepts in a release, and why the call does not fit; None where it may fit."""
+        if len(answers) == 1:
+            return self._alone(site, answers[0].at(release))
         found: tuple[Accepted, Misfit] | None = None
         for at, each in enumerate(answers):
-            if len(answers) > 1 and not self._checker.base_works(site.paths[at], 1 << slot):
+            if not self._checker.base_works(site.paths[at], 1 << slot):
                 continue
             accepted = each.at(release)
             if accepted is None or not accepted.parameters.certain:
@@ -161,6 +164,17 @@ class CallChecker:
                 return None
             found = found or (accepted, wrong)
         return found
+
+    def _alone(self, site: CallSite, accepted: Accepted | None) -> tuple[Accepted, Misfit] | None:
+        """Return the same for the only callee of a call; releases with one answer are compared once."""
+        if accepted is None or not accepted.parameters.certain:
+            return None
+        if self._last is not None and self._last[0] is site and self._last[1] is accepted:
+            wrong = self._last[2]
+        else:
+            wrong = misfit(site.arguments, accepted.parameters, bound=accepted.bound)
+            self._last = site, accepted, wrong
+        return None if wrong is None else (accepted, wrong)
 
     def _fitting(self, arguments: Arguments, answers: Sequence[AnswersByRelease[Accepted | None]]) -> Fitting:
         """Return what finds the releases of the package that are known to accept a call."""

@@ -107,22 +107,11 @@ class OverrideChecker:
                 continue
             place = _Place(node, name, function, position, module)
             fits = lambda view: _fits(mine, view.overridden.get(name))  # noqa: B023, E731 -- called at once
-            unfit = {
-                slot: text
-                for slot, release in enumerate(self._releases)
-                if (text := _unfit(mine, views.at(release).overridden.get(name)))
-            }
+            unfit = self._by_slot(views, lambda view: _unfit(mine, view.overridden.get(name)))  # noqa: B023
             if unfit:
                 yield from self._issue(place, "override", unfit, views, fits)
                 continue
-            gone = {
-                slot: f"{bases[0][1]} has no {name}"
-                for slot, release in enumerate(self._releases)
-                if (view := views.at(release)).complete
-                and (bases := view.package_bases)
-                and name not in view.names_above
-                and self._once_had(bases, name)
-            }
+            gone = self._by_slot(views, lambda view: self._gone(view, name))  # noqa: B023 -- called at once
             if gone and not self._is_mentioned(name):
                 yield from self._issue(
                     place,
@@ -132,14 +121,36 @@ class OverrideChecker:
                     lambda view: name in view.overridden,  # noqa: B023
                 )
 
+    def _by_slot(self, views: Views, ask: Callable[[ClassView], str | None]) -> dict[int, str]:
+        """Return what is wrong in each release, by its number; asked once for releases with one view."""
+        found: dict[int, str] = {}
+        last, text = None, None
+        for slot, release in enumerate(self._releases):
+            view = views.at(release)
+            if view is not last:
+                last, text = view, ask(view)
+            if text:
+                found[slot] = text
+        return found
+
+    def _gone(self, view: ClassView, name: str) -> str | None:
+        """Return how the bases of a class lack a method that they had; None if they have it or never had."""
+        bases = view.package_bases
+        if view.complete and bases and name not in view.names_above and self._once_had(bases, name):
+            return f"{bases[0][1]} has no {name}"
+        return None
+
     def _abstract(
         self, node: ast.ClassDef, position: NodePosition, module: Module, views: Views
     ) -> Iterator[RangedIssue]:
-        left = {
-            slot: " and ".join(f"{owner}.{name}" for name, owner in sorted(abstract.items()))
-            for slot, release in enumerate(self._releases)
-            if (view := views.at(release)).complete and (abstract := view.abstract)
-        }
+        left = self._by_slot(
+            views,
+            lambda view: (
+                " and ".join(f"{owner}.{name}" for name, owner in sorted(view.abstract.items()))
+                if view.complete
+                else ""
+            ),
+        )
         own = self._classes.definition(node, module)
         declares = any("abstractmethod" in each.detail for each in own.functions)
         if not left or declares or {"ABC", "abc.ABC"} & set(map(ast.unparse, node.bases)):
