@@ -121,7 +121,7 @@ def _again(name: str, versions: Mapping[str, str]) -> str:
 def _free(name: str, kept: str, environment: CheckedEnvironment, companions: Companions) -> str | None:
     """Return the nearest release of a distribution that brings no module of `kept` in another form.
 
-    There is none if another distribution pins it, which is released in step with it.
+    None if another distribution pins it, as one that is released in step with it does.
     """
     pinning = (
         edge

@@ -12,7 +12,7 @@ from compat.index.reader import Index
 from compat.locks.lockfile import Lock
 
 _SHOWN = 3
-"""Most findings that are told before a download."""
+"""Most findings that are listed before a download."""
 
 
 def foretell(

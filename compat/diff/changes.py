@@ -14,7 +14,7 @@ from compat.resolve.search import find_location
 
 Sort = Literal["moved", "renamed", "removed", "placeholder", "kind", "signature", "added"]
 SORTS: tuple[Sort, ...] = ("removed", "moved", "renamed", "placeholder", "kind", "signature", "added")
-"""The sorts of changes, in the order in which they are told."""
+"""The sorts of changes, in the order of the report."""
 BREAKING: frozenset[Sort] = frozenset({"removed", "moved", "renamed", "placeholder", "kind"})
 """The sorts that break an import or every use; a new signature breaks some calls."""
 

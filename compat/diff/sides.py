@@ -33,7 +33,7 @@ def open_sides(texts: Sequence[str], package: str | None, files: Sequence[str]) 
     """Return the releases that some texts name: `0.14.0`, `vllm==0.14.0`, `latest` or a source.
 
     Raises:
-        UsageError: a release does not exist, or nothing tells of which package the releases are.
+        UsageError: a release does not exist, or the package of the releases is not clear.
     """
     plain = []
     for text in texts:

@@ -87,7 +87,7 @@ class Index(Tables):
         return len(self.versions(package))
 
     def addition(self, package: str, release_index: int) -> Addition | None:  # noqa: ARG002 -- see ExtendedIndex
-        """Return what is told about a build or a commit; None for a release."""
+        """Return the facts about a build or a commit; None for a release."""
         return None
 
     def nearest(self, package: str, release_index: int) -> int:  # noqa: ARG002 -- see ExtendedIndex

@@ -48,6 +48,14 @@ def test_an_override_that_takes_other_arguments_is_a_finding(scan: Scan) -> None
     assert "it takes at most 7 of 9; the override fits up to 0.10.0" in finding["message"]
 
 
+def test_an_override_is_compared_with_the_base_class_of_each_release(scan: Scan) -> None:
+    (finding,) = scan(platform(OLD), ">=0.10.0,<=0.11.0")
+    assert finding["broken_in"] == [{"first": "0.10.1", "last": "0.11.0"}]
+    body = "@classmethod\ndef is_async_output_supported(cls, enforce_eager): return False"
+    (finding,) = scan(platform(body), ">=0.10.0,<=0.12.0")
+    assert finding["broken_in"] == [{"first": "0.11.0", "last": "0.12.0"}]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -13,7 +13,7 @@ _TIMEOUT = 120
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never")
 """A repository may name programs in its configuration, and where to fetch what it lacks: neither is used."""
 SHORT = 7
-"""The digits of a commit that are told."""
+"""How many digits of a commit answers show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
