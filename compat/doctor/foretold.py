@@ -11,7 +11,7 @@ from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.model.collisions import Collision, described
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.requirements.file_owners import digest_of, installed_collisions, recorded_files
-from compat.wheels.install_paths import added_roots, extension_module
+from compat.requirements.install_paths import added_roots, extension_module
 
 
 def failing_imports(environment: InspectedEnvironment) -> tuple[Diagnosis, ...]:

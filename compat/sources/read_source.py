@@ -7,9 +7,9 @@ from compat.index.build.merge_releases import ExpandedModules, module_files
 from compat.index.build.parse_pool import Key, ModuleReader, processes
 from compat.index.extract.module_rows import ModuleRows
 from compat.model.releases import IMPORT_NAMES
+from compat.requirements.install_paths import extension_module
 from compat.sources.stores.file_stores import FileStore
 from compat.sources.stores.package_roots import PackageRoot
-from compat.wheels.install_paths import extension_module
 
 _MANY = 60
 """From this many new files on, a second process saves more than its start takes."""

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from compat._cli.progress import Progress
 from compat._cli.text import size
 from compat.errors import IntegrityError
-from compat.wheels.install_paths import added_roots, extension_module, importable, installed_path
+from compat.requirements.install_paths import added_roots, extension_module, importable, installed_path
 from compat.wheels.package_index import WheelFile
 from compat.wheels.range_file import Range, RemoteFile
 from compat.wheels.record import read_record, verify

@@ -9,8 +9,8 @@ from compat.index.build.merge_releases import ExpandedModules, ModuleFile, add_n
 from compat.index.build.parse_pool import Key, ModuleReader
 from compat.index.extract.module_rows import ModuleRows
 from compat.index.records import Names
+from compat.requirements.install_paths import added_roots, extension_module, importable, installed_path
 from compat.source_outlines.records import EMPTY
-from compat.wheels.install_paths import added_roots, extension_module, importable, installed_path
 from compat.wheels.wheel_files import WheelFiles, hex_digest
 
 _LISTED: dict[str, tuple[str, ...]] = {}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compat.wheels.install_paths import added_roots, extension_module, importable, installed_path
+from compat.requirements.install_paths import added_roots, extension_module, importable, installed_path
 
 
 @pytest.mark.parametrize(
