@@ -68,7 +68,7 @@ class AnswersByRelease(Generic[T]):
     """The answers to one question about signatures in the releases of a package.
 
     Each is worked out once for all following releases in which the files and names that it depends on
-    stay as they are.
+    stay as they are. A question may ask others: its answer then holds no longer than theirs.
 
     Args:
         outlines: the outlines of the releases.
@@ -96,14 +96,14 @@ class AnswersByRelease(Generic[T]):
 
     def at(self, release: int) -> T:
         """Return the answer of the release with an index."""
-        latest = self._latest
-        if latest is not None and latest.first <= release <= latest.last:
-            return latest.answer  # releases are mostly asked for in their order
-        found = next((each for each in self._known if each.first <= release <= each.last), None)
+        found = self._latest
+        if found is None or not found.first <= release <= found.last:  # mostly asked for in their order
+            found = next((each for each in self._known if each.first <= release <= each.last), None)
         if found is None:
             found = self._answer(release)
             self._known.append(found)
         self._latest = found
+        self._index.note(self._package, found.last)
         return found.answer
 
     def _answer(self, release: int) -> RangedAnswer[T]:

@@ -131,7 +131,7 @@ class CallChecker:
         self, signatures: Signatures, owner: ast.ClassDef, method: str, module: Module
     ) -> Accepted | None:
         """Return what a method of the bases of a class accepts, if one is a class of the package."""
-        order = self._classes.order(owner, module, signatures)
+        order = self._classes.order(owner, module, self._callees, signatures.at)
         if order is None or len(order) == 1:
             return None
         above = order[1:]

@@ -89,7 +89,9 @@ class OverrideChecker:
         if node not in self._views:
             self._views[node] = self._callees.answers(
                 lambda signatures: class_view(
-                    signatures, self._classes.order(node, module, signatures), self._classes.is_of_tree
+                    signatures,
+                    self._classes.order(node, module, self._callees, signatures.at),
+                    self._classes.is_of_tree,
                 )
             )
         return self._views[node]
@@ -222,7 +224,10 @@ class OverrideChecker:
     def _is_mentioned(self, name: str) -> bool:
         """Return whether the tree mentions a name anywhere but where functions of this name are defined."""
         if name not in self._mentioned:
-            pattern = re.compile(rb"(?<!def )(?<!super\(\)\.)(?<!\w)" + name.encode() + rb"(?!\w)")
+            word = name.encode()  # it comes first in the pattern: the search for a literal is quick
+            pattern = re.compile(
+                word + rb"(?!\w)(?<!def " + word + rb")(?<!super\(\)\." + word + rb")(?<!\w" + word + rb")"
+            )
             self._mentioned[name] = any(pattern.search(data) for data in self._contents(name.encode()))
         return self._mentioned[name]
 

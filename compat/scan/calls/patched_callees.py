@@ -32,7 +32,12 @@ class PatchedCallees:
         set_ += rb"[^)\n]*[\"']" + re.escape(last.encode()) + rb"[\"']"
         named = rb"patch\w*\([^)]*[\"'](?:[\w.]*\.)?" + name + rb"[\"']"
         pattern = re.compile(b"|".join((assigned, set_, named)))
-        return any(pattern.search(data) for data in self._mentioning(last.encode()))
+        quick = re.compile(name + rb"[ \t]*=(?!=)")  # begins with a literal, for which a search is quick
+        return any(
+            pattern.search(data)
+            for data in self._mentioning(last.encode())
+            if b"setattr(" in data or b"patch" in data or quick.search(data)
+        )
 
     def _mentioning(self, word: bytes) -> list[bytes]:
         found = []
