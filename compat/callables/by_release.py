@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -10,7 +11,7 @@ from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from compat.callables.parameters import Parameters
     from compat.index.reader import Index
@@ -96,6 +97,18 @@ class AnswersByRelease(Generic[T]):
 
     def at(self, release: int) -> T:
         """Return the answer of the release with an index."""
+        return self._ranged(release).answer
+
+    def runs(self, releases: Sequence[int]) -> Iterator[tuple[range, T]]:
+        """Yield runs of positions in ascending release indexes, each with the answer that they share."""
+        slot = 0
+        while slot < len(releases):
+            found = self._ranged(releases[slot])
+            end = bisect_right(releases, found.last, slot)
+            yield range(slot, end), found.answer
+            slot = end
+
+    def _ranged(self, release: int) -> RangedAnswer[T]:
         found = self._latest
         if found is None or not found.first <= release <= found.last:  # mostly asked for in their order
             found = next((each for each in self._known if each.first <= release <= each.last), None)
@@ -104,7 +117,7 @@ class AnswersByRelease(Generic[T]):
             self._known.append(found)
         self._latest = found
         self._index.note(self._package, found.last)
-        return found.answer
+        return found
 
     def _answer(self, release: int) -> RangedAnswer[T]:
         package = self._package

@@ -77,7 +77,7 @@ class OverrideChecker:
             if package not in self._classes.packages(node, module):
                 continue
             views = self._view(node, module)
-            if any(views.at(release).package_bases for release in self._releases):
+            if any(view.package_bases for _, view in views.runs(self._releases)):
                 yield from self._overrides(node, position, module, views)
                 yield from self._abstract(node, position, module, views)
         for site in sites:
@@ -126,13 +126,10 @@ class OverrideChecker:
     def _by_slot(self, views: Views, ask: Callable[[ClassView], str | None]) -> dict[int, str]:
         """Return what is wrong in each release, by its number; asked once for releases with one view."""
         found: dict[int, str] = {}
-        last, text = None, None
-        for slot, release in enumerate(self._releases):
-            view = views.at(release)
-            if view is not last:
-                last, text = view, ask(view)
+        for slots, view in views.runs(self._releases):
+            text = ask(view)
             if text:
-                found[slot] = text
+                found.update(dict.fromkeys(slots, text))
         return found
 
     def _gone(self, view: ClassView, name: str) -> str | None:
@@ -173,10 +170,9 @@ class OverrideChecker:
         views = self._view(owner, module)
         lacking = {
             slot: f"{bases[0][1]} has no {name}"
-            for slot, release in enumerate(self._releases)
-            if (view := views.at(release)).complete
-            and (bases := view.package_bases)
-            and name not in view.names_above
+            for slots, view in views.runs(self._releases)
+            if view.complete and (bases := view.package_bases) and name not in view.names_above
+            for slot in slots
         }
         if lacking:
             place = _Place(owner, name, site.node, site.position, module)
