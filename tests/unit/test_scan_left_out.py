@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from compat.callables.by_release import AnswersByRelease
+from compat.callables.signatures import Signatures
 from compat.index.extended import open_index
 from compat.scan.calls import file_calls
 from compat.scan.calls.callees import Callees
@@ -59,3 +60,20 @@ def test_an_answer_holds_no_longer_than_the_answers_it_rests_on() -> None:
     found = [outer.at(release) for release in every]
     assert found == [inner.at(release) is not None for release in every]
     assert set(found) == {True, False}
+
+
+def test_releases_with_one_answer_are_asked_once() -> None:
+    index = open_index(())
+    callees = Callees(index, open_outlines(index), "vllm", range(len(index.versions("vllm"))))
+    asked = []
+
+    def ask(signatures: Signatures) -> str:
+        asked.append(signatures.at)
+        return signatures.kind("vllm.v1.core.kv_cache_manager", "KVCacheManager")
+
+    answers: AnswersByRelease[str] = callees.answers(ask)
+    releases = range(0, index.published("vllm"), 3)
+    runs = list(answers.runs(releases))
+    assert [slot for slots, _ in runs for slot in slots] == list(range(len(releases)))
+    assert [found for slots, found in runs for _ in slots] == [answers.at(release) for release in releases]
+    assert len(asked) == len(runs) < len(releases)
