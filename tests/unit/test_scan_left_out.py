@@ -77,3 +77,13 @@ def test_releases_with_one_answer_are_asked_once() -> None:
     assert [slot for slots, _ in runs for slot in slots] == list(range(len(releases)))
     assert [found for slots, found in runs for _ in slots] == [answers.at(release) for release in releases]
     assert len(asked) == len(runs) < len(releases)
+
+
+@pytest.mark.parametrize("script", ["python -m other.serve --port 1\n", "vllm serve m\n"])
+def test_a_script_that_gives_the_packages_no_option_is_not_read(
+    monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr(readers, "commands", _refuse)
+    assert [part.commands() for part in readers.contents("shell", script)] == [[]]
+    with pytest.raises(AssertionError, match="left out"):
+        next(readers.contents("shell", "vllm serve m --port 1\n")).commands()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from compat.model.package_names import SGLANG, VLLM
 from compat.scan.settings.dockerfile import dockerfile_commands
 from compat.scan.settings.kinds import Kind
 from compat.scan.settings.markdown import blocks
@@ -38,6 +39,9 @@ def _part(kind: Kind, text: str, start: int, end: int) -> Contents:
 
 
 def _commands(kind: Kind, text: str, start: int, end: int) -> list[Command]:
+    """Return the command lines of a part of a text that may give a program of the packages an option."""
+    if text.find("--", start, end) < 0 or all(text.find(each, start, end) < 0 for each in (VLLM, SGLANG)):
+        return []  # most parts: reading them would take most of the time
     if kind == "dockerfile":
         return list(dockerfile_commands(text, start, end))
     if kind == "yaml":
