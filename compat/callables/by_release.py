@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -10,7 +11,7 @@ from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from compat.callables.parameters import Parameters
     from compat.index.reader import Index
@@ -68,7 +69,7 @@ class AnswersByRelease(Generic[T]):
     """The answers to one question about signatures in the releases of a package.
 
     Each is worked out once for all following releases in which the files and names that it depends on
-    stay as they are.
+    stay as they are. A question may ask others: its answer then holds no longer than theirs.
 
     Args:
         outlines: the outlines of the releases.
@@ -96,15 +97,27 @@ class AnswersByRelease(Generic[T]):
 
     def at(self, release: int) -> T:
         """Return the answer of the release with an index."""
-        latest = self._latest
-        if latest is not None and latest.first <= release <= latest.last:
-            return latest.answer  # releases are mostly asked for in their order
-        found = next((each for each in self._known if each.first <= release <= each.last), None)
+        return self._ranged(release).answer
+
+    def runs(self, releases: Sequence[int]) -> Iterator[tuple[range, T]]:
+        """Yield runs of positions in ascending release indexes, each with the answer that they share."""
+        slot = 0
+        while slot < len(releases):
+            found = self._ranged(releases[slot])
+            end = bisect_right(releases, found.last, slot)
+            yield range(slot, end), found.answer
+            slot = end
+
+    def _ranged(self, release: int) -> RangedAnswer[T]:
+        found = self._latest
+        if found is None or not found.first <= release <= found.last:  # mostly asked for in their order
+            found = next((each for each in self._known if each.first <= release <= each.last), None)
         if found is None:
             found = self._answer(release)
             self._known.append(found)
         self._latest = found
-        return found.answer
+        self._index.note(self._package, found.last)
+        return found
 
     def _answer(self, release: int) -> RangedAnswer[T]:
         package = self._package

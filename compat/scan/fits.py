@@ -4,13 +4,15 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from compat.model.release_ranges import ranges_of
-from compat.scan.findings import Finding, Report
+from compat.scan.findings import LEVELS, Finding, Report
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import imported_tops
 from compat.scan.release_facts import Fit
 from compat.scan.releases.selection import newest_indexes
 from compat.scan.sources.discovery import Files
 
+_UNCOUNTED = frozenset({"CPT007", *(rule for rule, level in LEVELS.items() if level != "error")})
+"""The rules whose findings do not count."""
 _OWNER = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 
 
@@ -20,7 +22,7 @@ def fails(finding: Finding) -> bool:
     Warnings and notes do not count, nor does a variable that a release does not read: code that supports
     several releases sets it for some of them.
     """
-    return finding.level == "error" and finding.rule != "CPT007"
+    return finding.level == "error" and finding.rule not in _UNCOUNTED
 
 
 def asked_packages(report: Report, used: Iterable[str]) -> dict[str, str]:
@@ -43,6 +45,13 @@ def with_every_release(options: ScanOptions, packages: Iterable[str]) -> ScanOpt
         vllm=("all" if "vllm" in packages else "latest",),
         causes=False,
         fits=False,
+    )
+
+
+def for_fits(options: ScanOptions, packages: Iterable[str]) -> ScanOptions:
+    """Return the options for a scan of all releases of some packages that finds only what counts."""
+    return with_every_release(options, packages)._replace(
+        packages=tuple(packages), select=options.select - _UNCOUNTED
     )
 
 

@@ -46,6 +46,8 @@ class ScanOptions(NamedTuple):
     """The values of `--to`."""
     fits: bool = True
     """Whether to find the releases that the tree fits."""
+    packages: tuple[str, ...] = ("sglang", "vllm")
+    """The packages to check."""
     causes: bool = True
     """Whether the causes and successors of findings are looked up."""
 

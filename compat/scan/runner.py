@@ -10,7 +10,7 @@ from compat.scan.baseline import known_findings
 from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
 from compat.scan.comparison import compared_releases, only_new
 from compat.scan.findings import Finding, Report
-from compat.scan.fits import asked_packages, fit_of, used_packages, with_every_release
+from compat.scan.fits import asked_packages, fit_of, for_fits, used_packages
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.release_facts import Change, Fit
@@ -59,7 +59,7 @@ def check_candidates(
 
     def work(paths: Iterator[str]) -> list[FileResult]:
         analyses.append(make_analysis(options, files, store, texts))
-        settings = SettingsChecker(analyses[-1], files, texts, store) if options.select & SETTINGS else None
+        settings = _settings_checker(options, analyses[-1], files, texts, store)
         return [_checked(path, analyses[-1], settings, code=is_code(path)) for path in paths]
 
     # A script takes a fraction of the time of a module.
@@ -113,11 +113,19 @@ def releases_that_fit(
     asked = asked_packages(report, used_packages([path for path in candidates if path not in texts], store))
     if not asked:
         return ()
-    every = check_candidates(with_every_release(options, asked), files, candidates, store, texts)
+    every = check_candidates(for_fits(options, asked), files, candidates, store, texts)
     index = open_index(options.indexes)
     return tuple(
         fit_of(package, index.versions(package), every.findings, judged) for package, judged in asked.items()
     )
+
+
+def _settings_checker(
+    options: ScanOptions, analysis: Analysis, files: Sequence[str], texts: Sequence[str], store: Files
+) -> SettingsChecker | None:
+    """Return what checks variables and options; None if their rules are not selected."""
+    rules = options.select & SETTINGS
+    return SettingsChecker(analysis, files, texts, store, rules) if rules else None
 
 
 def _checked(path: str, analysis: Analysis, settings: SettingsChecker | None, *, code: bool) -> FileResult:
@@ -147,7 +155,7 @@ def make_analysis(
     """Return the analysis of the selected releases."""
     index = open_index(options.indexes)
     chosen = {each.package: each for each in select_releases(options, index, files, store, texts)}
-    return Analysis(index, chosen, files, store, causes=options.causes)
+    return Analysis(index, chosen, files, store, causes=options.causes, rules=options.select)
 
 
 def select_releases(
@@ -170,7 +178,7 @@ def select_releases(
     installed: dict[str, dict[str, str]] = {}
     refused: list[str] = []
     root = ""
-    for package in ("sglang", "vllm"):
+    for package in options.packages:
         requested: tuple[str, ...] = getattr(options, package)
         if requested:
             yield selection.requested_releases(index, package, requested, f"--{package}")

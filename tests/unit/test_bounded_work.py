@@ -84,7 +84,7 @@ KINDS: tuple[Kind, ...] = ("shell", "dockerfile", "yaml", "markdown", "make", "e
 
 
 def settings_of(kind: Kind, text: str) -> Callable[[], object]:
-    return lambda: [option_uses(each.commands) for each in contents(kind, text)]
+    return lambda: [(each.variables(), option_uses(each.commands())) for each in contents(kind, text)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,7 +96,7 @@ def test_the_work_for_a_script_grows_with_the_file(kind: Kind, piece: str) -> No
 @given(text=st.lists(st.sampled_from(SCRIPTS), max_size=30).map("".join), kind=st.sampled_from(KINDS))
 def test_any_script_is_read(text: str, kind: Kind) -> None:
     for each in contents(kind, text):
-        for use in option_uses(each.commands):
+        for use in option_uses(each.commands()):
             assert text.startswith(use.option[:3], use.word.start)
 
 

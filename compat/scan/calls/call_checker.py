@@ -47,7 +47,6 @@ class CallChecker:
         self._classes = classes
         self._release_set = checker.lookup.release_set
         self._of_bases: dict[tuple[ast.ClassDef, str], AnswersByRelease[Accepted | None]] = {}
-        self._last: tuple[CallSite, Accepted, Misfit | None] | None = None
 
     def issues(self, source: Source, module: Module, sites: Iterable[CallSite]) -> Iterator[RangedIssue]:
         """Yield the calls of a file that do not fit some of the releases that reach them.
@@ -75,7 +74,7 @@ class CallChecker:
         if path.partition(".")[0] != self._callees.package:
             return True
         answers = self._callees.by_path(path)
-        found = (answers.at(release) for release in self._release_set.release_indexes)
+        found = (accepted for _, accepted in answers.runs(self._release_set.release_indexes))
         return all(
             each is None or misfit(arguments, each.parameters, bound=each.bound) is None for each in found
         )
@@ -84,11 +83,7 @@ class CallChecker:
         answers = self._answers(site, module)
         if answers is None:
             return None
-        unfit = {
-            slot: wrong
-            for slot, release in enumerate(self._release_set.release_indexes)
-            if (wrong := self._unfit(site, answers, slot, release)) is not None
-        }
+        unfit = self._unfit(site, answers)
         if not unfit:
             return None
         mask = sum(1 << slot for slot in unfit)
@@ -131,7 +126,7 @@ class CallChecker:
         self, signatures: Signatures, owner: ast.ClassDef, method: str, module: Module
     ) -> Accepted | None:
         """Return what a method of the bases of a class accepts, if one is a class of the package."""
-        order = self._classes.order(owner, module, signatures)
+        order = self._classes.order(owner, module, self._callees, signatures.at)
         if order is None or len(order) == 1:
             return None
         above = order[1:]
@@ -147,34 +142,36 @@ class CallChecker:
         return of_object(found, holder if method == "__init__" else f"{holder}.{method}")
 
     def _unfit(
+        self, site: CallSite, answers: Sequence[AnswersByRelease[Accepted | None]]
+    ) -> dict[int, tuple[Accepted, Misfit]]:
+        """Return, by position, the releases that a call does not fit: what they accept, and why."""
+        releases = self._release_set.release_indexes
+        if len(answers) == 1:
+            return {
+                slot: wrong
+                for slots, accepted in answers[0].runs(releases)
+                if (wrong := _misfit(site, accepted)) is not None
+                for slot in slots
+            }
+        return {
+            slot: wrong
+            for slot, release in enumerate(releases)
+            if (wrong := self._unfit_everywhere(site, answers, slot, release)) is not None
+        }
+
+    def _unfit_everywhere(
         self, site: CallSite, answers: Sequence[AnswersByRelease[Accepted | None]], slot: int, release: int
     ) -> tuple[Accepted, Misfit] | None:
-        """Return what a callee accepts in a release, and why the call does not fit; None where it may fit."""
-        if len(answers) == 1:
-            return self._alone(site, answers[0].at(release))
+        """Return the same for one release, if the call fits none of its callees that work there."""
         found: tuple[Accepted, Misfit] | None = None
         for at, each in enumerate(answers):
             if not self._checker.base_works(site.paths[at], 1 << slot):
                 continue
-            accepted = each.at(release)
-            if accepted is None or not accepted.parameters.certain:
-                return None
-            wrong = misfit(site.arguments, accepted.parameters, bound=accepted.bound)
+            wrong = _misfit(site, each.at(release))
             if wrong is None:
                 return None
-            found = found or (accepted, wrong)
+            found = found or wrong
         return found
-
-    def _alone(self, site: CallSite, accepted: Accepted | None) -> tuple[Accepted, Misfit] | None:
-        """Return the same for the only callee of a call; releases with one answer are compared once."""
-        if accepted is None or not accepted.parameters.certain:
-            return None
-        if self._last is not None and self._last[0] is site and self._last[1] is accepted:
-            wrong = self._last[2]
-        else:
-            wrong = misfit(site.arguments, accepted.parameters, bound=accepted.bound)
-            self._last = site, accepted, wrong
-        return None if wrong is None else (accepted, wrong)
 
     def _fitting(self, arguments: Arguments, answers: Sequence[AnswersByRelease[Accepted | None]]) -> Fitting:
         """Return what finds the releases of the package that are known to accept a call."""
@@ -187,6 +184,14 @@ class CallChecker:
             )
 
         return self._callees.fitting(fits)
+
+
+def _misfit(site: CallSite, accepted: Accepted | None) -> tuple[Accepted, Misfit] | None:
+    """Return what a callee accepts, and why a call does not fit it; None if it may fit."""
+    if accepted is None or not accepted.parameters.certain:
+        return None
+    wrong = misfit(site.arguments, accepted.parameters, bound=accepted.bound)
+    return None if wrong is None else (accepted, wrong)
 
 
 def _guarded(position: NodePosition) -> bool:

@@ -52,6 +52,7 @@ class Callees:
         }
         self.by_path = lru_cache(maxsize=None)(self._by_path)
         self.by_object = lru_cache(maxsize=None)(self._by_object)
+        self.places = lru_cache(maxsize=None)(self._places)
 
     def answers(self, ask: Callable[[Signatures], T]) -> AnswersByRelease[T]:
         """Return the answers to a question about signatures, by release."""
@@ -70,6 +71,10 @@ class Callees:
             for path in (f"{base}/__init__.py", f"{base}.py")
             for content in self._outlines.contents(self.package, path)
         )
+
+    def _places(self, path: str) -> AnswersByRelease[tuple[str, str, str] | None]:
+        """Return the module, the name and the rest of a dotted path, where it is defined."""
+        return self.answers(lambda signatures: defined(signatures, path))
 
     def _by_path(self, path: str) -> AnswersByRelease[Accepted | None]:
         """Return what calling a dotted path accepts: a function, a class, or a method by its class."""

@@ -1,6 +1,6 @@
 """Check the calls and the subclasses of one file against all selected releases."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
 from compat.callables.parameters import Arguments
@@ -20,6 +20,9 @@ from compat.scan.sources.source_file import Source
 from compat.scan.syntax.aliases import Aliases
 from compat.sources.extended_outlines import open_outlines
 
+CALLS = "CPT005"
+OVERRIDES = "CPT006"
+
 
 class FileCalls:
     """Checks files; without the data file of the outlines, it finds nothing.
@@ -30,6 +33,7 @@ class FileCalls:
         checkers: what knows the selected releases, by package.
         store: reads files.
         files: all files of the scan.
+        rules: the rules to check: CPT005, CPT006, both or none.
     """
 
     def __init__(
@@ -39,12 +43,15 @@ class FileCalls:
         checkers: Mapping[str, ReferenceChecker],
         store: Files,
         files: Sequence[str],
+        *,
+        rules: Iterable[str],
     ) -> None:
         self._index = index
         self._tree = tree
         self._checkers = checkers
         self._store = store
         self._files = files
+        self._rules = frozenset(rules)
         self.fits = lru_cache(maxsize=None)(self._fits)
 
     def issues(self, source: Source, module: Module, aliases: Aliases) -> Iterator[RangedIssue]:
@@ -53,8 +60,10 @@ class FileCalls:
             return
         sites = list(call_sites(source, aliases))
         for calls, overrides in self._packages:
-            yield from calls.issues(source, module, sites)
-            yield from overrides.issues(source, module, sites)
+            if CALLS in self._rules:
+                yield from calls.issues(source, module, sites)
+            if OVERRIDES in self._rules:
+                yield from overrides.issues(source, module, sites)
 
     def _fits(self, path: str, positional: int) -> bool:
         """Return whether a call with some positional arguments fits all releases, as far as that is known."""
@@ -63,7 +72,9 @@ class FileCalls:
 
     @cached_property
     def _packages(self) -> list[tuple[CallChecker, OverrideChecker]]:
-        """What checks each package that the outlines have."""
+        """What checks each package that the outlines have; empty if neither rule is wanted."""
+        if not self._rules & {CALLS, OVERRIDES}:
+            return []
         try:
             outlines = open_outlines(self._index)
         except IntegrityError:

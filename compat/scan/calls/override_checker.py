@@ -77,7 +77,7 @@ class OverrideChecker:
             if package not in self._classes.packages(node, module):
                 continue
             views = self._view(node, module)
-            if any(views.at(release).package_bases for release in self._releases):
+            if any(view.package_bases for _, view in views.runs(self._releases)):
                 yield from self._overrides(node, position, module, views)
                 yield from self._abstract(node, position, module, views)
         for site in sites:
@@ -89,7 +89,9 @@ class OverrideChecker:
         if node not in self._views:
             self._views[node] = self._callees.answers(
                 lambda signatures: class_view(
-                    signatures, self._classes.order(node, module, signatures), self._classes.is_of_tree
+                    signatures,
+                    self._classes.order(node, module, self._callees, signatures.at),
+                    self._classes.is_of_tree,
                 )
             )
         return self._views[node]
@@ -124,13 +126,10 @@ class OverrideChecker:
     def _by_slot(self, views: Views, ask: Callable[[ClassView], str | None]) -> dict[int, str]:
         """Return what is wrong in each release, by its number; asked once for releases with one view."""
         found: dict[int, str] = {}
-        last, text = None, None
-        for slot, release in enumerate(self._releases):
-            view = views.at(release)
-            if view is not last:
-                last, text = view, ask(view)
+        for slots, view in views.runs(self._releases):
+            text = ask(view)
             if text:
-                found[slot] = text
+                found.update(dict.fromkeys(slots, text))
         return found
 
     def _gone(self, view: ClassView, name: str) -> str | None:
@@ -171,10 +170,9 @@ class OverrideChecker:
         views = self._view(owner, module)
         lacking = {
             slot: f"{bases[0][1]} has no {name}"
-            for slot, release in enumerate(self._releases)
-            if (view := views.at(release)).complete
-            and (bases := view.package_bases)
-            and name not in view.names_above
+            for slots, view in views.runs(self._releases)
+            if view.complete and (bases := view.package_bases) and name not in view.names_above
+            for slot in slots
         }
         if lacking:
             place = _Place(owner, name, site.node, site.position, module)
@@ -222,7 +220,10 @@ class OverrideChecker:
     def _is_mentioned(self, name: str) -> bool:
         """Return whether the tree mentions a name anywhere but where functions of this name are defined."""
         if name not in self._mentioned:
-            pattern = re.compile(rb"(?<!def )(?<!super\(\)\.)(?<!\w)" + name.encode() + rb"(?!\w)")
+            word = name.encode()  # it comes first in the pattern: the search for a literal is quick
+            pattern = re.compile(
+                word + rb"(?!\w)(?<!def " + word + rb")(?<!super\(\)\." + word + rb")(?<!\w" + word + rb")"
+            )
             self._mentioned[name] = any(pattern.search(data) for data in self._contents(name.encode()))
         return self._mentioned[name]
 

@@ -2,7 +2,9 @@
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
+from compat.callables.by_release import AnswersByRelease
 from compat.callables.class_definitions import (
     TRANSPARENT,
     ClassDefinition,
@@ -13,7 +15,7 @@ from compat.callables.class_definitions import (
 )
 from compat.callables.parameters import Parameters
 from compat.callables.signatures import Signatures, function_parameters
-from compat.scan.calls.callees import defined
+from compat.scan.calls.callees import Callees
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.mentions import TOPS
 from compat.scan.project.module_names import absolute
@@ -21,12 +23,14 @@ from compat.scan.syntax.positions import FunctionNode
 from compat.source_outlines.extract import class_outline, function_outline
 from compat.source_outlines.records import Definition
 
+Order = Sequence[ClassDefinition | ForeignClass]
+"""A class and its bases, as Python looks through them."""
 _MOST_IMPORTS = 6
 """The most re-exports that are followed from one name."""
 
 
 class TreeClasses:
-    """Reads classes of the tree, and finds their bases in one release.
+    """Reads classes of the tree, and finds their bases in the releases.
 
     Args:
         tree: the modules of the tree.
@@ -37,6 +41,8 @@ class TreeClasses:
         self._known: dict[ast.ClassDef, tuple[ClassDefinition, Module]] = {}
         self._packages: dict[ast.ClassDef, frozenset[str]] = {}
         self._nodes: dict[ClassDefinition, tuple[ast.ClassDef, Module]] = {}
+        self._orders: dict[tuple[ast.ClassDef, str], AnswersByRelease[Order | None]] = {}
+        self._imported = lru_cache(maxsize=None)(_imported)
 
     def definition(self, node: ast.ClassDef, module: Module) -> ClassDefinition:
         """Return a class of the tree as the outlines would describe it."""
@@ -64,7 +70,7 @@ class TreeClasses:
         for statement in module.binders(first):
             if isinstance(statement, ast.ClassDef):
                 found |= self.packages(statement, module)
-            for dotted in _imported(statement, first, module.name):
+            for dotted in self._imported(statement, first, module.name):
                 path = f"{dotted}.{rest}" if rest else dotted
                 if path.partition(".")[0] in TOPS:
                     found.add(path.partition(".")[0])
@@ -75,10 +81,18 @@ class TreeClasses:
                     found |= self._packages_of(name, other, depth - 1)
         return frozenset(found)
 
-    def order(
-        self, node: ast.ClassDef, module: Module, signatures: Signatures
-    ) -> Sequence[ClassDefinition | ForeignClass] | None:
+    def order(self, node: ast.ClassDef, module: Module, callees: Callees, release: int) -> Order | None:
         """Return a class and its bases in a release, as Python looks through them; None if unknown."""
+        key = node, callees.package
+        if key not in self._orders:
+            self._orders[key] = callees.answers(
+                lambda signatures: self._order(node, module, signatures, callees)
+            )
+        return self._orders[key].at(release)
+
+    def _order(
+        self, node: ast.ClassDef, module: Module, signatures: Signatures, callees: Callees
+    ) -> Order | None:
 
         def bases_of(of: ClassDefinition) -> Sequence[ClassDefinition | ForeignClass]:
             if of not in self._nodes:
@@ -88,7 +102,7 @@ class TreeClasses:
                 each
                 for base in inner.bases
                 if bare(ast.unparse(base)) not in TRANSPARENT - {"ABC"}
-                for each in [self._base(base, where, signatures)]
+                for each in [self._base(base, where, signatures, callees)]
             ]
 
         return resolution_order(self.definition(node, module), bases_of)
@@ -102,20 +116,22 @@ class TreeClasses:
         own = of.function(name)
         return None if own is None else function_parameters(own[0], only=own[1])
 
-    def _base(self, base: ast.expr, module: Module, signatures: Signatures) -> ClassDefinition | ForeignClass:
+    def _base(
+        self, base: ast.expr, module: Module, signatures: Signatures, callees: Callees
+    ) -> ClassDefinition | ForeignClass:
         text = ast.unparse(_plain(base))
-        found = self._resolved(text, module, signatures, _MOST_IMPORTS)
+        found = self._resolved(text, module, signatures, callees, _MOST_IMPORTS)
         return found or ForeignClass(bare(text))
 
     def _resolved(
-        self, text: str, module: Module, signatures: Signatures, depth: int
+        self, text: str, module: Module, signatures: Signatures, callees: Callees, depth: int
     ) -> ClassDefinition | None:
         """Return the class that a module calls by a name or a dotted path; None if it is not known."""
         first, _, rest = text.partition(".")
         found: dict[tuple[str, str], ClassDefinition] = {}
         binders = module.binders(first)
         for statement in binders:
-            each = self._bound(statement, first, rest, module, signatures, depth)
+            each = self._bound(statement, first, rest, module, signatures, callees, depth)
             if each is None and len(binders) == 1:
                 return None
             if each is not None:
@@ -123,21 +139,28 @@ class TreeClasses:
         return next(iter(found.values())) if len(found) == 1 else None
 
     def _bound(  # noqa: PLR0917 -- they name one binding
-        self, statement: ast.stmt, first: str, rest: str, module: Module, signatures: Signatures, depth: int
+        self,
+        statement: ast.stmt,
+        first: str,
+        rest: str,
+        module: Module,
+        signatures: Signatures,
+        callees: Callees,
+        depth: int,
     ) -> ClassDefinition | None:
         if isinstance(statement, ast.ClassDef):
             return self.definition(statement, module) if not rest else None
-        for dotted in _imported(statement, first, module.name):
+        for dotted in self._imported(statement, first, module.name):
             path = f"{dotted}.{rest}" if rest else dotted
             if path.partition(".")[0] in TOPS:
-                where = defined(signatures, path)
+                where = callees.places(path).at(signatures.at)
                 if where is not None and not where[2]:
                     return signatures.definition(where[0], where[1])
                 continue
             origin, _, name = path.rpartition(".")
             other = self._tree.imported(module.path, origin) if depth else None
             if other is not None and other.path != module.path:
-                return self._resolved(name, other, signatures, depth - 1)
+                return self._resolved(name, other, signatures, callees, depth - 1)
         return None
 
 
@@ -157,15 +180,21 @@ def _functions(body: Sequence[ast.stmt]) -> Iterator[Definition]:
                 yield from _functions(inner)
 
 
-def _imported(statement: ast.stmt, name: str, module: str) -> Iterator[str]:
-    """Yield the dotted paths to which the imports of a statement, and of its blocks, bind a name."""
+def _imported(statement: ast.stmt, name: str, module: str) -> tuple[str, ...]:
+    """Return the dotted paths to which the imports of a statement, and of its blocks, bind a name."""
+    found: list[str] = []
     for each in ast.walk(statement):
         if isinstance(each, ast.Import):
-            for alias in each.names:
-                if (alias.asname or alias.name.partition(".")[0]) == name:
-                    yield alias.name if alias.asname else name
+            found += [
+                alias.name if alias.asname else name
+                for alias in each.names
+                if (alias.asname or alias.name.partition(".")[0]) == name
+            ]
         elif isinstance(each, ast.ImportFrom):
             origin = absolute(each, module)
-            for alias in each.names:
-                if (alias.asname or alias.name) == name and origin:
-                    yield f"{origin}.{alias.name}"
+            found += [
+                f"{origin}.{alias.name}"
+                for alias in each.names
+                if (alias.asname or alias.name) == name and origin
+            ]
+    return tuple(found)

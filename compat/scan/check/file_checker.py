@@ -13,7 +13,7 @@ from compat.model.symbols import import_statement
 from compat.scan.calls.file_calls import FileCalls
 from compat.scan.check.reference_checker import Issue, ReferenceChecker, stubbed_modules
 from compat.scan.check.replacements import broken_ranges, class_ranges, lost_classes
-from compat.scan.findings import BrokenRange, Finding, unread_finding
+from compat.scan.findings import RULES, BrokenRange, Finding, unread_finding
 from compat.scan.fix.edits import fix_safety
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.all_names_resolve import all_names_resolve
@@ -61,6 +61,7 @@ class Analysis:
         files: all files of the scan: a function may be called from another file.
         store: reads files.
         causes: whether to look up the cause and the successor of what breaks.
+        rules: the rules to check; those about calls and subclasses are not worked out if they are left out.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Analysis:
         store: Files | None = None,
         *,
         causes: bool = True,
+        rules: Iterable[str] = tuple(RULES),
     ) -> None:
         self.index = index
         self._causes = causes
@@ -87,7 +89,7 @@ class Analysis:
             )
             for package, release_set in release_sets.items()
         }
-        self._calls = FileCalls(index, self.tree, self.checkers, self.store, every)
+        self._calls = FileCalls(index, self.tree, self.checkers, self.store, every, rules=rules)
         self._copies: dict[str, bool] = {}
         self.broken: dict[tuple[str, str], int] = {}
         """File and package to the set of releases in which the file itself cannot be imported."""

@@ -25,6 +25,8 @@ from compat.scan.sources.source_file import Source, decoded
 from compat.scan.syntax.positions import NodePosition
 from compat.settings.releases import read_packages
 
+VARIABLES = "CPT007"
+OPTIONS = "CPT008"
 _COPIES = {VLLM: "vllm/engine/arg_utils.py", SGLANG: "sglang/srt/server_args.py"}
 """A tree with such a file is the package, or a fork of it, with settings of its own."""
 _TABLE = re.compile(rb"[\"'](?:VLLM|SGLANG|SGL)_\w+[\"']\s*:\s*lambda\b")
@@ -69,9 +71,18 @@ class SettingsChecker:
         files: the Python files of the scan.
         texts: its other files.
         store: reads files.
+        rules: the rules to check: CPT007, CPT008 or both.
     """
 
-    def __init__(self, analysis: Analysis, files: Iterable[str], texts: Iterable[str], store: Files) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        files: Iterable[str],
+        texts: Iterable[str],
+        store: Files,
+        rules: Iterable[str] = (VARIABLES, OPTIONS),
+    ) -> None:
+        self._rules = frozenset(rules)
         self._analysis = analysis
         self._files = list(files)
         self._texts = list(texts)
@@ -99,9 +110,10 @@ class SettingsChecker:
         text = _Text.of(path, data.decode("utf-8", "replace"))
         found: list[_Issue] = []
         for part in contents(kind, text.text):
-            taken = self._taken if kind == "env" else frozenset()
-            variables = [each for each in part.variables if each.name not in taken]
-            options = option_uses(part.commands)
+            taken = self._taken if kind == "env" and VARIABLES in self._rules else frozenset()
+            variables = part.variables() if VARIABLES in self._rules else []
+            variables = [each for each in variables if each.name not in taken]
+            options = option_uses(part.commands()) if OPTIONS in self._rules else []
             if part.python:
                 begin, end = part.python
                 variables, options = _of_block(text.text[begin:end], begin)
@@ -133,14 +145,14 @@ class SettingsChecker:
         return issue._replace(mask=mask, broken_ranges=kept)
 
     def _unread(self, variables: Iterable[VariableUse]) -> Iterator[_Issue]:
-        for use in variables:
+        for use in variables if VARIABLES in self._rules else ():
             broken = self._settings.unread(use.name)
             if broken is not None and use.name not in self._own:
                 found = self._settings.ranges_of_variable(use.name, broken)
-                yield _Issue("CPT007", *broken, use.name, use.start, len(use.name), found)
+                yield _Issue(VARIABLES, *broken, use.name, use.start, len(use.name), found)
 
     def _lacking(self, options: Iterable[OptionUse]) -> Iterator[_Issue]:
-        for use in options:
+        for use in options if OPTIONS in self._rules else ():
             broken = self._settings.lacking(use.program, use.option)
             if broken is None:
                 continue
@@ -152,7 +164,7 @@ class SettingsChecker:
                 found = self._settings.ranges_of_option(use.program, use.option, broken)
                 length = len(use.word.text.partition("=")[0])
                 statement = f"{use.program.name} {use.option}"
-                yield _Issue("CPT008", *broken, statement, use.word.start, length, found)
+                yield _Issue(OPTIONS, *broken, statement, use.word.start, length, found)
 
     def _finding(self, text: _Text, issue: _Issue, source: Source | None = None) -> Finding:
         versions = self._release_sets[issue.package].versions
@@ -172,7 +184,7 @@ class SettingsChecker:
             broken_in=tuple((versions[first], versions[last]) for first, last in ranges(issue.mask)),
             broken=issue.mask.bit_count(),
             broken_ranges=issue.broken_ranges,
-            form="variable" if issue.rule == "CPT007" else "option",
+            form="variable" if issue.rule == VARIABLES else "option",
             code=text.lines[line - 1].rstrip("\r"),
             cell=None if cell is None else (cell.number, cell.line),
         )

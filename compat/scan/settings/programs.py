@@ -46,9 +46,11 @@ def option_uses(commands: Iterable[Command]) -> list[OptionUse]:
     A word that stands for the value of a variable counts as the words that the same commands assign to that
     variable, unless another program gets them, too.
     """
-    every = list(commands)
-    calls = [call for command in every if not command.assigned and (call := _call(command))]
-    calls += [call for command in every if command.assigned and (call := _call(command))]
+    every = [(command, _call(command)) for command in commands]
+    calls = [call for command, call in every if call and not command.assigned]
+    calls += [call for command, call in every if call and command.assigned]
+    if not calls:
+        return []
     of: dict[str, set[Program]] = {}
     for call in calls:
         for word in call.arguments:
@@ -56,8 +58,8 @@ def option_uses(commands: Iterable[Command]) -> list[OptionUse]:
                 of.setdefault(word.reference, set()).add(call.program)
     foreign = {
         word.reference
-        for command in every
-        if not command.assigned and _call(command) is None
+        for command, call in every
+        if not command.assigned and call is None
         for word in command.words
         if word.reference
     }
@@ -66,9 +68,9 @@ def option_uses(commands: Iterable[Command]) -> list[OptionUse]:
         for call in calls
         for option, word in _options(call)
     ]
-    for command in every:
+    for command, called in every:
         programs = of.get(command.assigned, set())
-        if len(programs) == 1 and command.assigned not in foreign and _call(command) is None:
+        if len(programs) == 1 and command.assigned not in foreign and called is None:
             (program,) = programs
             found += [OptionUse(program, *each, "") for each in _options(_Call(program, command.words))]
     return sorted(set(found), key=lambda use: use.word.start)

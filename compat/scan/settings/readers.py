@@ -1,8 +1,9 @@
 """Read what a script or configuration file of any kind says about settings."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from compat.model.package_names import SGLANG, VLLM
 from compat.scan.settings.dockerfile import dockerfile_commands
 from compat.scan.settings.kinds import Kind
 from compat.scan.settings.markdown import blocks
@@ -13,10 +14,10 @@ from compat.scan.settings.yaml_file import yaml_commands
 
 
 class Contents(NamedTuple):
-    """The command lines and the variables of a file, or of one block of a Markdown file."""
+    """What reads the command lines and the variables of a file, or of one block of a Markdown file."""
 
-    commands: list[Command]
-    variables: list[VariableUse]
+    commands: Callable[[], list[Command]]
+    variables: Callable[[], list[VariableUse]]
     python: tuple[int, int] | None = None
     """For a block of Python, where it begins and ends; it is read by itself."""
 
@@ -28,17 +29,21 @@ def contents(kind: Kind, text: str) -> Iterator[Contents]:
         return
     for block in blocks(text):
         if block.kind is None:
-            yield Contents([], [], (block.start, block.end))
+            yield Contents(list, list, (block.start, block.end))
         else:
             yield _part(block.kind, text, block.start, block.end)
 
 
 def _part(kind: Kind, text: str, start: int, end: int) -> Contents:
-    found: list[Command] = []
+    return Contents(lambda: _commands(kind, text, start, end), lambda: list(variables_set(text, start, end)))
+
+
+def _commands(kind: Kind, text: str, start: int, end: int) -> list[Command]:
+    """Return the command lines of a part of a text that may give a program of the packages an option."""
+    if text.find("--", start, end) < 0 or all(text.find(each, start, end) < 0 for each in (VLLM, SGLANG)):
+        return []  # most parts: reading them would take most of the time
     if kind == "dockerfile":
-        found = list(dockerfile_commands(text, start, end))
-    elif kind == "yaml":
-        found = list(yaml_commands(text, start, end))
-    elif kind != "env":
-        found = commands(text, start, end)
-    return Contents(found, list(variables_set(text, start, end)))
+        return list(dockerfile_commands(text, start, end))
+    if kind == "yaml":
+        return list(yaml_commands(text, start, end))
+    return [] if kind == "env" else commands(text, start, end)

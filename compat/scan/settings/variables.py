@@ -26,6 +26,8 @@ def variables_set(text: str, start: int = 0, end: int | None = None) -> Iterator
     A variable that the text itself uses for something else, as `--port $VLLM_PORT` does, is left out, too.
     """
     end = len(text) if end is None else end
+    if VARIABLE.search(text, start, end) is None:  # most files that name a package name no variable
+        return
     found = {
         match.start("name"): match["name"]
         for pattern in (_SET, _NAMED)
