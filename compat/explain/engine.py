@@ -18,6 +18,7 @@ from compat.explain.rules import (
     attributes,
     call_arguments,
     environment,
+    foreign_names,
     guarded_imports,
     incomplete_installs,
     missing_extensions,
@@ -69,6 +70,7 @@ RULES: tuple[Rule, ...] = (
     resolver_conflicts.unsolvable,
     installer_refusals.refused,
     model_types.unrecognized,
+    model_types.unsupported,
     missing_packages.stated_package,
     version_checks.numpy,
     incomplete_installs.missing_file,
@@ -109,8 +111,10 @@ LAST: tuple[Rule, ...] = (
     missing_names.truncated_traceback,
     environment.earlier_import_failed,
     missing_names.misspelt,
+    attributes.in_no_release,
     third_party_objects.listed,
     third_party_objects.named,
+    foreign_names.foreign,
     package_messages.stated_by_package,
     third_party_objects.raised_inside,
 )
@@ -118,7 +122,9 @@ LAST: tuple[Rule, ...] = (
 LAST_OF_LINES: tuple[Rule, ...] = (
     missing_names.misspelt,
     missing_names.unplaced_name,
+    attributes.in_no_release,
     third_party_objects.named,
+    foreign_names.foreign,
     package_messages.stated_by_package,
 )
 """Those of `LAST` that need no traceback."""

@@ -186,10 +186,13 @@ def test_an_error_inside_another_package_tells_what_the_release_requires_of_it()
     assert found.fix.command is None
 
 
-@pytest.mark.parametrize("name", ["Scheduler", "Sampler", "ParallelConfig", "ChatCompletionRequest"])
-def test_a_class_that_most_releases_define_is_theirs(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("Scheduler", None), ("Sampler", None), ("ParallelConfig", "vllm"), ("ChatCompletionRequest", None)],
+)
+def test_a_class_that_most_releases_define_is_theirs(name: str, package: str | None) -> None:
     found = explain(f"vllm==0.11.0\nAttributeError: '{name}' object has no attribute 'gone_x'\n")[0]
-    assert (found.cause, found.package) == ("unknown", None)
+    assert (found.cause, found.package) == ("unknown", package)
 
 
 def test_the_likeness_of_a_name_proves_nothing() -> None:

@@ -28,6 +28,7 @@ _TIME = (
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)"
 )
 _STAMP = re.compile(
+    r"(?:#\d{1,4} )?\d{1,6}\.\d{3} (?=\S| )|"  # the seconds that docker's builds print
     rf"{_TIME}(?: ?[|:-])? ?|[\[(]{_TIME}(?: ((?:TP|DP|PP|EP)\d[\w ]{{0,20}}))?[\])](?: ?[|:-])? ?"
 )
 _SYSLOG = re.compile(

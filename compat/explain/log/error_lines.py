@@ -16,6 +16,7 @@ _PLAIN = (
     "not compiled with CUDA enabled", "compiled using NumPy 1", "has no attribute '",
     "which is incompatible", "is not defined for option 'gpu-name'", "Unsupported gpu architecture '",
     "Could not import module '", "error: unrecognized arguments: ", "got an unexpected keyword argument",
+    "' is already used by a Transformers ", " are not supported for now. Supported architectures: ",
 )  # fmt: skip
 """Phrases that mark an error line which does not name an exception."""
 _CODE = re.compile(r"^\s{0,80}(?:[\w.\[\], ]{1,80} = |return |await )?[\w.]{1,120}\(")

@@ -11,6 +11,8 @@ CANNOT_IMPORT = re.compile(
     r"(?: from (partially initialized module )?(?:'([\w.]+)'|((?:vllm|sglang)\.[\w.]+\w)))?"
     r"(?: \(most likely due to a circular import\))?(?: \((/?[^()]{1,1000})\))?"
 )
+_OPEN_PATH = re.compile(r" \((/[^()\s]{1,500})$")
+"""Matches the path of a message whose end is cut off."""
 NO_MODULE = re.compile(r"No module named ['\"]?([\w.\-]+)['\"]?(; '([\w.]+)' is not a package)?")
 NO_ATTRIBUTE = re.compile(
     r"(partially initialized )?module '?([\w.]+)'? (?:from '([^']{1,1000})' )?"
@@ -53,7 +55,8 @@ def wanted(exception: ExceptionInfo) -> FailedImport | None:
         module = found[3] or found[4] or (written.module if written else "")
         if not module:
             return None
-        path = found[5] or ""
+        cut = _OPEN_PATH.search(exception.message) if not found[5] else None
+        path = found[5] or (cut[1] if cut else "")
         return FailedImport(module=module, names=(found[1],), path=path, partial=bool(found[2]))
     found = NO_MODULE.search(exception.text)
     if found:

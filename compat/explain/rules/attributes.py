@@ -12,6 +12,9 @@ from compat.model.releases import SGLANG, VLLM
 
 _OBJECT = re.compile(r"^(?:type object )?'(\w{3,80})'(?: object)? has no attribute '(\w{2,80})'")
 
+MOST_BESIDE = 200
+"""Most names of a module among which classes with an attribute are looked for."""
+
 
 def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose an attribute of a class of sglang or vllm that the class has in other releases only."""
@@ -32,6 +35,60 @@ def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
         )
         return by_ranges(exception, context, ranged, caller_of(exception, context, only.package))
     return _other_engine(exception, every, name, wanted)
+
+
+def in_no_release(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Tell of an attribute that no release of sglang or vllm gives a class, or that all of them give it.
+
+    The cause is `unknown`: a class beside it may have the attribute, or the object was never initialized.
+    """
+    found = (
+        _OBJECT.search(exception.message.lstrip("`")) if exception.kind in ("AttributeError", "") else None
+    )
+    if not found or context.signatures is None:
+        return None
+    name, wanted = found[1], found[2]
+    every = [each for package in (VLLM, SGLANG) for each in _classes(context, package, name)]
+    if not every or len({each.package for each in every}) > 1:
+        return None
+    only = every[0]
+    known = context.known(only.package)
+    lines = [exception.line]
+    if any(any(each.flags(wanted)) for each in every):
+        lines.append(f"{only.module}:{name} has {wanted} in all releases that may be in use")
+        text = (
+            f"The object is of another {name}, or was not initialized to the end: an earlier failure in the "
+            f"log, or a subclass that does not call __init__ of {name}, explains it."
+        )
+    else:
+        lines.append(f"no release of {only.package} has {wanted} in its {name}")
+        beside = _beside(context, only, wanted)
+        lines += [f"{only.module}:{each} has it" for each in beside]
+        text = f"Leave {wanted} out: an object of another class was expected there."
+        if beside:
+            text = f"Leave {wanted} out, or use the class that has it: {' or '.join(beside)}."
+    return Diagnosis(
+        cause="unknown",
+        package=only.package,
+        version=known.version if known else None,
+        module=only.module,
+        symbol=f"{name}.{wanted}",
+        evidence=tuple(lines),
+        fix=Fix(kind="none", text=text),
+    )
+
+
+def _beside(context: RuleContext, only: "_Class", wanted: str) -> list[str]:
+    """Return the other classes of a class's module that have an attribute in the newest possible release."""
+    signatures, at = context.signatures, only.candidates[-1]
+    if signatures is None:
+        return []
+    names = context.index.names(only.module, only.package, at)
+    return [
+        each
+        for each in list(names)[:MOST_BESIDE]
+        if wanted in (signatures.members(only.package, only.module, each, at) or ())
+    ]
 
 
 def _may_be(other: "_Class", only: "_Class", wanted: str) -> bool:

@@ -7,6 +7,7 @@ from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import below_site, distribution_of, is_standard, top_of
 from compat.explain.lookup.requirement_violations import demands, requirement_named, violated
+from compat.explain.rules.native_code import TORCH_COMPANIONS, mismatch
 from compat.model.diagnosis import Diagnosis, Fix, FixKind
 from compat.model.releases import SGLANG, VLLM
 
@@ -182,6 +183,10 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     asked = wanted(exception)
     module = asked.module if asked else None
     package = context.owner(module) if module else None
+    if asked is not None and asked.attribute and package is None:
+        other = _built_for_another(asked.module.partition(".")[0], exception, context)
+        if other is not None:
+            return other
     chain = [found for frame in exception.frames if (found := context.module(frame))]
     lines = [exception.line]
     if chain:
@@ -210,6 +215,18 @@ def circular(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
         evidence=tuple(lines),
         fix=Fix(kind=kind, text=text, statement=statement),
     )
+
+
+def _built_for_another(top: str, exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of a companion of torch that fails in its own files before it is imported whole.
+
+    Its extension, which it loads first, did not load or register what its Python files ask for.
+    """
+    inside = bool(exception.frames) and top_of(exception.frames[-1].path) == top
+    if not inside or top not in TORCH_COMPANIONS:
+        return None
+    line = f"{top} fails in its own files: its extension did not load, as one built for another torch does"
+    return mismatch(exception, context, None, (exception.line, line), torch=True, package=top)
 
 
 def _package_of_circle(asked: FailedImport, exception: ExceptionInfo) -> str | None:

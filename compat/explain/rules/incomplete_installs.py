@@ -3,7 +3,7 @@
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
+from compat.explain.lookup.module_paths import distribution_of, is_standard, shipped_companions, top_of
 from compat.explain.lookup.requirement_violations import demands, of_release, requirement_named, violated
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
@@ -18,13 +18,16 @@ def missing_file(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
     if asked is None or "." not in asked.absent or asked.not_package:
         return None
     package = context.owner(asked.absent)
-    at = context.release_index(package) if package in (SGLANG, VLLM) else None
-    if package is None or at is None or not exception.frames:
+    if package not in (SGLANG, VLLM) or not exception.frames:
         return None
-    if not context.history.flags(package, asked.absent, "")[at]:
+    at = context.release_index(package)
+    possible = [at] if at is not None else context.fitting_releases.get(package) or []
+    flags = context.history.flags(package, asked.absent, "")
+    if not possible or not all(flags[each] for each in possible):
         return None
     known = context.known(package)
-    version = context.index.versions(package)[at]
+    version = context.index.versions(package)[at] if at is not None else None
+    which = f"{package} {version}" if version else f"every {package} that the log fits"
     return Diagnosis(
         cause="unknown",
         package=package,
@@ -33,7 +36,7 @@ def missing_file(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
         evidence=(
             exception.line,
             f"{package} {version}: {known.source}" if known else "",
-            f"{package} {version} has the module {asked.absent}, and this installation does not",
+            f"{which} has the module {asked.absent}, and this installation does not",
         ),
         fix=Fix(
             kind="environment",
@@ -56,6 +59,8 @@ def other_copy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
     if top in context.index.owners or is_standard(top):
         return None
     distribution = requirement_named(context, top, distribution_of(top))
+    if not _is_asked_for(context, top, distribution):
+        return None
     known = context.known(distribution)
     required = any(True for _ in demands(context, distribution))
     if known is not None and violated(context, distribution) is None and known.source.startswith("the log"):
@@ -64,6 +69,19 @@ def other_copy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
     if own or (not required and _only_optional(distribution, context)):
         return _leftover(top, distribution, exception, asked, own=own)
     return None
+
+
+def _is_asked_for(context: RuleContext, top: str, distribution: str) -> bool:
+    """Return whether any release of sglang or vllm imports a package, or requires its distribution."""
+    found = shipped_companions()
+    if found is not None and found.takes_from(top):
+        return True
+    return any(
+        True
+        for package in (SGLANG, VLLM)
+        for at in range(0, len(context.index.versions(package)), 8)
+        for _ in of_release(context, package, at, distribution)
+    )
 
 
 def _only_optional(distribution: str, context: RuleContext) -> bool:

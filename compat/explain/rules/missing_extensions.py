@@ -72,6 +72,7 @@ def missing_extension(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     return Diagnosis(
         cause="shadowed_module",
         package=package,
+        version=known.version if known else None,
         module=top,
         evidence=(*lines, f"Python imports {what} instead of the installed {top}"),
         fix=Fix(

@@ -16,7 +16,9 @@ from compat.model.releases import KERNELS, SGLANG, allows
 from compat.requirements.specifiers import pinned
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
-_LIBRARY = re.compile(r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?): cannot open shared object file")
+_LIBRARY = re.compile(
+    r"([\w.+-]{1,120}\.so(?:\.[\w.]{1,40})?)( \(deleted\))?: cannot open shared object file"
+)
 _LOADING = re.compile(r"Could not load this library: (\S{1,400}\.so[\w.]{0,20})")
 _IN_CACHE = re.compile(
     r"(/\S{1,300}/(?:\.cache|torch_extensions)/\S{1,200})/[^/\s]{1,120}\.so: cannot open shared"
@@ -24,6 +26,8 @@ _IN_CACHE = re.compile(
 _OF_ROCM = re.compile(r"lib(?:amdhip|hsa-runtime|hip|roc|MIOpen|rccl|amd_)")
 _OWN_FUNCTION = re.compile(r"_Z(\d{1,3})")
 """Begins a function outside any namespace: torch and CUDA have none of that kind."""
+_OF_PYTHON = re.compile(r"_?Py[A-Z_]")
+"""Begins a function of CPython."""
 _OLD_STRING = re.compile(r"[EKRS_]Ss")
 """A `std::string` of the C++ ABI before C++11 among the parameters of a function."""
 _CUDA_LABEL = re.compile(r"\bcu(1[0-9])(\d)(?!\d)")
@@ -74,7 +78,14 @@ _SYMBOLS: tuple[tuple[str, str], ...] = (
 """Pattern of the start of a function's name, and prefix of the library that defines it."""
 _OF_TOOLKIT = ("libcudart", "libcublas", "libnvrtc", "libcupti", "libnvJitLink")
 """Libraries whose version number is that of the CUDA toolkit."""
+TORCH_COMPANIONS = ("torchvision", "torchaudio")
+"""Distributions of which each release is built for one torch."""
 DRIVER_LIBRARIES = ("libcuda.so", "libnvidia-ml.so")
+_REPLACED = Fix(
+    kind="environment",
+    text="The file was replaced while the process had it open, for example by pip: start the process again; "
+    "if it fails again, reinstall the package of the library.",
+)
 _TORCH_LIBRARIES = ("libtorch", "libc10")
 
 
@@ -93,6 +104,8 @@ def undefined_symbol(exception: ExceptionInfo, context: RuleContext) -> Diagnosi
     own = _OWN_FUNCTION.match(symbol)
     if own:
         return _incomplete(symbol[own.end() :][: int(own[1])], exception, context, found[1])
+    if _OF_PYTHON.match(symbol):
+        return _another_python(symbol, exception, context, found[1])
     lines = [exception.line, what]
     if symbol.startswith("_ZN") and _OLD_STRING.search(symbol):
         lines.append(
@@ -105,6 +118,27 @@ def undefined_symbol(exception: ExceptionInfo, context: RuleContext) -> Diagnosi
         found[1],
         tuple(lines),
         torch=bool(_TORCH_SYMBOL.search(symbol + readable)),
+    )
+
+
+def _another_python(
+    symbol: str, exception: ExceptionInfo, context: RuleContext, path: str | None
+) -> Diagnosis:
+    """Return the diagnosis of an extension that lacks a function of Python: it is of another Python."""
+    package = _package(exception, context, path)
+    known = context.known(package) if package else None
+    return Diagnosis(
+        cause="abi_mismatch",
+        package=package,
+        version=known.version if known else None,
+        module=_module(exception),
+        evidence=(exception.line, f"{symbol} is a function of CPython"),
+        fix=Fix(
+            kind="environment",
+            text="The extension is built for another Python than the one that loads it, or one environment's "
+            "files are on the path of another's interpreter: check PYTHONPATH and PYTHONHOME, and install "
+            f"{package or 'what the file belongs to'} with the Python that runs.",
+        ),
     )
 
 
@@ -167,6 +201,8 @@ def missing_library(exception: ExceptionInfo, context: RuleContext) -> Diagnosis
     found = _LIBRARY.search(exception.text)
     if found:
         library = found[1]
+        if found[2]:
+            return _library("missing_native_library", library, _REPLACED, exception, context)
         return _library(
             "missing_native_library", library, _library_fix(library, exception, context), exception, context
         )
@@ -396,7 +432,7 @@ def _rebuild(package: str, context: RuleContext, pin: tuple[str, str] | None) ->
         text = f"Install the {spec} that {pins[0].by} {pins[0].version} requires."
         return Fix(kind="install", text=text, command=f'pip install "{spec}"')
     torch = f"torch{pin[1]}, which {pin[0]} requires" if pin else "the installed torch"
-    if package in ("torchvision", "torchaudio"):
+    if package in TORCH_COMPANIONS:
         text = f"Install the {package} that goes with {torch}: each of its releases is built for one torch."
     else:
         text = f"Rebuild {package} for {torch}, install its wheel for that torch, or uninstall it."

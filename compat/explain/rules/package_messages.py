@@ -100,15 +100,16 @@ def _is_raised(message: KnownMessage, kind: str) -> bool:
 
 
 def _in_use(message: KnownMessage, context: RuleContext) -> bool:
-    """Return whether the known release has the message, or the release is not known."""
+    """Return whether a release that may be in use has the message."""
     if context.outlines is None:
         return False
     at = context.release_index(message.package)
-    if at is None:
-        return True
+    possible = [at] if at is not None else context.fitting_releases.get(message.package) or []
     versions = context.outlines.versions(message.package)
-    version = context.index.versions(message.package)[at]
-    return version not in versions or bool(message.releases >> versions.index(version) & 1)
+    every = (context.index.versions(message.package)[each] for each in possible)
+    return not possible or any(
+        version not in versions or message.releases >> versions.index(version) & 1 for version in every
+    )
 
 
 def _fits(message: KnownMessage, text: str) -> bool:

@@ -21,8 +21,9 @@ from compat.explain.lookup.requirement_violations import (
     ordered,
     violated,
 )
+from compat.explain.rules.call_arguments import ranges_text
 from compat.explain.rules.versions.violated_requirements import of_unmet
-from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.diagnosis import Cause, Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM, allows
 from compat.requirements.graph import RequirementEdge
 
@@ -33,6 +34,10 @@ _TYPE = re.compile(
 _KEY = re.compile(r"['\"]([\w.-]{2,80})['\"]$")
 _MAPPING = re.compile(r"_MAPPING\w*\[")
 _TOKENIZER = re.compile(r"Tokenizer class (\w{2,80}) does not exist or is not currently imported")
+_ARCHITECTURE = re.compile(
+    r"Model architectures \['(\w{2,80})'[^\]]{0,400}\] are not supported for now\."
+    r"(?: Supported architectures: (.*))?"
+)
 
 
 def unrecognized(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -42,6 +47,62 @@ def unrecognized(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
         return _newer(exception, context, found[1], "model type")
     found = _TOKENIZER.search(exception.text)
     return _newer(exception, context, found[1], "tokenizer class") if found else None
+
+
+def unsupported(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Diagnose the class of a model that the registry of sglang or vllm does not have."""
+    found = _ARCHITECTURE.search(exception.message)
+    if not found:
+        return None
+    name = found[1]
+    packages = [each for each in (VLLM, SGLANG) if each in context.release_indexes]
+    having = {each: _releases_with_class(context, each, name) for each in packages or (VLLM, SGLANG)}
+    spans = [
+        f"{package} has {name} in {ranges_text(flags, context.index.versions(package))}"
+        for package, flags in having.items()
+        if any(flags)
+    ]
+    evidence = (exception.line[:400], *spans)
+    listed = f"'{name}'" in (found[2] or "")
+    lacking = [each for each, flags in having.items() if any(flags) and not _has_known(context, each, flags)]
+    if listed or (packages and spans and not lacking):
+        text = "The registry lists the model, so its module could not be imported: an earlier line says why."
+        return _architecture("unknown", name, evidence, Fix(kind="none", text=text))
+    if not spans:
+        text = (
+            f"No release of {' or '.join(having)} has {name}: it needs a plug-in of its own, or the "
+            "implementation in transformers where the release can use it."
+        )
+        return _architecture("unknown", name, evidence, Fix(kind="none", text=text))
+    firsts = [f"{each}>={context.index.versions(each)[having[each].index(True)]}" for each in lacking]
+    gone = [each for each in lacking if packages and any(having[each][: context.release_indexes[each]])]
+    if gone:
+        fix = Fix(kind="install", text=f"A later release dropped the model: {'; '.join(spans)}.")
+        return _architecture("symbol_removed", name, evidence, fix, gone[0])
+    command = f'pip install "{firsts[0]}"' if len(firsts) == 1 else None
+    text = f"Install {' or '.join(firsts)}, the first that has the model."
+    package = lacking[0] if len(lacking) == 1 else None
+    fix = Fix(kind="install", text=text, command=command)
+    return _architecture("not_yet_added", name, evidence, fix, package)
+
+
+def _architecture(
+    cause: Cause, name: str, evidence: tuple[str, ...], fix: Fix, package: str | None = None
+) -> Diagnosis:
+    return Diagnosis(cause=cause, package=package, symbol=name, evidence=evidence, fix=fix)
+
+
+def _has_known(context: RuleContext, package: str, flags: list[bool]) -> bool:
+    at = context.release_indexes.get(package)
+    return at is not None and flags[at]
+
+
+def _releases_with_class(context: RuleContext, package: str, name: str) -> list[bool]:
+    """Return for each release whether a module of its models defines or registers a class."""
+    return [
+        any(".models." in module for module in context.index.binders(name, package, at))
+        for at in range(len(context.index.versions(package)))
+    ]
 
 
 def _of_mapping(exception: ExceptionInfo) -> re.Match[str] | None:

@@ -31,6 +31,7 @@ from compat.explain.lookup.requirement_violations import (
 )
 from compat.explain.rules.versions.violated_requirements import evidence, of_unmet, older_or_newer
 from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM
 from compat.requirements.graph import RequirementEdge, UnmetRequirement
 
 _ATTRIBUTE = re.compile(r"^(?:type object )?'?(\w{3,80})'?(?: object)? has no attribute '?(\w{2,80})'?")
@@ -41,6 +42,7 @@ _ARGUMENTS = re.compile(
 
 _BINDING = re.compile(r"\bwhen calling: [`']?(\w{2,60})\.|\(self: (\w{2,60})\.")
 """Matches the package in the message of a compiled binding: of tvm-ffi, and of pybind11 or nanobind."""
+_VALIDATED = re.compile(r"^\d{1,4} validation errors? for (\w{2,80})")
 _OF_PYTHON = ("AttributeError", "ImportError", "KeyError", "ModuleNotFoundError", "NameError", "TypeError")
 MOST_LATER = 3
 """Most requirements of later releases that are listed."""
@@ -103,6 +105,12 @@ def raised_inside(exception: ExceptionInfo, context: RuleContext) -> Diagnosis |
         return None
     if there:
         lines.append(f"{distribution} {there.version}: {there.source}")
+    checked = _VALIDATED.search(exception.message)
+    owner = next(
+        (each for each in (VLLM, SGLANG) if checked and context.index.class_ever(checked[1], each)), ""
+    )
+    if checked and owner:
+        lines.append(f"{checked[1]} is a class of {owner}: it refused a value that it was given")
     text = (
         f"{distribution} raised it. If its version is another one than the release was made with, install "
         "that one; else the input is at fault, such as the model or its configuration."

@@ -47,6 +47,7 @@ _NUMPY = re.compile(
     r"|numpy\.core\.(?:multiarray|_multiarray_umath|umath) failed to import"
     r"|compiled against (?:ABI|API) version 0x\w{1,12} but this version of numpy is 0x\w{1,12}"
 )
+_GONE = re.compile(r"`np\.(\w{1,40})` was removed in the NumPy (\d{1,3}\.\d{1,3}) release")
 
 
 def stated_requirement(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -173,7 +174,10 @@ def _by(found: re.Match[str]) -> str:
 
 
 def numpy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Diagnose an extension that was built for another major version of numpy."""
+    """Diagnose code or an extension that was written or built for another major version of numpy."""
+    gone = _GONE.search(exception.text)
+    if gone:
+        return _removed_from_numpy(gone, exception, context)
     found = _NUMPY.search(exception.text)
     if not found:
         return None
@@ -194,5 +198,30 @@ def numpy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
             if newer
             else "Install the numpy that the extension was built for, or a newer build of the extension.",
             command="pip install --upgrade numpy" if newer else 'pip install "numpy<2"',
+        ),
+    )
+
+
+def _removed_from_numpy(gone: re.Match[str], exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
+    """Return the diagnosis of a name that numpy says it has no more: what uses it wants an older numpy."""
+    broken = violated(context, "numpy")
+    if broken:
+        return of_unmet(broken, (exception.line,), None)
+    name, spec = f"np.{gone[1]}", f"numpy<{gone[2].removesuffix('.0')}"
+    outside = next(
+        (top for each in reversed(exception.frames) if (top := top_of(each.path)) != "numpy"), None
+    )
+    user = distribution_of(outside) if outside else "the code"
+    known = context.known("numpy")
+    return Diagnosis(
+        cause="requirement_violated",
+        package="numpy",
+        version=known.version if known else None,
+        symbol=name,
+        evidence=(exception.line, f"{user} uses {name}, which numpy lacks since {gone[2]}"),
+        fix=Fix(
+            kind="install",
+            text=f"Install {spec}, or a newer release of what uses {name}.",
+            command=f'pip install "{spec}"',
         ),
     )
