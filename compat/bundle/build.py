@@ -13,11 +13,12 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from compat._cli.progress import Progress
+from compat._util.replace_folder import replacing_folder
 from compat.bundle import completeness, pinned_requirements
-from compat.bundle.archive.output_folder import check_output, replacing_folder
+from compat.bundle.archive.output_folder import check_output
 from compat.bundle.archive.parts import Compressor, PartWriter
 from compat.bundle.archive.tar import Entries, write_archive
-from compat.bundle.archive.unpack import MANIFEST
+from compat.bundle.archive.unpack import MANIFEST, exchange
 from compat.bundle.manifest import Manifest, Packed
 from compat.bundle.provided import Package, split
 from compat.bundle.site_packages import SCRIPTS, Installed, install
@@ -76,7 +77,7 @@ def build(pair: Pair, lock: Lock, options: BundleOptions, stage: Stage) -> Manif
         raise NothingSelectedError(
             f"{pair.id}: the runner has every package of the lock, so there is nothing to pack"
         )
-    with replacing_folder(options.output) as folder:
+    with replacing_folder(options.output, exchange) as folder:
         with tempfile.TemporaryDirectory(prefix=".site.", dir=folder) as temporary:
             installed = _install(lock, carried, options, Path(temporary), stage)
             dropped = _dropped(installed, options)

@@ -1,5 +1,7 @@
 """Whether a location outside of sglang and vllm exists in an environment, and why not."""
 
+from __future__ import annotations
+
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 class RootCause(NamedTuple):
     """Why something cannot be imported: what is lacking, and who asks for it."""
 
-    lack: "Lack"
+    lack: Lack
     """`distribution`: nothing carries the module; `name`: the installed release lacks it; `requirement`: the
     import of a distribution refuses the installed release of another."""
     target: str

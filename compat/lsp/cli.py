@@ -1,9 +1,13 @@
 """The command `compat lsp`: serve an editor over standard input and output."""
 
+import logging
+import sys
 from collections.abc import Sequence
+from typing import BinaryIO
 
 from compat import errors
 from compat._cli import console
+from compat._cli.import_path import leave_current_folder
 from compat.errors import IntegrityError, MissingToolError
 
 
@@ -13,8 +17,10 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         MissingToolError: pygls is not installed.
         IntegrityError: a message claims to be larger than memory.
+        OSError: standard output cannot be written.
     """
     parser().parse_args(argv)
+    leave_current_folder()
     try:
         from compat.lsp.server import make_server
     except ModuleNotFoundError as error:
@@ -23,13 +29,48 @@ def main(argv: Sequence[str]) -> int:
         raise MissingToolError(
             "pygls is not installed; run \"pip install 'sglang-vllm-compat[lsp]'\""
         ) from None
+    logger, handler = logging.getLogger("pygls"), _OneLine(logging.WARNING)
+    logger.addHandler(handler)
+    logger.propagate = False
+    output = _Output(sys.stdout.buffer)
     try:
-        make_server().start_io()
+        make_server().start_io(stdout=output)  # type: ignore[arg-type]  # it needs `write` and `flush` only
     except MemoryError:
         raise IntegrityError(
             "standard input: the length of a message is more than there is memory; start the editor again"
         ) from None
+    finally:
+        logger.removeHandler(handler)
+    if output.error is not None:
+        raise output.error
     return errors.CLEAN
+
+
+class _Output:
+    """Standard output whose first failure ends the server; pygls would report it to that same output."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._stream.write(data)
+            self._stream.flush()
+        except OSError as error:
+            self.error = self.error or error
+            raise SystemExit from None  # pygls catches every Exception, and stops on this
+
+    def flush(self) -> None:
+        """Do nothing: `write` has flushed."""
+
+
+class _OneLine(logging.Handler):
+    """Print what pygls logs as one line without a traceback, such as for a message that is not JSON."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        console.say(record.getMessage() + (f": {error}" if error else ""))
 
 
 def parser() -> console.Parser:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from compat import errors
 from compat._cli import console
+from compat._cli.import_path import leave_current_folder
 from compat.errors import MissingToolError
 
 
@@ -12,8 +13,10 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         MissingToolError: the SDK of the protocol is not installed.
+        OSError: standard output cannot be written.
     """
     parser().parse_args(argv)
+    leave_current_folder()
     try:
         from compat.mcp.server import make_server
     except ModuleNotFoundError as error:
@@ -22,8 +25,22 @@ def main(argv: Sequence[str]) -> int:
         raise MissingToolError(
             "mcp is not installed; run \"pip install 'sglang-vllm-compat[mcp]'\""
         ) from None
-    make_server().run("stdio")
+    try:
+        make_server().run("stdio")
+    except Exception as error:
+        failure = _os_error(error)
+        if failure is None:
+            raise
+        raise failure from None
     return errors.CLEAN
+
+
+def _os_error(error: BaseException) -> OSError | None:
+    """Return the OSError that an error is, or that a group of errors has, since the SDK raises groups."""
+    if isinstance(error, OSError):
+        return error
+    inner = map(_os_error, getattr(error, "exceptions", ()))
+    return next((each for each in inner if each is not None), None)
 
 
 def parser() -> console.Parser:

@@ -117,3 +117,10 @@ def shortened(text: str) -> str:
     if len(lines) <= MOST_LINES:
         return text
     return "\n".join([*lines[:MOST_LINES], f"and {len(lines) - MOST_LINES} more lines"])
+
+
+def cut(text: str, longest: int) -> str:
+    """Return a text of at most `longest` characters, and how many were left out."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}… and {len(text) - longest} more characters"

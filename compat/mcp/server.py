@@ -9,7 +9,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 
 from compat import __version__
+from compat._cli.printable import printable
 from compat.errors import CompatError
+from compat.mcp.output import cut
 from compat.mcp.tools import TOOLS
 
 INSTRUCTIONS = (
@@ -17,10 +19,18 @@ INSTRUCTIONS = (
     "import of vllm or sglang, resolve it for the project's release; when one fails, explain the traceback."
 )
 
+LONGEST_ANSWER, LONGEST_MESSAGE = 20_000, 1_000
+"""Characters; only an answer that repeats a huge input is longer."""
+
 
 def make_server() -> MCPServer:
     """Return a server with all tools."""
-    server = MCPServer("compat", version=__version__, instructions=INSTRUCTIONS)
+    server = MCPServer(
+        "compat",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        log_level="WARNING",  # at INFO, the SDK logs each refused call, whatever its size
+    )
     lock = Lock()
     for tool in TOOLS:
         server.add_tool(
@@ -38,8 +48,8 @@ def _guarded(tool: Callable[..., str], lock: Lock) -> Callable[..., str]:
     def guarded(*args: object, **options: object) -> str:
         with lock:
             try:
-                return tool(*args, **options)
+                return cut(tool(*args, **options), LONGEST_ANSWER)
             except CompatError as error:
-                raise ToolError(str(error)) from None
+                raise ToolError(cut(printable(str(error)), LONGEST_MESSAGE)) from None
 
     return guarded

@@ -14,6 +14,9 @@ from compat.index.reader import Index
 from compat.mcp import output
 from compat.model.package_names import SGLANG, VLLM
 
+MOST_REQUIREMENTS = 2000
+"""More than any environment has; checking them takes time that other calls wait for."""
+
 
 def resolve(query: str, vllm: str = "", sglang: str = "") -> str:
     """Tell where a release of vllm or sglang has a name, and what to import instead if it is gone.
@@ -64,11 +67,11 @@ def scan(path: str = "", code: str = "", vllm: str = "", sglang: str = "") -> st
     """
     if bool(path) == bool(code):
         raise UsageError("give a path, or code, and not both")
-    versions = [*(("--vllm", vllm) if vllm else ()), *(("--sglang", sglang) if sglang else ())]
+    versions = [f"--{package}={text}" for package, text in ((VLLM, vllm), (SGLANG, sglang)) if text]
     if path:
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder")
-        return _scanned(path, versions)
+        return _scanned(f"./{path}" if path.startswith("-") else path, versions)  # a file, not an option
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "code.py"
         file.write_text(code, encoding="utf-8")
@@ -97,6 +100,8 @@ def check(requirements: list[str], entry: str = "all") -> str:
     from compat.companions.reader import Companions
     from compat.requirements.release_summary import PYTHON
 
+    if len(requirements) > MOST_REQUIREMENTS:
+        raise UsageError(f"requirements: {len(requirements)} are too many; give at most {MOST_REQUIREMENTS}")
     index, companions = _index(), Companions()
     given = [inputs.parse_requirement(text, "requirements") for text in requirements]
     named, specifiers = select_releases(given, index)

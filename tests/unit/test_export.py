@@ -10,6 +10,7 @@ import pytest
 
 from compat.errors import NothingSelectedError, UsageError
 from compat.export.cli import main
+from compat.export.site import build
 from compat.scan.cli import main as scan
 
 SOURCE = """\
@@ -84,3 +85,20 @@ def test_a_release_has_to_be_named_and_known() -> None:
         main(["ruff"])
     with pytest.raises(UsageError, match="nearest: "):
         main(["ruff", "--vllm", "0.99"])
+
+
+def test_an_interrupted_site_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site"
+    (site / "data").mkdir(parents=True)
+    (site / "data" / build.MARK).write_text("earlier")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "pairs_table", interrupted)  # the last step before the names are looked up
+    with pytest.raises(KeyboardInterrupt):
+        main(["site", "--output", str(site)])
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()] == [
+        Path("site", "data", build.MARK)
+    ]
+    assert (site / "data" / build.MARK).read_text() == "earlier"

@@ -165,3 +165,43 @@ def test_a_message_larger_than_memory_is_refused_in_one_line() -> None:
     assert done.returncode == errors.ENVIRONMENT
     assert done.stderr.startswith(b"compat: error: standard input:")
     assert done.stderr.count(b"\n") == 1
+
+
+def message(body: str) -> bytes:
+    return f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+INITIALIZE = message('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}')
+
+
+def test_an_output_that_cannot_be_written_ends_the_server() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "compat", "lsp"],
+            input=INITIALIZE,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == errors.ENVIRONMENT
+    assert done.stderr.startswith(b"compat: error: No space left")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_message_that_is_not_json_is_one_line_and_the_server_goes_on(tmp_path: Path) -> None:
+    """The project has a file with the name of a library, which must not be imported in its place."""
+    (tmp_path / "pygls.py").write_text("raise SystemExit('the file of the project')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "compat", "lsp"],
+        input=message('{"jsonrpc":') + INITIALIZE,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == errors.CLEAN
+    assert done.stderr.startswith(b"compat: Unable to handle message: Expecting value")
+    assert done.stderr.count(b"\n") == 1
+    assert b'"capabilities"' in done.stdout, "the second message is answered"

@@ -1,6 +1,7 @@
 """`compat mcp`, asked by the client of the protocol's own SDK."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import TextContent
 
+from compat import errors
 from compat.errors import MissingToolError
 from compat.index.reader import Index
 from compat.mcp.cli import main
@@ -131,3 +133,57 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "Model Context Protocol" in capsys.readouterr().out
+
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+
+
+def test_an_output_that_cannot_be_written_ends_the_server() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "compat", "mcp"],
+            input=json.dumps(INITIALIZE).encode() + b"\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == errors.ENVIRONMENT
+    assert done.stderr.startswith(b"compat: error: No space left")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_file_of_the_project_is_not_imported_in_place_of_a_library(tmp_path: Path) -> None:
+    for name in ("mcp", "anyio", "pydantic"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the file of the project')\n")
+    ((failed, text),) = asked(("resolve", {"query": "LLM", "vllm": "0.20.0"}), folder=tmp_path)
+    assert not failed, text
+
+
+def test_huge_and_hostile_arguments_get_short_answers_and_no_log(tmp_path: Path) -> None:
+    (tmp_path / "--fix").write_text(f"{MOVED}\n")
+    answers = asked(
+        ("resolve", {"query": "A" * 500_000, "vllm": "0.20.0"}),
+        ("resolve", {"query": "(" * 500_000, "vllm": "0.20.0"}),
+        ("resolve", {"query": "LLM", "vllm": "\x1b[31m\n"}),
+        ("scan", {"code": "(" * 100_000, "vllm": "0.20.0"}),
+        ("scan", {"code": f"{MOVED}\n", "vllm": "--fix"}),
+        ("scan", {"path": "--fix", "vllm": "0.20.0"}),
+        ("scan", {"path": "/dev/zero"}),
+        ("check", {"requirements": ["vllm==0.11.0"] * 100_000}),
+        folder=tmp_path,
+    )
+    assert [failed for failed, _ in answers] == [False, True, True, False, True, False, True, True]
+    assert max(len(text) for _, text in answers) < 21_000
+    assert all(text.replace("\n", " ").isprintable() for _, text in answers)
+    assert "0.20.0" in answers[5][1], "the file is scanned, and its name is not an option"
+    assert "at most 2000" in answers[7][1]

@@ -2,6 +2,7 @@
 
 import pickle
 import typing
+from pathlib import Path
 
 from compat._util import named_tuple
 
@@ -40,3 +41,15 @@ def test_they_are_made_read_compared_and_kept_alike() -> None:
     for attribute in ("_fields", "_field_defaults", "__doc__", "__slots__", "__module__", "__match_args__"):
         assert getattr(Light, attribute) == getattr(Known, attribute)
     assert not hasattr(made, "__dict__")
+
+
+def test_each_module_that_defines_one_has_its_annotations_as_text() -> None:
+    """From Python 3.14 on, a class body has no `__annotations__` without the future import."""
+    root = Path(__file__).parents[2] / "compat"
+    users = [
+        path
+        for path in root.rglob("*.py")
+        if "import NamedTuple" in (text := path.read_text(encoding="utf-8")) and "_util.named_tuple" in text
+    ]
+    assert users
+    assert [path.name for path in users if "from __future__ import annotations" not in path.read_text()] == []

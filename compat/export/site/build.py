@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from compat import __version__
 from compat._cli.html_page import STYLE
 from compat._cli.progress import on_terminal
+from compat._util.replace_folder import replacing_folder
 from compat.errors import UsageError
 from compat.export.site.pairs import pairs_table
 from compat.export.site.records import Recorder
@@ -49,7 +50,7 @@ class BuiltSite:
 
 
 def build_site(folder: Path, only: Collection[str] | None = None) -> BuiltSite:
-    """Write the site into a folder.
+    """Write the site into a folder, which is replaced in one step at the end.
 
     Args:
         folder: a folder that does not exist, is empty, or has an earlier site.
@@ -60,14 +61,25 @@ def build_site(folder: Path, only: Collection[str] | None = None) -> BuiltSite:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output {folder}: exists and is not a folder; choose another path")
-    data = folder / "data"
-    if folder.is_dir() and any(folder.iterdir()) and not (data / MARK).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "data" / MARK).is_file():
         raise UsageError(f"--output {folder}: the folder is neither empty nor a site; choose another one")
     index = Index()
     names, modules = _symbols(index, "bindings"), _symbols(index, "module_ranges")
-    data.mkdir(parents=True, exist_ok=True)
-    for old in data.glob("shard-*.js"):
-        old.unlink()
+    with replacing_folder(Path(os.path.realpath(folder))) as created:  # realpath: a link to a folder stays
+        size = _build(created, index, names, modules, only)
+    return BuiltSite(names=len(names) + len(modules), bytes=size)
+
+
+def _build(
+    folder: Path,
+    index: Index,
+    names: Mapping[str, _Symbol],
+    modules: Mapping[str, _Symbol],
+    only: Collection[str] | None,
+) -> int:
+    """Write all files of the site into an empty folder, and return their size in bytes."""
+    data = folder / "data"
+    data.mkdir()
     for asset in (*sorted(ASSETS.iterdir()), STYLE):
         shutil.copyfile(asset, folder / asset.name)
     _write(data / MARK, "names", _head(index, names, modules))
@@ -78,8 +90,7 @@ def build_site(folder: Path, only: Collection[str] | None = None) -> BuiltSite:
         for number, content in enumerate(_shards(shards)):
             _write_text(data / f"shard-{number}.js", f"shard-{number}", content)
             progress.advance(len(shards[number]))
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return BuiltSite(names=len(names) + len(modules), bytes=size)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
