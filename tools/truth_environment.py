@@ -103,7 +103,12 @@ class TruthEnvironment:
             name: the distribution.
             version: its other release.
             cache: a folder for what is downloaded, instead of uv's cache.
+
+        Raises:
+            SystemExit: its files are behind links, which an installer writes through and does not remove.
         """
+        if read_environment([self.site]).folders[name].is_symlink():
+            raise SystemExit(f"{name} is linked into {self.site}; install it there")
         command = [str(find_uv()), "pip", "install", "--quiet", "--python", str(self.python), "--no-deps"]
         variables = {} if cache is None else {"UV_CACHE_DIR": str(cache), "UV_LINK_MODE": "copy"}
         done = subprocess.run(
