@@ -27,7 +27,9 @@ REASONS = {
 """Texts in the reasons of refusals, with the number of the note below the table that explains each."""
 
 EXACT = "quant-h200.json"
-OTHERS = tuple(f"quant-h200-{pair}.json" for pair in ("seed", "home-grown", "torch-2.8", "torch-2.13", "newest"))
+OTHERS = tuple(
+    f"quant-h200-{pair}.json" for pair in ("seed", "home-grown", "torch-2.8", "torch-2.13", "newest")
+)
 """The same for pairs with another torch."""
 REPORT = "report-pair-h200.json"
 SPEED = {package: f"bench-gpu-h200-{package}.json" for package in PACKAGES}

@@ -321,13 +321,10 @@ def examine(records: Records, task: dict[str, Any]) -> None:
 
 
 def preload(records: Records, modules: list[str], seconds: float) -> None:
-    """Import modules that others share, with a record of each, and leave out those that fail.
-
-    A failed import leaves some modules behind, so a copy of this process tries them first.
-    """
+    """Import modules that others share, with a record of each, and leave out those that fail."""
     waiting = modules
     while waiting:
-        good = importable(waiting, seconds)
+        good = importable(records, waiting, seconds)
         for module in waiting[:good]:
             records.append({"event": "preload", "module": module})
             importlib.import_module(module)
@@ -337,20 +334,29 @@ def preload(records: Records, modules: list[str], seconds: float) -> None:
     gc.freeze()  # a collection in a copy would touch, and so copy, every page
 
 
-def importable(modules: list[str], seconds: float) -> int:
-    """Return how many modules, in order, a copy of this process can import before one fails or hangs."""
+def importable(records: Records, modules: list[str], seconds: float) -> int:
+    """Return how many modules, in order, can be imported before one fails or hangs.
+
+    A failed import leaves some modules behind, so a copy of this process tries them. A copy that can import
+    all of them returns here and takes the place of this process, which then only ends as the copy does: most
+    of the time that many modules need is their import, and no process repeats it.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.setpgid(0, 0)
         die_with_parent()
+        os.close(reading)
         leave, write = os._exit, os.write
         try:
             for module in modules:
                 importlib.import_module(module)
                 write(writing, b".")
-        finally:
+        except BaseException:
             leave(0)
+        os.close(writing)
+        records.owner, records.forked = os.getpid(), False
+        return len(modules)
     os.close(writing)
     count = 0
     while select.select([reading], [], [], seconds)[0]:
@@ -358,9 +364,23 @@ def importable(modules: list[str], seconds: float) -> int:
         if not seen:
             break
         count += len(seen)
+        records.append({"event": "preload", "module": ""})  # the copy makes progress
     os.close(reading)
+    if count == len(modules):
+        end_as(child)
     end_group(child)
     return count
+
+
+def end_as(child: int) -> typing.NoReturn:
+    """Wait for the copy that has taken the place of this process, and end as it does."""
+    _, status = os.waitpid(child, 0)
+    number = os.WTERMSIG(status)
+    if number:
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.WEXITSTATUS(status))
 
 
 def examine_forks(records: Records, tasks: list[dict[str, Any]], jobs: int, seconds: float) -> None:

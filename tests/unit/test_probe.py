@@ -119,6 +119,8 @@ FILES = {
         )
         for name, line in LINES.items()
     },
+    "tiny/counted.py": "import os\nos.write(1, b'once more')\n",
+    "tiny/parricide.py": "import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(9)\n",
     "tiny/spoiler.py": "import sys\nsys.modules['tiny.spoilt_mark'] = sys\n",
     "tiny/spoilt.py": "import sys\nassert 'tiny.spoilt_mark' not in sys.modules\n",
 }
@@ -333,6 +335,27 @@ def test_copies_see_what_processes_of_their_own_see(python: Path, tmp_path: Path
         name: fact.error for name, fact in alone.items()
     }
     assert copies["tiny.home"].unlisted == alone["tiny.home"].unlisted
+
+
+def test_what_copies_share_is_imported_once(python: Path, tmp_path: Path) -> None:
+    expected = [module(f"tiny.{text}", open=True) for text in ("counted", "home", "loud")]
+    common = {"tiny": ["tiny.home", "tiny.counted"]}
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        runner = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=60)
+        facts = list(runner.facts(expected, common))
+    assert [fact.error for fact in facts] == ["", "", ""]
+    assert (tmp_path / "log.txt").read_bytes().count(b"once more") == 1
+
+
+def test_a_module_that_kills_the_process_with_what_copies_share_fails_alone(
+    python: Path, tmp_path: Path
+) -> None:
+    tasks = [Task(f"tiny.{name}") for name in ("home", "loud", "parricide")]
+    with (tmp_path / "log.txt").open("ab", buffering=0) as log:
+        runner = ProbeRunner(python=python, folder=tmp_path, log=log, timeout=60)
+        errors = {seen.fact.module: seen.fact.error for seen in forked(runner, tasks, ["tiny.counted"])}
+    assert errors.pop("tiny.parricide") == "crashed: signal 9 (SIGKILL)"
+    assert errors == {"tiny.home": "", "tiny.loud": ""}
 
 
 def test_a_copy_that_hangs_is_killed_and_the_others_go_on(python: Path, tmp_path: Path) -> None:
