@@ -13,8 +13,8 @@ from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress
 from compat._util.subprocesses import run
-from compat.errors import PreparationError
-from compat.uv.messages import failure_reason, fetches_elsewhere
+from compat.errors import DiskError, PreparationError
+from compat.uv.messages import failure_reason, fetches_elsewhere, is_disk_failure
 from compat.uv.pylock import LockedFile
 
 LONGEST_BUILD = 300.0
@@ -28,6 +28,7 @@ def unbuildable(
 
     Raises:
         PreparationError: uv cannot create an environment of this Python version.
+        DiskError: the disk is full or read-only.
     """
     if not sources:
         return {}
@@ -43,6 +44,12 @@ def unbuildable(
             options = ("--no-deps", "--color", "never", "--target", str(Path(folder, "target")))
             command = [uv, "pip", "install", "--python", str(environment), *options, str(file)]
             code, output = _run(command, folder)
+            if code and is_disk_failure(output):
+                # That says nothing about the package.
+                reason = failure_reason(output, code)
+                raise DiskError(
+                    f"cannot build {file}: {reason}; free disk space, or set TMPDIR or UV_CACHE_DIR"
+                )
             if code:
                 reasons[file.package] = f"it has no wheel, and its source archive {_why(output, code)}"
         return reasons

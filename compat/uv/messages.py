@@ -3,6 +3,8 @@
 The patterns match the messages of pip 23 to 26 and of uv 0.4, 0.6, 0.8 and 0.13.
 """
 
+import errno
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -83,6 +85,9 @@ INCOMPATIBLE = re.compile(
 and version of the installed distribution."""
 _UNREACHABLE = re.compile(
     r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
+)
+_DISK = re.compile(
+    "|".join(re.escape(os.strerror(code)) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 )
 _URL = re.compile(r"https?://[^\s`'\")]*")
 _FETCHES = re.compile(r"urlopen|URLError|ConnectionError|download_|HTTPError")
@@ -236,6 +241,11 @@ def failure_reason(output: str, code: int) -> str:
 def is_unreachable(stderr: str) -> bool:
     """Return whether uv failed because it cannot reach the package index."""
     return _UNREACHABLE.search(stderr) is not None
+
+
+def is_disk_failure(output: str) -> bool:
+    """Return whether uv, or a build that it ran, failed because nothing can be written to the disk."""
+    return _DISK.search(output) is not None
 
 
 def fetches_elsewhere(output: str) -> bool:

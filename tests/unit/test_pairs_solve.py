@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from compat.errors import PreparationError
+from compat.errors import DiskError, PreparationError
 from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
 from compat.pairs.clashes import Clash, ClashSide
 from compat.pairs.install_formats import WRITERS
@@ -186,6 +186,19 @@ def test_nothing_is_dropped_because_there_is_no_python_to_build_it_with(tmp_path
     uv.chmod(0o755)
     source = LockedFile(package=canonicalize_name("stub"), version=Version("1.0"), has_wheel=False)
     with pytest.raises(PreparationError, match=r"^cannot build for Python 3\.11: .*No interpreter found"):
+        unbuildable([source], "3.11", str(uv), Notes())
+
+
+def test_nothing_is_dropped_because_the_disk_is_full(tmp_path: Path) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text(
+        "#!/bin/sh\n[ $1 = venv ] && exit 0\n"
+        "echo 'error: Failed to build `stub==1.0`\n  Caused by: No space left on device (os error 28)'\n"
+        "exit 2\n"
+    )
+    uv.chmod(0o755)
+    source = LockedFile(package=canonicalize_name("stub"), version=Version("1.0"), has_wheel=False)
+    with pytest.raises(DiskError, match=r"^cannot build stub.*No space left on device.*; free disk space"):
         unbuildable([source], "3.11", str(uv), Notes())
 
 
