@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from checkouts import ENGINE, NEW, OLD, commit, git, source_of, write_small_index
 from compat.errors import IntegrityError, UsageError
@@ -15,6 +16,8 @@ from compat.index.extended import ExtendedIndex, open_index
 from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
+from compat.scan.fix.edits import Edit, Target
+from compat.scan.fix.first_release import with_exact_releases
 from compat.sources import opening
 from compat.sources.opening import OpenedSources, SourceFiles, open_sources, write_own_file
 from compat.sources.read_source import SourceReader
@@ -152,6 +155,27 @@ def test_a_move_since_the_nearest_release_has_its_successor(shipped: Path, tmp_p
     }
     assert ("vllm.core.engine", "Engine") in moved
     assert index.successors("Engine", "vllm", 1) == ()
+
+
+def test_no_version_test_is_written_for_what_is_in_no_release_yet(shipped: Path, tmp_path: Path) -> None:
+    files = source_of(NEW)
+    files["vllm/core/engine.py"] = files.pop("vllm/engine.py")
+    commit(tmp_path / "repo", files)
+    _, index = opened(shipped, str(tmp_path / "repo"))
+    *_, released, unreleased = index.versions("vllm")
+    assert (released, Version(unreleased).local is not None) == ("1.1", True)
+    old, new = Target("vllm.engine", "Engine"), Target("vllm.core.engine", "Engine")
+    edit = Edit(
+        line=1,
+        column=1,
+        targets=(new, Target("", "")),
+        releases="",
+        old=old,
+        package="vllm",
+        since=(unreleased,),
+    )
+    assert with_exact_releases(index, edit, (released, unreleased)).since == ()
+    assert with_exact_releases(index, edit._replace(since=("1.1",)), ("1.0", "1.1")).since == ("1.1",)
 
 
 def test_wheels_and_environments_have_what_was_built(shipped: Path, tmp_path: Path) -> None:

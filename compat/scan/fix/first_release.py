@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from packaging.version import Version
+
 from compat.index.reader import Index
 from compat.scan.fix.edits import Edit, Target
 from compat.scan.releases.index_lookup import Lookup, ReleaseSet
@@ -10,6 +12,9 @@ from compat.scan.releases.index_lookup import Lookup, ReleaseSet
 def with_exact_releases(index: Index, edit: Edit, versions: Sequence[str]) -> Edit:
     """Return an edit with the exact first release in which each target replaces the one before.
 
+    A target that is new in a commit or a build is in no release yet: no version test can tell, so the order
+    of the releases is left out.
+
     Args:
         index: the index, with the releases between the scanned ones.
         edit: the edit.
@@ -17,6 +22,8 @@ def with_exact_releases(index: Index, edit: Edit, versions: Sequence[str]) -> Ed
     """
     if not edit.since:
         return edit
+    if any(Version(release).local is not None for release in edit.since):
+        return edit._replace(since=())
     places = [target if target.module else edit.old for target in edit.targets]
     since = tuple(
         _first(index, edit.package, (new, before), versions[versions.index(release) - 1], release)
