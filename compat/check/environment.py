@@ -79,6 +79,7 @@ class Completion:
             if not self._exclude(chosen, asked) and chosen == before:
                 break
         self._note_conflicts(chosen, asked)
+        self._note_unjudged(chosen, asked)
         return CheckedEnvironment(
             versions=dict(sorted({**chosen, **self.named}.items())),
             assumed=frozenset(chosen),
@@ -202,6 +203,26 @@ class Completion:
                     f"no release of {name} meets all requirements; {version} is taken ({'; '.join(refused)})"
                 )
 
+    def _note_unjudged(
+        self, chosen: Mapping[str, str], asked: Mapping[str, list[tuple[str, SpecifierSet]]]
+    ) -> None:
+        """Say of which named releases nothing is known, and what metadata says of them."""
+        exact = {name: f" {version}" for name, version in self.named.items() if name not in PACKAGES}
+        free = {name: str(each) for name, each in self.specifiers.items() if name not in {*chosen, *exact}}
+        for name, version in sorted({**free, **exact}.items()):
+            if name not in asked or name not in self.companions.read:
+                continue  # nothing that is read imports from it
+            if name in exact and self.companions.release_index(name, self.named[name]) is not None:
+                continue
+            known = self.companions.versions(name)
+            refused = [
+                f"{by} requires {name}{specifier}"
+                for by, specifier in asked[name]
+                if name in exact and by in PACKAGES and not allows(specifier, self.named[name])
+            ]
+            why = [f"since the known releases are {known[0]} to {known[-1]}", *refused]
+            self.notes.append(f"not judged: what is imported from {name}{version}, {'; '.join(why)}")
+
 
 _ROOTS: dict[tuple[str, int, str], ReleaseRequirements] = {}
 
@@ -229,25 +250,28 @@ def select_releases(
     """
     named: dict[str, str] = {}
     specifiers: dict[str, SpecifierSet] = {}
-    together: dict[str, Requirement] = {}
+    together: dict[str, list[Requirement]] = {}
     for requirement in requirements:
-        name = canonicalize_name(requirement.name)
-        earlier = together.get(name)
-        if earlier is not None:
-            requirement.specifier &= earlier.specifier
-        together[name] = requirement
+        together.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    for name, (first, *more) in together.items():
+        requirement = _all_at_once(first, more) if more else first
         pins = {each.version for each in requirement.specifier if _is_pin(each.operator, each.version)}
         refused = pins and not any(requirement.specifier.contains(pin, prereleases=True) for pin in pins)
-        if refused and earlier is not None:
-            raise UsageError(f"{requirement}: no release meets both requirements; keep one of them")
+        if refused:
+            raise UsageError(f"{requirement}: no release meets these requirements together; keep one")
         if name in PACKAGES and name in index.packages:
             named[name] = _indexed(name, requirement, index)
         elif pins:
             named[name] = min(pins)
-            specifiers.pop(name, None)
         else:
             specifiers[name] = requirement.specifier
     return named, specifiers
+
+
+def _all_at_once(first: Requirement, more: Iterable[Requirement]) -> Requirement:
+    """Return one requirement for several of the same name."""
+    every = {str(each) for requirement in (first, *more) for each in requirement.specifier}
+    return Requirement(f"{first.name}{','.join(sorted(every))}")
 
 
 def _is_pin(operator: str, version: str) -> bool:

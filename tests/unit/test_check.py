@@ -104,6 +104,7 @@ def test_a_release_that_has_the_name_is_clean(check: Check) -> None:
         ("vllm>=0.11", "vllm<0.10"),
         ("vllm==0.11.0", "openai==2.0.0", "openai==2.5.0"),
         ("vllm==0.11.0", "openai==2.0.0", "openai>=2.5"),
+        ("vllm==0.11.0", "openai==2.0.0,>=2.5"),
     ],
 )
 def test_requirements_that_contradict_each_other_are_refused(check: Check, texts: tuple[str, ...]) -> None:
@@ -114,6 +115,28 @@ def test_requirements_that_contradict_each_other_are_refused(check: Check, texts
 def test_several_requirements_for_one_package_count_together(check: Check) -> None:
     report = check("vllm==0.11.0", "openai<2.5", "openai>=1.0")
     assert report.environment.versions["openai"] == "2.0.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("openai==0.1.0", "openai 0.1.0, since the known releases are 1.99.1 to 3.0.0; vllm requires openai"),
+        ("openai>=99", "openai>=99, since the known releases are 1.99.1 to 3.0.0"),
+    ],
+)
+def test_a_release_that_is_not_known_is_said_to_be_unjudged(check: Check, text: str, note: str) -> None:
+    report = check("vllm==0.11.0", text)
+    assert report.findings == ()
+    assert any(
+        each.startswith(f"not judged: what is imported from {note}") for each in report.environment.notes
+    )
+    assert not any("not judged" in each for each in check("vllm==0.11.0", "openai==2.0.0").environment.notes)
+
+
+def test_twenty_thousand_requirements_for_one_package_count_together() -> None:
+    texts = [f"openai!={number}.1" for number in range(20_000)]
+    _, specifiers = select_releases(map(Requirement, texts), Index())
+    assert len(list(specifiers["openai"])) == len(texts)
 
 
 def test_what_is_not_named_is_the_newest_that_metadata_admits(check: Check) -> None:
