@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     logger.propagate = False
     output = _Output(sys.stdout.buffer)
     try:
-        make_server().start_io(stdout=output)  # type: ignore[arg-type]  # it needs `write` and `flush` only
+        make_server().start_io(stdout=output)  # type: ignore[arg-type]  # it needs `write`, `flush` and `close` only
     except MemoryError:
         raise IntegrityError(
             "standard input: the length of a message is more than there is memory; start the editor again"
@@ -63,6 +63,10 @@ class _Output:
 
     def flush(self) -> None:
         """Do nothing: `write` has flushed."""
+
+    def close(self) -> None:
+        """Close the stream, as the client's `exit` asks for."""
+        self._stream.close()
 
 
 class _OneLine(logging.Handler):
