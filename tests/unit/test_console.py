@@ -1,5 +1,6 @@
 """The argument parser and the wrapper of all commands, in child processes where the process matters."""
 
+import gc
 import json
 import os
 import shlex
@@ -280,3 +281,12 @@ def test_a_closed_stream_is_no_error_and_nothing_gets_into_the_other(closed: str
     ended = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S602
     shown = ("" if closed.startswith(">") else "the document\n", "" if "2" in closed else "compat: a note\n")
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, *shown)
+
+
+def test_what_a_block_without_cycle_search_made_is_still_searched_afterwards() -> None:
+    """A server answers many questions in one process: cycles of one answer must not stay for ever."""
+    frozen = gc.get_freeze_count()
+    with console.no_cycle_search():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
