@@ -334,8 +334,10 @@ def test_a_path_of_the_wrong_top_is_told(capsys: pytest.CaptureFixture[str]) -> 
         ("GPTQMarlinConfig", ""),
         (
             "vllm.v1.executor.ray_executor",
-            "compat: vllm.v1.executor.ray_executor: vllm 0.6.6..0.6.6.post1, 0.11.1..0.32.0 have it; "
-            "--all shows where\n",
+            (
+                "compat: vllm.v1.executor.ray_executor: vllm 0.6.6..0.6.6.post1, 0.11.1..0.32.0 have it; "
+                "--all shows where\n"
+            ),
         ),
         ("x" * 10_000, ""),
     ],
