@@ -42,7 +42,8 @@ _LEVEL = re.compile(
     r"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]{1,80}:(?=.)"
 )
 _PLACE = re.compile(
-    r"[\w-]{1,64}\[(?:debug|info|warn|warning|error)\]|\[[\w.<>/-]{1,80}:\d{1,6}\] ?|[\w.]{1,60}\.py:\d{1,6}\] ?|\[[\w.-]{1,80}\.\w{1,60}\] "
+    r"[\w-]{1,64}\[(?:debug|info|warn|warning|error)\]"
+    r"|\[[\w.<>/-]{1,80}:\d{1,6}\] ?|[\w.]{1,60}\.py:\d{1,6}\] ?|\[[\w.-]{1,80}\.\w{1,60}\] "
 )
 _BORDER = "\N{BOX DRAWINGS LIGHT VERTICAL}"
 _QUOTE = re.compile(rf"> ?|E {{3,}}| {{0,80}}{_BORDER} ?")

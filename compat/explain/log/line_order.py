@@ -14,8 +14,8 @@ _NEAR = 3
 def in_order(block: bytes) -> bytes:
     """Return a block of a log with the oldest line first.
 
-    The lines are reversed if the block begins and ends as a traceback does that is read backwards: the exception
-    stands above its innermost frame, whose source line stands above it too, and none stands below the last frame.
+    The lines are reversed if the block begins and ends as a traceback does that is read backwards: the
+    exception and the source line stand above the innermost frame, and none stands below the last frame.
     """
     if b'File "' not in block:
         return block

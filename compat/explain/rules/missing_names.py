@@ -134,7 +134,7 @@ def unplaced_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis |
     found = CANNOT_IMPORT.search(exception.message) or UNDEFINED.search(exception.message)
     if not found or wanted(exception) is not None or exception.frames:
         return None
-    name, lines = found[1], []
+    name, lines = found[1], list[str]()
     for package in context.index.packages if len(name) >= SHORTEST else ():
         lines += _homes(context, package, name, exception.text)
     if not lines:

@@ -13,8 +13,7 @@ from compat.model.releases import SGLANG, VLLM
 
 _OBJECT = re.compile(r"^`?(?:type object )?'?(\w{3,80})'?(?: object)? has no attribute '?(\w{2,80})")
 _BARE = re.compile(r"'?([A-Za-z_]\w{1,80})'?$")
-"""The whole message of an AttributeError or KeyError that code raises by hand: the name alone."""
-_NAMELESS = ("AttributeError", "KeyError")
+"""The whole message of an AttributeError that code raises by hand: the name alone."""
 MOST_HOMES = 40
 """Most modules in which the definition of a name is looked up."""
 
@@ -67,9 +66,9 @@ def _advice(
     own = context.owner(context.module(frame) or "") if frame is not None else None
     if package is not None and own == package:
         return (
-            f"The code of {package} itself asks for {subject}: a defect of the release, files of two releases "
-            f"in one folder, or another project that changes {package} while it runs. Install {package} "
-            "anew, then try another release."
+            f"The code of {package} itself asks for {subject}: a defect of the release, files of two "
+            f"releases in one folder, or another project that changes {package} while it runs. Install "
+            f"{package} anew, then try another release."
         )
     if package is not None:
         return (
@@ -97,7 +96,7 @@ def _subject(exception: ExceptionInfo) -> _Subject | None:
     if found:
         return _Subject(found[1], found[2])
     found = UNDEFINED.search(exception.message)
-    if not found and exception.kind in _NAMELESS:
+    if not found and exception.kind == "AttributeError":
         found = _BARE.match(exception.message)
     return _Subject("", found[1]) if found else None
 

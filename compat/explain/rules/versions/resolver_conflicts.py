@@ -102,10 +102,10 @@ def stated(edges: Sequence[RequirementEdge], step: str | None) -> Diagnosis | No
 
 
 def _in_no_version(text: str) -> Diagnosis | None:
-    """Return the diagnosis of a distribution that everything requires in any version, and pip found none of."""
+    """Return the diagnosis of a distribution that all tried releases require in any version; pip lacks it."""
     edges = list(messages.edges(text)) if text.startswith(CONFLICT) else []
     names = {each.name for each in edges}
-    if len(names) != 1 or any(each.requirement.specifier for each in edges):
+    if len(names) != 1 or "The user requested" in text or any(each.requirement.specifier for each in edges):
         return None
     name, by = names.pop(), edges[0].by
     return Diagnosis(
@@ -114,8 +114,8 @@ def _in_no_version(text: str) -> Diagnosis | None:
         evidence=(str(edges[0]), f"every release of {by} that pip tried requires {name}, in any version"),
         fix=Fix(
             kind="environment",
-            text=f"The package index in use has no {name} that pip can install: use the index of its project, "
-            f"or a release of {by} that does without it, through a newer one of what requires {by}.",
+            text=f"The package index in use has no {name} that pip can install: use the index of its "
+            f"project, or a release of {by} that does without it, through a newer one of what requires {by}.",
         ),
     )
 

@@ -118,8 +118,8 @@ def raised_inside(exception: ExceptionInfo, context: RuleContext) -> Diagnosis |
     )
     if broken is not None:
         text = (
-            f"{distribution} raised it, and {broken.edge} excludes the {broken.installed} of this log: install "
-            "the required one first. If the error stays, the input is at fault."
+            f"{distribution} raised it, and {broken.edge} excludes the {broken.installed} of this log: "
+            "install the required one first. If the error stays, the input is at fault."
         )
     return Diagnosis(
         cause="unknown",
