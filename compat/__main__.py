@@ -62,6 +62,9 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UsageError: `argv` names an unknown command.
     """
+    if argv and argv[0] in console.QUIET:
+        console.be_quiet()
+        argv = argv[1:]
     if argv and argv[0] in COMMANDS:
         command: console.Main = importlib.import_module(COMMANDS[argv[0]].module).main
         return command(argv[1:])

@@ -59,11 +59,15 @@ class _Notes:
     wanted = True
 
 
+QUIET = ("-q", "--quiet")
+"""The option that every command has, and that may also stand before the name of a command."""
+
+
 class _Quiet(argparse.Action):
-    """The option `--quiet`, which every command has."""
+    """The action of the option `--quiet`."""
 
     def __call__(self, *_: object) -> None:
-        _Notes.wanted = False
+        be_quiet()
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,7 +82,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
-        self.add_argument("-q", "--quiet", action=_Quiet, nargs=0, help="print no notes to stderr")
+        self.add_argument(*QUIET, action=_Quiet, nargs=0, help="print no notes to stderr")
 
     def error(self, message: str) -> NoReturn:
         raise errors.UsageError(f'{message} (see "{self.prog} --help")')
@@ -165,11 +169,17 @@ def no_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
+_SPACE = "; free some space and run it again"
+_PERMISSIONS = "; check the permissions of the file and of its folder"
+_HINTS = {
+    errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EACCES: _PERMISSIONS, errno.EPERM: _PERMISSIONS,
+}  # fmt: skip
+
+
 def disk_message(error: OSError) -> str:
-    """Return one line for an OSError, with advice when the disk is full."""
+    """Return one line for an OSError, with advice when the disk is full or an access is not permitted."""
     where = f" ({error.filename})" if error.filename else ""
-    hint = "; free some space and run it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-    return f"{error.strerror or error}{where}{hint}"
+    return f"{error.strerror or error}{where}{_HINTS.get(error.errno or 0, '')}"
 
 
 def say(message: str) -> None:
@@ -183,6 +193,11 @@ def say(message: str) -> None:
         print(f"compat: {printable(message)}", file=sys.stderr, flush=True)
     except OSError:  # the exit code is that of the document on stdout
         _drop_if_unwritable(sys.stderr)
+
+
+def be_quiet() -> None:
+    """Print no notes to stderr from now on, for the command that this process runs."""
+    _Notes.wanted = False
 
 
 def quiet() -> bool:

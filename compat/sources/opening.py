@@ -126,11 +126,13 @@ class SourceFiles:
         for store in stores(parse_address(text), package, where):
             file = self.file(store, package, where)
             if demands:
+                from compat._util.cache_database import cache_errors
                 from compat.sources.demands import add_demands
                 from compat.sources.stores.package_roots import find_package
 
                 root = find_package(store, package, where)
-                add_demands(file, store, root, package, cache_folder())
+                with cache_errors(cache_folder()):
+                    add_demands(file, store, root, package, cache_folder())
             yield file
 
     def file(self, store: FileStore, package: str, where: str) -> Path:
@@ -146,7 +148,10 @@ class SourceFiles:
         if _has_builds(target):
             os.utime(target)
             return target
-        self.write(store, package, target, where)
+        from compat._util.cache_database import cache_errors
+
+        with cache_errors(cache_folder()):
+            self.write(store, package, target, where)
         _forget(target.parent)
         return target
 

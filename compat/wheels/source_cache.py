@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import zlib
+from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -58,7 +59,8 @@ class SourceCache:
             pass
         except (IntegrityError, OSError) as error:
             progress.note(f"{wheel}: its cache entry is not usable ({error}); downloading the wheel again")
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder may be a file, or read-only
+                path.unlink(missing_ok=True)
         sources = read_sources(wheel, session, progress)
         try:
             atomic_write.write_bytes(path, _pack(sources))
