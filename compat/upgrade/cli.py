@@ -23,16 +23,18 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         NothingSelectedError: no file uses one of the packages.
-        UsageError: a release does not exist, or the target is older than today's release.
+        UsageError: a path or a release does not exist, or the target is older than today's release.
     """
     arguments = parser().parse_args(argv)
     from compat.scan import options as scan_options
+    from compat.scan.sources.discovery import require_paths
     from compat.upgrade import output
 
     words = [*arguments.path, *(word for each in arguments.exclude for word in ("--exclude", each))]
     options = scan_options.parse(words)._replace(
         old=tuple(arguments.old), new=tuple(arguments.new), fits=False
     )
+    require_paths(options.paths)
     with console.no_cycle_search():
         report = judge(options)
     if arguments.format == "json":
@@ -61,6 +63,7 @@ def judge(options: ScanOptions) -> UpgradeReport:
     from compat.scan.cli import scan
     from compat.scan.releases.project_pins import project_root
     from compat.scan.releases.selection import newest_indexes
+    from compat.scan.sources.discovery import normalized
     from compat.upgrade.assess import assess
     from compat.upgrade.output import UpgradeReport
     from compat.upgrade.pair import propose
@@ -96,7 +99,7 @@ def judge(options: ScanOptions) -> UpgradeReport:
         as_is=as_is,
         after_safe_fixes=further,
         pins=tuple(pin_changes(str(root), (further or as_is).versions)),
-        folder=f"{options.paths[0].rstrip('/')}/" if len(options.paths) == 1 else "",
+        folder=f"{normalized(options.paths[0]).rstrip('/')}/" if len(options.paths) == 1 else "",
     )
 
 

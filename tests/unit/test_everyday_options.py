@@ -100,6 +100,36 @@ def test_quiet_leaves_out_notes_and_keeps_the_answer(capsys: pytest.CaptureFixtu
     assert run("compat scan serve.py", capsys) == loud, "one run does not change the next"
 
 
+@pytest.mark.parametrize("option", ["-q", "--quiet"])
+def test_quiet_may_stand_before_the_command(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    after = run(f"compat scan serve.py {option}", capsys)
+    assert after[:1] == (errors.FINDINGS,)
+    assert run(f"compat {option} scan serve.py", capsys) == after
+
+
+def test_quiet_without_a_command_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compat --quiet", capsys) == run("compat", capsys)
+
+
+@pytest.mark.parametrize("paths", ["", ".", "./src", "src", "././/src/serve.py"])
+def test_git_applies_the_diff_of_a_scan(paths: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("libcst")
+    code, diff, _ = run(f"compat scan {paths} --vllm 0.23.0 --diff", capsys)
+    assert code == errors.FINDINGS
+    assert "--- a/src/serve.py\n" in diff
+    subprocess.run(["git", "apply", "-"], input=diff, text=True, check=True)
+    assert run("compat scan src --vllm 0.23.0", capsys)[0] == errors.CLEAN
+
+
+def test_a_file_with_the_name_of_standard_input_is_found_by_its_path(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("-").write_text(MOVED)
+    code, out, _ = run("compat scan ./- --vllm 0.23.0", capsys)
+    assert code == errors.FINDINGS
+    assert out.startswith("./-:1:24: CPT001 ")
+
+
 def test_quiet_keeps_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("compat scan gone.py -q", capsys) == (
         2,
@@ -111,7 +141,7 @@ def test_quiet_keeps_errors(capsys: pytest.CaptureFixture[str]) -> None:
 def test_scan_without_a_path_scans_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run("compat scan --vllm 0.23.0", capsys)
     assert code == errors.FINDINGS
-    assert re.findall(r"^(\S+\.py):", out, flags=re.MULTILINE) == ["./serve.py", "./src/serve.py"]
+    assert re.findall(r"^(\S+\.py):", out, flags=re.MULTILINE) == ["serve.py", "src/serve.py"]
 
 
 @pytest.fixture
