@@ -84,6 +84,17 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument(*QUIET, action=_Quiet, nargs=0, help="print no notes to stderr")
 
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Return the arguments; words may follow options, as in `scan src --vllm 0.20 tests`."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest and self._subparsers is None and not any(each.startswith("-") for each in rest):
+            return self.parse_intermixed_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found
+
     def error(self, message: str) -> NoReturn:
         raise errors.UsageError(f'{message} (see "{self.prog} --help")')
 
@@ -206,10 +217,13 @@ def quiet() -> bool:
 
 
 def coloured() -> bool:
-    """Return whether to write colours to stdout: on a terminal or with FORCE_COLOR, but not with NO_COLOR."""
+    """Return whether to write colours to stdout: on a terminal or with FORCE_COLOR, but not with NO_COLOR.
+
+    A terminal that calls itself dumb shows the codes of colours as text.
+    """
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def document(command: str, **content: Any) -> str:

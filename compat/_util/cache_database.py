@@ -12,6 +12,17 @@ _ELSEWHERE = "set COMPAT_CACHE_DIR to a folder that can be written"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
+def in_a_home(folder: Path) -> Path:
+    """Return the cache folder that the system names for this user.
+
+    Raises:
+        DiskError: it begins with `~`, because the user has no home folder, as in some containers.
+    """
+    if folder.parts[:1] == ("~",):
+        raise DiskError(f"this user has no home folder for the cache; {_ELSEWHERE}")
+    return folder
+
+
 @contextmanager
 def cache_database(path: Path, table: str) -> Iterator[sqlite3.Connection]:
     """Yield a connection to a cache, which is created if it does not exist; the block is one transaction.

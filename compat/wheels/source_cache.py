@@ -14,6 +14,7 @@ import requests
 
 from compat._cli.progress import Progress, Silent
 from compat._util import atomic_write
+from compat._util.cache_database import in_a_home
 from compat.errors import IntegrityError
 from compat.wheels.package_index import WheelFile
 from compat.wheels.wheel_sources import WheelSources, read_sources
@@ -23,9 +24,19 @@ FORMAT = b"compat wheel sources 1"
 
 
 def default_folder() -> Path:
-    """Return the cache directory: `COMPAT_CACHE_DIR`, or else a folder in the user's cache directory."""
+    """Return the cache directory: `COMPAT_CACHE_DIR`, or else a folder in the user's cache directory.
+
+    Raises:
+        DiskError: the user has no home folder, and no variable names another one.
+    """
     named = os.environ.get("COMPAT_CACHE_DIR")
-    return Path(named) if named else platformdirs.user_cache_path("sglang-vllm-compat")
+    if named:
+        return Path(named)
+    try:
+        users = platformdirs.user_cache_path("sglang-vllm-compat")
+    except RuntimeError:  # what newer versions raise for a user without a home folder
+        users = Path("~")
+    return in_a_home(users)
 
 
 class SourceCache:

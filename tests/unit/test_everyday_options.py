@@ -121,6 +121,31 @@ def test_git_applies_the_diff_of_a_scan(paths: str, capsys: pytest.CaptureFixtur
     assert run("compat scan src --vllm 0.23.0", capsys)[0] == errors.CLEAN
 
 
+@pytest.mark.parametrize(
+    ("mixed", "usual"),
+    [
+        ("scan serve.py --vllm 0.23.0 src", "scan serve.py src --vllm 0.23.0"),
+        ("scan --format json serve.py -q src", "scan serve.py src -q --format json"),
+        ("resolve LLM --vllm 0.23.0 Fp8Config", "resolve LLM Fp8Config --vllm 0.23.0"),
+        ("pairs 0.5.21 --offline 0.29.0", "pairs 0.5.21 0.29.0 --offline"),
+    ],
+)
+def test_words_may_follow_options(mixed: str, usual: str, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = run(f"compat {usual}", capsys)
+    assert expected[0] in (errors.CLEAN, errors.FINDINGS)
+    assert run(f"compat {mixed}", capsys) == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["explain fails.log --vllm 0.20.0 more.log", "scan serve.py --no-such src", "matrix list x"]
+)
+def test_what_a_command_does_not_take_is_a_usage_error(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(f"compat {line}", capsys)
+    assert (code, out) == (errors.USAGE, "")
+    assert err.startswith("compat: error: unrecognized arguments: ")
+    assert err.count("\n") == 1
+
+
 def test_a_file_with_the_name_of_standard_input_is_found_by_its_path(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -207,6 +232,21 @@ def test_colours_can_be_forced(
         monkeypatch.setenv(name, value)
     _, out, _ = run("compat scan serve.py --vllm 0.23.0", capsys)
     assert ("\x1b[" in out) == coloured
+
+
+@pytest.mark.parametrize(("term", "coloured"), [("xterm", True), ("dumb", False)])
+def test_a_dumb_terminal_gets_no_colours(
+    term: str,
+    coloured: bool,  # noqa: FBT001 -- an expectation
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    controller, terminal = os.openpty()
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", term)
+    with os.fdopen(controller), os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert console.coloured() == coloured
 
 
 def test_a_long_task_writes_lines_into_a_log(

@@ -13,10 +13,12 @@ import pytest
 from compat import __main__
 from compat._cli import console
 from compat._util.cache_database import cache_errors
-from compat.errors import ENVIRONMENT, DiskError
+from compat.errors import ENVIRONMENT, USAGE, DiskError
 from compat.index.query.installed_releases import installed_index
 from compat.model.releases import VLLM
 from compat.uv.messages import failure_reason, is_disk_failure
+from compat.wheels.index_url import VARIABLES, index_url
+from compat.wheels.source_cache import default_folder
 from compat.wheels.wheel_files import WheelFileCache
 from installed import distribution
 from wheelhouse import build_wheel, serving, uv_sees_only
@@ -90,6 +92,41 @@ def test_a_full_disk_under_a_source(project: Path) -> None:
     assert (done.returncode, done.stdout) == (ENVIRONMENT, "")
     (line,) = done.stderr.splitlines()
     assert line.endswith("; free disk space and run it again")
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home folder: no variable, and no entry in the list of users."""
+    for name in ("HOME", "XDG_CACHE_HOME", "COMPAT_CACHE_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 3_000_000_000)
+
+
+@pytest.mark.usefixtures("project", "homeless")
+def test_a_user_without_a_home_has_no_cache(capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, "resolve", "LLM", "--vllm", ".")
+    assert line == f"compat: error: this user has no home folder for the cache; {ADVICE}"
+    with pytest.raises(DiskError, match=ADVICE):
+        default_folder()
+
+
+def test_a_user_without_a_home_has_no_settings_there(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*VARIABLES, "UV_CONFIG_FILE", "PIP_CONFIG_FILE", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    of_the_machine = index_url()
+    request.getfixturevalue("homeless")
+    assert index_url() == of_the_machine
+
+
+@pytest.mark.usefixtures("project")
+def test_the_home_of_an_unknown_user_is_a_path_that_does_not_exist(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert console.run(__main__.main, ["resolve", "LLM", "--vllm", "~nobody-here/vllm"]) == USAGE
+    assert "~nobody-here/vllm does not exist" in capsys.readouterr().err
 
 
 def test_an_installed_release_that_cannot_be_kept(
