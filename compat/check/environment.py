@@ -220,7 +220,8 @@ class Completion:
                 for by, specifier in asked[name]
                 if name in exact and by in PACKAGES and not allows(specifier, self.named[name])
             ]
-            why = [f"since the known releases are {known[0]} to {known[-1]}", *refused]
+            since = f"the known releases are {known[0]} to {known[-1]}" if known else "no release is known"
+            why = [f"since {since}", *refused]
             self.notes.append(f"not judged: what is imported from {name}{version}, {'; '.join(why)}")
 
 

@@ -121,8 +121,9 @@ def pairs(sglang: str = "", vllm: str = "") -> str:
         sglang: a version; leave it out to rank the partners of the vllm release.
         vllm: a version; leave it out to rank the partners of the sglang release.
     """
+    from compat.companions.reader import Companions
     from compat.pairs import ranking_output
-    from compat.pairs.clashes import direct_clashes
+    from compat.pairs.indirect_clashes import known_requirements, predicted_clashes
     from compat.pairs.ranking import rank
     from compat.requirements.release_requirements import requirements_of
     from compat.requirements.release_summary import PYTHON
@@ -142,7 +143,8 @@ def pairs(sglang: str = "", vllm: str = "") -> str:
     )
     _, partners = rank(index, SGLANG, sglang, PYTHON)
     partner = next((each for each in partners if each.vllm.version == str(other.release.version)), None)
-    return output.paired(one, other, direct_clashes(one, other), partner)
+    clashes = predicted_clashes(one, other, known_requirements(Companions(), PYTHON))
+    return output.paired(one, other, clashes, partner)
 
 
 TOOLS: tuple[Callable[..., str], ...] = (resolve, explain, scan, check, pairs)

@@ -113,9 +113,10 @@ def _pair(options: argparse.Namespace) -> int:
         for package, text in zip((SGLANG, VLLM), options.releases, strict=True)
     )
     if options.offline:
-        from compat.pairs.clashes import direct_clashes
+        from compat.companions.reader import Companions
+        from compat.pairs.indirect_clashes import known_requirements, predicted_clashes
 
-        clashes = direct_clashes(sglang, vllm)
+        clashes = predicted_clashes(sglang, vllm, known_requirements(Companions(), options.python))
         if options.format == "json":
             print(json_output.of_clashes(sglang, vllm, clashes, options.python))
         else:

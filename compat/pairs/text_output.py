@@ -19,10 +19,10 @@ if TYPE_CHECKING:  # without a resolution, nothing of it is needed
 
 
 def clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Sequence[Clash]) -> str:
-    """Return a table of the direct clashes of two releases, with the override to use."""
+    """Return a table of the clashes that the metadata of two releases shows, with the override to use."""
     lines = [about(sglang.summary), about(vllm.summary)]
     rows = [(clash.package, *map(str, clash.sides), f"use {choose(clash)}") for clash in found]
-    lines += aligned(rows) if rows else ["no direct clash"]
+    lines += aligned(rows) if rows else ["no clash"]
     lines.append("only a resolver finds clashes of further requirements: run without --offline")
     return "\n".join(lines)
 

@@ -78,7 +78,10 @@ def propose(index: Index, upgrades: Sequence[PackageUpgrade], root: Path, *, fix
     versions = {SGLANG: partner.sglang.version, VLLM: partner.vllm.version}
     return Proposal(
         versions=versions,
-        overrides=tuple(clash.package for clash in partner.clashes),
+        overrides=(
+            *(clash.package for clash in partner.clashes),
+            *(clash.package for clash in partner.indirect),
+        ),
         third=tuple(_third(versions, index, root)),
     )
 

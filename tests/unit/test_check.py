@@ -234,3 +234,17 @@ def test_without_sglang_and_vllm_there_is_nothing_to_check() -> None:
 def test_wrong_arguments_are_refused(argv: list[str]) -> None:
     with pytest.raises(UsageError):
         cli.main(argv)
+
+
+@pytest.mark.parametrize("named", [(), ("decord==0.6.0",)])
+def test_a_distribution_of_which_no_release_is_known_is_not_said_to_be_missing(
+    named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sglang 0.4.4.post1 requires decord, of which no release was read, and imports it."""
+    assert Companions().versions("decord") == ()
+    cli.main(["sglang==0.4.4.post1", *named])
+    printed = capsys.readouterr().out
+    assert "imports decord" not in printed
+    assert ("not judged: what is imported from decord 0.6.0, since no release is known" in printed) == bool(
+        named
+    )
