@@ -162,6 +162,8 @@ def no_cycle_search() -> Iterator[None]:
         yield
     finally:
         if collecting:
+            gc.freeze()
+            gc.unfreeze()  # together they make old objects of the new ones, which the next search would traverse
             gc.enable()
 
 
