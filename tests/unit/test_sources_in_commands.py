@@ -1,16 +1,24 @@
 """Sources in `--from` and `--to`, and what is judged of them besides names."""
 
+import json
 import shutil
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from checkouts import NEW, OLD, commit, source_of, write_small_index
+from compat import errors
 from compat.errors import UsageError
 from compat.index.extended import open_index
+from compat.lsp import document
+from compat.mcp import tools
+from compat.pairs.cli import main as pairs
 from compat.settings.collect import SettingsCollector
 from compat.settings.releases import PackageSettings
-from compat.sources.command_line import with_named_sources
+from compat.sources import describe
+from compat.sources.command_line import with_named_sources, with_sources
 from compat.sources.opening import SETTINGS, open_sources, write_own_file
 from compat.sources.settings import put_settings
 from compat.upgrade.assess import Start, steps_between
@@ -150,3 +158,97 @@ def test_the_command_installs_the_source_itself(
         versions={"sglang": "0.5.8", "vllm": "1.1+g1234567"}, overrides=overrides, addresses={"vllm": address}
     )
     assert proposal.commands == commands
+
+
+def test_an_agent_is_told_what_the_source_is(
+    shipped: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "open_sources", partial(open_sources, path=shipped))
+    monkeypatch.setattr(tools, "open_index", partial(open_index, path=shipped))
+    tools._index.cache_clear()
+    first, second, *_ = tools.resolve("vllm.engine:Engine", vllm=f"git+file:{checkout}").splitlines()
+    tools._index.cache_clear()
+    assert first.startswith(f"vllm git+file:{checkout}: commit ")
+    assert "the nearest release is 1.1" in first
+    assert second.endswith("vllm.engine:Engine: defined")
+
+
+@pytest.mark.parametrize("tool", ["resolve", "explain", "scan", "check"])
+def test_an_agent_is_told_that_a_source_does_not_exist(tool: str, tmp_path: Path) -> None:
+    arguments: dict[str, dict[str, Any]] = {
+        "resolve": {"query": "LLM"},
+        "explain": {"log": "x"},
+        "scan": {"path": str(tmp_path)},
+        "check": {"requirements": []},
+    }
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        getattr(tools, tool)(**arguments[tool], vllm="./nowhere")
+
+
+def test_an_editor_checks_against_the_source_that_the_project_names(
+    shipped: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "with_sources", partial(with_sources, path=shipped))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(f'[tool.compat]\nvllm = "git+file:{checkout}"\n')
+    options = document.OpenDocument(str(project / "a.py"), "import vllm\n").options
+    (version,) = options.vllm
+    assert version.startswith("1.1+g")
+    assert open_index(options.indexes, shipped).versions("vllm")[-1] == version
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_source_is_described(
+    form: str,
+    shipped: Path,
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(describe, "with_named_sources", partial(with_named_sources, path=shipped))
+    monkeypatch.setattr(describe, "open_index", partial(open_index, path=shipped))
+    assert describe.describe([f"git+file:{checkout}"], form) == errors.CLEAN
+    printed = capsys.readouterr().out
+    if form == "text":
+        assert "the nearest release is 1.1 (" in printed
+        assert "2 modules that no release has: vllm.engine.arg_utils, vllm.envs" in printed
+        assert "4 modules that a build makes: vllm._C, vllm._version" in printed
+        return
+    (source,) = json.loads(printed)["sources"]
+    assert (source["package"], source["nearest"]) == ("vllm", "1.1")
+    assert source["new_modules"] == ["vllm.engine.arg_utils", "vllm.envs"]
+    assert source["modules"] > len(source["generated"]) == 4
+
+
+def test_what_is_no_source_is_not_described() -> None:
+    with pytest.raises(UsageError, match=r"'0.33.0' is no source; a source is a folder"):
+        describe.describe(["0.33.0"], "text")
+
+
+@pytest.mark.parametrize("options", [["--probe"], ["--format", "toml"], ["--format", "requirements"]])
+def test_a_source_of_a_pair_is_never_built(options: list[str]) -> None:
+    with pytest.raises(
+        UsageError, match="needs a resolution, and that of a checkout or build would build it"
+    ):
+        pairs(["0.5.8", "./vllm", *options])
+
+
+def test_a_source_of_a_pair_is_judged_by_its_metadata(
+    shipped: Path,
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = '[project]\nname = "vllm"\nversion = "1.2"\ndependencies = ["xgrammar==0.0.1"]\n'
+    commit(checkout, source_of(NEW, **{"pyproject.toml": project}))
+    opened = open_sources({"vllm": [f"git+file:{checkout}"]}, path=shipped)
+    monkeypatch.setattr(
+        "compat.sources.command_line.with_named_sources",
+        lambda named, _: (opened.files, {**named, "vllm": opened.texts["vllm"]}),
+    )
+    assert pairs(["0.5.8", f"git+file:{checkout}"]) == errors.FINDINGS
+    captured = capsys.readouterr()
+    assert "requires ==0.0.1  use xgrammar==" in captured.out
+    assert captured.out.endswith("clashes of further requirements\n")
+    assert "judged by its metadata" in captured.err
