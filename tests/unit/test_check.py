@@ -248,3 +248,14 @@ def test_a_distribution_of_which_no_release_is_known_is_not_said_to_be_missing(
     assert ("not judged: what is imported from decord 0.6.0, since no release is known" in printed) == bool(
         named
     )
+
+
+def test_requirements_of_others_that_are_not_met_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Pydantic refuses another pydantic-core when it is imported, which only its code says."""
+    cli.main(["vllm==0.33.0", "pydantic==2.11.1", "pydantic-core==2.50.5", "openai==1.0.0"])
+    printed = capsys.readouterr().out
+    (line,) = (each for each in printed.splitlines() if "requirements of metadata that are not met" in each)
+    assert "pydantic requires pydantic-core==2.33.0, not 2.50.5" in line
+    assert "vllm requires" not in line, "what vllm asks for is judged by what it imports"
+    cli.main(["vllm==0.33.0", "pydantic-core==2.50.5"])
+    assert "pydantic requires pydantic-core" not in capsys.readouterr().out
