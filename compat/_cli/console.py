@@ -177,6 +177,9 @@ def no_cycle_search() -> Iterator[None]:
         yield
     finally:
         if collecting:
+            if not gc.get_freeze_count():  # what the caller has frozen stays so
+                gc.freeze()
+                gc.unfreeze()  # together they make the new objects old: the next search would traverse them
             gc.enable()
 
 

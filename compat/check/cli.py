@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     with console.no_cycle_search():
         given = _given(arguments)
         wanted: Texts = {SGLANG: tuple(arguments.sglang), VLLM: tuple(arguments.vllm)}
-        files, wanted = with_sources(wanted, arguments.index, demands=True)
+        files, wanted = with_sources(wanted, arguments.index, further=("demands",))
         index = open_index(files)
         companions = CompanionsOfSources(files) if files else Companions()
         named, specifiers = select_releases(given.requirements, index)

@@ -21,9 +21,9 @@ MOST_LINES = 30
 MOST_FINDINGS = 20
 
 
-def resolved(results: Sequence[Result], index: Index, note: str | None) -> str:
+def resolved(results: Sequence[Result], index: Index, notes: Sequence[str]) -> str:
     """Return where a name is: per release its status, what to import, and why."""
-    lines = [note] if note else []
+    lines = [*notes]
     for result in results:
         lines += _resolved(result, index)
     return shortened("\n".join(map(printable, lines)))

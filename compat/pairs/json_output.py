@@ -40,7 +40,7 @@ class ProbeAttempt:
 def of_clashes(
     sglang: ReleaseRequirements, vllm: ReleaseRequirements, clashes: Sequence[Clash], python: str
 ) -> str:
-    """Return the document of the direct clashes of two releases."""
+    """Return the document of the clashes that the metadata of two releases shows."""
     overrides = [_override(choose(clash)) for clash in clashes]
     return console.document(
         "pairs",

@@ -14,7 +14,7 @@ from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.settings.kinds import python_worth_reading, texts_worth_reading
 from compat.scan.sources.discovery import Files, Skipped, Walk, require_paths
-from compat.sources.command_line import Texts, with_sources
+from compat.sources.command_line import Texts, with_named_sources, with_sources
 
 parser = command_line.parser
 
@@ -29,8 +29,12 @@ def _run(argv: Sequence[str]) -> int:
     options = command_line.parse(argv)
     require_paths(options.paths)
     wanted: Texts = {"sglang": options.sglang, "vllm": options.vllm}
-    files, wanted = with_sources(wanted, options.indexes)
+    further = ("settings",) if options.select & {"CPT007", "CPT008"} else ()
+    files, wanted = with_sources(wanted, options.indexes, further=further)
     options = options._replace(indexes=files, sglang=wanted["sglang"], vllm=wanted["vllm"])
+    compared = {"--from": options.old, "--to": options.new}
+    files, named = with_named_sources(compared, files or options.indexes, further=further)
+    options = options._replace(indexes=files, old=named["--from"], new=named["--to"])
     report = scan(options)
     if "CPT000" not in options.select:
         for skipped in report.skipped:
