@@ -176,7 +176,7 @@ def parser() -> console.Parser:
     """Return the argument parser of `compat upgrade`."""
     parser = console.Parser(
         "compat upgrade",
-        "Tell how far a source tree can go with sglang and vllm: the newest releases with which it works "
+        "Find how far a source tree can go with sglang and vllm: the newest releases with which it works "
         "as it is and after safe fixes, what blocks each later one and how much work that is, what else "
         "breaks beside them, and the commands that install them.",
     )
