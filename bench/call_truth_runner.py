@@ -21,7 +21,7 @@ def main() -> int:
 
 
 def outcome(path: str, method: str, positional: int, keywords: list[str], partial: bool) -> str:  # noqa: FBT001 -- JSON
-    """Return `binds`, `refuses: why`, `hands on: names` for those that only `**kwargs` takes, or why it is not known.
+    """Return `binds`, `refuses: why`, `hands on: names` (only `**kwargs` takes them), or what is not known.
 
     Args:
         path: the callee, or the class of the object whose method is called.
