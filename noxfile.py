@@ -64,9 +64,9 @@ def package(session: nox.Session) -> None:
     folder = Path(session.create_tmp()).resolve()
     session.run("python", "-m", "venv", "--clear", str(folder / "user"))
     tools = folder / "user" / "bin"
-    session.run(str(tools / "python"), "-m", "pip", "install", "--quiet", str(wheel))
+    session.run(str(tools / "python"), "-m", "pip", "install", "--quiet", str(wheel), external=True)
     with session.chdir(folder):  # so that the wheel is imported, and not this checkout
-        session.run(str(tools / "compat"), "resolve", "Fp8LinearMethod", "--vllm", "latest")
+        session.run(str(tools / "compat"), "resolve", "Fp8LinearMethod", "--vllm", "latest", external=True)
         session.run("tar", "xzf", str(sdist), external=True)
     source = folder / sdist.name.removesuffix(".tar.gz")
     session.install(f"{source}[dev]")

@@ -94,7 +94,7 @@ def parser() -> console.Parser:
     """Return the argument parser of `compat check`."""
     parser = console.Parser(
         "compat check",
-        "Tell which modules of sglang and vllm cannot be imported beside given releases of other packages, "
+        "List which modules of sglang and vllm cannot be imported beside given releases of other packages, "
         "without installing anything. What is not named is taken as the newest release that metadata admits.",
     )
     parser.add_argument(

@@ -226,6 +226,9 @@ def _with_releases(diagnosis: Diagnosis, context: RuleContext) -> Diagnosis:
     return replace(diagnosis, evidence=(*diagnosis.evidence, *lines)) if lines else diagnosis
 
 
+_NO_ERROR = "No error was found: pass the whole log of the failed run, with its standard error (2>&1)."
+
+
 def unknown(contents: LogContents) -> Diagnosis:
     """Return the `unknown` diagnosis of a log: the last error lines and how much was read."""
     failures = contents.failures or contents.mentions
@@ -240,7 +243,7 @@ def unknown(contents: LogContents) -> Diagnosis:
     return Diagnosis(
         cause="unknown",
         evidence=(*evidence, f"read: {', '.join(read_)}"),
-        fix=Fix(kind="none", text="No rule covers this failure."),
+        fix=Fix(kind="none", text="No rule covers this failure." if failures else _NO_ERROR),
     )
 
 

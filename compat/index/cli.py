@@ -96,7 +96,7 @@ def parser() -> console.Parser:
         "info",
         help="list the releases, or describe a checkout or build",
         prog="compat index info",
-        description="List the indexed releases, or tell what checkouts, commits, wheels and environments "
+        description="List the indexed releases, or describe checkouts, commits, wheels and environments "
         "are: their commit, the release that each is nearest to, and what it adds.",
     )
     info.add_argument(

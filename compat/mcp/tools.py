@@ -3,7 +3,6 @@
 Their docstrings are what an agent reads before it calls them. They ask the same functions as the commands.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Collection
 from functools import lru_cache
@@ -83,8 +82,9 @@ def scan(path: str = "", code: str = "", vllm: str = "", sglang: str = "") -> st
         raise UsageError("give a path, or code, and not both")
     opened = _opened(vllm, sglang, (SETTINGS,))
     if path:
-        if not os.path.lexists(path):
-            raise UsageError(f"{path}: no such file or folder")
+        from compat.scan.sources.discovery import require_paths
+
+        require_paths([path])
         return _scanned(f"./{path}" if path.startswith("-") else path, opened)  # a file, not an option
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "code.py"

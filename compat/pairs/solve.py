@@ -107,6 +107,7 @@ def solve(
 
     Raises:
         NetworkError: the package index cannot be reached.
+        DiskError: uv cannot write to its cache, or the disk is full.
         PreparationError: a source archive cannot be built, since this Python version is not available.
     """
     begun = time.monotonic()

@@ -128,9 +128,12 @@ class SourceFiles:
         Raises:
             UsageError: there is no such source, or it does not contain the package.
         """
+        from compat._util.cache_database import cache_errors
+
         for store in stores(parse_address(text), package, where):
             file = self.file(store, package, where)
-            self._add(file, store, package, where, further)
+            with cache_errors(cache_folder()):
+                self._add(file, store, package, where, further)
             yield file
 
     def _add(self, file: Path, store: FileStore, package: str, where: str, further: Collection[str]) -> None:
@@ -159,7 +162,10 @@ class SourceFiles:
         if _has_builds(target):
             os.utime(target)
             return target
-        self.write(store, package, target, where)
+        from compat._util.cache_database import cache_errors
+
+        with cache_errors(cache_folder()):
+            self.write(store, package, target, where)
         _forget(target.parent)
         return target
 

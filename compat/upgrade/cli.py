@@ -27,14 +27,16 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         NothingSelectedError: no file uses one of the packages.
-        UsageError: a release does not exist, or the target is older than today's release.
+        UsageError: a path or a release does not exist, or the target is older than today's release.
     """
     arguments = parser().parse_args(argv)
     from compat.scan import options as scan_options
+    from compat.scan.sources.discovery import require_paths
     from compat.upgrade import output
 
     words = [*arguments.path, *(word for each in arguments.exclude for word in ("--exclude", each))]
     options = scan_options.parse(words)._replace(fits=False)
+    require_paths(options.paths)
     with console.no_cycle_search():
         named = {"--from": tuple(arguments.old), "--to": tuple(arguments.new)}
         files, found = with_named_sources(named, arguments.index, further=(DEMANDS, SETTINGS))
@@ -76,6 +78,7 @@ def judge(options: ScanOptions, addresses: Mapping[str, str] | None = None) -> U
     from compat.index.extended import open_index
     from compat.scan.cli import scan
     from compat.scan.releases.project_pins import project_root
+    from compat.scan.sources.discovery import normalized
     from compat.upgrade.assess import assess, steps_between
     from compat.upgrade.output import UpgradeReport
     from compat.upgrade.pair import propose
@@ -100,7 +103,7 @@ def judge(options: ScanOptions, addresses: Mapping[str, str] | None = None) -> U
         as_is=as_is,
         after_safe_fixes=further,
         pins=tuple(pin_changes(str(root), _pinnable(further or as_is))),
-        folder=f"{options.paths[0].rstrip('/')}/" if len(options.paths) == 1 else "",
+        folder=f"{normalized(options.paths[0]).rstrip('/')}/" if len(options.paths) == 1 else "",
     )
 
 
@@ -173,7 +176,7 @@ def parser() -> console.Parser:
     """Return the argument parser of `compat upgrade`."""
     parser = console.Parser(
         "compat upgrade",
-        "Tell how far a source tree can go with sglang and vllm: the newest releases with which it works "
+        "Find how far a source tree can go with sglang and vllm: the newest releases with which it works "
         "as it is and after safe fixes, what blocks each later one and how much work that is, what else "
         "breaks beside them, and the commands that install them.",
     )
