@@ -142,7 +142,7 @@ ModuleNotFoundError: No module named 'vllm.worker'
 """
 
 
-@pytest.mark.parametrize("width", [5, 20, 31, 34, 35, 36, 37])
+@pytest.mark.parametrize("width", [5, 20, 31, 34, 35, 36, 37, 40])
 def test_a_path_that_rich_wraps_is_whole(width: int) -> None:
     line = "/opt/app/site-packages/mine/job.py:12 in start"
     text = BOX.format(first=line[:width], second=line[width:])

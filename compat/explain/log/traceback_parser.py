@@ -23,8 +23,8 @@ _ARROW = re.compile(
     r"\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}>]) {0,8}(\d{1,6}) "
     r"[ \N{BOX DRAWINGS LIGHT VERTICAL}]{0,80}(.*)"
 )
-_BEGUN = re.compile(r"(?:/|[A-Za-z]:\\)[^\s:]{1,500}(?::\d{0,9})?$")
-"""The begin of a path whose rest is on the next line, as rich wraps it."""
+_BEGUN = re.compile(r"(?:/|[A-Za-z]:\\)[^\s:]{1,500}(?::\d{0,9}(?: in)?)?$")
+"""The begin of a path and its line, whose rest is on the next line, as rich wraps it."""
 _NUMBERED = re.compile(r"\d{1,6}(?: |$)")
 """A numbered source line around the one that failed, as IPython and rich show them."""
 _EXCEPTION = re.compile(
@@ -84,7 +84,7 @@ class TracebackParser:
     def feed(self, text: str, *, logged: bool = False) -> Iterator[Failure]:
         """Parse one line and yield the failure that it completes, if any."""
         stripped = text.strip()
-        space = " " if stripped.startswith("in ") else ""
+        space = " " if stripped.startswith("in ") or self._begun.endswith(" in") else ""
         whole, self._begun = f"{self._begun}{space}{stripped}" if self._begun else text, ""
         if HEADER in text:
             yield from self._begin()
