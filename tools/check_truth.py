@@ -4,11 +4,12 @@
     python tools/check_truth.py changes --python ENV/bin/python [--count 30] [--seed S] [--json FILE]
 
 `whole` imports every module of sglang and vllm, each in a forked copy of a process that has imported what
-most share. `changes` replaces one distribution after another with a release that is drawn at random among
-those that some release of sglang or vllm admits, asks `check`, imports the package, what a server imports,
-what `check` tells, and as many others that import the distribution, and puts the old release back. Only
-distributions that the import of some module asks for are changed, and only modules that can be imported
-before the change are compared, so what this machine lacks does not count.
+most share, and compares the names of those that import with the index. `changes` replaces one distribution
+after another with a release that is drawn at random among those that some release of sglang or vllm admits,
+asks `check`, imports the package, what a server imports, what `check` tells, and as many others that import
+the distribution, and puts the old release back. Only distributions that the import of some module asks for
+are changed, and only modules that can be imported before the change are compared, so what this machine lacks
+does not count.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.version import Version
@@ -24,6 +26,7 @@ from packaging.version import Version
 from compat.companions.broken_pairs import SERVER_MODULES
 from compat.companions.candidates import required_by
 from compat.index.query.import_graph import common_modules
+from compat.matrix.judge.compare import judge
 from compat.model.releases import IMPORT_NAMES, SGLANG, VLLM
 from compat.probe.probe_records import ModuleFact
 from compat.requirements.installed import read_environment
@@ -66,12 +69,15 @@ def whole(environment: TruthEnvironment, sample: int | None, seed: int) -> dict[
     common = common_modules(environment.index, environment.versions)
     shared = {top: [each for each in found if each not in findings] for top, found in common.items()}
     begun = time.monotonic()
-    facts = environment.look(modules, shared, findings)
+    expected = environment.expected(set(modules))
+    facts = environment.look_for(expected, shared, findings)
     print(f"{len(facts) / (time.monotonic() - begun):.1f} modules a second", flush=True)
     told = findings.keys() & facts.keys()
     failed = {module for module, fact in facts.items() if not fact.imported}
     device = {module for module in failed - told if wants_device(facts[module].error)}
     right = {module for module in told & failed if names_root(facts[module].error, findings[module])}
+    imported = [replace(each, problem=None) for each in expected if facts[each.module].imported]
+    verdict = judge(imported, facts)
     result: dict[str, object] = {
         "modules": len(facts),
         "failed": len(failed),
@@ -84,6 +90,12 @@ def whole(environment: TruthEnvironment, sample: int | None, seed: int) -> dict[
         "errors not told": _errors(failed - told - device, facts).most_common(),
         "device errors": _errors(device, facts).most_common(12),
         "other errors than told": _errors((told & failed) - right, facts).most_common(),
+        "names of modules that import": verdict.counts.listed,
+        "of these compared": verdict.counts.checked,
+        "of these bound or not, as the machine decides": verdict.counts.conditional,
+        "names that differ from the index": [
+            f"{each.location}: {each.expected}, but {each.observed}" for each in verdict.disagreements
+        ],
     }
     show(result)
     result["not told"] = {module: facts[module].error for module in sorted(failed - told)}

@@ -1,13 +1,14 @@
 """Read what distributions supply from small wheels, write the file of companions, and query it."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from compat._cli.progress import Silent
 from compat.companions.broken_pairs import BrokenPairs
-from compat.companions.build import told
+from compat.companions.build import Candidate, CompanionsReport, Reading, told
 from compat.companions.candidates import carriers, selected, specifiers_of
 from compat.companions.demands import Demand
 from compat.companions.extract.lazy_tables import listed_names, read_lazy_table
@@ -17,7 +18,7 @@ from compat.companions.extract.wheel_modules import WheelModules
 from compat.companions.reader import Companions
 from compat.companions.writer import CompanionsContent, write_companions
 from compat.index.build.parse_pool import ModuleReader
-from compat.wheels.package_index import Registry
+from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.wheel_files import WheelFileCache, WheelFiles
 from wheelhouse import Index, build_wheel, serving
 
@@ -255,6 +256,49 @@ def test_only_attributes_that_a_release_lacks_are_kept() -> None:
 def test_what_is_read_is_what_is_required_and_demanded() -> None:
     targets = {"few": {"few:a"}, "some": {"some:a", "some:b", "some"}, "extra": {"extra:a"}}
     assert selected({"few", "some"}, targets, carriers({"few": ["few"], "some": ["some"]})) == {"some"}
+
+
+class Readers:
+    """Reads releases in this process, from the wheels of the house."""
+
+    def __init__(self, registry: Registry, folder: Path) -> None:
+        self._registry, self._folder = registry, folder
+
+    def read(
+        self, wheels: Sequence[WheelFile], targets: Iterable[str]
+    ) -> Iterator[tuple[CompanionRelease, int]]:
+        for wheel in wheels:
+            with WheelFiles(wheel, self._registry.session, WheelFileCache(self._folder)) as files:
+                supply = read_supply(WheelModules(files, ModuleReader(None, self._folder)), targets)
+            yield release(str(wheel.version), {})._replace(supply=supply), 0
+
+
+def test_what_companions_demand_counts_too(house: Index, tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(10)]
+    asking = f"from deep import {', '.join(names)}\nfrom rare import only\nA = B = C = 1\n"
+    for name, text in {"lib": asking, "deep": "n0 = 1\n", "rare": ""}.items():
+        house.add(f"{name}-1.0-py3-none-any.whl", build_wheel(name, "1.0", {f"{name}.py": text.encode()}))
+    with Registry(endpoint=house.simple) as registry:
+        candidates = {
+            name: Candidate(
+                name=name,
+                wheels=(wheels := tuple(registry.wheels(name))),
+                newest=wheels[-1],
+                imports=(name,),
+                lines=("deep", "rare") if name == "lib" else (),
+            )
+            for name in ("lib", "deep", "rare")
+        }
+        read = Reading(
+            candidates=candidates,
+            direct=frozenset({"lib"}),
+            only=frozenset(),
+            pool=Readers(registry, tmp_path),
+            report=CompanionsReport(),
+            progress=Silent(),
+        ).run([Demand("vllm", "vllm.a", f"lib:{name}", "import", None, 1, 0, 0) for name in "ABC"])
+    assert read.keys() == {"lib", "deep"}
+    assert [read["deep"][0].supply.states[f"deep:{name}"] for name in names[:2]] == ["present", "absent"]
 
 
 def test_broken_requirements_count_as_absent() -> None:
