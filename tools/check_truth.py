@@ -20,9 +20,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.version import Version
 
+from compat.check.findings import Finding
 from compat.companions.broken_pairs import SERVER_MODULES
 from compat.companions.candidates import required_by
 from compat.index.query.import_graph import common_modules
@@ -102,6 +104,18 @@ def whole(environment: TruthEnvironment, sample: int | None, seed: int) -> dict[
     return result
 
 
+class Expectation(NamedTuple):
+    """What `check` says of one change, before anything is installed."""
+
+    name: str
+    version: str
+    findings: dict[str, list[Finding]]
+    told: set[str]
+    """The modules that are told to fail, and were not before the change."""
+    chosen: list[str]
+    """The modules to import."""
+
+
 class Changes:
     """Changes of one distribution at a time, which are drawn.
 
@@ -132,10 +146,16 @@ class Changes:
         before = told_by(self._environment.check(self._base)).keys()
         rows: list[dict[str, object]] = []
         counts: Counter[str] = Counter()
+        expectations: list[Expectation] = []
         for name, version in self._drawn(count):
             findings = told_by(self._environment.check({**self._base, name: version}))
             told = set(findings.keys() - before)
-            tried = self._importable(self._chosen(name, told))
+            chosen = self._chosen(name, told)
+            expectations.append(Expectation(name, version, findings, told, chosen))
+            print(f"{name} {self._base[name]} to {version}: {len(told)} modules told to fail", flush=True)
+        self._try({module for each in expectations for module in each.chosen})
+        for name, version, findings, told, chosen in expectations:
+            tried = [module for module in chosen if self._good[module]]
             if not self._environment.install(name, version, self._cache):
                 continue
             first = {top: [each for each in some if each in tried] for top, some in self._first.items()}
@@ -186,7 +206,9 @@ class Changes:
         while len(wanted) < count and names:
             before = len(wanted)
             self._draw.shuffle(names)
-            for name in names[: count - len(wanted)]:
+            for name in names:
+                if len(wanted) == count:
+                    break
                 yanked = companions.yanked(name)
                 admitted = [
                     version
@@ -225,12 +247,10 @@ class Changes:
         some = [self._draw.sample(sorted(each), min(SAMPLE, len(each))) for each in (told, (asking - told))]
         return sorted((server | set(some[0]) | set(some[1])) & self._there)
 
-    def _importable(self, modules: list[str]) -> list[str]:
-        """Return those of some modules that can be imported before any change."""
-        unknown = [module for module in modules if module not in self._good]
-        facts = self._environment.look(unknown, self._first)
+    def _try(self, modules: Collection[str]) -> None:
+        """Find out which modules can be imported before any change."""
+        facts = self._environment.look(modules, self._first)
         self._good.update((module, fact.imported) for module, fact in facts.items())
-        return [module for module in modules if self._good[module]]
 
 
 def _errors(modules: Collection[str], facts: Mapping[str, ModuleFact]) -> "Counter[str]":

@@ -11,6 +11,7 @@ from compat.companions.broken_pairs import BrokenPairs
 from compat.companions.build import Candidate, CompanionsReport, Reading, told
 from compat.companions.candidates import carriers, selected, specifiers_of
 from compat.companions.demands import Demand
+from compat.companions.extract.import_checks import ImportCheck, read_import_checks
 from compat.companions.extract.lazy_tables import listed_names, read_lazy_table
 from compat.companions.extract.read_releases import CompanionRelease
 from compat.companions.extract.supply import Need, Supply, read_supply
@@ -148,6 +149,37 @@ def test_needs_follow_what_a_module_always_imports(read: Read) -> None:
         "lib/b.py": "import json\nfrom distro import name\n",
     }
     assert read(files, "lib.a").needs == {"lib.a": (Need("distro:name", "lib.b"),)}
+
+
+def test_generated_code_needs_the_runtime_that_it_was_made_for(read: Read) -> None:
+    grpc = "from lib import a_pb2\nGRPC_GENERATED_VERSION = '1.80.1'\n"
+    protobuf = (
+        "R.ValidateProtobufRuntimeVersion(\n    R.Domain.PUBLIC,\n    6,\n    31,\n    0,\n    '',\n)\n"
+    )
+    files = {"lib/__init__.py": "", "lib/a_pb2.py": protobuf, "lib/a_pb2_grpc.py": grpc, "lib/b.py": grpc}
+    found = read(files, "lib:a_pb2_grpc", "lib.b")
+    older = Need("protobuf>=6.31.0", "lib.a_pb2")
+    assert found.needs == {
+        "lib:a_pb2_grpc": (Need("grpcio>=1.80.1", "lib.a_pb2_grpc"), older),
+        "lib.b": (older,),
+    }
+
+
+@pytest.mark.parametrize(("call", "checks"), [("", []), ("_ensure_pydantic_core_version()\n", ["2.41.5"])])
+def test_pydantic_takes_one_version_of_its_core(
+    house: Index, tmp_path: Path, call: str, checks: list[str]
+) -> None:
+    files = {
+        "pydantic/__init__.py": f"from .version import _ensure_pydantic_core_version\n{call}",
+        "pydantic/version.py": "_COMPATIBLE_PYDANTIC_CORE_VERSION = '2.41.5'\n",
+    }
+    body = build_wheel("pydantic", "2.12.5", {path: text.encode() for path, text in files.items()})
+    house.add("pydantic-2.12.5-py3-none-any.whl", body)
+    with Registry(endpoint=house.simple) as registry:
+        (wheel,) = registry.wheels("pydantic")
+        with WheelFiles(wheel, registry.session, WheelFileCache(tmp_path)) as wheel_files:
+            found = read_import_checks(WheelModules(wheel_files, ModuleReader(None, tmp_path)))
+    assert found == tuple(ImportCheck("pydantic", f"pydantic-core=={each}") for each in checks)
 
 
 def test_a_package_that_is_not_lazy_has_no_table() -> None:
