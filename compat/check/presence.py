@@ -88,7 +88,10 @@ class ForeignPresence:
     def _absent(self, target: str, top: str, known: tuple[str, ...]) -> tuple[bool | None, RootCause | None]:
         """Return the answer for a module that no distribution of the environment is known to carry."""
         facts = self.environment
-        if any(name in facts.unread for name in known):
+        named = str(canonicalize_name(top))  # of a distribution that nobody has read, only the name can tell
+        if any(name in facts.unread for name in (*known, named)):
+            return None, None
+        if named in facts.versions and self.release_index(named) is None:
             return None, None
         # A `.pth` file may put modules on the path that no list of modules has, so one must be known to lack.
         if not known or (facts.provided is not None and top in facts.provided):

@@ -60,7 +60,7 @@ def main(argv: Sequence[str], path: str | os.PathLike[str] = SHIPPED) -> int:
     results = [
         result for query in queries for result in answer(query, selected, index, signed=arguments.signature)
     ]
-    _suggest_names(results, path)
+    _note_where(results, index, path)
     if arguments.format == "json":
         print(output.as_json(results, _histories(results) if arguments.all else {}))
     else:
@@ -104,16 +104,39 @@ def answer(query: Query, selected: Sequence[Subject], index: Index, *, signed: b
     return results
 
 
-def _suggest_names(results: Sequence[Result], path: str | os.PathLike[str]) -> None:
-    """Print similar names for each name that does not resolve in any release."""
+def _note_where(results: Sequence[Result], index: Index, path: str | os.PathLike[str]) -> None:
+    """Print for each name that no asked release has the releases that have it, or similar names."""
     for query, group in groupby(results, key=lambda result: result.query):
-        if all(each.found.status == "missing" and each.found.successor is None for each in group):
-            from compat.resolve.suggestions import hint
+        if any(each.found.status != "missing" or each.found.successor is not None for each in group):
+            continue
+        elsewhere = _elsewhere(query, index)
+        if elsewhere:
+            console.say(f"{query.text.strip()}: {elsewhere} have it; --all shows where")
+            continue
+        from compat.resolve.suggestions import hint
 
-            name = query.name.rpartition(".")[2]
-            meant = hint(name, path) if name else ""
-            if meant:
-                console.say(f"no release has the name {name}; {meant}")
+        name = query.name.rpartition(".")[2]
+        meant = hint(name, path) if name else ""
+        if meant:
+            console.say(f"no release has the name {name}; {meant}")
+
+
+def _elsewhere(query: Query, index: Index) -> str:
+    """Return the indexed releases in which a query resolves, as ranges by package; may be empty."""
+    from compat.model.release_ranges import range_text, ranges_of  # its import takes longer than most queries
+
+    everything, _ = subjects(Request(everything=True), index)
+    having: dict[str, list[int]] = {}
+    for result in answer(query, everything, index):
+        if not result.failed:
+            positions = having.setdefault(result.package, [])
+            positions += [subject.environment.release_indexes[result.package] for subject in result.subjects]
+    texts = []
+    for package, positions in having.items():
+        versions = index.versions(package)
+        ranges = [range_text((versions[first], versions[last])) for first, last in ranges_of(positions)]
+        texts.append(f"{package} {', '.join(ranges)}")
+    return "; ".join(texts)
 
 
 def _found(query: Query, subjects: Sequence[Subject]) -> list[Found]:

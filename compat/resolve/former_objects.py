@@ -9,7 +9,7 @@ from compat.model.symbols import UNUSABLE, split_location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from compat.index.query.name_resolution import Answer
     from compat.index.records import Successor
@@ -37,7 +37,7 @@ def former_object(resolver: NameResolver, package: str, module: str, name: str) 
     if not name:
         return None
     with index.watched():  # the rows of other releases do not limit how long the result applies
-        for at in _releases(resolver, package, module, name):
+        for at in _nearest_first(resolver, package, index.bound_ranges(module, name, package)):
             answer = NameResolver(index, alone(index, package, at)).answer(module, name)
             if answer.status in UNUSABLE:
                 continue
@@ -46,6 +46,25 @@ def former_object(resolver: NameResolver, package: str, module: str, name: str) 
             kind = "class" if was_class else answer.kind
             return FormerObject(*home, index.versions(package)[at], kind, index.signature(answer.signature))
     return None
+
+
+def handed_on(resolver: NameResolver, package: str, module: str) -> tuple[tuple[str, str], ...]:
+    """Return the locations of the definitions that a module only handed on in the nearest release with it.
+
+    Empty if it defined a class or function of its own there, or if no release has it.
+    """
+    index = resolver.index
+    with index.watched():  # the rows of other releases do not limit how long the result applies
+        for at in _nearest_first(resolver, package, index.present_ranges(module, package)):
+            there = NameResolver(index, alone(index, package, at))
+            answers = [there.answer(module, name) for name in index.names(module, package, at) if name]
+            if any(answer.status == "defined" and answer.kind in {"class", "function"} for answer in answers):
+                return ()
+            homes = [
+                _home(resolver, package, answer) for answer in answers if answer.kind in {"class", "function"}
+            ]
+            return tuple(home for home in homes if home is not None)
+    return ()
 
 
 def compared(resolver: NameResolver, former: FormerObject | None, successor: Successor) -> Successor:
@@ -63,10 +82,9 @@ def compared(resolver: NameResolver, former: FormerObject | None, successor: Suc
     return found._replace(certain=found.certain or (alike and found.same_kind))
 
 
-def _releases(resolver: NameResolver, package: str, module: str, name: str) -> Iterator[int]:
-    """Yield releases in which a module binds a name, the nearest earlier ones first."""
+def _nearest_first(resolver: NameResolver, package: str, ranges: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Yield a release of each range, and the two ends of an earlier one: the nearest earlier ones first."""
     here = resolver.environment.release_indexes[package]
-    ranges = resolver.index.bound_ranges(module, name, package)
     for first, last in reversed(ranges):
         if first <= here:  # within a range the result does not depend on the release
             yield from dict.fromkeys((last, first) if last < here else (first,))

@@ -9,7 +9,7 @@ from compat.index.query.name_resolution import REFUSES, Answer
 from compat.index.records import Successor
 from compat.model.symbols import UNUSABLE, import_statement, location, split_location
 from compat.resolve.canonical import Binding, closeness, ranked
-from compat.resolve.former_objects import compared, former_object
+from compat.resolve.former_objects import compared, former_object, handed_on
 from compat.resolve.namesakes import namesake
 from compat.resolve.successor_chains import follow
 
@@ -136,8 +136,10 @@ def find_path(resolver: NameResolver, package: str, path: str) -> Found:
         return find_location(resolver, package, path, "")
     module, _, name = path.rpartition(".")
     found = find_location(resolver, package, module, name)
-    if found.status == "missing" and found.successor is None and resolver.index.names_ever(path, package):
-        return find_location(resolver, package, path, "")  # a module of another release
+    if found.status == "missing" and resolver.index.names_ever(path, package):
+        other = find_location(resolver, package, path, "")  # a module of another release
+        if found.successor is None or other.successor is not None:
+            return other
     owner = (
         _attribute_owner(resolver, package, module, name)
         if found.status == "missing" and "." in module
@@ -248,9 +250,14 @@ def _renamed_elsewhere(resolver: NameResolver, package: str, name: str) -> Succe
 
 
 def _successor_module(resolver: NameResolver, package: str, module: str) -> Successor | None:
-    """Return the module that has most definitions of a module of other releases."""
-    names = resolver.index.names_followed(module, package)
-    found = [follow(resolver, package, name, module) for name in names]
+    """Return the module that has most definitions of a module of other releases.
+
+    Of a module that only handed on what others define, those count: what it defined before may be elsewhere.
+    """
+    found = [_now(resolver, package, *home) for home in handed_on(resolver, package, module)]
+    if not found:
+        names = resolver.index.names_followed(module, package)
+        found = [follow(resolver, package, name, module) for name in names]
     firsts = [successors[0] for successors in found if successors]
     votes = Counter(first.module for first in firsts)
     if not votes:
@@ -261,3 +268,10 @@ def _successor_module(resolver: NameResolver, package: str, module: str) -> Succ
         return None
     evidence = f"has {count} of {len(firsts)} traceable definitions"
     return Successor(module=best, name="", confidence=round(confidence, 2), evidence=evidence)
+
+
+def _now(resolver: NameResolver, package: str, module: str, name: str) -> tuple[Successor, ...]:
+    """Return where a definition of another release is in this one, the likeliest first."""
+    if _binding(resolver, module, name).answer.status not in UNUSABLE:
+        return (Successor(module, name, 1.0, "there"),)
+    return follow(resolver, package, name, module)

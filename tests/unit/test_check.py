@@ -250,3 +250,28 @@ def test_without_sglang_and_vllm_there_is_nothing_to_check() -> None:
 def test_wrong_arguments_are_refused(argv: list[str]) -> None:
     with pytest.raises(UsageError):
         cli.main(argv)
+
+
+@pytest.mark.parametrize("named", [(), ("decord==0.6.0",)])
+def test_a_distribution_of_which_no_release_is_known_is_not_said_to_be_missing(
+    named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sglang 0.4.4.post1 requires decord, of which no release was read, and imports it."""
+    assert Companions().versions("decord") == ()
+    cli.main(["sglang==0.4.4.post1", *named])
+    printed = capsys.readouterr().out
+    assert "imports decord" not in printed
+    assert ("not judged: what is imported from decord 0.6.0, since no release is known" in printed) == bool(
+        named
+    )
+
+
+def test_requirements_of_others_that_are_not_met_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Pydantic refuses another pydantic-core when it is imported, which only its code says."""
+    cli.main(["vllm==0.33.0", "pydantic==2.11.1", "pydantic-core==2.50.5", "openai==1.0.0"])
+    printed = capsys.readouterr().out
+    (line,) = (each for each in printed.splitlines() if "requirements of metadata that are not met" in each)
+    assert "pydantic requires pydantic-core==2.33.0, not 2.50.5" in line
+    assert "vllm requires" not in line, "what vllm asks for is judged by what it imports"
+    cli.main(["vllm==0.33.0", "pydantic-core==2.50.5"])
+    assert "pydantic requires pydantic-core" not in capsys.readouterr().out

@@ -279,6 +279,33 @@ def test_a_module_is_followed_by_what_it_defined(history: list[NameResolver]) ->
     assert replaced(find_location(history[2], "vllm", "vllm.x", "")) is None
 
 
+HANDED_ON = (
+    {"vllm/__init__.py": "", "vllm/old.py": linear("Executor"), "vllm/parts.py": ""},
+    {
+        "vllm/__init__.py": "",
+        "vllm/old.py": "from vllm.new import RayExecutor\n",
+        "vllm/new.py": "class RayExecutor:\n    def run(self): ...\n",
+        "vllm/parts.py": linear("Executor"),
+    },
+    {
+        "vllm/__init__.py": "",
+        "vllm/new.py": "class RayExecutor:\n    def run(self): ...\n",
+        "vllm/parts.py": linear("Executor"),
+    },
+)
+"""A module that moves its class away, hands on another one, and is then removed."""
+
+
+def test_a_module_that_only_handed_on_is_followed_by_what_it_handed_on(tmp_path: Path) -> None:
+    made = index(
+        tmp_path / "i",
+        content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(HANDED_ON))),
+    )
+    last = NameResolver(made, Facts(release_indexes={"vllm": 2}))
+    found = replaced(find_location(last, "vllm", "vllm.old", ""))
+    assert found == ("vllm.new", "", "has 1 of 1 traceable definitions")
+
+
 def test_the_index_gives_back_what_was_found(tmp_path: Path) -> None:
     made = content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(CHAIN)))
     assert [each.last for each in made.successors] == [0, 1]

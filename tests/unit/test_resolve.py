@@ -332,10 +332,17 @@ def test_a_path_of_the_wrong_top_is_told(capsys: pytest.CaptureFixture[str]) -> 
         ),
         ("nothing_of_the_kind_at_all", ""),
         ("GPTQMarlinConfig", ""),
+        (
+            "vllm.v1.executor.ray_executor",
+            (
+                "compat: vllm.v1.executor.ray_executor: vllm 0.6.6..0.6.6.post1, 0.11.1..0.32.0 have it; "
+                "--all shows where\n"
+            ),
+        ),
         ("x" * 10_000, ""),
     ],
 )
-def test_a_misspelt_name_is_told_what_it_may_be(
+def test_a_name_that_nothing_has_is_told_where_it_is_or_what_it_may_be(
     query: str, note: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([query, "--vllm", "0.33.0"]) == 1
