@@ -31,14 +31,14 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "resolve": Command(module="compat.resolve.cli", help="find a symbol in each release"),
         "check": Command(
-            module="compat.check.cli", help="tell what cannot be imported beside given releases"
+            module="compat.check.cli", help="list what cannot be imported beside given releases"
         ),
         "explain": Command(module="compat.explain.cli", help="find the cause of a failed import in a log"),
         "doctor": Command(module="compat.doctor.cli", help="check an installed environment"),
         "scan": Command(module="compat.scan.cli", help="find the imports in your code that break"),
-        "diff": Command(module="compat.diff.cli", help="tell what changes between two releases or commits"),
+        "diff": Command(module="compat.diff.cli", help="list what changes between two releases or commits"),
         "upgrade": Command(
-            module="compat.upgrade.cli", help="tell how far your code can go, and what blocks it"
+            module="compat.upgrade.cli", help="find how far your code can go, and what blocks it"
         ),
         "rule": Command(module="compat.rule.cli", help="explain a rule of the scan, or a cause"),
         "init": Command(module="compat.init.cli", help="add checks to your repository and its CI"),
@@ -62,6 +62,9 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UsageError: `argv` names an unknown command.
     """
+    if argv and argv[0] in console.QUIET:
+        console.be_quiet()
+        argv = argv[1:]
     if argv and argv[0] in COMMANDS:
         command: console.Main = importlib.import_module(COMMANDS[argv[0]].module).main
         return command(argv[1:])

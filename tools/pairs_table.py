@@ -11,10 +11,11 @@ from compat.errors import NothingSelectedError
 from compat.index.reader import Index
 from compat.model.pythons import parse_python
 from compat.model.releases import SGLANG, parse_version
-from compat.pairs.ranking import Partner, rank
+from compat.partners.ranking import Partner, rank
+from compat.partners.ranking_output import clash_texts
 from compat.requirements.release_summary import PYTHON
 
-HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch", "direct clashes")
+HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch", "clashes")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -70,7 +71,7 @@ def _row(choice: Partner) -> tuple[str, ...]:
         next((text for name, text in pins.items() if name == "flashinfer-python"), "-"),
         choice.problem or choice.vllm.version,
         torch,
-        ", ".join(clash.package for clash in choice.clashes) or "none",
+        ", ".join(clash_texts(choice)) or "none",
     )
 
 

@@ -59,11 +59,15 @@ class _Notes:
     wanted = True
 
 
+QUIET = ("-q", "--quiet")
+"""The option that every command has, and that may also stand before the name of a command."""
+
+
 class _Quiet(argparse.Action):
-    """The option `--quiet`, which every command has."""
+    """The action of the option `--quiet`."""
 
     def __call__(self, *_: object) -> None:
-        _Notes.wanted = False
+        be_quiet()
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,7 +82,18 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
-        self.add_argument("-q", "--quiet", action=_Quiet, nargs=0, help="print no notes to stderr")
+        self.add_argument(*QUIET, action=_Quiet, nargs=0, help="print no notes to stderr")
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Return the arguments; words may follow options, as in `scan src --vllm 0.20 tests`."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest and self._subparsers is None and not any(each.startswith("-") for each in rest):
+            return self.parse_intermixed_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found
 
     def error(self, message: str) -> NoReturn:
         raise errors.UsageError(f'{message} (see "{self.prog} --help")')
@@ -162,14 +177,23 @@ def no_cycle_search() -> Iterator[None]:
         yield
     finally:
         if collecting:
+            if not gc.get_freeze_count():  # what the caller has frozen stays so
+                gc.freeze()
+                gc.unfreeze()  # together they make the new objects old: the next search would traverse them
             gc.enable()
 
 
+_SPACE = "; free some space and run it again"
+_PERMISSIONS = "; check the permissions of the file and of its folder"
+_HINTS = {
+    errno.ENOSPC: _SPACE, errno.EDQUOT: _SPACE, errno.EACCES: _PERMISSIONS, errno.EPERM: _PERMISSIONS,
+}  # fmt: skip
+
+
 def disk_message(error: OSError) -> str:
-    """Return one line for an OSError, with advice when the disk is full."""
+    """Return one line for an OSError, with advice when the disk is full or an access is not permitted."""
     where = f" ({error.filename})" if error.filename else ""
-    hint = "; free some space and run it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-    return f"{error.strerror or error}{where}{hint}"
+    return f"{error.strerror or error}{where}{_HINTS.get(error.errno or 0, '')}"
 
 
 def say(message: str) -> None:
@@ -185,16 +209,24 @@ def say(message: str) -> None:
         _drop_if_unwritable(sys.stderr)
 
 
+def be_quiet() -> None:
+    """Print no notes to stderr from now on, for the command that this process runs."""
+    _Notes.wanted = False
+
+
 def quiet() -> bool:
     """Return whether the user wants no notes."""
     return not _Notes.wanted
 
 
 def coloured() -> bool:
-    """Return whether to write colours to stdout: on a terminal or with FORCE_COLOR, but not with NO_COLOR."""
+    """Return whether to write colours to stdout: on a terminal or with FORCE_COLOR, but not with NO_COLOR.
+
+    A terminal that calls itself dumb shows the codes of colours as text.
+    """
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def document(command: str, **content: Any) -> str:

@@ -37,7 +37,8 @@ def replacing(target: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(target)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    with naming(target):
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     part = Path(name)
     if not file_locks.AVAILABLE:  # Windows, where a file that is open cannot replace another
         os.close(handle)
@@ -53,6 +54,15 @@ def replacing(target: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
         if file_locks.AVAILABLE:
             os.close(handle)
+
+
+@contextmanager
+def naming(target: Path) -> Iterator[None]:
+    """Let an OSError in a block name the target, which the user knows, and not a temporary file beside it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def _remove_abandoned(target: Path) -> None:

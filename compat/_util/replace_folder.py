@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from compat._util.atomic_write import naming
+
 
 def exchange(created: Path, target: Path) -> None:
     """Rename the folder `created` to `target`; a previous `target` is then at `created`."""
@@ -31,7 +33,8 @@ def replacing_folder(target: Path, swap: Callable[[Path, Path], None] = exchange
         swap: renames the first folder to the second, and leaves a previous second one at the first.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    created = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    with naming(target):
+        created = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
         yield created
         created.chmod(0o755)

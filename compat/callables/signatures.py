@@ -151,6 +151,8 @@ class Signatures:
                 if each.name not in TRANSPARENT | RECORDS | EXCEPTIONS:
                     return None
                 continue
+            if each.function("__post_init__") is not None and not each.decorators & (_DATACLASSES | _ATTRS):
+                return None  # something makes a record of it, with fields from elsewhere
             found |= {field.rstrip("=") for field in each.fields} | each.attributes
             found |= {function.name for function in each.functions}
         return None if found & {"__getattr__", "__getattribute__"} else frozenset(found)

@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     with console.no_cycle_search():
         given = _given(arguments)
         wanted: Texts = {SGLANG: tuple(arguments.sglang), VLLM: tuple(arguments.vllm)}
-        files, wanted = with_sources(wanted, arguments.index, demands=True)
+        files, wanted = with_sources(wanted, arguments.index, further=("demands",))
         index = open_index(files)
         companions = CompanionsOfSources(files) if files else Companions()
         named, specifiers = select_releases(given.requirements, index)
@@ -94,7 +94,7 @@ def parser() -> console.Parser:
     """Return the argument parser of `compat check`."""
     parser = console.Parser(
         "compat check",
-        "Tell which modules of sglang and vllm cannot be imported beside given releases of other packages, "
+        "List which modules of sglang and vllm cannot be imported beside given releases of other packages, "
         "without installing anything. What is not named is taken as the newest release that metadata admits.",
     )
     parser.add_argument(

@@ -8,6 +8,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from compat._cli.text import listed
 from compat.companions.reader import Companions
 from compat.errors import UsageError
 from compat.index.reader import Index
@@ -79,6 +80,7 @@ class Completion:
             if not self._exclude(chosen, asked) and chosen == before:
                 break
         self._note_conflicts(chosen, asked)
+        self._note_refused(asked)
         self._note_unjudged(chosen, asked)
         return CheckedEnvironment(
             versions=dict(sorted({**chosen, **self.named}.items())),
@@ -203,6 +205,22 @@ class Completion:
                     f"no release of {name} meets all requirements; {version} is taken ({'; '.join(refused)})"
                 )
 
+    def _note_refused(self, asked: Mapping[str, list[tuple[str, SpecifierSet]]]) -> None:
+        """Say which named releases another distribution does not admit, which many imports survive.
+
+        What sglang and vllm ask for is judged by what they import.
+        """
+        refused = [
+            f"{by} requires {name}{specifier}, not {self.named[name]}"
+            for name in sorted(self.named.keys() & asked.keys() - {*PACKAGES})
+            for by, specifier in asked[name]
+            if by not in PACKAGES and not allows(specifier, self.named[name])
+        ]
+        if refused:
+            self.notes.append(
+                f"requirements of metadata that are not met, with unknown effect: {listed(refused, 8)}"
+            )
+
     def _note_unjudged(
         self, chosen: Mapping[str, str], asked: Mapping[str, list[tuple[str, SpecifierSet]]]
     ) -> None:
@@ -220,7 +238,8 @@ class Completion:
                 for by, specifier in asked[name]
                 if name in exact and by in PACKAGES and not allows(specifier, self.named[name])
             ]
-            why = [f"since the known releases are {known[0]} to {known[-1]}", *refused]
+            since = f"the known releases are {known[0]} to {known[-1]}" if known else "no release is known"
+            why = [f"since {since}", *refused]
             self.notes.append(f"not judged: what is imported from {name}{version}, {'; '.join(why)}")
 
 

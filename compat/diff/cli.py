@@ -68,7 +68,7 @@ def parser() -> console.Parser:
     """Return the argument parser of `compat diff`."""
     parser = console.Parser(
         "compat diff",
-        "Tell what moves, is renamed, removed or called otherwise from one release, commit or build of "
+        "List what moves, is renamed, removed or called otherwise from one release, commit or build of "
         "sglang or vllm to another, and what they require otherwise. Nothing is executed.",
     )
     parser.add_argument(
@@ -78,7 +78,9 @@ def parser() -> console.Parser:
         help="vllm==0.14.0, 0.14.0, latest, a checkout (./vllm), git+file:PATH@REF, a wheel file or "
         "env:PATH; with --bisect one range git+file:PATH@A..B",
     )
-    parser.add_argument("--package", choices=("sglang", "vllm"), help="the package, where nothing else tells")
+    parser.add_argument(
+        "--package", choices=("sglang", "vllm"), help="the package, where the releases name none"
+    )
     parser.add_argument(
         "--used-by", action="append", default=[], metavar="PATH", help="only what these files and folders use"
     )

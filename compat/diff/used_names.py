@@ -1,15 +1,14 @@
 """Collect what a source tree uses of a package: each dotted path with the lines that use it."""
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from compat.errors import NothingSelectedError, UsageError
+from compat.errors import NothingSelectedError
 from compat.index.reader import Index
 from compat.model.package_names import IMPORT_NAMES
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.project.module_names import module_name
-from compat.scan.sources.discovery import Files, Unreadable, Walk
+from compat.scan.sources.discovery import Files, Unreadable, Walk, require_paths
 from compat.scan.sources.source_file import parse
 from compat.scan.syntax.references import references
 
@@ -31,9 +30,7 @@ def used_names(paths: Iterable[str], package: str) -> dict[str, list[Use]]:
         UsageError: a path does not exist.
         NothingSelectedError: no file below them uses the package.
     """
-    for path in paths:
-        if not os.path.lexists(path):
-            raise UsageError(f"--used-by: {path}: no such file or folder")
+    require_paths(paths, "--used-by: ")
     store, found = Files(), dict[str, list[Use]]()
     for path in Walk().files(tuple(paths)):
         try:

@@ -33,6 +33,7 @@ from compat.explain.rules.versions import (
     installer_refusals,
     model_types,
     resolver_conflicts,
+    source_builds,
     third_party_names,
     third_party_objects,
     version_checks,
@@ -68,6 +69,7 @@ RULES: tuple[Rule, ...] = (
     missing_extensions.missing_extension,
     environment.circular,
     version_checks.stated_requirement,
+    source_builds.on_windows,
     resolver_conflicts.unsolvable,
     installer_refusals.refused,
     model_types.unrecognized,
@@ -231,6 +233,9 @@ def _with_releases(diagnosis: Diagnosis, context: RuleContext) -> Diagnosis:
     return replace(diagnosis, evidence=(*diagnosis.evidence, *lines)) if lines else diagnosis
 
 
+_NO_ERROR = "No error was found: pass the whole log of the failed run, with its standard error (2>&1)."
+
+
 def unknown(contents: LogContents) -> Diagnosis:
     """Return the `unknown` diagnosis of a log: the last error lines and how much was read."""
     failures = contents.failures or contents.mentions
@@ -245,7 +250,7 @@ def unknown(contents: LogContents) -> Diagnosis:
     return Diagnosis(
         cause="unknown",
         evidence=(*evidence, f"read: {', '.join(read_)}"),
-        fix=Fix(kind="none", text="No rule covers this failure."),
+        fix=Fix(kind="none", text="No rule covers this failure." if failures else _NO_ERROR),
     )
 
 

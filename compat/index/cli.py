@@ -93,7 +93,14 @@ def parser() -> console.Parser:
     )
     settings.add_argument("--output", type=Path, help="the file to write (default: the shipped one)")
     info = commands.add_parser(
-        "info", help="list the releases", prog="compat index info", description="List the indexed releases."
+        "info",
+        help="list the releases, or describe a checkout or build",
+        prog="compat index info",
+        description="List the indexed releases, or describe checkouts, commits, wheels and environments "
+        "are: their commit, the release that each is nearest to, and what it adds.",
+    )
+    info.add_argument(
+        "source", nargs="*", metavar="SOURCE", help="./vllm, git+file:PATH@REF, a wheel file or env:PATH"
     )
     info.add_argument("--format", choices=("text", "json"), default="text")
     return parser
@@ -188,6 +195,7 @@ def _check(arguments: argparse.Namespace) -> int:
         from compat.companions.reader import Companions
         from compat.companions.verify import check_companions, draw_companions
         from compat.index.build.verify import check_releases, draw
+        from compat.settings.releases import read_packages
         from compat.wheels.package_index import Registry
     except ModuleNotFoundError as error:
         raise _missing(error) from None
@@ -201,7 +209,9 @@ def _check(arguments: argparse.Namespace) -> int:
     beside = draw_companions(companions, arguments.sample, seed)
     console.say(", ".join(f"{name} {companions.versions(name)[at]}" for name, at in beside))
     with Registry() as registry, on_terminal("checking releases", len(drawn) + len(beside)) as progress:
-        differences = list(check_releases(index, drawn, registry, progress, whole=arguments.verify))
+        differences = list(
+            check_releases(index, drawn, registry, progress, settings=read_packages(), whole=arguments.verify)
+        )
         others = list(check_companions(companions, beside, registry, progress))
     if arguments.format == "json":
         found = [
@@ -230,6 +240,10 @@ def _info(arguments: argparse.Namespace) -> int:
     from compat.index.reader import Index
     from compat.index.writer import data_digest
 
+    if arguments.source:
+        from compat.sources.describe import describe
+
+        return describe(arguments.source, arguments.format)
     index = Index()
     if arguments.format == "json":
         packages = {package: index.versions(package) for package in index.packages}

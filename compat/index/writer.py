@@ -166,7 +166,7 @@ def _disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise DiskError(f"{target}: {error}; free disk space or pass another --output") from error
+        raise DiskError(f"{target}: {error}; free disk space and run it again") from error
 
 
 def _fill(database: sqlite3.Connection, contents: list[PackageContent]) -> None:

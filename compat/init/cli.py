@@ -75,7 +75,7 @@ def parser() -> console.Parser:
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="also a workflow that tells each night what the newest commits of sglang and vllm break",
+        help="also a workflow that reports each night what the newest commits of sglang and vllm break",
     )
     parser.add_argument(
         "--from",

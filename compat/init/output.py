@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from compat._cli import console
 from compat._cli.printable import printable
-from compat.init.proposals import Change, InitOptions, Proposal
+from compat.init.proposals import PRE_COMMIT, Change, InitOptions, Proposal
 from compat.init.repository import Repository
 
 WORDS = {
@@ -75,6 +75,8 @@ def _next(proposals: Sequence[Proposal], options: InitOptions, *, written: bool)
             yield "your own tests beside pairs of releases: compat init --pair SGLANG VLLM"
         return
     yield "next: compat scan ."
+    if any(each.name == PRE_COMMIT and each.change is not Change.KEEP for each in proposals):
+        yield "next: pre-commit install"
     if options.pairs:
         yield f"next: pip install '{options.requirement('matrix')}'"
     for pair in options.pairs:

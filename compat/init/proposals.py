@@ -18,6 +18,7 @@ else:
     import tomli as tomllib
 
 TEMPLATES = Path(__file__).with_name("templates")
+PRE_COMMIT = ".pre-commit-config.yaml"
 DISTRIBUTION = "sglang-vllm-compat"
 UPSTREAMS = {
     "sglang": "https://github.com/sgl-project/sglang",
@@ -159,7 +160,7 @@ def _adds_only(content: dict[str, Any], after: str) -> bool:
 
 def _hook(repository: Repository, options: InitOptions) -> Proposal:
     """Propose a hook in `.pre-commit-config.yaml`."""
-    name = ".pre-commit-config.yaml"
+    name = PRE_COMMIT
     entry = _filled("pre-commit-hook.yaml", repository, options)
     before = repository.text(name)
     if before is None:

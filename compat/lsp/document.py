@@ -3,7 +3,7 @@
 import ast
 import os
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from compat.scan.check.file_checker import Analysis, statement_of
 from compat.scan.findings import Finding
@@ -15,6 +15,7 @@ from compat.scan.runner import make_analysis
 from compat.scan.sources.discovery import Files, Unreadable
 from compat.scan.sources.source_file import parse as parsed
 from compat.scan.syntax.references import references
+from compat.sources.command_line import with_sources
 
 
 class OpenDocument:
@@ -28,7 +29,7 @@ class OpenDocument:
     def __init__(self, path: str, text: str) -> None:
         self.path = os.path.abspath(path)  # noqa: PTH100 -- the paths of a scan are strings
         self.data = text.encode()
-        self.options: ScanOptions = parse([self.path])
+        self.options: ScanOptions = _with_sources(parse([self.path]))
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -86,6 +87,21 @@ class OpenDocument:
 
     def _analysis(self) -> Analysis:
         return make_analysis(self.options, [self.path], _OneFile(self.path, self.data))
+
+
+def _with_sources(options: ScanOptions) -> ScanOptions:
+    """Return options in which versions stand for the sources that `[tool.compat]` names."""
+    files, sglang, vllm = _opened(options.sglang, options.vllm, options.indexes)
+    return options._replace(indexes=files, sglang=sglang, vllm=vllm)
+
+
+@lru_cache(maxsize=8)
+def _opened(
+    sglang: tuple[str, ...], vllm: tuple[str, ...], files: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the index files of sources, and the versions; a server reads each source once."""
+    opened, texts = with_sources({"sglang": sglang, "vllm": vllm}, files)
+    return opened, texts["sglang"], texts["vllm"]
 
 
 def _covers(node: ast.AST, line: int, column: int) -> bool:

@@ -84,7 +84,8 @@ def read_matrix(path: Path) -> Matrix:
         content = tomllib.loads(read_regular(path).decode())
     except FileNotFoundError:
         raise UsageError(
-            f"{path}: no such file; change to the project's folder, or give --matrix FILE"
+            f"{path}: no such file; change to the project's folder, give --matrix FILE, or "
+            'create it with "compat init --pair SGLANG VLLM"'
         ) from None
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}; give --matrix a file") from None

@@ -101,6 +101,8 @@ def run_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> t
         jobs = list(plan_pairs(pairs, sources, options))
         for job in jobs:
             say(job.plan.line())
+        if not options.reports.exists():  # a folder that is there may hold other files, which git should see
+            workspace.make_ignored(options.reports)
         return _run_all(jobs, sources, options)
 
 
@@ -132,7 +134,7 @@ def _will_run(job: Job) -> bool:
 
 def plan_pairs(pairs: Sequence[Pair], sources: Sources, options: RunOptions) -> Iterator[Job]:
     """Yield a job with its plan for each cell; nothing is downloaded or installed."""
-    workspace.make_root(options.envs)
+    workspace.make_ignored(options.envs)
     tool = None if options.existing else client.find_uv()
     linked = tool is None or _share_a_disk(options.envs, client.cache_folder(tool))
     for pair in pairs:

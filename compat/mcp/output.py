@@ -7,10 +7,10 @@ from compat._cli.text import counted, listed
 from compat.index.reader import Index
 from compat.model.release_ranges import range_text
 from compat.model.symbols import location
-from compat.pairs.clashes import Clash
-from compat.pairs.overrides import choose
-from compat.pairs.ranking import Partner
-from compat.pairs.ranking_output import about, broken_text
+from compat.partners.clashes import Clash
+from compat.partners.overrides import choose
+from compat.partners.ranking import Partner
+from compat.partners.ranking_output import about, broken_text
 from compat.requirements.release_requirements import ReleaseRequirements
 from compat.resolve.output import Result
 from compat.resolve.suggestions import hint
@@ -21,9 +21,9 @@ MOST_LINES = 30
 MOST_FINDINGS = 20
 
 
-def resolved(results: Sequence[Result], index: Index, note: str | None) -> str:
+def resolved(results: Sequence[Result], index: Index, notes: Sequence[str]) -> str:
     """Return where a name is: per release its status, what to import, and why."""
-    lines = [note] if note else []
+    lines = [*notes]
     for result in results:
         lines += _resolved(result, index)
     return shortened("\n".join(map(printable, lines)))

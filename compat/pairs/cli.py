@@ -7,12 +7,14 @@ import re
 from compat import errors
 from compat._cli import console
 from compat.errors import UsageError
+from compat.index.extended import open_index
 from compat.index.reader import Index
 from compat.model.package_names import SGLANG, VLLM
 from compat.model.pythons import parse_python
-from compat.pairs import ranking_output
-from compat.pairs.ranking import rank, users_of
+from compat.partners import ranking_output
+from compat.partners.ranking import rank, users_of
 from compat.requirements.release_summary import PYTHON
+from compat.sources.stores.addresses import is_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a ranking loads nothing of what it takes to resolve a pair
@@ -23,6 +25,7 @@ if TYPE_CHECKING:  # a ranking loads nothing of what it takes to resolve a pair
 
     from compat.pairs.json_output import ProbeAttempt
     from compat.requirements.release_requirements import ReleaseRequirements
+    from compat.sources.command_line import Texts
 
 INSTALL_FORMATS = ("requirements", "pyproject", "conda")
 """Formats of `compat.pairs.install_formats`, for a resolved pair."""
@@ -107,19 +110,21 @@ def _pair(options: argparse.Namespace) -> int:
     """Print the clashes between two releases, and the overrides with which they install together."""
     from compat.pairs import json_output, text_output
 
-    index = Index()
+    files, texts = _with_sources(options)
+    index = open_index(files)
     sglang, vllm = (
         _needs(index, package, text, options.python)
-        for package, text in zip((SGLANG, VLLM), options.releases, strict=True)
+        for package, text in zip((SGLANG, VLLM), texts, strict=True)
     )
-    if options.offline:
-        from compat.pairs.clashes import direct_clashes
+    if options.offline or files:
+        from compat.companions.reader import Companions
+        from compat.partners.indirect_clashes import known_requirements, predicted_clashes
 
-        clashes = direct_clashes(sglang, vllm)
+        clashes = predicted_clashes(sglang, vllm, known_requirements(Companions(), options.python))
         if options.format == "json":
             print(json_output.of_clashes(sglang, vllm, clashes, options.python))
         else:
-            print(text_output.clashes(sglang, vllm, clashes))
+            print(text_output.clashes(sglang, vllm, clashes, resolvable=not files))
         return errors.CLEAN if not clashes else errors.FINDINGS
     from compat._cli.progress import NoteLines
     from compat.pairs.solve import solve
@@ -147,6 +152,30 @@ def _pair(options: argparse.Namespace) -> int:
         print(text_output.solution(solution, record))
     failed = solution.blocked or (record and not record[-1].imported)
     return errors.FINDINGS if failed else errors.CLEAN
+
+
+def _with_sources(options: argparse.Namespace) -> tuple[tuple[str, ...], Sequence[str]]:
+    """Return the index files of the sources among the two releases, and the releases with their versions.
+
+    Raises:
+        UsageError: a source does not exist, or an option needs a resolution, which would build it.
+    """
+    texts: Sequence[str] = options.releases
+    if not any(map(is_source, texts)):
+        return (), texts
+    from compat.sources.command_line import with_named_sources
+
+    if options.probe or options.format not in ("text", "json"):
+        asked = "--probe" if options.probe else f"--format {options.format}"
+        raise UsageError(f"{asked}: needs a resolution, and that of a checkout or build would build it")
+    named: Texts = {
+        package: (f"{package}=={text}" if is_source(text) and "==" not in text else text,)
+        for package, text in zip((SGLANG, VLLM), texts, strict=True)
+    }
+    files, found = with_named_sources(named, ())
+    if not options.offline:
+        console.say("a checkout or build is judged by its metadata: only a build could be resolved")
+    return files, [each for package in (SGLANG, VLLM) for each in found[package]]
 
 
 def _needs(index: Index, package: NormalizedName, text: str, python: str) -> ReleaseRequirements:
@@ -185,7 +214,11 @@ def parser() -> console.Parser:
         'between two releases and the overrides with which they install together. "compat pairs lock ID…" '
         "writes the locks of the matrix.",
     )
-    parser.add_argument("releases", nargs="*", metavar="RELEASE", help="two versions: SGLANG VLLM")
+    parser.add_argument(
+        "releases", nargs="*", metavar="RELEASE",
+        help="two versions: SGLANG VLLM; or a checkout (./vllm), git+file:PATH@REF, a wheel file or "
+        "env:PATH, which is judged by its metadata",
+    )  # fmt: skip
     parser.add_argument(
         "--for", dest="partner_of", metavar="PACKAGE==VERSION",
         help="rank the partners of a release of sglang or vllm, or list the releases that require a package "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compat._cli import console
-from compat.pairs.clashes import Clash
-from compat.pairs.overrides import Override, choose
-from compat.pairs.ranking_output import release_document
+from compat.partners.clashes import Clash
+from compat.partners.overrides import Override, choose
+from compat.partners.ranking_output import release_document
 from compat.requirements.release_requirements import ReleaseRequirements
 
 if TYPE_CHECKING:  # without a resolution, nothing of it is needed
@@ -40,7 +40,7 @@ class ProbeAttempt:
 def of_clashes(
     sglang: ReleaseRequirements, vllm: ReleaseRequirements, clashes: Sequence[Clash], python: str
 ) -> str:
-    """Return the document of the direct clashes of two releases."""
+    """Return the document of the clashes that the metadata of two releases shows."""
     overrides = [_override(choose(clash)) for clash in clashes]
     return console.document(
         "pairs",

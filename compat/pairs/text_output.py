@@ -8,22 +8,32 @@ from typing import TYPE_CHECKING
 
 from compat._cli.printable import printable
 from compat._cli.text import aligned
-from compat.pairs.clashes import Clash
 from compat.pairs.json_output import ProbeAttempt
-from compat.pairs.overrides import choose
-from compat.pairs.ranking_output import about
+from compat.partners.clashes import Clash
+from compat.partners.overrides import choose
+from compat.partners.ranking_output import about
 from compat.requirements.release_requirements import ReleaseRequirements
 
 if TYPE_CHECKING:  # without a resolution, nothing of it is needed
     from compat.pairs.solve import Solution
 
 
-def clashes(sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Sequence[Clash]) -> str:
-    """Return a table of the direct clashes of two releases, with the override to use."""
+def clashes(
+    sglang: ReleaseRequirements, vllm: ReleaseRequirements, found: Sequence[Clash], *, resolvable: bool = True
+) -> str:
+    """Return a table of the clashes that the metadata of two releases shows, with the override to use.
+
+    Args:
+        sglang: the requirements of that release.
+        vllm: the requirements of that release.
+        found: the clashes.
+        resolvable: whether the pair can be resolved, as it can unless one is a checkout or a build.
+    """
     lines = [about(sglang.summary), about(vllm.summary)]
     rows = [(clash.package, *map(str, clash.sides), f"use {choose(clash)}") for clash in found]
-    lines += aligned(rows) if rows else ["no direct clash"]
-    lines.append("only a resolver finds clashes of further requirements: run without --offline")
+    lines += aligned(rows) if rows else ["no clash"]
+    advice = ": run without --offline" if resolvable else ""
+    lines.append(f"only a resolver finds clashes of further requirements{advice}")
     return "\n".join(lines)
 
 

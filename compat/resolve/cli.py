@@ -12,7 +12,6 @@ from compat.index.extended import open_index
 from compat.index.format import SHIPPED
 from compat.index.query.single_release import ask_each
 from compat.model.package_names import IMPORT_NAMES, SGLANG, VLLM
-from compat.model.release_ranges import range_text, ranges_of
 from compat.resolve import output
 from compat.resolve.output import Result
 from compat.resolve.query import parse_query
@@ -124,6 +123,8 @@ def _note_where(results: Sequence[Result], index: Index, path: str | os.PathLike
 
 def _elsewhere(query: Query, index: Index) -> str:
     """Return the indexed releases in which a query resolves, as ranges by package; may be empty."""
+    from compat.model.release_ranges import range_text, ranges_of  # its import takes longer than most queries
+
     everything, _ = subjects(Request(everything=True), index)
     having: dict[str, list[int]] = {}
     for result in answer(query, everything, index):

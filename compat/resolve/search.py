@@ -136,8 +136,10 @@ def find_path(resolver: NameResolver, package: str, path: str) -> Found:
         return find_location(resolver, package, path, "")
     module, _, name = path.rpartition(".")
     found = find_location(resolver, package, module, name)
-    if found.status == "missing" and found.successor is None and resolver.index.names_ever(path, package):
-        return find_location(resolver, package, path, "")  # a module of another release
+    if found.status == "missing" and resolver.index.names_ever(path, package):
+        other = find_location(resolver, package, path, "")  # a module of another release
+        if found.successor is None or other.successor is not None:
+            return other
     owner = (
         _attribute_owner(resolver, package, module, name)
         if found.status == "missing" and "." in module

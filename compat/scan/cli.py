@@ -1,21 +1,20 @@
 """The command `compat scan`: collect the source files, check them, write the report."""
 
-import os
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from compat import errors
 from compat._cli import console
 from compat._cli.text import counted
-from compat.errors import NothingSelectedError, UsageError
+from compat.errors import NothingSelectedError
 from compat.model.release_ranges import range_text
 from compat.scan import options as command_line
 from compat.scan.findings import Finding, Report, unread_finding
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.settings.kinds import python_worth_reading, texts_worth_reading
-from compat.scan.sources.discovery import STDIN, Files, Skipped, Walk
-from compat.sources.command_line import Texts, with_sources
+from compat.scan.sources.discovery import Files, Skipped, Walk, require_paths
+from compat.sources.command_line import Texts, with_named_sources, with_sources
 
 parser = command_line.parser
 
@@ -28,12 +27,14 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     options = command_line.parse(argv)
-    for path in options.paths:
-        if path != STDIN and not os.path.lexists(path):
-            raise UsageError(f"{path}: no such file or folder")
+    require_paths(options.paths)
     wanted: Texts = {"sglang": options.sglang, "vllm": options.vllm}
-    files, wanted = with_sources(wanted, options.indexes)
+    further = ("settings",) if options.select & {"CPT007", "CPT008"} else ()
+    files, wanted = with_sources(wanted, options.indexes, further=further)
     options = options._replace(indexes=files, sglang=wanted["sglang"], vllm=wanted["vllm"])
+    compared = {"--from": options.old, "--to": options.new}
+    files, named = with_named_sources(compared, files or options.indexes, further=further)
+    options = options._replace(indexes=files, old=named["--from"], new=named["--to"])
     report = scan(options)
     if "CPT000" not in options.select:
         for skipped in report.skipped:

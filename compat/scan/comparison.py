@@ -41,7 +41,7 @@ def compared_releases(
             continue
         versions = index.versions(package)
         first = old.get(package) or _pinned(options.paths[0], package, versions)
-        found.append(Comparison(package, first, new.get(package) or versions[newest_indexes(versions, 1)[0]]))
+        found.append(Comparison(package, first, new.get(package) or _latest(index, package)))
     return tuple(found)
 
 
@@ -105,10 +105,15 @@ def _release(index: Index, text: str, option: str, possible: Sequence[str]) -> t
 
 
 def _version(index: Index, package: str, text: str, option: str) -> str:
-    versions = index.versions(package)
     if text == "latest":
-        return versions[newest_indexes(versions, 1)[0]]
-    return versions[index.release_index(package, text, option)]
+        return _latest(index, package)
+    return index.versions(package)[index.release_index(package, text, option)]
+
+
+def _latest(index: Index, package: str) -> str:
+    """Return the newest release; a checkout or build is none."""
+    versions = index.versions(package)
+    return versions[newest_indexes(versions[: index.published(package)], 1)[0]]
 
 
 def _pinned(path: str, package: str, versions: Sequence[str]) -> str:

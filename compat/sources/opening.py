@@ -12,8 +12,13 @@ from compat.index.format import SHIPPED
 from compat.sources.stores.addresses import FORMS, is_source, parse_address
 from compat.sources.stores.located import package_in, stores
 
+DEMANDS = "demands"
+"""What a source takes from other distributions: read for the commands that need it, as are its settings."""
+SETTINGS = "settings"
+"""The environment variables that a source reads, and the options that it has."""
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from compat.index.reader import Index
@@ -41,7 +46,7 @@ def open_sources(
     files: Sequence[str] = (),
     path: str | os.PathLike[str] = SHIPPED,
     *,
-    demands: bool = False,
+    further: Collection[str] = (),
 ) -> OpenedSources:
     """Return the index files of the sources among some values of options.
 
@@ -49,7 +54,7 @@ def open_sources(
         wanted: the values, by package: versions, specifiers and sources.
         files: further index files that the user names.
         path: the index of the releases.
-        demands: whether to read what the sources take from other distributions as well.
+        further: what to read of the sources besides their names: `demands`, `settings` or both.
 
     Raises:
         UsageError: a source does not exist, or does not contain its package.
@@ -66,7 +71,7 @@ def open_sources(
             if not is_source(text):
                 told.append(named.get((package, text.strip()), text))
                 continue
-            for file in reading.files(text, package, f"--{package} {text}", demands=demands):
+            for file in reading.files(text, package, f"--{package} {text}", further):
                 opened.append(str(file))
                 told.append(reading.version(file, package))
                 notes.append(f"{package} {text}: {reading.described(file)}")
@@ -117,21 +122,32 @@ class SourceFiles:
 
         return SourceReader(cache_folder())
 
-    def files(self, text: str, package: str, where: str, *, demands: bool = False) -> Iterator[Path]:
+    def files(self, text: str, package: str, where: str, further: Collection[str] = ()) -> Iterator[Path]:
         """Yield the index file of a source, or of each commit of a range.
 
         Raises:
             UsageError: there is no such source, or it does not contain the package.
         """
+        from compat._util.cache_database import cache_errors
+
         for store in stores(parse_address(text), package, where):
             file = self.file(store, package, where)
-            if demands:
-                from compat.sources.demands import add_demands
-                from compat.sources.stores.package_roots import find_package
-
-                root = find_package(store, package, where)
-                add_demands(file, store, root, package, cache_folder())
+            with cache_errors(cache_folder()):
+                self._add(file, store, package, where, further)
             yield file
+
+    def _add(self, file: Path, store: FileStore, package: str, where: str, further: Collection[str]) -> None:
+        """Add to the index file of a source what it does not have yet."""
+        from compat.sources.stores.package_roots import find_package
+
+        if DEMANDS in further:
+            from compat.sources.demands import add_demands
+
+            add_demands(file, store, find_package(store, package, where), package, cache_folder())
+        if SETTINGS in further:
+            from compat.sources.settings import add_settings
+
+            add_settings(file, store, find_package(store, package, where), package)
 
     def file(self, store: FileStore, package: str, where: str) -> Path:
         """Return the index file of a source, written if the cache does not have it."""
@@ -146,12 +162,15 @@ class SourceFiles:
         if _has_builds(target):
             os.utime(target)
             return target
-        self.write(store, package, target, where)
+        from compat._util.cache_database import cache_errors
+
+        with cache_errors(cache_folder()):
+            self.write(store, package, target, where)
         _forget(target.parent)
         return target
 
     def write(self, store: FileStore, package: str, target: Path, where: str, name: str = "") -> None:
-        """Write the index file of a source."""
+        """Write the index file of a source; one with a name has all that is known of the source."""
         from compat.sources.stores.package_roots import find_package
         from compat.sources.write_source import SourceBuild
 
@@ -166,6 +185,8 @@ class SourceFiles:
             where=where,
             path=self._path,
         ).write(target, name)
+        if name:
+            self._add(target, store, package, where, (DEMANDS, SETTINGS))
 
     def version(self, file: Path, package: str) -> str:
         """Return the version that a written source has."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from compat._cli.text import counted
+from compat.errors import UsageError
 from compat.index.reader import Index
 from compat.scan.findings import BrokenRange, Finding
 from compat.scan.fits import broken_versions, fails, finding_counts
@@ -44,17 +45,38 @@ def starting_release(
     return Start(package, best, source or f"not pinned; the newest release with {told}")
 
 
-def assess(
-    start: Start, scanned: Sequence[str], versions: Sequence[str], findings: Iterable[Finding]
-) -> PackageUpgrade:
+def steps_between(index: Index, start: Start, target: str) -> list[str]:
+    """Return the releases from the start to the target, pre-releases between them included.
+
+    A checkout or build stands after the release that it is nearest to.
+
+    Raises:
+        UsageError: the target is older than the start.
+    """
+    package = start.package
+    versions = index.versions(package)
+    first, last = versions.index(start.version), versions.index(target)
+    begin, end = index.nearest(package, first), index.nearest(package, last)
+    if end < begin:
+        told = f"{target} is" if end == last else f"{target}, nearest to {versions[end]}, is"
+        raise UsageError(f"--to: {package} {told} older than {start.version}, the start")
+    between = range(begin + 1, end + 1)
+    return [versions[at] for at in dict.fromkeys((first, *between, last))]
+
+
+def assess(index: Index, start: Start, steps: Sequence[str], findings: Iterable[Finding]) -> PackageUpgrade:
     """Return how far the code can go with a package.
 
     Args:
+        index: the index of releases.
         start: today's release.
-        scanned: the releases that were scanned, from today's to the target.
-        versions: those that are judged: pre-releases are left out.
+        steps: the releases from today's to the target, which were scanned.
         findings: the findings in these releases.
     """
+    known = index.versions(start.package)
+    scanned = sorted(steps, key=known.index)  # as the findings tell them
+    final = {known[at] for at in newest_indexes(known, len(known))}
+    versions = [each for each in steps if each in final or each in (steps[0], steps[-1])]
     mine = [each for each in findings if each.package == start.package and fails(each)]
     classes = used_as_classes(mine)
     broken = [
@@ -74,7 +96,7 @@ def assess(
         standing=len(broken) - len(new),
         versions=tuple(versions),
         counts=counts,
-        blockers=tuple(_blockers([each for each in new if target in each[1]], scanned, classes)),
+        blockers=tuple(_blockers([each for each in new if target in each[1]], scanned, target, classes)),
     )
 
 
@@ -108,10 +130,10 @@ def _range_at(finding: Finding, version: str, versions: Sequence[str]) -> Broken
 def _blockers(
     found: Iterable[tuple[Finding, list[str]]],
     versions: Sequence[str],
+    target: str,
     classes: frozenset[tuple[str, str]],
 ) -> Iterator[Blocker]:
     """Yield the findings in the target, grouped by cause: the least work first, then the most places."""
-    target = versions[-1]
     groups: dict[tuple[str, str, Effort, str, str | None], list[tuple[Finding, list[str]]]] = {}
     for finding, where in found:
         at = _range_at(finding, target, versions)

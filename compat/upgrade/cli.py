@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from compat import errors
 from compat._cli import console
-from compat.errors import NothingSelectedError, UsageError
+from compat.errors import NothingSelectedError
+from compat.sources.command_line import add_index_option, with_named_sources
+from compat.sources.opening import DEMANDS, SETTINGS
+from compat.sources.stores.addresses import is_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from compat.scan.options import ScanOptions
     from compat.upgrade.assess import Start
     from compat.upgrade.output import UpgradeReport
+    from compat.upgrade.pair import Proposal
 
 FORMATS = ("text", "json", "html")
 
@@ -23,18 +27,21 @@ def main(argv: Sequence[str]) -> int:
 
     Raises:
         NothingSelectedError: no file uses one of the packages.
-        UsageError: a release does not exist, or the target is older than today's release.
+        UsageError: a path or a release does not exist, or the target is older than today's release.
     """
     arguments = parser().parse_args(argv)
     from compat.scan import options as scan_options
+    from compat.scan.sources.discovery import require_paths
     from compat.upgrade import output
 
     words = [*arguments.path, *(word for each in arguments.exclude for word in ("--exclude", each))]
-    options = scan_options.parse(words)._replace(
-        old=tuple(arguments.old), new=tuple(arguments.new), fits=False
-    )
+    options = scan_options.parse(words)._replace(fits=False)
+    require_paths(options.paths)
     with console.no_cycle_search():
-        report = judge(options)
+        named = {"--from": tuple(arguments.old), "--to": tuple(arguments.new)}
+        files, found = with_named_sources(named, arguments.index, further=(DEMANDS, SETTINGS))
+        options = options._replace(indexes=files, old=found["--from"], new=found["--to"])
+        report = judge(options, _addresses(named, found))
     if arguments.format == "json":
         print(output.as_json(report))
     elif arguments.format == "html":
@@ -49,55 +56,60 @@ def main(argv: Sequence[str]) -> int:
     return errors.CLEAN if report.arrived else errors.FINDINGS
 
 
-def judge(options: ScanOptions) -> UpgradeReport:
+def _addresses(named: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the sources among the values of options, by what took their place: `package==version`."""
+    return {
+        new: old.partition("==")[2] if old.startswith(("vllm==", "sglang==")) else old
+        for option, texts in named.items()
+        for old, new in zip(texts, found[option], strict=True)
+        if old != new and is_source(old)
+    }
+
+
+def judge(options: ScanOptions, addresses: Mapping[str, str] | None = None) -> UpgradeReport:
     """Return how far a tree can go.
 
     Args:
         options: the paths and the configuration; `old` and `new` are those of `--from` and `--to`.
+        addresses: the sources among these, by `package==version`.
     """
     from pathlib import Path
 
-    from compat.index.reader import Index
+    from compat.index.extended import open_index
     from compat.scan.cli import scan
     from compat.scan.releases.project_pins import project_root
-    from compat.scan.releases.selection import newest_indexes
-    from compat.upgrade.assess import assess
+    from compat.scan.sources.discovery import normalized
+    from compat.upgrade.assess import assess, steps_between
     from compat.upgrade.output import UpgradeReport
     from compat.upgrade.pair import propose
     from compat.upgrade.pins import pin_changes
 
-    index = Index()
+    index = open_index(options.indexes)
     plain = options._replace(old=(), new=(), baseline=None)
     starts, targets = _ends(options, plain, index)
-    spans = {}
-    for start in starts:
-        versions = index.versions(start.package)
-        first, last = (versions.index(each) for each in (start.version, targets[start.package]))
-        if last < first:
-            raise UsageError(
-                f"--to: {start.package} {versions[last]} is older than {start.version}, the start"
-            )
-        final = {*newest_indexes(versions, len(versions)), first, last}
-        spans[start.package] = (
-            versions[first : last + 1],
-            [versions[at] for at in range(first, last + 1) if at in final],
-        )
-    ranges = {package: (f"{scanned[0]}..{scanned[-1]}",) for package, (scanned, _) in spans.items()}
+    steps = {each.package: steps_between(index, each, targets[each.package]) for each in starts}
     found = scan(
-        plain._replace(sglang=ranges.get("sglang", ("latest",)), vllm=ranges.get("vllm", ("latest",)))
+        plain._replace(
+            sglang=tuple(steps.get("sglang", ("latest",))), vllm=tuple(steps.get("vllm", ("latest",)))
+        )
     )
-    upgrades = tuple(assess(start, *spans[start.package], found.findings) for start in starts)
+    upgrades = tuple(assess(index, start, steps[start.package], found.findings) for start in starts)
     root = Path(project_root(options.paths[0]) or options.paths[0])
-    as_is = propose(index, upgrades, root, fixed=False)
-    fixed = propose(index, upgrades, root, fixed=True)
+    as_is = propose(index, upgrades, root, fixed=False, addresses=addresses)
+    fixed = propose(index, upgrades, root, fixed=True, addresses=addresses)
     further = fixed if fixed.versions != as_is.versions else None
     return UpgradeReport(
         upgrades=upgrades,
         as_is=as_is,
         after_safe_fixes=further,
-        pins=tuple(pin_changes(str(root), (further or as_is).versions)),
-        folder=f"{options.paths[0].rstrip('/')}/" if len(options.paths) == 1 else "",
+        pins=tuple(pin_changes(str(root), _pinnable(further or as_is))),
+        folder=f"{normalized(options.paths[0]).rstrip('/')}/" if len(options.paths) == 1 else "",
     )
+
+
+def _pinnable(proposal: Proposal) -> dict[str, str]:
+    """Return the releases of a proposal; no pin can name a checkout or a build."""
+    return {name: each for name, each in proposal.versions.items() if name not in proposal.addresses}
 
 
 def _ends(options: ScanOptions, plain: ScanOptions, index: Index) -> tuple[list[Start], Mapping[str, str]]:
@@ -164,7 +176,7 @@ def parser() -> console.Parser:
     """Return the argument parser of `compat upgrade`."""
     parser = console.Parser(
         "compat upgrade",
-        "Tell how far a source tree can go with sglang and vllm: the newest releases with which it works "
+        "Find how far a source tree can go with sglang and vllm: the newest releases with which it works "
         "as it is and after safe fixes, what blocks each later one and how much work that is, what else "
         "breaks beside them, and the commands that install them.",
     )
@@ -177,8 +189,9 @@ def parser() -> console.Parser:
         action="append",
         default=[],
         metavar="RELEASE",
-        help="the release in use, such as 0.18.1 or vllm==0.18.1 (default: the newest of those that the "
-        "project pins with the fewest findings); once for each package",
+        help="the release in use, such as 0.18.1 or vllm==0.18.1, or a checkout (./vllm), git+file:PATH@REF, "
+        "a wheel file or env:PATH (default: the newest of those that the project pins with the fewest "
+        "findings); once for each package",
     )
     parser.add_argument(
         "--to",
@@ -186,7 +199,7 @@ def parser() -> console.Parser:
         action="append",
         default=[],
         metavar="RELEASE",
-        help="the release to reach (default: latest)",
+        help="the release, commit or build to reach, in the same forms (default: latest)",
     )
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="NAME", help="folder or file to skip"
@@ -197,5 +210,6 @@ def parser() -> console.Parser:
         help="write the safe fixes for the newest releases that they lead to (needs the extra `fix`); pins "
         "are shown and not changed",
     )
+    add_index_option(parser)
     parser.add_argument("--format", choices=FORMATS, default="text")
     return parser

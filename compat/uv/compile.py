@@ -12,7 +12,7 @@ from packaging.utils import NormalizedName
 
 from compat._cli.progress import Progress, Silent
 from compat._util.subprocesses import CommandResult, run
-from compat.errors import IntegrityError, NetworkError, UsageError
+from compat.errors import DiskError, IntegrityError, NetworkError, UsageError
 from compat.locks.lockfile import Inputs, LockedPackage, Pinned, parse_requirements
 from compat.model.releases import Pair
 from compat.uv import messages
@@ -39,6 +39,7 @@ def compile_requirements(pair: Pair, uv: str) -> dict[NormalizedName, Pinned]:
     Raises:
         UsageError: the requirements exclude each other; the message names them.
         NetworkError: uv cannot reach the package index.
+        DiskError: uv cannot write to its cache, or the disk is full.
     """
     attempt = resolve(Inputs.of(pair), uv, "--generate-hashes", "--no-header", "--no-annotate")
     if attempt.code:
@@ -58,6 +59,7 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> CommandResult:
 
     Raises:
         NetworkError: uv takes too long, or cannot reach the package index.
+        DiskError: uv cannot write to its cache, or the disk is full.
     """
     with tempfile.TemporaryDirectory(prefix="compat-lock-") as folder:
         requirements, overrides = Path(folder, "requirements.in"), Path(folder, "overrides.in")
@@ -74,6 +76,10 @@ def resolve(inputs: Inputs, uv: str, *options: str) -> CommandResult:
         raise NetworkError(f"uv found no solution in {LONGEST_RESOLUTION} s; {ADVICE}")
     if done.code and messages.is_unreachable(done.stderr):
         raise NetworkError(f"{', '.join(inputs.requirements)}: uv cannot reach the package index; {ADVICE}")
+    if done.code and messages.is_disk_failure(done.stderr):
+        # That says nothing about the pair.
+        reason = messages.failure_reason(done.stderr, done.code)
+        raise DiskError(f"cannot resolve {', '.join(inputs.requirements)}: {reason}")
     return done
 
 

@@ -86,8 +86,16 @@ and version of the installed distribution."""
 _UNREACHABLE = re.compile(
     r"Failed to fetch|client error|HTTP status|operation timed out|dns error", re.IGNORECASE
 )
+_CACHE = re.compile(r"Failed to initialize cache|Could not acquire lock")
+"""What uv says first when its cache folder is a file, or cannot be written."""
 _DISK = re.compile(
-    "|".join(re.escape(os.strerror(code)) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+    "|".join(
+        (
+            *(re.escape(os.strerror(code)) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)),
+            rf"{re.escape(os.strerror(errno.EACCES))} \(os error",
+            _CACHE.pattern,
+        )
+    )
 )
 _URL = re.compile(r"https?://[^\s`'\")]*")
 _FETCHES = re.compile(r"urlopen|URLError|ConnectionError|download_|HTTPError")
@@ -225,7 +233,10 @@ def complaint(stderr: str) -> str:
 
 
 def failure_reason(output: str, code: int) -> str:
-    """Return the reason why uv failed, in one line: its first error message and, if any, the root cause."""
+    """Return the reason why uv failed, in one line: its first error message and, if any, the root cause.
+
+    Where uv cannot use its cache, the line also says what to do.
+    """
     text = re.sub(r"\x1b\[[0-9;]*m", "", output)
     lines = [line.strip(_DRAWN) for line in text.splitlines()]
     marks = [at for at, line in enumerate(text.splitlines()) if line.startswith("error:") or _CROSS in line]
@@ -235,7 +246,8 @@ def failure_reason(output: str, code: int) -> str:
     head = lines[marks[0]].removeprefix("error:").strip()
     rest = [line for line in lines[marks[0] + 1 :] if line]
     causes = _causes(lines[marks[0] + 1 :]) or rest[:1]
-    return _file_names(": ".join(["uv", head.rstrip(":"), *causes[-1:]]))
+    advice = "; set UV_CACHE_DIR to a folder that can be written" if _CACHE.match(head) else ""
+    return _file_names(": ".join(["uv", head.rstrip(":"), *causes[-1:]])) + advice
 
 
 def is_unreachable(stderr: str) -> bool:

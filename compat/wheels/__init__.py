@@ -9,5 +9,5 @@ for _needed in ("requests", "pypi_simple", "platformdirs"):
         # The base install leaves these packages out to stay small, so their absence is no defect.
         raise MissingToolError(
             f"reading wheels needs {_needed}, which is not installed; "
-            "run \"pip install 'sglang-vllm-compat[index]'\""
+            "run \"pip install 'sglang-vllm-compat[matrix]'\" (for compat index, the extra index is enough)"
         )

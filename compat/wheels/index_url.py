@@ -35,8 +35,13 @@ def _candidates() -> Iterator[str]:
         yield from _pip_urls(path)
 
 
+def _home() -> Path:
+    """Return the user's home folder, or `~`, where no file is, for a user without one."""
+    return Path(os.path.expanduser("~"))  # noqa: PTH111 -- Path.home would raise an exception
+
+
 def _config_home() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return Path(os.environ.get("XDG_CONFIG_HOME") or _home() / ".config")
 
 
 def _uv_files() -> list[Path]:
@@ -65,7 +70,7 @@ def _pip_files() -> list[Path]:
     files = [
         *(Path(folder) / "pip" / "pip.conf" for folder in folders.split(":")),
         Path("/etc/pip.conf"),
-        Path.home() / ".pip" / "pip.conf",
+        _home() / ".pip" / "pip.conf",
         _config_home() / "pip" / "pip.conf",
         Path(sys.prefix) / "pip.conf",
     ]

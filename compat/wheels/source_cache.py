@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import zlib
+from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ import requests
 
 from compat._cli.progress import Progress, Silent
 from compat._util import atomic_write
+from compat._util.cache_database import in_a_home
 from compat.errors import IntegrityError
 from compat.wheels.package_index import WheelFile
 from compat.wheels.wheel_sources import WheelSources, read_sources
@@ -22,9 +24,19 @@ FORMAT = b"compat wheel sources 1"
 
 
 def default_folder() -> Path:
-    """Return the cache directory: `COMPAT_CACHE_DIR`, or else a folder in the user's cache directory."""
+    """Return the cache directory: `COMPAT_CACHE_DIR`, or else a folder in the user's cache directory.
+
+    Raises:
+        DiskError: the user has no home folder, and no variable names another one.
+    """
     named = os.environ.get("COMPAT_CACHE_DIR")
-    return Path(named) if named else platformdirs.user_cache_path("sglang-vllm-compat")
+    if named:
+        return Path(named)
+    try:
+        users = platformdirs.user_cache_path("sglang-vllm-compat")
+    except RuntimeError:  # what newer versions raise for a user without a home folder
+        users = Path("~")
+    return in_a_home(users)
 
 
 class SourceCache:
@@ -58,7 +70,8 @@ class SourceCache:
             pass
         except (IntegrityError, OSError) as error:
             progress.note(f"{wheel}: its cache entry is not usable ({error}); downloading the wheel again")
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder may be a file, or read-only
+                path.unlink(missing_ok=True)
         sources = read_sources(wheel, session, progress)
         try:
             atomic_write.write_bytes(path, _pack(sources))

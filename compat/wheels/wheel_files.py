@@ -4,12 +4,13 @@ import base64
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import requests
 
+from compat._util.cache_database import cache_errors
 from compat.errors import IntegrityError
 from compat.wheels.package_index import WheelFile
 from compat.wheels.range_file import RemoteFile
@@ -32,14 +33,15 @@ class WheelFileCache:
     def __init__(self, folder: Path | None = None) -> None:
         """Use `folder`, or the user's cache folder when None."""
         self.path = (folder or default_folder()) / "wheel-files.sqlite"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as database, database:
+        with cache_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._connected() as database, database:
             database.execute("PRAGMA journal_mode = WAL")
             database.executescript(_TABLES)
 
     def wheel(self, sha256: str) -> tuple[str, dict[str, str]] | None:
         """Return METADATA and RECORD of a wheel; None if it was not read yet."""
-        with closing(self._connect()) as database:
+        with self._connected() as database:
             row = database.execute(
                 "SELECT metadata, record FROM wheels WHERE sha256 = ?", (sha256,)
             ).fetchone()
@@ -50,13 +52,13 @@ class WheelFileCache:
     def keep_wheel(self, sha256: str, metadata: str, record: Mapping[str, str]) -> None:
         """Store METADATA and RECORD of a wheel."""
         packed = zlib.compress(metadata.encode()), zlib.compress(json.dumps(dict(record)).encode())
-        with closing(self._connect()) as database, database:
+        with self._connected() as database, database:
             database.execute("INSERT OR REPLACE INTO wheels VALUES (?, ?, ?)", (sha256, *packed))
 
     def files(self, digests: Iterable[str]) -> dict[str, bytes]:
         """Return the kept files among some, by digest."""
         found = {}
-        with closing(self._connect()) as database:
+        with self._connected() as database:
             for digest in digests:
                 row = database.execute("SELECT content FROM files WHERE digest = ?", (digest,)).fetchone()
                 if row is not None:
@@ -66,11 +68,14 @@ class WheelFileCache:
     def keep_files(self, files: Mapping[str, bytes]) -> None:
         """Store files by digest."""
         rows = [(digest, zlib.compress(content)) for digest, content in files.items()]
-        with closing(self._connect()) as database, database:
+        with self._connected() as database, database:
             database.executemany("INSERT OR IGNORE INTO files VALUES (?, ?)", rows)
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=120)
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection; errors of the disk become a DiskError."""
+        with cache_errors(self.path), closing(sqlite3.connect(self.path, timeout=120)) as database:
+            yield database
 
 
 class WheelFiles:

@@ -1,15 +1,20 @@
 """Files are replaced atomically or not at all."""
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from compat._cli import console
 from compat._util import atomic_write
+from compat._util.replace_folder import replacing_folder
+from compat.errors import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +35,31 @@ def test_text_and_bytes_replace_the_old_content(tmp_path: Path) -> None:
 def test_the_file_is_an_ordinary_one(tmp_path: Path) -> None:
     atomic_write.write_text(tmp_path / "name.txt", "")
     assert stat.S_IMODE((tmp_path / "name.txt").stat().st_mode) == 0o644
+
+
+def write_folder(target: Path, _: str) -> None:
+    with replacing_folder(target):
+        pass
+
+
+@pytest.mark.parametrize("write", [atomic_write.write_text, write_folder])
+def test_where_nothing_may_be_written_the_error_names_the_target(
+    write: Callable[[Path, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even root may not create files in /sys."""
+
+    def main(_: Sequence[str]) -> int:
+        write(Path("/sys/name.txt"), "")
+        return 0
+
+    assert console.run(main, []) == ENVIRONMENT
+    assert "(/sys/name.txt)" in capsys.readouterr().err
+
+
+def test_an_access_that_is_not_permitted_says_what_to_check() -> None:
+    assert console.disk_message(OSError(errno.EACCES, "No", "a.py")) == (
+        "No (a.py); check the permissions of the file and of its folder"
+    )
 
 
 def test_nothing_is_visible_before_the_end(tmp_path: Path) -> None:

@@ -75,3 +75,26 @@ def test_doctor_gets_as_far_as_the_environment() -> None:
     done = run("compat", "doctor")
     assert done.returncode == 3, done.stderr
     assert "neither sglang nor vllm is installed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("extra", "command"),
+    [
+        ("fix", ["compat", "scan", "{tree}/user.py", "--diff"]),
+        ("fix", ["compat", "upgrade", "{tree}", "--fix"]),
+        ("matrix", ["compat", "pairs", "0.5.21", "0.29.0"]),
+        ("matrix", ["compat", "pairs", "lock", "seed"]),
+        ("matrix", ["compat", "bundle", "seed", "--output", "{tree}/bundle"]),
+        ("index", ["compat", "index", "check"]),
+        ("mcp", ["compat", "mcp"]),
+        ("lsp", ["compat", "lsp"]),
+        ("completion", ["compat", "completion", "bash"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value[1:3]),
+)
+def test_a_command_that_needs_an_extra_names_it(extra: str, command: list[str], tree: Path) -> None:
+    done = run(*(part.format(tree=tree) for part in command))
+    assert done.returncode == 4, done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("compat: error: ")
+    assert f"compat[{extra}]'" in line or f"the extra {extra} is enough" in line

@@ -167,6 +167,22 @@ def test_an_enforced_requirement_is_found(check: Check) -> None:
     assert finding.root == RootCause("requirement", "httpx<1", "httpx", "1.0", "openai", "openai")
 
 
+@pytest.mark.parametrize(("installed", "causes"), [("1.80.0", 1), ("1.80.1", 0), ("?", 0)])
+def test_a_runtime_older_than_generated_code_is_found(tmp_path: Path, installed: str, causes: int) -> None:
+    need = Need("grpcio>=1.80.1", "openai.a_pb2_grpc")
+    supply = Supply({TARGET: "present"}, {TARGET: (need,)})
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    releases = {"openai": [release("1.0", "present")._replace(supply=supply)]}
+    write_companions(
+        tmp_path / "file",
+        CompanionsContent({"vllm": ("0.11.0",)}, [demand], releases, {"grpcio": other("grpcio", "1.0")}),
+    )
+    versions = {"openai": "1.0", "grpcio": installed}
+    presence = ForeignPresence(CheckedEnvironment(versions=versions), Companions(tmp_path / "file"))
+    cause = RootCause("requirement", need.target, "grpcio", installed, "openai", need.via)
+    assert [each for each in [presence.cause(TARGET)] if each] == [cause][:causes]
+
+
 def test_entries_select_what_is_imported(check: Check) -> None:
     assert check("vllm==0.11.0", "openai==1.99.1", entry="vllm.envs").findings == ()
     (finding,) = check("vllm==0.11.0", "openai==1.99.1", entry=MODULE).findings
@@ -234,3 +250,28 @@ def test_without_sglang_and_vllm_there_is_nothing_to_check() -> None:
 def test_wrong_arguments_are_refused(argv: list[str]) -> None:
     with pytest.raises(UsageError):
         cli.main(argv)
+
+
+@pytest.mark.parametrize("named", [(), ("decord==0.6.0",)])
+def test_a_distribution_of_which_no_release_is_known_is_not_said_to_be_missing(
+    named: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sglang 0.4.4.post1 requires decord, of which no release was read, and imports it."""
+    assert Companions().versions("decord") == ()
+    cli.main(["sglang==0.4.4.post1", *named])
+    printed = capsys.readouterr().out
+    assert "imports decord" not in printed
+    assert ("not judged: what is imported from decord 0.6.0, since no release is known" in printed) == bool(
+        named
+    )
+
+
+def test_requirements_of_others_that_are_not_met_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Pydantic refuses another pydantic-core when it is imported, which only its code says."""
+    cli.main(["vllm==0.33.0", "pydantic==2.11.1", "pydantic-core==2.50.5", "openai==1.0.0"])
+    printed = capsys.readouterr().out
+    (line,) = (each for each in printed.splitlines() if "requirements of metadata that are not met" in each)
+    assert "pydantic requires pydantic-core==2.33.0, not 2.50.5" in line
+    assert "vllm requires" not in line, "what vllm asks for is judged by what it imports"
+    cli.main(["vllm==0.33.0", "pydantic-core==2.50.5"])
+    assert "pydantic requires pydantic-core" not in capsys.readouterr().out

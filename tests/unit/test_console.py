@@ -290,3 +290,13 @@ def test_what_a_block_without_cycle_search_made_is_still_searched_afterwards() -
         assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() == frozen
+
+
+def test_what_a_block_without_cycle_search_made_is_not_searched_at_once() -> None:
+    gc.unfreeze()  # what another test has frozen
+    with console.no_cycle_search():
+        made = [[] for _ in range(100_000)]  # type: ignore[var-annotated]
+        young = gc.get_count()[0]
+    assert young >= len(made)
+    assert gc.get_count()[0] < 1_000
+    assert gc.get_freeze_count() == 0

@@ -100,6 +100,61 @@ def test_quiet_leaves_out_notes_and_keeps_the_answer(capsys: pytest.CaptureFixtu
     assert run("compat scan serve.py", capsys) == loud, "one run does not change the next"
 
 
+@pytest.mark.parametrize("option", ["-q", "--quiet"])
+def test_quiet_may_stand_before_the_command(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    after = run(f"compat scan serve.py {option}", capsys)
+    assert after[:1] == (errors.FINDINGS,)
+    assert run(f"compat {option} scan serve.py", capsys) == after
+
+
+def test_quiet_without_a_command_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compat --quiet", capsys) == run("compat", capsys)
+
+
+@pytest.mark.parametrize("paths", ["", ".", "./src", "src", "././/src/serve.py"])
+def test_git_applies_the_diff_of_a_scan(paths: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("libcst")
+    code, diff, _ = run(f"compat scan {paths} --vllm 0.23.0 --diff", capsys)
+    assert code == errors.FINDINGS
+    assert "--- a/src/serve.py\n" in diff
+    subprocess.run(["git", "apply", "-"], input=diff, text=True, check=True)
+    assert run("compat scan src --vllm 0.23.0", capsys)[0] == errors.CLEAN
+
+
+@pytest.mark.parametrize(
+    ("mixed", "usual"),
+    [
+        ("scan serve.py --vllm 0.23.0 src", "scan serve.py src --vllm 0.23.0"),
+        ("scan --format json serve.py -q src", "scan serve.py src -q --format json"),
+        ("resolve LLM --vllm 0.23.0 Fp8Config", "resolve LLM Fp8Config --vllm 0.23.0"),
+        ("pairs 0.5.21 --offline 0.29.0", "pairs 0.5.21 0.29.0 --offline"),
+    ],
+)
+def test_words_may_follow_options(mixed: str, usual: str, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = run(f"compat {usual}", capsys)
+    assert expected[0] in (errors.CLEAN, errors.FINDINGS)
+    assert run(f"compat {mixed}", capsys) == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["explain fails.log --vllm 0.20.0 more.log", "scan serve.py --no-such src", "matrix list x"]
+)
+def test_what_a_command_does_not_take_is_a_usage_error(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(f"compat {line}", capsys)
+    assert (code, out) == (errors.USAGE, "")
+    assert err.startswith("compat: error: unrecognized arguments: ")
+    assert err.count("\n") == 1
+
+
+def test_a_file_with_the_name_of_standard_input_is_found_by_its_path(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("-").write_text(MOVED)
+    code, out, _ = run("compat scan ./- --vllm 0.23.0", capsys)
+    assert code == errors.FINDINGS
+    assert out.startswith("./-:1:24: CPT001 ")
+
+
 def test_quiet_keeps_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("compat scan gone.py -q", capsys) == (
         2,
@@ -111,7 +166,7 @@ def test_quiet_keeps_errors(capsys: pytest.CaptureFixture[str]) -> None:
 def test_scan_without_a_path_scans_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run("compat scan --vllm 0.23.0", capsys)
     assert code == errors.FINDINGS
-    assert re.findall(r"^(\S+\.py):", out, flags=re.MULTILINE) == ["./serve.py", "./src/serve.py"]
+    assert re.findall(r"^(\S+\.py):", out, flags=re.MULTILINE) == ["serve.py", "src/serve.py"]
 
 
 @pytest.fixture
@@ -177,6 +232,21 @@ def test_colours_can_be_forced(
         monkeypatch.setenv(name, value)
     _, out, _ = run("compat scan serve.py --vllm 0.23.0", capsys)
     assert ("\x1b[" in out) == coloured
+
+
+@pytest.mark.parametrize(("term", "coloured"), [("xterm", True), ("dumb", False)])
+def test_a_dumb_terminal_gets_no_colours(
+    term: str,
+    coloured: bool,  # noqa: FBT001 -- an expectation
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    controller, terminal = os.openpty()
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", term)
+    with os.fdopen(controller), os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert console.coloured() == coloured
 
 
 def test_a_long_task_writes_lines_into_a_log(

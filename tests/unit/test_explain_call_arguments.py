@@ -201,3 +201,24 @@ def test_a_release_that_takes_the_call_is_not_the_one_that_was_imported() -> Non
         "environment",
     )
     assert found.fix.command == 'python -c "import vllm; print(vllm.__version__, vllm.__file__)"'
+
+
+def test_of_several_definitions_each_is_listed_with_its_releases() -> None:
+    """Vllm has an InputBatch for GPUs and one for TPUs, and the text does not say which one is meant."""
+    error = message("class InputBatch:\n def __init__(self): ...", "InputBatch(max_num_blocks_per_req=8)")
+    (found,) = explain(log(error, (USER, "batch = InputBatch(max_num_blocks_per_req=8)")))
+    assert (found.cause, found.package) == ("unknown", "vllm")
+    known = [each for each in found.evidence if ":InputBatch accepts max_num_blocks_per_req in " in each]
+    assert len(known) == 2
+    assert "vllm.v1.worker.gpu_input_batch:InputBatch" in known[0]
+    assert "to 0.8.5.post1, 0.15.0 and later" in known[0]
+
+
+def test_a_class_of_which_something_makes_a_record_may_have_any_attribute() -> None:
+    """ServerArgs gets its fields from other modules since sglang 0.5.20, so none is missing there."""
+    error = "AttributeError: 'ServerArgs' object has no attribute 'encoder_only'"
+    (found,) = explain(log(error, (USER, "if server_args.encoder_only:")))
+    assert (found.cause, found.symbol) == ("not_yet_added", "ServerArgs.encoder_only")
+    assert found.fix.command == 'pip install "sglang>=0.5.7"'
+    (newest,) = explain(log(error, (USER, "if server_args.encoder_only:")), sglang="0.5.23")
+    assert newest.cause == "unknown"

@@ -33,6 +33,45 @@ def test_the_exit_code_says_whether_the_cause_is_known(
     assert json.dumps(document, indent=2, sort_keys=True) + "\n" == out
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("", "No error was found: pass the whole log"),
+        ("all is well\n", "No error was found: pass the whole log"),
+        ("ValueError: of another kind\n", "No rule covers this failure"),
+    ],
+)
+def test_a_log_without_an_error_is_not_a_failure_that_no_rule_covers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, advice: str
+) -> None:
+    (tmp_path / "log").write_text(text)
+    assert console.run(main, [str(tmp_path / "log")]) == 1
+    assert f"  fix: {advice}" in capsys.readouterr().out
+
+
+LISTED = """Traceback (most recent call last):
+  File "/x/site-packages/sgl_kernel/load_utils.py", line 180, in load
+    raise ImportError(error_msg)
+ImportError:
+[sgl_kernel] CRITICAL: Could not load any common_ops library!
+Error details:
+- ImportError: libcuda.so.1: cannot open shared object file: No such file or directory
+- ModuleNotFoundError: No module named 'common_ops'
+"""
+
+
+def test_an_error_in_a_list_is_evidence_without_its_hyphen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_text(LISTED)
+    assert console.run(main, [str(tmp_path / "log"), "--format", "json"]) == 0
+    (diagnosis,) = json.loads(capsys.readouterr().out)["diagnoses"]
+    assert (
+        "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory"
+        in diagnosis["evidence"]
+    )
+
+
 def test_standard_input_is_read_without_a_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,3 +103,20 @@ def test_requirements_that_a_person_lists_are_compared() -> None:
     found = explain(log)[0]
     assert (found.cause, found.package) == ("requirement_violated", "compressed-tensors")
     assert explain(log.replace("0.12.1", "0.11.0"))[0].cause == "unknown"
+
+
+WINDOWS = """Collecting vllm
+  Using cached vllm-0.7.2.tar.gz (5.4 MB)
+  Installing build dependencies ... error
+      Using cached cmake-3.31.4-py3-none-{}.whl.metadata (6.5 kB)
+      ERROR: Could not find a version that satisfies the requirement torch==2.5.1 (from versions: 2.6.0)
+"""
+
+
+def test_a_build_on_windows_is_not_one_for_another_torch() -> None:
+    (found,) = explain(WINDOWS.format("win_amd64"))
+    assert (found.cause, found.package, found.version) == ("requirement_violated", "vllm", "0.7.2")
+    assert "vllm-0.7.2-cp38-abi3-manylinux1_x86_64.whl" in found.evidence[-1]
+    assert "WSL 2" in found.fix.text
+    (elsewhere,) = explain(WINDOWS.format("manylinux_2_17_x86_64"))
+    assert "Windows" not in elsewhere.fix.text

@@ -12,6 +12,7 @@ from compat.index.build.read_back import merged, read_content, replayed
 from compat.index.build.update import update_index
 from compat.index.build.verify import check_releases, draw
 from compat.index.reader import Index
+from compat.settings.releases import read_packages
 from compat.wheels.package_index import Registry
 from compat.wheels.source_cache import SourceCache
 from wheelhouse import build_wheel, serving
@@ -165,10 +166,15 @@ def test_check_finds_what_differs_and_nothing_else(
     assert len(drawn) == 4
     assert draw(made, 2, seed=5) == draw(made, 2, seed=5)
     with Registry(endpoint=house.simple) as registry:
-        assert list(check_releases(made, drawn, registry)) == []
-    changed = {**VERSIONS["1.1"], "sglang/a.py": b"class A: pass\nclass New: pass"}
+        settings = read_packages(tmp_path / "settings.tsv")
+        assert list(check_releases(made, drawn, registry, settings=settings)) == []
+    code = b'class A: pass\nclass New: name = "SGLANG_NEW"\n'
+    changed = {**VERSIONS["1.1"], "sglang/a.py": code}
     house.projects["sglang"] = [file for file in house.projects["sglang"] if "-1.1-" not in file["filename"]]
     add(house, "sglang", "1.1", changed)
     with Registry(endpoint=house.simple) as registry:
-        differences = list(check_releases(made, drawn, registry))
-    assert [each.where for each in differences] == ["wheel", "sglang:New", "sglang.a:A", "sglang.a:New"]
+        differences = list(check_releases(made, drawn, registry, settings=settings))
+    assert [each.where for each in differences] == [
+        "wheel", "sglang:New", "sglang.a:A", "sglang.a:New", "variable SGLANG_NEW",
+    ]  # fmt: skip
+    assert (differences[-1].shipped, differences[-1].read) == ("nothing", "it")

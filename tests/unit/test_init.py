@@ -89,6 +89,15 @@ def test_what_is_there_stays_byte_for_byte(repository: Path) -> None:
     assert tomllib.loads(after["pyproject.toml"])["project"] == tomllib.loads(PYPROJECT)["project"]
 
 
+def test_the_hook_that_was_added_is_to_be_installed(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--write") == errors.CLEAN
+    assert "next: pre-commit install\n" in capsys.readouterr().out
+    assert run("--write") == errors.CLEAN
+    assert "pre-commit install" not in capsys.readouterr().out, repository
+
+
 def test_a_second_run_changes_nothing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--write", "--pair", "-", "0.23.0") == errors.CLEAN
     before = files(repository)

@@ -184,6 +184,14 @@ def test_a_true_index_passes_and_the_environment_is_gone(
     assert "needs up to 200.0 MB of disk" in told[0]
 
 
+def test_git_ignores_a_new_folder_of_reports_and_not_one_that_is_there(house: Path) -> None:
+    run_one(house, Tiny(house / "locks"))
+    assert (house / "reports/.gitignore").read_text() == "*\n"
+    (house / "reports/.gitignore").unlink()
+    run_one(house, Tiny(house / "locks"), rerun=True)
+    assert not (house / "reports/.gitignore").exists()
+
+
 def test_a_false_index_fails_with_each_disagreement(house: Path) -> None:
     names = (*NAMES[:3], NameExpectation(name="old", status="defined", kind="class"))
     outcome = run_one(house, Tiny(house / "locks", names))
@@ -463,7 +471,7 @@ def test_a_run_that_is_stopped_leaves_nothing(number: signal.Signals, running: R
     assert told.splitlines()[-1] == "compat: interrupted"
     assert "Traceback" not in told
     assert running.import_is_dead()
-    assert [path.name for path in (house / "reports").rglob("*.*")] == ["outcome.json"]
+    assert sorted(path.name for path in (house / "reports").rglob("*.*")) == [".gitignore", "outcome.json"]
     outcome = json.loads(next((house / "reports").rglob("*.json")).read_text())
     assert (outcome["state"], outcome["reason"]) == ("not-run", "interrupted; run the cell again")
     assert sorted(path.name for path in (house / "envs").iterdir()) == [".gitignore", "tiny.lock"]

@@ -158,3 +158,29 @@ def test_a_folder_of_another_project_is_no_copy(tmp_path: Path) -> None:
     paths = [f"vllm/own_{number}.py" for number in range(30)]
     assert list(copy_notes(copy_of(tmp_path, ["vllm/__init__.py", *paths]))) == []
     assert list(copy_notes(copy_of(tmp_path / "few", ["vllm/__init__.py", "vllm/config.py"]))) == []
+
+
+MOVED = "from vllm.utils import FlexibleArgumentParser\n"
+
+
+def test_a_copy_in_the_current_folder_is_not_one_of_another_tree(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder above `../other` is not the current one."""
+    write(
+        tmp_path,
+        {"here/vllm/__init__.py": "", "here/vllm/utils/__init__.py": "class FlexibleArgumentParser: ...\n"},
+    )
+    write(tmp_path, {"here/use.py": MOVED, "other/src/use.py": MOVED})
+    monkeypatch.chdir(tmp_path / "here")
+    assert found(Path("use.py"), capsys) == []
+    assert found(Path("../here/use.py"), capsys) == []
+    assert found(Path("../other/src"), capsys) == [("use.py", 1)]
+
+
+def test_relative_and_absolute_paths_go_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a.py": MOVED, "b.py": MOVED})
+    monkeypatch.chdir(tmp_path)
+    assert found(Path("a.py"), capsys, str(tmp_path / "b.py")) == [("a.py", 1), ("b.py", 1)]

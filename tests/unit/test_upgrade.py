@@ -143,7 +143,7 @@ def test_a_pin_changes_no_more_than_needed(tmp_path: Path, pin: str, new: str | 
 
 
 def test_a_path_that_does_not_exist_is_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(NothingSelectedError, match="none: No such file"):
+    with pytest.raises(UsageError, match="none: no such file or folder"):
         main([str(tmp_path / "none")])
 
 

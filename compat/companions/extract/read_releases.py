@@ -2,17 +2,16 @@
 
 import hashlib
 import pickle
-import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import closing
 from email.parser import HeaderParser
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from compat._util.cache_database import cache_database
 from compat.companions.extract import import_checks, lazy_tables, supply, wheel_modules
 from compat.companions.extract.import_checks import ImportCheck, read_import_checks
 from compat.companions.extract.supply import Supply, read_supply
@@ -30,6 +29,7 @@ PROCESSES = 3
 """The number of processes: each waits for the network in part of its time."""
 _MOST_KEPT = 20_000
 """The number of modules whose rows a process keeps in memory."""
+_TABLE = "releases (key TEXT PRIMARY KEY, release BLOB)"
 _CHUNK = 12
 """The number of consecutive releases that one process reads: neighbours share most of their files."""
 
@@ -90,8 +90,7 @@ def _read_kept(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelea
     """Return a release from the results on disk, or read it; None if its wheel is damaged."""
     key = hashlib.sha256("\n".join([_code(), wheel.sha256, str(wheel.yanked), *targets]).encode()).hexdigest()
     path = default_folder() / "companion-releases.sqlite"
-    with closing(sqlite3.connect(path, timeout=120)) as database:
-        database.execute("CREATE TABLE IF NOT EXISTS releases (key TEXT PRIMARY KEY, release BLOB)")
+    with cache_database(path, _TABLE) as database:
         row = database.execute("SELECT release FROM releases WHERE key = ?", (key,)).fetchone()
     if row is not None:
         return pickle.loads(zlib.decompress(row[0])), 0  # noqa: S301 -- written by this code into the user's own cache
@@ -99,7 +98,7 @@ def _read_kept(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelea
         found, fetched = read_release(wheel, targets)
     except IntegrityError:
         return None
-    with closing(sqlite3.connect(path, timeout=120)) as database, database:
+    with cache_database(path, _TABLE) as database:
         packed = zlib.compress(pickle.dumps(found))
         database.execute("INSERT OR REPLACE INTO releases VALUES (?, ?)", (key, packed))
     return found, fetched

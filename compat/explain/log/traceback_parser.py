@@ -21,9 +21,12 @@ _NOTEBOOK = re.compile(r"()(?:File (\S{1,500}?)|Cell In\[\d+\], line):? ?(\d{1,9
 _OLD_NOTEBOOK = re.compile(r"(/\S{1,500}\.py) in (<?\w{1,200}>?)(?:\(.{0,400}\))?$")
 """A frame of older versions of IPython: the arrow before its source line has the number."""
 _ARROW = re.compile(
-    r"(?:-{1,20}>|\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}|>) {0,8}(\d{1,6}) "
+    r"(?:-{1,20}>|[\N{HEAVY RIGHT-POINTING ANGLE BRACKET ORNAMENT}"
+    r"\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}>]) {0,8}(\d{1,6}) "
     r"[ \N{BOX DRAWINGS LIGHT VERTICAL}]{0,80}(.*)"
 )
+_BEGUN = re.compile(r"(?:/|[A-Za-z]:\\)[^\s:]{1,500}(?::\d{0,9}(?: in)?)?$")
+"""The begin of a path and its line, whose rest is on the next line, as rich wraps it."""
 _NUMBERED = re.compile(r"\d{1,6}(?: |$)")
 """A numbered source line around the one that failed, as IPython and rich show them."""
 _EXCEPTION = re.compile(
@@ -72,6 +75,8 @@ class TracebackParser:
         self._open: _Open | None = None
         self._chain: list[ExceptionInfo] = []
         self._link: Link | None = None
+        self._begun = ""
+        """The path that the line before began and did not end."""
 
     @property
     def idle(self) -> bool:
@@ -81,6 +86,8 @@ class TracebackParser:
     def feed(self, text: str, *, logged: bool = False) -> Iterator[Failure]:
         """Parse one line and yield the failure that it completes, if any."""
         stripped = text.strip()
+        space = " " if stripped.startswith("in ") or self._begun.endswith(" in") else ""
+        whole, self._begun = f"{self._begun}{space}{stripped}" if self._begun else text, ""
         if HEADER in text:
             yield from self._begin()
             self._open = _Open(link=self._link)
@@ -89,9 +96,11 @@ class TracebackParser:
             self._finish("cause")
         elif _CONTEXT in text:
             self._finish("context")
-        elif (found := _frame(text)) is not None:
+        elif (found := _frame(whole) or _frame(text)) is not None:
             yield from self._add_frame(*found)
         elif self._open is not None:
+            if not self._open.kind and _BEGUN.match(whole.strip()):
+                self._begun = whole.strip()
             yield from self._inside(self._open, text, stripped, logged=logged)
         elif stripped and self._chain and self._link is None:
             yield from self.close()

@@ -76,8 +76,12 @@ _PLATFORMS = (
     (b"jetson", "Jetson"),
     (b"-tegra", "Jetson"),
     (b"musllinux", "musl"),
+    (b"win_amd64", "Windows"),
+    (b"windows\\system32", "Windows"),
+    (b"\nps c:\\", "Windows"),
 )
 """What only logs of a platform contain, in lower case."""
+_SOURCE_ARCHIVE = re.compile(rb"\b(vllm|sglang)-(\d[\w.]{0,40}?)\.tar\.gz\b")
 _CUDA_FOLDER = re.compile(rb"nvidia/cu(1\d)/")
 _PREFIX = re.compile(
     rb"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[?([\w./-]{1,100}\.py):(\d{1,6})\]"
@@ -128,7 +132,9 @@ class LogFacts:
     places: dict[tuple[str, int], bool] = field(default_factory=dict)
     """File and line of logging calls and warnings; the value is whether it is a logging call."""
     platform: str = ""
-    """A platform other than CUDA on Linux that the log is of: `macOS`, `ROCm`, `musl` or `Jetson`."""
+    """The platform of the log, if not CUDA on Linux: `macOS`, `ROCm`, `musl`, `Jetson` or `Windows`."""
+    source_archive: tuple[str, str] = ("", "")
+    """The package and version of the source archive of sglang or vllm that an installer takes, if any."""
     cuda: set[str] = field(default_factory=set)
     """The major versions of CUDA whose libraries are in the paths, as `nvidia/cu13/lib` shows."""
     python: str | None = None
@@ -169,9 +175,11 @@ class LogFacts:
                 self.others[name] = (version, words)
 
     def _surroundings(self, block: bytes) -> None:
-        """Collect the version of Python and those of CUDA."""
+        """Collect the version of Python, those of CUDA, and the source archive that is built."""
         if self.python is None and (found := _PYTHON.search(block)):
             self.python = found[1].decode()
+        if b".tar.gz" in block and (archive := _SOURCE_ARCHIVE.search(block)):
+            self.source_archive = archive[1].decode(), archive[2].decode()
         if b"nvidia/cu1" in block:
             self.cuda.update(found[1].decode() for found in _CUDA_FOLDER.finditer(block))
 

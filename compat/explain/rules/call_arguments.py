@@ -44,8 +44,10 @@ def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         call_error.owner or "_" in call_error.function or by_package
     ):  # a mere `main` or `run` may be anybody's
         likely = likely or found
+    if len(likely) == 1:
+        return _diagnosis(exception, context, likely[0], call_error)
     if likely or found:
-        return _diagnosis(exception, context, likely[0], call_error) if len(likely) == 1 else None
+        return _one_of(exception, context, likely, call_error)
     others = [callee for callee in every if call_error.owner and _is_another(callee, call_error, context)]
     if len(others) == 1:
         return _another(exception, context, others[0], call_error)
@@ -96,6 +98,32 @@ def _misspelt(exception: ExceptionInfo, package: str, name: str, options: frozen
     else:
         text = f"The option is spelt {meant}."
     return Diagnosis(cause="unknown", package=package, evidence=evidence, fix=Fix(kind="edit", text=text))
+
+
+def _one_of(
+    exception: ExceptionInfo, context: RuleContext, callees: Sequence[Callee], call_error: CallError
+) -> Diagnosis | None:
+    """Return what is known of a call of which several definitions of one package may be meant."""
+    packages = {each.package for each in callees}
+    if len(packages) != 1 or call_error.kind != "unexpected" or not call_error.owner:
+        return None
+    package = packages.pop()
+    versions = context.index.versions(package)
+    asked = call_error.names[0]
+    known = (
+        f"{each.module}:{each.name} accepts {asked} in {ranges_text(each.accepting(call_error), versions)}"
+        for each in callees
+    )
+    text = (
+        f"Which {call_error.owner} is called, the text does not say: leave {asked} out, or install a release "
+        "in which that one accepts it."
+    )
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        evidence=(exception.line, *list(known)[:MOST_DEFINITIONS]),
+        fix=Fix(kind="edit", text=text),
+    )
 
 
 def _is_another(callee: Callee, call_error: CallError, context: RuleContext) -> bool:
@@ -153,6 +181,10 @@ def _never(exception: ExceptionInfo, callees: Sequence[Callee], call_error: Call
         evidence=(exception.line, f"no release of {package} has a {name} that takes {asked}"),
         fix=Fix(kind="edit", text=text + (f" The nearest name that it accepts is {near}." if near else "")),
     )
+
+
+MOST_DEFINITIONS = 4
+"""Most definitions of one name that a diagnosis lists."""
 
 
 class Ranged(NamedTuple):

@@ -370,7 +370,7 @@ def _library(
     pin = _torch_pin(context, package)
     lines = [exception.line]
     needed = next((line for line in exception.more.splitlines() if library and library in line), None)
-    lines += [needed] if needed else []
+    lines += [needed.strip(" -*")] if needed else []  # sgl_kernel lists its errors with hyphens
     lines += _torch_lines(context, pin)
     return Diagnosis(
         cause=cause,

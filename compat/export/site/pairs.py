@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compat._cli.printable import printable
+from compat.companions.reader import Companions
 from compat.model.package_names import SGLANG, VLLM
-from compat.pairs.clashes import direct_clashes
-from compat.pairs.overrides import choose
-from compat.pairs.ranking import rank
-from compat.pairs.ranking_output import about, broken_text
+from compat.partners.clashes import Clash
+from compat.partners.indirect_clashes import known_requirements, predicted_clashes
+from compat.partners.overrides import choose
+from compat.partners.ranking import rank
+from compat.partners.ranking_output import about, broken_text
 from compat.requirements.release_requirements import requirements_of
 from compat.requirements.release_summary import PYTHON
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from compat.index.reader import Index
-    from compat.pairs.ranking import Partner
+    from compat.partners.ranking import Partner
     from compat.requirements.release_requirements import ReleaseRequirements
 
 BEST = 8
@@ -28,7 +32,7 @@ def pairs_table(index: Index) -> dict[str, Any]:
 
     `pairs` has, per release of sglang and of vllm, by index: how near their pins of torch are, the number of
     the problem, the numbers of the clashes, and the number of the text about modules that cannot be imported.
-    A clash is the package, the two specifiers and the override.
+    A clash is the package, the two specifiers (with the pinned distribution that has one) and the override.
     """
     needs = {
         package: [requirements_of(package, each, PYTHON) for each in index.releases(package)]
@@ -72,6 +76,7 @@ class _Table:
     ) -> None:
         self._needs = sglang, vllm
         self._vllm = index.versions(VLLM)
+        self._required = known_requirements(Companions(), PYTHON)
         self._known: dict[tuple[str, ...], int] = {}
         self.clashes: dict[tuple[str, ...], int] = {}
         self.problems: dict[str, int] = {"": 0}
@@ -80,7 +85,7 @@ class _Table:
         """Return how near the pins of torch are, the number of the problem, the clashes, and what breaks."""
         problem = self._number(partner.problem)
         broken = self._number(broken_text(partner))
-        keys = [tuple(each) for each in partner.clashes]
+        keys = [tuple(each) for each in (*partner.clashes, *partner.indirect)]
         if any(key not in self._known for key in keys):
             self._learn(keys, sglang, self._vllm.index(partner.vllm.version))
         return [_TORCH.index(partner.same_torch), problem, [self._known[key] for key in keys], broken]
@@ -92,9 +97,17 @@ class _Table:
         """Add the clashes of a pair, with the override of each."""
         found = {
             str(clash.package): clash
-            for clash in direct_clashes(self._needs[0][sglang], self._needs[1][vllm])
+            for clash in predicted_clashes(self._needs[0][sglang], self._needs[1][vllm], self._required)
         }
         for key in keys:
             clash = found[key[0]]
-            row = (*key, str(choose(clash)), "torch" if clash.bound else "")
+            row = (key[0], *_specifiers(clash), str(choose(clash)), "torch" if clash.bound else "")
             self._known[key] = self.clashes.setdefault(row, len(self.clashes))
+
+
+def _specifiers(clash: Clash) -> Iterator[str]:
+    """Yield the specifiers of sglang and of vllm, with the pinned distribution that has one, if any."""
+    sides = {each.side: each for each in clash.sides}
+    for side in (SGLANG, VLLM):
+        own = clash.direct or sides[side].by.startswith((f"{side} ", f"{side}["))
+        yield str(sides[side].specifiers) + ("" if own else f" by {sides[side].by}")

@@ -1,7 +1,7 @@
 """Check the index: fetch and read randomly drawn releases again, and compare them row by row."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
@@ -14,6 +14,8 @@ from compat.index.build.read_back import merged, replayed
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, Release
 from compat.model.symbols import location
+from compat.settings.collect import SettingsCollector
+from compat.settings.releases import PackageSettings
 from compat.wheels.package_index import Registry
 from compat.wheels.wheel_sources import WheelSources, read_sources
 
@@ -24,7 +26,7 @@ class Difference:
 
     release: Release
     where: str
-    """`module` or `module:name`, or `wheel`."""
+    """`module` or `module:name`, a kind and a name of a setting, or `wheel`."""
     shipped: str
     read: str
 
@@ -48,6 +50,7 @@ def check_releases(
     registry: Registry,
     progress: Progress | None = None,
     *,
+    settings: Iterable[PackageSettings] = (),
     whole: bool = False,
 ) -> Iterator[Difference]:
     """Yield every difference between the index and the wheels of some releases, without a cache.
@@ -57,6 +60,7 @@ def check_releases(
         releases: the releases to read again.
         registry: the package index.
         progress: advanced by one for each release.
+        settings: the environment variables and options of the releases, to compare as well.
         whole: whether to download the whole wheels and verify their sha256.
 
     Raises:
@@ -64,6 +68,7 @@ def check_releases(
         IntegrityError: a wheel differs from its digests.
     """
     progress = progress or Silent()
+    shipped = {each.package: each for each in settings}
     for release in sorted(releases):
         release_index = index.release_index(release.package, str(release.version), "release")
         sha256 = index.releases(release.package)[release_index].sha256
@@ -73,6 +78,8 @@ def check_releases(
             yield Difference(release=release, where="wheel", shipped=sha256, read=wheel.sha256)
         sources = read_sources(wheel, registry.session, progress, whole=whole)
         yield from _compare(release, modules, sources)
+        if release.package in shipped:
+            yield from _compare_settings(release, shipped[release.package], sources.sources)
         progress.advance()
 
 
@@ -93,6 +100,19 @@ def _compare(
                 where = location(module, name) if name else f"{module} (imports)"
                 rows = str(one.names.get(name)), str(other.names.get(name))
                 yield Difference(release=release, where=where, shipped=rows[0], read=rows[1])
+
+
+def _compare_settings(
+    release: Release, settings: PackageSettings, sources: Mapping[str, bytes]
+) -> Iterator[Difference]:
+    version = str(release.version)
+    collector = SettingsCollector(release.package)
+    collector.add(version, sources)
+    known = settings.of(version) if version in settings.versions else set()
+    fresh = collector.settings.of(version)
+    for kind, name in sorted(known ^ fresh):
+        shipped, read = ("it", "nothing") if (kind, name) in known else ("nothing", "it")
+        yield Difference(release=release, where=f"{kind} {name}", shipped=shipped, read=read)
 
 
 def _form(module: MergedModule | None) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import Distribution
 from pathlib import Path, PurePosixPath
 
+from compat._util.cache_database import cache_errors, in_a_home
 from compat.errors import IntegrityError
 from compat.index.build.merge_releases import ReleaseSources, assemble
 from compat.index.build.parse_pool import ModuleReader, code_digest
@@ -43,6 +44,7 @@ def installed_index(
     Raises:
         IntegrityError: a distribution has metadata but no files.
         OSError: a file cannot be read.
+        DiskError: the cache cannot be written.
     """
     folder = folder or cache_folder()
     distributions = distributions or {
@@ -54,17 +56,15 @@ def installed_index(
     }
     path = folder / f"installed-{_key(distributions, files)}.sqlite"
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         reader = ModuleReader(folder=folder)
-        write_index(
-            path,
-            [
-                assemble(
-                    package, IMPORT_NAMES[package], [_release(distributions[package], files[package])], reader
-                )
-                for package in packages
-            ],
-        )
+        contents = [
+            assemble(
+                package, IMPORT_NAMES[package], [_release(distributions[package], files[package])], reader
+            )
+            for package in packages
+        ]
+        with cache_errors(folder):
+            write_index(path, contents)
     return Index(path)
 
 
@@ -126,7 +126,12 @@ def _release(distribution: Distribution, files: Sequence[Located]) -> ReleaseSou
 
 
 def cache_folder() -> Path:
-    """Return the cache folder of `compat.wheels`, which the base installation cannot import."""
-    named = os.environ.get("COMPAT_CACHE_DIR")
-    users = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) if named else Path(users) / "sglang-vllm-compat"
+    """Return the cache folder of `compat.wheels`, which the base installation cannot import.
+
+    Raises:
+        DiskError: the user has no home folder, and no variable names another one.
+    """
+    if named := os.environ.get("COMPAT_CACHE_DIR"):
+        return Path(named)
+    users = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 -- it raises nothing
+    return in_a_home(Path(users) / "sglang-vllm-compat")

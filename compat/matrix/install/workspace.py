@@ -55,7 +55,7 @@ def claimed(envs: Path, pair_id: str, lock_digest: str) -> Iterator[Workspace]:
         UsageError: another process is running this pair.
     """
     folder = envs / pair_id
-    make_root(envs)
+    make_ignored(envs)
     with _owned(envs, pair_id) as owned:
         if not owned:
             raise UsageError(
@@ -92,10 +92,10 @@ def sweep(envs: Path, progress: Progress) -> None:
                 _remove(folder)
 
 
-def make_root(envs: Path) -> None:
-    """Create the folder of all workspaces, with a `.gitignore` that excludes it from any repository."""
-    envs.mkdir(parents=True, exist_ok=True)
-    ignore = envs / ".gitignore"
+def make_ignored(folder: Path) -> None:
+    """Create a folder of generated files, with a `.gitignore` that excludes it from any repository."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="ascii")
 

@@ -41,7 +41,8 @@ def run(report: Report, options: ScanOptions) -> int:
         import libcst  # noqa: F401 -- fails before anything is changed
     except ModuleNotFoundError:
         raise MissingToolError(
-            "--fix: libcst is not installed; run \"pip install 'sglang-vllm-compat[fix]'\""
+            "rewriting imports needs libcst, which is not installed; "
+            "run \"pip install 'sglang-vllm-compat[fix]'\""
         ) from None
     edits, refused = plan_edits(report.findings, report.release_sets, unsafe=options.unsafe_fixes)
     bind_releases(edits, report.release_sets, options.indexes)

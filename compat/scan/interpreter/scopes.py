@@ -138,6 +138,8 @@ class Tree:
                     if os.path.exists(path):  # noqa: PTH110 -- called for many files
                         return path
             parent = os.path.dirname(folder)  # noqa: PTH120
+            if folder.endswith(".."):
+                return None  # above it is not the current folder, which is the parent of a plain name
             if parent == folder or os.path.exists(f"{folder}/.git"):  # noqa: PTH110
                 return None
             folder = parent

@@ -37,7 +37,7 @@ class OwnCopies:
     def _roots(self) -> dict[str, list[str]]:
         """For each package, the folders that contain a copy of it: in the scan, beside it or above it."""
         found: dict[str, dict[str, None]] = {top: {} for top in TOPS}
-        common = os.path.commonpath([os.path.dirname(path) for path in self._files]) if self._files else ""  # noqa: PTH120
+        common = _common_folder(self._files)
         for top, folders in found.items():
             beside = self._tree.find(common, top)
             for path in (*self._files, *([beside] if beside else [])):
@@ -84,6 +84,14 @@ class OwnCopies:
             star.partition(".")[0] not in TOPS or self._below(root, [*star.split("."), name], depth + 1)
             for star in _stars(module)
         )
+
+
+def _common_folder(files: Sequence[str]) -> str:
+    """Return the innermost folder that contains all files; empty, the current folder, if none is named."""
+    try:
+        return os.path.commonpath([os.path.dirname(path) for path in files])  # noqa: PTH120
+    except ValueError:  # no file, relative and absolute paths together, or paths of several drives
+        return ""
 
 
 def _generated(base: str) -> bool:

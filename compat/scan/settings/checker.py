@@ -90,7 +90,12 @@ class SettingsChecker:
         forks = {
             package for package, end in _COPIES.items() if any(each.endswith(end) for each in self._files)
         }
-        packages = {each.package: each for each in read_packages() if each.package not in forks}
+        known = read_packages()
+        if analysis.index.files:
+            from compat.sources.settings import put_settings  # most scans name releases only
+
+            put_settings(known, analysis.index.files)
+        packages = {each.package: each for each in known if each.package not in forks}
         self._release_sets = {
             package: checker.lookup.release_set
             for package, checker in analysis.checkers.items()

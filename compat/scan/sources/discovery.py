@@ -2,12 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from errno import EBADF, EFBIG, EINVAL
 from functools import cache
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
+from compat.errors import UsageError
 from compat.scan.prefilter.mentions import contains_package_name
 from compat.scan.settings.kinds import HIDDEN, kind_of
 from compat.scan.settings.kinds import LARGEST as LARGEST_TEXT
@@ -73,9 +74,9 @@ class Walk:
     def files(self, paths: tuple[str, ...]) -> Iterator[str]:
         """Yield the source files; a path of the command line is read whatever its suffix.
 
-        All paths are yielded with slashes, on Windows as well.
+        All paths are yielded with slashes, on Windows as well, and without a leading `./`.
         """
-        for path in map(with_slashes, paths):
+        for path in map(normalized, paths):
             if path == STDIN:
                 yield path
                 continue
@@ -110,7 +111,7 @@ class Walk:
                 name = entry.name
                 if name.endswith(SUFFIXES):
                     if not hidden:
-                        yield from map(with_slashes, self._file(entry))
+                        yield from map(normalized, self._file(entry))
                 elif (
                     (name[0] != "." or name in HIDDEN) and name not in SKIPPED and self._is_folder(entry, top)
                 ):
@@ -127,7 +128,7 @@ class Walk:
             self._add_text(path)
 
     def _add_text(self, path: str) -> None:
-        path = with_slashes(path)
+        path = normalized(path)
         if path not in self._known_texts:
             self._known_texts.add(path)
             self.texts.append(path)
@@ -176,7 +177,7 @@ class Walk:
         return True
 
     def _skip(self, path: str, reason: str) -> None:
-        self.skipped.append(Skipped(path, reason))
+        self.skipped.append(Skipped(normalized(path), reason))
 
 
 def _is_hidden(folder: str) -> bool:
@@ -187,6 +188,32 @@ def _is_hidden(folder: str) -> bool:
 def with_slashes(path: str) -> str:
     """Return a path with slashes between its parts, which Windows accepts as well."""
     return path if os.sep == "/" else path.replace(os.sep, "/")
+
+
+def require_paths(paths: Iterable[str], where: str = "") -> None:
+    """Check that each path of a command line exists, or stands for standard input.
+
+    Args:
+        paths: the paths.
+        where: begins the message, such as `--used-by: `.
+
+    Raises:
+        UsageError: a path does not exist.
+    """
+    for path in paths:
+        if path != STDIN and not os.path.lexists(path):
+            raise UsageError(f"{where}{path}: no such file or folder")
+
+
+def normalized(path: str) -> str:
+    """Return a path as reports and patches name it: with slashes, and without a leading `./`.
+
+    `git apply` refuses a patch of `a/./src/serve.py`. A file with the name of standard input keeps its `./`.
+    """
+    given = rest = with_slashes(path)
+    while rest.startswith("./"):
+        rest = rest[2:].lstrip("/")
+    return given if given != rest == STDIN else rest or "."
 
 
 class Files:

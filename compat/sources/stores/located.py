@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def source_path(address: Address, where: str) -> Path:
     """
     from pathlib import Path
 
-    path = Path(address.path).expanduser()
+    path = Path(os.path.expanduser(address.path))  # noqa: PTH111 -- no exception for an unknown user
     if not path.exists():
         raise UsageError(f"{where}: {path} does not exist; a source is {FORMS}")
     return path

@@ -141,8 +141,8 @@ def _within(
         text = f"Install {spec}, which has it: no requirement of {' or '.join(known)} limits it.{end}"
         if not known:
             text = (
-                f"Install {spec}, which has it, if your release of sglang or vllm admits it: --sglang and "
-                f"--vllm tell which one that is.{end}"
+                f"Install {spec}, which has it, if your release of sglang or vllm admits it; with "
+                f"--sglang or --vllm, the answer takes that release into account.{end}"
             )
         return Fix(kind="install", text=text, command=f'pip install "{spec}"')
     by = next((each for each in needs if set(found.admitted([each.requirement.specifier])) <= choice), None)

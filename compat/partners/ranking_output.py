@@ -5,16 +5,17 @@ from __future__ import annotations
 from compat._cli import console
 from compat._cli.text import aligned, counted, listed
 from compat.model.package_names import SGLANG, VLLM
-from compat.pairs.ranking import lack
+from compat.partners.indirect_clashes import IndirectClash
+from compat.partners.ranking import lack
 from compat.requirements.release_summary import ABI_BOUND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from compat.index.query.release_summaries import DirectClash
-    from compat.pairs.ranking import PackageUser, Partner
+    from compat.partners.ranking import PackageUser, Partner
     from compat.requirements.release_summary import ReleaseSummary
 
 HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "clashes")
@@ -30,10 +31,10 @@ def ranking(mine: ReleaseSummary, partners: Sequence[Partner], shown: int | None
             str(partner.candidate),
             partner.candidate.torch or "-",
             _SAME[partner.same_torch],
-            str(len(partner.clashes)),
+            str(partner.overrides),
             f"{partner.days:+d}",
             _kernels(partner.candidate),
-            ", ".join(clash.package for clash in partner.clashes) or "none",
+            ", ".join(clash_texts(partner)) or "none",
         )
         for partner in usable[:shown]
     ]
@@ -93,8 +94,11 @@ def ranking_document(mine: ReleaseSummary, partners: Sequence[Partner], python: 
                 **release_document(partner.candidate),
                 "same_torch": partner.same_torch,
                 "days": partner.days,
-                "overrides": len(partner.clashes),
-                "clashes": [_clash(partner, clash) for clash in partner.clashes],
+                "overrides": partner.overrides,
+                "clashes": [
+                    *(_clash(partner, clash) for clash in partner.clashes),
+                    *(_clash(partner, clash) for clash in partner.indirect),
+                ],
                 "problem": partner.problem or None,
                 "broken_modules": partner.broken_modules,
                 "broken_import": lack(partner.broken, partner.vllm) if partner.broken else None,
@@ -130,10 +134,17 @@ def release_document(release: ReleaseSummary) -> dict[str, Any]:
     }
 
 
-def _clash(partner: Partner, clash: DirectClash) -> dict[str, Any]:
+def clash_texts(partner: Partner) -> Iterator[str]:
+    """Yield the distributions that clash, each with the pinned one that makes it clash, if any."""
+    yield from (clash.package for clash in partner.clashes)
+    yield from (f"{clash.package} (by {clash.through})" for clash in partner.indirect)
+
+
+def _clash(partner: Partner, clash: DirectClash | IndirectClash) -> dict[str, Any]:
+    through = {clash.side: clash.through} if isinstance(clash, IndirectClash) else {}
     asks = [
         {
-            "by": "this pair" if clash.package == side else release.release,
+            "by": through.get(side) or ("this pair" if clash.package == side else release.release),
             "side": side,
             "specifiers": specifier,
         }
@@ -146,7 +157,7 @@ def _clash(partner: Partner, clash: DirectClash) -> dict[str, Any]:
         asks.reverse()  # the pair's own word comes last
     return {
         "package": clash.package,
-        "direct": True,
+        "direct": not through,
         "abi_bound": clash.package in ABI_BOUND,
         "asks": asks,
     }

@@ -7,12 +7,14 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from compat import errors
 from compat._cli import console
+from compat.companions.reader import Companions
 from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import direct_clashes
 from compat.pairs.cli import main
-from compat.pairs.overrides import choose, flipped
-from compat.pairs.ranking import rank, users_of
+from compat.partners.clashes import direct_clashes
+from compat.partners.indirect_clashes import known_requirements, predicted_clashes
+from compat.partners.overrides import choose, flipped
+from compat.partners.ranking import rank, users_of
 from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 
 
@@ -117,6 +119,21 @@ def test_the_tables_say_what_the_metadata_does(
         for clash, known in zip(partner.clashes, clashes, strict=True):
             specifiers = {ask.side: str(ask.specifiers) for ask in known.sides}
             assert (clash.sglang, clash.vllm) == (specifiers[SGLANG], specifiers[VLLM])
+        predicted = predicted_clashes(*sides, known_requirements(Companions(), python))
+        indirect = {str(clash.package): clash for clash in predicted if not clash.direct}
+        assert [clash.package for clash in partner.indirect] == sorted(indirect)
+        for further in partner.indirect:
+            specifiers = {ask.side: str(ask.specifiers) for ask in indirect[further.package].sides}
+            assert (further.sglang, further.vllm) == (specifiers[SGLANG], specifiers[VLLM])
+            assert further.through in {ask.by for ask in indirect[further.package].sides}
+
+
+def test_what_a_release_pins_clashes_with_what_the_other_one_requires(index: Index) -> None:
+    """Sglang 0.4.9.post6 pins outlines 0.1.11, which pins an outlines-core that vllm 0.10.0 refuses."""
+    _, partners = rank(index, SGLANG, "0.4.9.post6", "3.11")
+    best = partners[0]
+    assert (str(best.candidate), best.clashes, best.overrides) == ("vllm 0.10.0", (), 1)
+    assert best.indirect == (("outlines-core", "==0.1.26", "==0.2.10", SGLANG, "outlines 0.1.11"),)
 
 
 def test_releases_for_other_pythons_come_last_with_the_reason(index: Index) -> None:
@@ -141,8 +158,8 @@ def test_the_text_names_the_kernels_and_the_clashes(capsys: pytest.CaptureFixtur
         "kernels",
         "clashes",
     ]
-    assert best.split()[:5] == ["vllm", "0.24.0", "2.11.0", "yes", "3"]
-    assert best.endswith("llguidance, tilelang, tokenspeed-mla")
+    assert best.split()[:5] == ["vllm", "0.24.0", "2.11.0", "yes", "4"]
+    assert best.endswith("llguidance, tilelang, tokenspeed-mla, outlines-core (by outlines 0.1.11)")
     assert len(rest) == 10
     assert rest[-1].endswith("more (--all)")
 
@@ -180,8 +197,9 @@ def test_offline_clashes_of_two_releases(capsys: pytest.CaptureFixture[str]) -> 
     document = json.loads(capsys.readouterr().out)
     assert document["resolved"] is None
     assert [each["package"] for each in document["overrides"]] == [
-        "apache-tvm-ffi", "flashinfer-python", "numba", "tilelang", "torchcodec",
+        "apache-tvm-ffi", "flashinfer-python", "numba", "tilelang", "torchcodec", "outlines-core",
     ]  # fmt: skip
+    assert [each["direct"] for each in document["clashes"]] == [True] * 5 + [False]
 
 
 @pytest.mark.parametrize(

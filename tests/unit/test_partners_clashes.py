@@ -2,21 +2,24 @@
 
 import subprocess
 import sys
+from collections.abc import Collection
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
-from compat.pairs.clashes import Clash, ClashSide, direct_clashes
-from compat.pairs.overrides import as_mapping, choose, dropped, flipped
+from compat.partners.clashes import Clash, ClashSide, direct_clashes
+from compat.partners.indirect_clashes import predicted_clashes
+from compat.partners.overrides import as_mapping, choose, dropped, flipped
 from compat.requirements.release_requirements import requirements_of
 from compat.requirements.specifiers import disjoint, pinned
 
 TORCH = canonicalize_name("torch")
+CORE = canonicalize_name("core")
 
 
 def row(*requires: str, version: str = "1.0", python: str | None = None) -> ReleaseMetadata:
@@ -125,6 +128,39 @@ def test_direct_clashes_name_both_sides_and_keep_the_extras() -> None:
     assert str(choose(humming)) == "humming[cu13]==0.1.16"
     assert str(choose(torch)) == "torch==2.7.1"
     assert "test them on a GPU" in choose(torch).reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (("outlines==0.1", "core==2"), ["core: outlines 0.1 requires ==1; vllm 1.0 requires ==2"]),
+        (("core==2",), ["core: outlines 0.1 requires ==1; vllm 1.0 requires ==2"]),
+        (("core>=1",), []),
+        (("other",), []),
+        (
+            ("outlines==0.2", "core==2"),
+            ["outlines: sglang 1.0 requires ==0.1; vllm 1.0 requires ==0.2"],
+        ),
+    ],
+)
+def test_what_a_pin_requires_counts_unless_it_is_overridden(
+    asked: tuple[str, ...], expected: list[str]
+) -> None:
+    def required(name: str, version: str, names: Collection[str]) -> dict[NormalizedName, SpecifierSet]:
+        assert "core" not in names or (name, version) == ("outlines", "0.1")
+        return {CORE: SpecifierSet("==1")} if CORE in names else {}
+
+    sglang = requirements_of(SGLANG, row("outlines==0.1"), "3.11")
+    vllm = requirements_of(VLLM, row(*asked), "3.11")
+    found = predicted_clashes(sglang, vllm, required)
+    assert list(map(str, found)) == expected
+    assert [each.direct for each in found] == [each.package != CORE for each in found]
+    backwards = predicted_clashes(
+        requirements_of(SGLANG, row(*asked), "3.11"),
+        requirements_of(VLLM, row("outlines==0.1"), "3.11"),
+        required,
+    )
+    assert [each.package for each in backwards] == [each.package for each in found]
 
 
 def clash(one: str, other: str, package: str = "openai") -> Clash:

@@ -6,6 +6,7 @@ from compat._util.named_tuple import NamedTuple
 from compat.companions.reader import Companions
 from compat.index.query.release_summaries import direct_clashes, summaries
 from compat.model.package_names import SGLANG, VLLM
+from compat.partners.indirect_clashes import known_requirements, ranked_clashes
 from compat.requirements.release_summary import KERNEL_PACKAGES
 
 TYPE_CHECKING = False
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from compat.companions.reader import BrokenImport
     from compat.index.query.release_summaries import DirectClash
     from compat.index.reader import Index
+    from compat.partners.indirect_clashes import IndirectClash
     from compat.requirements.release_summary import ReleaseSummary, Wanted
 
     SameTorch = Literal["exact", "patch", "other"]
@@ -36,7 +38,9 @@ class Partner(NamedTuple):
     """That of the two which is ranked."""
     same_torch: SameTorch
     clashes: tuple[DirectClash, ...]
-    """The direct ones; each takes one override. What lies deeper only a resolver can tell."""
+    """The direct ones; each takes one override."""
+    indirect: tuple[IndirectClash, ...]
+    """Those with what a release pins; each takes one override. What lies deeper only a resolver can tell."""
     days: int
     """How much later than the other release it was published; negative for earlier."""
     problem: str
@@ -48,7 +52,7 @@ class Partner(NamedTuple):
 
     @property
     def rank(self) -> tuple[bool, bool, int, int, int, int, bool]:
-        """The sort key: works, of one time, fewest failing modules, then torch, overrides and date."""
+        """The sort key: works, of one time, fewest failing modules, then torch, direct clashes and date."""
         torch = _ORDER.index(self.same_torch)
         return (
             bool(self.problem),
@@ -59,6 +63,11 @@ class Partner(NamedTuple):
             abs(self.days),
             self.days < 0,
         )
+
+    @property
+    def overrides(self) -> int:
+        """How many overrides the known clashes take."""
+        return len(self.clashes) + len(self.indirect)
 
     @property
     def broken_modules(self) -> int:
@@ -81,10 +90,13 @@ def rank(index: Index, package: str, version: str, python: str) -> tuple[Release
     release_index = index.release_index(package, version, "--for")
     mine = summaries(index, package, python, KERNEL_PACKAGES)[release_index]
     others = summaries(index, VLLM if package == SGLANG else SGLANG, python, KERNEL_PACKAGES)
-    clashes = direct_clashes(index, package, release_index, python)
-    broken = Companions().broken_pairs(package, mine.version)
+    companions = Companions()
+    direct = direct_clashes(index, package, release_index, python)
+    required = known_requirements(companions, python)
+    indirect = ranked_clashes(index, package, release_index, python, direct=direct, required=required)
+    broken = companions.broken_pairs(package, mine.version)
     ranked = [
-        _partner(mine, each, clashes.get(at, ()), broken.get(each.version))
+        _partner(mine, each, direct.get(at, ()), indirect.get(at, ()), broken.get(each.version))
         for at, each in enumerate(others)
         if each.final
     ]
@@ -160,6 +172,7 @@ def _partner(
     mine: ReleaseSummary,
     candidate: ReleaseSummary,
     clashes: tuple[DirectClash, ...],
+    indirect: tuple[IndirectClash, ...],
     broken: BrokenImport | None,
 ) -> Partner:
     sglang, vllm = (mine, candidate) if mine.package == SGLANG else (candidate, mine)
@@ -172,6 +185,7 @@ def _partner(
         candidate=candidate,
         same_torch=_same_torch(sglang.torch, vllm.torch),
         clashes=clashes,
+        indirect=indirect,
         days=candidate.day - mine.day if candidate.day and mine.day else 0,
         problem=", ".join(problems),
         wrong_python=sglang.excluded or vllm.excluded,
