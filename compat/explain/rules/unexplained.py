@@ -90,6 +90,8 @@ def _subject(exception: ExceptionInfo) -> _Subject | None:
     error = parse_call_error(exception)
     if error is not None:
         method = "" if error.function == "__init__" else error.function
+        if not error.owner and not method:
+            return None  # a class that the message does not name
         argument = f"({error.names[0]}=)" if error.names else ""
         return _Subject(error.owner, method or argument) if error.owner else _Subject(method, argument)
     found = _OBJECT.search(exception.message)
