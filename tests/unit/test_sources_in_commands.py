@@ -6,6 +6,7 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from checkouts import NEW, OLD, commit, git, source_of, write_small_index
 from compat import errors
 from compat.errors import UsageError
+from compat.explain.lookup.server_options import options_by_release
 from compat.index.extended import open_index
 from compat.lsp import document
 from compat.mcp import tools
@@ -339,3 +341,10 @@ def test_the_folder_of_the_package_itself_is_a_clean_checkout(shipped: Path, tmp
     head = commit(tmp_path / "repo", source_of(NEW))
     opened = open_sources({"vllm": [str(tmp_path / "repo/vllm")]}, path=shipped)
     assert f": checkout {head[:7]};" in opened.notes[0]
+
+
+def test_explain_judges_an_option_by_the_settings_of_a_source(shipped: Path, checkout: Path) -> None:
+    opened = open_sources({"vllm": [str(checkout)]}, path=shipped, further=(SETTINGS,))
+    index = open_index(opened.files, shipped)
+    found = options_by_release(SimpleNamespace(index=index), "vllm")  # type: ignore[arg-type]
+    assert found == (frozenset(), frozenset(), frozenset({"--new-option"}))
