@@ -14,6 +14,8 @@ LONGEST_MESSAGE = 4_000
 
 HEADER = "Traceback (most recent call last)"
 _FRAME = re.compile(r"""( *)File ["'](.{1,1000}?)["'], line (\d{1,9})(?:,(?: in (.{1,300}))?)?$""")
+_HEADLESS = re.compile(r"""()([^\s"':]{1,500}\.pyx?)["'], line (\d{1,9})(?:,(?: in (.{1,300}))?)?$""")
+"""A frame that was pasted without its beginning, `File "/usr/lib`."""
 _SHORT = re.compile(r"()(\S{1,500}\.pyx?):(\d{1,9}):? in (<?[\w.<>]{1,200}>?)(?:\(.{0,200}\))?$")
 _NOTEBOOK = re.compile(r"()(?:File (\S{1,500}?)|Cell In\[\d+\], line):? ?(\d{1,9})(?:,? in (.{1,200}?))?$")
 _OLD_NOTEBOOK = re.compile(r"(/\S{1,500}\.py) in (<?\w{1,200}>?)(?:\(.{0,400}\))?$")
@@ -139,7 +141,7 @@ class TracebackParser:
             self._link = None
         self._open.add(frame)
         self._open.indent = indent
-        self._open.sourced = frame.path.startswith("<")
+        self._open.sourced = frame.path.startswith("<") and frame.path.endswith(">")
 
     def _inside(self, state: _Open, text: str, stripped: str, *, logged: bool) -> Iterator[Failure]:
         if state.kind:
@@ -191,7 +193,8 @@ def _frame(text: str) -> tuple[int, TracebackFrame] | None:
     if "line " not in text and ".py" not in text and "File " not in text:
         return None
     bare = text.strip()
-    found = _FRAME.match(text) or _FRAME.match(bare) or _SHORT.match(bare) or _NOTEBOOK.match(bare)
+    patterns = (_FRAME, _HEADLESS, _SHORT, _NOTEBOOK)
+    found = _FRAME.match(text) or next((each for one in patterns if (each := one.match(bare))), None)
     if found is None:
         old = _OLD_NOTEBOOK.match(bare)
         return (0, TracebackFrame(path=old[1], function=old[2])) if old else None
