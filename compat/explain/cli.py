@@ -10,6 +10,7 @@ from compat import errors
 from compat._cli import console
 from compat.errors import UsageError
 from compat.sources.command_line import Texts, add_index_option, with_sources
+from compat.sources.opening import SETTINGS
 
 CHUNK = 1 << 20
 """Bytes to read at a time."""
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
             return _which(_chunks(stream, arguments.file), arguments.format)
         given = {"sglang": arguments.sglang, "vllm": arguments.vllm}
         texts: Texts = {package: (version,) if version else () for package, version in given.items()}
-        files, texts = with_sources(texts, arguments.index)
+        files, texts = with_sources(texts, arguments.index, further=(SETTINGS,))
         found = explain(
             _chunks(stream, arguments.file),
             sglang=next(iter(texts["sglang"]), None),

@@ -57,7 +57,7 @@ def explain(log: str, vllm: str = "", sglang: str = "") -> str:
     from compat.explain.output import as_text
     from compat.requirements.installed import read_environment
 
-    opened = _opened(vllm, sglang)
+    opened = _opened(vllm, sglang, (SETTINGS,))
     found = diagnoses(
         log,
         vllm=next(iter(opened.texts[VLLM]), None),

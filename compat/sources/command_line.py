@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compat._cli import console
-from compat.errors import UsageError
 from compat.index.format import SHIPPED
 from compat.model.package_names import SGLANG, VLLM
 from compat.sources.stores.addresses import is_source
@@ -88,13 +87,21 @@ def with_named_sources(
             if not package:
                 told.append(text)
                 continue
+            if is_source(release):
+                _check_single(release, package, f"{option} {text}")
             more, values = with_sources({package: (release,)}, files, path, further=further)
-            if len(values[package]) != 1:
-                raise UsageError(f"{option} {text}: it is {len(values[package])} commits; name one of them")
             opened += more
             told.append(f"{package}=={values[package][0]}")
         found[option] = tuple(told)
     return tuple(dict.fromkeys((*files, *opened))), found
+
+
+def _check_single(text: str, package: str, where: str) -> None:
+    """Check that a source is not several commits, before any of them is read."""
+    from compat.sources.stores.addresses import parse_address
+    from compat.sources.stores.located import single_store
+
+    single_store(parse_address(text), package, where)
 
 
 def _package_and_release(text: str) -> tuple[str, str]:

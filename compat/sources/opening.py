@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from compat.errors import IntegrityError, UsageError
 from compat.index.format import SHIPPED
 from compat.sources.stores.addresses import FORMS, is_source, parse_address
-from compat.sources.stores.located import package_in, stores
+from compat.sources.stores.located import package_in, single_store, stores
 
 DEMANDS = "demands"
 """What a source takes from other distributions: read for the commands that need it, as are its settings."""
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from compat.sources.stores.file_stores import FileStore
 
 MOST_KEPT = 60
-"""The files of sources that the cache keeps, the last used ones."""
+"""The files of sources that the cache keeps, the last used ones; no command removes those that it uses."""
+MOST_COMMITS = 200
+"""The commits of one range that are read, each like a release; `compat diff --bisect` takes longer ones."""
 
 
 class OpenedSources(NamedTuple):
@@ -100,6 +102,7 @@ class SourceFiles:
 
     def __init__(self, path: str | os.PathLike[str] = SHIPPED) -> None:
         self._path = path
+        self._used: set[Path] = set()
 
     @cached_property
     def _index(self) -> Index:
@@ -126,11 +129,15 @@ class SourceFiles:
         """Yield the index file of a source, or of each commit of a range.
 
         Raises:
-            UsageError: there is no such source, or it does not contain the package.
+            UsageError: there is no such source, it does not contain the package, or it is too many commits.
         """
         from compat._util.cache_database import cache_errors
 
-        for store in stores(parse_address(text), package, where):
+        every = list(stores(parse_address(text), package, where))
+        if len(every) > MOST_COMMITS:
+            known = f"{where}: it is {len(every)} commits"
+            raise UsageError(f'{known}; name at most {MOST_COMMITS}, or use "compat diff --bisect"')
+        for store in every:
             file = self.file(store, package, where)
             with cache_errors(cache_folder()):
                 self._add(file, store, package, where, further)
@@ -159,14 +166,16 @@ class SourceFiles:
             / "builds"
             / f"{package}-{self._key(store.identity(root.folder), store.label)}.sqlite"
         )
+        self._used.add(target)
         if _has_builds(target):
-            os.utime(target)
+            with suppress(OSError):  # a cache that cannot be written still answers
+                os.utime(target)
             return target
         from compat._util.cache_database import cache_errors
 
         with cache_errors(cache_folder()):
             self.write(store, package, target, where)
-        _forget(target.parent)
+        _forget(target.parent, self._used)
         return target
 
     def write(self, store: FileStore, package: str, target: Path, where: str, name: str = "") -> None:
@@ -245,9 +254,7 @@ def write_own_file(text: str, name: str, target: Path, package: str | None = Non
         raise UsageError(f"{text!r} is no source; a source is {FORMS}")
     _check_replaceable(target)
     found = package or package_in(text)
-    store, *others = stores(parse_address(text), found, text)
-    if others:
-        raise UsageError(f"{text}: it is {len(others) + 1} commits; name one of them")
+    store = single_store(parse_address(text), found, text)
     files = SourceFiles()
     files.write(store, found, target, text, name)
     return found, files.described(target)
@@ -295,8 +302,9 @@ def _own_digest() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _forget(folder: Path) -> None:
-    """Remove the files of sources that were not used for the longest time."""
+def _forget(folder: Path, used: Collection[Path]) -> None:
+    """Remove the files of sources that were not used for the longest time, but none that is in use."""
     files = sorted(folder.glob("*.sqlite"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in files[MOST_KEPT:]:
-        file.unlink(missing_ok=True)
+        if file not in used:
+            file.unlink(missing_ok=True)

@@ -1,23 +1,27 @@
 """Sources in `--from` and `--to`, and what is judged of them besides names."""
 
+import errno
 import json
+import os
 import shutil
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from checkouts import NEW, OLD, commit, source_of, write_small_index
+from checkouts import NEW, OLD, commit, git, source_of, write_small_index
 from compat import errors
 from compat.errors import UsageError
+from compat.explain.lookup.server_options import options_by_release
 from compat.index.extended import open_index
 from compat.lsp import document
 from compat.mcp import tools
 from compat.pairs.cli import main as pairs
 from compat.settings.collect import SettingsCollector
 from compat.settings.releases import PackageSettings
-from compat.sources import describe
+from compat.sources import describe, opening
 from compat.sources.command_line import with_named_sources, with_sources
 from compat.sources.opening import SETTINGS, open_sources, write_own_file
 from compat.sources.settings import put_settings
@@ -252,3 +256,95 @@ def test_a_source_of_a_pair_is_judged_by_its_metadata(
     assert "requires ==0.0.1  use xgrammar==" in captured.out
     assert captured.out.endswith("clashes of further requirements\n")
     assert "judged by its metadata" in captured.err
+
+
+def test_a_range_longer_than_the_cache_keeps_is_read_whole(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MOST_KEPT", 1)
+    first, *_, last = [
+        commit(tmp_path / "r", source_of(NEW, **{"vllm/a.py": f"x = {n}\n"})) for n in range(3)
+    ]
+    opened = open_sources({"vllm": [f"git+file:{tmp_path / 'r'}@{first}..{last}"]}, path=shipped)
+    assert open_index(opened.files, shipped).versions("vllm")[2:] == opened.texts["vllm"]
+    assert len(opened.texts["vllm"]) == 3
+    monkeypatch.setattr(opening, "MOST_COMMITS", 2)
+    with pytest.raises(UsageError, match=r"it is 3 commits; name at most 2"):
+        open_sources({"vllm": [f"git+file:{tmp_path / 'r'}@{first}..{last}"]}, path=shipped)
+
+
+def test_of_a_range_that_must_be_one_commit_nothing_is_read(
+    shipped: Path, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = commit(checkout, source_of(OLD))
+    last = commit(checkout, source_of(NEW))
+    with pytest.raises(UsageError, match="it is 2 commits"):
+        with_named_sources({"--to": (f"git+file:{checkout}@{first}..{last}",)}, (), shipped)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_source_in_a_submodule_has_the_commit_of_the_submodule(shipped: Path, tmp_path: Path) -> None:
+    inner = commit(tmp_path / "inner", source_of(NEW))
+    commit(tmp_path / "outer", {"README": "x"})
+    git(
+        tmp_path / "outer",
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        "-q",
+        str(tmp_path / "inner"),
+    )
+    git(tmp_path / "outer", "commit", "-qm", "with it")
+    opened = open_sources({"vllm": [str(tmp_path / "outer")]}, path=shipped)
+    assert f"checkout {inner[:7]};" in opened.notes[0]
+
+
+def test_a_source_that_was_read_needs_no_cache_that_can_be_written(
+    shipped: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = open_sources({"vllm": [str(checkout)]}, path=shipped)
+
+    def refuse(path: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert open_sources({"vllm": [str(checkout)]}, path=shipped) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}/bare", r"is a git repository without files; name a commit: git\+file:.*/bare@HEAD"),
+        ("{}/vllm-1-py3-none-any.whl", "is no file"),
+        ("git+file:{}/bare@..main", r"write a range of commits as FIRST\.\.LAST"),
+        ("git+file:{}/bare@a...b", r"write a range of commits as FIRST\.\.LAST"),
+        ("git+https://example.com/vllm@main", "nothing is downloaded; clone it"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_what_to_write(
+    shipped: Path, checkout: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    git(checkout, "clone", "-q", "--bare", str(checkout), str(tmp_path / "bare"))
+    (tmp_path / "vllm-1-py3-none-any.whl").mkdir()
+    with pytest.raises(UsageError, match=message):
+        open_sources({"vllm": [text.format(tmp_path)]}, path=shipped)
+
+
+def test_a_pipe_in_a_tree_is_not_waited_for(shipped: Path, tmp_path: Path) -> None:
+    commit(tmp_path / "repo", source_of(NEW))
+    os.mkfifo(tmp_path / "repo/pyproject.toml")
+    assert open_sources({"vllm": [str(tmp_path / "repo")]}, path=shipped).texts["vllm"]
+
+
+def test_the_folder_of_the_package_itself_is_a_clean_checkout(shipped: Path, tmp_path: Path) -> None:
+    head = commit(tmp_path / "repo", source_of(NEW))
+    opened = open_sources({"vllm": [str(tmp_path / "repo/vllm")]}, path=shipped)
+    assert f": checkout {head[:7]};" in opened.notes[0]
+
+
+def test_explain_judges_an_option_by_the_settings_of_a_source(shipped: Path, checkout: Path) -> None:
+    opened = open_sources({"vllm": [str(checkout)]}, path=shipped, further=(SETTINGS,))
+    index = open_index(opened.files, shipped)
+    found = options_by_release(SimpleNamespace(index=index), "vllm")  # type: ignore[arg-type]
+    assert found == (frozenset(), frozenset(), frozenset({"--new-option"}))

@@ -127,6 +127,8 @@ class FolderFiles:
 
     def text(self, path: str) -> str | None:
         try:
+            if not (self.root / path).is_file():  # a pipe would wait for a writer
+                return None
             return (self.root / path).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None

@@ -84,7 +84,7 @@ class Repository:
         if self._git("rev-parse", "--verify", "--quiet", "--end-of-options", name).code:
             return {}
         found = {}
-        for entry in self._checked("ls-tree", "-r", "-z", name).split("\0"):
+        for entry in self._checked("ls-tree", "--full-tree", "-r", "-z", name).split("\0"):
             head, _, path = entry.partition("\t")
             if head.split(" ")[1:2] == ["blob"] and not head.startswith("120000"):  # no links
                 found[path] = head.split(" ")[2]
@@ -92,7 +92,7 @@ class Repository:
 
     def folders(self, tree: str) -> list[str]:
         """Return the paths of all folders of a commit."""
-        done = self._checked("ls-tree", "-r", "-d", "-z", "--name-only", tree)
+        done = self._checked("ls-tree", "--full-tree", "-r", "-d", "-z", "--name-only", tree)
         return [path for path in done.split("\0") if path]
 
     def tree(self, commit: str, folder: str = "") -> str:
