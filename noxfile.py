@@ -4,6 +4,7 @@ import argparse
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from types import FrameType
 
@@ -61,8 +62,14 @@ def package(session: nox.Session) -> None:
         session.log(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
     if wheel.stat().st_size > WHEEL_LIMIT:
         session.error(f"the wheel is larger than {WHEEL_LIMIT / 1e6:g} MB")
-    folder = Path(session.create_tmp()).resolve()
-    session.run("python", "-m", "venv", "--clear", str(folder / "user"))
+    # Below this checkout, the sdist's tests would find its project file, and ruff would ignore their files.
+    with tempfile.TemporaryDirectory(prefix="compat-package-") as folder:
+        _try_package(session, wheel, sdist, Path(folder).resolve())
+
+
+def _try_package(session: nox.Session, wheel: Path, sdist: Path, folder: Path) -> None:
+    """Use the wheel as a user does, and run the sdist's own tests, in an empty folder."""
+    session.run("python", "-m", "venv", str(folder / "user"))
     tools = folder / "user" / "bin"
     session.run(str(tools / "python"), "-m", "pip", "install", "--quiet", str(wheel), external=True)
     with session.chdir(folder):  # so that the wheel is imported, and not this checkout

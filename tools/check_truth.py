@@ -4,11 +4,12 @@
     python tools/check_truth.py changes --python ENV/bin/python [--count 30] [--seed S] [--json FILE]
 
 `whole` imports every module of sglang and vllm, each in a forked copy of a process that has imported what
-most share. `changes` replaces one distribution after another with a release that is drawn at random among
-those that some release of sglang or vllm admits, asks `check`, imports the package, what a server imports,
-what `check` tells, and as many others that import the distribution, and puts the old release back. Only
-distributions that the import of some module asks for are changed, and only modules that can be imported
-before the change are compared, so what this machine lacks does not count.
+most share, and compares the names of those that import with the index. `changes` replaces one distribution
+after another with a release that is drawn at random among those that some release of sglang or vllm admits,
+asks `check`, imports the package, what a server imports, what `check` tells, and as many others that import
+the distribution, and puts the old release back. Only distributions that the import of some module asks for
+are changed, and only modules that can be imported before the change are compared, so what this machine lacks
+does not count.
 """
 
 import argparse
@@ -17,13 +18,17 @@ import random
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.version import Version
 
+from compat.check.findings import Finding
 from compat.companions.broken_pairs import SERVER_MODULES
 from compat.companions.candidates import required_by
 from compat.index.query.import_graph import common_modules
+from compat.matrix.judge.compare import judge
 from compat.model.releases import IMPORT_NAMES, SGLANG, VLLM
 from compat.probe.probe_records import ModuleFact
 from compat.requirements.installed import read_environment
@@ -66,12 +71,15 @@ def whole(environment: TruthEnvironment, sample: int | None, seed: int) -> dict[
     common = common_modules(environment.index, environment.versions)
     shared = {top: [each for each in found if each not in findings] for top, found in common.items()}
     begun = time.monotonic()
-    facts = environment.look(modules, shared, findings)
+    expected = environment.expected(set(modules))
+    facts = environment.look_for(expected, shared, findings)
     print(f"{len(facts) / (time.monotonic() - begun):.1f} modules a second", flush=True)
     told = findings.keys() & facts.keys()
     failed = {module for module, fact in facts.items() if not fact.imported}
     device = {module for module in failed - told if wants_device(facts[module].error)}
     right = {module for module in told & failed if names_root(facts[module].error, findings[module])}
+    imported = [replace(each, problem=None) for each in expected if facts[each.module].imported]
+    verdict = judge(imported, facts)
     result: dict[str, object] = {
         "modules": len(facts),
         "failed": len(failed),
@@ -84,10 +92,28 @@ def whole(environment: TruthEnvironment, sample: int | None, seed: int) -> dict[
         "errors not told": _errors(failed - told - device, facts).most_common(),
         "device errors": _errors(device, facts).most_common(12),
         "other errors than told": _errors((told & failed) - right, facts).most_common(),
+        "names of modules that import": verdict.counts.listed,
+        "of these compared": verdict.counts.checked,
+        "of these bound or not, as the machine decides": verdict.counts.conditional,
+        "names that differ from the index": [
+            f"{each.location}: {each.expected}, but {each.observed}" for each in verdict.disagreements
+        ],
     }
     show(result)
     result["not told"] = {module: facts[module].error for module in sorted(failed - told)}
     return result
+
+
+class Expectation(NamedTuple):
+    """What `check` says of one change, before anything is installed."""
+
+    name: str
+    version: str
+    findings: dict[str, list[Finding]]
+    told: set[str]
+    """The modules that are told to fail, and were not before the change."""
+    chosen: list[str]
+    """The modules to import."""
 
 
 class Changes:
@@ -120,10 +146,16 @@ class Changes:
         before = told_by(self._environment.check(self._base)).keys()
         rows: list[dict[str, object]] = []
         counts: Counter[str] = Counter()
+        expectations: list[Expectation] = []
         for name, version in self._drawn(count):
             findings = told_by(self._environment.check({**self._base, name: version}))
             told = set(findings.keys() - before)
-            tried = self._importable(self._chosen(name, told))
+            chosen = self._chosen(name, told)
+            expectations.append(Expectation(name, version, findings, told, chosen))
+            print(f"{name} {self._base[name]} to {version}: {len(told)} modules told to fail", flush=True)
+        self._try({module for each in expectations for module in each.chosen})
+        for name, version, findings, told, chosen in expectations:
+            tried = [module for module in chosen if self._good[module]]
             if not self._environment.install(name, version, self._cache):
                 continue
             first = {top: [each for each in some if each in tried] for top, some in self._first.items()}
@@ -174,7 +206,9 @@ class Changes:
         while len(wanted) < count and names:
             before = len(wanted)
             self._draw.shuffle(names)
-            for name in names[: count - len(wanted)]:
+            for name in names:
+                if len(wanted) == count:
+                    break
                 yanked = companions.yanked(name)
                 admitted = [
                     version
@@ -213,12 +247,10 @@ class Changes:
         some = [self._draw.sample(sorted(each), min(SAMPLE, len(each))) for each in (told, (asking - told))]
         return sorted((server | set(some[0]) | set(some[1])) & self._there)
 
-    def _importable(self, modules: list[str]) -> list[str]:
-        """Return those of some modules that can be imported before any change."""
-        unknown = [module for module in modules if module not in self._good]
-        facts = self._environment.look(unknown, self._first)
+    def _try(self, modules: Collection[str]) -> None:
+        """Find out which modules can be imported before any change."""
+        facts = self._environment.look(modules, self._first)
         self._good.update((module, fact.imported) for module, fact in facts.items())
-        return [module for module in modules if self._good[module]]
 
 
 def _errors(modules: Collection[str], facts: Mapping[str, ModuleFact]) -> "Counter[str]":

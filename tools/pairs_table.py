@@ -11,8 +11,8 @@ from compat.errors import NothingSelectedError
 from compat.index.reader import Index
 from compat.model.pythons import parse_python
 from compat.model.releases import SGLANG, parse_version
-from compat.pairs.ranking import Partner, rank
-from compat.pairs.ranking_output import clash_texts
+from compat.partners.ranking import Partner, rank
+from compat.partners.ranking_output import clash_texts
 from compat.requirements.release_summary import PYTHON
 
 HEAD = ("sglang", "torch", "kernels", "flashinfer", "first choice", "its torch", "clashes")

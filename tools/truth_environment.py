@@ -3,19 +3,23 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from compat._cli.progress import on_terminal
 from compat.check.environment import Completion
 from compat.check.findings import CheckReport, Finding, check_environment
 from compat.companions.reader import Companions
+from compat.index.query.expected_modules import all_expected_in
+from compat.index.query.name_resolution import Facts, NameResolver
 from compat.index.reader import Index
-from compat.model.releases import SGLANG, VLLM
+from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
 from compat.probe.expectation import ModuleExpectation
 from compat.probe.probe_process import PROBE
 from compat.probe.probe_records import ModuleFact
 from compat.probe.probe_runner import ProbeRunner
+from compat.requirements.install_paths import added_roots
 from compat.requirements.installed import read_environment
 from compat.uv.client import find_uv
 
@@ -65,19 +69,45 @@ class TruthEnvironment:
             )
         )
 
+    def expected(self, modules: Container[str]) -> list[ModuleExpectation]:
+        """Return what the index expects of some modules, with their names."""
+        versions = self.versions
+        here = {package: versions[package] for package in PACKAGES if package in versions}
+        facts = Facts(
+            release_indexes={
+                package: self.index.release_index(package, version, "") for package, version in here.items()
+            },
+            absent=frozenset(IMPORT_NAMES[package] for package in PACKAGES if package not in here),
+            provided=frozenset(self._provided()),
+            cuda=False,
+        )
+        return list(all_expected_in(NameResolver(self.index, facts), modules))
+
+    def _provided(self) -> Iterator[str]:
+        """Yield the top-level names of site-packages and of the folders that `.pth` files add."""
+        texts = (path.read_text(encoding="utf-8", errors="replace") for path in self.site.glob("*.pth"))
+        for folder in (self.site, *(self.site / root for text in texts for root in added_roots(text))):
+            yield from (path.name.partition(".")[0] for path in folder.iterdir())
+
     def look(
         self, modules: Iterable[str], common: Mapping[str, Sequence[str]], told: Container[str] = ()
     ) -> dict[str, ModuleFact]:
-        """Import modules, and return what was seen; a failure that was told is not repeated.
+        """Import modules, and return what was seen; a failure that was told is not repeated."""
+        return self.look_for(
+            [ModuleExpectation(module=module, exists=True, open=True) for module in modules], common, told
+        )
+
+    def look_for(
+        self,
+        modules: Iterable[ModuleExpectation],
+        common: Mapping[str, Sequence[str]],
+        told: Container[str] = (),
+    ) -> dict[str, ModuleFact]:
+        """Import modules and look up the names that are expected of them.
 
         Bytecode goes to a temporary folder, so that the environment stays as it is.
         """
-        expected = [
-            ModuleExpectation(
-                module=module, exists=True, open=True, problem="told" if module in told else None
-            )
-            for module in modules
-        ]
+        expected = [replace(each, problem="told" if each.module in told else None) for each in modules]
         with (
             tempfile.TemporaryDirectory() as folder,
             (Path(folder) / "log").open("a+b", buffering=0) as log,

@@ -113,11 +113,17 @@ class ForeignPresence:
         if refusal is not None:
             return False, refusal
         for needed, via in found.needs:
-            if self.exists(needed) is False:
-                cause = self.cause(needed)
-                if cause is not None:
-                    return False, cause if cause.by is not None else cause._replace(by=name, via=via)
+            lacking = self._lacking(name, needed, via)
+            if lacking is not None:
+                return False, lacking
         return (None if found.state == "uncertain" else True), None
+
+    def _lacking(self, name: str, needed: str, via: str) -> RootCause | None:
+        """Return why something that a module of a distribution needs is lacking; None if it is not."""
+        if ">=" in needed:
+            return self._refused(name, via, needed)
+        cause = self.cause(needed) if self.exists(needed) is False else None
+        return cause if cause is None or cause.by is not None else cause._replace(by=name, via=via)
 
     def _refusal(self, name: str, at: int, top: str) -> RootCause | None:
         """Return which requirement the import of a release enforces and the environment does not meet."""
@@ -127,16 +133,23 @@ class ForeignPresence:
         return self._refusals[key]
 
     def _find_refusal(self, name: str, at: int, top: str) -> RootCause | None:
-        for module, text in self._companions.checks(name, at):
-            requirement = Requirement(text)
-            required = canonicalize_name(requirement.name)
-            installed = self.environment.versions.get(required)
-            if module.partition(".")[0] != top or installed is None:
-                continue
-            try:
-                fits = requirement.specifier.contains(Version(installed), prereleases=True)
-            except InvalidVersion:
-                continue
-            if not fits:
-                return RootCause("requirement", text, required, installed, name, module)
-        return None
+        return next(
+            (
+                refusal
+                for module, text in self._companions.checks(name, at)
+                if module.partition(".")[0] == top
+                and (refusal := self._refused(name, module, text)) is not None
+            ),
+            None,
+        )
+
+    def _refused(self, name: str, module: str, text: str) -> RootCause | None:
+        """Return the cause if the environment does not meet a requirement that a module enforces."""
+        requirement = Requirement(text)
+        required = canonicalize_name(requirement.name)
+        installed = self.environment.versions.get(required)
+        try:
+            fits = installed is None or requirement.specifier.contains(Version(installed), prereleases=True)
+        except InvalidVersion:
+            return None
+        return None if fits else RootCause("requirement", text, required, installed, name, module)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from email.parser import HeaderParser
 from pathlib import Path
+from typing import Protocol
 
 from packaging.specifiers import SpecifierSet
 
@@ -101,9 +102,10 @@ def build_companions(
         demands = read_demands(registry, SourceCache(), pool, versions, progress)
     candidates = find_candidates(index, registry, progress)
     with ReleasePool() as pool:
-        reading = _Reading(
+        reading = Reading(
             candidates=candidates,
-            wanted=_wanted(demands, candidates, index, only),
+            direct=directly_required(index),
+            only=frozenset(only),
             pool=pool,
             report=report,
             progress=progress,
@@ -190,17 +192,6 @@ def told(demands: Iterable[Demand], read: Mapping[str, Sequence[CompanionRelease
             yield demand
 
 
-def _wanted(
-    demands: Sequence[Demand], candidates: Mapping[str, Candidate], index: Index, only: Iterable[str]
-) -> frozenset[str]:
-    if only:
-        return frozenset(only)
-    targets: dict[str, set[str]] = {}
-    tops = carriers({name: each.imports for name, each in candidates.items()})
-    _demand({each.target for each in demands}, tops, targets)
-    return selected(directly_required(index), targets, tops)
-
-
 def _unread(candidate: Candidate) -> CompanionRelease:
     """Return the newest release of a distribution of which nothing is demanded: its modules and metadata."""
     return CompanionRelease(
@@ -215,13 +206,24 @@ def _unread(candidate: Candidate) -> CompanionRelease:
     )
 
 
+class ReleaseReader(Protocol):
+    """Reads releases; see `ReleasePool`."""
+
+    def read(
+        self, wheels: Sequence[WheelFile], targets: Iterable[str]
+    ) -> Iterator[tuple[CompanionRelease, int]]:
+        """Yield the releases of one distribution, each with the bytes that were fetched for it."""
+
+
 @dataclass(slots=True, kw_only=True)
-class _Reading:
-    """Reads the releases of every distribution that carries a demanded module."""
+class Reading:
+    """Reads the releases of every distribution of which enough is demanded."""
 
     candidates: Mapping[str, Candidate]
-    wanted: frozenset[str]
-    pool: ReleasePool
+    direct: frozenset[str]
+    only: frozenset[str]
+    """The distributions to read; if empty, `selected` decides."""
+    pool: ReleaseReader
     report: CompanionsReport
     progress: Progress
     read: dict[str, list[CompanionRelease]] = field(default_factory=dict)
@@ -229,26 +231,33 @@ class _Reading:
     def run(self, demands: Iterable[Demand]) -> dict[str, list[CompanionRelease]]:
         """Return the releases of each distribution, oldest first.
 
-        What the import of one distribution needs from another is a demand as well, so those that require
-        others come first, and those of which more was demanded later are read again.
+        What the import of one distribution needs from another is a demand as well, and may be what makes the
+        other worth reading. So those that require others come first, and those of which more was demanded
+        later are read again.
         """
         tops = carriers({name: each.imports for name, each in self.candidates.items()})
         targets: dict[str, set[str]] = {}
         _demand({each.target for each in demands}, tops, targets)
-        order = [name for name in _dependents_first(self.candidates) if name in self.wanted]
+        order = _dependents_first(self.candidates)
         asked: dict[str, frozenset[str]] = {}
         while True:
-            name = next((each for each in order if asked.get(each) != frozenset(targets.get(each, ()))), None)
-            if name is None:
+            wanted = self.only or selected(self.direct, targets, tops)
+            unread = [
+                each
+                for each in order
+                if each in wanted and asked.get(each) != frozenset(targets.get(each, ()))
+            ]
+            if not unread:
                 return {name: self.read[name] for name in sorted(self.read)}
+            name = unread[0]
             asked[name] = frozenset(targets.get(name, ()))
-            _demand(self._read(name, asked[name]), tops, targets)
+            _demand(self._read(name, asked[name], len(wanted)), tops, targets)
 
-    def _read(self, name: str, targets: frozenset[str]) -> set[str]:
+    def _read(self, name: str, targets: frozenset[str], wanted: int) -> set[str]:
         """Read the releases of one distribution, and return what they need from others."""
         wheels = self.candidates[name].wheels
         again = " again" if name in self.read else ""
-        count = f"{len({*self.read, name})} of {counted(len(self.wanted), 'distribution')}{again}"
+        count = f"{len({*self.read, name})} of {counted(wanted, 'distribution')}{again}"
         what = f"{counted(len(wheels), 'release')}, {counted(len(targets), 'name')}"
         self.progress.note(f"{count}: {name}, {what}")
         self.read[name] = []

@@ -64,8 +64,8 @@ def selected(
 ) -> frozenset[str]:
     """Return the distributions whose releases are worth reading.
 
-    These are direct requirements of which a few names are demanded, and others of which many are. Of the rest
-    the newest release tells which modules it carries.
+    These are direct requirements of which a few names are demanded, and others of which many are, be it by
+    sglang and vllm or by other distributions. Of the rest the newest release tells which modules it carries.
 
     Args:
         direct: the distributions that sglang or vllm require, without extras or with the one for serving.

@@ -1,6 +1,7 @@
 """The context of a rule: the contents of the log, the known releases, the environment and the index."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 from compat.callables.by_release import ReleaseSignatures
 from compat.explain.log.log_reader import LogContents
 from compat.explain.log.model import TracebackFrame
-from compat.explain.lookup.module_paths import below_site, distribution_of, indexed_module, top_of
+from compat.explain.lookup.module_paths import ALIASES, below_site, distribution_of, indexed_module, top_of
 from compat.explain.lookup.release_lines import described, fitting_indexes, release_fits, shipped_outlines
 from compat.explain.lookup.symbol_history import History
 from compat.index.query.name_resolution import Facts, NameResolver
@@ -105,7 +106,7 @@ class RuleContext:
             build = None if at is None else self.index.addition(distribution, at)
             told = "" if build is None else f": {build.label}, nearest to {build.nearest}"
             return Known(version=version, source=f"given by the user{told}")
-        printed = self.contents.facts.printed.get(distribution)
+        printed = self._stated(self.contents.facts.printed, distribution)
         if printed:
             return Known(version=printed[0], source=f"the log says “{printed[1]}”")
         fitting = self.fitting_releases.get(distribution)
@@ -120,11 +121,20 @@ class RuleContext:
         facts = self.contents.facts
         claim = facts.claims.get(distribution)
         if claim is None and distribution not in self.index.packages:
-            claim = facts.others.get(distribution)
+            claim = self._stated(facts.others, distribution)
             claim = claim if claim and claim[0] else None
         if claim and fitting and release_index_of(self.index, distribution, claim[0]) not in fitting:
             return None  # the person speaks of another release than the one that wrote the log
         return Known(version=claim[0], source=f"{_CLAIMED} “{claim[1]}”") if claim else None
+
+    def _stated(self, found: Mapping[str, tuple[str, str]], distribution: str) -> tuple[str, str] | None:
+        """Return a version that the text gives a distribution, by its name or its import name.
+
+        People write `flashinfer` for `flashinfer-python`. An import name that something else has too, such as
+        `cuda`, does not count.
+        """
+        short = distribution.removesuffix("-python")
+        return found.get(distribution) or (None if short in ALIASES else found.get(short))
 
     def is_only_claimed(self, package: str) -> bool:
         """Return whether the only source for a release is prose in the log."""

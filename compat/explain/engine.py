@@ -26,6 +26,7 @@ from compat.explain.rules import (
     missing_packages,
     native_code,
     package_messages,
+    unexplained,
 )
 from compat.explain.rules.versions import (
     companion_names,
@@ -212,7 +213,13 @@ def diagnose(context: RuleContext) -> tuple[Diagnosis, ...]:
         )
         if found:
             return tuple(_with_releases(installable(each, context), context) for each in found)
-    return (_with_releases(unknown(contents), context),)
+    told = (
+        unexplained.unexplained(each, context)
+        for failure in _some([*contents.failures, *contents.mentions])
+        for each in failure.chain
+    )
+    first = next((each for each in told if each is not None), None)
+    return (_with_releases(first or unknown(contents), context),)
 
 
 def _with_releases(diagnosis: Diagnosis, context: RuleContext) -> Diagnosis:

@@ -10,8 +10,8 @@ from compat.errors import UsageError
 from compat.index.reader import Index
 from compat.model.package_names import SGLANG, VLLM
 from compat.model.releases import newest
-from compat.pairs.clashes import direct_clashes
-from compat.pairs.overrides import choose
+from compat.partners.clashes import direct_clashes
+from compat.partners.overrides import choose
 from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 
 PYTHON = "3.11"

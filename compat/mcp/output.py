@@ -7,10 +7,10 @@ from compat._cli.text import counted, listed
 from compat.index.reader import Index
 from compat.model.release_ranges import range_text
 from compat.model.symbols import location
-from compat.pairs.clashes import Clash
-from compat.pairs.overrides import choose
-from compat.pairs.ranking import Partner
-from compat.pairs.ranking_output import about, broken_text
+from compat.partners.clashes import Clash
+from compat.partners.overrides import choose
+from compat.partners.ranking import Partner
+from compat.partners.ranking_output import about, broken_text
 from compat.requirements.release_requirements import ReleaseRequirements
 from compat.resolve.output import Result
 from compat.resolve.suggestions import hint

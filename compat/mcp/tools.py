@@ -145,9 +145,9 @@ def pairs(sglang: str = "", vllm: str = "") -> str:
         vllm: a version; leave it out to rank the partners of the sglang release.
     """
     from compat.companions.reader import Companions
-    from compat.pairs import ranking_output
-    from compat.pairs.indirect_clashes import known_requirements, predicted_clashes
-    from compat.pairs.ranking import rank
+    from compat.partners import ranking_output
+    from compat.partners.indirect_clashes import known_requirements, predicted_clashes
+    from compat.partners.ranking import rank
     from compat.requirements.release_requirements import requirements_of
     from compat.requirements.release_summary import PYTHON
 

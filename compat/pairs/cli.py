@@ -11,8 +11,8 @@ from compat.index.extended import open_index
 from compat.index.reader import Index
 from compat.model.package_names import SGLANG, VLLM
 from compat.model.pythons import parse_python
-from compat.pairs import ranking_output
-from compat.pairs.ranking import rank, users_of
+from compat.partners import ranking_output
+from compat.partners.ranking import rank, users_of
 from compat.requirements.release_summary import PYTHON
 from compat.sources.stores.addresses import is_source
 
@@ -118,7 +118,7 @@ def _pair(options: argparse.Namespace) -> int:
     )
     if options.offline or files:
         from compat.companions.reader import Companions
-        from compat.pairs.indirect_clashes import known_requirements, predicted_clashes
+        from compat.partners.indirect_clashes import known_requirements, predicted_clashes
 
         clashes = predicted_clashes(sglang, vllm, known_requirements(Companions(), options.python))
         if options.format == "json":

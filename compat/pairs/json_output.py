@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compat._cli import console
-from compat.pairs.clashes import Clash
-from compat.pairs.overrides import Override, choose
-from compat.pairs.ranking_output import release_document
+from compat.partners.clashes import Clash
+from compat.partners.overrides import Override, choose
+from compat.partners.ranking_output import release_document
 from compat.requirements.release_requirements import ReleaseRequirements
 
 if TYPE_CHECKING:  # without a resolution, nothing of it is needed

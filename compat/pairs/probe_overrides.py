@@ -24,8 +24,8 @@ from compat.matrix.model.plan import Plan
 from compat.matrix.scheduler import TIMEOUT
 from compat.model.releases import PACKAGES, KnownFailure, Pair
 from compat.pairs.json_output import ProbeAttempt
-from compat.pairs.overrides import Override, flipped, of_its_time
 from compat.pairs.solve import Solution, as_of, solve
+from compat.partners.overrides import Override, flipped, of_its_time
 from compat.probe.probe_runner import CIRCULAR
 from compat.requirements.release_summary import ABI_BOUND
 from compat.uv.compile import WheelReader, compile_requirements

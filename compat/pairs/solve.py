@@ -17,8 +17,9 @@ from compat.check.foretell import overrides_against_collisions
 from compat.locks.lockfile import Inputs
 from compat.model.releases import SGLANG, VLLM, Pair
 from compat.pairs import unbuildable_sdists
-from compat.pairs.clashes import Clash, direct_clashes
-from compat.pairs.overrides import (
+from compat.pairs.uv_clashes import clashes_in
+from compat.partners.clashes import Clash, direct_clashes
+from compat.partners.overrides import (
     Override,
     apart,
     as_mapping,
@@ -28,7 +29,6 @@ from compat.pairs.overrides import (
     follows_torch,
     replaced,
 )
-from compat.pairs.uv_clashes import clashes_in
 from compat.requirements.release_requirements import TORCH, ReleaseRequirements
 from compat.requirements.release_summary import ABI_BOUND
 from compat.requirements.specifiers import pinned

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from compat._cli.printable import printable
 from compat._cli.text import aligned
-from compat.pairs.clashes import Clash
 from compat.pairs.json_output import ProbeAttempt
-from compat.pairs.overrides import choose
-from compat.pairs.ranking_output import about
+from compat.partners.clashes import Clash
+from compat.partners.overrides import choose
+from compat.partners.ranking_output import about
 from compat.requirements.release_requirements import ReleaseRequirements
 
 if TYPE_CHECKING:  # without a resolution, nothing of it is needed

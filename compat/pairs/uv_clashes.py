@@ -6,7 +6,7 @@ from itertools import combinations
 from packaging.utils import NormalizedName
 
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import Clash, ClashSide
+from compat.partners.clashes import Clash, ClashSide
 from compat.requirements.graph import RequirementEdge
 from compat.requirements.release_requirements import ReleaseRequirements
 from compat.requirements.specifiers import disjoint

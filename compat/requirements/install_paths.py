@@ -1,5 +1,6 @@
 """Where an installer puts the files of a wheel, and which modules they provide."""
 
+import ast
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -8,6 +9,10 @@ _DATA = re.compile(r"[^/]+\.data/(?:purelib|platlib)/")
 _OTHER_DATA = re.compile(r"[^/]+\.(?:data|dist-info)/")
 _EXTENSION = re.compile(r"(?P<name>[^/.]+)(?:\.cpython-[^/.]+|\.abi3)?\.so")
 _LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")
+_ADDING = {"sys.path.append", "sys.path.insert", "site.addsitedir"}
+_PACKAGE_FOLDER = re.compile(
+    r"(?P<path>[\w.]+)\.__path__\[0\]|os\.path\.dirname\((?P<file>[\w.]+)\.__file__\)"
+)
 
 NOT_PACKAGES = frozenset({"__pycache__", "bin", "doc", "docs", "etc", "include", "lib", "lib64", "share"})
 """Folders beside the packages of a wheel that are no packages, unless they hold an `__init__.py`."""
@@ -30,10 +35,45 @@ def extension_module(path: str) -> str | None:
 
 
 def added_roots(pth: str) -> tuple[str, ...]:
-    """Return the folders below site-packages that a `.pth` file of this text adds to the import path."""
-    lines = (line.strip() for line in pth.splitlines())
-    folders = (line for line in lines if line and not line.startswith(("#", "import ", "import\t", "/")))
-    return tuple(folder.rstrip("/") for folder in folders)
+    """Return the folders below site-packages that a `.pth` file of this text adds to the import path.
+
+    A line is a folder, or Python code if it begins with `import`: of code, calls such as
+    `sys.path.insert(0, os.path.join(package.__path__[0], "folder"))` are read.
+    """
+    found: list[str] = []
+    for line in filter(None, map(str.strip, pth.splitlines())):
+        if line.startswith(("import ", "import\t")):
+            found += _roots_of_code(line)
+        elif not line.startswith(("#", "/")):
+            found.append(line.rstrip("/"))
+    return tuple(found)
+
+
+def _roots_of_code(line: str) -> list[str]:
+    """Return the folders that statements join to the path of a package and add to `sys.path`."""
+    try:
+        tree = ast.parse(line)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    added = (
+        argument
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in _ADDING
+        for argument in call.args[-1:]
+    )
+    return [folder for each in added if (folder := _joined(each)) is not None]
+
+
+def _joined(node: ast.expr) -> str | None:
+    """Return the folder that `os.path.join(package.__path__[0], "a", …)` means, below site-packages."""
+    match node:
+        case ast.Call(func=function, args=[first, *rest]) if ast.unparse(function) == "os.path.join":
+            parts = [each.value for each in rest if isinstance(each, ast.Constant)]
+            package = _PACKAGE_FOLDER.fullmatch(ast.unparse(first))
+            if package and len(parts) == len(rest) and all(isinstance(each, str) for each in parts):
+                folders = (package["path"] or package["file"]).replace(".", "/")
+                return "/".join([folders, *map(str, parts)])
+    return None
 
 
 def importable(paths: Iterable[str], roots: Iterable[str] = ()) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -84,8 +85,8 @@ class SourceOutlines:
     def __init__(self, path: str | Path = SHIPPED) -> None:
         if not Path(path).is_file():
             raise IntegrityError(f'{path}: the outlines are missing; run "compat index build"')
-        address = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
-        self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+        self._address = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
+        self._connect()
         (version,) = self._rows("PRAGMA user_version")[0]
         if version != SCHEMA_VERSION:
             raise IntegrityError(f"{path}: format {version}, expected {SCHEMA_VERSION}; rebuild it")
@@ -94,6 +95,10 @@ class SourceOutlines:
         self._groups = lru_cache(maxsize=None)(self._read_groups)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
         self.paths = lru_cache(maxsize=None)(self._read_paths)
+
+    def _connect(self) -> None:
+        self._process = os.getpid()
+        self._database = sqlite3.connect(self._address, uri=True, check_same_thread=False)
 
     def __del__(self) -> None:
         """Close the file, if it was opened."""
@@ -171,6 +176,8 @@ class SourceOutlines:
                 yield KnownMessage(package, path, *line.split("\t"))
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        if self._process != os.getpid():  # a connection must not be used on both sides of a fork
+            self._connect()
         try:
             return self._database.execute(query, values).fetchall()
         except sqlite3.DatabaseError as error:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import zlib
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,13 @@ def open_outlines(index: Index) -> SourceOutlines:
     Raises:
         IntegrityError: the outlines are missing.
     """
-    return ExtendedOutlines(index.files) if index.files else SourceOutlines()
+    return _opened(index.files)
+
+
+@lru_cache(maxsize=2)
+def _opened(files: tuple[str, ...]) -> SourceOutlines:
+    """Return the same reader for all scans of a process: it keeps what it has read."""
+    return ExtendedOutlines(files) if files else SourceOutlines()
 
 
 class ExtendedOutlines(SourceOutlines):

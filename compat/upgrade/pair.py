@@ -18,9 +18,9 @@ from compat.companions.reader import Companions
 from compat.errors import CompatError
 from compat.index.reader import Index
 from compat.model.releases import PACKAGES, SGLANG, VLLM
-from compat.pairs.indirect_clashes import known_requirements, predicted_clashes
-from compat.pairs.overrides import choose
-from compat.pairs.ranking import Partner, rank
+from compat.partners.indirect_clashes import known_requirements, predicted_clashes
+from compat.partners.overrides import choose
+from compat.partners.ranking import Partner, rank
 from compat.requirements.release_requirements import requirements_of
 from compat.requirements.release_summary import PYTHON
 from compat.sources.demands import CompanionsOfSources

@@ -146,8 +146,10 @@ def tree(folder: Path) -> dict[str, str]:
 def child(environment: dict[str, str], limit: int = resource.RLIM_INFINITY) -> "subprocess.Popen[str]":
     """Start the command in a process that cannot write files of more than `limit` bytes."""
     root = Path(bundle.__file__).parents[2]
+    signals = ["env", "--default-signal=HUP"]  # a test run under nohup ignores it, and so would its children
+    command = [sys.executable, "-m", "compat.bundle", "both", "--output", "out"]
     return subprocess.Popen(
-        ["prlimit", f"--fsize={limit}", sys.executable, "-m", "compat.bundle", "both", "--output", "out"],
+        [*signals, "prlimit", f"--fsize={limit}", *command],
         env={**os.environ, "PYTHONPATH": str(root), **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -167,6 +167,22 @@ def test_an_enforced_requirement_is_found(check: Check) -> None:
     assert finding.root == RootCause("requirement", "httpx<1", "httpx", "1.0", "openai", "openai")
 
 
+@pytest.mark.parametrize(("installed", "causes"), [("1.80.0", 1), ("1.80.1", 0), ("?", 0)])
+def test_a_runtime_older_than_generated_code_is_found(tmp_path: Path, installed: str, causes: int) -> None:
+    need = Need("grpcio>=1.80.1", "openai.a_pb2_grpc")
+    supply = Supply({TARGET: "present"}, {TARGET: (need,)})
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    releases = {"openai": [release("1.0", "present")._replace(supply=supply)]}
+    write_companions(
+        tmp_path / "file",
+        CompanionsContent({"vllm": ("0.11.0",)}, [demand], releases, {"grpcio": other("grpcio", "1.0")}),
+    )
+    versions = {"openai": "1.0", "grpcio": installed}
+    presence = ForeignPresence(CheckedEnvironment(versions=versions), Companions(tmp_path / "file"))
+    cause = RootCause("requirement", need.target, "grpcio", installed, "openai", need.via)
+    assert [each for each in [presence.cause(TARGET)] if each] == [cause][:causes]
+
+
 def test_entries_select_what_is_imported(check: Check) -> None:
     assert check("vllm==0.11.0", "openai==1.99.1", entry="vllm.envs").findings == ()
     (finding,) = check("vllm==0.11.0", "openai==1.99.1", entry=MODULE).findings

@@ -1,15 +1,17 @@
 """Read what distributions supply from small wheels, write the file of companions, and query it."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from compat._cli.progress import Silent
 from compat.companions.broken_pairs import BrokenPairs
-from compat.companions.build import told
+from compat.companions.build import Candidate, CompanionsReport, Reading, told
 from compat.companions.candidates import carriers, selected, specifiers_of
 from compat.companions.demands import Demand
+from compat.companions.extract.import_checks import ImportCheck, read_import_checks
 from compat.companions.extract.lazy_tables import listed_names, read_lazy_table
 from compat.companions.extract.read_releases import CompanionRelease
 from compat.companions.extract.supply import Need, Supply, read_supply
@@ -17,7 +19,7 @@ from compat.companions.extract.wheel_modules import WheelModules
 from compat.companions.reader import Companions
 from compat.companions.writer import CompanionsContent, write_companions
 from compat.index.build.parse_pool import ModuleReader
-from compat.wheels.package_index import Registry
+from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.wheel_files import WheelFileCache, WheelFiles
 from wheelhouse import Index, build_wheel, serving
 
@@ -149,6 +151,37 @@ def test_needs_follow_what_a_module_always_imports(read: Read) -> None:
     assert read(files, "lib.a").needs == {"lib.a": (Need("distro:name", "lib.b"),)}
 
 
+def test_generated_code_needs_the_runtime_that_it_was_made_for(read: Read) -> None:
+    grpc = "from lib import a_pb2\nGRPC_GENERATED_VERSION = '1.80.1'\n"
+    protobuf = (
+        "R.ValidateProtobufRuntimeVersion(\n    R.Domain.PUBLIC,\n    6,\n    31,\n    0,\n    '',\n)\n"
+    )
+    files = {"lib/__init__.py": "", "lib/a_pb2.py": protobuf, "lib/a_pb2_grpc.py": grpc, "lib/b.py": grpc}
+    found = read(files, "lib:a_pb2_grpc", "lib.b")
+    older = Need("protobuf>=6.31.0", "lib.a_pb2")
+    assert found.needs == {
+        "lib:a_pb2_grpc": (Need("grpcio>=1.80.1", "lib.a_pb2_grpc"), older),
+        "lib.b": (older,),
+    }
+
+
+@pytest.mark.parametrize(("call", "checks"), [("", []), ("_ensure_pydantic_core_version()\n", ["2.41.5"])])
+def test_pydantic_takes_one_version_of_its_core(
+    house: Index, tmp_path: Path, call: str, checks: list[str]
+) -> None:
+    files = {
+        "pydantic/__init__.py": f"from .version import _ensure_pydantic_core_version\n{call}",
+        "pydantic/version.py": "_COMPATIBLE_PYDANTIC_CORE_VERSION = '2.41.5'\n",
+    }
+    body = build_wheel("pydantic", "2.12.5", {path: text.encode() for path, text in files.items()})
+    house.add("pydantic-2.12.5-py3-none-any.whl", body)
+    with Registry(endpoint=house.simple) as registry:
+        (wheel,) = registry.wheels("pydantic")
+        with WheelFiles(wheel, registry.session, WheelFileCache(tmp_path)) as wheel_files:
+            found = read_import_checks(WheelModules(wheel_files, ModuleReader(None, tmp_path)))
+    assert found == tuple(ImportCheck("pydantic", f"pydantic-core=={each}") for each in checks)
+
+
 def test_a_package_that_is_not_lazy_has_no_table() -> None:
     assert read_lazy_table(b'table = {"a": ["b"]}\n') is None
 
@@ -255,6 +288,49 @@ def test_only_attributes_that_a_release_lacks_are_kept() -> None:
 def test_what_is_read_is_what_is_required_and_demanded() -> None:
     targets = {"few": {"few:a"}, "some": {"some:a", "some:b", "some"}, "extra": {"extra:a"}}
     assert selected({"few", "some"}, targets, carriers({"few": ["few"], "some": ["some"]})) == {"some"}
+
+
+class Readers:
+    """Reads releases in this process, from the wheels of the house."""
+
+    def __init__(self, registry: Registry, folder: Path) -> None:
+        self._registry, self._folder = registry, folder
+
+    def read(
+        self, wheels: Sequence[WheelFile], targets: Iterable[str]
+    ) -> Iterator[tuple[CompanionRelease, int]]:
+        for wheel in wheels:
+            with WheelFiles(wheel, self._registry.session, WheelFileCache(self._folder)) as files:
+                supply = read_supply(WheelModules(files, ModuleReader(None, self._folder)), targets)
+            yield release(str(wheel.version), {})._replace(supply=supply), 0
+
+
+def test_what_companions_demand_counts_too(house: Index, tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(10)]
+    asking = f"from deep import {', '.join(names)}\nfrom rare import only\nA = B = C = 1\n"
+    for name, text in {"lib": asking, "deep": "n0 = 1\n", "rare": ""}.items():
+        house.add(f"{name}-1.0-py3-none-any.whl", build_wheel(name, "1.0", {f"{name}.py": text.encode()}))
+    with Registry(endpoint=house.simple) as registry:
+        candidates = {
+            name: Candidate(
+                name=name,
+                wheels=(wheels := tuple(registry.wheels(name))),
+                newest=wheels[-1],
+                imports=(name,),
+                lines=("deep", "rare") if name == "lib" else (),
+            )
+            for name in ("lib", "deep", "rare")
+        }
+        read = Reading(
+            candidates=candidates,
+            direct=frozenset({"lib"}),
+            only=frozenset(),
+            pool=Readers(registry, tmp_path),
+            report=CompanionsReport(),
+            progress=Silent(),
+        ).run([Demand("vllm", "vllm.a", f"lib:{name}", "import", None, 1, 0, 0) for name in "ABC"])
+    assert read.keys() == {"lib", "deep"}
+    assert [read["deep"][0].supply.states[f"deep:{name}"] for name in names[:2]] == ["present", "absent"]
 
 
 def test_broken_requirements_count_as_absent() -> None:

@@ -7,6 +7,8 @@ import pytest
 from rich.console import Console
 
 from compat.explain.engine import explain
+from compat.explain.log.log_reader import read
+from compat.explain.log.model import TracebackFrame
 
 GPTQ = "vllm.model_executor.layers.quantization.gptq"
 SITE = "/home/user/venv/lib/python3.11/site-packages"
@@ -127,6 +129,32 @@ def test_a_box_of_rich_is_read(coloured: bool, monkeypatch: pytest.MonkeyPatch) 
     assert "\u2502" in file.getvalue()
     (found,) = explain(file.getvalue())
     assert (found.module, found.symbol) == ("vllm.worker.worker", "Worker")
+
+
+BOX = """
+╭──────────────── Traceback (most recent call last) ───────────────╮
+│ {first:64} │
+│ {second:64} │
+│                                                                  │
+│ ❱ 12 │   from vllm.worker.worker import Worker                   │
+╰──────────────────────────────────────────────────────────────────╯
+ModuleNotFoundError: No module named 'vllm.worker'
+"""
+
+
+@pytest.mark.parametrize("width", [5, 20, 31, 34, 35, 36, 37, 40])
+def test_a_path_that_rich_wraps_is_whole(width: int) -> None:
+    line = "/opt/app/site-packages/mine/job.py:12 in start"
+    text = BOX.format(first=line[:width], second=line[width:])
+    (failure,) = read(text).failures
+    assert failure.chain[-1].frames == (
+        TracebackFrame(
+            path="/opt/app/site-packages/mine/job.py",
+            line=12,
+            function="start",
+            source="from vllm.worker.worker import Worker",
+        ),
+    )
 
 
 LEFT_BEHIND = """\

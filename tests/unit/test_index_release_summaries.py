@@ -10,7 +10,7 @@ from compat.index.query.release_summaries import direct_clashes, summaries
 from compat.index.reader import Index
 from compat.index.writer import write_index
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import direct_clashes as parsed_clashes
+from compat.partners.clashes import direct_clashes as parsed_clashes
 from compat.requirements.release_requirements import requirements_of
 from sources import content, release
 

@@ -65,3 +65,20 @@ def test_folders_that_a_pth_file_adds_count_too() -> None:
     assert roots == ("vendor/python_packages",)
     paths = ["vendor/python_packages/cutlass/__init__.py", "vendor/__init__.py", "vendor.pth"]
     assert importable(paths, roots) == ("cutlass", "vendor")
+
+
+@pytest.mark.parametrize(
+    ("line", "roots"),
+    [
+        ("import os, sys, a; sys.path.insert(0, os.path.join(a.__path__[0], 'x', 'y'))", ("a/x/y",)),
+        (
+            "import os, sys, a.b; sys.path.append(os.path.join(os.path.dirname(a.b.__file__), 'x'))",
+            ("a/b/x",),
+        ),
+        ("import os, sys, a; sys.path.insert(0, os.path.join(a.__path__[0], a.folder))", ()),
+        ("import os, a; print(os.path.join(a.__path__[0], 'x'))", ()),
+        ("import a; sys.path.insert(", ()),
+    ],
+)
+def test_folders_that_code_in_a_pth_file_adds_are_read(line: str, roots: tuple[str, ...]) -> None:
+    assert added_roots(line) == roots

@@ -16,11 +16,11 @@ from packaging.version import Version
 
 from compat.errors import DiskError, PreparationError
 from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
-from compat.pairs.clashes import Clash, ClashSide
 from compat.pairs.install_formats import WRITERS
-from compat.pairs.overrides import choose
 from compat.pairs.solve import Solution, solve
 from compat.pairs.unbuildable_sdists import unbuildable
+from compat.partners.clashes import Clash, ClashSide
+from compat.partners.overrides import choose
 from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.uv.client import find_uv
 from compat.uv.pylock import LockedFile

@@ -4,8 +4,8 @@ from packaging.utils import canonicalize_name
 
 from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import Clash
 from compat.pairs.uv_clashes import clashes_in
+from compat.partners.clashes import Clash
 from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.uv.messages import edges
 

@@ -11,6 +11,14 @@ from compat.companions.extract.wheel_modules import WheelModules
 _TABLE, _CHECK = "dependency_versions_table", "dependency_versions_check"
 _NUMPY_LIMIT = re.compile(r"numpy_version > \((\d+), (\d+)\)")
 
+_GENERATED = {
+    "_pb2": re.compile(r"ValidateProtobufRuntimeVersion\(\s*[\w.]+,\s*(\d+),\s*(\d+),\s*(\d+),"),
+    "_pb2_grpc": re.compile(r"^GRPC_GENERATED_VERSION = '(\d+)\.(\d+)\.(\d+)'", re.MULTILINE),
+}
+"""The compiler's version in generated code, by the end of the module's name: it refuses older runtimes."""
+_RUNTIME = {"_pb2": "protobuf", "_pb2_grpc": "grpcio"}
+_PYDANTIC_CORE = re.compile(r"^_COMPATIBLE_PYDANTIC_CORE_VERSION = '([\w.]+)'", re.MULTILINE)
+_PYDANTIC_CHECK = re.compile(r"^_ensure_pydantic_core_version\(\)", re.MULTILINE)
 _FLASHINFER_PART = re.compile(r"\bflashinfer[-_](cubin|jit[-_]cache)\b")
 _MISMATCH = "does not match"
 
@@ -37,7 +45,17 @@ def read_import_checks(modules: WheelModules) -> tuple[ImportCheck, ...]:
             found += _from_flashinfer(
                 _source(modules, "flashinfer.jit.env"), str(modules.wheel.wheel.version)
             )
+        if top == "pydantic" and _PYDANTIC_CHECK.search(_source(modules, top)):
+            core = _PYDANTIC_CORE.search(_source(modules, "pydantic.version"))
+            found += [ImportCheck("pydantic", f"pydantic-core=={core[1]}")] if core else []
     return tuple(sorted(found))
+
+
+def enforced_by(module: str, modules: WheelModules) -> str | None:
+    """Return the requirement that generated code enforces when it is imported; None for other modules."""
+    ending = next((each for each in _GENERATED if module.endswith(each)), None)
+    found = _GENERATED[ending].search(_source(modules, module)) if ending else None
+    return f"{_RUNTIME[ending]}>={'.'.join(found.groups())}" if ending and found else None
 
 
 def _from_table(top: str, check: str, table: str) -> list[ImportCheck]:

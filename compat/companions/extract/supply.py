@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from compat.companions.extract.import_checks import enforced_by
 from compat.companions.extract.wheel_modules import WheelModules
 from compat.index.extract.foreign_imports import is_foreign
 from compat.index.records import Row
@@ -21,6 +22,7 @@ class Need(NamedTuple):
     """Something from another distribution that the import of a demanded module needs."""
 
     target: str
+    """Its location; or a requirement such as `grpcio>=1.80.0`, if the import compares the version itself."""
     via: str
     """The module that imports it; the first one that the search meets."""
 
@@ -185,6 +187,9 @@ class _SupplyReader:
                 inner, outer = self._direct_imports(module)
                 for target in outer:
                     found.setdefault(target, module)
+                requirement = enforced_by(module, self._modules)
+                if requirement is not None:
+                    found.setdefault(requirement, module)
                 following.update((part, None) for each in inner for part in _parts(each) if part not in seen)
             level = list(following)
         return tuple(sorted(Need(target, via) for target, via in found.items()))

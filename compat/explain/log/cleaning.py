@@ -41,7 +41,10 @@ _LEVEL = re.compile(
     r"(?:[:|-]| {1,8}[|-](?= )|)(?: |$)"
     r"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]{1,80}:(?=.)"
 )
-_PLACE = re.compile(r"\[[\w.<>/-]{1,80}:\d{1,6}\] ?|[\w.]{1,60}\.py:\d{1,6}\] ?|\[[\w.-]{1,80}\.\w{1,60}\] ")
+_PLACE = re.compile(
+    r"[\w-]{1,64}\[(?:debug|info|warn|warning|error)\]"
+    r"|\[[\w.<>/-]{1,80}:\d{1,6}\] ?|[\w.]{1,60}\.py:\d{1,6}\] ?|\[[\w.-]{1,80}\.\w{1,60}\] "
+)
 _BORDER = "\N{BOX DRAWINGS LIGHT VERTICAL}"
 _QUOTE = re.compile(rf"> ?|E {{3,}}| {{0,80}}{_BORDER} ?")
 _GROUP = re.compile(r"\s{0,40}(?:\+ (?=Exception Group)|\+-\+-{8,}.*|\+-{8,}.*|\| ?)")
@@ -71,7 +74,7 @@ def clean(raw: bytes) -> tuple[LogLine, ...]:
     text = raw.decode("utf-8", "replace")
     if "\x1b" in text:
         text = _ANSI.sub("", text)
-    text = _CONTROL.sub("", text.rstrip())
+    text = _CONTROL.sub("", text.rstrip()).removesuffix("\\n")
     if not text.isascii():
         text = text.translate(_QUOTATION)
     if "\\n" not in text or "Traceback" not in text:

@@ -14,7 +14,8 @@ _PLAIN = (
     "version `GLIBC", "version `CXXABI", "no kernel image is available", "quantization method",
     "Failed to infer device type", "No CUDA GPUs are available", "driver on your system is too old",
     "not compiled with CUDA enabled", "compiled using NumPy 1", "has no attribute '",
-    "which is incompatible", "is not defined for option 'gpu-name'", "Unsupported gpu architecture '",
+    "which is incompatible", "Could not load any common_ops library",
+    "is not defined for option 'gpu-name'", "Unsupported gpu architecture '",
     "Could not import module '", "error: unrecognized arguments: ", "got an unexpected keyword argument",
     "' is already used by a Transformers ", " are not supported for now. Supported architectures: ",
 )  # fmt: skip

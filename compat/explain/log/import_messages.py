@@ -18,7 +18,7 @@ NO_ATTRIBUTE = re.compile(
     r"(partially initialized )?module '?([\w.]+)'? (?:from '([^']{1,1000})' )?"
     r"(?:\([^()]{0,80}\) )?has no attribute '?(\w+)"
 )
-UNDEFINED = re.compile(r"name '(\w+)' is not defined")
+UNDEFINED = re.compile(r"\bname '(\w{1,200})' is not defined")
 _FROM = re.compile(r"(?:from\s+([\w.]+)\s+import\s+(\S.*))$")
 _IMPORT = re.compile(r"import\s+([\w.]+)(?:\s+as\s+\w+)?\s*(?:,|$|#|;)")
 _DYNAMIC = re.compile(r"""import_module\(\s*['"]([\w.]+)['"]""")

@@ -12,6 +12,7 @@ from itertools import islice
 from compat.explain.log import installer_output
 from compat.explain.log.cleaning import LONGEST, LogLine, clean
 from compat.explain.log.error_lines import loose
+from compat.explain.log.line_order import in_order
 from compat.explain.log.model import Failure
 from compat.explain.log.traceback_parser import TracebackParser
 from compat.explain.log.versions import LogFacts
@@ -36,11 +37,11 @@ MOST_REFUSALS = 100
 MOST_FAILURES = 200
 """Most distinct failures that are kept: the first half and the last half."""
 SIGNS = (
-    b"Traceback", b"Error", b"rror:", b"Exception", b'File "', b"NotFound", b"cannot import",
+    b"Traceback", b"Error", b"rror:", b"Exception", b'File "', b'.py", line ', b"NotFound", b"cannot import",
     b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
     b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled", b"NumPy 1",
     b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture",
-    b"nexpected keyword", b"Could not import module", *installer_output.SIGNS,
+    b"nexpected keyword", b"Could not import module", b"common_ops library", *installer_output.SIGNS,
 )  # fmt: skip
 """A block without any of these contains no failure."""
 STRONG = (
@@ -171,7 +172,7 @@ class _LogReader:
             refused = list(islice(installer_output.installer_failures(block), self._refusals_left))
             self._refusals_left -= len(refused)
             self._keep(refused)
-        before = b""
+        before, block = b"", in_order(block)
         for raw in block.split(b"\n"):
             if self._busy or any(sign in raw for sign in SIGNS):
                 for line in clean(raw[:LONGEST]):

@@ -14,14 +14,19 @@ LONGEST_MESSAGE = 4_000
 
 HEADER = "Traceback (most recent call last)"
 _FRAME = re.compile(r"""( *)File ["'](.{1,1000}?)["'], line (\d{1,9})(?:,(?: in (.{1,300}))?)?$""")
+_HEADLESS = re.compile(r"""()([^\s"':]{1,500}\.pyx?)["'], line (\d{1,9})(?:,(?: in (.{1,300}))?)?$""")
+"""A frame that was pasted without its beginning, `File "/usr/lib`."""
 _SHORT = re.compile(r"()(\S{1,500}\.pyx?):(\d{1,9}):? in (<?[\w.<>]{1,200}>?)(?:\(.{0,200}\))?$")
 _NOTEBOOK = re.compile(r"()(?:File (\S{1,500}?)|Cell In\[\d+\], line):? ?(\d{1,9})(?:,? in (.{1,200}?))?$")
 _OLD_NOTEBOOK = re.compile(r"(/\S{1,500}\.py) in (<?\w{1,200}>?)(?:\(.{0,400}\))?$")
 """A frame of older versions of IPython: the arrow before its source line has the number."""
 _ARROW = re.compile(
-    r"(?:-{1,20}>|\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}|>) {0,8}(\d{1,6}) "
+    r"(?:-{1,20}>|[\N{HEAVY RIGHT-POINTING ANGLE BRACKET ORNAMENT}"
+    r"\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}>]) {0,8}(\d{1,6}) "
     r"[ \N{BOX DRAWINGS LIGHT VERTICAL}]{0,80}(.*)"
 )
+_BEGUN = re.compile(r"(?:/|[A-Za-z]:\\)[^\s:]{1,500}(?::\d{0,9}(?: in)?)?$")
+"""The begin of a path and its line, whose rest is on the next line, as rich wraps it."""
 _NUMBERED = re.compile(r"\d{1,6}(?: |$)")
 """A numbered source line around the one that failed, as IPython and rich show them."""
 _EXCEPTION = re.compile(
@@ -70,6 +75,8 @@ class TracebackParser:
         self._open: _Open | None = None
         self._chain: list[ExceptionInfo] = []
         self._link: Link | None = None
+        self._begun = ""
+        """The path that the line before began and did not end."""
 
     @property
     def idle(self) -> bool:
@@ -79,6 +86,8 @@ class TracebackParser:
     def feed(self, text: str, *, logged: bool = False) -> Iterator[Failure]:
         """Parse one line and yield the failure that it completes, if any."""
         stripped = text.strip()
+        space = " " if stripped.startswith("in ") or self._begun.endswith(" in") else ""
+        whole, self._begun = f"{self._begun}{space}{stripped}" if self._begun else text, ""
         if HEADER in text:
             yield from self._begin()
             self._open = _Open(link=self._link)
@@ -87,9 +96,11 @@ class TracebackParser:
             self._finish("cause")
         elif _CONTEXT in text:
             self._finish("context")
-        elif (found := _frame(text)) is not None:
+        elif (found := _frame(whole) or _frame(text)) is not None:
             yield from self._add_frame(*found)
         elif self._open is not None:
+            if not self._open.kind and _BEGUN.match(whole.strip()):
+                self._begun = whole.strip()
             yield from self._inside(self._open, text, stripped, logged=logged)
         elif stripped and self._chain and self._link is None:
             yield from self.close()
@@ -130,7 +141,7 @@ class TracebackParser:
             self._link = None
         self._open.add(frame)
         self._open.indent = indent
-        self._open.sourced = frame.path.startswith("<")
+        self._open.sourced = frame.path.startswith("<") and frame.path.endswith(">")
 
     def _inside(self, state: _Open, text: str, stripped: str, *, logged: bool) -> Iterator[Failure]:
         if state.kind:
@@ -182,7 +193,8 @@ def _frame(text: str) -> tuple[int, TracebackFrame] | None:
     if "line " not in text and ".py" not in text and "File " not in text:
         return None
     bare = text.strip()
-    found = _FRAME.match(text) or _FRAME.match(bare) or _SHORT.match(bare) or _NOTEBOOK.match(bare)
+    patterns = (_FRAME, _HEADLESS, _SHORT, _NOTEBOOK)
+    found = _FRAME.match(text) or next((each for one in patterns if (each := one.match(bare))), None)
     if found is None:
         old = _OLD_NOTEBOOK.match(bare)
         return (0, TracebackFrame(path=old[1], function=old[2])) if old else None

@@ -159,10 +159,15 @@ def ordered(found: Iterable[RequirementEdge]) -> list[RequirementEdge]:
 def requirement_named(context: RuleContext, top: str, default: str) -> str:
     """Return the distribution that provides an import name, preferring one that the releases require."""
     plain = canonicalize_name(top)
-    if context.known(default) is None and context.known(plain) is not None:
-        return plain
-    for package, at in context.release_indexes.items():
-        names = [required_name(line) for line in context.index.requires_dist(package, at)]
+    required = [
+        [required_name(line) for line in context.index.requires_dist(package, at)]
+        for package, at in context.release_indexes.items()
+    ]
+    stated = context.known(plain)
+    # What a text calls `flashinfer` is also the known version of `flashinfer-python`.
+    if stated is not None and context.known(default) in (None, stated):
+        return default if any(default in names for names in required) else plain
+    for names in required:
         if default in names:
             return default
         close = [

@@ -52,6 +52,7 @@ def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     if len(others) == 1:
         return _another(exception, context, others[0], call_error)
     never = [callee for callee in every if call_error.owner and call_error.kind == "unexpected"]
+    never = [callee for callee in never if callee.package in inside] or never
     return _never(exception, never, call_error) if never else None
 
 

@@ -7,7 +7,7 @@ from compat.explain.context import RuleContext, importer_of, in_installed_packag
 from compat.explain.log.import_messages import UNDEFINED, FailedImport, identifiers, wanted
 from compat.explain.log.model import ExceptionInfo, TracebackFrame
 from compat.explain.lookup.missing_symbol import locate
-from compat.explain.rules.missing_packages import not_installed, vllm_for
+from compat.explain.rules.missing_packages import not_installed, speaks_of_requirements, vllm_for
 from compat.index.records import Branch
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.guards import ALWAYS, All, AnyOf, Condition, Flag, Guard, Imports, Not, describe, evaluate
@@ -161,7 +161,7 @@ def _last_home(context: RuleContext, package: str, name: str, at: int) -> str | 
 def wrong_advice(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a wrong “vllm is not installed”: vllm is installed and lacks a name that the guard imports."""
     found = _ADVICE.search(exception.text)
-    if not found:
+    if not found or speaks_of_requirements(exception):
         return None
     top = next(group for group in found.groups() if group).lower().replace("-", "_")
     package = context.owner(top)

@@ -88,7 +88,7 @@ def kernels_not_loaded(exception: ExceptionInfo, context: RuleContext) -> Diagno
     found = _NOT_LOADED.search(exception.text)
     if not found:
         return None
-    detail = missing_library(exception, context)
+    detail = missing_library(exception, context) or (None if exception.frames else why_not_loaded(context))
     if detail is not None:
         return replace(detail, package=detail.package or context.owner(found[1]))
     package = context.owner(found[1])

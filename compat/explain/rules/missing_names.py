@@ -1,9 +1,11 @@
 """Rules for names and modules of the indexed packages that a release has moved, renamed, removed or lacks."""
 
+from collections.abc import Iterator
+
 from packaging.version import Version
 
 from compat.explain.context import RuleContext, importer_of, in_installed_package
-from compat.explain.log.import_messages import CANNOT_IMPORT, FailedImport, imported, wanted
+from compat.explain.log.import_messages import CANNOT_IMPORT, UNDEFINED, FailedImport, imported, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.missing_symbol import locate
 from compat.index.query.single_release import companions
@@ -12,6 +14,10 @@ from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG
 from compat.model.symbols import location
 from compat.resolve.suggestions import hint
 
+MOST_SHOWN = 3
+"""Most modules of a package that are shown for such a name."""
+MOST_HOMES = 40
+"""Most modules in which a name without a module is looked up."""
 SHORTEST = 8
 """Least length of a name that says by itself which package it is of."""
 
@@ -121,21 +127,16 @@ def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
 
 
 def unplaced_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Tell which releases have a name whose message does not name the module.
+    """Tell which releases have a name whose message names neither its module nor the one that uses it.
 
-    The cause is `unknown`: the text does not tell of which module it was imported.
+    The cause is `unknown`: the text does not tell of which module it was imported, or which one uses it.
     """
-    found = CANNOT_IMPORT.search(exception.message)
-    if not found or wanted(exception) is not None:
+    found = CANNOT_IMPORT.search(exception.message) or UNDEFINED.search(exception.message)
+    if not found or wanted(exception) is not None or exception.frames:
         return None
-    name, lines = found[1], []
+    name, lines = found[1], list[str]()
     for package in context.index.packages if len(name) >= SHORTEST else ():
-        modules = sorted(context.index.first_bound(name, package).items(), key=lambda each: len(each[0]))
-        own = (module for module, at in modules if _binds_own(context, package, module, name, at))
-        module = next(own, None)
-        if module is not None:
-            releases = context.history.releases(package, module, name)
-            lines.append(f"{location(module, name)} exists in {package} {releases}")
+        lines += _homes(context, package, name, exception.text)
     if not lines:
         return None
     return Diagnosis(
@@ -144,10 +145,37 @@ def unplaced_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis |
         evidence=(exception.line, *lines),
         fix=Fix(
             kind="none",
-            text="The text does not tell of which module it was imported; the evidence lists the releases "
-            "that have one of this name.",
+            text="The text does not tell of which module it was imported, or which one uses it; the evidence "
+            "lists the releases that have one of this name.",
         ),
     )
+
+
+def _homes(context: RuleContext, package: str, name: str, text: str) -> Iterator[str]:
+    """Yield the modules of a package that have a name of its own, with their releases, as lines.
+
+    Those that define it come before those that import it, those whose file the text names before others. Each
+    has it in releases that none of those before has.
+    """
+    modules = sorted(context.index.first_bound(name, package).items(), key=lambda each: len(each[0]))
+    own = [each for each in modules[:MOST_HOMES] if _binds_own(context, package, each[0], name, each[1])]
+    defining = [each for each in own if _defines(context, package, each[0], name, each[1])]
+    covered = [False] * len(context.index.versions(package))
+    named = {module for module, _ in own if f"{module.rpartition('.')[2]}.py" in text}
+    lines = 0
+    for module, _ in sorted(defining or own, key=lambda each: each[0] not in named):
+        flags = context.history.flags(package, module, name)
+        new = any(there and not before for there, before in zip(flags, covered, strict=True))
+        if new and lines < MOST_SHOWN:
+            releases = context.history.releases(package, module, name)
+            yield f"{location(module, name)} exists in {package} {releases}"
+            covered = [there or before for there, before in zip(flags, covered, strict=True)]
+            lines += 1
+
+
+def _defines(context: RuleContext, package: str, module: str, name: str, at: int) -> bool:
+    """Return whether a module defines a name in a release, rather than import it."""
+    return any(each.status == "defined" for each in context.index.branches(module, name, package, at))
 
 
 def _binds_own(context: RuleContext, package: str, module: str, name: str, at: int) -> bool:

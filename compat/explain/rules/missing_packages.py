@@ -7,6 +7,7 @@ from packaging.utils import canonicalize_name
 
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
+from compat.explain.log.installer_output import ONE_LINE
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.importers import possible_releases
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
@@ -83,8 +84,8 @@ def advised(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Diagnose a message that asks the user to install a package."""
     if exception.kind not in ("ImportError", "ModuleNotFoundError", "RuntimeError", "ValueError", ""):
         return None
-    if exception.message.startswith((*REFUSALS, FAILED)):
-        return None  # it speaks of requirements, not of what is installed
+    if speaks_of_requirements(exception):
+        return None
     found = _ADVICE.search(exception.text)
     name = next((group for group in found.groups() if group), None) if found else None
     if name is None or not found:
@@ -102,6 +103,13 @@ def advised(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     return not_installed(top, FailedImport(module=top, absent=top), exception, context)
 
 
+def speaks_of_requirements(exception: ExceptionInfo) -> bool:
+    """Return whether a message is an installer's about requirements, and not about what is installed."""
+    return exception.message.startswith((*REFUSALS, FAILED)) or any(
+        phrase in exception.message for phrase in ONE_LINE
+    )
+
+
 def not_installed(top: str, asked: FailedImport, exception: ExceptionInfo, context: RuleContext) -> Diagnosis:
     """Return the diagnosis of a distribution that is not installed."""
     distribution = requirement_named(context, top, distribution_of(top))
@@ -110,8 +118,12 @@ def not_installed(top: str, asked: FailedImport, exception: ExceptionInfo, conte
     lines = [exception.line, *(str(each) for each in found[:2] if each.extra in USUAL)]
     if importer:
         lines.append(f"imported by {exception.frames[-1].path}: `{exception.frames[-1].source}`")
-    wheel = vllm_for(context, asked) if distribution == VLLM else None
+    stated = re.search(rf"(?<![\w.-]){re.escape(distribution)}==(\d[\w.]{{0,40}}\w)", exception.text)
+    wheel = vllm_for(context, asked) if distribution == VLLM and not stated else None
     spec = f"=={wheel}" if wheel else _spec(found)
+    if stated:
+        spec = f"=={stated[1]}"
+        lines.append(f"the message asks for {distribution}{spec}")
     if wheel:
         lines.append(
             f"vllm {wheel} is the newest release with the imported name that is not newer than this sglang"

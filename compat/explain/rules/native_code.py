@@ -12,7 +12,7 @@ from compat.explain.lookup.demangle import demangled
 from compat.explain.lookup.module_paths import ALIASES, below_site, distribution_of, top_of
 from compat.explain.lookup.requirement_violations import demands, of_release, violated
 from compat.model.diagnosis import Cause, Diagnosis, Fix
-from compat.model.releases import KERNELS, SGLANG, allows
+from compat.model.releases import KERNELS, SGLANG, VLLM, allows
 from compat.requirements.specifiers import pinned
 
 _SYMBOL = re.compile(r"([^\s'\"():]{1,400}\.so[\w.]{0,20})?:? ?undefined symbol: ([\w.$@]{1,600})")
@@ -35,7 +35,11 @@ _GLIBC = re.compile(
     r"version `((?:GLIBC|GLIBCXX|CXXABI)_[\w.]{1,40})' not found(?: \(required by ([^)]{1,400})\))?"
 )
 _KERNEL = re.compile(r"no kernel image is available for execution")
-_DRIVER = re.compile(r"driver on your system is too old|driver version is insufficient for CUDA runtime")
+_DRIVER = re.compile(
+    r"driver on your system is too old|driver version is insufficient for CUDA runtime"
+    r"|forward compatibility was attempted on non supported HW"
+    r"|PTX was compiled with an unsupported toolchain"
+)
 _PTXAS = re.compile(r"\b(ptxas(?:-blackwell)?) fatal {1,8}: Value '(sm_\w{1,12})' is not defined for option")
 _NVCC = re.compile(r"\bnvcc fatal {1,8}: Unsupported gpu architecture '(\w{1,20})'")
 _EXTENSION = re.compile(
@@ -332,7 +336,8 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
         command = f'pip install "torch{pin[1]}"'
     return Fix(
         kind="install",
-        text=f"Install the CUDA runtime that {library} belongs to ({name}{suffix}).{hint}",
+        text=f"Install the runtime of CUDA{f' {toolkit}' if toolkit else ''} that {library} belongs to "
+        f"({name}{suffix}).{hint}",
         command=command,
     )
 
@@ -340,10 +345,11 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
 def _other_cudas(toolkit: str, context: RuleContext) -> list[str]:
     """Return what of the log is for another CUDA than a library, as clauses for people."""
     found = []
-    for name, (version, _) in context.contents.facts.printed.items():
-        label = _CUDA_LABEL.search(version.partition("+")[2])
-        if label and label[1] != toolkit and name in ("torch", "vllm", "sgl-kernel", "sglang-kernel"):
-            found.append(f"{name} {version} is a build for CUDA {label[1]}.{label[2]}")
+    for name in ("torch", VLLM, *KERNELS):
+        known = context.known(name)
+        label = _CUDA_LABEL.search(known.version.partition("+")[2]) if known else None
+        if known and label and label[1] != toolkit:
+            found.append(f"{name} {known.version} is a build for CUDA {label[1]}.{label[2]}")
     folders = sorted(context.contents.facts.cuda)
     if not found and folders and toolkit not in folders:
         found.append(f"the installed libraries are those of CUDA {folders[-1]} (nvidia/cu{folders[-1]})")

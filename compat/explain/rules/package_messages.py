@@ -1,5 +1,6 @@
 """A rule for messages that sglang or vllm raise or log: where they come from, and what leads to them."""
 
+import re
 from collections.abc import Iterator
 
 from compat.explain.context import RuleContext
@@ -15,6 +16,9 @@ MOST = 10
 """Most messages of one log that are looked up."""
 LONGEST = 2_000
 """Characters of a message that are compared."""
+MOST_SHOWN = 200
+"""Characters of a value in a message that are shown."""
+_FAILURE = re.compile(r"\b(?:[A-Z]\w{0,40})?[Ee]rror\b|\w(?:Error|Exception)\b")
 _OF_PYTHON = ("AttributeError", "KeyError", "TypeError", "IndexError", "NameError", "ModuleNotFoundError")
 _IMPORT = " of import "
 
@@ -39,9 +43,17 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
         lines.append(f"it is reached under “{message.guard}”")
     behind = message.guard.partition(_IMPORT)[2]
     top = behind.partition(",")[0].strip()
-    fix = Fix(
-        kind="none", text="The message itself tells what is wrong; the evidence tells where it is from."
-    )
+    text = "The message itself tells what is wrong; the evidence tells where it is from."
+    values = list(_values(message, exception.message)) if len(matching) == 1 else []
+    passed_on = next((value for value in values if _FAILURE.search(value)), None)
+    if passed_on:
+        text = (
+            f"The message passes on a failure of another place: “{passed_on}”. Look for it further up in the "
+            "log, with the traceback of its own process."
+        )
+    elif values:
+        lines.append(f"what it was given: {', '.join(values)}")
+    fix = Fix(kind="none", text=text)
     if top and not top.startswith("."):
         fix = Fix(
             kind="none",
@@ -121,6 +133,19 @@ def _fits(message: KnownMessage, text: str) -> bool:
             return False
         at, total = found + len(piece), total + len(piece)
     return total >= FEWEST
+
+
+def _values(message: KnownMessage, text: str) -> Iterator[str]:
+    """Yield what a message was given for the variable parts of its template."""
+    at = 0
+    for number, piece in enumerate(_pieces(message.template)):
+        found = text.find(piece, at)
+        value = text[at:found].strip(" '\"`")
+        if (number or found) and value:
+            yield value[:MOST_SHOWN]
+        at = found + len(piece)
+    if text[at:].strip(" '\"`.") and message.template.endswith(("\0", "%s", "%r", "%d")):
+        yield text[at:].strip(" '\"`")[:MOST_SHOWN]
 
 
 def _pieces(template: str) -> Iterator[str]:

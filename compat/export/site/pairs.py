@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from compat._cli.printable import printable
 from compat.companions.reader import Companions
 from compat.model.package_names import SGLANG, VLLM
-from compat.pairs.clashes import Clash
-from compat.pairs.indirect_clashes import known_requirements, predicted_clashes
-from compat.pairs.overrides import choose
-from compat.pairs.ranking import rank
-from compat.pairs.ranking_output import about, broken_text
+from compat.partners.clashes import Clash
+from compat.partners.indirect_clashes import known_requirements, predicted_clashes
+from compat.partners.overrides import choose
+from compat.partners.ranking import rank
+from compat.partners.ranking_output import about, broken_text
 from compat.requirements.release_requirements import requirements_of
 from compat.requirements.release_summary import PYTHON
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from compat.index.reader import Index
-    from compat.pairs.ranking import Partner
+    from compat.partners.ranking import Partner
     from compat.requirements.release_requirements import ReleaseRequirements
 
 BEST = 8

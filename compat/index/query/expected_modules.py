@@ -1,6 +1,6 @@
 """List the quantization modules of a pair with their names, as the index expects them in its environment."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from fnmatch import fnmatchcase
 
 from compat.index.query.name_resolution import Facts, NameResolver
@@ -85,12 +85,15 @@ def expectations(
     return all_expected_in(resolver) if everything else expected_in(resolver)
 
 
-def all_expected_in(resolver: NameResolver) -> tuple[ModuleExpectation, ...]:
-    """Return the expected names of all modules of the releases in an environment, ordered by module."""
+def all_expected_in(
+    resolver: NameResolver, only: Container[str] | None = None
+) -> tuple[ModuleExpectation, ...]:
+    """Return the expected names of all modules of the releases in an environment, or some, by module."""
     return tuple(
         _module(resolver, package, module)
         for package, release_index in sorted(resolver.environment.release_indexes.items())
         for module in sorted(resolver.index.modules(package, release_index))
+        if only is None or module in only
     )
 
 

@@ -32,6 +32,7 @@ def unsolvable(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
             or _conflict(text, context)
             or _no_release(text, context)
             or clash_of_requested(list(messages.requested(text)), context)
+            or _in_no_version(text)
             or stated(_constraints(text), messages.first_step(text))
         )
     return _absent(text, context) if not exception.kind and text.startswith(ABSENT) else None
@@ -96,6 +97,25 @@ def stated(edges: Sequence[RequirementEdge], step: str | None) -> Diagnosis | No
             kind="install",
             text=f"Change one of these requirements, or the release of {wanted} that has it: together they "
             f"admit no {name} that the package index in use has.",
+        ),
+    )
+
+
+def _in_no_version(text: str) -> Diagnosis | None:
+    """Return the diagnosis of a distribution that all tried releases require in any version; pip lacks it."""
+    edges = list(messages.edges(text)) if text.startswith(CONFLICT) else []
+    names = {each.name for each in edges}
+    if len(names) != 1 or "The user requested" in text or any(each.requirement.specifier for each in edges):
+        return None
+    name, by = names.pop(), edges[0].by
+    return Diagnosis(
+        cause="requirement_violated",
+        package=name,
+        evidence=(str(edges[0]), f"every release of {by} that pip tried requires {name}, in any version"),
+        fix=Fix(
+            kind="environment",
+            text=f"The package index in use has no {name} that pip can install: use the index of its "
+            f"project, or a release of {by} that does without it, through a newer one of what requires {by}.",
         ),
     )
 

@@ -105,6 +105,7 @@ def raised_inside(exception: ExceptionInfo, context: RuleContext) -> Diagnosis |
         return None
     if there:
         lines.append(f"{distribution} {there.version}: {there.source}")
+    broken = violated(context, distribution)
     checked = _VALIDATED.search(exception.message)
     owner = next(
         (each for each in (VLLM, SGLANG) if checked and context.index.class_ever(checked[1], each)), ""
@@ -115,6 +116,11 @@ def raised_inside(exception: ExceptionInfo, context: RuleContext) -> Diagnosis |
         f"{distribution} raised it. If its version is another one than the release was made with, install "
         "that one; else the input is at fault, such as the model or its configuration."
     )
+    if broken is not None:
+        text = (
+            f"{distribution} raised it, and {broken.edge} excludes the {broken.installed} of this log: "
+            "install the required one first. If the error stays, the input is at fault."
+        )
     return Diagnosis(
         cause="unknown",
         package=distribution,

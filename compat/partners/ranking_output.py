@@ -5,8 +5,8 @@ from __future__ import annotations
 from compat._cli import console
 from compat._cli.text import aligned, counted, listed
 from compat.model.package_names import SGLANG, VLLM
-from compat.pairs.indirect_clashes import IndirectClash
-from compat.pairs.ranking import lack
+from compat.partners.indirect_clashes import IndirectClash
+from compat.partners.ranking import lack
 from compat.requirements.release_summary import ABI_BOUND
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from compat.index.query.release_summaries import DirectClash
-    from compat.pairs.ranking import PackageUser, Partner
+    from compat.partners.ranking import PackageUser, Partner
     from compat.requirements.release_summary import ReleaseSummary
 
 HEAD = ("release", "torch", "same torch", "overrides", "days", "kernels", "clashes")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from compat.pairs.clashes import Clash, ClashSide
+from compat.partners.clashes import Clash, ClashSide
 
 NEVER = "; python_version < '3'"
 """A marker that is never true; an override with it drops the requirement."""

@@ -10,11 +10,11 @@ from compat._cli import console
 from compat.companions.reader import Companions
 from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM
-from compat.pairs.clashes import direct_clashes
 from compat.pairs.cli import main
-from compat.pairs.indirect_clashes import known_requirements, predicted_clashes
-from compat.pairs.overrides import choose, flipped
-from compat.pairs.ranking import rank, users_of
+from compat.partners.clashes import direct_clashes
+from compat.partners.indirect_clashes import known_requirements, predicted_clashes
+from compat.partners.overrides import choose, flipped
+from compat.partners.ranking import rank, users_of
 from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 
 

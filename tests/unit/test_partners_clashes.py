@@ -12,9 +12,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from compat.model.releases import SGLANG, VLLM, ReleaseMetadata
-from compat.pairs.clashes import Clash, ClashSide, direct_clashes
-from compat.pairs.indirect_clashes import predicted_clashes
-from compat.pairs.overrides import as_mapping, choose, dropped, flipped
+from compat.partners.clashes import Clash, ClashSide, direct_clashes
+from compat.partners.indirect_clashes import predicted_clashes
+from compat.partners.overrides import as_mapping, choose, dropped, flipped
 from compat.requirements.release_requirements import requirements_of
 from compat.requirements.specifiers import disjoint, pinned
 

@@ -17,7 +17,7 @@ from compat.index.reader import Index
 from compat.model.package_names import SGLANG, VLLM
 from compat.model.pythons import python_bit
 from compat.model.releases import marker_variables
-from compat.pairs.clashes import Clash, ClashSide, direct_clashes
+from compat.partners.clashes import Clash, ClashSide, direct_clashes
 from compat.requirements.graph import RequirementGraph, required_name
 from compat.requirements.release_requirements import ReleaseRequirements
 from compat.requirements.specifiers import disjoint, pinned

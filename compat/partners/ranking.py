@@ -6,7 +6,7 @@ from compat._util.named_tuple import NamedTuple
 from compat.companions.reader import Companions
 from compat.index.query.release_summaries import direct_clashes, summaries
 from compat.model.package_names import SGLANG, VLLM
-from compat.pairs.indirect_clashes import known_requirements, ranked_clashes
+from compat.partners.indirect_clashes import known_requirements, ranked_clashes
 from compat.requirements.release_summary import KERNEL_PACKAGES
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from compat.companions.reader import BrokenImport
     from compat.index.query.release_summaries import DirectClash
     from compat.index.reader import Index
-    from compat.pairs.indirect_clashes import IndirectClash
+    from compat.partners.indirect_clashes import IndirectClash
     from compat.requirements.release_summary import ReleaseSummary, Wanted
 
     SameTorch = Literal["exact", "patch", "other"]

@@ -1,0 +1,141 @@
+"""The rule for failures that no other rule explains: what they are about, and whose code raised them."""
+
+import re
+from typing import NamedTuple
+
+from compat.explain.context import RuleContext
+from compat.explain.log.import_messages import UNDEFINED
+from compat.explain.log.model import ExceptionInfo, TracebackFrame
+from compat.explain.lookup.call_errors import parse_call_error, possible_callees
+from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
+from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM
+
+_OBJECT = re.compile(r"^`?(?:type object )?'?(\w{3,80})'?(?: object)? has no attribute '?(\w{2,80})")
+_BARE = re.compile(r"'?([A-Za-z_]\w{1,80})'?$")
+"""The whole message of an AttributeError that code raises by hand: the name alone."""
+MOST_HOMES = 40
+"""Most modules in which the definition of a name is looked up."""
+
+
+class _Subject(NamedTuple):
+    """What a failure is about."""
+
+    owner: str
+    """A class, or a function outside any class; empty if the message names none."""
+    name: str
+    """An attribute or method of it, an argument as `(name=)`, or the name alone."""
+
+    def __str__(self) -> str:
+        return f"{self.owner}{self.name}" if self.name.startswith("(") else ".".join(filter(None, self))
+
+
+def unexplained(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Tell what a failure is about and whose code it is; None if neither is known. The cause is `unknown`."""
+    subject = _subject(exception)
+    if subject is None:
+        return None
+    frame = exception.frames[-1] if exception.frames else None
+    homes = [
+        (package, home)
+        for package in (VLLM, SGLANG)
+        if subject.owner and (home := _home(context, package, subject.owner))
+    ]
+    package = homes[0][0] if len(homes) == 1 else None
+    lines = [exception.line]
+    lines += [f"{subject.owner} is defined in {home}, of {package}" for package, home in homes]
+    lines += _fixed_signature(exception, context)
+    raiser = _raiser(frame, context)
+    if raiser:
+        lines.append(f"the last frame is in {raiser}")
+    known = context.known(package) if package else None
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        version=known.version if known else None,
+        module=homes[0][1] if package else None,
+        symbol=str(subject),
+        evidence=tuple(lines),
+        fix=Fix(kind="none", text=_advice(subject, package, raiser, frame, context)),
+    )
+
+
+def _advice(
+    subject: _Subject, package: str | None, raiser: str, frame: TracebackFrame | None, context: RuleContext
+) -> str:
+    own = context.owner(context.module(frame) or "") if frame is not None else None
+    if package is not None and own == package:
+        return (
+            f"The code of {package} itself asks for {subject}: a defect of the release, files of two "
+            f"releases in one folder, or another project that changes {package} while it runs. Install "
+            f"{package} anew, then try another release."
+        )
+    if package is not None:
+        return (
+            f"{subject.owner} is of {package}, and what uses it is not: that was written for another release "
+            "or for another class. Find out which release it asks for."
+        )
+    if subject.owner and raiser:
+        return (
+            f"{subject.owner} is defined neither in sglang nor in vllm, and {raiser} meets it: it is of your "
+            "code or of another project, which is written for another release."
+        )
+    if subject.owner:
+        return f"{subject.owner} is defined neither in sglang nor in vllm: look in the project that it is of."
+    return f"The name {subject.name} is all that the message tells: the traceback tells which code needs it."
+
+
+def _subject(exception: ExceptionInfo) -> _Subject | None:
+    """Return what a message names as missing or not fitting."""
+    error = parse_call_error(exception)
+    if error is not None:
+        method = "" if error.function == "__init__" else error.function
+        if not error.owner and not method:
+            return None  # a class that the message does not name
+        argument = f"({error.names[0]}=)" if error.names else ""
+        return _Subject(error.owner, method or argument) if error.owner else _Subject(method, argument)
+    found = _OBJECT.search(exception.message)
+    if found:
+        return _Subject(found[1], found[2])
+    found = UNDEFINED.search(exception.message)
+    if not found and exception.kind == "AttributeError":
+        found = _BARE.match(exception.message)
+    return _Subject("", found[1]) if found else None
+
+
+def _home(context: RuleContext, package: str, name: str) -> str | None:
+    """Return the module that defines a name in the newest release of a package that may be in use."""
+    if not context.index.binds_ever(name, package):
+        return None
+    for at in reversed(context.candidate_releases(package)):
+        for module in context.index.binders(name, package, at)[:MOST_HOMES]:
+            if any(each.status == "defined" for each in context.index.branches(module, name, package, at)):
+                return module
+    return None
+
+
+def _fixed_signature(exception: ExceptionInfo, context: RuleContext) -> list[str]:
+    """Return a line about a call that no release of the called function accepts: the caller is at fault."""
+    error = parse_call_error(exception)
+    callees = list(possible_callees(exception, context, error)) if error is not None and error.owner else []
+    if error is None or len(callees) != 1:
+        return []
+    only = callees[0]
+    if not all(error.raised_by(each) for each in only.parameters if each is not None):
+        return []
+    need = {"missing": "requires", "many": "does not take", "unexpected": "does not take"}[error.kind]
+    return [
+        f"{only.module}:{only.name} {need} {error.described} in every release of {only.package} that has it"
+    ]
+
+
+def _raiser(frame: TracebackFrame | None, context: RuleContext) -> str:
+    """Return the distribution in which a frame lies, or an empty text for the user's code."""
+    if frame is None:
+        return ""
+    module = context.module(frame)
+    owner = context.owner(module) if module else None
+    top = top_of(frame.path)
+    if owner is not None and module:
+        return f"{owner} ({module})"
+    return distribution_of(top) if top is not None and not is_standard(top) else ""

@@ -1,0 +1,120 @@
+"""What `explain` says of failures that no rule explains, and of texts in shapes that hide the failure."""
+
+import pytest
+
+from compat.explain.engine import explain
+
+LIB = "/x/lib/python3.10/site-packages"
+FRAMES = (
+    "AttributeError: TokenizersBackend has no attribute all_special_tokens_extended",
+    "    raise AttributeError(f'{self.__class__.__name__} has no attribute {key}')",
+    f'  File "{LIB}/transformers/tokenization_utils_base.py", line 1326, in __getattr__',
+    "    tokenizer.all_special_tokens_extended)",
+    f'  File "{LIB}/vllm/transformers_utils/tokenizer.py", line 99, in get_cached_tokenizer',
+    "Traceback (most recent call last):",
+)
+REPLACED = f"""  File "{LIB}/vllm/attention/layer.py", line 885, in forward
+    self.impl.forward(
+TypeError: replaced_forward() got an unexpected keyword argument 'output_block_scale'
+"""
+MISSING = "missing 1 required positional argument: 'input_ids'"
+UNCALLABLE = f"TypeError: Plamo2ForCausalLM.get_input_embeddings() {MISSING}\nvllm 0.10.1\n"
+FLASHINFER = f"""sglang==0.4.5 and flashinfer==0.2.5
+  File "{LIB}/sglang/srt/managers/tp_worker_overlap_thread.py", line 112, in forward_thread_func
+    self.forward_thread_func_()
+  File "{LIB}/flashinfer/prefill.py", line 1620, in run
+    self._cached_module.paged_run(*run_args)
+RuntimeError: Inconsistent number of arguments when calling batch_prefill
+"""
+
+
+@pytest.mark.parametrize("prefix", ["", "a1b2[info]"])
+def test_a_log_with_its_newest_line_first_is_read_in_order(prefix: str) -> None:
+    newest_first = "".join(f"{prefix}{line}\n" for line in FRAMES)
+    oldest_first = "".join(f"{prefix}{line}\n" for line in reversed(FRAMES))
+    assert explain(newest_first) == explain(oldest_first)
+    assert explain(newest_first)[0].cause == "requirement_violated"
+
+
+def test_a_frame_without_its_beginning_is_a_frame() -> None:
+    text = (
+        'sglang/srt/layers/quantization/gptq.py", line 347, in is_gptq_marlin_compatible\n'
+        "    return check_marlin_supported(\n"
+        "NameError: name 'check_marlin_supported' is not defined\n"
+    )
+    (only,) = explain(text, sglang="0.4.6.post5")
+    assert (only.cause, only.package, only.symbol) == ("placeholder", "sglang", "check_marlin_supported")
+
+
+def test_an_undefined_name_without_a_traceback_is_placed_by_its_releases() -> None:
+    (only,) = explain("NameError: name 'VLLM_AVAILABLE' is not defined from compressed_tensors.py\n")
+    assert (only.cause, only.symbol) == ("unknown", "VLLM_AVAILABLE")
+    module = "sglang.srt.layers.quantization.compressed_tensors.compressed_tensors"
+    assert only.evidence[1] == f"{module}:VLLM_AVAILABLE exists in sglang 0.4.5.post2 to 0.5.3.post3"
+
+
+@pytest.mark.parametrize(
+    ("text", "symbol", "package", "said"),
+    [
+        (
+            REPLACED,
+            "replaced_forward(output_block_scale=)",
+            None,
+            "defined neither in sglang nor in vllm",
+        ),
+        ("AttributeError: vllm_model\n", "vllm_model", None, "the traceback tells"),
+        (UNCALLABLE, "Plamo2ForCausalLM.get_input_embeddings", "vllm", "for another class"),
+    ],
+)
+def test_what_no_rule_explains_is_told_with_its_subject_and_owner(
+    text: str, symbol: str, package: str | None, said: str
+) -> None:
+    (only,) = explain(text)
+    assert (only.cause, only.symbol, only.package) == ("unknown", symbol, package)
+    assert said in only.fix.text
+
+
+def test_a_message_that_passes_on_a_failure_says_so() -> None:
+    passed_on = "NCCL error: unhandled cuda error"
+    text = f"RuntimeError: Worker failed with error '{passed_on}', please check the stack trace above for "
+    text += "the root cause"
+    (only,) = explain(text)
+    assert f"passes on a failure of another place: “{passed_on}”" in only.fix.text
+
+
+def test_pip_s_conflict_over_a_distribution_that_it_does_not_find_is_not_a_missing_vllm() -> None:
+    text = (
+        "ERROR: Cannot install vllm because these package versions have conflicting dependencies.\n\n"
+        "The conflict is caused by:\n    outlines 0.0.46 depends on pyairports\n"
+        "    outlines 0.0.45 depends on pyairports\n\n"
+    )
+    assert [(each.cause, each.package) for each in explain(text)] == [("requirement_violated", "pyairports")]
+
+
+def test_the_version_that_a_message_asks_for_is_the_one_to_install() -> None:
+    text = "ValueError: awq quantization requires some operators from vllm. Please install vllm by "
+    text += "`pip install vllm==0.8.4`"
+    (only,) = explain(text, sglang="0.4.6.post5")
+    assert (only.cause, only.fix.command) == ("package_missing", 'pip install "vllm==0.8.4"')
+
+
+def test_flashinfer_in_a_text_is_the_distribution_that_the_release_requires() -> None:
+    first = explain(FLASHINFER)[0]
+    assert (first.cause, first.package, first.version) == (
+        "requirement_violated",
+        "flashinfer-python",
+        "0.2.5",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RuntimeError: Error 804: forward compatibility was attempted on non supported HW",
+        "RuntimeError: CUDA error: the provided PTX was compiled with an unsupported toolchain.",
+    ],
+)
+def test_a_driver_that_is_too_old_is_told(text: str) -> None:
+    (only,) = explain(text)
+    assert only.cause == "abi_mismatch"
+    assert "Update the NVIDIA driver" in only.fix.text
