@@ -52,7 +52,9 @@ def main(argv: Sequence[str]) -> int:
         print(output.as_text(report))
     if arguments.fix:
         best = report.after_safe_fixes or report.as_is
-        return _fix(options, best.versions)
+        code = _fix(options, best.versions)
+        arrived = all(best.versions[each.package] == each.target for each in report.upgrades)
+        return code or (errors.CLEAN if arrived else errors.FINDINGS)
     return errors.CLEAN if report.arrived else errors.FINDINGS
 
 

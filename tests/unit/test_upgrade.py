@@ -86,7 +86,7 @@ def test_from_and_to_bound_the_releases(tree: Path, capsys: pytest.CaptureFixtur
 def test_fix_writes_the_safe_fixes_and_shows_the_pin(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("libcst")
     reached = judged(tree, capsys)["after_safe_fixes"]["versions"]["vllm"]
-    assert main([str(tree), "--fix"]) == errors.CLEAN
+    assert main([str(tree), "--fix"]) == errors.FINDINGS, "later releases are still out of reach"
     shown = capsys.readouterr().out
     assert f"requirements.txt: vllm>=0.9,<=0.10.0 -> vllm>=0.9,<={reached}" in shown
     assert (tree / "requirements.txt").read_text() == "vllm>=0.9,<=0.10.0\n"
@@ -151,3 +151,13 @@ def test_one_finding_is_not_told_as_several(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "a.py").write_text(BROKEN)
     main([str(tmp_path)])
     assert "the newest release with 1 finding;" in capsys.readouterr().out
+
+
+def test_what_the_safe_fixes_lead_to_is_no_longer_in_the_way(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("libcst")
+    reached = judged(tree, capsys)["after_safe_fixes"]["versions"]["vllm"]
+    assert main([str(tree), "--to", reached]) == errors.FINDINGS
+    assert main([str(tree), "--to", reached, "--fix"]) == errors.CLEAN
+    assert main([str(tree), "--to", reached]) == errors.CLEAN
