@@ -170,16 +170,17 @@ def _drop_if_unwritable(stream: TextIO) -> None:
 
 @contextmanager
 def no_cycle_search() -> Iterator[None]:
-    """Switch the cyclic garbage collector off for a block that creates millions of objects without cycles."""
+    """Switch the cyclic garbage collector off for a block that creates millions of objects without cycles.
+
+    The search afterwards traverses them once. To make them old instead (`gc.freeze`, `gc.unfreeze`) would save
+    that, and keep the cycles of the block, with their open files, for as long as a long process runs.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collecting:
-            if not gc.get_freeze_count():  # what the caller has frozen stays so
-                gc.freeze()
-                gc.unfreeze()  # together they make the new objects old: the next search would traverse them
             gc.enable()
 
 
