@@ -172,8 +172,8 @@ def _drop_if_unwritable(stream: TextIO) -> None:
 def no_cycle_search() -> Iterator[None]:
     """Switch the cyclic garbage collector off for a block that creates millions of objects without cycles.
 
-    The search afterwards traverses them once. To make them old instead (`gc.freeze`, `gc.unfreeze`) would save
-    that, and keep the cycles of the block, with their open files, for as long as a long process runs.
+    The search afterwards traverses them once. To make them old instead (`gc.freeze`, `gc.unfreeze`) would
+    save that, and keep the cycles of the block, with their open files, for as long as a process runs.
     """
     collecting = gc.isenabled()
     gc.disable()

@@ -308,5 +308,5 @@ def test_cycles_of_many_blocks_do_not_pile_up() -> None:
             nodes = [_Node() for _ in range(20_000)]
             made.append(weakref.ref(nodes[0]))
             del nodes
-        _ = [[] for _ in range(2_000)]  # type: ignore[var-annotated]
+        _ = [[] for _ in range(2_000)]
     assert sum(each() is not None for each in made) <= 1
