@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compat._util.atomic_write import replacing
 from compat.companions.reader import Companions, PlacedDemand
 from compat.index.build.foreign_import_reader import ForeignImportReader
 from compat.index.build.merge_releases import module_files
 from compat.index.build.parse_pool import processes
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
+from compat.sources.tables import extending, has_table, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +39,9 @@ def add_demands(file: Path, store: FileStore, root: PackageRoot, package: str, c
         for module, found in sorted(_read(store, root, package, cache).items())
         for each in found
     ]
-    with replacing(file) as part:
-        shutil.copyfile(file, part)
-        with closing(sqlite3.connect(part)) as database, database:
-            database.execute(f"CREATE TABLE {_TABLE}")
-            database.executemany("INSERT INTO demands VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    with extending(file) as database:
+        database.execute(f"CREATE TABLE {_TABLE}")
+        database.executemany("INSERT INTO demands VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _read(
@@ -73,8 +68,7 @@ def _read(
 
 
 def _has_demands(file: Path) -> bool:
-    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
-        return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'demands'").fetchall())
+    return has_table(file, "demands")
 
 
 class CompanionsOfSources(Companions):
@@ -91,7 +85,7 @@ class CompanionsOfSources(Companions):
     def demands(self, package: str, version: str) -> list[PlacedDemand]:
         query = "SELECT target, module, form, guard, line FROM demands WHERE package = ? AND version = ?"
         for file in self._files:
-            with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            with opened(file) as database:
                 rows = database.execute(query, (package, version)).fetchall()
             if rows:
                 return [PlacedDemand(*row) for row in rows]

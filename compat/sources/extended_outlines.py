@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import zlib
-from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 from compat.source_outlines.format import compressed
 from compat.source_outlines.reader import Codes, Content, SourceOutlines
 from compat.source_outlines.records import Outline, encode
+from compat.sources.tables import has_table, opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,11 +54,12 @@ class ExtendedOutlines(SourceOutlines):
         super().__init__()
         self._added: dict[str, list[tuple[str, dict[str, list[str]]]]] = {}
         for file in files:
-            with closing(sqlite3.connect(f"{Path(file).resolve().as_uri()}?mode=ro", uri=True)) as database:
-                if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'outlines'").fetchall():
-                    for package, version, blob in database.execute("SELECT * FROM outlines"):
-                        texts = json.loads(zlib.decompress(blob))
-                        self._added.setdefault(package, []).append((version, texts))
+            if not has_table(Path(file), "outlines"):
+                continue
+            with opened(Path(file)) as database:
+                for package, version, blob in database.execute("SELECT * FROM outlines"):
+                    texts = json.loads(zlib.decompress(blob))
+                    self._added.setdefault(package, []).append((version, texts))
 
     def _read_versions(self, package: str) -> tuple[str, ...]:
         return (*super()._read_versions(package), *(version for version, _ in self._added.get(package, ())))

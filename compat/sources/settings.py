@@ -1,18 +1,15 @@
 """The environment variables that sources read, and the options that they have, kept with their rows."""
 
-import shutil
-import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
 
-from compat._util.atomic_write import replacing
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 from compat.settings.collect import SettingsCollector
 from compat.settings.releases import PackageSettings
 from compat.sources.stores.file_stores import FileStore
 from compat.sources.stores.package_roots import PackageRoot
+from compat.sources.tables import extending, has_table, opened
 
 _TABLE = "settings (package TEXT, version TEXT, kind TEXT, name TEXT)"
 _NOTES = "setting_notes (package TEXT, version TEXT, name TEXT, text TEXT)"
@@ -33,19 +30,17 @@ def add_settings(file: Path, store: FileStore, root: PackageRoot, package: str) 
     collector = SettingsCollector(package)
     collector.add(version, {f"{top}/{path}": content for path, content in zip(files, contents, strict=True)})
     found = collector.settings
-    with replacing(file) as part:
-        shutil.copyfile(file, part)
-        with closing(sqlite3.connect(part)) as database, database:
-            database.execute(f"CREATE TABLE {_TABLE}")
-            database.execute(f"CREATE TABLE {_NOTES}")
-            database.executemany(
-                "INSERT INTO settings VALUES (?, ?, ?, ?)",
-                [(package, version, *key) for key in sorted(found.found)],
-            )
-            database.executemany(
-                "INSERT INTO setting_notes VALUES (?, ?, ?, ?)",
-                [(package, version, *note) for note in sorted(found.notes.items())],
-            )
+    with extending(file) as database:
+        database.execute(f"CREATE TABLE {_TABLE}")
+        database.execute(f"CREATE TABLE {_NOTES}")
+        database.executemany(
+            "INSERT INTO settings VALUES (?, ?, ?, ?)",
+            [(package, version, *key) for key in sorted(found.found)],
+        )
+        database.executemany(
+            "INSERT INTO setting_notes VALUES (?, ?, ?, ?)",
+            [(package, version, *note) for note in sorted(found.notes.items())],
+        )
 
 
 def put_settings(packages: Iterable[PackageSettings], files: Sequence[str]) -> None:
@@ -56,7 +51,7 @@ def put_settings(packages: Iterable[PackageSettings], files: Sequence[str]) -> N
         files: the index files of the sources; those without settings are left out.
     """
     for file in filter(_has_settings, map(Path, files)):
-        with closing(_opened(file)) as database:
+        with opened(file) as database:
             for package in packages:
                 query = "SELECT DISTINCT version FROM settings WHERE package = ?"
                 for (version,) in database.execute(query, (package.package,)).fetchall():
@@ -71,9 +66,4 @@ def put_settings(packages: Iterable[PackageSettings], files: Sequence[str]) -> N
 
 
 def _has_settings(file: Path) -> bool:
-    with closing(_opened(file)) as database:
-        return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'settings'").fetchall())
-
-
-def _opened(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+    return has_table(file, "settings")
