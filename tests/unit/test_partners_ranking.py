@@ -1,8 +1,10 @@
 """`compat pairs --for` with real releases, from the shipped index alone."""
 
 import json
+from collections.abc import Collection
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from compat import errors
@@ -12,10 +14,13 @@ from compat.index.reader import Index
 from compat.model.releases import SGLANG, VLLM
 from compat.pairs.cli import main
 from compat.partners.clashes import direct_clashes
-from compat.partners.indirect_clashes import known_requirements, predicted_clashes
+from compat.partners.indirect_clashes import known_requirements, predicted_clashes, ranked_clashes
 from compat.partners.overrides import choose, flipped
 from compat.partners.ranking import rank, users_of
 from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
+
+NEVER = SpecifierSet("==0.0.1")
+"""What no release requires."""
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +269,22 @@ def test_only_the_pinning_vllm_leads_to_sglang(index: Index) -> None:
     found = users_of(index, "torch", "2.9.1", "3.11")
     assert all(not each.through or each.release.package == SGLANG for each in found)
     assert {str(each.release) for each in found if not each.through} >= {"sglang 0.5.9"}
+
+
+@pytest.mark.parametrize(("side", "pinned"), [(SGLANG, "sglang-kernel"), (VLLM, "torchvision")])
+def test_the_specifier_of_what_is_pinned_stands_on_the_side_that_pins_it(
+    index: Index, side: NormalizedName, pinned: str
+) -> None:
+    """sglang 0.5.23 pins its kernels and takes any torchvision, which releases of vllm pin."""
+
+    def required(name: str, version: str, asked: Collection[str]) -> dict[NormalizedName, SpecifierSet]:
+        assert version
+        return {canonicalize_name("openai"): NEVER} if name == pinned and "openai" in asked else {}
+
+    at = index.release_index(SGLANG, "0.5.23", "test")
+    found = ranked_clashes(index, SGLANG, at, "3.11", direct={}, required=required)
+    clashes = [clash for each in found.values() for clash in each]
+    assert clashes
+    for clash in clashes:
+        assert (clash.package, clash.side) == ("openai", side)
+        assert {SGLANG: clash.sglang, VLLM: clash.vllm}[side] == str(NEVER)
