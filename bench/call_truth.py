@@ -31,7 +31,7 @@ from compat.scan.syntax.references import references
 
 
 class Call(NamedTuple):
-    """A call of one callee, and what the scan says of it."""
+    """A call of one callee, and whether the scan reports it."""
 
     path: str
     line: int

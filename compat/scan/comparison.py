@@ -111,7 +111,7 @@ def _version(index: Index, package: str, text: str, option: str) -> str:
 
 
 def _latest(index: Index, package: str) -> str:
-    """Return the newest release; a checkout or build is none."""
+    """Return the newest release, checkouts and builds left out."""
     versions = index.versions(package)
     return versions[newest_indexes(versions[: index.published(package)], 1)[0]]
 

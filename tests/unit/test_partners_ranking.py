@@ -275,7 +275,7 @@ def test_only_the_pinning_vllm_leads_to_sglang(index: Index) -> None:
 def test_the_specifier_of_what_is_pinned_stands_on_the_side_that_pins_it(
     index: Index, side: NormalizedName, pinned: str
 ) -> None:
-    """sglang 0.5.23 pins its kernels and takes any torchvision, which releases of vllm pin."""
+    """Sglang 0.5.23 pins its kernels and takes any torchvision, which releases of vllm pin."""
 
     def required(name: str, version: str, asked: Collection[str]) -> dict[NormalizedName, SpecifierSet]:
         assert version

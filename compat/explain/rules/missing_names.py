@@ -17,7 +17,7 @@ from compat.resolve.suggestions import hint
 MOST_SHOWN = 3
 """Most modules of a package that are shown for such a name."""
 MOST_HOMES = 40
-"""Most modules in which a name without a module is looked up."""
+"""Most modules in which a name is looked up whose module the text does not name."""
 SHORTEST = 8
 """Least length of a name that says by itself which package it is of."""
 

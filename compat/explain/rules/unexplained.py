@@ -8,14 +8,13 @@ from compat.explain.log.import_messages import UNDEFINED
 from compat.explain.log.model import ExceptionInfo, TracebackFrame
 from compat.explain.lookup.call_errors import parse_call_error, possible_callees
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
+from compat.explain.rules.missing_names import MOST_HOMES
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
 
 _OBJECT = re.compile(r"^`?(?:type object )?'?(\w{3,80})'?(?: object)? has no attribute '?(\w{2,80})")
 _BARE = re.compile(r"'?([A-Za-z_]\w{1,80})'?$")
 """The whole message of an AttributeError that code raises by hand: the name alone."""
-MOST_HOMES = 40
-"""Most modules in which the definition of a name is looked up."""
 
 
 class _Subject(NamedTuple):
