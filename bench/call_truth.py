@@ -22,6 +22,7 @@ from compat.index.reader import Index
 from compat.scan.calls.call_checker import CallChecker
 from compat.scan.calls.call_sites import CallSite, call_sites
 from compat.scan.check.file_checker import Analysis
+from compat.scan.check.scanned_tree import ScannedTree
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.project.module_names import module_name
 from compat.scan.releases import selection
@@ -97,7 +98,7 @@ def _calls(folder: str, versions: dict[str, str]) -> Iterator[Call]:
         package: selection.requested_releases(index, package, [version], "--env")
         for package, version in versions.items()
     }
-    analysis = Analysis(index, chosen, list(Walk().files((folder,))), rules=("CPT005",))
+    analysis = Analysis(ScannedTree(index, Walk().files((folder,))), chosen, rules=("CPT005",))
     for path in Walk().files((folder,)):
         try:
             if path.endswith(".py") and mentions_package(path, read(path)):
@@ -107,7 +108,7 @@ def _calls(folder: str, versions: dict[str, str]) -> Iterator[Call]:
 
 
 def _of_file(analysis: Analysis, path: str) -> Iterator[Call]:
-    source = analysis.parsed(path)
+    source = analysis.scanned.parsed(path)
     told = {(each.line, each.column) for each in analysis.check_file(path).findings if each.rule == "CPT005"}
     module = analysis.tree.module(path)
     if module is None:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from compat.index.reader import Index
 from compat.scan.check.file_checker import AXES, Analysis, statement_of
 from compat.scan.check.reference_checker import ReferenceChecker
+from compat.scan.check.scanned_tree import ScannedTree
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module
 from compat.scan.prefilter.mentions import mentions_package
@@ -101,7 +102,7 @@ def _claims(folder: str, versions: dict[str, str]) -> Iterator[Claim]:
         package: selection.requested_releases(index, package, [version], "--env")
         for package, version in versions.items()
     }
-    analysis = Analysis(index, chosen, list(Walk().files((folder,))))
+    analysis = Analysis(ScannedTree(index, Walk().files((folder,))), chosen)
     for path in Walk().files((folder,)):
         try:
             if mentions_package(path, read(path)):
@@ -115,7 +116,7 @@ def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
         (each.line, each.statement) for each in analysis.check_file(path).findings if each.level == "error"
     }
     tree = analysis.tree.module(path)
-    for reference in analysis.references(path):
+    for reference in analysis.scanned.file(path).references:
         checker = analysis.checkers.get(AXES[reference.top])
         if checker is None or tree is None or reference.form == "table":
             continue

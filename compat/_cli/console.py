@@ -59,6 +59,12 @@ class _Notes:
     wanted = True
 
 
+class _Process:
+    """Whether this process ends with the command that it runs."""
+
+    ends = False
+
+
 QUIET = ("-q", "--quiet")
 """The option that every command has, and that may also stand before the name of a command."""
 
@@ -111,6 +117,7 @@ def run(main: Main, argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character outside the encoding must not raise
             stream.reconfigure(errors="backslashreplace")
+    _Process.ends = argv is None
     if argv is None:
         _end_like_control_c()
     try:
@@ -174,13 +181,14 @@ def no_cycle_search() -> Iterator[None]:
 
     The search afterwards traverses them once. To make them old instead (`gc.freeze`, `gc.unfreeze`) would
     save that, and keep the cycles of the block, with their open files, for as long as a process runs.
+    A process that ends with its command does not search at all.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collecting:
+        if collecting and not _Process.ends:
             gc.enable()
 
 

@@ -87,12 +87,9 @@ def scan(options: ScanOptions) -> Report:
     if not candidates:
         _check_specifiers(options)
         return Report(unread, tuple(skipped), (), count, 0)
-    from compat.scan.runner import check_candidates, releases_that_fit
+    from compat.scan.runner import check_candidates
 
     found = check_candidates(options, files, candidates, store, texts)
-    if options.fits:
-        fits = releases_that_fit(options, files, candidates, store, found, texts=texts)
-        found = found._replace(fits=fits)
     return found._replace(
         findings=(*unread, *found.findings),
         skipped=(*skipped, *found.skipped),

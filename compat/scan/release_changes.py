@@ -31,7 +31,7 @@ def changes_of(
     releases = {each.package: each for each in compared}
     for path in paths:
         with contextlib.suppress(Unreadable, OSError, RecursionError):
-            for reference in analysis.references(path):
+            for reference in analysis.scanned.file(path).references:
                 package = AXES[reference.top]
                 if package in releases and reference.form in _FORMS:
                     lookup = analysis.checkers[package].lookup
@@ -39,8 +39,8 @@ def changes_of(
                     uses.setdefault((package, *wanted(lookup, reference)), []).append((path, line))
     resolvers = {
         each.package: (
-            _resolver(analysis.index, each.package, each.old),
-            _resolver(analysis.index, each.package, each.new),
+            _resolver(analysis.scanned.index, each.package, each.old),
+            _resolver(analysis.scanned.index, each.package, each.new),
         )
         for each in compared
     }

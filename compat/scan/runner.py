@@ -1,19 +1,21 @@
-"""Check the candidate files of a scan against the index and return the report."""
+"""Check the candidate files of a scan against the index, for several sets of releases at once."""
 
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from compat.index.extended import open_index
 from compat.index.reader import Index
 from compat.scan.baseline import known_findings
 from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
+from compat.scan.check.scanned_tree import ScannedTree
 from compat.scan.comparison import compared_releases, only_new
 from compat.scan.findings import Finding, Report
 from compat.scan.fits import asked_packages, fit_of, for_fits, used_packages
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
-from compat.scan.release_facts import Change, Fit
+from compat.scan.release_facts import Change
 from compat.scan.releases import selection
 from compat.scan.releases.index_lookup import ReleaseSet
 from compat.scan.releases.installed_pins import installed_pins
@@ -41,7 +43,10 @@ def check_candidates(
     store: Files,
     texts: Sequence[str] = (),
 ) -> Report:
-    """Return the report on files that mention the packages.
+    """Return the report on files that mention the packages, with the releases that they fit if wanted.
+
+    Which packages these are said for is mostly known before: their releases are checked together with the
+    selected ones, file by file.
 
     Args:
         options: the options of the scan.
@@ -50,74 +55,110 @@ def check_candidates(
         store: reads files.
         texts: the scripts and configuration files that name the packages.
     """
-    other = frozenset(texts)
-
-    def is_code(path: str) -> bool:
-        return path not in other and store.names_package(path) and mentions_package(path, store.read(path))
-
-    analyses: list[Analysis] = []
-
-    def work(paths: Iterator[str]) -> list[FileResult]:
-        analyses.append(make_analysis(options, files, store, texts))
-        settings = _settings_checker(options, analyses[-1], files, texts, store)
-        return [_checked(path, analyses[-1], settings, code=is_code(path)) for path in paths]
-
-    # A script takes a fraction of the time of a module.
-    sizes = [len(store.read(path)) // (_LIGHT if path in other else 1) for path in candidates]
-    examined = map_files(work, candidates, sizes)
-    analysis = analyses[-1]  # of this process, with the files that it has parsed
-    found = [finding for each in examined for finding in each.findings]
-    if any(each.may_lack_names for each in examined):
-        found += _reexport_findings(analysis, files, dict(zip(candidates, examined, strict=True)))
-        order = {path: number for number, path in enumerate((*files, *texts))}
-        found.sort(key=lambda each: (order[each.path], each.line, each.column))
-    known = known_findings(options.baseline)
-    findings = tuple(
-        finding
-        for finding in without_duplicates(found)
-        if finding.rule in options.select and not known(finding)
-    )
-    changes: tuple[Change, ...] = ()
-    if options.old or options.new:
-        from compat.scan.release_changes import changes_of
-
-        compared = compared_releases(options, analysis.index, files, store)
-        findings = only_new(findings, compared)
-        changes = changes_of(analysis, [path for path in candidates if path not in other], compared)
-    skipped = tuple(each.skipped for each in examined if each.skipped)
-    release_sets = tuple(checker.lookup.release_set for checker in analysis.checkers.values())
-    return Report(findings, skipped, release_sets, len(files), len(candidates), changes=changes)
-
-
-def releases_that_fit(
-    options: ScanOptions,
-    files: Sequence[str],
-    candidates: Sequence[str],
-    store: Files,
-    report: Report,
-    *,
-    texts: Sequence[str] = (),
-) -> tuple[Fit, ...]:
-    """Return the releases that the files fit, of the packages for which the report makes that worth saying.
-
-    All releases are scanned for them.
-
-    Args:
-        options: the options of the scan.
-        files: all source files.
-        candidates: the files that mention a package.
-        store: reads files.
-        report: the report on the releases that were selected.
-        texts: the scripts and configuration files among the candidates.
-    """
-    asked = asked_packages(report, used_packages([path for path in candidates if path not in texts], store))
-    if not asked:
-        return ()
-    every = check_candidates(for_fits(options, asked), files, candidates, store, texts)
     index = open_index(options.indexes)
-    return tuple(
-        fit_of(package, index.versions(package), every.findings, judged) for package, judged in asked.items()
+    scan = _Scan(files, candidates, store, texts)
+    chosen = scan.releases(options, index)
+    if not options.fits:
+        return scan.reports([(options, chosen)])[0]
+    used = used_packages([path for path in candidates if path not in texts], store)
+    early = [each.package for each in chosen if each.package in used and not each.pinned]
+    report, *every = scan.reports([(options, chosen), *scan.every_release(options, early, index)])
+    asked = asked_packages(report, used)
+    late = [package for package in asked if package not in early]
+    every += scan.reports(scan.every_release(options, late, index))
+    findings = [finding for each in every for finding in each.findings]
+    return report._replace(
+        fits=tuple(
+            fit_of(package, index.versions(package), findings, judged) for package, judged in asked.items()
+        )
     )
+
+
+Check = tuple[ScanOptions, Sequence[ReleaseSet]]
+"""What to check: the options, and the releases of each package."""
+
+
+class _Scan(NamedTuple):
+    """The files of a scan; its fields are those of `check_candidates`."""
+
+    files: Sequence[str]
+    candidates: Sequence[str]
+    store: Files
+    texts: Sequence[str]
+
+    def releases(self, options: ScanOptions, index: Index) -> list[ReleaseSet]:
+        """Return the releases that options select."""
+        return list(select_releases(options, index, self.files, self.store, self.texts))
+
+    def every_release(self, options: ScanOptions, packages: Sequence[str], index: Index) -> list[Check]:
+        """Return what to check to find the releases of some packages that fit; nothing for no packages."""
+        wanted = for_fits(options, packages)
+        return [(wanted, self.releases(wanted, index))] if packages else []
+
+    def reports(self, checks: Sequence[Check]) -> list[Report]:
+        """Return a report for each of several checks; each file is read once for all of them."""
+        if not checks:
+            return []
+        other = frozenset(self.texts)
+        made: list[list[Analysis]] = []
+
+        def is_code(path: str) -> bool:
+            return (
+                path not in other
+                and self.store.names_package(path)
+                and mentions_package(path, self.store.read(path))
+            )
+
+        def work(paths: Iterator[str]) -> list[list[FileResult]]:
+            scanned = ScannedTree(open_index(checks[0][0].indexes), self.files, self.store)
+            made.append([_analysis(scanned, *each) for each in checks])
+            checkers = [
+                (each, _settings_checker(options, each, self.files, self.texts, self.store))
+                for each, (options, _) in zip(made[-1], checks, strict=True)
+            ]
+            found = []
+            for path in paths:
+                code = is_code(path)
+                found.append([_checked(path, *each, code=code) for each in checkers])
+            return found
+
+        # A script takes a fraction of the time of a module.
+        sizes = [len(self.store.read(path)) // (_LIGHT if path in other else 1) for path in self.candidates]
+        results = map_files(work, self.candidates, sizes)
+        # The analyses of this process, with the files that it has parsed.
+        return [
+            self._report(options, analysis, examined)
+            for (options, _), analysis, examined in zip(
+                checks, made[-1], zip(*results, strict=True), strict=True
+            )
+        ]
+
+    def _report(self, options: ScanOptions, analysis: Analysis, examined: Sequence[FileResult]) -> Report:
+        """Return the report on the results for all candidates."""
+        found = [finding for each in examined for finding in each.findings]
+        if any(each.may_lack_names for each in examined):
+            results = dict(zip(self.candidates, examined, strict=True))
+            found += _reexport_findings(analysis, self.files, results)
+            order = {path: number for number, path in enumerate((*self.files, *self.texts))}
+            found.sort(key=lambda each: (order[each.path], each.line, each.column))
+        known = known_findings(options.baseline)
+        findings = tuple(
+            finding
+            for finding in without_duplicates(found)
+            if finding.rule in options.select and not known(finding)
+        )
+        changes: tuple[Change, ...] = ()
+        if options.old or options.new:
+            from compat.scan.release_changes import changes_of
+
+            compared = compared_releases(options, analysis.scanned.index, self.files, self.store)
+            findings = only_new(findings, compared)
+            code = [path for path in self.candidates if path not in self.texts]
+            changes = changes_of(analysis, code, compared)
+        skipped = tuple(each.skipped for each in examined if each.skipped)
+        release_sets = tuple(checker.lookup.release_set for checker in analysis.checkers.values())
+        count = len(self.files)
+        return Report(findings, skipped, release_sets, count, len(self.candidates), changes=changes)
 
 
 def _settings_checker(
@@ -145,7 +186,9 @@ def _reexport_findings(
 
     for path, each in examined.items():
         analysis.broken.update({(path, package): mask for package, mask in each.broken})
-    modules = [analysis.tree.module(path) for path, each in examined.items() if each.may_lack_names]
+    modules = [
+        analysis.scanned.modules.module(path) for path, each in examined.items() if each.may_lack_names
+    ]
     yield from Reexports(analysis, files).findings([module for module in modules if module is not None])
 
 
@@ -154,8 +197,13 @@ def make_analysis(
 ) -> Analysis:
     """Return the analysis of the selected releases."""
     index = open_index(options.indexes)
-    chosen = {each.package: each for each in select_releases(options, index, files, store, texts)}
-    return Analysis(index, chosen, files, store, causes=options.causes, rules=options.select)
+    chosen = select_releases(options, index, files, store, texts)
+    return _analysis(ScannedTree(index, files, store), options, list(chosen))
+
+
+def _analysis(scanned: ScannedTree, options: ScanOptions, chosen: Sequence[ReleaseSet]) -> Analysis:
+    release_sets = {each.package: each for each in chosen}
+    return Analysis(scanned, release_sets, causes=options.causes, rules=options.select)
 
 
 def select_releases(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from compat.scan.check.file_checker import Analysis
+from compat.scan.check.scanned_tree import ScannedTree
 from compat.scan.releases.index_lookup import ReleaseSet
 from sources import content, index, release
 
@@ -22,7 +23,7 @@ def broken(folder: Path, source: str) -> list[tuple[int, str, str]]:
     made = index(folder / "index", content("vllm", "vllm", release("1.0", files)))
     path = folder / "code.py"
     path.write_text(source)
-    analysis = Analysis(made, {"vllm": ReleaseSet("vllm", (0,), ("1.0",))}, [str(path)])
+    analysis = Analysis(ScannedTree(made, [str(path)]), {"vllm": ReleaseSet("vllm", (0,), ("1.0",))})
     found = analysis.check_file(str(path)).findings
     return [(each.line, each.rule, each.broken_ranges[0].reason) for each in found if each.level != "note"]
 

@@ -7,8 +7,8 @@ import pytest
 from compat.callables.by_release import AnswersByRelease
 from compat.callables.signatures import Signatures
 from compat.index.extended import open_index
-from compat.scan.calls import file_calls
 from compat.scan.calls.callees import Callees
+from compat.scan.check import scanned_tree
 from compat.scan.cli import main, scan
 from compat.scan.fits import for_fits
 from compat.scan.options import parse
@@ -26,8 +26,8 @@ def test_calls_are_not_read_when_their_rules_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.py").write_text(CODE)
-    monkeypatch.setattr(file_calls, "call_sites", _refuse)
-    monkeypatch.setattr(file_calls, "open_outlines", _refuse)
+    monkeypatch.setattr(scanned_tree, "call_sites", _refuse)
+    monkeypatch.setattr(scanned_tree, "open_outlines", _refuse)
     assert main([str(tmp_path), "--vllm", "latest", "--select", "CPT001"]) == 0
     with pytest.raises(AssertionError, match="left out"):
         main([str(tmp_path), "--vllm", "latest", "--select", "CPT001,CPT005"])

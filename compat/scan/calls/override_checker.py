@@ -14,13 +14,10 @@ from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
 from compat.scan.calls.tree_classes import TreeClasses
 from compat.scan.check.reference_checker import ReferenceChecker
 from compat.scan.interpreter.scopes import Module
-from compat.scan.prefilter.mentions import line_numbers
 from compat.scan.sources.discovery import Files
-from compat.scan.sources.source_file import Source
-from compat.scan.syntax.positions import FunctionNode, LineNumbers, NodePosition, statements
+from compat.scan.syntax.positions import FunctionNode, NodePosition
 from compat.scan.syntax.references import Form, Reference
 
-_CLASS = re.compile(rb"^[ \t]*class[ \t]", re.MULTILINE)
 Views = AnswersByRelease[ClassView]
 _SUBJECTS = {
     "override": "the override",
@@ -58,22 +55,18 @@ class OverrideChecker:
         self._views: dict[ast.ClassDef, Views] = {}
         self._mentioned: dict[str, bool] = {}
 
-    def issues(self, source: Source, module: Module, sites: Iterable[CallSite]) -> Iterator[RangedIssue]:
+    def issues(
+        self, module: Module, subclasses: Mapping[ast.ClassDef, NodePosition], sites: Iterable[CallSite]
+    ) -> Iterator[RangedIssue]:
         """Yield what does not fit in the classes of a file.
 
         Args:
-            source: the file.
-            module: the same as a module of the tree.
+            module: the file as a module of the tree.
+            subclasses: its classes that have a base.
             sites: its calls.
         """
-        lines = line_numbers(source.data, [each.start() for each in _CLASS.finditer(source.data)])
-        positions: dict[ast.ClassDef, NodePosition] = {}
-        for position in statements(source.tree, LineNumbers(lines)):
-            node = position.statement
-            if isinstance(node, ast.ClassDef) and node.bases and node not in positions:
-                positions[node] = position
         package = self._callees.package
-        for node, position in positions.items():
+        for node, position in subclasses.items():
             if package not in self._classes.packages(node, module):
                 continue
             views = self._view(node, module)
@@ -82,7 +75,7 @@ class OverrideChecker:
                 yield from self._abstract(node, position, module, views)
         for site in sites:
             owner = site.owner if site.way == "super" else None
-            if owner is not None and owner in positions and package in self._classes.packages(owner, module):
+            if owner is not None and owner in subclasses and package in self._classes.packages(owner, module):
                 yield from self._super_call(site, owner, module)
 
     def _view(self, node: ast.ClassDef, module: Module) -> Views:

@@ -5,33 +5,27 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
-from compat.index.reader import Index
 from compat.model.symbols import import_statement
 from compat.scan.calls.file_calls import FileCalls
 from compat.scan.check.reference_checker import Issue, ReferenceChecker, stubbed_modules
 from compat.scan.check.replacements import broken_ranges, class_ranges, lost_classes
+from compat.scan.check.scanned_tree import ScannedFile, ScannedTree
 from compat.scan.findings import RULES, BrokenRange, Finding, unread_finding
 from compat.scan.fix.edits import fix_safety
-from compat.scan.interpreter.scopes import Module, Tree
+from compat.scan.interpreter.scopes import Module
 from compat.scan.prefilter.all_names_resolve import all_names_resolve
 from compat.scan.prefilter.conditional_imports import reads_version
 from compat.scan.prefilter.mentions import TOPS
 from compat.scan.prefilter.possible_calls import may_call
-from compat.scan.project.callers import CallGraph
-from compat.scan.project.importers import ImportGraph
-from compat.scan.project.module_names import module_name
-from compat.scan.project.patched_names import PatchedNames
 from compat.scan.releases.index_lookup import Lookup, ReleaseSet, ranges
-from compat.scan.sources.discovery import Files, Skipped, Unreadable
+from compat.scan.sources.discovery import Skipped, Unreadable
 from compat.scan.sources.parse import is_python
 from compat.scan.sources.source_file import Source, decoded, parse
-from compat.scan.syntax.aliases import Aliases
 from compat.scan.syntax.class_uses import class_uses
 from compat.scan.syntax.positions import dotted
-from compat.scan.syntax.references import Reference, references
+from compat.scan.syntax.references import Reference
 
 AXES: Mapping[str, str] = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 """Import name to the package whose releases are checked: sglang determines the version of sgl_kernel."""
@@ -56,40 +50,33 @@ class Analysis:
     """Checks files against the selected releases.
 
     Args:
-        index: the index of releases.
+        scanned: the files of the scan.
         release_sets: the selected releases, by package.
-        files: all files of the scan: a function may be called from another file.
-        store: reads files.
         causes: whether to look up the cause and the successor of what breaks.
         rules: the rules to check; those about calls and subclasses are not worked out if they are left out.
     """
 
     def __init__(
         self,
-        index: Index,
+        scanned: ScannedTree,
         release_sets: Mapping[str, ReleaseSet],
-        files: Iterable[str],
-        store: Files | None = None,
         *,
         causes: bool = True,
         rules: Iterable[str] = tuple(RULES),
     ) -> None:
-        self.index = index
+        self.scanned = scanned
         self._causes = causes
-        self.store = store or Files()
-        self.tree = Tree(self._load)
-        self.parsed = lru_cache(maxsize=256)(self._parse)
-        every = list(files)
-        call_graph = CallGraph(self.tree, self.store.read, every)
-        import_graph = ImportGraph(self.tree, self.store, every, call_graph)
-        patched_names = PatchedNames(index, self.tree, self.store, every)
         self.checkers = {
             package: ReferenceChecker(
-                Lookup(index, release_set), self.tree, call_graph, import_graph, patched_names
+                Lookup(scanned.index, release_set),
+                scanned.modules,
+                scanned.call_graph,
+                scanned.import_graph,
+                scanned.patched_names,
             )
             for package, release_set in release_sets.items()
         }
-        self._calls = FileCalls(index, self.tree, self.checkers, self.store, every, rules=rules)
+        self._calls = FileCalls(scanned, self.checkers, rules=rules)
         self._copies: dict[str, bool] = {}
         self.broken: dict[tuple[str, str], int] = {}
         """File and package to the set of releases in which the file itself cannot be imported."""
@@ -100,15 +87,15 @@ class Analysis:
         Raises:
             Unreadable: the content is not valid Python.
         """
-        return self._of(parse(path, data))
+        return self._of(ScannedFile(parse(path, data)))
 
     def check_file(self, path: str) -> FileResult:
         """Return the findings in a file, or why it was skipped."""
         try:
-            data = self.store.read(path) if path.endswith(".py") else b""
+            data = self.scanned.store.read(path) if path.endswith(".py") else b""
             if data and not may_call(data, self._calls.fits) and self._resolves(data):
                 return FileResult([], may_lack_names=self._branches(path) and self._may_lack_names(path))
-            found = self._of(self.parsed(path))
+            found = self._of(self.scanned.file(path))
             broken = tuple((name, mask) for name in self.checkers if (mask := self.broken.get((path, name))))
             return FileResult(found, broken=broken, may_lack_names=self._may_lack_names(path))
         except Unreadable as error:
@@ -126,7 +113,7 @@ class Analysis:
         """Return the result for a file that cannot be read or parsed."""
         lines: list[str] = []
         with contextlib.suppress(OSError):
-            lines = decoded(self.store.read(path)).splitlines() if not path.endswith(".ipynb") else []
+            lines = decoded(self.scanned.store.read(path)).splitlines() if not path.endswith(".ipynb") else []
         code = lines[error.line - 1] if error.line <= len(lines) else ""
         finding = unread_finding(path, str(error), line=error.line, column=error.column, code=code)
         place = f"line {error.line}: " if lines else ""
@@ -135,45 +122,34 @@ class Analysis:
 
     def _may_lack_names(self, path: str) -> bool:
         """Return whether a file may leave a top-level name unbound."""
-        module = self.tree.module(path) if path.endswith(".py") else None
+        module = self.scanned.modules.module(path) if path.endswith(".py") else None
         return module is not None and bool(module.maybe_unbound)
 
     def _branches(self, path: str) -> bool:
         """Return whether the bytes of a file contain a test of a release and an `if` at the top level."""
-        data = self.store.read(path)
+        data = self.scanned.store.read(path)
         return reads_version(data) and _BRANCH.search(data) is not None
 
     def _resolves_everywhere(self, module: str, name: str, parts: tuple[str, ...]) -> bool:
         checker = self.checkers.get(AXES[module.partition(".")[0]])
         return checker is None or checker.resolves_everywhere(module, name, parts)
 
-    def references(self, path: str) -> list[Reference]:
-        """Return the references in one file.
-
-        Raises:
-            Unreadable: the file cannot be parsed.
-            OSError: the file cannot be read.
-        """
-        return references(self.parsed(path), module_name(path))
-
-    def _of(self, source: Source) -> list[Finding]:
-        name = module_name(source.path)
-        if name.partition(".")[0] in TOPS and self._is_copy(source.path, name):
+    def _of(self, file: ScannedFile) -> list[Finding]:
+        source, module = file.source, file.module
+        if module.name.partition(".")[0] in TOPS and self._is_copy(source.path, module.name):
             return []  # the package itself: its imports of itself resolve in this tree, not in a release
         unread = list(_unread_cells(source))
-        module = Module(source.path, source.tree)
         stubbed = stubbed_modules(source.tree, source.data)
         found: list[Issue] = []
         changed: dict[str, int] = {}
-        aliases = Aliases(source.tree)
-        for reference in references(source, name, aliases=aliases):
+        for reference in file.references:
             checker = self.checkers.get(AXES[reference.top])
             if checker is not None and not (stubbed and _is_stubbed(reference, stubbed)):
                 found += checker.issues(reference, module)
                 path, mask = checker.became_function(reference)
                 if path:
                     changed[path] = changed.get(path, 0) | mask
-        calls = list(self._calls.issues(source, module, aliases)) if aliases.names else []
+        calls = list(self._calls.issues(file))
         if not found and not changed and not calls:
             return unread
         self.note_broken(source.path, found)
@@ -278,15 +254,6 @@ class Analysis:
             cell=None if cell is None else (cell.number, cell.line),
         )
         return found._replace(safety=fix_safety(found))
-
-    def _parse(self, path: str) -> Source:
-        return parse(path, self.store.read(path))
-
-    def _load(self, path: str) -> ast.Module | None:
-        try:
-            return self.parsed(path).tree
-        except (Unreadable, OSError):
-            return None
 
 
 class Silenced:

@@ -24,7 +24,7 @@ class Reexports:
     def __init__(self, analysis: Analysis, files: Sequence[str]) -> None:
         self._analysis = analysis
         self._files = [path for path in files if path.endswith((".py", ".ipynb"))]
-        self._unbound_names = UnboundNames(analysis.tree, analysis.checkers, analysis.broken)
+        self._unbound_names = UnboundNames(analysis.scanned.modules, analysis.checkers, analysis.broken)
 
     def findings(self, modules: Sequence[Module]) -> Iterator[Finding]:
         """Yield the findings in files that import unbound names from some modules, directly or indirectly."""
@@ -41,7 +41,7 @@ class Reexports:
             if not names:
                 continue
             for path, mentioned in takers.items():
-                taker = self._analysis.tree.module(path)
+                taker = self._analysis.scanned.modules.module(path)
                 if taker is None or not (mentioned & names.keys()):
                     continue
                 yield from self._findings_in(taker, module, names)
@@ -58,7 +58,7 @@ class Reexports:
             if path == module.path:
                 continue
             try:
-                taken = look(path, self._analysis.store.read(path))
+                taken = look(path, self._analysis.scanned.store.read(path))
             except OSError:
                 continue
             if taken:
@@ -66,10 +66,12 @@ class Reexports:
         return found
 
     def _findings_in(self, file: Module, module: Module, names: UnboundByName) -> Iterator[Finding]:
-        source = self._analysis.parsed(file.path)
+        source = self._analysis.scanned.parsed(file.path)
         lines = source.lines()
         silenced = Silenced(lines)
-        for reference, unbound, kind in unbound_imports(source, file, module, names, self._analysis.tree):
+        for reference, unbound, kind in unbound_imports(
+            source, file, module, names, self._analysis.scanned.modules
+        ):
             mask = self._analysis.checkers[unbound.package].reached(reference, file, unbound.mask, kind)
             if not mask:
                 continue

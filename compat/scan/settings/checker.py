@@ -21,7 +21,7 @@ from compat.scan.settings.releases import ScannedSettings
 from compat.scan.settings.variables import variables_taken
 from compat.scan.sources.discovery import Files, Unreadable
 from compat.scan.sources.parse import tree_of
-from compat.scan.sources.source_file import Source, decoded
+from compat.scan.sources.source_file import Source
 from compat.scan.syntax.positions import NodePosition
 from compat.settings.releases import read_packages
 
@@ -91,10 +91,10 @@ class SettingsChecker:
             package for package, end in _COPIES.items() if any(each.endswith(end) for each in self._files)
         }
         known = read_packages()
-        if analysis.index.files:
+        if analysis.scanned.index.files:
             from compat.sources.settings import put_settings  # most scans name releases only
 
-            put_settings(known, analysis.index.files)
+            put_settings(known, analysis.scanned.index.files)
         packages = {each.package: each for each in known if each.package not in forks}
         self._release_sets = {
             package: checker.lookup.release_set
@@ -127,15 +127,14 @@ class SettingsChecker:
 
     def _in_python(self, path: str) -> Iterator[Finding]:
         """Yield the findings in Python code, in those releases only in which the code is reached."""
-        source = self._analysis.parsed(path)
-        text = _Text.of(path, decoded(source.data))
-        settings = python_settings(source.tree, text.text, source.data)
-        module = Module(path, source.tree)
+        file = self._analysis.scanned.file(path)
+        settings = file.settings
+        text = _Text.of(path, file.text)
         for issue in (*self._unread(settings.variables), *self._lacking(settings.options)):
-            reached = self._reached(issue, settings.positions.get(issue.start), module)
+            reached = self._reached(issue, settings.positions.get(issue.start), file.module)
             line = text.line_number(issue.start)
             if reached.mask and not Silenced(list(text.lines)).on_line(line, issue.rule):
-                yield self._finding(text, reached, source)
+                yield self._finding(text, reached, file.source)
 
     def _reached(self, issue: _Issue, position: NodePosition | None, module: Module) -> _Issue:
         """Return an issue in those releases only in which code reaches it."""
@@ -202,7 +201,7 @@ class SettingsChecker:
             try:
                 data = self._store.read(path)
                 if python_worth_reading(data) and _TABLE.search(data):
-                    found.update(own_variables(self._analysis.parsed(path).tree))
+                    found.update(own_variables(self._analysis.scanned.parsed(path).tree))
             except (OSError, Unreadable):  # noqa: PERF203 -- one file does not stop the rest
                 continue
         return frozenset(found)
