@@ -13,7 +13,9 @@ from compat.index.query.single_release import alone
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from compat.callables.class_definitions import ClassDefinition
     from compat.callables.parameters import Parameters
+    from compat.callables.signatures import Bases
     from compat.index.reader import Index
     from compat.source_outlines.reader import SourceOutlines
 
@@ -65,33 +67,51 @@ class RangedAnswer(NamedTuple, Generic[T]):
     answer: T
 
 
-class AnswersByRelease(Generic[T]):
-    """The answers to one question about signatures in the releases of a package.
-
-    Each is worked out once for all following releases in which the files and names that it depends on
-    stay as they are. A question may ask others: its answer then holds no longer than theirs.
+class PackageSignatures:
+    """The signatures of one package in all its releases, for questions about them.
 
     Args:
         outlines: the outlines of the releases.
         index: the index of releases.
         package: the package.
-        ask: returns the answer of one release.
-        shared: the signatures of some releases, which remember what other questions found in them.
+        releases: releases, by their indexes, that each remember all that was found in them.
     """
 
     def __init__(
-        self,
-        outlines: SourceOutlines,
-        index: Index,
-        package: str,
-        ask: Callable[[Signatures], T],
-        shared: Mapping[int, Signatures],
+        self, outlines: SourceOutlines, index: Index, package: str, releases: Sequence[int] = ()
     ) -> None:
         self._outlines = outlines
-        self._index = index
-        self._package = package
+        self.index = index
+        self.package = package
+        self.known: Mapping[int, Signatures] = {at: self.of(at) for at in releases}
+        self._bases: dict[ClassDefinition, AnswersByRelease[Bases]] = {}
+
+    def of(self, release: int) -> Signatures:
+        """Return the signatures of a release, in which nothing has been looked up yet."""
+        resolver = NameResolver(self.index, alone(self.index, self.package, release))
+        return Signatures(self._outlines, self.index, self.package, release, resolver, bases=self._bases_of)
+
+    def _bases_of(self, of: ClassDefinition, release: int) -> Bases:
+        """Return the bases of a class; most classes keep theirs over many releases."""
+        if of not in self._bases:
+            self._bases[of] = AnswersByRelease(self, lambda signatures: signatures.find_bases(of))
+        return self._bases[of].at(release)
+
+
+class AnswersByRelease(Generic[T]):
+    """The answers to one question about signatures in the releases of a package.
+
+    Each is worked out once for all releases around it in which the files and names that it depends on
+    stay as they are. A question may ask others: its answer then holds no longer than theirs.
+
+    Args:
+        signatures: the signatures of the package.
+        ask: returns the answer of one release.
+    """
+
+    def __init__(self, signatures: PackageSignatures, ask: Callable[[Signatures], T]) -> None:
+        self._signatures = signatures
         self._ask = ask
-        self._shared = shared
         self._known: list[RangedAnswer[T]] = []
         self._latest: RangedAnswer[T] | None = None
 
@@ -116,16 +136,15 @@ class AnswersByRelease(Generic[T]):
             found = self._answer(release)
             self._known.append(found)
         self._latest = found
-        self._index.note(self._package, found.last)
+        self._signatures.index.note(self._signatures.package, found.first, found.last)
         return found
 
     def _answer(self, release: int) -> RangedAnswer[T]:
-        package = self._package
-        if release in self._shared:
-            return RangedAnswer(release, release, self._ask(self._shared[release]))
-        with self._index.watched() as until:
-            resolver = NameResolver(self._index, alone(self._index, package, release))
-            signatures = Signatures(self._outlines, self._index, package, release, resolver)
-            answer = self._ask(signatures)
-        last = until.get(package, len(self._index.versions(package)) - 1)
-        return RangedAnswer(release, min(last, signatures.until), answer)
+        index, package, known = self._signatures.index, self._signatures.package, self._signatures.known
+        if release in known:
+            return RangedAnswer(release, release, self._ask(known[release]))
+        with index.watched() as same:
+            answer = self._ask(self._signatures.of(release))
+        newest = len(index.versions(package)) - 1
+        first, last = same.get(package, (0, newest))
+        return RangedAnswer(first, min(last, newest), answer)

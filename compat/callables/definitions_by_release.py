@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from compat.callables.class_definitions import functions_in, outermost
 
@@ -13,8 +14,11 @@ if TYPE_CHECKING:
     from compat.source_outlines.reader import Content, SourceOutlines
     from compat.source_outlines.records import Definition
 
+    _Own = tuple[Definition, ...]
 
-class Defined(NamedTuple):
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Defined:
     """The definitions of a name that some releases share; their places are those of one of the releases."""
 
     releases: int
@@ -32,13 +36,15 @@ def definitions_of(outlines: SourceOutlines, package: str, module: str, name: st
     A file changes in most releases, and a function or class of it in few.
     """
     left = (1 << len(outlines.versions(package))) - 1
-    found: dict[object, Defined] = {}
+    found: dict[object, tuple[int, _Own, _Own]] = {}
     for content in _contents(outlines, package, module):
-        each = _defined(content, name)._replace(releases=content.releases & left)
+        _add(found, content.releases & left, *_defined(content, name))
         left &= ~content.releases
-        _add(found, each)
-    _add(found, Defined(left, (), ()))
-    return tuple(found.values())
+    _add(found, left, (), ())
+    return tuple(
+        Defined(releases=releases, definitions=own, functions=functions)
+        for releases, own, functions in found.values()
+    )
 
 
 def _contents(outlines: SourceOutlines, package: str, module: str) -> Iterator[Content]:
@@ -48,19 +54,17 @@ def _contents(outlines: SourceOutlines, package: str, module: str) -> Iterator[C
         yield from outlines.contents(package, path)
 
 
-def _defined(content: Content, name: str) -> Defined:
+def _defined(content: Content, name: str) -> tuple[_Own, _Own]:
+    """Return the definitions of a name in a file, and the functions directly in it if it is a class."""
     if f"{name}\t" not in content.text:
-        return Defined(0, (), ())
+        return (), ()
     own = tuple(each for each in outermost(content.definitions) if each.name == name and each.kind in "cf")
     inner = functions_in(own[0], content.definitions) if own and own[0].kind == "c" else ()
-    return Defined(0, own, tuple(inner))
+    return own, tuple(inner)
 
 
-def _add(found: dict[object, Defined], more: Defined) -> None:
+def _add(found: dict[object, tuple[int, _Own, _Own]], releases: int, own: _Own, functions: _Own) -> None:
     """Add definitions to those that differ from them in their places only."""
-    key = tuple(
-        tuple((each.kind, each.name, each.detail) for each in part)
-        for part in (more.definitions, more.functions)
-    )
-    known = found.setdefault(key, more)
-    found[key] = known._replace(releases=known.releases | more.releases)
+    key = tuple(tuple((each.kind, each.name, each.detail) for each in part) for part in (own, functions))
+    known, own, functions = found.get(key, (0, own, functions))
+    found[key] = known | releases, own, functions

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from compat.source_outlines.reader import SourceOutlines
     from compat.source_outlines.records import Definition
 
+    Bases = Sequence[ClassDefinition | ForeignClass]
     Order = Sequence[ClassDefinition | ForeignClass]
     """A class and its bases, as Python looks through them."""
 
@@ -55,9 +56,9 @@ _KEEPING_CLASS = frozenset(
 """Decorators of classes that leave the constructor as it is, as do those that begin with `register`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Found:
-    """A function or class of a release, with the module that defines it."""
+    """A function or class, with the module that defines it; one object for all releases that share it."""
 
     module: str
     definition: Definition
@@ -76,18 +77,25 @@ class Signatures:
         package: the package.
         at: the index of the release in the index.
         resolver: resolves names in that release.
+        bases: returns the bases of a class in a release, if others than this object remember them.
     """
 
     def __init__(
-        self, outlines: SourceOutlines, index: Index, package: str, at: int, resolver: NameResolver
+        self,
+        outlines: SourceOutlines,
+        index: Index,
+        package: str,
+        at: int,
+        resolver: NameResolver,
+        *,
+        bases: Callable[[ClassDefinition, int], Bases] | None = None,
     ) -> None:
+        self._known_bases = bases
         self._outlines = outlines
         self._index = index
         self._package = package
         self.resolver = resolver
         self.at = at
-        self.until = len(index.versions(package)) - 1
-        """The last release up to which all definitions that were read stay unchanged."""
         self._found = lru_cache(maxsize=2_000)(self._find)
         self.order = lru_cache(maxsize=1_000)(self._find_order)
         self.definition = lru_cache(maxsize=1_000)(self._define)
@@ -167,15 +175,19 @@ class Signatures:
         found = self._found(module, name)
         if found is None or found.definition.kind != "c":
             return None
-        return class_definition(found.definition, found.functions, module, readable=found.only)
+        return _class_of(found)
 
     def _find_order(self, module: str, name: str) -> Order | None:
         """Return a class and its bases, as Python looks through them; None if it is not a class."""
         start = self.definition(module, name)
         return None if start is None else resolution_order(start, self.bases)
 
-    def bases(self, of: ClassDefinition) -> list[ClassDefinition | ForeignClass]:
+    def bases(self, of: ClassDefinition) -> Bases:
         """Return the bases of a class of the release, in order."""
+        return self.find_bases(of) if self._known_bases is None else self._known_bases(of, self.at)
+
+    def find_bases(self, of: ClassDefinition) -> Bases:
+        """Return the same, worked out anew."""
         return [each for text in of.bases for each in self._base(of.module, text)]
 
     def _base(self, module: str, text: str) -> list[ClassDefinition | ForeignClass]:
@@ -325,17 +337,18 @@ class Signatures:
             return None  # a class of a tree has its file in place of a module
         for each in definitions_of(self._outlines, self._package, module, name):
             if each.releases >> release & 1:
-                self._note(each.releases >> release)
+                self._note(each.releases, release)
                 if not each.definitions:
                     return None
                 sure = self.resolver.answer(module, name).status == "defined"
                 return _found(module, each, sure=sure)
         return None
 
-    def _note(self, following: int) -> None:
-        """Note the releases from this one on, one bit each, in which what was read is the same."""
-        run = (following ^ (following + 1)).bit_length() - 1
-        self.until = min(self.until, self.at + run - 1)
+    def _note(self, releases: int, release: int) -> None:
+        """Note the releases around this one, one bit each, in which what was read is the same."""
+        above, below = ~(releases >> release), ~releases & (1 << release) - 1
+        first = self.at - release + below.bit_length()
+        self._index.note(self._package, first, self.at + (above & -above).bit_length() - 2)
 
 
 def function_parameters(definition: Definition, *, only: bool) -> Parameters:
@@ -354,6 +367,12 @@ def function_parameters(definition: Definition, *, only: bool) -> Parameters:
     )
 
 
+@lru_cache(maxsize=20_000)
+def _class_of(found: Found) -> ClassDefinition:
+    return class_definition(found.definition, found.functions, found.module, readable=found.only)
+
+
+@lru_cache(maxsize=20_000)
 def _found(module: str, defined: Defined, *, sure: bool) -> Found | None:
     own = defined.definitions
     best = chosen(own) if all(each.kind == "f" for each in own) else (own[0], len(own) == 1)

@@ -23,7 +23,7 @@ class CommitIndex(Index):
         self.packages = {package: 1}
         self.owners = {top: [package]}
         self.concluded = False
-        self._until = None
+        self._same = None
         self._modules = modules
 
     def module(self, module: str, package: str, release_index: int) -> ModuleRow | None:  # noqa: ARG002 -- as in Index

@@ -7,7 +7,6 @@ stands after the release that it is nearest to.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from functools import lru_cache
 
 from compat._util.named_tuple import NamedTuple
@@ -68,13 +67,10 @@ class ExtendedIndex(Index):
             for package, at, facts in found:
                 self._places.setdefault(package, []).append(_Place(file, at, facts))
 
-    @contextmanager
-    def watched(self) -> Iterator[dict[str, int]]:
-        with super().watched() as until:
-            yield until
-        for package in self._places:  # what no later release changes need not hold for an addition
-            if until.get(package) == sys.maxsize:
-                until[package] = self.published(package) - 1
+    def note(self, package: str, first: int, last: int) -> None:
+        if last == sys.maxsize and package in self._places:
+            last = self.published(package) - 1  # what no later release changes need not hold for an addition
+        super().note(package, first, last)
 
     def published(self, package: str) -> int:
         return len(self._released(package))
@@ -90,7 +86,7 @@ class ExtendedIndex(Index):
         at = release_index - self.published(package)
         if at < 0:
             return None
-        self.note(package, release_index)
+        self.note(package, release_index, release_index)
         return self._places[package][at]
 
     def nearest(self, package: str, release_index: int) -> int:

@@ -60,7 +60,7 @@ class Index(Tables):
         self._named_of = lru_cache(maxsize=50_000)(self._read_named_of)
         self.history = lru_cache(maxsize=50_000)(self._read_history)
         self.versions = lru_cache(maxsize=None)(self._read_versions)
-        self._until: dict[str, int] | None = None
+        self._same: dict[str, tuple[int, int]] | None = None
         self.files: tuple[str, ...] = ()
         """The index files that are read beside this one."""
         self._problems = lru_cache(maxsize=None)(self._read_problems)
@@ -69,13 +69,13 @@ class Index(Tables):
         """Whether the file contains the tables that `compat.index.build.precompute` fills."""
 
     @contextmanager
-    def watched(self) -> Iterator[dict[str, int]]:
-        """Record, per package, the last release up to which the rows read in this context stay unchanged."""
-        before, self._until = self._until, {}
+    def watched(self) -> Iterator[dict[str, tuple[int, int]]]:
+        """Record, per package, the first and the last release in which the rows read in this context hold."""
+        before, self._same = self._same, {}
         try:
-            yield self._until
+            yield self._same
         finally:
-            self._until = before
+            self._same = before
 
     def _read_versions(self, package: str) -> tuple[str, ...]:
         """Return the indexed versions of a package, oldest first."""
@@ -243,7 +243,7 @@ class Index(Tables):
                 SELECT module, name, package FROM pair_dependent
                 WHERE package = ? AND ? BETWEEN pair_dependent.first AND pair_dependent.last
             ) AND ? BETWEEN first AND last AND status = {_IMPORT}"""  # noqa: S608 -- constants
-        self.note(package, release_index)
+        self.note(package, release_index, release_index)
         rows = self.rows(query, self.packages[package], release_index, release_index)
         return [(self._name("modules", module), self._branch(*columns)) for module, _, _, *columns in rows]
 
@@ -253,7 +253,7 @@ class Index(Tables):
             SELECT names.name, {_BRANCH} FROM bindings JOIN names ON names.id = bindings.name
             WHERE module = ? AND package = ? AND ? BETWEEN first AND last
             ORDER BY bindings.name, branch"""  # noqa: S608 -- constants
-        self.note(package, release_index)
+        self.note(package, release_index, release_index)
         found: dict[str, list[Branch]] = {}
         location = self.number("modules", module), self.packages[package], release_index
         for name, _, _, *columns in self.rows(query, *location):
@@ -267,7 +267,7 @@ class Index(Tables):
             WHERE module = ? AND package = ? AND status = {_IMPORT}
               AND ? BETWEEN first AND last
             ORDER BY name, branch"""  # noqa: S608 -- constants
-        self.note(package, release_index)
+        self.note(package, release_index, release_index)
         rows = self.rows(query, self.number("modules", module), self.packages[package], release_index)
         return [(self._name("names", name), self._branch(*columns)) for name, _, _, *columns in rows]
 
@@ -277,7 +277,7 @@ class Index(Tables):
             SELECT module, {_BRANCH} FROM bindings
             WHERE package = ? AND status = {_IMPORT} AND ? BETWEEN first AND last
             ORDER BY module, name, branch"""  # noqa: S608 -- constants
-        self.note(package, release_index)
+        self.note(package, release_index, release_index)
         found: dict[str, list[Branch]] = {}
         for module, _, _, *columns in self.rows(query, self.packages[package], release_index):
             found.setdefault(self._name("modules", module), []).append(self._branch(*columns))
@@ -376,21 +376,26 @@ class Index(Tables):
         rows = self.rows(query, self.number("modules", module), number, number, number)
         return tuple(name for (name,) in rows)
 
-    def note(self, package: str, until: int) -> None:
-        """Record for `watched` that the rows just read from a package are unchanged up to a release."""
-        if self._until is not None:
-            self._until[package] = min(until, self._until.get(package, until))
+    def note(self, package: str, first: int, last: int) -> None:
+        """Record for `watched` the releases in which the rows just read from a package are the same."""
+        if self._same is not None:
+            known = self._same.get(package)
+            if known is not None:
+                first, last = max(first, known[0]), min(last, known[1])
+            self._same[package] = first, last
 
     def _at(self, ranged: Ranged[T], package: str, release_index: int) -> list[T]:
-        """Return the values that apply to a release, and note up to which release they do."""
-        found, until = [], sys.maxsize
+        """Return the values that apply to a release, and note in which releases they do."""
+        found, since, until = [], 0, sys.maxsize
         for first, last, value in ranged:
-            if first <= release_index <= last:
-                found.append(value)
-                until = min(until, last)
-            elif first > release_index:
+            if first > release_index:
                 until = min(until, first - 1)
-        self.note(package, until)
+            elif last < release_index:
+                since = max(since, last + 1)
+            else:
+                found.append(value)
+                since, until = max(since, first), min(until, last)
+        self.note(package, since, until)
         return found
 
     def _bindings_of(self, name: str) -> dict[str, Bindings]:

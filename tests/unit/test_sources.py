@@ -231,9 +231,9 @@ def test_another_package_of_the_same_name_is_refused(shipped: Path, tmp_path: Pa
 def test_an_answer_for_the_newest_release_is_not_reused_for_a_source(shipped: Path, tmp_path: Path) -> None:
     commit(tmp_path / "repo", source_of(NEW, **{"vllm/engine.py": f"{ENGINE}added = 1\n"}))
     _, index = opened(shipped, str(tmp_path / "repo"))
-    with index.watched() as until:
+    with index.watched() as same:
         assert index.branches("vllm.engine", "added", "vllm", 1) == ()
-    assert until == {"vllm": 1}
+    assert same == {"vllm": (0, 1)}
     assert isinstance(index, ExtendedIndex)
     assert index.branches("vllm.engine", "added", "vllm", 2)
 

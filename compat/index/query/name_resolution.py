@@ -171,7 +171,7 @@ class NameResolver:
         others = dict(facts.release_indexes)
         release_index = others.pop(package)
         pinned = self.index.companions(package, release_index)
-        self.index.note(package, release_index)
+        self.index.note(package, release_index, release_index)
         if any(others.pop(name, None) != at for name, at in pinned.items()):
             return False
         foreign = set(facts.absent)

@@ -62,9 +62,10 @@ def ask_each(
     while slot < len(environments):
         environment = environments[slot]
         releases = _WatchedReleases(environment.release_indexes)
-        with index.watched() as until:
+        with index.watched() as same:
             found = ask(NameResolver(index, environment.at(releases)))
-        last = max(until.get(package, sys.maxsize), environment.release_indexes[package])
+        _, last = same.get(package, (0, sys.maxsize))
+        last = max(last, environment.release_indexes[package])
         first = slot
         while slot < len(environments) and releases.fit(environments[slot], environment, package, last):
             slot += 1

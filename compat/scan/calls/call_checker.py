@@ -4,11 +4,9 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 
 from compat.callables.by_release import AnswersByRelease
-from compat.callables.class_definitions import ClassDefinition
 from compat.callables.parameters import Arguments, Misfit, misfit
-from compat.callables.signatures import Signatures
 from compat.scan.calls.call_sites import CallSite
-from compat.scan.calls.callees import Accepted, Callees, of_object
+from compat.scan.calls.callees import Accepted, Callees
 from compat.scan.calls.fitting import Fitting
 from compat.scan.calls.patched_callees import PatchedCallees
 from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
@@ -46,7 +44,6 @@ class CallChecker:
         self._checker = checker
         self._classes = classes
         self._release_set = checker.lookup.release_set
-        self._of_bases: dict[tuple[ast.ClassDef, str], AnswersByRelease[Accepted | None]] = {}
 
     def issues(self, source: Source, module: Module, sites: Iterable[CallSite]) -> Iterator[RangedIssue]:
         """Yield the calls of a file that do not fit some of the releases that reach them.
@@ -116,30 +113,7 @@ class CallChecker:
             return None
         if self._callees.package not in self._classes.packages(owner, module):
             return None
-        if (owner, method) not in self._of_bases:
-            self._of_bases[owner, method] = self._callees.answers(
-                lambda signatures: self._of_super(signatures, owner, method, module)
-            )
-        return [self._of_bases[owner, method]]
-
-    def _of_super(
-        self, signatures: Signatures, owner: ast.ClassDef, method: str, module: Module
-    ) -> Accepted | None:
-        """Return what a method of the bases of a class accepts, if one is a class of the package."""
-        order = self._classes.order(owner, module, self._callees, signatures.at)
-        if order is None or len(order) == 1:
-            return None
-        above = order[1:]
-        if not any(
-            isinstance(each, ClassDefinition) and not self._classes.is_of_tree(each) for each in above
-        ):
-            return None
-        found = signatures.method(above, method)
-        if found is None:
-            return None
-        named = (each for each in above if isinstance(each, ClassDefinition))
-        holder = next((each.name for each in named if each.function(method)), above[0].name)
-        return of_object(found, holder if method == "__init__" else f"{holder}.{method}")
+        return [self._classes.inherited(owner, method, module, self._callees)]
 
     def _unfit(
         self, site: CallSite, answers: Sequence[AnswersByRelease[Accepted | None]]

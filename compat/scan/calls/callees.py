@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from compat.callables.by_release import AnswersByRelease
+from compat.callables.by_release import AnswersByRelease, PackageSignatures
 from compat.callables.parameters import Parameters
 from compat.callables.signatures import Signatures
-from compat.index.query.name_resolution import NameResolver
-from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.symbols import UNUSABLE
 from compat.scan.calls.fitting import Fitting
@@ -46,17 +44,15 @@ class Callees:
         self.index = index
         self.package = package
         self._outlines = outlines
-        self._shared = {
-            at: Signatures(outlines, index, package, at, NameResolver(index, alone(index, package, at)))
-            for at in (releases if len(releases) <= _FEW else ())
-        }
+        few = releases if len(releases) <= _FEW else ()
+        self._signatures = PackageSignatures(outlines, index, package, few)
         self.by_path = lru_cache(maxsize=None)(self._by_path)
         self.by_object = lru_cache(maxsize=None)(self._by_object)
         self.places = lru_cache(maxsize=None)(self._places)
 
     def answers(self, ask: Callable[[Signatures], T]) -> AnswersByRelease[T]:
         """Return the answers to a question about signatures, by release."""
-        return AnswersByRelease(self._outlines, self.index, self.package, ask, self._shared)
+        return AnswersByRelease(self._signatures, ask)
 
     def fitting(self, fits: Callable[[int], bool]) -> Fitting:
         """Return what finds the releases that fit something, nearest to one that does not."""

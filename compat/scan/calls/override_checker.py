@@ -9,7 +9,7 @@ from compat.callables.by_release import AnswersByRelease
 from compat.callables.parameters import Arguments, Parameters, misfit
 from compat.scan.calls.call_sites import CallSite
 from compat.scan.calls.callees import Callees
-from compat.scan.calls.class_views import BaseMethod, ClassView, class_view
+from compat.scan.calls.class_views import BaseMethod, ClassView
 from compat.scan.calls.ranged_issue import RangedIssue, Unfit, ranged_issue
 from compat.scan.calls.tree_classes import TreeClasses
 from compat.scan.check.reference_checker import ReferenceChecker
@@ -52,7 +52,6 @@ class OverrideChecker:
         self._store = store
         self._files = files
         self._releases = checker.lookup.release_set.release_indexes
-        self._views: dict[ast.ClassDef, Views] = {}
         self._mentioned: dict[str, bool] = {}
 
     def issues(
@@ -69,7 +68,7 @@ class OverrideChecker:
         for node, position in subclasses.items():
             if package not in self._classes.packages(node, module):
                 continue
-            views = self._view(node, module)
+            views = self._classes.view(node, module, self._callees)
             if any(view.package_bases for _, view in views.runs(self._releases)):
                 yield from self._overrides(node, position, module, views)
                 yield from self._abstract(node, position, module, views)
@@ -77,17 +76,6 @@ class OverrideChecker:
             owner = site.owner if site.way == "super" else None
             if owner is not None and owner in subclasses and package in self._classes.packages(owner, module):
                 yield from self._super_call(site, owner, module)
-
-    def _view(self, node: ast.ClassDef, module: Module) -> Views:
-        if node not in self._views:
-            self._views[node] = self._callees.answers(
-                lambda signatures: class_view(
-                    signatures,
-                    self._classes.order(node, module, self._callees, signatures.at),
-                    self._classes.is_of_tree,
-                )
-            )
-        return self._views[node]
 
     def _overrides(
         self, node: ast.ClassDef, position: NodePosition, module: Module, views: Views
@@ -160,7 +148,7 @@ class OverrideChecker:
         name = site.method
         if name.startswith("__"):
             return
-        views = self._view(owner, module)
+        views = self._classes.view(owner, module, self._callees)
         lacking = {
             slot: f"{bases[0][1]} has no {name}"
             for slots, view in views.runs(self._releases)

@@ -15,7 +15,8 @@ from compat.callables.class_definitions import (
 )
 from compat.callables.parameters import Parameters
 from compat.callables.signatures import Signatures, function_parameters
-from compat.scan.calls.callees import Callees
+from compat.scan.calls.callees import Accepted, Callees, of_object
+from compat.scan.calls.class_views import ClassView, class_view
 from compat.scan.interpreter.scopes import Module, Tree
 from compat.scan.prefilter.mentions import TOPS
 from compat.scan.project.module_names import absolute
@@ -42,6 +43,8 @@ class TreeClasses:
         self._packages: dict[ast.ClassDef, frozenset[str]] = {}
         self._nodes: dict[ClassDefinition, tuple[ast.ClassDef, Module]] = {}
         self._orders: dict[tuple[ast.ClassDef, str], AnswersByRelease[Order | None]] = {}
+        self._views: dict[tuple[ast.ClassDef, str], AnswersByRelease[ClassView]] = {}
+        self._inherited: dict[tuple[ast.ClassDef, str, str], AnswersByRelease[Accepted | None]] = {}
         self._imported = lru_cache(maxsize=None)(_imported)
 
     def definition(self, node: ast.ClassDef, module: Module) -> ClassDefinition:
@@ -89,6 +92,41 @@ class TreeClasses:
                 lambda signatures: self._order(node, module, signatures, callees)
             )
         return self._orders[key].at(release)
+
+    def view(self, node: ast.ClassDef, module: Module, callees: Callees) -> AnswersByRelease[ClassView]:
+        """Return what a class overrides, inherits and leaves abstract, by release."""
+        key = node, callees.package
+        if key not in self._views:
+            self._views[key] = callees.answers(
+                lambda signatures: class_view(
+                    signatures, self.order(node, module, callees, signatures.at), self.is_of_tree
+                )
+            )
+        return self._views[key]
+
+    def inherited(
+        self, node: ast.ClassDef, method: str, module: Module, callees: Callees
+    ) -> AnswersByRelease[Accepted | None]:
+        """Return what a method of the bases of a class accepts, by release, if one is of the package."""
+        key = node, method, callees.package
+        if key not in self._inherited:
+            self._inherited[key] = callees.answers(
+                lambda signatures: self._of_bases(
+                    signatures, self.order(node, module, callees, signatures.at), method
+                )
+            )
+        return self._inherited[key]
+
+    def _of_bases(self, signatures: Signatures, order: Order | None, method: str) -> Accepted | None:
+        above = order[1:] if order else ()
+        if not any(isinstance(each, ClassDefinition) and not self.is_of_tree(each) for each in above):
+            return None
+        found = signatures.method(above, method)
+        if found is None:
+            return None
+        named = (each for each in above if isinstance(each, ClassDefinition))
+        holder = next((each.name for each in named if each.function(method)), above[0].name)
+        return of_object(found, holder if method == "__init__" else f"{holder}.{method}")
 
     def _order(
         self, node: ast.ClassDef, module: Module, signatures: Signatures, callees: Callees

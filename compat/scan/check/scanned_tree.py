@@ -16,12 +16,15 @@ from compat.scan.prefilter.mentions import line_numbers
 from compat.scan.project.callers import CallGraph
 from compat.scan.project.importers import ImportGraph
 from compat.scan.project.patched_names import PatchedNames
+from compat.scan.settings.kinds import Kind
 from compat.scan.settings.python_code import PythonSettings, python_settings
+from compat.scan.settings.readers import Contents, contents
 from compat.scan.sources.discovery import Files, Unreadable
 from compat.scan.sources.source_file import Source, decoded, parse
 from compat.scan.syntax.aliases import Aliases
 from compat.scan.syntax.positions import LineNumbers, NodePosition, statements
 from compat.scan.syntax.references import Reference, references
+from compat.settings.releases import PackageSettings, read_packages
 from compat.sources.extended_outlines import open_outlines
 
 _CLASS = re.compile(rb"^[ \t]*class[ \t]", re.MULTILINE)
@@ -99,6 +102,8 @@ class ScannedTree:
         self.parsed = lru_cache(maxsize=256)(self._parse)
         self.file = lru_cache(maxsize=1)(self._file)
         """Returns a file by its path; the checks of several sets of releases ask for it one after another."""
+        self.contents = lru_cache(maxsize=1)(self._contents)
+        """Returns the text of a script or configuration file, and what it says about settings."""
         self.call_graph = CallGraph(self.modules, self.store.read, self.files)
         self.import_graph = ImportGraph(self.modules, self.store, self.files, self.call_graph)
         self.patched_names = PatchedNames(index, self.modules, self.store, self.files)
@@ -121,6 +126,20 @@ class ScannedTree:
             known = package in outlines.packages
             self._callees[package] = Callees(self.index, outlines, package, releases) if known else None
         return self._callees[package]
+
+    @cached_property
+    def known_settings(self) -> Sequence[PackageSettings]:
+        """The variables and options of all releases."""
+        known = read_packages()
+        if self.index.files:
+            from compat.sources.settings import put_settings  # most scans name releases only
+
+            put_settings(known, self.index.files)
+        return known
+
+    def _contents(self, path: str, kind: Kind) -> tuple[str, Sequence[Contents]]:
+        text = self.store.read(path).decode("utf-8", "replace")
+        return text, list(contents(kind, text))
 
     def _parse(self, path: str) -> Source:
         return parse(path, self.store.read(path))

@@ -16,14 +16,12 @@ from compat.scan.settings.kinds import kind_of, python_worth_reading
 from compat.scan.settings.model import VariableUse
 from compat.scan.settings.programs import OptionUse, option_uses
 from compat.scan.settings.python_code import own_variables, python_settings
-from compat.scan.settings.readers import contents
 from compat.scan.settings.releases import ScannedSettings
 from compat.scan.settings.variables import variables_taken
 from compat.scan.sources.discovery import Files, Unreadable
 from compat.scan.sources.parse import tree_of
 from compat.scan.sources.source_file import Source
 from compat.scan.syntax.positions import NodePosition
-from compat.settings.releases import read_packages
 
 VARIABLES = "CPT007"
 OPTIONS = "CPT008"
@@ -90,12 +88,9 @@ class SettingsChecker:
         forks = {
             package for package, end in _COPIES.items() if any(each.endswith(end) for each in self._files)
         }
-        known = read_packages()
-        if analysis.scanned.index.files:
-            from compat.sources.settings import put_settings  # most scans name releases only
-
-            put_settings(known, analysis.scanned.index.files)
-        packages = {each.package: each for each in known if each.package not in forks}
+        packages = {
+            each.package: each for each in analysis.scanned.known_settings if each.package not in forks
+        }
         self._release_sets = {
             package: checker.lookup.release_set
             for package, checker in analysis.checkers.items()
@@ -107,14 +102,15 @@ class SettingsChecker:
         """Return the findings in a file of any kind."""
         kind = kind_of(path)
         try:
-            data = self._store.read(path)
             if kind is None:
-                return list(self._in_python(path)) if python_worth_reading(data) else []
+                worth = python_worth_reading(self._store.read(path))
+                return list(self._in_python(path)) if worth else []
+            content, parts = self._analysis.scanned.contents(path, kind)
         except (OSError, Unreadable, RecursionError):
             return []  # the check of imports reports files that cannot be read
-        text = _Text.of(path, data.decode("utf-8", "replace"))
+        text = _Text.of(path, content)
         found: list[_Issue] = []
-        for part in contents(kind, text.text):
+        for part in parts:
             taken = self._taken if kind == "env" and VARIABLES in self._rules else frozenset()
             variables = part.variables() if VARIABLES in self._rules else []
             variables = [each for each in variables if each.name not in taken]

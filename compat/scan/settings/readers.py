@@ -1,6 +1,7 @@
 """Read what a script or configuration file of any kind says about settings."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from compat.model.package_names import SGLANG, VLLM
@@ -14,7 +15,7 @@ from compat.scan.settings.yaml_file import yaml_commands
 
 
 class Contents(NamedTuple):
-    """What reads the command lines and the variables of a file, or of one block of a Markdown file."""
+    """What reads, at most once, the command lines and the variables of a file or of one block of Markdown."""
 
     commands: Callable[[], list[Command]]
     variables: Callable[[], list[VariableUse]]
@@ -35,7 +36,9 @@ def contents(kind: Kind, text: str) -> Iterator[Contents]:
 
 
 def _part(kind: Kind, text: str, start: int, end: int) -> Contents:
-    return Contents(lambda: _commands(kind, text, start, end), lambda: list(variables_set(text, start, end)))
+    return Contents(
+        cache(lambda: _commands(kind, text, start, end)), cache(lambda: list(variables_set(text, start, end)))
+    )
 
 
 def _commands(kind: Kind, text: str, start: int, end: int) -> list[Command]:

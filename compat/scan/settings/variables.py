@@ -7,12 +7,15 @@ from compat.scan.settings.model import VariableUse
 from compat.settings.names import VARIABLE
 
 _NAME = rf"(?P<name>{VARIABLE.pattern})\b"
+_WHOLE = re.compile(_NAME)
 _SET = re.compile(
     rf"(?<![\w$./-])(?<!\$\{{)(?<!ARG )(?<!\$\$\{{){_NAME}(?=[\"']?:(?:\s|$)|[\"']?\+?=(?!=))", re.MULTILINE
 )
 """A name with a value: `export X=1`, `X: "1"`, `-e X=1`, `"X": 1`."""
 _NAMED = re.compile(rf"(?:\bname: ?[\"']?|(?:(?<=\s)-e|--env|\bexport|\bENV)[ =][\"']?){_NAME}(?![\w.-])")
 """A name whose value stands elsewhere: `- name: X` of Kubernetes, `-e X`, and `ENV X 1`."""
+_BEFORE = 8
+"""The most characters of `_NAMED` before the name."""
 _TAKEN = re.compile(rf"\$\{{?{_NAME}")
 _SHOWS = re.compile(r"(?:^|[\s;|&])(?:(?:echo|printf|log|grep)\b|\[\[)")
 _LINE = 1_000
@@ -28,10 +31,12 @@ def variables_set(text: str, start: int = 0, end: int | None = None) -> Iterator
     end = len(text) if end is None else end
     if VARIABLE.search(text, start, end) is None:  # most files that name a package name no variable
         return
+    # A search for the name alone is quick; the patterns begin with what stands before it.
     found = {
-        match.start("name"): match["name"]
-        for pattern in (_SET, _NAMED)
-        for match in pattern.finditer(text, start, end)
+        match.start(): match["name"]
+        for match in _WHOLE.finditer(text, start, end)
+        if _SET.match(text, match.start(), end)
+        or _NAMED.search(text, max(start, match.start() - _BEFORE), min(match.end() + 1, end))
     }
     own = set(variables_taken(text, start, end)) if found else set()
     for at, name in sorted(found.items()):
