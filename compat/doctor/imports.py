@@ -8,9 +8,10 @@ from pathlib import Path
 from compat._cli.progress import Progress
 from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.survey_runner import variables
+from compat.index.query.answers import Facts
 from compat.index.query.expected_modules import expected_in
 from compat.index.query.installed_releases import installed_index
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.stubs import is_at_home, is_chosen, lacking, wanted
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
