@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from compat.check import cli, output
 from compat.check.environment import CheckedEnvironment, Completion, select_releases
 from compat.check.findings import CheckReport, check_environment
+from compat.check.fixes import fix_of
 from compat.check.presence import ForeignPresence, RootCause
 from compat.companions.demands import Demand
 from compat.companions.extract.read_releases import CompanionRelease
@@ -181,6 +182,41 @@ def test_a_runtime_older_than_generated_code_is_found(tmp_path: Path, installed:
     presence = ForeignPresence(CheckedEnvironment(versions=versions), Companions(tmp_path / "file"))
     cause = RootCause("requirement", need.target, "grpcio", installed, "openai", need.via)
     assert [each for each in [presence.cause(TARGET)] if each] == [cause][:causes]
+
+
+def split(tmp_path: Path) -> Companions:
+    """Return a file in which `parts` and `rest` carry one package, and `asker` takes a name from it."""
+    need = Need("cut.core:Gone", "asker.a")
+    asking = Supply({TARGET: "present"}, {TARGET: (need,)})
+    states = [
+        {"cut.core": "present", "cut.core:Gone": "absent"},
+        {"cut.core": "absent", "cut.core:Gone": "uncertain"},
+    ]
+    parts, rest = (
+        [release("1.0", "present")._replace(imports=("cut",), supply=Supply(each, {}))] for each in states
+    )
+    asker = [
+        release("1.0", "present")._replace(supply=asking),
+        release("1.1", "present")._replace(supply=Supply({TARGET: "present"}, {})),
+    ]
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    unread = {"whole": other("whole", "1.0")._replace(imports=())}
+    read = {"asker": asker, "parts": parts, "rest": rest}
+    write_companions(tmp_path / "split", CompanionsContent({"vllm": ("0.11.0",)}, [demand], read, unread))
+    return Companions(tmp_path / "split")
+
+
+def test_of_a_package_in_parts_those_tell_that_have_the_module(tmp_path: Path, index: Index) -> None:
+    companions = split(tmp_path)
+    versions = {"asker": "1.0", "parts": "1.0", "rest": "1.0", "vllm": "0.11.0"}
+    report = check_environment(CheckedEnvironment(versions=versions), index, companions)
+    (finding,) = report.findings
+    assert finding.root == RootCause("name", "cut.core:Gone", "parts", "1.0", "asker", "asker.a")
+    assert fix_of(finding, report, index, companions).text == "Install asker==1.1."
+    without = {name: version for name, version in versions.items() if name != "parts"}
+    presence = ForeignPresence(CheckedEnvironment(versions=without), companions)
+    assert presence.exists("cut.core:Gone") is None
+    assert presence.exists("cut.core") is False
 
 
 def test_entries_select_what_is_imported(check: Check) -> None:

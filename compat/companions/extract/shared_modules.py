@@ -28,6 +28,7 @@ class SharedModules(NamedTuple):
 
 def find_shared_modules(
     wheels: Mapping[str, Sequence[WheelFile]],
+    folders: Mapping[str, Sequence[str]],
     demanded: Iterable[str],
     registry: Registry,
     progress: Progress,
@@ -40,6 +41,7 @@ def find_shared_modules(
 
     Args:
         wheels: the wheels of each distribution, oldest first.
+        folders: folders below site-packages that others add to the import path, by distribution.
         demanded: what sglang, vllm and other distributions import.
         registry: the package index.
         progress: advanced by one for each wheel.
@@ -48,7 +50,7 @@ def find_shared_modules(
         NetworkError: the package index cannot be reached.
     """
     tops = tops_of(demanded)
-    reader = _Reader(registry, progress)
+    reader = _Reader(registry, folders, progress)
     sampled = {name: _samples(each) for name, each in wheels.items()}
     shared = _shared(reader.read(sampled), tops)
     whole = {name: wheels[name] for name in sorted({name for owners in shared.values() for name in owners})}
@@ -97,8 +99,9 @@ def _shared(
 class _Reader:
     """Reads the modules of wheels, several at a time."""
 
-    def __init__(self, registry: Registry, progress: Progress) -> None:
+    def __init__(self, registry: Registry, folders: Mapping[str, Sequence[str]], progress: Progress) -> None:
         self._registry = registry
+        self._folders = folders
         self._progress = progress
         self._cache = WheelFileCache()
 
@@ -115,7 +118,7 @@ class _Reader:
     def _modules(self, wheel: WheelFile) -> Mapping[str, int]:
         try:
             with WheelFiles(wheel, self._registry.session, self._cache) as files:
-                return module_digests(files)
+                return module_digests(files, self._folders.get(wheel.package, ()))
         except IntegrityError:
             return {}
 

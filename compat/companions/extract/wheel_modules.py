@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from compat.companions.extract.lazy_tables import LazyTable, listed_names, read_lazy_table
+from compat.index.build.foreign_import_reader import ForeignImportReader
 from compat.index.build.merge_releases import ExpandedModules, ModuleFile, add_namespaces, module_name
 from compat.index.build.parse_pool import Key, ModuleReader
+from compat.index.extract.foreign_imports import ForeignImport
 from compat.index.extract.module_rows import ModuleRows
 from compat.index.records import Names
 from compat.requirements.install_paths import added_roots, extension_module, importable, installed_path
@@ -24,14 +26,28 @@ _UNREAD = ModuleRows(names={}, exports=None, withheld=(), open=True, stars=(), o
 
 
 class WheelModules:
-    """The modules of a wheel by name, with star imports expanded and lazy tables read."""
+    """The modules of a wheel by name, with star imports expanded and lazy tables read.
 
-    def __init__(self, wheel: WheelFiles, reader: ModuleReader) -> None:
+    Args:
+        wheel: the files of the wheel.
+        reader: reads modules.
+        foreign: reads what modules take from other packages.
+        folders: folders below site-packages that other distributions add to the import path.
+    """
+
+    def __init__(
+        self,
+        wheel: WheelFiles,
+        reader: ModuleReader,
+        foreign: ForeignImportReader,
+        folders: Iterable[str] = (),
+    ) -> None:
         self.wheel = wheel
         self._reader = reader
+        self._foreign = foreign
         self._paths: dict[str, str] = {}
         self.files: dict[str, ModuleFile] = {}
-        roots = added_folders(wheel)
+        roots = (*added_folders(wheel), *folders)
         self.imports = importable(wheel.record, roots)
         """The top-level modules that the wheel provides."""
         for path in wheel.record:
@@ -54,6 +70,14 @@ class WheelModules:
     def names(self, module: str) -> Names:
         """Return the names that a module binds, each with its branches."""
         return self._expanded.names(module) if self._has_source(module) else {}
+
+    def foreign(self, modules: Iterable[str]) -> dict[str, tuple[ForeignImport, ...]]:
+        """Return what modules take from other packages, by module; of those without source, nothing."""
+        keys = {key: module for module in modules if (key := self.key(module)) is not None}
+        found = self._foreign.known(keys)
+        jobs = self._jobs(key for key in keys if key not in found)
+        read = self._foreign.read(jobs) if jobs else {}
+        return {keys[key]: each for key, each in (found | read).items()}
 
     def is_open(self, module: str) -> bool:
         """Return whether a module may bind names that its source does not show."""
@@ -98,15 +122,17 @@ class WheelModules:
         """Return the rows of modules, from the cache or from the wheel."""
         wanted = list(dict.fromkeys(keys))
         found = self._reader.known(wanted)
-        missing = [key for key in wanted if key not in found]
-        paths = {self._paths[key[0]]: key for key in missing}
+        return found | self._reader.read(self._jobs(key for key in wanted if key not in found))
+
+    def _jobs(self, keys: Iterable[Key]) -> dict[Key, tuple[bytes, bool]]:
+        """Return the source of each module, and whether it is a package."""
+        paths = {self._paths[key[0]]: key for key in keys}
         contents = self.wheel.read(paths)
-        jobs = {
+        return {
             key: (contents[path], self.files[key[0]].form == "package")
             for path, key in paths.items()
             if path in contents
         }
-        return found | self._reader.read(jobs)
 
     def key(self, module: str) -> Key | None:
         """Return the key of a module's rows; None if it has no source."""
@@ -141,9 +167,14 @@ def added_folders(wheel: WheelFiles) -> tuple[str, ...]:
     return tuple(root for text in texts for root in added_roots(text.decode(errors="replace")))
 
 
-def module_digests(wheel: WheelFiles) -> dict[str, int]:
-    """Return the first 32 bits of the digest of each module in a wheel, of extension modules as well."""
-    roots = added_folders(wheel)
+def module_digests(wheel: WheelFiles, folders: Iterable[str] = ()) -> dict[str, int]:
+    """Return the first 32 bits of the digest of each module in a wheel, of extension modules as well.
+
+    Args:
+        wheel: the files of the wheel.
+        folders: folders below site-packages that other distributions add to the import path.
+    """
+    roots = (*added_folders(wheel), *folders)
     found: dict[str, int] = {}
     for path, text in wheel.record.items():
         named = _module(path, roots)

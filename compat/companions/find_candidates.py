@@ -1,0 +1,123 @@
+"""Find the distributions that metadata requires: their releases, and what their newest wheels say."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from email.parser import HeaderParser
+
+from packaging.specifiers import SpecifierSet
+
+from compat._cli.progress import Progress
+from compat.companions.candidates import (
+    admitted,
+    one_wheel_each,
+    required_by,
+    specifiers_of,
+)
+from compat.companions.extract.wheel_modules import added_folders
+from compat.errors import UsageError
+from compat.index.reader import Index
+from compat.requirements.install_paths import importable
+from compat.wheels.package_index import Registry, WheelFile
+from compat.wheels.wheel_files import WheelFileCache, WheelFiles
+
+_FETCHERS = 4
+_LEVELS = 3
+"""How far to follow the requirements of requirements: what is below is not imported by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A distribution that the metadata of some release requires, with what its newest wheel says."""
+
+    name: str
+    wheels: tuple[WheelFile, ...]
+    """Its releases to read, oldest first."""
+    newest: WheelFile
+    """Its newest release that is no pre-release."""
+    imports: tuple[str, ...]
+    """The top-level modules of the newest release."""
+    lines: tuple[str, ...]
+    """The Requires-Dist lines of the newest release."""
+    adds: tuple[str, ...] = ()
+    """The folders below site-packages that the newest release adds to the import path."""
+    folders: tuple[str, ...] = ()
+    """Those that distributions add which require this one: their files may be in its wheels."""
+
+    @property
+    def requires(self) -> Mapping[str, Sequence[SpecifierSet]]:
+        """What the newest release requires without extras."""
+        return specifiers_of(line for line in self.lines if "extra ==" not in line)
+
+
+def find_candidates(index: Index, registry: Registry, progress: Progress) -> dict[str, Candidate]:
+    """Return the distributions that the releases of an index require, and what those require, by name."""
+    specifiers: dict[str, list[SpecifierSet]] = required_by(index)
+    found: dict[str, Candidate] = {}
+    cache = WheelFileCache()
+    tried: set[str] = set()
+    for _ in range(_LEVELS):
+        new = [name for name in sorted(specifiers) if name not in tried]
+        tried.update(new)
+        with ThreadPoolExecutor(_FETCHERS) as fetchers:
+            probed = fetchers.map(lambda name: _candidate(name, registry, cache, progress), new)
+            found.update((each.name, each) for each in probed if each is not None)
+        for name in new:
+            for required, asked in found[name].requires.items() if name in found else ():
+                specifiers.setdefault(required, []).extend(asked)
+    folders = find_folders(found.values())
+    with ThreadPoolExecutor(_FETCHERS) as fetchers:
+        imports = fetchers.map(
+            lambda each: _imports(each.newest, folders.get(each.name, ()), registry, cache), found.values()
+        )
+        return {
+            each.name: replace(
+                each,
+                wheels=admitted(each.wheels, specifiers.get(each.name, ())),
+                imports=tops,
+                folders=folders.get(each.name, ()),
+            )
+            for each, tops in zip(found.values(), imports, strict=True)
+        }
+
+
+def _candidate(name: str, registry: Registry, cache: WheelFileCache, progress: Progress) -> Candidate | None:
+    """Return what the newest wheel of a distribution says; None if the index has no wheel of it."""
+    try:
+        wheels = one_wheel_each(registry.files(name))
+    except UsageError:
+        return None
+    final = [wheel for wheel in wheels if not wheel.version.is_prerelease and not wheel.yanked] or list(
+        wheels
+    )
+    if not final:
+        progress.note(f"{name}: the package index has no wheel of it")
+        return None
+    with WheelFiles(final[-1], registry.session, cache) as files:
+        adds = added_folders(files)
+        metadata = HeaderParser().parsestr(files.metadata)
+    return Candidate(
+        name=name,
+        wheels=wheels,
+        newest=final[-1],
+        imports=(),
+        lines=tuple(metadata.get_all("Requires-Dist") or ()),
+        adds=adds,
+    )
+
+
+def find_folders(candidates: Iterable[Candidate]) -> dict[str, tuple[str, ...]]:
+    """Return the folders that distributions add to the import path for those that they require, by name."""
+    found: dict[str, set[str]] = {}
+    for each in candidates:
+        for required in specifiers_of(each.lines) if each.adds else ():
+            found.setdefault(required, set()).update(each.adds)
+    return {name: tuple(sorted(folders)) for name, folders in found.items()}
+
+
+def _imports(
+    wheel: WheelFile, folders: Sequence[str], registry: Registry, cache: WheelFileCache
+) -> tuple[str, ...]:
+    """Return the top-level modules of a wheel, with those in folders that others add to the import path."""
+    with WheelFiles(wheel, registry.session, cache) as files:
+        return importable(files.record, (*added_folders(files), *folders))
