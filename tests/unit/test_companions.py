@@ -168,7 +168,10 @@ def test_needs_follow_what_a_module_always_imports(read: Read) -> None:
         ("import far\ndef f():\n    return far.late\n", []),
         ("import far\ntry:\n    x = far.new\nexcept AttributeError:\n    x = far.old\n", []),
         ("import far\nif hasattr(far, 'new'):\n    x = far.new\n", []),
-        ("try:\n    import far\nexcept ImportError:\n    import near as far\nx = far.name\n", []),
+        (
+            "import other\ntry:\n    import far\nexcept ImportError:\n    import near as far\nx = far.name\n",
+            [],
+        ),
         ("import far\nfar = replaced(far)\nx = far.name\n", []),
         ("import lib.b\nx = lib.b.name\n", []),
     ],
