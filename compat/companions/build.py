@@ -8,12 +8,7 @@ from typing import Protocol
 from compat._cli.progress import Progress, Silent
 from compat._cli.text import counted
 from compat.companions.broken_pairs import find_broken_pairs
-from compat.companions.candidates import (
-    carriers,
-    directly_required,
-    selected,
-    tops_of,
-)
+from compat.companions.candidates import carriers, directly_required, selected, tops_of
 from compat.companions.demands import DEMANDING, Demand, read_demands
 from compat.companions.extract.read_releases import CompanionRelease, ReleasePool
 from compat.companions.extract.shared_modules import find_shared_modules

@@ -1,6 +1,6 @@
 """Find the distributions that metadata requires: their releases, and what their newest wheels say."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from email.parser import HeaderParser
@@ -8,12 +8,7 @@ from email.parser import HeaderParser
 from packaging.specifiers import SpecifierSet
 
 from compat._cli.progress import Progress
-from compat.companions.candidates import (
-    admitted,
-    one_wheel_each,
-    required_by,
-    specifiers_of,
-)
+from compat.companions.candidates import admitted, one_wheel_each, required_by, specifiers_of
 from compat.companions.extract.wheel_modules import added_folders
 from compat.errors import UsageError
 from compat.index.reader import Index
@@ -42,7 +37,7 @@ class Candidate:
     adds: tuple[str, ...] = ()
     """The folders below site-packages that the newest release adds to the import path."""
     folders: tuple[str, ...] = ()
-    """Those that distributions add which require this one: their files may be in its wheels."""
+    """Those that others add, and in which the newest release has files."""
 
     @property
     def requires(self) -> Mapping[str, Sequence[SpecifierSet]]:
@@ -65,19 +60,12 @@ def find_candidates(index: Index, registry: Registry, progress: Progress) -> dic
         for name in new:
             for required, asked in found[name].requires.items() if name in found else ():
                 specifiers.setdefault(required, []).extend(asked)
-    folders = find_folders(found.values())
+    added = frozenset(folder for each in found.values() for folder in each.adds)
     with ThreadPoolExecutor(_FETCHERS) as fetchers:
-        imports = fetchers.map(
-            lambda each: _imports(each.newest, folders.get(each.name, ()), registry, cache), found.values()
-        )
+        placed = fetchers.map(lambda each: with_folders(each, added, registry, cache), found.values())
         return {
-            each.name: replace(
-                each,
-                wheels=admitted(each.wheels, specifiers.get(each.name, ())),
-                imports=tops,
-                folders=folders.get(each.name, ()),
-            )
-            for each, tops in zip(found.values(), imports, strict=True)
+            each.name: replace(each, wheels=admitted(each.wheels, specifiers.get(each.name, ())))
+            for each in placed
         }
 
 
@@ -106,18 +94,15 @@ def _candidate(name: str, registry: Registry, cache: WheelFileCache, progress: P
     )
 
 
-def find_folders(candidates: Iterable[Candidate]) -> dict[str, tuple[str, ...]]:
-    """Return the folders that distributions add to the import path for those that they require, by name."""
-    found: dict[str, set[str]] = {}
-    for each in candidates:
-        for required in specifiers_of(each.lines) if each.adds else ():
-            found.setdefault(required, set()).update(each.adds)
-    return {name: tuple(sorted(folders)) for name, folders in found.items()}
-
-
-def _imports(
-    wheel: WheelFile, folders: Sequence[str], registry: Registry, cache: WheelFileCache
-) -> tuple[str, ...]:
-    """Return the top-level modules of a wheel, with those in folders that others add to the import path."""
-    with WheelFiles(wheel, registry.session, cache) as files:
-        return importable(files.record, (*added_folders(files), *folders))
+def with_folders(
+    candidate: Candidate, added: Collection[str], registry: Registry, cache: WheelFileCache
+) -> Candidate:
+    """Return a distribution with the modules that it has in folders which others add to the import path."""
+    with WheelFiles(candidate.newest, registry.session, cache) as files:
+        folders = tuple(
+            folder
+            for folder in sorted(set(added).difference(candidate.adds))
+            if any(path.startswith(f"{folder}/") for path in files.record)
+        )
+        imports = importable(files.record, (*candidate.adds, *folders))
+    return replace(candidate, imports=imports, folders=folders)

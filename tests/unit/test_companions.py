@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from compat.companions.extract.lazy_tables import listed_names, read_lazy_table
 from compat.companions.extract.read_releases import CompanionRelease
 from compat.companions.extract.supply import Need, Supply, read_supply
 from compat.companions.extract.wheel_modules import WheelModules, module_digests
-from compat.companions.find_candidates import Candidate, find_folders
+from compat.companions.find_candidates import Candidate, with_folders
 from compat.companions.reader import Companions
 from compat.companions.told import told, with_attributes
 from compat.companions.writer import CompanionsContent, write_companions
@@ -112,6 +111,26 @@ def test_a_module_that_passes_itself_to_a_function_may_have_any_name(read: Read)
         "lib.tool:patch": "absent",
         "lib:config.patch": "uncertain",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (
+            "import sys\nitself = sys.modules[__name__]\nfor each in E:\n    setattr(itself, each, 1)\n",
+            "uncertain",
+        ),
+        ("import sys\nfor each in E:\n    setattr(sys.modules[__name__], each, 1)\n", "uncertain"),
+        ("import sys\nsys.modules[__name__] = Module()\n", "uncertain"),
+        ("import sys\nsys.modules[__name__].__class__ = Module\n", "uncertain"),
+        ("import sys\nvars(sys.modules[__name__]).update(E)\n", "uncertain"),
+        ("set_aliases({'name': 'lib.other'})\n", "uncertain"),
+        ("import sys\ndoc = getattr(sys.modules[__name__], '__doc__')\n", "absent"),
+        ("set_aliases({'names': 'lib.other'})\n", "absent"),
+    ],
+)
+def test_a_module_that_may_set_a_name_while_it_runs_may_have_it(read: Read, text: str, state: str) -> None:
+    assert read({"lib/__init__.py": text}, "lib:name").states == {"lib:name": state}
 
 
 def test_lazy_tables_are_read(read: Read) -> None:
@@ -384,29 +403,23 @@ def test_what_companions_demand_counts_too(house: Index, tmp_path: Path) -> None
 
 
 def test_a_folder_that_another_distribution_adds_to_the_path_is_read(house: Index, tmp_path: Path) -> None:
-    """The modules are in `parts`; the `.pth` file is in `whole`, which requires it."""
+    """The modules are in `parts`; the `.pth` file, which adds the folder, is in another distribution."""
     files = {"whole_lib/packages/deep/__init__.py": b"here = 1\n"}
     house.add("parts-1.0-py3-none-any.whl", build_wheel("parts", "1.0", files))
+    cache = WheelFileCache(tmp_path)
     with Registry(endpoint=house.simple) as registry:
         (wheel,) = registry.wheels("parts")
-        whole = Candidate(
-            name="whole",
-            wheels=(wheel,),
-            newest=wheel,
-            imports=(),
-            lines=("parts==1.0", "more==1.0; extra == 'x'"),
-            adds=("whole_lib/packages",),
-        )
-        folders = find_folders([whole, replace(whole, name="parts", lines=("far",), adds=())])
-        assert folders == dict.fromkeys(("parts", "more"), ("whole_lib/packages",))
-        with WheelFiles(wheel, registry.session, WheelFileCache(tmp_path)) as wheel_files:
-            alone, beside = (modules_of(wheel_files, tmp_path, each) for each in ((), folders["parts"]))
-            assert (alone.imports, beside.imports) == (("whole_lib",), ("deep", "whole_lib"))
-            assert read_supply(beside, ["deep:here", "deep:gone"]).states == {
+        alone = Candidate(name="parts", wheels=(wheel,), newest=wheel, imports=(), lines=())
+        beside = with_folders(alone, {"whole_lib/packages", "whole_lib/pack", "other"}, registry, cache)
+        assert (beside.imports, beside.folders) == (("deep", "whole_lib"), ("whole_lib/packages",))
+        assert with_folders(alone, (), registry, cache).imports == ("whole_lib",)
+        with WheelFiles(wheel, registry.session, cache) as wheel_files:
+            modules = modules_of(wheel_files, tmp_path, beside.folders)
+            assert read_supply(modules, ["deep:here", "deep:gone"]).states == {
                 "deep:gone": "absent",
                 "deep:here": "present",
             }
-            assert module_digests(wheel_files, folders["parts"]).keys() == {"deep"}
+            assert module_digests(wheel_files, beside.folders).keys() == {"deep"}
 
 
 def test_broken_requirements_count_as_absent() -> None:

@@ -20,6 +20,12 @@ _LISTED: dict[str, tuple[str, ...]] = {}
 
 _PASSED = re.compile(rb"^(?!delattr|getattr|hasattr)[\w.]+\(\s*sys\.modules\[__name__\]\s*[,)]", re.MULTILINE)
 """A statement such as `install_config_module(sys.modules[__name__])`."""
+_CHANGED = re.compile(
+    rb"^\w+\s*=\s*sys\.modules\[__name__\]|^\s*setattr\(\s*sys\.modules\[__name__\]"
+    rb"|^\s*sys\.modules\[__name__\](?:\.\w+)?\s*=|\bvars\(sys\.modules\[__name__\]\)",
+    re.MULTILINE,
+)
+"""A statement that sets names of its own module, replaces it, or names it to do so later."""
 
 _UNREAD = ModuleRows(names={}, exports=None, withheld=(), open=True, stars=(), outline=EMPTY)
 """The rows of a module that is in the wheel but cannot be read."""
@@ -81,11 +87,12 @@ class WheelModules:
 
     def is_open(self, module: str) -> bool:
         """Return whether a module may bind names that its source does not show."""
-        return self._expanded.is_open(module) or self._hands_itself_on(module)
+        return self._expanded.is_open(module) or self._may_change_itself(module)
 
-    def _hands_itself_on(self, module: str) -> bool:
-        """Return whether a module passes itself to a function, which may set names in it."""
-        return module in self._paths and _PASSED.search(self.source(module) or b"") is not None
+    def _may_change_itself(self, module: str) -> bool:
+        """Return whether a module sets names in itself, or passes itself to a function that may do so."""
+        source = (self.source(module) or b"") if module in self._paths else b""
+        return any(pattern.search(source) for pattern in (_PASSED, _CHANGED))
 
     def listed(self, modules: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the names that modules list in `__all__`, without parsing the modules."""
@@ -108,9 +115,7 @@ class WheelModules:
         return None if path is None else self.wheel.read([path]).get(path)
 
     def may_create(self, module: str, name: str) -> bool:
-        """Return whether a module with a `__getattr__` mentions a name, and so may create it on demand."""
-        if "__getattr__" not in self.names(module):
-            return False
+        """Return whether a module mentions a name as text, and so may bind it while it runs or on demand."""
         source = self.source(module) or b""
         return any(quote + name.encode() + quote in source for quote in (b'"', b"'"))
 
