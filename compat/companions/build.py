@@ -134,13 +134,17 @@ class Reading:
         other worth reading. So those that require others come first, and those of which more was demanded
         later are read again.
         """
-        tops = carriers({name: each.imports for name, each in self.candidates.items()})
+        tops = carriers({name: (*each.imports, *each.moved) for name, each in self.candidates.items()})
+        # Distributions that carry parts of one package in a common folder do not make it a namespace package.
+        own = carriers(
+            {name: set(each.imports).difference(each.placed) for name, each in self.candidates.items()}
+        )
         targets: dict[str, set[str]] = {}
         _demand({each.target for each in demands}, tops, targets)
         order = _dependents_first(self.candidates)
         asked: dict[str, frozenset[str]] = {}
         while True:
-            wanted = self.only or selected(self.direct, targets, tops)
+            wanted = self.only or selected(self.direct, targets, own)
             unread = [
                 each
                 for each in order

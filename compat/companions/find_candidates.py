@@ -1,6 +1,6 @@
 """Find the distributions that metadata requires: their releases, and what their newest wheels say."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from email.parser import HeaderParser
@@ -38,6 +38,10 @@ class Candidate:
     """The folders below site-packages that the newest release adds to the import path."""
     folders: tuple[str, ...] = ()
     """Those that others add, and in which the newest release has files."""
+    placed: tuple[str, ...] = ()
+    """The top-level modules that the newest release has there alone."""
+    moved: tuple[str, ...] = ()
+    """Those that others have in folders which this one adds: its older releases may bring them themselves."""
 
     @property
     def requires(self) -> Mapping[str, Sequence[SpecifierSet]]:
@@ -63,10 +67,21 @@ def find_candidates(index: Index, registry: Registry, progress: Progress) -> dic
     added = frozenset(folder for each in found.values() for folder in each.adds)
     with ThreadPoolExecutor(_FETCHERS) as fetchers:
         placed = fetchers.map(lambda each: with_folders(each, added, registry, cache), found.values())
-        return {
-            each.name: replace(each, wheels=admitted(each.wheels, specifiers.get(each.name, ())))
-            for each in placed
-        }
+        beside = list(placed)
+    return {
+        each.name: replace(
+            each,
+            wheels=admitted(each.wheels, specifiers.get(each.name, ())),
+            moved=moved_from(each, beside),
+        )
+        for each in beside
+    }
+
+
+def moved_from(candidate: Candidate, others: Iterable[Candidate]) -> tuple[str, ...]:
+    """Return the top-level modules that some distributions have in folders which another one adds."""
+    found = (each.placed for each in others if not set(candidate.adds).isdisjoint(each.folders))
+    return tuple(sorted({top for each in found for top in each}))
 
 
 def _candidate(name: str, registry: Registry, cache: WheelFileCache, progress: Progress) -> Candidate | None:
@@ -105,4 +120,5 @@ def with_folders(
             if any(path.startswith(f"{folder}/") for path in files.record)
         )
         imports = importable(files.record, (*candidate.adds, *folders))
-    return replace(candidate, imports=imports, folders=folders)
+        placed = tuple(sorted(set(imports).difference(importable(files.record, candidate.adds))))
+    return replace(candidate, imports=imports, folders=folders, placed=placed)

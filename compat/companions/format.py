@@ -54,7 +54,8 @@ list in `requirement_lists`. `added_folders` are those below site-packages that 
 the import path, for the modules of one that they require. `broken_pairs` has ranges of vllm releases, and how
 many modules of sglang fail beside them, or NULL where no server starts.
 `shared_releases` has the modules that other distributions bring in other forms: numbers of `shared_modules`,
-each with the first 32 bits of the file's digest, as `SHARED` packs them; `whole` says that others bring all.
+each with the first 32 bits of the file's digest, as `SHARED` packs them; `whole` says that a release of
+another distribution brings all.
 Columns without a type hold what `compat.index.format.packed` makes."""
 
 FORMS = ("import", "attribute", "deferred")

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from compat.companions.extract.lazy_tables import listed_names, read_lazy_table
 from compat.companions.extract.read_releases import CompanionRelease
 from compat.companions.extract.supply import Need, Supply, read_supply
 from compat.companions.extract.wheel_modules import WheelModules, module_digests
-from compat.companions.find_candidates import Candidate, with_folders
+from compat.companions.find_candidates import Candidate, moved_from, with_folders
 from compat.companions.reader import Companions
 from compat.companions.told import told, with_attributes
 from compat.companions.writer import CompanionsContent, write_companions
@@ -402,6 +403,29 @@ def test_what_companions_demand_counts_too(house: Index, tmp_path: Path) -> None
     assert [read["deep"][0].supply.states[f"deep:{name}"] for name in names[:2]] == ["present", "absent"]
 
 
+def test_parts_of_one_package_are_read_however_many_carry_it(house: Index, tmp_path: Path) -> None:
+    """Here `whole` had the package once, and still adds the folder in which four others have parts of it."""
+    parts = ("a", "b", "c", "d")
+    for name in ("whole", *parts):
+        house.add(f"{name}-1.0-py3-none-any.whl", build_wheel(name, "1.0", {}))
+    with Registry(endpoint=house.simple) as registry:
+        candidates = {}
+        for name in ("whole", *parts):
+            wheels = tuple(registry.wheels(name))
+            each = Candidate(name=name, wheels=wheels, newest=wheels[-1], imports=(), lines=())
+            part = replace(each, imports=("deep",), placed=("deep",))
+            candidates[name] = replace(each, moved=("deep",)) if name == "whole" else part
+        read = Reading(
+            candidates=candidates,
+            direct=frozenset(),
+            only=frozenset(),
+            pool=Readers(registry, tmp_path),
+            report=CompanionsReport(),
+            progress=Silent(),
+        ).run([Demand("vllm", "vllm.a", f"deep:{at}", "import", None, 1, 0, 0) for at in range(10)])
+    assert read.keys() == {"whole", *parts}
+
+
 def test_a_folder_that_another_distribution_adds_to_the_path_is_read(house: Index, tmp_path: Path) -> None:
     """The modules are in `parts`; the `.pth` file, which adds the folder, is in another distribution."""
     files = {"whole_lib/packages/deep/__init__.py": b"here = 1\n"}
@@ -412,6 +436,9 @@ def test_a_folder_that_another_distribution_adds_to_the_path_is_read(house: Inde
         alone = Candidate(name="parts", wheels=(wheel,), newest=wheel, imports=(), lines=())
         beside = with_folders(alone, {"whole_lib/packages", "whole_lib/pack", "other"}, registry, cache)
         assert (beside.imports, beside.folders) == (("deep", "whole_lib"), ("whole_lib/packages",))
+        assert beside.placed == ("deep",)
+        whole = replace(alone, name="whole", adds=("whole_lib/packages",))
+        assert (moved_from(whole, [whole, beside]), moved_from(beside, [whole, beside])) == (("deep",), ())
         assert with_folders(alone, (), registry, cache).imports == ("whole_lib",)
         with WheelFiles(wheel, registry.session, cache) as wheel_files:
             modules = modules_of(wheel_files, tmp_path, beside.folders)

@@ -23,7 +23,7 @@ class SharedModules(NamedTuple):
     digests: Mapping[str, int]
     """The first 32 bits of the digest of each module."""
     whole: bool
-    """Whether other distributions bring all modules of the release, in this form or another."""
+    """Whether a release of another distribution brings all its modules, in this form or another."""
 
 
 def find_shared_modules(
@@ -56,16 +56,13 @@ def find_shared_modules(
     whole = {name: wheels[name] for name in sorted({name for owners in shared.values() for name in owners})}
     found = list(reader.read(whole))
     kept = _shared(found, tops)
-    owners: dict[str, set[str]] = {}
-    for wheel, every in found:
-        for name in every:
-            owners.setdefault(name, set()).add(wheel.package)
+    brought = {(wheel.package, frozenset(every)) for wheel, every in found}
     return tuple(
         SharedModules(
             distribution=wheel.package,
             version=str(wheel.version),
             digests=digests,
-            whole=all(len(owners[name]) > 1 for name in every),
+            whole=any(other != wheel.package and modules.issuperset(every) for other, modules in brought),
         )
         for wheel, every in found
         if (
