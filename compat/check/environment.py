@@ -116,7 +116,9 @@ class Completion:
         }
         graph = RequirementGraph(others, lambda name: self._lines(name, others[name]), self._variables)
         extras = [(name, extra) for name, each in self._extras.items() for extra in sorted(each)]
-        for edge in graph.walk([*((name, "") for name in sorted(others)), *extras]):
+        start = [*((name, "") for name in sorted(others)), *extras]
+        # Of a release that does not fit the others, an installer would take another, without its extras.
+        for edge in graph.walk(start, met_extras=not self.complete):
             if edge.by in others:
                 found.setdefault(edge.name, []).append((edge.by, edge.requirement.specifier))
         return {name: each for name, each in found.items() if name not in PACKAGES}

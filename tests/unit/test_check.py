@@ -148,6 +148,29 @@ def test_what_is_not_named_is_the_newest_that_metadata_admits(check: Check) -> N
     assert check("vllm==0.11.0", "openai<2.5").environment.versions["openai"] == "2.0.0"
 
 
+def test_extras_of_a_requirement_that_is_not_met_are_not_installed(tmp_path: Path, index: Index) -> None:
+    """Of `other` only the newest release is known, which does not fit the pinned openai."""
+    lines = ("distro==1.9.0; extra == 'x'",)
+    releases = [release("2.0.0", "present", *lines), release("3.0.0", "present", *lines)]
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    for specifier, distros in ((">=3", []), (">=1", ["1.9.0"])):
+        unread = {
+            "distro": other("distro", "1.9.0"),
+            "other": other("other", "5.0", f"openai[x]{specifier}"),
+        }
+        path = tmp_path / f"file{len(distros)}"
+        content = CompanionsContent({"vllm": ("0.11.0",)}, [demand], {"openai": releases}, unread)
+        write_companions(path, content)
+        environment = Completion(
+            named={"vllm": "0.11.0", "openai": "2.0.0", "other": "5.0"},
+            specifiers={},
+            index=index,
+            companions=Companions(path),
+            python="3.11",
+        ).run()
+        assert [each for name, each in environment.versions.items() if name == "distro"] == distros
+
+
 def test_what_nothing_installs_is_missing(check: Check) -> None:
     """Here openai 3.0.0 imports distro and does not require it."""
     (finding,) = check("vllm==0.11.0", "openai==3.0.0").findings
