@@ -171,6 +171,30 @@ def test_extras_of_a_requirement_that_is_not_met_are_not_installed(tmp_path: Pat
         assert [each for name, each in environment.versions.items() if name == "distro"] == distros
 
 
+def test_a_release_that_is_pinned_and_not_known_is_not_replaced(tmp_path: Path, index: Index) -> None:
+    """The pinned openai is not in the data: neither it nor what the newest one requires is judged."""
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    newest = release("99.0", "absent", "distro")
+    unread = {"distro": other("distro", "1.9.0"), "xgrammar": other("xgrammar", "9.0", "distro")}
+    path = tmp_path / "file"
+    read = {"openai": [newest], "outlines-core": [newest._replace(imports=("outlines_core",))]}
+    write_companions(path, CompanionsContent({"vllm": ("0.11.0",)}, [demand], read, unread))
+    environment = Completion(
+        named={"vllm": "0.11.0", "openai": "1.99.1"},
+        specifiers={},
+        index=index,
+        companions=Companions(path),
+        python="3.11",
+    ).run()
+    assert "outlines-core" not in environment.versions  # vllm 0.11.0 requires outlines_core==0.2.11
+    assert any(
+        "not judged: what is imported from outlines-core==0.2.11" in each for each in environment.notes
+    )
+    assert environment.versions["xgrammar"] == "0.1.25"  # which the data does not know either
+    assert {"outlines-core", "distro"} <= environment.unread
+    assert ForeignPresence(environment, Companions(path)).exists("distro") is None
+
+
 def test_what_nothing_installs_is_missing(check: Check) -> None:
     """Here openai 3.0.0 imports distro and does not require it."""
     (finding,) = check("vllm==0.11.0", "openai==3.0.0").findings
