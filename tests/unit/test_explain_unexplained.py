@@ -118,3 +118,22 @@ def test_a_driver_that_is_too_old_is_told(text: str) -> None:
     (only,) = explain(text)
     assert only.cause == "abi_mismatch"
     assert "Update the NVIDIA driver" in only.fix.text
+
+
+@pytest.mark.parametrize("method", ["lower", "items", "append"])
+def test_an_object_in_the_place_of_a_string_or_a_dict_needs_no_other_package(method: str) -> None:
+    (only,) = explain(f"vllm==0.7.1\nAttributeError: Qwen2Tokenizer has no attribute {method}\n")
+    assert (only.cause, only.package, only.fix.command) == ("unknown", "transformers", None)
+    assert f"{method} is a method of" in only.fix.text
+
+
+def test_an_object_of_an_excluded_version_is_told_by_the_version() -> None:
+    text = "vllm==0.11.1 and transformers == 5.0.0\nAttributeError: Qwen2Tokenizer has no attribute lower\n"
+    (only,) = explain(text)
+    assert (only.cause, only.package, only.version) == ("requirement_violated", "transformers", "5.0.0")
+
+
+def test_a_message_that_no_release_has_is_told_with_the_names_in_it() -> None:
+    (only,) = explain("ValueError: The quux back end knows no layer of kind linear_v7, sorry about that\n")
+    assert (only.cause, only.symbol, only.package) == ("unknown", "linear_v7", None)
+    assert "not from sglang or vllm" in only.fix.text

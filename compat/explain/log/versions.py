@@ -29,7 +29,9 @@ _CELL = re.compile(
     + rb"[ \t*`]{0,40}\|"
 )
 _SHOWN = re.compile(rb"(?m)^Name: ([\w.-]{1,80})\s{1,4}Version: " + _NUMBER)
-_FREEZE = re.compile(rb"\b([A-Za-z][\w.-]{0,60})(?:\[[\w,-]{1,40}\])?==" + _NUMBER + rb"(?=[\s;'\",)\]]|$)")
+_FREEZE = re.compile(
+    rb"\b([A-Za-z][\w.-]{0,60})(?:\[[\w,-]{1,40}\])?[ \t]{0,2}==[ \t]{0,2}" + _NUMBER + rb"(?=[\s;'\",)\]]|$)"
+)
 _INSTALLED = re.compile(rb"(?m)^Successfully installed (.{1,4000})$")
 _ITEM = re.compile(rb"([A-Za-z][\w.-]{0,80})-" + _NUMBER + rb"(?: |$)")
 _FOLDER = re.compile(rb"/([A-Za-z][\w.]{0,60})-" + _NUMBER + rb"(?:\.dist-info|\.egg-info|-py3)")

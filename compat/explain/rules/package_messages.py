@@ -67,6 +67,12 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     )
 
 
+def is_foreign(exception: ExceptionInfo, context: RuleContext) -> bool:
+    """Return whether an exception's message was looked up and no release of sglang or vllm has it."""
+    looked_up = _looked_up(context)
+    return (exception.kind, exception.message) in looked_up and not _matching(exception, context)
+
+
 def _matching(exception: ExceptionInfo, context: RuleContext) -> list[KnownMessage]:
     """Return the known message of each package that has the most fixed text in an exception's message."""
     if context.messages is None:
@@ -76,14 +82,7 @@ def _matching(exception: ExceptionInfo, context: RuleContext) -> list[KnownMessa
 
 def _find_all(context: RuleContext) -> dict[tuple[str, str], list[KnownMessage]]:
     """Return the messages of the first failures of a log, found in one pass over all known ones."""
-    failures = (*context.contents.failures, *context.contents.mentions)
-    every = dict.fromkeys((each.kind, each.message) for failure in failures for each in failure.chain)
-    wanted = {
-        key: text
-        for key in every
-        if key[0] not in _OF_PYTHON and len(text := " ".join(key[1].split())[:LONGEST]) >= FEWEST
-    }
-    asked = dict(list(wanted.items())[:MOST])
+    asked = _looked_up(context)
     found: dict[tuple[str, str], list[KnownMessage]] = {}
     for package in context.outlines.packages if context.outlines is not None and asked else ():
         best: dict[tuple[str, str], KnownMessage] = {}
@@ -100,6 +99,18 @@ def _find_all(context: RuleContext) -> dict[tuple[str, str], list[KnownMessage]]
         longest = max(len(each.template) for each in messages)
         found[key] = [each for each in messages if len(each.template) == longest]
     return found
+
+
+def _looked_up(context: RuleContext) -> dict[tuple[str, str], str]:
+    """Return the kind and message of the first failures to look up, with the text that is compared."""
+    failures = (*context.contents.failures, *context.contents.mentions)
+    every = dict.fromkeys((each.kind, each.message) for failure in failures for each in failure.chain)
+    wanted = {
+        key: text
+        for key in every
+        if key[0] not in _OF_PYTHON and len(text := " ".join(key[1].split())[:LONGEST]) >= FEWEST
+    }
+    return dict(list(wanted.items())[:MOST]) if context.outlines is not None else {}
 
 
 def _weight(message: KnownMessage) -> tuple[int, int]:

@@ -9,12 +9,19 @@ from compat.explain.log.model import ExceptionInfo, TracebackFrame
 from compat.explain.lookup.call_errors import parse_call_error, possible_callees
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.rules.missing_names import MOST_HOMES
+from compat.explain.rules.package_messages import is_foreign
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
 
 _OBJECT = re.compile(r"^`?(?:type object )?'?(\w{3,80})'?(?: object)? has no attribute '?(\w{2,80})")
 _BARE = re.compile(r"'?([A-Za-z_]\w{1,80})'?$")
 """The whole message of an AttributeError that code raises by hand: the name alone."""
+_QUOTED = re.compile(r"""['"`]([\w./:-]{2,80})['"`]""")
+_WORD = re.compile(r"(?<![\w./-])[A-Za-z_]\w{2,60}(?![\w/])")
+_OF_CODE = re.compile(r"[a-z]\d|[A-Za-z]_[A-Za-z]|[a-z][A-Z]")
+"""What is in a word that is a name in code and no word of a language: `olmo2`, `LlamaModel`."""
+MOST_NAMES = 3
+"""Most names in a message that are shown."""
 
 
 class _Subject(NamedTuple):
@@ -32,9 +39,9 @@ class _Subject(NamedTuple):
 def unexplained(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Tell what a failure is about and whose code it is; None if neither is known. The cause is `unknown`."""
     subject = _subject(exception)
-    if subject is None:
-        return None
     frame = exception.frames[-1] if exception.frames else None
+    if subject is None:
+        return _message_of_others(exception, _raiser(frame, context), context)
     homes = [
         (package, home)
         for package in (VLLM, SGLANG)
@@ -56,6 +63,27 @@ def unexplained(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
         symbol=str(subject),
         evidence=tuple(lines),
         fix=Fix(kind="none", text=_advice(subject, package, raiser, frame, context)),
+    )
+
+
+def _message_of_others(exception: ExceptionInfo, raiser: str, context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of a message that neither sglang nor vllm contains, by the names in it."""
+    message = exception.message
+    words = _WORD.findall(_QUOTED.sub(" ", message))
+    names = [*_QUOTED.findall(message), *filter(_OF_CODE.search, words)]
+    if not names or not exception.kind or not is_foreign(exception, context):
+        return None
+    about = ", ".join(dict.fromkeys(names[:MOST_NAMES]))
+    who = raiser or "a package that they call, or the code of the model,"
+    return Diagnosis(
+        cause="unknown",
+        symbol=names[0],
+        evidence=(exception.line, f"it is about {about}; no message of sglang or vllm reads like it"),
+        fix=Fix(
+            kind="none",
+            text=f"The message is not from sglang or vllm: {who} raised it. Look for it there, and for what "
+            f"it says about {about}.",
+        ),
     )
 
 
