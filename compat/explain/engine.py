@@ -118,6 +118,7 @@ LAST: tuple[Rule, ...] = (
     third_party_objects.listed,
     third_party_objects.named,
     foreign_names.foreign,
+    call_arguments.option_of_others,
     package_messages.stated_by_package,
     third_party_objects.raised_inside,
 )
@@ -128,6 +129,7 @@ LAST_OF_LINES: tuple[Rule, ...] = (
     attributes.in_no_release,
     third_party_objects.named,
     foreign_names.foreign,
+    call_arguments.option_of_others,
     package_messages.stated_by_package,
 )
 """Those of `LAST` that need no traceback."""

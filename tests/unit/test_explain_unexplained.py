@@ -137,3 +137,68 @@ def test_a_message_that_no_release_has_is_told_with_the_names_in_it() -> None:
     (only,) = explain("ValueError: The quux back end knows no layer of kind linear_v7, sorry about that\n")
     assert (only.cause, only.symbol, only.package) == ("unknown", "linear_v7", None)
     assert "not from sglang or vllm" in only.fix.text
+
+
+def test_a_class_that_another_package_makes_is_not_that_of_sglang_or_vllm() -> None:
+    (only,) = explain(
+        f'  File "{LIB}/transformers/modeling_utils.py", line 4097, in from_pretrained\n'
+        "    model = cls(config, *model_args, **model_kwargs)\n"
+        "TypeError: LlamaForCausalLM.__init__() got an unexpected keyword argument 'quux'\n"
+    )
+    assert (only.cause, only.package, only.symbol) == ("unknown", None, "LlamaForCausalLM(quux=)")
+    assert only.evidence[-1] == "the last frame is in transformers"
+    assert "not that of sglang or vllm" in only.fix.text
+
+
+def test_an_argument_that_every_release_accepts_was_refused_by_an_older_one() -> None:
+    (only,) = explain(
+        f'  File "{LIB}/vllm/entrypoints/llm.py", line 53, in __init__\n'
+        "    engine_args = EngineArgs(\n"
+        "TypeError: __init__() got an unexpected keyword argument 'trust_remote_code'\n"
+    )
+    assert (only.cause, only.symbol) == ("unknown", "EngineArgs(trust_remote_code=)")
+    assert only.fix.text.startswith("What is installed is older than vllm 0.1.4")
+
+
+def test_an_object_of_python_s_own_in_another_package_leads_there() -> None:
+    (only,) = explain(
+        'File ".../transformers/models/auto/auto_factory.py", line 680, in register\n'
+        '    if key.__module__.startswith("transformers."):\n'
+        "AttributeError: 'str' object has no attribute '__module__'\n"
+    )
+    assert only.evidence[-1] == "the last frame is in transformers"
+    assert "Python's own type str" in only.fix.text
+
+
+def test_a_failure_of_another_package_alone_names_it_also_where_its_paths_are_links() -> None:
+    (only,) = explain(
+        "TypeError                                 Traceback (most recent call last)\n"
+        "[/x/dist-packages/zmq/sugar/context.py](https://localhost:8080/#) in __init__(self)\n"
+        "---> 65         super().__init__(io_threads=io_threads)\n\n"
+        "TypeError: an integer is required\n"
+    )
+    assert (only.cause, only.package) == ("unknown", "pyzmq")
+
+
+def test_a_message_that_passes_on_a_message_of_python_says_so() -> None:
+    inner = "'RMSNormGated' object has no attribute 'activation'"
+    (only,) = explain(
+        f"RuntimeError: Worker failed with error '{inner}', please check the stack trace above for "
+        "the root cause\n"
+    )
+    assert "passes on a failure of another place" in only.fix.text
+
+
+def test_the_usage_message_tells_the_release_whose_command_refuses_an_option() -> None:
+    usage = (
+        "usage: vllm [-h] [-v]\n            {chat,complete,serve,launch,bench,collect-env,run-batch} ...\n"
+    )
+    (only,) = explain(f"{usage}vllm: error: unrecognized arguments: --enable-metrics\n")
+    assert (only.cause, only.package, only.symbol) == ("unknown", "vllm", "--enable-metrics")
+    assert "option of another command" in only.fix.text
+
+
+def test_an_option_that_another_program_refuses_is_told_with_the_program() -> None:
+    (only,) = explain("vllm-quux: error: unrecognized arguments: --api-key secret\n")
+    assert (only.cause, only.package, only.symbol) == ("unknown", None, "--api-key")
+    assert only.fix.text.startswith("vllm-quux has no option --api-key")

@@ -13,7 +13,8 @@ from compat.errors import IntegrityError
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 
-SITE = re.compile(r".*/(?:site|dist)-packages/")
+SITE = re.compile(r".*/(?:site|dist)-packages/|\.\.\./(?=\w{1,60}/)")
+"""What stands before an installed file, or the dots that people write instead of it."""
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "aiter": "amd-aiter",
@@ -79,11 +80,14 @@ def indexed_module(path: str, index: Index) -> str | None:
     if not parts[-1].endswith(".py"):
         return None
     parts[-1] = parts[-1].removesuffix(".py")
-    if parts[-1] == "__init__":
+    whole = parts[-1] == "__init__"
+    if whole:
         parts.pop()
     starts = [0] if below is not None else [at for at, part in enumerate(parts) if part in index.owners]
     for start in starts:
         module = ".".join(parts[start:])
+        if not whole and "." not in module:
+            continue  # a file `vllm.py` of another project: the packages are folders
         if module.partition(".")[0] in index.owners and index.number("modules", module) is not None:
             return module
     return None

@@ -18,9 +18,10 @@ from compat.explain.lookup.call_errors import (
     possible_callees,
 )
 from compat.explain.lookup.module_paths import distribution_of, top_of
-from compat.explain.lookup.server_options import OWNERS, PROGRAMS, options_by_release
+from compat.explain.lookup.server_options import OWNERS, PROGRAMS, fitting_usage, options_by_release
 from compat.explain.lookup.symbol_history import ranges
 from compat.model.diagnosis import Diagnosis, Fix
+from compat.model.releases import SGLANG, VLLM
 
 _OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
 _OPTION = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{1,80})")
@@ -53,6 +54,9 @@ def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         return _another(exception, context, others[0], call_error)
     never = [callee for callee in every if call_error.owner and call_error.kind == "unexpected"]
     never = [callee for callee in never if callee.package in inside] or never
+    last = exception.frames[-1] if exception.frames else None
+    if not inside and in_installed_package(last):
+        return None  # a class of the same name that another package makes
     return _never(exception, never, call_error) if never else None
 
 
@@ -72,9 +76,11 @@ def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         )
         return _misspelt(exception, package, name, every)
     candidates = [known] if known is not None else context.candidate_releases(package)
+    if known is None:
+        candidates = fitting_usage(context, package, candidates)
     lacking = [at for at in candidates if not flags[at]]
     if not lacking:
-        return None
+        return _of_another_command(exception, context, package, name, candidates) if known is None else None
     where = f"the server of {package} has the option {name}"
     found = by_ranges(
         exception, context, Ranged(package, flags, lacking, name, where, "", frozenset(releases[lacking[-1]]))
@@ -86,6 +92,46 @@ def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     if any(each is not None and field in each.names for each in signatures):
         return replace(found, module=module, symbol=f"{owner}({field}=)")
     return found
+
+
+def option_of_others(exception: ExceptionInfo, _: RuleContext) -> Diagnosis | None:
+    """Tell which program refused an option, where it is none of the servers. The cause is `unknown`."""
+    usage_error = _OPTIONS.search(exception.message)
+    option_name = _OPTION.search(usage_error[2]) if usage_error else None
+    if usage_error is None or option_name is None:
+        return None
+    program = usage_error[1].strip("`'\"")
+    package = next((each for each in (VLLM, SGLANG) if program.partition(" ")[0] == each), None)
+    whose = "is" if package is None else f"of {package} is"
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        symbol=option_name[1],
+        evidence=(exception.line, f"the program that refused {option_name[1]} {whose} {program}"),
+        fix=Fix(
+            kind="edit",
+            text=f"{program} has no option {option_name[1]} in the installed version: leave it out. Its "
+            "--help lists what it has.",
+        ),
+    )
+
+
+def _of_another_command(
+    exception: ExceptionInfo, context: RuleContext, package: str, name: str, candidates: Sequence[int]
+) -> Diagnosis:
+    """Return the diagnosis of an option that another command of the package has."""
+    versions = context.index.versions(package)
+    fitting = ranges_text([at in candidates for at in range(len(versions))], versions)
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        symbol=name,
+        evidence=(
+            exception.line,
+            f"the usage message fits {package} {fitting}; another command has {name} there",
+        ),
+        fix=Fix(kind="edit", text=f"Leave {name} out: it is an option of another command of {package}."),
+    )
 
 
 def _misspelt(exception: ExceptionInfo, package: str, name: str, options: frozenset[str]) -> Diagnosis | None:

@@ -94,9 +94,9 @@ def _not_bound(context: RuleContext, module: str, name: str, exception: Exceptio
 def _public_name(context: RuleContext, name: str, exception: ExceptionInfo) -> Diagnosis | None:
     """Return the diagnosis of another project that uses a name of vllm or sglang after its import failed."""
     frame = exception.frames[-1] if exception.frames else None
-    if not in_installed_package(frame) or frame is None:
+    if frame is None or context.module(frame) is not None:
         return None
-    importer = importer_of(context, frame, "")
+    importer = importer_of(context, frame, "") or frame.path.rpartition("/")[2]
     for package in (VLLM, SGLANG):
         releases = context.candidate_releases(package)
         if not any(context.history.flags(package, package, name)[at] for at in releases):

@@ -418,7 +418,15 @@ def mismatch(
         name = package or "the extension"
         others = "torch" if torch else "the libraries that it links against"
         text = f"Install {name} and {others} in versions built for each other."
-        command = f"pip install --force-reinstall --no-deps {package}" if package else None
+        needs = violated(context, "torch") if torch else None
+        version = f"=={known.version}" if known and "+" not in known.version else ""
+        command = (
+            f"pip install --force-reinstall --no-deps {package}{version}" if package and version else None
+        )
+        if needs is not None:
+            spec = f"torch{needs.edge.requirement.specifier}"
+            lines.append(f"{needs.edge}; {needs.installed} is installed")
+            text, command = f"Install the required {spec}, then reinstall {name}.", f'pip install "{spec}"'
         fix = Fix(kind="install", text=text, command=command)
     return Diagnosis(
         cause="abi_mismatch",

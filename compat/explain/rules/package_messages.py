@@ -1,5 +1,6 @@
 """A rule for messages that sglang or vllm raise or log: where they come from, and what leads to them."""
 
+import builtins
 import re
 from collections.abc import Iterator
 
@@ -18,7 +19,12 @@ LONGEST = 2_000
 """Characters of a message that are compared."""
 MOST_SHOWN = 200
 """Characters of a value in a message that are shown."""
-_FAILURE = re.compile(r"\b(?:[A-Z]\w{0,40})?[Ee]rror\b|\w(?:Error|Exception)\b")
+_FAILURE = re.compile(
+    r"\b(?:[A-Z]\w{0,40})?[Ee]rror\b|\w(?:Error|Exception)\b"
+    r"|has no attribute|unexpected keyword argument|cannot import name|No module named"
+)
+_OF_PACKAGES = ("ValueError", "RuntimeError", "NotImplementedError")
+"""Python's own exceptions whose messages are mostly those of packages."""
 _OF_PYTHON = ("AttributeError", "KeyError", "TypeError", "IndexError", "NameError", "ModuleNotFoundError")
 _IMPORT = " of import "
 
@@ -69,6 +75,8 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
 
 def is_foreign(exception: ExceptionInfo, context: RuleContext) -> bool:
     """Return whether an exception's message was looked up and no release of sglang or vllm has it."""
+    if hasattr(builtins, exception.kind) and exception.kind not in _OF_PACKAGES:
+        return False
     looked_up = _looked_up(context)
     return (exception.kind, exception.message) in looked_up and not _matching(exception, context)
 

@@ -234,9 +234,9 @@ def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwne
             newest_of_its_time(context, distribution, package, max(places)),
         )
     ]
-    belongs = "is" if owner.certain else "may be"
+    belongs = "is of" if owner.certain else "may be of the code of a model, of another project, or of"
     text = (
-        f"The object {belongs} of {distribution}: compare its version with the one that your release of "
+        f"The object {belongs} {distribution}: compare its version with the one that your release of "
         'sglang or vllm requires; "pip check" names a violated requirement.'
     )
     fix = Fix(kind="none", text=text, command="pip check")
