@@ -202,3 +202,53 @@ def test_an_option_that_another_program_refuses_is_told_with_the_program() -> No
     (only,) = explain("vllm-quux: error: unrecognized arguments: --api-key secret\n")
     assert (only.cause, only.package, only.symbol) == ("unknown", None, "--api-key")
     assert only.fix.text.startswith("vllm-quux has no option --api-key")
+
+
+def test_a_global_of_another_project_is_not_a_subpackage_of_vllm() -> None:
+    (only,) = explain(
+        f'  File "{LIB}/fastchat/serve/vllm_worker.py", line 206, in api_get_conv\n'
+        "    return worker.get_conv_template()\n"
+        "NameError: name 'worker' is not defined\n"
+    )
+    assert (only.cause, only.package, only.symbol, only.fix.command) == ("unknown", None, "worker", None)
+    assert "uses worker without having bound it" in only.fix.text
+
+
+def test_a_name_that_only_later_releases_of_the_module_bind_is_a_defect() -> None:
+    module = "sglang.srt.layers.quantization.compressed_tensors.compressed_tensors_moe"
+    (only,) = explain(
+        f'  File ".../{module.replace(".", "/")}.py", line 369, in __init__\n'
+        "    and self.num_bits in WNA16_SUPPORTED_BITS\n"
+        "NameError: name 'WNA16_SUPPORTED_BITS' is not defined\n",
+        sglang="0.5.3",
+    )
+    assert (only.cause, only.module, only.symbol) == ("unknown", module, "WNA16_SUPPORTED_BITS")
+    assert only.evidence[1] == f"{module}:WNA16_SUPPORTED_BITS exists in sglang 0.5.4 to 0.5.8.post1"
+
+
+def test_an_argument_is_told_where_the_message_names_no_function() -> None:
+    (only,) = explain("Fixes \"TypeError: Unexpected keyword argument 'quux_mode'\" error with vLLM.\n")
+    assert (only.cause, only.symbol) == ("unknown", "(quux_mode=)")
+
+
+def test_frames_of_notebooks_are_read_without_a_heading() -> None:
+    (only,) = explain(
+        "File /x/lib/python3.10/site-packages/dsp/modules/hf_client.py:138, in HFClientVLLM._generate(self)\n"
+        "    136     payload = {\n"
+        '--> 138         "model": kwargs["model"],\n\n'
+        "KeyError: 'model'\n"
+    )
+    assert (only.cause, only.package) == ("unknown", "dsp")
+
+
+def test_a_name_of_a_module_without_a_path_is_told_with_the_module() -> None:
+    (only,) = explain("ImportError: cannot import name 'Router' from 'helpers'\n")
+    assert (only.cause, only.package, only.module, only.symbol) == ("unknown", None, "helpers", "Router")
+
+
+def test_a_library_that_some_other_package_asks_for_is_not_that_of_the_torch_of_vllm() -> None:
+    error = "libcudart.so.12: cannot open shared object file: No such file or directory"
+    (only,) = explain(f"vllm==0.20.2\nImportError: {error}\n")
+    assert (only.cause, only.symbol) == ("missing_native_library", "libcudart.so.12")
+    assert "torch" not in (only.fix.command or "")
+    assert "if another package asks for it" in only.fix.text

@@ -22,8 +22,6 @@ def foreign(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     distribution = distribution_of(top)
     known = context.known(distribution)
     installed = below_site(asked.path) is not None or inside or known is not None
-    if not installed and not (asked.absent or asked.attribute):
-        return None
     what = f"{asked.names[0]} in {asked.module}" if asked.names else asked.module
     lines = [exception.line]
     if known is not None:

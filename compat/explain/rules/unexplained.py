@@ -15,6 +15,7 @@ from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
 
 _OBJECT = re.compile(r"^`?(?:type object )?'?(\w{3,80})'?(?: object)? has no attribute '?(\w{2,80})")
+_ARGUMENT = re.compile(r"(?i)\b(?:keyword|required|positional) argument:? ['`](\w{2,80})['`]")
 _BARE = re.compile(r"'?([A-Za-z_]\w{1,80})'?$")
 """The whole message of an AttributeError that code raises by hand: the name alone."""
 _QUOTED = re.compile(r"""['"`]([\w./:-]{2,80})['"`]""")
@@ -54,6 +55,12 @@ def unexplained(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
     lines += [f"{subject.owner} is defined in {home}, of {package}" for package, home in homes]
     fixed, fix = _fixed_signature(exception, context)
     lines += fixed
+    if raiser and UNDEFINED.search(exception.message):
+        text = (
+            f"{raiser} uses {subject.name} without having bound it: an import that it guards failed, its own "
+            "extension did not load, or it is a defect of that release."
+        )
+        fix = Fix(kind="none", text=text)
     if raiser:
         lines.append(f"the last frame is in {raiser}")
     known = context.known(package) if package else None
@@ -139,7 +146,8 @@ def _advice(
         )
     if subject.owner:
         return f"{subject.owner} is defined neither in sglang nor in vllm: look in the project that it is of."
-    return f"The name {subject.name} is all that the message tells: the traceback tells which code needs it."
+    name = subject.name.strip("(=)")
+    return f"The name {name} is all that the message tells: the traceback tells which code needs it."
 
 
 def _subject(exception: ExceptionInfo) -> _Subject | None:
@@ -156,6 +164,9 @@ def _subject(exception: ExceptionInfo) -> _Subject | None:
     found = _OBJECT.search(exception.message)
     if found:
         return _Subject(found[1], found[2])
+    found = _ARGUMENT.search(exception.message) if exception.kind in ("TypeError", "") else None
+    if found:
+        return _Subject("", f"({found[1]}=)")
     found = UNDEFINED.search(exception.message)
     if not found and exception.kind == "AttributeError":
         found = _BARE.match(exception.message)
