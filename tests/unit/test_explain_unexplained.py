@@ -217,7 +217,7 @@ def test_a_global_of_another_project_is_not_a_subpackage_of_vllm() -> None:
 def test_a_name_that_only_later_releases_of_the_module_bind_is_a_defect() -> None:
     module = "sglang.srt.layers.quantization.compressed_tensors.compressed_tensors_moe"
     (only,) = explain(
-        f'  File ".../{module.replace(".", "/")}.py", line 369, in __init__\n'
+        f'  File ".../sglang/python/{module.replace(".", "/")}.py", line 369, in __init__\n'
         "    and self.num_bits in WNA16_SUPPORTED_BITS\n"
         "NameError: name 'WNA16_SUPPORTED_BITS' is not defined\n",
         sglang="0.5.3",

@@ -13,8 +13,9 @@ from compat.errors import IntegrityError
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 
-SITE = re.compile(r".*/(?:site|dist)-packages/|\.\.\./(?=\w{1,60}/)")
-"""What stands before an installed file, or the dots that people write instead of it."""
+SITE = re.compile(r".*/(?:site|dist)-packages/")
+_ELIDED = re.compile(r"\.\.\./(\w{1,60})/")
+"""The start of a path of which people write dots instead of the folders above a package."""
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "aiter": "amd-aiter",
@@ -41,7 +42,8 @@ def top_of(path: str) -> str | None:
     """Return the top-level import name of an installed file, or None if it is not in site-packages."""
     below = below_site(path)
     if not below:
-        return None
+        elided = _ELIDED.match(path)
+        return elided[1] if elided else None
     return re.split(r"[/.]", below, maxsplit=1)[0] or None
 
 
