@@ -252,3 +252,18 @@ def test_a_library_that_some_other_package_asks_for_is_not_that_of_the_torch_of_
     assert (only.cause, only.symbol) == ("missing_native_library", "libcudart.so.12")
     assert "torch" not in (only.fix.command or "")
     assert "if another package asks for it" in only.fix.text
+
+
+def test_a_message_of_sglang_whose_rest_is_left_out_is_not_of_another_package() -> None:
+    advice = "Please set a smaller number for `--max-running-requests`."
+    (only,) = explain(f"RuntimeError: alloc_req_slots runs out of memory. {advice}")
+    assert only.cause == "unknown"
+    assert only.evidence[1].startswith("sglang/srt/managers/schedule_batch.py has this message in sglang ")
+    assert not any("what it was given" in line for line in only.evidence)
+
+
+def test_a_message_that_is_put_together_otherwise_is_not_of_another_package() -> None:
+    (only,) = explain(
+        "ValueError: quux_7: Please set a smaller number for `--max-running-requests`. or less\n"
+    )
+    assert "not from sglang or vllm" not in only.fix.text

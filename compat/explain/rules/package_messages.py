@@ -13,6 +13,10 @@ from compat.source_outlines.reader import KnownMessage
 
 FEWEST = 16
 """The fewest characters of fixed text that identify a message."""
+FEWEST_OF_CUT = 24
+"""The fewest characters of a message whose rest was left out."""
+WORDS_ALIKE = 5
+"""Messages that share a run of this many words may be one, put together otherwise."""
 MOST = 10
 """Most messages of one log that are looked up."""
 LONGEST = 2_000
@@ -74,11 +78,25 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
 
 
 def is_foreign(exception: ExceptionInfo, context: RuleContext) -> bool:
-    """Return whether an exception's message was looked up and no release of sglang or vllm has it."""
+    """Return whether a message was looked up and no release of sglang or vllm has one like it."""
     if hasattr(builtins, exception.kind) and exception.kind not in _OF_PACKAGES:
         return False
-    looked_up = _looked_up(context)
-    return (exception.kind, exception.message) in looked_up and not _matching(exception, context)
+    text = _looked_up(context).get((exception.kind, exception.message))
+    if text is None or context.outlines is None or _matching(exception, context):
+        return False
+    runs = set(_runs(text))
+    return not any(
+        runs.intersection(_runs(piece))
+        for package in context.outlines.packages
+        for message in context.outlines.messages(package)
+        for piece in _pieces(message.template)
+    )
+
+
+def _runs(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield each run of as many words as two messages hardly share by chance."""
+    words = text.split()
+    yield from zip(*(words[at:] for at in range(WORDS_ALIKE)), strict=False)
 
 
 def _matching(exception: ExceptionInfo, context: RuleContext) -> list[KnownMessage]:
@@ -96,7 +114,7 @@ def _find_all(context: RuleContext) -> dict[tuple[str, str], list[KnownMessage]]
         best: dict[tuple[str, str], KnownMessage] = {}
         for message in context.outlines.messages(package) if context.outlines is not None else ():
             head = message.template.partition("\0")[0].partition("%")[0].strip()
-            if not any(head in text for text in asked.values()):
+            if not any(head in text or _is_begin(text, head) for text in asked.values()):
                 continue
             for key, text in asked.items():
                 if _is_raised(message, key[0]) and _fits(message, text) and _in_use(message, context):
@@ -147,6 +165,8 @@ def _fits(message: KnownMessage, text: str) -> bool:
     """Return whether the fixed parts of a message are in a text in their order, and are long enough."""
     at = total = 0
     for piece in _pieces(message.template):
+        if not at and _is_begin(text, piece):
+            return True
         found = text.find(piece, at)
         if found < 0:
             return False
@@ -154,9 +174,17 @@ def _fits(message: KnownMessage, text: str) -> bool:
     return total >= FEWEST
 
 
+def _is_begin(text: str, piece: str) -> bool:
+    """Return whether a text is the begin of the fixed part of a message, whose rest somebody left out."""
+    bare = text.rstrip(" .")
+    return len(bare) >= FEWEST_OF_CUT and piece.startswith(bare)
+
+
 def _values(message: KnownMessage, text: str) -> Iterator[str]:
     """Yield what a message was given for the variable parts of its template."""
     at = 0
+    if _is_begin(text, next(_pieces(message.template), "")):
+        return
     for number, piece in enumerate(_pieces(message.template)):
         found = text.find(piece, at)
         value = text[at:found].strip(" '\"`")

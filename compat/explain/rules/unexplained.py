@@ -102,15 +102,19 @@ def _message_of_others(exception: ExceptionInfo, raiser: str, context: RuleConte
     if not names or not exception.kind or not is_foreign(exception, context):
         return None
     about = ", ".join(dict.fromkeys(names[:MOST_NAMES]))
-    who = raiser or "a package that they call, or the code of the model,"
+    who = (
+        f"{raiser} raised it"
+        if raiser
+        else "a package that they call, or the model's code, may have raised it"
+    )
     return Diagnosis(
         cause="unknown",
         symbol=names[0],
         evidence=(exception.line, f"it is about {about}; no message of sglang or vllm reads like it"),
         fix=Fix(
             kind="none",
-            text=f"The message is not from sglang or vllm: {who} raised it. Look for it there, and for what "
-            f"it says about {about}.",
+            text=f"The message is not from sglang or vllm: {who}. Look for it there, and for what it says "
+            f"about {about}.",
         ),
     )
 
@@ -120,7 +124,7 @@ def _advice(
 ) -> str:
     package = homes[0] if len(homes) == 1 else None
     own = context.owner(context.module(frame) or "") if frame is not None else None
-    if hasattr(builtins, subject.owner):
+    if isinstance(getattr(builtins, subject.owner, None), type):
         whom = f", in the code of {raiser}" if raiser else ""
         return (
             f"An object of Python's own type {subject.owner} stands where one of another class is expected"
@@ -157,6 +161,8 @@ def _subject(exception: ExceptionInfo) -> _Subject | None:
         method = "" if error.function == "__init__" else error.function
         called = called_names(exception, error)
         owner = error.owner or (called[0][0] if not method and len(called) == 1 else "")
+        if owner == error.function == "__init__":
+            return None  # what is called is only in the message itself
         if not owner and not method:
             return None  # a class that neither the message nor the line names
         argument = f"({error.names[0]}=)" if error.names else ""
