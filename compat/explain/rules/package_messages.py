@@ -15,6 +15,8 @@ FEWEST = 16
 """The fewest characters of fixed text that identify a message."""
 FEWEST_OF_CUT = 24
 """The fewest characters of a message whose rest was left out."""
+FEWEST_WORDS = 8
+"""The fewest words of a message that can count as foreign: a shorter one may be half of another."""
 WORDS_ALIKE = 5
 """Messages that share a run of this many words may be one, put together otherwise."""
 MOST = 10
@@ -83,6 +85,8 @@ def is_foreign(exception: ExceptionInfo, context: RuleContext) -> bool:
         return False
     text = _looked_up(context).get((exception.kind, exception.message))
     if text is None or context.outlines is None or _matching(exception, context):
+        return False
+    if len(text.split()) < FEWEST_WORDS:
         return False
     runs = set(_runs(text))
     return not any(

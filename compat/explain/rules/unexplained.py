@@ -86,8 +86,7 @@ def _raised_elsewhere(exception: ExceptionInfo, raiser: str, context: RuleContex
         evidence=(exception.line, f"the last frame is in {raiser}"),
         fix=Fix(
             kind="none",
-            text=f"{raiser} raised it, and no frame of sglang or vllm is near: its version may not fit what "
-            "calls it, or it was given a wrong value.",
+            text=f"{raiser} raised it: its version may not fit what calls it, or it was given a wrong value.",
         ),
     )
 
@@ -110,11 +109,11 @@ def _message_of_others(exception: ExceptionInfo, raiser: str, context: RuleConte
     return Diagnosis(
         cause="unknown",
         symbol=names[0],
-        evidence=(exception.line, f"it is about {about}; no message of sglang or vllm reads like it"),
+        evidence=(exception.line, f"it is about {about}"),
         fix=Fix(
             kind="none",
-            text=f"The message is not from sglang or vllm: {who}. Look for it there, and for what it says "
-            f"about {about}.",
+            text=f"No message in the sources of sglang or vllm reads like this one: {who}. Look for it there, "
+            f"and for what it says about {about}.",
         ),
     )
 
