@@ -112,8 +112,8 @@ def _message_of_others(exception: ExceptionInfo, raiser: str, context: RuleConte
         evidence=(exception.line, f"it is about {about}"),
         fix=Fix(
             kind="none",
-            text=f"No message in the sources of sglang or vllm reads like this one: {who}. Look for it there, "
-            f"and for what it says about {about}.",
+            text=f"No message in the sources of sglang or vllm reads like this one: {who}. Look for it "
+            f"there, and for what it says about {about}.",
         ),
     )
 
