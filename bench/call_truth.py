@@ -110,7 +110,7 @@ def _calls(folder: str, versions: dict[str, str]) -> Iterator[Call]:
 def _of_file(analysis: Analysis, path: str) -> Iterator[Call]:
     source = analysis.scanned.parsed(path)
     told = {(each.line, each.column) for each in analysis.check_file(path).findings if each.rule == "CPT005"}
-    module = analysis.tree.module(path)
+    module = analysis.scanned.modules.module(path)
     if module is None:
         return
     aliases = Aliases(source.tree)

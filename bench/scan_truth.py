@@ -115,7 +115,7 @@ def _of_file(analysis: Analysis, path: str, root: str) -> Iterator[Claim]:
     told = {
         (each.line, each.statement) for each in analysis.check_file(path).findings if each.level == "error"
     }
-    tree = analysis.tree.module(path)
+    tree = analysis.scanned.modules.module(path)
     for reference in analysis.scanned.file(path).references:
         checker = analysis.checkers.get(AXES[reference.top])
         if checker is None or tree is None or reference.form == "table":

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from compat.index.query.name_resolution import Answer
+    from compat.index.query.answers import Answer
     from compat.index.records import Successor
     from compat.model.symbols import Kind
 
@@ -65,6 +65,19 @@ def handed_on(resolver: NameResolver, package: str, module: str) -> tuple[tuple[
             ]
             return tuple(home for home in homes if home is not None)
     return ()
+
+
+def definitions(resolver: NameResolver, package: str, module: str) -> frozenset[str]:
+    """Return the classes and functions that a module defined in the nearest release that has it."""
+    index = resolver.index
+    with index.watched():
+        for at in _nearest_first(resolver, package, index.present_ranges(module, package)):
+            return frozenset(
+                name
+                for name, branches in index.names(module, package, at).items()
+                if any(each.status == "defined" and each.kind in {"class", "function"} for each in branches)
+            )
+    return frozenset()
 
 
 def compared(resolver: NameResolver, former: FormerObject | None, successor: Successor) -> Successor:
