@@ -13,6 +13,8 @@ from compat.scan.cli import main, scan
 from compat.scan.fits import for_fits
 from compat.scan.options import parse
 from compat.scan.settings import readers
+from compat.scan.sources.source_file import Source
+from compat.scan.sources.source_file import parse as parse_source
 from compat.sources.extended_outlines import open_outlines
 
 CODE = "from vllm import LLM\n\nLLM('m', no_such_argument=1)\n"
@@ -49,6 +51,21 @@ def test_the_scan_for_the_fits_leaves_out_what_does_not_count(tmp_path: Path) ->
     options = for_fits(parse([str(tmp_path)]), ["vllm"])
     assert options.select == {"CPT000", "CPT001", "CPT002", "CPT005", "CPT006", "CPT008", "CPT009"}
     assert [each.package for each in scan(options).release_sets] == ["vllm"]
+
+
+def test_a_file_is_parsed_once_for_the_newest_releases_and_for_those_that_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.py").write_text(CODE)
+    parsed: list[str] = []
+
+    def parse_noted(path: str, data: bytes) -> Source:
+        parsed.append(path)
+        return parse_source(path, data)
+
+    monkeypatch.setattr(scanned_tree, "parse", parse_noted)
+    assert [each.package for each in scan(parse([str(tmp_path)])).fits] == ["vllm"]
+    assert parsed == [str(tmp_path / "a.py")]
 
 
 def test_an_answer_holds_no_longer_than_the_answers_it_rests_on() -> None:
