@@ -133,7 +133,7 @@ def never_lacking(exception: ExceptionInfo, context: RuleContext) -> Diagnosis |
     """
     asked = wanted(exception)
     package = context.owner(asked.module) if asked else None
-    if asked is None or package is None or not asked.names or asked.partial:
+    if asked is None or package is None or not asked.names or asked.partial or asked.attribute:
         return None
     place = location(asked.module, asked.names[0])
     there = context.history.flags(package, asked.module, asked.names[0])
