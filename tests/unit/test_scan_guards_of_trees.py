@@ -93,6 +93,23 @@ def test_a_module_that_only_other_releases_import_breaks_nothing(
     assert broken(tmp_path, capsys, "") == {1: BROKEN, 5: BROKEN}
 
 
+def test_many_files_of_a_package_that_only_other_releases_import_break_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "vllm_0_10"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "config.py").write_text("import vllm.worker.worker\n")
+    for number in range(8):
+        (package / f"part_{number}.py").write_text(
+            f"from .config import x\nfrom . import part_{number + 1}\n"
+        )
+    (tmp_path / "use.py").write_text(CHOICE.format("from vllm_0_10 import part_0"))
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("import vllm_0_10.part_4\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
 def test_a_module_that_nothing_imports_is_run_by_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from compat.scan.sources.discovery import Files
 from compat.scan.syntax.positions import LineNumbers, NodePosition, expressions, headers, statements
 
 _MOST = 6
-"""A module that more files name counts as imported."""
+"""A module that more files outside its folder name counts as imported."""
 _FARTHEST = 50
 """A module with more direct and indirect importers counts as imported."""
 _ENTRIES = ("test", "conftest", "setup", "__main__")
@@ -171,7 +171,10 @@ class ImportGraph:
             for path in self._using.get(stem.encode(), ())
             if path != module.path and self._names(path, module.path)
         ]
-        if len(others) > _MOST:
+        folder = os.path.dirname(module.path)  # noqa: PTH120 -- called for many files
+        package = os.path.exists(f"{folder}/__init__.py")  # noqa: PTH110
+        # The other files of a package run where something outside imports it, which is what is asked about.
+        if sum(not package or os.path.dirname(path) != folder for path in others) > _MOST:  # noqa: PTH120
             yield module, itself  # it counts as imported
             return
         for path in sorted(others, key=lambda other: len(self._data(other))):
