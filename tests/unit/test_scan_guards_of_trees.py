@@ -93,6 +93,27 @@ def test_a_module_that_only_other_releases_import_breaks_nothing(
     assert broken(tmp_path, capsys, "") == {1: BROKEN, 5: BROKEN}
 
 
+@pytest.mark.parametrize("test", ["is_old()", "versions.is_old()", "OLD", "not NEW"])
+def test_a_module_that_a_test_of_another_file_chooses_breaks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], test: str
+) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "versions.py").write_text(
+        "import vllm\nfrom packaging.version import parse\n\n"
+        "OLD = parse(vllm.__version__) < parse('0.11')\nNEW: bool = not OLD\n\n\n"
+        "def is_old():\n    return OLD\n"
+    )
+    (package / "__init__.py").write_text(
+        f"from mine import versions\nfrom mine.versions import *\nif {test}:\n    from mine import patches\n"
+    )
+    (package / "patches.py").write_text("import mine.old\n")
+    (package / "old.py").write_text("import vllm.worker.worker\n")
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("import mine.patches\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
 def test_many_files_of_a_package_that_only_other_releases_import_break_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

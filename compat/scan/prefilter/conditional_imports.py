@@ -1,9 +1,9 @@
 """Find the modules that a file imports conditionally, by its bytes: an approximation."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from compat.scan.prefilter.mentions import TOPS
+from compat.scan.prefilter.mentions import TOPS, words
 
 _VERSION_READS = (
     *(b"llm.__version__", b"lang.__version__", b"sgl.__version__", b"import __version__"),
@@ -17,6 +17,8 @@ _TOPS = tuple(top.encode() for top in TOPS)
 _OTHERS = frozenset({*_TOPS, b"torch", b"os", b"sys", b"unittest"})
 _IMPORT = re.compile(rb"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+([^\n#]+)")
 _TEXT = re.compile(rb"[\"']([A-Za-z_][\w.]*\.\w+)[\"']")
+_TOP_LEVEL = re.compile(rb"^(?:def[ \t]+(\w+)|(\w+)[ \t]*(?::[^=\n]+)?=(?!=))", re.MULTILINE)
+_CHOICE = re.compile(rb"^[ \t]*(?:el)?if[ \t]([^\n]*):[^\n:]*\n[ \t]+(?:from|import)[ \t]", re.MULTILINE)
 
 
 def reads_version(data: bytes) -> bool:
@@ -26,6 +28,21 @@ def reads_version(data: bytes) -> bool:
     return any(text in data for text in _VERSION_READS) or (
         any(text in data for text in _METADATA) and any(text in data for text in _NAMES)
     )
+
+
+def version_tests(data: bytes) -> Iterator[bytes]:
+    """Yield the names of the functions and variables of a file that reads the version: they may test it."""
+    for match in _TOP_LEVEL.finditer(data):
+        yield match[1] or match[2]
+
+
+def chosen_by(data: bytes, tests: Collection[bytes]) -> Iterator[str]:
+    """Yield the same as `conditionally_imported` for the blocks whose tests contain one of some names."""
+    for match in _CHOICE.finditer(data):
+        if any(word in tests for word in words(match[1])):
+            for line in _block(data, match.start()):
+                if b"import" in line:
+                    yield from _named(line)
 
 
 def conditionally_imported(data: bytes) -> Iterator[str]:
