@@ -128,7 +128,10 @@ class Reachability(NamedTuple):
         frame = self.locals_at(position.outer, owner.test)
         if not reads_switch(owner.test, self.evaluation, frame):
             return False
-        return self._failing(position.block, position) is not None and self._failing(other, position) is None
+        return (
+            self._failing(list(position.block), position) is not None
+            and self._failing(other, position) is None
+        )
 
     def _entered_try(self, owner: ast.Try, position: NodePosition) -> bool:
         if position.branch == "orelse":
