@@ -114,6 +114,19 @@ def test_a_module_that_a_test_of_another_file_chooses_breaks_nothing(
     assert broken(tmp_path, capsys, "") == {1: BROKEN}
 
 
+def test_the_version_of_a_renamed_import_chooses_modules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "patches.py").write_text("import vllm.worker.worker\n")
+    (tmp_path / "use.py").write_text(
+        "import vllm as package\n\n\ndef patch():\n    match package.__version__:\n"
+        "        case '0.10.2':\n            import patches\n        case _:\n            pass\n"
+    )
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "use.py").write_text("import patches\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
 def test_many_files_of_a_package_that_only_other_releases_import_break_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

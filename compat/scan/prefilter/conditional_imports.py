@@ -10,6 +10,7 @@ _VERSION_READS = (
     *(b"'vllm')", b'"vllm")', b"'sglang')", b'"sglang")'),
 )
 """Code that reads the version of a package: `vllm.__version__`, `version("vllm")`."""
+_RENAMED = re.compile(rb"import[ \t]+(?:vllm|sglang)[ \t]+as[ \t]+(\w+)")
 _METADATA = (b"metadata", b"pkg_resources")
 _NAMES = (b"'vllm'", b'"vllm"', b"'sglang'", b'"sglang"')
 """The name of a package in a variable that is passed to `version` or `get_distribution`."""
@@ -25,6 +26,8 @@ def reads_version(data: bytes) -> bool:
     """Return whether a file may read the version of a package."""
     if not any(top in data for top in _TOPS):
         return False
+    if b"__version__" in data and any(name + b".__version__" in data for name in _RENAMED.findall(data)):
+        return True
     return any(text in data for text in _VERSION_READS) or (
         any(text in data for text in _METADATA) and any(text in data for text in _NAMES)
     )
