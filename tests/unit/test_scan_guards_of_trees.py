@@ -114,6 +114,19 @@ def test_a_module_that_a_test_of_another_file_chooses_breaks_nothing(
     assert broken(tmp_path, capsys, "") == {1: BROKEN}
 
 
+def test_what_lies_beside_a_module_that_other_releases_import_breaks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "mine" / "v0102" / "vllm"
+    (package / "more").mkdir(parents=True)
+    (package / "more" / "workers.py").write_text("import vllm.worker.worker\n")
+    (package / "patch.py").write_text("def patch():\n    from mine.v0102.vllm.more import workers\n")
+    (tmp_path / "use.py").write_text(CHOICE.format("import mine.v0102.vllm.patch"))
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("import mine.v0102.vllm.patch\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
 def test_the_version_of_a_renamed_import_chooses_modules(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

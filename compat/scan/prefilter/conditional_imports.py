@@ -1,7 +1,7 @@
 """Find the modules that a file imports conditionally, by its bytes: an approximation."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from compat.scan.prefilter.mentions import TOPS, words
 
@@ -19,7 +19,8 @@ _OTHERS = frozenset({*_TOPS, b"torch", b"os", b"sys", b"unittest"})
 _IMPORT = re.compile(rb"(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+([^\n#]+)")
 _TEXT = re.compile(rb"[\"']([A-Za-z_][\w.]*\.\w+)[\"']")
 _TOP_LEVEL = re.compile(rb"^(?:def[ \t]+(\w+)|(\w+)[ \t]*(?::[^=\n]+)?=(?!=))", re.MULTILINE)
-_CHOICE = re.compile(rb"^[ \t]*(?:el)?if[ \t]([^\n]*):[^\n:]*\n[ \t]+(?:from|import)[ \t]", re.MULTILINE)
+_CHOICE = re.compile(rb":\n[ \t]+(?:from|import)[ \t]")
+"""The end of a line whose block begins with an import; a pattern that begins with a literal is quick."""
 
 
 def reads_version(data: bytes) -> bool:
@@ -39,11 +40,13 @@ def version_tests(data: bytes) -> Iterator[bytes]:
         yield match[1] or match[2]
 
 
-def chosen_by(data: bytes, tests: Collection[bytes]) -> Iterator[str]:
+def chosen_by(data: bytes, tests: frozenset[bytes]) -> Iterator[str]:
     """Yield the same as `conditionally_imported` for the blocks whose tests contain one of some names."""
     for match in _CHOICE.finditer(data):
-        if any(word in tests for word in words(match[1])):
-            for line in _block(data, match.start()):
+        begin = data.rfind(b"\n", 0, match.start()) + 1
+        keyword, *test = words(data[begin : match.start()]) or (b"",)
+        if keyword in (b"if", b"elif") and not tests.isdisjoint(test):
+            for line in _block(data, begin):
                 if b"import" in line:
                     yield from _named(line)
 
@@ -84,9 +87,7 @@ def _named(line: bytes) -> Iterator[str]:
         names = [name.partition(b" as ")[0] for name in match[2].strip(b"() ").split(b",")]
         for path in (match[1],) if match[1] else names:
             *above, last = path.strip().split(b".")
-            parts += [
-                *above[1:][-1:],
-                last,
-            ]  # both parts of `mine.v1.engine`: the engine may import the rest of v1
+            # Both parts of `mine.v1.engine`: the engine may import the rest of v1.
+            parts += [*[part for part in above[1:] if part not in _OTHERS][-1:], last]
         parts += [name.strip() for name in names if b"." not in name]
     yield from (part.decode("utf-8", "replace") for part in parts if part and part not in _OTHERS)

@@ -155,7 +155,7 @@ class ImportGraph:
         reading = [
             path for path in self._files if self._names_package(path) and reads_version(self._data(path))
         ]
-        tests = {name for path in reading for name in version_tests(self._data(path))}
+        tests = frozenset(name for path in reading for name in version_tests(self._data(path)))
         for path in reading:
             yield from conditionally_imported(self._data(path))
         for path in set(self._files).difference(reading) if tests else ():
