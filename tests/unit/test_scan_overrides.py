@@ -74,6 +74,28 @@ def test_an_override_that_no_release_fits_is_none(scan: Scan) -> None:
     assert scan(platform("@classmethod\ndef get_attn_backend_cls(cls): ..."), "0.11.0") == []
 
 
+@pytest.mark.parametrize(
+    ("source", "release"),
+    [
+        (  # up to 0.19.1 the base takes anything
+            "from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding\n"
+            "class Head(VocabParallelEmbedding):\n    def forward(self, states, bias): ...\n",
+            "0.33.0",
+        ),
+        (  # from 0.12.0 it is static there
+            "from vllm.model_executor.layers.quantization.compressed_tensors.compressed_tensors "
+            "import CompressedTensorsConfig\nclass Mine(CompressedTensorsConfig):\n"
+            "    def _is_dynamic_token_w8a8(self, weight, input, bits): ...\n",
+            "0.11.0",
+        ),
+    ],
+)
+def test_a_base_method_that_cannot_be_compared_is_none_that_an_override_fits(
+    scan: Scan, source: str, release: str
+) -> None:
+    assert scan(source, release) == []
+
+
 def test_a_class_of_the_tree_in_between_is_followed(scan: Scan) -> None:
     between = f"{PLATFORM}class Between(Platform):\n    ...\n"
     source = f"import vllm\nfrom between import Between\nclass Mine(Between):\n{textwrap.indent(OLD, '    ')}"
