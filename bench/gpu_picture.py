@@ -19,6 +19,8 @@ WIDTH = 440
 LABELS = 144
 """The part of the width for the names of the schemes."""
 ROW = 22
+LETTER = 7
+"""The most width of a letter of a release's name."""
 
 STYLE = """
 svg { font: 12px system-ui, sans-serif; background: #fff; }
@@ -59,21 +61,17 @@ def errors(dtype: str) -> str:
     records = [each for each in everything if each["test"].startswith("the_right_kernel")]
     here = [each for each in records if each["dtype"] == dtype]
     parts: list[str] = []
-    y = 46.0
+    y = 32.0
     for package in PACKAGES:
         own = [each for each in here if each["back_end"] == package]
         releases = sorted({each[package] for each in own}, key=Version)
         wide = (WIDTH - LABELS - 4) / len(releases)
+        # Columns are too narrow for the names of releases, which are written upwards.
+        y += LETTER * max(map(len, releases))
         parts.append(_text(8, y, package, "title"))
         for column, release in enumerate(releases):
-            # A post-release is too wide for a column: its end goes below.
-            head, dot, post = release.partition(".post")
-            lines = [head, f"{dot}{post}"] if post else [head]
-            middle = LABELS + wide * (column + 0.5)
-            parts += [
-                _text(middle, y - 12 * (len(lines) - 1 - at), line, "dim", "middle")
-                for at, line in enumerate(lines)
-            ]
+            x = LABELS + wide * (column + 0.5) + 4
+            parts.append(f'<g transform="rotate(-90 {x:.1f} {y:.1f})">{_text(x, y, release, "dim")}</g>')
         y += 8
         for scheme in in_order(own):
             parts.append(_text(8, y + 15, scheme))
@@ -81,14 +79,14 @@ def errors(dtype: str) -> str:
                 cell = _cell([each for each in own if (each[package], each["scheme"]) == (release, scheme)])
                 parts += _box(LABELS + wide * column, y, wide, cell)
             y += ROW
-        y += 30
+        y += 20
     title = f"Relative error against float64, {SHORT[dtype]}: lower is better"
     notes = [
         "The most exact way of each release; the largest error of M = 1 to 8192.",
         "no: the release refuses it.",
     ]
-    parts += [_text(8, y - 12 + 16 * line, note, "dim") for line, note in enumerate(notes)]
-    return _svg(y + 14, title, parts)
+    parts += [_text(8, y - 2 + 16 * line, note, "dim") for line, note in enumerate(notes)]
+    return _svg(y + 24, title, parts)
 
 
 def _cell(records: Sequence[Mapping[str, Any]]) -> Cell:

@@ -28,8 +28,12 @@ REASONS = {
 
 EXACT = "quant-h200.json"
 OTHERS = tuple(
-    f"quant-h200-{pair}.json" for pair in ("seed", "home-grown", "torch-2.8", "torch-2.13", "newest")
-)
+    f"quant-h200-{pair}.json"
+    for pair in (
+        "seed", "home-grown", "torch-2.8", "torch-2.9", "torch-2.13", "torch-apart", "newest", "sglang-alone",
+        "vllm-alone",
+    )
+)  # fmt: skip
 """The same for pairs with another torch."""
 REPORT = "report-pair-h200.json"
 SPEED = {package: f"bench-gpu-h200-{package}.json" for package in PACKAGES}
@@ -54,7 +58,7 @@ def exactness(*documents: dict[str, Any]) -> list[str]:
     columns = [
         (package, release)
         for package in PACKAGES
-        for release in sorted({each[package] for each in records}, key=Version)
+        for release in sorted({each[package] for each in records if each[package]}, key=Version)
     ]
     lines = [_row(["Scheme", "dtype", *(f"{package} {release}" for package, release in columns)])]
     lines.append("|" + "---|" * (2 + len(columns)))
@@ -83,13 +87,12 @@ def in_order(records: Records) -> list[str]:
 
 
 def _cell(records: Records) -> str:
-    ran = [
-        f"`{each['way']}` {max(each['errors'].values()):.1e}"
-        for each in records
-        if each["outcome"] == "passed"
-    ]
+    ran: dict[str, float] = {}
+    for each in records:
+        if each["outcome"] == "passed":
+            ran[each["way"]] = max(ran.get(each["way"], 0), *each["errors"].values())
     if ran:
-        return ", ".join(ran)
+        return ", ".join(f"`{way}` {error:.1e}" for way, error in ran.items())
     if not records:
         return "not in the data"
     told = {note for each in records for says, note in REASONS.items() if says in each["reason"]}
@@ -217,7 +220,7 @@ def merged(documents: Sequence[dict[str, Any]], date: str) -> dict[str, Any]:
     records: list[dict[str, Any]] = [
         {**_tidy(record), **each["releases"]} for each in documents for record in each["records"]
     ]
-    records.sort(key=lambda each: (Version(each["sglang"]), each["test"], each["case"]))
+    records.sort(key=lambda each: (Version(each["sglang"] or "0"), each["test"], each["case"]))
     return {**{field: documents[0][field] for field in fields}, "date": date, "records": records}
 
 

@@ -11,8 +11,9 @@ from compat._cli.progress import on_terminal
 from compat.check.environment import Completion
 from compat.check.findings import CheckReport, Finding, check_environment
 from compat.companions.reader import Companions
+from compat.index.query.answers import Facts
 from compat.index.query.expected_modules import all_expected_in
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.name_resolution import NameResolver
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, PACKAGES, SGLANG, VLLM
 from compat.probe.expectation import ModuleExpectation

@@ -10,8 +10,9 @@ from compat.check.environment import CheckedEnvironment
 from compat.check.presence import ForeignPresence, RootCause
 from compat.companions.broken_pairs import SERVER_MODULES
 from compat.companions.reader import Companions, PlacedDemand
+from compat.index.query.answers import Facts
 from compat.index.query.import_graph import always_imported
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import companions as pinned_kernels
 from compat.index.reader import Index
 from compat.index.records import Branch

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from compat.index.query.name_resolution import Answer, NameResolver
+from compat.index.query.answers import Answer
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.index.records import Names, Row, Successor

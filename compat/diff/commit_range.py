@@ -7,7 +7,8 @@ from compat.diff.bisect import boundaries
 from compat.diff.commit_index import CommitIndex
 from compat.index.build.merge_releases import MergedModule
 from compat.index.extended import open_index
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.model.package_names import IMPORT_NAMES
 from compat.model.symbols import UNUSABLE, split_location
 from compat.sources.opening import SourceFiles, cache_folder

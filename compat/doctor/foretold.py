@@ -36,20 +36,23 @@ def overwritten_files(environment: InspectedEnvironment) -> tuple[list[Diagnosis
     It is a finding if a file on the disk is not that of the distribution that should lie on top, and other
     code imports its package.
     """
-    sites = tuple(dict.fromkeys(folder.parent for folder in environment.packages.folders.values()))
     companions = Companions()
     findings: list[Diagnosis] = []
     notes: list[str] = []
-    recorded = recorded_files(sites)
-    roots = tuple(_roots(sites))
-    for collision, owners in installed_collisions(sites).items():
-        modules = [path for path in collision.names if path.endswith(".py") or extension_module(path)]
-        imported = [path for path in modules if companions.takes_from(_top(path, roots))]
-        wrong = [path for path in imported if not _is(path, recorded[owners[0]], sites)]
-        if wrong:
-            findings.append(_finding(collision, owners, wrong, environment))
-        elif imported:
-            notes.append(f"{described(collision)}; those of {owners[0]} are installed")
+    # The files of different folders do not overwrite one another: Python takes the first folder's.
+    for site in dict.fromkeys(folder.parent for folder in environment.packages.folders.values()):
+        recorded = recorded_files([site])
+        roots = tuple(_roots(site))
+        for collision, owners in installed_collisions([site]).items():
+            if any(environment.packages.folders[name].parent != site for name in owners):
+                continue  # another folder comes first for it
+            modules = [path for path in collision.names if path.endswith(".py") or extension_module(path)]
+            imported = [path for path in modules if companions.takes_from(_top(path, roots))]
+            wrong = [path for path in imported if not _is(path, recorded[owners[0]], site)]
+            if wrong:
+                findings.append(_finding(collision, owners, wrong, environment))
+            elif imported:
+                notes.append(f"{described(collision)}; those of {owners[0]} are installed")
     return findings, notes
 
 
@@ -75,9 +78,9 @@ def _finding(
     )
 
 
-def _is(path: str, digests: Mapping[str, str], sites: tuple[Path, ...]) -> bool:
-    file = next((site / path for site in sites if (site / path).is_file()), None)
-    return file is None or digest_of(file) == digests[path]
+def _is(path: str, digests: Mapping[str, str], site: Path) -> bool:
+    file = site / path
+    return not file.is_file() or digest_of(file) == digests[path]
 
 
 def _top(path: str, roots: tuple[str, ...]) -> str:
@@ -86,7 +89,6 @@ def _top(path: str, roots: tuple[str, ...]) -> str:
     return path.partition("/")[0].partition(".")[0]
 
 
-def _roots(sites: tuple[Path, ...]) -> Iterator[str]:
-    for site in sites:
-        for added in sorted(site.glob("*.pth")):
-            yield from added_roots(added.read_text(encoding="utf-8", errors="replace"))
+def _roots(site: Path) -> Iterator[str]:
+    for added in sorted(site.glob("*.pth")):
+        yield from added_roots(added.read_text(encoding="utf-8", errors="replace"))

@@ -8,13 +8,14 @@ from pathlib import Path
 from compat._cli.progress import Progress
 from compat.doctor.inspected_environment import InspectedEnvironment
 from compat.doctor.survey_runner import variables
+from compat.index.query.answers import Facts
 from compat.index.query.expected_modules import expected_in
 from compat.index.query.installed_releases import installed_index
-from compat.index.query.name_resolution import Facts, NameResolver
-from compat.index.query.stubs import is_at_home, lacking, wanted
+from compat.index.query.name_resolution import NameResolver
+from compat.index.query.stubs import is_at_home, is_chosen, lacking, wanted
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
-from compat.model.symbols import Status
+from compat.model.symbols import Status, location, split_location
 from compat.probe.expectation import ModuleExpectation, NameExpectation
 from compat.probe.probe_process import PROBE
 from compat.probe.probe_records import ModuleFact, NameFact
@@ -166,13 +167,20 @@ def _stubs(resolver: NameResolver, module: ModuleExpectation, fact: ModuleFact) 
         seen = names.get(expected.name)
         if seen is None or not _is_stub(resolver, module.module, expected, seen):
             continue
+        answer = resolver.answer(module.module, expected.name)
+        home, name = module.module, expected.name
+        if not wanted(resolver, home, name):
+            # Where a module re-exports a stub, the guards stand in the one that binds it.
+            home, name = split_location(answer.origin or location(home, name))
+        if is_chosen(resolver, home, name):
+            continue
         yield Stub(
             module=module.module,
             name=expected.name,
             what=seen.stub,
-            guard=resolver.answer(module.module, expected.name).guard or "",
-            lacking=lacking(resolver, module.module, expected.name),
-            wanted=wanted(resolver, module.module, expected.name),
+            guard=answer.guard or "",
+            lacking=lacking(resolver, home, name),
+            wanted=wanted(resolver, home, name),
         )
 
 

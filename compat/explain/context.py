@@ -13,7 +13,8 @@ from compat.explain.log.model import TracebackFrame
 from compat.explain.lookup.module_paths import ALIASES, below_site, distribution_of, indexed_module, top_of
 from compat.explain.lookup.release_lines import described, fitting_indexes, release_fits, shipped_outlines
 from compat.explain.lookup.symbol_history import History
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import companions
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES, KERNELS, SGLANG, VLLM, newest

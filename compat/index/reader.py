@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 
-from compat.errors import UsageError
-from compat.index.format import SHIPPED, unpacked
+from compat.index.format import SHIPPED
 from compat.index.records import ModuleRow, Successor
-from compat.index.tables import Tables
+from compat.index.release_tables import ReleaseTables
 from compat.model.symbols import KINDS, STATUSES
 
 TYPE_CHECKING = False
@@ -19,10 +18,8 @@ if TYPE_CHECKING:  # a query does not load the module that writes the index
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
-    from compat.index.additions import Addition
     from compat.index.records import Branch, Row
     from compat.index.writer import ModuleRange, NameRange
-    from compat.model.releases import ReleaseMetadata
     from compat.model.symbols import Kind
 
     T = TypeVar("T")
@@ -39,7 +36,7 @@ _CLASS = KINDS.index("class")
 _BRANCH = "first, last, status, kind, target_module, target_name, guard, truth, signature, refusal"
 
 
-class Index(Tables):
+class Index(ReleaseTables):
     """Looks up modules and names of a release in the index.
 
     Releases are named by their package and their index in the ordered list of its versions.
@@ -59,14 +56,10 @@ class Index(Tables):
         self._modules_of = lru_cache(maxsize=50_000)(self._read_modules_of)
         self._named_of = lru_cache(maxsize=50_000)(self._read_named_of)
         self.history = lru_cache(maxsize=50_000)(self._read_history)
-        self.versions = lru_cache(maxsize=None)(self._read_versions)
         self._until: dict[str, int] | None = None
         self.files: tuple[str, ...] = ()
         """The index files that are read beside this one."""
         self._problems = lru_cache(maxsize=None)(self._read_problems)
-        self._companions = lru_cache(maxsize=None)(self._read_companions)
-        self.concluded = bool(self.rows("SELECT 1 FROM companions LIMIT 1"))
-        """Whether the file contains the tables that `compat.index.build.precompute` fills."""
 
     @contextmanager
     def watched(self) -> Iterator[dict[str, int]]:
@@ -76,89 +69,6 @@ class Index(Tables):
             yield self._until
         finally:
             self._until = before
-
-    def _read_versions(self, package: str) -> tuple[str, ...]:
-        """Return the indexed versions of a package, oldest first."""
-        query = "SELECT version FROM releases WHERE package = ? ORDER BY release_index"
-        return tuple(version for (version,) in self.rows(query, self.packages[package]))
-
-    def published(self, package: str) -> int:
-        """Return the number of releases of a package; what stands after them in `versions` is none."""
-        return len(self.versions(package))
-
-    def addition(self, package: str, release_index: int) -> Addition | None:  # noqa: ARG002 -- see ExtendedIndex
-        """Return the facts about a build or a commit; None for a release."""
-        return None
-
-    def nearest(self, package: str, release_index: int) -> int:  # noqa: ARG002 -- see ExtendedIndex
-        """Return the index of the release that a build or a commit is nearest to; of a release, its own."""
-        return release_index
-
-    def release_index(self, package: str, version: str, where: str) -> int:
-        """Return the index of a version in the ordered list of its package's releases.
-
-        Raises:
-            UsageError: `version` is not valid or not indexed; the message lists the nearest releases.
-        """
-        known = self.versions(package)
-        if version in known:
-            return known.index(version)
-        from bisect import bisect_left
-
-        from packaging.version import InvalidVersion, Version  # its import takes longer than a query
-
-        try:
-            wanted = Version(version)
-        except InvalidVersion:
-            raise UsageError(f"{where}: {version!r} is not a version (example: {known[-1]})") from None
-        known = known[: self.published(package)]
-        at = bisect_left(known, wanted, key=Version)
-        if at < len(known) and Version(known[at]) == wanted:
-            return at
-        near = ", ".join(known[max(0, at - 2) : at + 2])
-        raise UsageError(
-            f"{where}: {package} {version} is not in the index (nearest: {near}); "
-            f'run "compat index info" for all releases'
-        )
-
-    def knows(self, package: str, version: str) -> bool:
-        """Return whether the index contains a release."""
-        try:
-            self.release_index(package, version, package)
-        except (KeyError, UsageError):
-            return False
-        return True
-
-    def requires_dist(self, package: str, release_index: int) -> tuple[str, ...]:
-        """Return the Requires-Dist lines of a release."""
-        import json
-
-        query = "SELECT requires_dist FROM releases WHERE package = ? AND release_index = ?"
-        ((text,),) = self.rows(query, self.packages[package], release_index)
-        return tuple(json.loads(unpacked(text)))
-
-    def releases(self, package: str) -> tuple[ReleaseMetadata, ...]:
-        """Return the indexed releases of a package, oldest first."""
-        import json
-
-        from compat.model.releases import ReleaseMetadata
-
-        query = """
-            SELECT version, wheel, sha256, uploaded, requires_python, requires_dist FROM releases
-            WHERE package = ? ORDER BY release_index"""
-        return tuple(
-            ReleaseMetadata(
-                version=version,
-                wheel=wheel,
-                sha256=sha256,
-                uploaded=uploaded,
-                requires_python=requires_python,
-                requires_dist=tuple(json.loads(unpacked(requires_dist))),
-            )
-            for version, wheel, sha256, uploaded, requires_python, requires_dist in self.rows(
-                query, self.packages[package]
-            )
-        )
 
     def module_ranges(self, package: str) -> Iterator[ModuleRange]:
         """Yield the modules of a package with their release ranges, ordered by module and release."""
@@ -231,10 +141,6 @@ class Index(Tables):
     def problem(self, module: str, package: str, release_index: int) -> str | None:
         """Return why the import of a module fails if only this release is installed; None if it does not."""
         return next(iter(self._at(self._problems(package).get(module, ()), package, release_index)), None)
-
-    def companions(self, package: str, release_index: int) -> dict[str, int]:
-        """Return the kernel releases that a release pins, by package."""
-        return self._companions(package)[release_index]
 
     def pair_dependent(self, package: str, release_index: int) -> list[tuple[str, Branch]]:
         """Return the imports, with their module, that depend on a package which the release does not pin."""
@@ -467,12 +373,6 @@ class Index(Tables):
         for module, first, last, reason in self.rows(query, self.packages[package]):
             found.setdefault(module, []).append((first, last, reason))
         return found
-
-    def _read_companions(self, package: str) -> list[dict[str, int]]:
-        names = {number: name for name, number in self.packages.items()}
-        query = "SELECT companion, companion_index FROM companions WHERE package = ? ORDER BY release_index"
-        rows = self.rows(query, self.packages[package])
-        return [{} if companion is None else {names[companion]: at} for companion, at in rows]
 
     def _branch_tuple(self, *rows: Columns) -> tuple[Branch, ...]:
         return tuple(self._branch(*row) for row in rows)

@@ -12,7 +12,7 @@ from compat.errors import IntegrityError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, TypeAlias
 
 
@@ -165,6 +165,25 @@ def _summary(targets: tuple[str, ...]) -> str:
         return targets[0]
     packages = ", ".join(sorted({target.partition(".")[0].partition(":")[0] for target in targets}))
     return f"{len(targets)} names from {packages}"
+
+
+def one_holds(guards: Iterable[Guard]) -> bool:
+    """Return whether at least one of some guards always holds.
+
+    This is so for ALWAYS, the two sides of one test, and a `try` with its handler: either the first n imports
+    of the body succeed, or, when any of the body's imports fails, the handler runs.
+    """
+    each = list(guards)
+    return ALWAYS in each or any(_complement(left, right) for left in each for right in each)
+
+
+def _complement(left: Guard, right: Guard) -> bool:
+    if not isinstance(right, Not):
+        return False
+    other = right.guard
+    if isinstance(left, Imports) and isinstance(other, Imports):
+        return other.targets[: len(left.targets)] == left.targets
+    return left == other
 
 
 def to_json(guard: Guard) -> Any:

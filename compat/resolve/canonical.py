@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from compat.index.query.name_resolution import Answer
+    from compat.index.query.answers import Answer
 
     Imports = Mapping[str, Collection[str]]
     """Maps each place to the modules of the package that import the name from there."""

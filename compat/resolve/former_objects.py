@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from compat.index.query.name_resolution import Answer
+    from compat.index.query.answers import Answer
     from compat.index.records import Successor
     from compat.model.symbols import Kind
 

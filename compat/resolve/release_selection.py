@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compat._util.named_tuple import NamedTuple
 from compat.errors import NothingSelectedError, UsageError
-from compat.index.query.name_resolution import Facts
+from compat.index.query.answers import Facts
 from compat.index.query.printed_ranges import MARK, releases_between
 from compat.index.query.single_release import alone, companions
 from compat.model.package_names import IMPORT_NAMES, KERNELS, SGLANG, VLLM

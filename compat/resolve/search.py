@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from compat._util.named_tuple import NamedTuple
-from compat.index.query.name_resolution import REFUSES, Answer
+from compat.index.query.answers import REFUSES, Answer
 from compat.index.records import Successor
 from compat.model.symbols import UNUSABLE, import_statement, location, split_location
 from compat.resolve.canonical import Binding, closeness, ranked

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compat.index.query.name_resolution import REFUSES
+from compat.index.query.answers import REFUSES
 from compat.index.records import Successor
 from compat.model.release_ranges import range_text
 from compat.model.symbols import Status

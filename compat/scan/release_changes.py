@@ -3,7 +3,8 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from compat.index.query.name_resolution import Answer, NameResolver
+from compat.index.query.answers import Answer
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.model.signatures import changes, parameter_names

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from compat.quant.backends.adapters import candidates
 from compat.quant.backends.required_symbols import Package
@@ -78,7 +79,8 @@ class Attention(nn.Module):
         )
         q, k = (self.rotated(part, length) for part in (q, k))
         k, v = (part.repeat_interleave(self.heads // self.kv, 1) for part in (k, v))
-        out = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        with sdpa_kernel(SDPBackend.MATH):  # no library of attention kernels needs to be there
+            out = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.o_proj(out.transpose(1, 2).flatten(2))
 
     def rotated(self, x: Tensor, length: int) -> Tensor:

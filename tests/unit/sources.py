@@ -7,7 +7,8 @@ from textwrap import dedent
 from compat.index.build.merge_releases import ReleaseSources, assemble
 from compat.index.build.parse_pool import ModuleReader
 from compat.index.history.release_diff import SuccessorFinder
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.index.reader import Index
 from compat.index.writer import PackageContent, write_index
 from compat.model.releases import ReleaseMetadata

@@ -249,6 +249,38 @@ def test_a_file_that_lies_below_is_a_finding(env: Env, doctor: Doctor) -> None:
     assert any("those of oss-harmony are installed" in note for note in document["notes"])
 
 
+def test_files_of_another_folder_lie_below_nothing(
+    env: Env, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older oss-harmony in a later folder has the file; the one that Python imports has not."""
+    front = tmp_path / "front"
+    distribution(front, "oss-harmony", "0.0.11", {"openai_harmony/__init__.py": ""})
+    distribution(front, "openai-harmony", "0.0.4", {"openai_harmony/old.py": "a = 1\n"})
+    env.add("vllm", "99.0", BASE)
+    env.add("oss-harmony", "0.0.9", {"openai_harmony/old.py": "b = 1\n"})
+    monkeypatch.setenv("PYTHONPATH", str(front))
+    _, document = doctor("--no-imports")
+    assert [each for each in document["findings"] if each["package"] == "oss-harmony"] == []
+    assert not [note for note in document["notes"] if "in different forms" in note]
+
+
+def test_a_stub_that_a_release_chooses_for_a_device_is_no_finding(env: Env, doctor: Doctor) -> None:
+    chosen = """
+        import os
+        def on_device():
+            return os.environ.get("NO_SUCH_DEVICE") == "1"
+        if on_device():
+            def convert(x):
+                return x + 1
+        else:
+            convert = None
+    """
+    again = "from vllm.model_executor.layers.quantization.chosen import convert\n"
+    env.add("vllm", "99.0", {**BASE, f"{Q}/chosen.py": chosen, f"{Q}/again.py": again})
+    code, document = doctor()
+    assert (code, document["imports"]["stubs"]) == (0, [])
+
+
 def test_what_metadata_tells_needs_no_import(
     env: Env, doctor: Doctor, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.index.query.name_resolution import Answer
+from compat.index.query.answers import Answer
 from sources import Files, resolver
 
 TRY_VLLM = """

@@ -9,7 +9,8 @@ from compat.index.build.read_back import read_content
 from compat.index.history.features import read_features
 from compat.index.history.release_diff import SuccessorFinder, by_step
 from compat.index.history.similarity import Words, parts
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.index.records import Successor
 from compat.resolve.search import Found, find_location, find_name, find_path
 from sources import Files, content, index, release

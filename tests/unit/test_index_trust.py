@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from compat.index.build import precompute
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone
 from compat.index.reader import Index
 from compat.index.writer import write_index

@@ -6,7 +6,8 @@ import pytest
 
 from compat.errors import UsageError
 from compat.index.build.precompute import conclude
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone, ask_each
 from compat.index.reader import Index
 from compat.index.writer import write_index

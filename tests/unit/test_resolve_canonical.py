@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.resolve.search import Found, find_location, find_name
 from sources import Files, content, index, release, resolver
 

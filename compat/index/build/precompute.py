@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from compat.index.build.parse_pool import COUNT, processes
 from compat.index.build.requirement_tables import fill_requirements
-from compat.index.query.name_resolution import Answer, Facts, NameResolver
+from compat.index.query.answers import Answer, Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import pinned
 from compat.index.reader import Index
 from compat.model.release_ranges import ranges_of

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from compat.index.extract.module_rows import guard_text
-from compat.index.extract.module_visitor import IMPORT_ERRORS, ModuleVisitor
+from compat.index.extract.module_visitor import ModuleVisitor
+from compat.index.extract.try_statements import IMPORT_ERRORS
 from compat.model.guards import ALWAYS, Guard, Imports
 from compat.model.symbols import location, split_location
 

@@ -11,6 +11,7 @@ from compat.index.extract.guard_builder import Conditions
 from compat.index.extract.module_getattr import Resolve, read_getattr
 from compat.index.extract.signatures import signature
 from compat.index.extract.stub_bodies import is_hollow, refusal
+from compat.index.extract.try_statements import attempt, diverges
 from compat.model.guards import (
     ALWAYS,
     NEVER,
@@ -24,7 +25,6 @@ from compat.model.guards import (
     negated,
 )
 
-IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 ANY = "typing:Any"
 
 
@@ -277,45 +277,21 @@ class ModuleVisitor:
         return None
 
     def _try(self, node: ast.Try, guard: Guard) -> None:
-        if node.handlers and all(_diverges(handler.body) for handler in node.handlers):
+        if node.handlers and all(diverges(handler.body) for handler in node.handlers):
             # Without a handler, any failure ends the import of this module too: there is no other branch.
             self.block([*node.body, *node.orelse, *node.finalbody], guard)
             return
         if not node.handlers:
             self.block([*node.body, *node.finalbody], guard)
             return
-        succeeded = self._attempt(node, guard)
+        steps, succeeded = attempt(node, self._resolve)
+        for statement, reached in steps:
+            self._statement(statement, both(guard, reached))
         for handler in node.handlers:
-            if not _diverges(handler.body):
+            if not diverges(handler.body):
                 self.block(handler.body, both(guard, negated(succeeded)))
         self.block(node.orelse, both(guard, succeeded))
         self.block(node.finalbody, guard)
-
-    def _attempt(self, node: ast.Try, guard: Guard) -> Guard:
-        """Visit the body of a `try` with a handler, and return the guard under which the body succeeds.
-
-        A name bound by the n-th import of the body is bound when the first n succeed, whatever the rest does:
-        the guards express exactly that.
-        """
-        if not any(_catches_import_error(handler) for handler in node.handlers):
-            succeeded: Guard = Condition(f"try: {ast.unparse(node.body[0])[:200]}")
-            self.block(node.body, both(guard, succeeded))
-            return succeeded
-        targets: list[str] = []
-        alone = True
-        for statement in node.body:
-            for single, target in _single_imports(statement, self._resolve):
-                targets.append(target)
-                self._statement(single, both(guard, Imports(tuple(targets), alone=alone)))
-            if not isinstance(statement, ast.Import | ast.ImportFrom):
-                self._statement(statement, both(guard, self._reached(targets, statement, alone=alone)))
-                alone = alone and _harmless(statement)
-        return self._reached(targets, node.body[0], alone=alone)
-
-    def _reached(self, targets: list[str], statement: ast.stmt, *, alone: bool) -> Guard:
-        if targets:
-            return Imports(tuple(targets), alone=alone)
-        return ALWAYS if alone and _harmless(statement) else Condition(f"try: {ast.unparse(statement)[:200]}")
 
     def _with(self, items: list[ast.withitem], body: list[ast.stmt], guard: Guard) -> None:
         for item in items:
@@ -383,43 +359,3 @@ def _declared(body: Iterable[ast.stmt]) -> Iterator[str]:
                 yield name
             case ast.Assign(targets=[ast.Name(id=name)]):
                 yield name
-
-
-def _single_imports(node: ast.stmt, resolve: Resolve) -> list[tuple[ast.stmt, str]]:
-    """Return one import statement per imported name, each with the location that it needs."""
-    if isinstance(node, ast.Import):
-        return [(ast.Import(names=[alias]), alias.name) for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        module = resolve(node)
-        return [
-            (
-                ast.ImportFrom(module=node.module, names=[alias], level=node.level),
-                module if alias.name == "*" else f"{module}:{alias.name}",
-            )
-            for alias in node.names
-        ]
-    return []
-
-
-def _catches_import_error(handler: ast.ExceptHandler) -> bool:
-    if handler.type is None:
-        return True
-    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(isinstance(caught, ast.Name) and caught.id in IMPORT_ERRORS for caught in types)
-
-
-def _diverges(body: list[ast.stmt]) -> bool:
-    return isinstance(body[-1], ast.Raise)
-
-
-def _harmless(node: ast.stmt) -> bool:
-    """Return whether a statement practically never raises: a constant, a definition or `pass`."""
-    match node:
-        case ast.Pass() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Import() | ast.ImportFrom():
-            return True
-        case ast.Expr(value=ast.Constant()):
-            return True
-        case ast.Assign(value=value) | ast.AnnAssign(value=value):
-            return value is None or isinstance(value, ast.Constant | ast.Name)
-        case _:
-            return False

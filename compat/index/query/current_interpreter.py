@@ -5,8 +5,9 @@ import sys
 from collections.abc import Container
 from functools import cache
 
+from compat.index.query.answers import Facts
 from compat.index.query.installed_releases import installed_index, installed_versions
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.name_resolution import NameResolver
 from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 

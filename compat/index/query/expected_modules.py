@@ -3,7 +3,8 @@
 from collections.abc import Container, Iterable
 from fnmatch import fnmatchcase
 
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.index.reader import Index
 from compat.locks.lockfile import Lock
 from compat.model.releases import IMPORT_NAMES, KERNELS, PACKAGES, SGLANG, VLLM, Pair

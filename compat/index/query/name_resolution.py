@@ -9,66 +9,22 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from types import MappingProxyType
 
-from compat._util.named_tuple import NamedTuple
-from compat.model.guards import ALWAYS, Condition, Flag, Imports, Not, describe, evaluate
+from compat.index.query.answers import MISSING, REFUSES, Answer
+from compat.model.guards import ALWAYS, Condition, Flag, Imports, describe, evaluate, one_holds
 from compat.model.symbols import location, split_location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from compat.index.query.answers import Facts
     from compat.index.reader import Index
     from compat.index.records import Branch
-    from compat.model.guards import Guard
-    from compat.model.symbols import Kind, Status
+    from compat.model.symbols import Status
 
 
-class Facts(NamedTuple):
-    """The facts of an environment, which decide guards; facts that are not stated are unknown."""
-
-    release_indexes: Mapping[str, int] = MappingProxyType({})
-    """Maps each installed indexed package to the index of its release."""
-    absent: frozenset[str] = frozenset()
-    """Top-level import names that are not installed."""
-    provided: Container[str] | None = None
-    """All installed top-level import names without the standard library; None if not known."""
-    cuda: bool | None = None
-    """Whether the machine has a CUDA device; None if not known."""
-    broken: Mapping[str, str] = MappingProxyType({})
-    """Existing modules that fail to import, with the reason, for example a missing driver."""
-    alone: str | None = None
-    """The package, if nothing else is stated: its problems are then looked up in the index."""
-    foreign: Callable[[str], bool | None] | None = None
-    """Returns whether a location outside of the index exists; None if that is not known."""
-
-    def at(self, release_indexes: Mapping[str, int]) -> Facts:
-        """Return a copy of the facts with other releases."""
-        return Facts(release_indexes, *self[1:])
-
-
-class Answer(NamedTuple):
-    """The result for a location in an environment: its status, kind and origin."""
-
-    status: Status
-    kind: Kind | None = None
-    origin: str | None = None
-    """The location of the definition, if it is elsewhere."""
-    guard: str | None = None
-    """The condition of a `conditional` answer, or the guard of the branch that applies."""
-    reason: str | None = None
-    """Why the object is missing although its module binds the name or is missing; how a stub refuses use."""
-    always_bound: bool = True
-    """Whether every branch binds the name."""
-    signature: int | None = None
-    """The number of the signature: see `Index.signature`."""
-
-
-REFUSES = "it only raises"
-"""How the reason of a stub begins that refuses every use; its error follows."""
-MISSING = Answer(status="missing", always_bound=False)
 _SUBMODULE = Answer(status="submodule", kind="module")
 
 
@@ -327,6 +283,7 @@ class NameResolver:
         release_index = self.environment.release_indexes[package]
         if not undecided:
             return self._unbound(module, name, package, release_index)
+        bound = [branch.guard for branch in undecided if branch.status != "missing"]
         candidates = [(branch, self._bound(module, branch, None)) for branch in reversed(undecided)]
         branch, best = min(candidates, key=lambda candidate: _PREFERENCE[candidate[1].status])
         return Answer(
@@ -334,7 +291,7 @@ class NameResolver:
             kind=best.kind,
             origin=best.origin,
             guard=describe(branch.guard),
-            always_bound=_covers(undecided) or self.index.has_submodule(module, name, package, release_index),
+            always_bound=one_holds(bound) or self.index.has_submodule(module, name, package, release_index),
             signature=best.signature,
         )
 
@@ -483,22 +440,3 @@ _PREFERENCE: Mapping[Status, int] = {
     "placeholder": 6,
     "missing": 7,
 }
-
-
-def _covers(branches: list[Branch]) -> bool:
-    """Return whether at least one of the branches always runs.
-
-    This is so for a branch without a guard, the two sides of one test, and a `try` with its handler: the name
-    is bound by the first n imports of the body, or, when any of the body's imports fails, by the handler.
-    """
-    guards = [branch.guard for branch in branches if branch.status != "missing"]
-    return ALWAYS in guards or any(_complement(left, right) for left in guards for right in guards)
-
-
-def _complement(left: Guard, right: Guard) -> bool:
-    if not isinstance(right, Not):
-        return False
-    other = right.guard
-    if isinstance(left, Imports) and isinstance(other, Imports):
-        return other.targets[: len(left.targets)] == left.targets
-    return left == other

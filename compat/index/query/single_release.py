@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from compat.index.query.name_resolution import Facts, NameResolver
+from compat.index.query.answers import Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.model.package_names import KERNELS, SGLANG
 
 TYPE_CHECKING = False

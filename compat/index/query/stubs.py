@@ -4,7 +4,7 @@ import sys
 
 from compat.index.query.name_resolution import NameResolver
 from compat.index.records import Branch
-from compat.model.guards import All, AnyOf, Guard, Imports, Not
+from compat.model.guards import ALWAYS, All, AnyOf, Condition, Const, Guard, Imports, Not
 from compat.model.symbols import location, split_location
 
 
@@ -18,6 +18,15 @@ def wanted(resolver: NameResolver, module: str, name: str) -> tuple[str, ...]:
     """Return the modules that the guards of `module:name` import."""
     branches = branches_of(resolver, module, name)
     return tuple(sorted({target for branch in branches for target in _targets(branch.guard)}))
+
+
+def is_chosen(resolver: NameResolver, module: str, name: str) -> bool:
+    """Return whether a release binds `module:name` by conditions alone, such as `if is_hip()`.
+
+    No import failed for its stub then: the release has no other object for this device or version.
+    """
+    guards = [branch.guard for branch in branches_of(resolver, module, name)]
+    return any(guard != ALWAYS for guard in guards) and all(map(_only_conditions, guards))
 
 
 def is_at_home(
@@ -58,6 +67,15 @@ def _is_absent(resolver: NameResolver, top: str) -> bool:
     ):
         return False
     return top in facts.absent or (facts.provided is not None and top not in facts.provided)
+
+
+def _only_conditions(guard: Guard) -> bool:
+    match guard:
+        case Not(inner):
+            return _only_conditions(inner)
+        case All(guards) | AnyOf(guards):
+            return all(map(_only_conditions, guards))
+    return isinstance(guard, Condition | Const)
 
 
 def _targets(guard: Guard) -> set[str]:

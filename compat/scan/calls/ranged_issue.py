@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from compat.index.query.name_resolution import Answer
+from compat.index.query.answers import Answer
 from compat.scan.calls.fitting import Fitting
 from compat.scan.check.reference_checker import Issue, Rule
 from compat.scan.findings import BrokenRange

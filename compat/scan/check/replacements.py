@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from compat.index.query.name_resolution import Answer
+from compat.index.query.answers import Answer
 from compat.index.query.single_release import ask_each
 from compat.index.reader import Index
 from compat.index.records import Successor

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from compat.index.query.name_resolution import MISSING
+from compat.index.query.answers import MISSING
 from compat.scan.check.file_checker import Analysis, Silenced
 from compat.scan.check.reference_checker import Issue
 from compat.scan.findings import Finding

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from compat.index.query.name_resolution import MISSING
+from compat.index.query.answers import MISSING
 from compat.scan.check.reference_checker import Issue, ReferenceChecker
 from compat.scan.check.replacements import broken_ranges
 from compat.scan.findings import BrokenRange

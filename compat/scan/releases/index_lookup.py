@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
 
-from compat.index.query.name_resolution import Answer, Facts, NameResolver
+from compat.index.query.answers import Answer, Facts
+from compat.index.query.name_resolution import NameResolver
 from compat.index.query.single_release import alone, ask_each
 from compat.index.reader import Index
 from compat.model.release_ranges import ReleaseRange, ranges_of
