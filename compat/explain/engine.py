@@ -29,6 +29,7 @@ from compat.explain.rules import (
     unexplained,
 )
 from compat.explain.rules.versions import (
+    command_options,
     companion_names,
     installer_refusals,
     model_types,
@@ -82,7 +83,7 @@ RULES: tuple[Rule, ...] = (
     missing_names.missing_name,
     missing_names.unimported_submodule,
     call_arguments.call,
-    call_arguments.option,
+    command_options.option,
     native_code.undefined_symbol,
     native_code.missing_library,
     native_code.device_code,
@@ -118,6 +119,7 @@ LAST: tuple[Rule, ...] = (
     third_party_objects.listed,
     third_party_objects.named,
     foreign_names.foreign,
+    command_options.option_of_others,
     package_messages.stated_by_package,
     third_party_objects.raised_inside,
 )
@@ -128,6 +130,7 @@ LAST_OF_LINES: tuple[Rule, ...] = (
     attributes.in_no_release,
     third_party_objects.named,
     foreign_names.foreign,
+    command_options.option_of_others,
     package_messages.stated_by_package,
 )
 """Those of `LAST` that need no traceback."""

@@ -51,3 +51,22 @@ def test_metadata_of_every_release_counts_under_any_spelling() -> None:
     for name in ("torch", "Flashinfer_Python", "sgl.kernel", "vllm", "bitsandbytes"):
         assert is_named(name, index)
     assert not is_named("mooncake", index)
+
+
+_C = "/x/lib/python3.10/site-packages/vllm/_C.cpython-310-x86_64-linux-gnu.so"
+UNDEFINED = f"ImportError: {_C}: undefined symbol: _ZN3c104cuda9SetDeviceEi\n"
+
+
+@pytest.mark.parametrize(
+    ("versions", "command"),
+    [
+        ("vllm==0.2.4\n", "pip install --force-reinstall --no-deps vllm==0.2.4"),
+        ("vllm==0.2.4\ntorch==2.0.1\n", 'pip install "torch>=2.1.0"'),
+        ("", None),
+    ],
+)
+def test_a_release_is_reinstalled_as_itself_or_its_torch_is_replaced(
+    versions: str, command: str | None
+) -> None:
+    (only,) = explain(versions + UNDEFINED)
+    assert (only.cause, only.fix.command) == ("abi_mismatch", command)

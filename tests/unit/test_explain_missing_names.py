@@ -253,3 +253,34 @@ def test_a_name_that_no_release_has_is_told_so() -> None:
     assert found.cause == "unknown"
     assert any("has the name ServerArgs" in line for line in found.evidence)
     assert found.fix.statement is None
+
+
+def test_a_name_that_the_release_has_is_missing_in_an_incomplete_installation() -> None:
+    text = (
+        "vllm==0.9.2\n"
+        'File "/x/lib/python3.12/site-packages/vllm/benchmarks/latency.py", line 16, in <module>\n'
+        "    from vllm import LLM, SamplingParams\n"
+        "ImportError: cannot import name 'LLM' from 'vllm' (/x/site-packages/vllm/__init__.py)\n"
+    )
+    (only,) = explain(text)
+    assert (only.cause, only.package, only.module, only.symbol) == ("unknown", "vllm", "vllm", "LLM")
+    assert "incomplete" in only.fix.text
+
+
+def test_of_several_objects_of_a_name_that_with_the_longest_history_is_meant() -> None:
+    (only,) = explain("sglang==0.5.9\nAttributeError: module 'sglang' has no attribute 'SamplingParams'\n")
+    assert (only.cause, only.fix.statement) == (
+        "symbol_moved",
+        "from sglang.srt.sampling.sampling_params import SamplingParams",
+    )
+
+
+def test_a_file_of_another_project_with_the_name_of_a_package_is_not_that_package() -> None:
+    text = (
+        '  File "/home/u/evals/quux_eval/models/vllm.py", line 63, in __init__\n'
+        "    self.client = LLM(\n"
+        "NameError: name 'LLM' is not defined\n"
+    )
+    (only,) = explain(text)
+    assert (only.cause, only.package, only.module, only.symbol) == ("unknown", "vllm", "vllm", "LLM")
+    assert only.fix.command == "python -c 'from vllm import LLM'"

@@ -139,3 +139,16 @@ def test_a_module_that_all_fitting_releases_have_is_missing_in_the_installation(
     found = only(text)
     assert (found.cause, found.package, found.version) == ("unknown", "vllm", None)
     assert "incomplete" in found.fix.text
+
+
+def test_a_plug_in_without_its_entry_point_is_looked_for_where_python_finds_it() -> None:
+    found = only(
+        "Traceback (most recent call last):\n"
+        '  File "/x/site-packages/vllm/plugins/__init__.py", line 42, in load_plugins_by_group\n'
+        "    func = plugin.load()\n"
+        '  File "/usr/lib/python3.10/importlib/metadata/__init__.py", line 173, in load\n'
+        "    return functools.reduce(getattr, attrs, module)\n"
+        "AttributeError: module 'quux_plugin' has no attribute 'register'\n"
+    )
+    assert (found.cause, found.package, found.symbol) == ("unknown", None, "register")
+    assert found.fix.command == "python -c 'import quux_plugin; print(quux_plugin)'"

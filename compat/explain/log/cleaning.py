@@ -15,6 +15,8 @@ LONGEST = 8_000
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _QUOTATION = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 """Typographic quotation marks, which word processors and chat programs insert, to plain ones."""
+_LINK = re.compile(r"\[((?:/|<)[^\[\]]{1,500})\]\(https?://[^()\s]{1,1000}\)")
+"""A path as a link, as notebooks write it when their output is pasted."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff\u200b]+")
 
 _TAG = re.compile(
@@ -75,6 +77,8 @@ def clean(raw: bytes) -> tuple[LogLine, ...]:
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     text = _CONTROL.sub("", text.rstrip()).removesuffix("\\n")
+    if "](http" in text:
+        text = _LINK.sub(r"\1", text)
     if not text.isascii():
         text = text.translate(_QUOTATION)
     if "\\n" not in text or "Traceback" not in text:

@@ -38,8 +38,9 @@ MOST_FAILURES = 200
 """Most distinct failures that are kept: the first half and the last half."""
 SIGNS = (
     b"Traceback", b"Error", b"rror:", b"Exception", b'File "', b'.py", line ', b"NotFound", b"cannot import",
-    b"No module named", b"shared object", b"undefined symbol", b"version `", b"kernel image",
-    b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled", b"NumPy 1",
+    b"File /", b"File ~", b"No module named", b"shared object", b"undefined symbol", b"version `",
+    b"kernel image", b"quantization method", b"infer device", b"CUDA GPUs", b"too old", b"CUDA enabled",
+    b"NumPy 1",
     b"incompatible", b"has no attribute", b"for option 'gpu-name'", b"gpu architecture",
     b"nexpected keyword", b"Could not import module", b"common_ops library", *installer_output.SIGNS,
 )  # fmt: skip

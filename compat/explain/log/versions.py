@@ -29,7 +29,9 @@ _CELL = re.compile(
     + rb"[ \t*`]{0,40}\|"
 )
 _SHOWN = re.compile(rb"(?m)^Name: ([\w.-]{1,80})\s{1,4}Version: " + _NUMBER)
-_FREEZE = re.compile(rb"\b([A-Za-z][\w.-]{0,60})(?:\[[\w,-]{1,40}\])?==" + _NUMBER + rb"(?=[\s;'\",)\]]|$)")
+_FREEZE = re.compile(
+    rb"\b([A-Za-z][\w.-]{0,60})(?:\[[\w,-]{1,40}\])?[ \t]{0,2}==[ \t]{0,2}" + _NUMBER + rb"(?=[\s;'\",)\]]|$)"
+)
 _INSTALLED = re.compile(rb"(?m)^Successfully installed (.{1,4000})$")
 _ITEM = re.compile(rb"([A-Za-z][\w.-]{0,80})-" + _NUMBER + rb"(?: |$)")
 _FOLDER = re.compile(rb"/([A-Za-z][\w.]{0,60})-" + _NUMBER + rb"(?:\.dist-info|\.egg-info|-py3)")
@@ -88,6 +90,11 @@ _PREFIX = re.compile(
 )
 """The prefix that vllm's logger writes: the file and line of the logging call."""
 _WARNING = re.compile(rb":(\d{1,6}): [A-Za-z]{1,40}Warning:")
+_USAGE = re.compile(rb"\busage: (?:vllm|sglang|api_server|launch_server)\b")
+LONGEST_USAGE = 20_000
+"""Most bytes of a usage message that are read."""
+_LISTED = re.compile(rb"\[(--[a-z][\w-]{1,80})|(?<=[ \n])\{([a-z][a-z,-]{1,300})\} \.\.\.")
+"""An option in brackets, or the subcommands of a program."""
 MOST_PLACES = 60
 """Most places of logging calls and warnings that are kept."""
 _PYTHON = re.compile(rb"/python(3\.\d{1,2})/")
@@ -137,6 +144,8 @@ class LogFacts:
     """The package and version of the source archive of sglang or vllm that an installer takes, if any."""
     cuda: set[str] = field(default_factory=set)
     """The major versions of CUDA whose libraries are in the paths, as `nvidia/cu13/lib` shows."""
+    usage: set[str] = field(default_factory=set)
+    """The options and subcommands that a usage message of a program lists."""
     python: str | None = None
     """The version of Python in the paths, `X.Y`."""
 
@@ -178,6 +187,12 @@ class LogFacts:
         """Collect the version of Python, those of CUDA, and the source archive that is built."""
         if self.python is None and (found := _PYTHON.search(block)):
             self.python = found[1].decode()
+        if b"usage: " in block:
+            for found in _USAGE.finditer(block):
+                end = block.find(b": error:", found.end(), found.end() + LONGEST_USAGE)
+                words = _LISTED.findall(block[found.end() : max(end, found.end())])
+                self.usage.update(word.decode() for each in words for word in each[1].split(b",") if word)
+                self.usage.update(each[0].decode() for each in words if each[0])
         if b".tar.gz" in block and (archive := _SOURCE_ARCHIVE.search(block)):
             self.source_archive = archive[1].decode(), archive[2].decode()
         if b"nvidia/cu1" in block:

@@ -120,6 +120,8 @@ def _missing(
         successor = find(resolver, package, query).successor
         if successor is not None and name and not _same_kind(context, package, (module, name), successor, at):
             successor = None  # it only has the same name
+        if successor is not None and name and not any(context.history.flags(package, module, name)):
+            successor = _longest_there(context, package, name, successor, at)
         successor = successor or _elsewhere(context, package, module, name)
     return Missing(
         context=context,
@@ -156,6 +158,22 @@ def _same_kind(
         for place, release in ((what, nearest), ((successor.module, successor.name), at))
     ]
     return not kinds[0] or not kinds[1] or bool(kinds[0] & kinds[1])
+
+
+def _longest_there(context: RuleContext, package: str, name: str, successor: Successor, at: int) -> Successor:
+    """Return a successor, or the object of its name that more releases have: code that lacks it knew that."""
+    if successor.name != name:
+        return successor
+    homes = [
+        module
+        for module in context.index.binders(name, package, at)
+        if not _VENDORED.search(module)
+        and any(each.status == "defined" for each in context.index.branches(module, name, package, at))
+    ]
+    if successor.module not in homes:
+        return successor
+    best = max(homes, key=lambda module: sum(context.history.flags(package, module, name)))
+    return successor._replace(module=best)
 
 
 def _base(missing: Missing) -> Successor | None:

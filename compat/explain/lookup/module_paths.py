@@ -14,6 +14,8 @@ from compat.index.reader import Index
 from compat.model.releases import IMPORT_NAMES
 
 SITE = re.compile(r".*/(?:site|dist)-packages/")
+_ELIDED = re.compile(r"\.\.\./(\w{1,60})/")
+"""The start of a path of which people write dots instead of the folders above a package."""
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "aiter": "amd-aiter",
@@ -40,7 +42,8 @@ def top_of(path: str) -> str | None:
     """Return the top-level import name of an installed file, or None if it is not in site-packages."""
     below = below_site(path)
     if not below:
-        return None
+        elided = _ELIDED.match(path)
+        return elided[1] if elided else None
     return re.split(r"[/.]", below, maxsplit=1)[0] or None
 
 
@@ -79,11 +82,14 @@ def indexed_module(path: str, index: Index) -> str | None:
     if not parts[-1].endswith(".py"):
         return None
     parts[-1] = parts[-1].removesuffix(".py")
-    if parts[-1] == "__init__":
+    whole = parts[-1] == "__init__"
+    if whole:
         parts.pop()
     starts = [0] if below is not None else [at for at, part in enumerate(parts) if part in index.owners]
     for start in starts:
         module = ".".join(parts[start:])
+        if not whole and "." not in module:
+            continue  # a file `vllm.py` of another project: the packages are folders
         if module.partition(".")[0] in index.owners and index.number("modules", module) is not None:
             return module
     return None

@@ -33,6 +33,24 @@ def options_by_release(context: RuleContext, package: str) -> tuple[frozenset[st
     )
 
 
+def fitting_usage(context: RuleContext, package: str, candidates: list[int]) -> list[int]:
+    """Return the releases whose server has every option and command of the usage message in the log.
+
+    What no release has, such as an option of argparse itself, does not count. If no release fits, all do.
+    """
+    found = candidates
+    options = options_by_release(context, package)
+    for each in sorted(context.contents.facts.usage):
+        if each.startswith("--"):
+            flags = [each in of_release for of_release in options]
+        else:
+            module = f"{package}.entrypoints.cli.{each.replace('-', '_')}"
+            flags = list(context.history.flags(package, module, ""))
+        if any(flags):
+            found = [at for at in found if flags[at]] or found
+    return found
+
+
 @cache
 def _settings(files: tuple[str, ...]) -> dict[str, PackageSettings]:
     """Return the settings of the releases and of the sources in some index files, by package."""

@@ -1,4 +1,4 @@
-"""Rules for arguments that a release does not accept or newly requires, in calls and on command lines."""
+"""Rules for arguments of calls that a release does not accept or newly requires."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,17 +13,12 @@ from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.call_errors import (
     Callee,
     CallError,
-    parameters_in,
     parse_call_error,
     possible_callees,
 )
 from compat.explain.lookup.module_paths import distribution_of, top_of
-from compat.explain.lookup.server_options import OWNERS, PROGRAMS, options_by_release
 from compat.explain.lookup.symbol_history import ranges
 from compat.model.diagnosis import Diagnosis, Fix
-
-_OPTIONS = re.compile(r"(\S{1,80}(?: serve)?): error: unrecognized arguments: ([^\n]{1,400})")
-_OPTION = re.compile(r"(?<!\S)(--?[A-Za-z][\w-]{1,80})")
 
 
 def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -53,51 +48,10 @@ def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         return _another(exception, context, others[0], call_error)
     never = [callee for callee in every if call_error.owner and call_error.kind == "unexpected"]
     never = [callee for callee in never if callee.package in inside] or never
+    last = exception.frames[-1] if exception.frames else None
+    if not inside and in_installed_package(last):
+        return None  # a class of the same name that another package makes
     return _never(exception, never, call_error) if never else None
-
-
-def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Diagnose a command-line option that the server has in another release only."""
-    usage_error = _OPTIONS.search(exception.message)
-    option_name = _OPTION.search(usage_error[2]) if usage_error else None
-    package = PROGRAMS.get(usage_error[1].strip("`'\"")) if usage_error else None
-    if not usage_error or not option_name or package is None:
-        return None
-    releases = options_by_release(context, package)
-    name, known = option_name[1], context.release_index(package)
-    flags = [name in options for options in releases]
-    if not any(flags):
-        every = (
-            frozenset().union(*releases) if known is None else releases[known] if releases else frozenset()
-        )
-        return _misspelt(exception, package, name, every)
-    candidates = [known] if known is not None else context.candidate_releases(package)
-    lacking = [at for at in candidates if not flags[at]]
-    if not lacking:
-        return None
-    where = f"the server of {package} has the option {name}"
-    found = by_ranges(
-        exception, context, Ranged(package, flags, lacking, name, where, "", frozenset(releases[lacking[-1]]))
-    )
-    module, owner = OWNERS[package]
-    field = name.strip("-").replace("-", "_")
-    count = len(context.index.versions(package))
-    signatures = [parameters_in(context, package, module, owner, "__init__", at) for at in range(count)]
-    if any(each is not None and field in each.names for each in signatures):
-        return replace(found, module=module, symbol=f"{owner}({field}=)")
-    return found
-
-
-def _misspelt(exception: ExceptionInfo, package: str, name: str, options: frozenset[str]) -> Diagnosis | None:
-    """Diagnose an option that no release has and that is another one but for its hyphens."""
-    plain = {each.strip("-").replace("_", "-"): each for each in sorted(options)}
-    meant = plain.get(name.strip("-").replace("_", "-"))
-    evidence = (exception.line, f"no release of {package} has the option {name} in its server")
-    if meant is None:
-        text = f"The option is not one of {package}'s server: leave it out, or ask the program it belongs to."
-    else:
-        text = f"The option is spelt {meant}."
-    return Diagnosis(cause="unknown", package=package, evidence=evidence, fix=Fix(kind="edit", text=text))
 
 
 def _one_of(

@@ -22,8 +22,6 @@ def foreign(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     distribution = distribution_of(top)
     known = context.known(distribution)
     installed = below_site(asked.path) is not None or inside or known is not None
-    if not installed and not asked.absent:
-        return None
     what = f"{asked.names[0]} in {asked.module}" if asked.names else asked.module
     lines = [exception.line]
     if known is not None:
@@ -32,7 +30,15 @@ def foreign(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         f"The installed {distribution} has no {what}: what imports it is made for another release of "
         f"{distribution}. Update the one that is older, from the same source."
     )
-    if not installed:
+    command = None
+    if not installed and asked.attribute and not inner:
+        command = f"python -c 'import {top}; print({top})'"
+        text = (
+            f"{top} is another project's, or your own: what Python finds under that name has no {what}. It "
+            "may be an incomplete installation, another release, or a folder of that name: the command shows "
+            "which."
+        )
+    elif not installed:
         text = f"{top} is another project's, or your own: what Python finds under that name has no {what}."
     return Diagnosis(
         cause="unknown",
@@ -41,5 +47,5 @@ def foreign(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
         module=asked.module,
         symbol=asked.names[0] if asked.names else None,
         evidence=(*lines, f"{top} is no part of sglang or vllm, and neither requires {what}"),
-        fix=Fix(kind="none", text=text),
+        fix=Fix(kind="none", text=text, command=command),
     )

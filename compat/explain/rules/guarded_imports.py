@@ -48,7 +48,42 @@ def name_error(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | No
         return None
     if module is None:
         return _public_name(context, found[1], exception)
-    return _behind(context, module, found[1], exception) or _not_bound(context, module, found[1], exception)
+    name = found[1]
+    return (
+        _behind(context, module, name, exception)
+        or _not_bound(context, module, name, exception)
+        or _bound_elsewhere(context, module, name, exception)
+    )
+
+
+def _bound_elsewhere(
+    context: RuleContext, module: str, name: str, exception: ExceptionInfo
+) -> Diagnosis | None:
+    """Return the diagnosis of a name that a module of the release uses and binds in other releases only.
+
+    The cause is `unknown`: it is a defect of the release.
+    """
+    package = context.owner(module)
+    flags = context.history.flags(package, module, name) if package else ()
+    known = context.known(package) if package else None
+    at = context.release_index(package) if package else None
+    possible = [at] if at is not None else context.fitting_releases.get(package or "") or []
+    if not package or not any(flags) or (possible and all(flags[each] for each in possible)):
+        return None
+    releases = context.history.releases(package, module, name)
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        version=known.version if known else None,
+        module=module,
+        symbol=name,
+        evidence=(exception.line, f"{location(module, name)} exists in {package} {releases}"),
+        fix=Fix(
+            kind="none",
+            text=f"A defect of the release: {module} uses {name} and does not bind it. {package} {releases} "
+            "does, or take a release that no longer uses it.",
+        ),
+    )
 
 
 def _not_bound(context: RuleContext, module: str, name: str, exception: ExceptionInfo) -> Diagnosis | None:
@@ -94,11 +129,13 @@ def _not_bound(context: RuleContext, module: str, name: str, exception: Exceptio
 def _public_name(context: RuleContext, name: str, exception: ExceptionInfo) -> Diagnosis | None:
     """Return the diagnosis of another project that uses a name of vllm or sglang after its import failed."""
     frame = exception.frames[-1] if exception.frames else None
-    if not in_installed_package(frame) or frame is None:
+    if frame is None or context.module(frame) is not None:
         return None
-    importer = importer_of(context, frame, "")
+    importer = importer_of(context, frame, "") or frame.path.rpartition("/")[2]
     for package in (VLLM, SGLANG):
         releases = context.candidate_releases(package)
+        if context.index.number("modules", f"{package}.{name}") is not None:
+            continue  # a subpackage of that name, such as `worker`, which nobody imports so
         if not any(context.history.flags(package, package, name)[at] for at in releases):
             continue
         if package not in frame.path.lower() and package not in exception.text.lower():

@@ -3,28 +3,41 @@
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.module_paths import distribution_of, is_standard, shipped_companions, top_of
+from compat.explain.lookup.module_paths import (
+    below_site,
+    distribution_of,
+    is_standard,
+    shipped_companions,
+    top_of,
+)
 from compat.explain.lookup.requirement_violations import demands, of_release, requirement_named, violated
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
+from compat.model.symbols import location
 
 
 def missing_file(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
-    """Diagnose a module of sglang or vllm that its release has, and that the installation lacks.
+    """Diagnose a module or name of sglang or vllm that its release has, and that the installation lacks.
 
     No cause of the closed set fits, so the cause is `unknown`; the fix is to install or build it again.
     """
     asked = wanted(exception)
-    if asked is None or "." not in asked.absent or asked.not_package:
+    if asked is None or asked.not_package or asked.attribute or asked.partial:
         return None
-    package = context.owner(asked.absent)
+    if "." not in asked.absent and (asked.absent or not _is_own(asked)):
+        return None
+    module, name = (asked.absent, "") if asked.absent else (asked.module, asked.names[0])
+    package = context.owner(module)
     if package not in (SGLANG, VLLM) or not exception.frames:
         return None
     at = context.release_index(package)
     possible = [at] if at is not None else context.fitting_releases.get(package) or []
-    flags = context.history.flags(package, asked.absent, "")
+    flags = context.history.flags(package, module, name)
+    if name and (context.is_only_claimed(package) or context.is_extension(f"{module}.{name}", package, None)):
+        return None
     if not possible or not all(flags[each] for each in possible):
         return None
+    what = location(module, name) if name else f"the module {module}"
     known = context.known(package)
     version = context.index.versions(package)[at] if at is not None else None
     which = f"{package} {version}" if version else f"every {package} that the log fits"
@@ -32,11 +45,12 @@ def missing_file(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
         cause="unknown",
         package=package,
         version=version,
-        module=asked.absent,
+        module=module,
+        symbol=name or None,
         evidence=(
             exception.line,
             f"{package} {version}: {known.source}" if known else "",
-            f"{which} has the module {asked.absent}, and this installation does not",
+            f"{which} has {what}, and this installation does not",
         ),
         fix=Fix(
             kind="environment",
@@ -44,6 +58,12 @@ def missing_file(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | 
             "it, delete what is left of its folder, and install or build it again.",
         ),
     )
+
+
+def _is_own(asked: FailedImport) -> bool:
+    """Return whether a message says that an installed file of the module itself lacks a name."""
+    below = below_site(asked.path)
+    return bool(asked.names) and below is not None and below.startswith(asked.module.replace(".", "/"))
 
 
 def other_copy(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:

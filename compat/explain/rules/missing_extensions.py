@@ -65,7 +65,7 @@ def missing_extension(exception: ExceptionInfo, context: RuleContext) -> Diagnos
                 text=f"Install a build of {package} for this platform: this one has no compiled code for it.",
             ),
         )
-    what = trees[-1] if trees else f"a source tree of {package}"
+    what = trees[-1] if trees else f"a source tree of {package}, or a build of it for another platform,"
     lines = [exception.line]
     if compiled:
         lines.append(f"{module} is a compiled module, which does not exist before {package} is built")

@@ -322,8 +322,22 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
         )
         return Fix(kind="environment", text=text)
     suffix = f"-cu{toolkit}" if toolkit in ("11", "12") else "" if toolkit else "-cu12"
+    hint, command = _source_of_runtime(name, toolkit, package, context)
+    command = command or f"pip install {name}{suffix}"
+    return Fix(
+        kind="install",
+        text=f"Install the runtime of CUDA{f' {toolkit}' if toolkit else ''} that {library} belongs to "
+        f"({name}{suffix}).{hint}",
+        command=command,
+    )
+
+
+def _source_of_runtime(
+    name: str, toolkit: str, package: str | None, context: RuleContext
+) -> tuple[str, str | None]:
+    """Return a sentence about the torch that installs a library of CUDA, and the command that installs it."""
     pin, torch = _torch_pin(context, package), context.known("torch")
-    hint, command = "", f"pip install {name}{suffix}"
+    hint, command = "", None
     if torch and toolkit and f"+cu{toolkit}" in torch.version:
         folder = f"nvidia/{name.removeprefix('nvidia-').replace('-', '_')}/lib"
         hint = f" torch {torch.version} installs it: if the file exists, add its folder ({folder} in "
@@ -331,15 +345,13 @@ def _library_fix(library: str, exception: ExceptionInfo, context: RuleContext) -
     elif pin and torch and _has_it(context, pin):
         hint = f" {pin[0]} requires torch {torch.version}, which installs another version of the library:"
         hint += " the extension comes from another build."
+    elif pin and package is None:
+        hint = f" {pin[0]} is built for torch{pin[1]}, whose wheel installs what its own extensions need: if "
+        hint += "another package asks for it, install the build of that for the CUDA of your torch."
     elif pin:
         hint = f" {pin[0]} is built for torch{pin[1]}, whose wheel installs it."
         command = f'pip install "torch{pin[1]}"'
-    return Fix(
-        kind="install",
-        text=f"Install the runtime of CUDA{f' {toolkit}' if toolkit else ''} that {library} belongs to "
-        f"({name}{suffix}).{hint}",
-        command=command,
-    )
+    return hint, command
 
 
 def _other_cudas(toolkit: str, context: RuleContext) -> list[str]:
@@ -418,7 +430,15 @@ def mismatch(
         name = package or "the extension"
         others = "torch" if torch else "the libraries that it links against"
         text = f"Install {name} and {others} in versions built for each other."
-        command = f"pip install --force-reinstall --no-deps {package}" if package else None
+        needs = violated(context, "torch") if torch else None
+        version = f"=={known.version}" if known and "+" not in known.version else ""
+        command = (
+            f"pip install --force-reinstall --no-deps {package}{version}" if package and version else None
+        )
+        if needs is not None:
+            spec = f"torch{needs.edge.requirement.specifier}"
+            lines.append(f"{needs.edge}; {needs.installed} is installed")
+            text, command = f"Install the required {spec}, then reinstall {name}.", f'pip install "{spec}"'
         fix = Fix(kind="install", text=text, command=command)
     return Diagnosis(
         cause="abi_mismatch",

@@ -1,5 +1,6 @@
 """A rule for messages that sglang or vllm raise or log: where they come from, and what leads to them."""
 
+import builtins
 import re
 from collections.abc import Iterator
 
@@ -12,13 +13,24 @@ from compat.source_outlines.reader import KnownMessage
 
 FEWEST = 16
 """The fewest characters of fixed text that identify a message."""
+FEWEST_OF_CUT = 24
+"""The fewest characters of a message whose rest was left out."""
+FEWEST_WORDS = 8
+"""The fewest words of a message that can count as foreign: a shorter one may be half of another."""
+WORDS_ALIKE = 5
+"""Messages that share a run of this many words may be one, put together otherwise."""
 MOST = 10
 """Most messages of one log that are looked up."""
 LONGEST = 2_000
 """Characters of a message that are compared."""
 MOST_SHOWN = 200
 """Characters of a value in a message that are shown."""
-_FAILURE = re.compile(r"\b(?:[A-Z]\w{0,40})?[Ee]rror\b|\w(?:Error|Exception)\b")
+_FAILURE = re.compile(
+    r"\b(?:[A-Z]\w{0,40})?[Ee]rror\b|\w(?:Error|Exception)\b"
+    r"|has no attribute|unexpected keyword argument|cannot import name|No module named"
+)
+_OF_PACKAGES = ("ValueError", "RuntimeError", "NotImplementedError")
+"""Python's own exceptions whose messages are mostly those of packages."""
 _OF_PYTHON = ("AttributeError", "KeyError", "TypeError", "IndexError", "NameError", "ModuleNotFoundError")
 _IMPORT = " of import "
 
@@ -67,6 +79,30 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     )
 
 
+def is_foreign(exception: ExceptionInfo, context: RuleContext) -> bool:
+    """Return whether a message was looked up and no release of sglang or vllm has one like it."""
+    if hasattr(builtins, exception.kind) and exception.kind not in _OF_PACKAGES:
+        return False
+    text = _looked_up(context).get((exception.kind, exception.message))
+    if text is None or context.outlines is None or _matching(exception, context):
+        return False
+    if len(text.split()) < FEWEST_WORDS:
+        return False
+    runs = set(_runs(text))
+    return not any(
+        runs.intersection(_runs(piece))
+        for package in context.outlines.packages
+        for message in context.outlines.messages(package)
+        for piece in _pieces(message.template)
+    )
+
+
+def _runs(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield each run of as many words as two messages hardly share by chance."""
+    words = text.split()
+    yield from zip(*(words[at:] for at in range(WORDS_ALIKE)), strict=False)
+
+
 def _matching(exception: ExceptionInfo, context: RuleContext) -> list[KnownMessage]:
     """Return the known message of each package that has the most fixed text in an exception's message."""
     if context.messages is None:
@@ -76,20 +112,13 @@ def _matching(exception: ExceptionInfo, context: RuleContext) -> list[KnownMessa
 
 def _find_all(context: RuleContext) -> dict[tuple[str, str], list[KnownMessage]]:
     """Return the messages of the first failures of a log, found in one pass over all known ones."""
-    failures = (*context.contents.failures, *context.contents.mentions)
-    every = dict.fromkeys((each.kind, each.message) for failure in failures for each in failure.chain)
-    wanted = {
-        key: text
-        for key in every
-        if key[0] not in _OF_PYTHON and len(text := " ".join(key[1].split())[:LONGEST]) >= FEWEST
-    }
-    asked = dict(list(wanted.items())[:MOST])
+    asked = _looked_up(context)
     found: dict[tuple[str, str], list[KnownMessage]] = {}
     for package in context.outlines.packages if context.outlines is not None and asked else ():
         best: dict[tuple[str, str], KnownMessage] = {}
         for message in context.outlines.messages(package) if context.outlines is not None else ():
             head = message.template.partition("\0")[0].partition("%")[0].strip()
-            if not any(head in text for text in asked.values()):
+            if not any(head in text or _is_begin(text, head) for text in asked.values()):
                 continue
             for key, text in asked.items():
                 if _is_raised(message, key[0]) and _fits(message, text) and _in_use(message, context):
@@ -100,6 +129,18 @@ def _find_all(context: RuleContext) -> dict[tuple[str, str], list[KnownMessage]]
         longest = max(len(each.template) for each in messages)
         found[key] = [each for each in messages if len(each.template) == longest]
     return found
+
+
+def _looked_up(context: RuleContext) -> dict[tuple[str, str], str]:
+    """Return the kind and message of the first failures to look up, with the text that is compared."""
+    failures = (*context.contents.failures, *context.contents.mentions)
+    every = dict.fromkeys((each.kind, each.message) for failure in failures for each in failure.chain)
+    wanted = {
+        key: text
+        for key in every
+        if key[0] not in _OF_PYTHON and len(text := " ".join(key[1].split())[:LONGEST]) >= FEWEST
+    }
+    return dict(list(wanted.items())[:MOST]) if context.outlines is not None else {}
 
 
 def _weight(message: KnownMessage) -> tuple[int, int]:
@@ -128,6 +169,8 @@ def _fits(message: KnownMessage, text: str) -> bool:
     """Return whether the fixed parts of a message are in a text in their order, and are long enough."""
     at = total = 0
     for piece in _pieces(message.template):
+        if not at and _is_begin(text, piece):
+            return True
         found = text.find(piece, at)
         if found < 0:
             return False
@@ -135,9 +178,17 @@ def _fits(message: KnownMessage, text: str) -> bool:
     return total >= FEWEST
 
 
+def _is_begin(text: str, piece: str) -> bool:
+    """Return whether a text is the begin of the fixed part of a message, whose rest somebody left out."""
+    bare = text.rstrip(" .")
+    return len(bare) >= FEWEST_OF_CUT and piece.startswith(bare)
+
+
 def _values(message: KnownMessage, text: str) -> Iterator[str]:
     """Yield what a message was given for the variable parts of its template."""
     at = 0
+    if _is_begin(text, next(_pieces(message.template), "")):
+        return
     for number, piece in enumerate(_pieces(message.template)):
         found = text.find(piece, at)
         value = text[at:found].strip(" '\"`")

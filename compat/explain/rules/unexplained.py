@@ -1,20 +1,29 @@
 """The rule for failures that no other rule explains: what they are about, and whose code raised them."""
 
+import builtins
 import re
 from typing import NamedTuple
 
 from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import UNDEFINED
 from compat.explain.log.model import ExceptionInfo, TracebackFrame
-from compat.explain.lookup.call_errors import parse_call_error, possible_callees
+from compat.explain.lookup.call_errors import called_names, parse_call_error, possible_callees
 from compat.explain.lookup.module_paths import distribution_of, is_standard, top_of
 from compat.explain.rules.missing_names import MOST_HOMES
+from compat.explain.rules.package_messages import is_foreign
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.model.releases import SGLANG, VLLM
 
 _OBJECT = re.compile(r"^`?(?:type object )?'?(\w{3,80})'?(?: object)? has no attribute '?(\w{2,80})")
+_ARGUMENT = re.compile(r"(?i)\b(?:keyword|required|positional) argument:? ['`](\w{2,80})['`]")
 _BARE = re.compile(r"'?([A-Za-z_]\w{1,80})'?$")
 """The whole message of an AttributeError that code raises by hand: the name alone."""
+_QUOTED = re.compile(r"""['"`]([\w./:-]{2,80})['"`]""")
+_WORD = re.compile(r"(?<![\w./-])[A-Za-z_]\w{2,60}(?![\w/])")
+_OF_CODE = re.compile(r"[a-z]\d|[A-Za-z]_[A-Za-z]|[a-z][A-Z]")
+"""What is in a word that is a name in code and no word of a language: `olmo2`, `LlamaModel`."""
+MOST_NAMES = 3
+"""Most names in a message that are shown."""
 
 
 class _Subject(NamedTuple):
@@ -32,9 +41,10 @@ class _Subject(NamedTuple):
 def unexplained(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Tell what a failure is about and whose code it is; None if neither is known. The cause is `unknown`."""
     subject = _subject(exception)
-    if subject is None:
-        return None
     frame = exception.frames[-1] if exception.frames else None
+    raiser = _raiser(frame, context)
+    if subject is None:
+        return _message_of_others(exception, raiser, context) or _raised_elsewhere(exception, raiser, context)
     homes = [
         (package, home)
         for package in (VLLM, SGLANG)
@@ -43,8 +53,14 @@ def unexplained(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
     package = homes[0][0] if len(homes) == 1 else None
     lines = [exception.line]
     lines += [f"{subject.owner} is defined in {home}, of {package}" for package, home in homes]
-    lines += _fixed_signature(exception, context)
-    raiser = _raiser(frame, context)
+    fixed, fix = _fixed_signature(exception, context)
+    lines += fixed
+    if raiser and UNDEFINED.search(exception.message):
+        text = (
+            f"{raiser} uses {subject.name} without having bound it: an import that it guards failed, its own "
+            "extension did not load, or it is a defect of that release."
+        )
+        fix = Fix(kind="none", text=text)
     if raiser:
         lines.append(f"the last frame is in {raiser}")
     known = context.known(package) if package else None
@@ -55,14 +71,64 @@ def unexplained(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | N
         module=homes[0][1] if package else None,
         symbol=str(subject),
         evidence=tuple(lines),
-        fix=Fix(kind="none", text=_advice(subject, package, raiser, frame, context)),
+        fix=fix
+        or Fix(kind="none", text=_advice(subject, [each for each, _ in homes], raiser, frame, context)),
+    )
+
+
+def _raised_elsewhere(exception: ExceptionInfo, raiser: str, context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of a failure of which only the package that raised it is known."""
+    if not raiser or context.owner(context.module(exception.frames[-1]) or "") is not None:
+        return None
+    return Diagnosis(
+        cause="unknown",
+        package=raiser,
+        evidence=(exception.line, f"the last frame is in {raiser}"),
+        fix=Fix(
+            kind="none",
+            text=f"{raiser} raised it: its version may not fit what calls it, or it was given a wrong value.",
+        ),
+    )
+
+
+def _message_of_others(exception: ExceptionInfo, raiser: str, context: RuleContext) -> Diagnosis | None:
+    """Return the diagnosis of a message that neither sglang nor vllm contains, by the names in it."""
+    if exception.frames and context.module(exception.frames[-1]) is not None:
+        return None  # put together at run time
+    message = exception.message
+    words = _WORD.findall(_QUOTED.sub(" ", message))
+    names = [*_QUOTED.findall(message), *filter(_OF_CODE.search, words)]
+    if not names or not exception.kind or not is_foreign(exception, context):
+        return None
+    about = ", ".join(dict.fromkeys(names[:MOST_NAMES]))
+    who = (
+        f"{raiser} raised it"
+        if raiser
+        else "a package that they call, or the model's code, may have raised it"
+    )
+    return Diagnosis(
+        cause="unknown",
+        symbol=names[0],
+        evidence=(exception.line, f"it is about {about}"),
+        fix=Fix(
+            kind="none",
+            text=f"No message in the sources of sglang or vllm reads like this one: {who}. Look for it "
+            f"there, and for what it says about {about}.",
+        ),
     )
 
 
 def _advice(
-    subject: _Subject, package: str | None, raiser: str, frame: TracebackFrame | None, context: RuleContext
+    subject: _Subject, homes: list[str], raiser: str, frame: TracebackFrame | None, context: RuleContext
 ) -> str:
+    package = homes[0] if len(homes) == 1 else None
     own = context.owner(context.module(frame) or "") if frame is not None else None
+    if isinstance(getattr(builtins, subject.owner, None), type):
+        whom = f", in the code of {raiser}" if raiser else ""
+        return (
+            f"An object of Python's own type {subject.owner} stands where one of another class is expected"
+            f"{whom}: what passes it is made for another release."
+        )
     if package is not None and own == package:
         return (
             f"The code of {package} itself asks for {subject}: a defect of the release, files of two "
@@ -74,6 +140,8 @@ def _advice(
             f"{subject.owner} is of {package}, and what uses it is not: that was written for another release "
             "or for another class. Find out which release it asks for."
         )
+    if homes and raiser and own is None:
+        return f"The {subject.owner} that {raiser} makes is not that of sglang or vllm: look there."
     if subject.owner and raiser:
         return (
             f"{subject.owner} is defined neither in sglang nor in vllm, and {raiser} meets it: it is of your "
@@ -81,7 +149,8 @@ def _advice(
         )
     if subject.owner:
         return f"{subject.owner} is defined neither in sglang nor in vllm: look in the project that it is of."
-    return f"The name {subject.name} is all that the message tells: the traceback tells which code needs it."
+    name = subject.name.strip("(=)")
+    return f"The name {name} is all that the message tells: the traceback tells which code needs it."
 
 
 def _subject(exception: ExceptionInfo) -> _Subject | None:
@@ -89,13 +158,20 @@ def _subject(exception: ExceptionInfo) -> _Subject | None:
     error = parse_call_error(exception)
     if error is not None:
         method = "" if error.function == "__init__" else error.function
-        if not error.owner and not method:
-            return None  # a class that the message does not name
+        called = called_names(exception, error)
+        owner = error.owner or (called[0][0] if not method and len(called) == 1 else "")
+        if owner == error.function == "__init__":
+            return None  # what is called is only in the message itself
+        if not owner and not method:
+            return None  # a class that neither the message nor the line names
         argument = f"({error.names[0]}=)" if error.names else ""
-        return _Subject(error.owner, method or argument) if error.owner else _Subject(method, argument)
+        return _Subject(owner, method or argument) if owner else _Subject(method, argument)
     found = _OBJECT.search(exception.message)
     if found:
         return _Subject(found[1], found[2])
+    found = _ARGUMENT.search(exception.message) if exception.kind in ("TypeError", "") else None
+    if found:
+        return _Subject("", f"({found[1]}=)")
     found = UNDEFINED.search(exception.message)
     if not found and exception.kind == "AttributeError":
         found = _BARE.match(exception.message)
@@ -113,19 +189,34 @@ def _home(context: RuleContext, package: str, name: str) -> str | None:
     return None
 
 
-def _fixed_signature(exception: ExceptionInfo, context: RuleContext) -> list[str]:
-    """Return a line about a call that no release of the called function accepts: the caller is at fault."""
+def _fixed_signature(exception: ExceptionInfo, context: RuleContext) -> tuple[list[str], Fix | None]:
+    """Return a line about a call that no release of the called function accepts, or that all accept.
+
+    In the first case the caller is at fault; in the second, the fix says that another copy is installed.
+    """
     error = parse_call_error(exception)
-    callees = list(possible_callees(exception, context, error)) if error is not None and error.owner else []
+    named = error is not None and (error.owner or error.function == "__init__")
+    callees = list(possible_callees(exception, context, error)) if error is not None and named else []
     if error is None or len(callees) != 1:
-        return []
+        return [], None
     only = callees[0]
-    if not all(error.raised_by(each) for each in only.parameters if each is not None):
-        return []
+    known = [each for each in only.parameters if each is not None]
+    if all(map(error.accepted_by, known)):
+        top = only.module.partition(".")[0]
+        first = context.index.versions(only.package)[0]
+        text = (
+            f"What is installed is older than {only.package} {first}, or another copy: the command shows it."
+        )
+        command = f'python -c "import {top}; print({top}.__version__, {top}.__file__)"'
+        line = f"{only.module}:{only.name} accepts {error.described} in {only.package} {first} and later"
+        return [line], Fix(kind="environment", text=text, command=command)
+    if not all(map(error.raised_by, known)):
+        return [], None
     need = {"missing": "requires", "many": "does not take", "unexpected": "does not take"}[error.kind]
-    return [
+    line = (
         f"{only.module}:{only.name} {need} {error.described} in every release of {only.package} that has it"
-    ]
+    )
+    return [line], None
 
 
 def _raiser(frame: TracebackFrame | None, context: RuleContext) -> str:

@@ -43,6 +43,8 @@ _ARGUMENTS = re.compile(
 _BINDING = re.compile(r"\bwhen calling: [`']?(\w{2,60})\.|\(self: (\w{2,60})\.")
 """Matches the package in the message of a compiled binding: of tvm-ffi, and of pybind11 or nanobind."""
 _VALIDATED = re.compile(r"^\d{1,4} validation errors? for (\w{2,80})")
+_BUILTINS = (str, bytes, dict, list, set)
+"""Python's own types in whose place another object may stand; few other classes have their methods."""
 _OF_PYTHON = ("AttributeError", "ImportError", "KeyError", "ModuleNotFoundError", "NameError", "TypeError")
 MOST_LATER = 3
 """Most requirements of later releases that are listed."""
@@ -56,7 +58,37 @@ def attribute(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | Non
     if not found or hasattr(builtins, found[1]) or found[1] in ("NoneType", "module", "function"):
         return None
     owner = object_owner(exception, context, [found[1]])
-    return _diagnosis(exception, context, owner) if owner else None
+    if owner is None:
+        return None
+    expected = next((each for each in _BUILTINS if _is_method(each, found[2])), None)
+    if expected is not None and violated(context, owner.distribution) is None:
+        return _in_place_of(expected, found[1], found[2], owner, evidence(exception, context))
+    return _diagnosis(exception, context, owner)
+
+
+def _is_method(each: type, name: str) -> bool:
+    return not name.startswith("_") and hasattr(each, name)
+
+
+def _in_place_of(
+    expected: type, name: str, method: str, owner: ObjectOwner, lines: tuple[str, ...]
+) -> Diagnosis:
+    """Return the diagnosis of an object that was passed where one of Python's own types is expected.
+
+    The cause is `unknown`: its class never had such a method, so no version of its package is at fault.
+    """
+    text = (
+        f"{method} is a method of {expected.__name__}: an object of {name} stands where a "
+        f"{expected.__name__} is expected. Pass that instead; if your code does not pass it, what does is "
+        f"made for another {owner.distribution}."
+    )
+    return Diagnosis(
+        cause="unknown",
+        package=owner.distribution,
+        symbol=f"{name}.{method}",
+        evidence=(*lines, owner.reason),
+        fix=Fix(kind="none", text=text),
+    )
 
 
 def call(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
@@ -202,9 +234,9 @@ def _diagnosis(exception: ExceptionInfo, context: RuleContext, owner: ObjectOwne
             newest_of_its_time(context, distribution, package, max(places)),
         )
     ]
-    belongs = "is" if owner.certain else "may be"
+    belongs = "is of" if owner.certain else "may be of the code of a model, of another project, or of"
     text = (
-        f"The object {belongs} of {distribution}: compare its version with the one that your release of "
+        f"The object {belongs} {distribution}: compare its version with the one that your release of "
         'sglang or vllm requires; "pip check" names a violated requirement.'
     )
     fix = Fix(kind="none", text=text, command="pip check")
