@@ -13,7 +13,7 @@ from compat.companions.reader import Companions
 from compat.errors import UsageError
 from compat.index.reader import Index
 from compat.model.releases import PACKAGES, SGLANG, VLLM, allows, marker_variables
-from compat.requirements.graph import RequirementGraph, edges_to
+from compat.requirements.graph import RequirementGraph, edges_to, required_name
 from compat.requirements.release_requirements import ReleaseRequirements, requirements_of
 from compat.requirements.release_summary import PYTHON
 from compat.requirements.specifiers import pinned
@@ -85,13 +85,27 @@ class Completion:
         return CheckedEnvironment(
             versions=dict(sorted({**chosen, **self.named}.items())),
             assumed=frozenset(chosen),
-            unread=frozenset(asked.keys() - chosen.keys() - self.named.keys() if not self.complete else ()),
+            unread=frozenset() if self.complete else self._unread(chosen, asked),
             provided=self.provided,
             complete=self.complete,
             requirements=asked,
             notes=tuple(self.notes),
             python=self.python,
         )
+
+    def _unread(self, chosen: Mapping[str, str], asked: Iterable[str]) -> frozenset[str]:
+        """Return what may be installed in a release that is not known.
+
+        A release that is not known requires about what the newest one does.
+        """
+        versions = {**chosen, **self.named}
+        implied = {
+            required_name(line)
+            for name, version in versions.items()
+            if name in self.companions.distributions and self.companions.release_index(name, version) is None
+            for line in self.companions.requires_dist(name, len(self.companions.versions(name)) - 1)
+        }
+        return frozenset({*asked, *implied} - versions.keys())
 
     @property
     def _variables(self) -> dict[str, str]:
@@ -116,7 +130,9 @@ class Completion:
         }
         graph = RequirementGraph(others, lambda name: self._lines(name, others[name]), self._variables)
         extras = [(name, extra) for name, each in self._extras.items() for extra in sorted(each)]
-        for edge in graph.walk([*((name, "") for name in sorted(others)), *extras]):
+        start = [*((name, "") for name in sorted(others)), *extras]
+        # Of a release that does not fit the others, an installer would take another, without its extras.
+        for edge in graph.walk(start, met_extras=not self.complete):
             if edge.by in others:
                 found.setdefault(edge.name, []).append((edge.by, edge.requirement.specifier))
         return {name: each for name, each in found.items() if name not in PACKAGES}
@@ -151,7 +167,9 @@ class Completion:
                 return found
         # Where sglang and vllm exclude each other, the newer side is taken, as `compat pairs` does.
         sides = [self._newest_in(name, _joined([own, each])) for each in stages[-1]]
-        return max(filter(None, sides), key=Version, default=None) or self._newest_in(name, own)
+        known = max(filter(None, sides), key=Version, default=None)
+        is_pinned = any(pinned(each) is not None for each in stages[-1])
+        return known if known is not None or is_pinned else self._newest_in(name, own)
 
     def _exclude(
         self, chosen: Mapping[str, str], asked: Mapping[str, list[tuple[str, SpecifierSet]]]
@@ -226,7 +244,20 @@ class Completion:
     ) -> None:
         """Say of which named releases nothing is known, and what metadata says of them."""
         exact = {name: f" {version}" for name, version in self.named.items() if name not in PACKAGES}
-        free = {name: str(each) for name, each in self.specifiers.items() if name not in {*chosen, *exact}}
+        pins = () if self.complete else self._pinned
+        free = {
+            name: str(each)
+            for name, each in [
+                *(
+                    (name, specifier)
+                    for name in pins
+                    for by, specifier in asked.get(name, ())
+                    if by in PACKAGES
+                ),
+                *self.specifiers.items(),
+            ]
+            if name not in {*chosen, *self.named}
+        }
         for name, version in sorted({**free, **exact}.items()):
             if name not in asked or name not in self.companions.read:
                 continue  # nothing that is read imports from it

@@ -1,13 +1,14 @@
 """Tell which releases have what is lacking, and find the smallest change of versions that mends it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from compat.check.findings import CheckReport, Finding
-from compat.check.presence import RootCause
+from compat.check.presence import ForeignPresence, RootCause
 from compat.companions.reader import Companions
 from compat.index.reader import Index
 from compat.model.diagnosis import Cause, Fix
@@ -54,7 +55,7 @@ def fix_of(finding: Finding, report: CheckReport, index: Index, companions: Comp
     exact = pinned(Requirement(root.target).specifier) if root.lack == "requirement" else None
     version = str(exact) if exact is not None else _nearest(root.distribution, report, companions)
     if version is None:
-        return _demander_fix(finding, index, companions)
+        return _asker_fix(finding, report, companions) or _demander_fix(finding, index, companions)
     pin = f"{root.distribution}=={version}"
     refused = [
         f"{by} requires {root.distribution}{specifier}"
@@ -74,6 +75,35 @@ def _package_fix(root: RootCause, index: Index) -> Fix:
     here = _position(versions, root.installed)
     pin = f"{name}=={versions[min(have, key=lambda at: (abs(at - here), at))]}"
     return Fix(kind="install", text=f"Install {pin}.", command=f'pip install "{pin}"')
+
+
+def _asker_fix(finding: Finding, report: CheckReport, companions: Companions) -> Fix | None:
+    """Return the nearest release of the distribution that asks for what is lacking which can be imported.
+
+    The result is None if no release can be, or sglang or vllm ask themselves.
+    """
+    name = finding.root.by
+    installed = None if name is None else report.environment.versions.get(name)
+    if name is None or installed is None or name not in companions.read or not finding.targets:
+        return None
+    versions, environment = companions.versions(name), report.environment
+    here = _position(versions, installed)
+    asked = [specifier for _, specifier in environment.requirements.get(name, ())]
+    yanked = companions.yanked(name)
+    for at in sorted(range(len(versions)), key=lambda each: (abs(each - here), each)):
+        version = versions[at]
+        if (
+            at in yanked
+            or Version(version).is_prerelease
+            or not all(each.contains(version, prereleases=True) for each in asked)
+        ):
+            continue
+        changed = replace(environment, versions={**environment.versions, name: version})
+        presence = ForeignPresence(changed, companions)
+        if all(presence.exists(target) is not False for target in finding.targets):
+            pin = f"{name}=={version}"
+            return Fix(kind="install", text=f"Install {pin}.", command=f'pip install "{pin}"')
+    return None
 
 
 def _demander_fix(finding: Finding, index: Index, companions: Companions) -> Fix:

@@ -77,13 +77,33 @@ class ForeignPresence:
         if not here:
             return self._absent(target, top, known)
         failed: list[RootCause] = []
-        for name in here:
+        for name in self._having_module(here, split_location(target)[0]):
             found, cause = self._in(name, target, top)
             if found is not False:
                 return found, None
             if cause is not None:
                 failed.append(cause)
         return False, next(iter(failed), None)
+
+    def _having_module(self, names: list[str], module: str) -> list[str]:
+        """Return those of some distributions that are not known to lack a module; all if none is left.
+
+        Several may carry parts of one package: what its modules have, only those tell that bring them.
+        """
+        having = [name for name in names if not self._lacks(name, module)]
+        return having or sorted(names, key=lambda name: not self._carries(name, module))
+
+    def _carries(self, name: str, module: str) -> bool:
+        """Return whether the installed release of a distribution may carry the package of a module."""
+        at = self.release_index(name)
+        return at is None or self._companions.provides(name, at, module.partition(".")[0])
+
+    def _lacks(self, name: str, module: str) -> bool:
+        if not self._carries(name, module):
+            return True
+        at = self.release_index(name)
+        state = None if at is None else self._companions.state(name, at, module)
+        return state is not None and state.state == "absent"
 
     def _absent(self, target: str, top: str, known: tuple[str, ...]) -> tuple[bool | None, RootCause | None]:
         """Return the answer for a module that no distribution of the environment is known to carry."""

@@ -1,43 +1,25 @@
 """Build the file of companions: collect the demands, read the releases that can meet them, and write it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from email.parser import HeaderParser
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-
-from packaging.specifiers import SpecifierSet
 
 from compat._cli.progress import Progress, Silent
 from compat._cli.text import counted
 from compat.companions.broken_pairs import find_broken_pairs
-from compat.companions.candidates import (
-    admitted,
-    carriers,
-    directly_required,
-    one_wheel_each,
-    required_by,
-    selected,
-    specifiers_of,
-    tops_of,
-)
+from compat.companions.candidates import carriers, directly_required, selected, tops_of
 from compat.companions.demands import DEMANDING, Demand, read_demands
 from compat.companions.extract.read_releases import CompanionRelease, ReleasePool
 from compat.companions.extract.shared_modules import find_shared_modules
-from compat.companions.extract.supply import ABSENT, Supply
-from compat.companions.extract.wheel_modules import WheelModules
+from compat.companions.extract.supply import Supply
+from compat.companions.find_candidates import Candidate, find_candidates
+from compat.companions.told import needed_by, told, with_attributes
 from compat.companions.writer import CompanionsContent, write_companions
-from compat.errors import UsageError
-from compat.index.build.parse_pool import ModuleReader, processes
+from compat.index.build.parse_pool import processes
 from compat.index.reader import Index
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.source_cache import SourceCache
-from compat.wheels.wheel_files import WheelFileCache, WheelFiles
-
-_FETCHERS = 4
-_LEVELS = 3
-"""How far to follow the requirements of requirements: what is below is not imported by name."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,26 +32,6 @@ class CompanionsReport:
     demands: int = 0
     fetched: int = 0
     """The number of downloaded bytes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A distribution that the metadata of some release requires, with what its newest wheel says."""
-
-    name: str
-    wheels: tuple[WheelFile, ...]
-    """Its releases to read, oldest first."""
-    newest: WheelFile
-    """Its newest release that is no pre-release."""
-    imports: tuple[str, ...]
-    """The top-level modules of the newest release."""
-    lines: tuple[str, ...]
-    """The Requires-Dist lines of the newest release."""
-
-    @property
-    def requires(self) -> Mapping[str, Sequence[SpecifierSet]]:
-        """What the newest release requires without extras."""
-        return specifiers_of(line for line in self.lines if "extra ==" not in line)
 
 
 def build_companions(
@@ -111,6 +73,7 @@ def build_companions(
             progress=progress,
         )
         read = reading.run(demands)
+    read = with_attributes(demands, read)
     report.distributions = len(read)
     report.releases = sum(map(len, read.values()))
     report.targets = len({name for each in read.values() for one in each for name in one.supply.states})
@@ -118,78 +81,14 @@ def build_companions(
     report.demands = len(kept)
     rest = {name: _unread(each) for name, each in candidates.items() if name not in read}
     progress.note("looking for modules that several distributions bring, and for pairs that cannot work")
-    needed = {
-        need.target
-        for each in read.values()
-        for one in each
-        for needs in one.supply.needs.values()
-        for need in needs
-    }
-    demanded = {each.target for each in demands} | needed
+    needed = [needed_by(one.supply.needs) for each in read.values() for one in each]
+    demanded = {each.target for each in demands}.union(*needed)
     wheels = {name: each.wheels for name, each in candidates.items()}
-    shared = find_shared_modules(wheels, demanded, registry, progress)
+    folders = {name: each.folders for name, each in candidates.items()}
+    shared = find_shared_modules(wheels, folders, demanded, registry, progress)
     broken = tuple(find_broken_pairs(index))
-    write_companions(target, CompanionsContent(versions, kept, read, rest, broken, shared))
+    write_companions(target, CompanionsContent(versions, kept, read, rest, broken, shared, folders))
     return report
-
-
-def find_candidates(index: Index, registry: Registry, progress: Progress) -> dict[str, Candidate]:
-    """Return the distributions that the releases of an index require, and what those require, by name."""
-    specifiers: dict[str, list[SpecifierSet]] = required_by(index)
-    found: dict[str, Candidate] = {}
-    cache = WheelFileCache()
-    tried: set[str] = set()
-    for _ in range(_LEVELS):
-        new = [name for name in sorted(specifiers) if name not in tried]
-        tried.update(new)
-        with ThreadPoolExecutor(_FETCHERS) as fetchers:
-            probed = fetchers.map(lambda name: _candidate(name, registry, cache, progress), new)
-            found.update((each.name, each) for each in probed if each is not None)
-        for name in new:
-            for required, asked in found[name].requires.items() if name in found else ():
-                specifiers.setdefault(required, []).extend(asked)
-    return {
-        name: replace(each, wheels=admitted(each.wheels, specifiers.get(name, ())))
-        for name, each in found.items()
-    }
-
-
-def _candidate(name: str, registry: Registry, cache: WheelFileCache, progress: Progress) -> Candidate | None:
-    """Return what the newest wheel of a distribution says; None if the index has no wheel of it."""
-    try:
-        wheels = one_wheel_each(registry.files(name))
-    except UsageError:
-        return None
-    final = [wheel for wheel in wheels if not wheel.version.is_prerelease and not wheel.yanked] or list(
-        wheels
-    )
-    if not final:
-        progress.note(f"{name}: the package index has no wheel of it")
-        return None
-    with WheelFiles(final[-1], registry.session, cache) as files:
-        imports = WheelModules(files, ModuleReader()).imports
-        metadata = HeaderParser().parsestr(files.metadata)
-    return Candidate(
-        name=name,
-        wheels=wheels,
-        newest=final[-1],
-        imports=imports,
-        lines=tuple(metadata.get_all("Requires-Dist") or ()),
-    )
-
-
-def told(demands: Iterable[Demand], read: Mapping[str, Sequence[CompanionRelease]]) -> Iterator[Demand]:
-    """Yield the demands that can become findings: all imports, and what some read release does not have."""
-    lacking = {
-        target
-        for releases in read.values()
-        for release in releases
-        for target, state in release.supply.states.items()
-        if state == ABSENT
-    }
-    for demand in demands:
-        if demand.form == "import" or demand.target in lacking:
-            yield demand
 
 
 def _unread(candidate: Candidate) -> CompanionRelease:
@@ -210,7 +109,7 @@ class ReleaseReader(Protocol):
     """Reads releases; see `ReleasePool`."""
 
     def read(
-        self, wheels: Sequence[WheelFile], targets: Iterable[str]
+        self, wheels: Sequence[WheelFile], targets: Iterable[str], folders: Sequence[str] = ()
     ) -> Iterator[tuple[CompanionRelease, int]]:
         """Yield the releases of one distribution, each with the bytes that were fetched for it."""
 
@@ -235,13 +134,17 @@ class Reading:
         other worth reading. So those that require others come first, and those of which more was demanded
         later are read again.
         """
-        tops = carriers({name: each.imports for name, each in self.candidates.items()})
+        tops = carriers({name: (*each.imports, *each.moved) for name, each in self.candidates.items()})
+        # Distributions that carry parts of one package in a common folder do not make it a namespace package.
+        own = carriers(
+            {name: set(each.imports).difference(each.placed) for name, each in self.candidates.items()}
+        )
         targets: dict[str, set[str]] = {}
         _demand({each.target for each in demands}, tops, targets)
         order = _dependents_first(self.candidates)
         asked: dict[str, frozenset[str]] = {}
         while True:
-            wanted = self.only or selected(self.direct, targets, tops)
+            wanted = self.only or selected(self.direct, targets, own)
             unread = [
                 each
                 for each in order
@@ -255,18 +158,18 @@ class Reading:
 
     def _read(self, name: str, targets: frozenset[str], wanted: int) -> set[str]:
         """Read the releases of one distribution, and return what they need from others."""
-        wheels = self.candidates[name].wheels
+        wheels, folders = self.candidates[name].wheels, self.candidates[name].folders
         again = " again" if name in self.read else ""
         count = f"{len({*self.read, name})} of {counted(wanted, 'distribution')}{again}"
         what = f"{counted(len(wheels), 'release')}, {counted(len(targets), 'name')}"
         self.progress.note(f"{count}: {name}, {what}")
         self.read[name] = []
         needed: set[str] = set()
-        for release, fetched in self.pool.read(wheels, targets):
+        for release, fetched in self.pool.read(wheels, targets, folders):
             self.read[name].append(release)
             self.report.fetched += fetched
             self.progress.advance()
-            needed |= {need.target for needs in release.supply.needs.values() for need in needs}
+            needed |= needed_by(release.supply.needs) | needed_by(release.supply.attributes)
         return needed
 
 

@@ -24,6 +24,8 @@ CREATE TABLE distributions (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, r
 CREATE TABLE imports (
     top TEXT NOT NULL, distribution INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY (top, distribution, first)) WITHOUT ROWID;
+CREATE TABLE added_folders (
+    distribution INTEGER NOT NULL, folder TEXT NOT NULL, PRIMARY KEY (distribution, folder)) WITHOUT ROWID;
 CREATE TABLE releases (
     distribution INTEGER NOT NULL, release_index INTEGER NOT NULL, version TEXT NOT NULL, uploaded TEXT,
     yanked INTEGER NOT NULL, requires_python TEXT, requires_dist INTEGER NOT NULL,
@@ -48,10 +50,12 @@ CREATE TABLE shared_releases (
 ranges of releases, whose indexes count in the ordered list of a package's releases. Of a distribution that is
 not `read`, nothing is demanded, and only the newest release is known. `needs` is
 the number of a set, whose line is in the row `needs // TOGETHER` of `need_sets`; `requires_dist` is that of a
-list in `requirement_lists`. `broken_pairs` has ranges of vllm releases, and how many modules of
-sglang fail beside them, or NULL where no server starts.
+list in `requirement_lists`. `added_folders` are those below site-packages that other distributions put on
+the import path, for the modules of one that they require. `broken_pairs` has ranges of vllm releases, and how
+many modules of sglang fail beside them, or NULL where no server starts.
 `shared_releases` has the modules that other distributions bring in other forms: numbers of `shared_modules`,
-each with the first 32 bits of the file's digest, as `SHARED` packs them; `whole` says that others bring all.
+each with the first 32 bits of the file's digest, as `SHARED` packs them; `whole` says that a release of
+another distribution brings all.
 Columns without a type hold what `compat.index.format.packed` makes."""
 
 FORMS = ("import", "attribute", "deferred")

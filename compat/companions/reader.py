@@ -188,6 +188,11 @@ class Companions:
         part, at = divmod(rows[0][0], TOGETHER)
         return tuple(json.loads(self._requirement_lists(part)[at]))
 
+    def added_folders(self, distribution: str) -> tuple[str, ...]:
+        """Return the folders with modules of a distribution that others add to the import path."""
+        query = "SELECT folder FROM added_folders WHERE distribution = ? ORDER BY folder"
+        return tuple(folder for (folder,) in self._rows(query, self.distributions[distribution]))
+
     def yanked(self, distribution: str) -> frozenset[int]:
         """Return the indexes of the releases that were withdrawn."""
         query = "SELECT release_index FROM releases WHERE distribution = ? AND yanked"

@@ -55,7 +55,7 @@ def check_companions(
         if wheel is None:
             yield CompanionDifference(release, "wheel", "a release", "none")
             continue
-        found, _ = read_release(wheel, sorted(shipped))
+        found, _ = read_release(wheel, sorted(shipped), companions.added_folders(name))
         for target, state in shipped.items():
             read = found.supply.states.get(target, "nothing")
             if read != state:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from compat._util.atomic_write import replacing
@@ -35,6 +36,8 @@ class CompanionsContent(NamedTuple):
     """The newest releases of other known distributions, of which nothing is demanded."""
     broken_pairs: Sequence[BrokenPairs] = ()
     shared: Sequence[SharedModules] = ()
+    folders: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """The folders below site-packages that others add to the import path, by distribution."""
 
 
 def write_companions(target: Path, content: CompanionsContent) -> None:
@@ -63,7 +66,7 @@ class _Writer:
         self._lists: dict[str, int] = {}
 
     def write(self, content: CompanionsContent) -> None:
-        versions, demands, read, unread, broken_pairs, shared = content
+        versions, demands, read, unread, broken_pairs, shared, folders = content
         insert = self._database.executemany
         insert(
             "INSERT INTO versions VALUES (?, ?)", ((name, " ".join(each)) for name, each in versions.items())
@@ -85,6 +88,10 @@ class _Writer:
         insert(
             "INSERT INTO distributions VALUES (?, ?, ?)",
             ((number, name, name in read) for name, number in numbers.items()),
+        )
+        insert(
+            "INSERT INTO added_folders VALUES (?, ?)",
+            ((number, folder) for name, number in numbers.items() for folder in folders.get(name, ())),
         )
         for name, number in numbers.items():
             self._distribution(number, read[name] if name in read else [unread[name]])

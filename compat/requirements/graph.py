@@ -93,12 +93,15 @@ class RequirementGraph:
             if requirement is not None and not (extra and self._read(line, "")):
                 yield RequirementEdge(by=by, version=self._versions[by], requirement=requirement, extra=extra)
 
-    def walk(self, start: Iterable[Node], *, extras_only: bool = False) -> Iterator[RequirementEdge]:
+    def walk(
+        self, start: Iterable[Node], *, extras_only: bool = False, met_extras: bool = False
+    ) -> Iterator[RequirementEdge]:
         """Yield all direct and indirect requirements of some distributions, breadth-first.
 
         Args:
             start: the distributions; one that is not installed has no requirements.
             extras_only: whether to follow only the extras of required distributions, not the distributions.
+            met_extras: whether to follow extras only of requirements whose specifier the graph meets.
         """
         queue = deque(dict.fromkeys(start))
         seen = set(queue)
@@ -108,7 +111,8 @@ class RequirementGraph:
                 continue
             for edge in self.edges(by, extra):
                 yield edge
-                extras = map(_canonical, sorted(edge.requirement.extras))
+                followed = not met_extras or self._meets(edge)
+                extras = map(_canonical, sorted(edge.requirement.extras) if followed else ())
                 for node in ((edge.name, each) for each in (*([] if extras_only else [""]), *extras)):
                     if node not in seen:
                         seen.add(node)
@@ -131,6 +135,10 @@ class RequirementGraph:
             found |= dict.fromkeys(fresh)
             queue += fresh
         return tuple(found)
+
+    def _meets(self, edge: RequirementEdge) -> bool:
+        installed = self._versions.get(edge.name)
+        return installed is None or allows(edge.requirement.specifier, installed)
 
     def _of(self, name: str) -> tuple[str, ...]:
         if name not in self._lines:

@@ -67,6 +67,19 @@ def handed_on(resolver: NameResolver, package: str, module: str) -> tuple[tuple[
     return ()
 
 
+def definitions(resolver: NameResolver, package: str, module: str) -> frozenset[str]:
+    """Return the classes and functions that a module defined in the nearest release that has it."""
+    index = resolver.index
+    with index.watched():
+        for at in _nearest_first(resolver, package, index.present_ranges(module, package)):
+            return frozenset(
+                name
+                for name, branches in index.names(module, package, at).items()
+                if any(each.status == "defined" and each.kind in {"class", "function"} for each in branches)
+            )
+    return frozenset()
+
+
 def compared(resolver: NameResolver, former: FormerObject | None, successor: Successor) -> Successor:
     """Return a successor with the kinds and signatures of the old and the new object."""
     if former is None or not successor.name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compat.index.records import Successor
 from compat.model.symbols import is_peripheral
+from compat.resolve.former_objects import definitions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ NAMESAKE = 0.5
 
 
 def namesake(
-    resolver: NameResolver, real: Sequence[Binding], former: FormerObject | None, module: str
+    resolver: NameResolver, real: Sequence[Binding], former: FormerObject | None, module: str, name: str
 ) -> Successor | None:
     """Return the likeliest of the places that have a real object with the name of a location.
 
@@ -36,12 +37,15 @@ def namesake(
         former: the object of the location in another release; None if it never had any, or if the location is
             bound in this release as well, to a stub or in a module that cannot be imported.
         module: the module of the location, which is missing or a stub.
+        name: its name; empty for a module.
     """
     if not is_peripheral(module):
         homes = {each: (each.module, each.origin.partition(":")[0]) for each in real}
         real = [each for each in real if not any(map(is_peripheral, homes[each]))]
     if former is not None:
         return _of_its_kind(resolver, real, former)
+    if any(each.answer.status == "submodule" for each in real[:1]):
+        real = _of_its_path(resolver, real, f"{module}.{name}" if name else module)
     if not real:
         return None
     best, definers = real[0], sum(each.answer.status == "defined" for each in real)
@@ -51,6 +55,30 @@ def namesake(
     confidence = 0.9 if best.module.startswith(f"{module}.") else 0.7
     evidence = f"{what}; {definers} modules define it"
     return Successor(best.module, best.name, confidence, evidence, certain=False)
+
+
+def _of_its_path(resolver: NameResolver, real: Sequence[Binding], path: str) -> list[Binding]:
+    """Return the only module, or the one whose path has all parts of the missing one's in order.
+
+    Several modules are called `utils` or `model_runner` by chance. One that has no definition of those of the
+    missing module in other releases does not take its place.
+    """
+    package = resolver.owner(path)
+    lost = definitions(resolver, package, path) if package else frozenset()
+    if package and lost:
+        at = resolver.environment.release_indexes[package]
+        real = [each for each in real if not lost.isdisjoint(resolver.index.names(each.origin, package, at))]
+    if len({each.origin for each in real}) == 1:
+        return list(real)
+    near = [each for each in real if _has_in_order(each.origin.split("."), path.split("."))]
+    shortest = min((each.origin.count(".") for each in near), default=0)
+    closest = [each for each in near if each.origin.count(".") == shortest]
+    return closest if len({each.origin for each in closest}) == 1 else []
+
+
+def _has_in_order(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    rest = iter(parts)
+    return all(part in rest for part in wanted)
 
 
 def _of_its_kind(resolver: NameResolver, real: Sequence[Binding], former: FormerObject) -> Successor | None:

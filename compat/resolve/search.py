@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from compat._cli.text import counted
 from compat._util.named_tuple import NamedTuple
 from compat.index.query.answers import REFUSES, Answer
 from compat.index.records import Successor
 from compat.model.symbols import UNUSABLE, import_statement, location, split_location
 from compat.resolve.canonical import Binding, closeness, ranked
-from compat.resolve.former_objects import compared, former_object, handed_on
+from compat.resolve.former_objects import compared, definitions, former_object, handed_on
 from compat.resolve.namesakes import namesake
 from compat.resolve.successor_chains import follow
 
@@ -114,7 +115,7 @@ def find_location(resolver: NameResolver, package: str, module: str, name: str) 
         successor = _at_home(resolver, former, real, (module, name)) or _moved(resolver, package, *home)
     if successor is None and not (binding.answer.reason or "").startswith(REFUSES):
         here = resolver.index.branches(module, name, package, resolver.environment.release_indexes[package])
-        successor = namesake(resolver, real, None if here else former, module)
+        successor = namesake(resolver, real, None if here else former, module, name)
         renamed = _renamed(resolver, package, home[1], home[0]) if name and former else None
         if successor and renamed and renamed.confidence > successor.confidence:
             successor = renamed
@@ -255,18 +256,24 @@ def _successor_module(resolver: NameResolver, package: str, module: str) -> Succ
     Of a module that only handed on what others define, those count: what it defined before may be elsewhere.
     """
     found = [_now(resolver, package, *home) for home in handed_on(resolver, package, module)]
+    lost: frozenset[str] = frozenset()
     if not found:
         names = resolver.index.names_followed(module, package)
         found = [follow(resolver, package, name, module) for name in names]
+        traced = {name for name, successors in zip(names, found, strict=True) if successors}
+        lost = definitions(resolver, package, module) - traced
     firsts = [successors[0] for successors in found if successors]
     votes = Counter(first.module for first in firsts)
     if not votes:
         return None
     best, count = min(votes.items(), key=lambda vote: (-vote[1], vote[0]))
-    confidence = sum(first.confidence for first in firsts if first.module == best) / len(firsts)
+    same = best.rpartition(".")[2] == module.rpartition(".")[2]
+    # What has no trace may be anywhere, but is likelier in a module that is called the same.
+    whole = len(firsts) + (0 if same else len(lost) / 2)
+    confidence = sum(first.confidence for first in firsts if first.module == best) / whole
     if confidence < 0.5:
         return None
-    evidence = f"has {count} of {len(firsts)} traceable definitions"
+    evidence = f"has {count} of its {counted(len(firsts) + len(lost), 'definition')}"
     return Successor(module=best, name="", confidence=round(confidence, 2), evidence=evidence)
 
 

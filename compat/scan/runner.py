@@ -10,7 +10,7 @@ from compat.scan.baseline import known_findings
 from compat.scan.check.file_checker import Analysis, FileResult, without_duplicates
 from compat.scan.comparison import compared_releases, only_new
 from compat.scan.findings import Finding, Report
-from compat.scan.fits import asked_packages, fit_of, for_fits, used_packages
+from compat.scan.fits import asked_packages, fit_of, for_fits, started_packages, used_packages
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.release_facts import Change, Fit
@@ -86,7 +86,19 @@ def check_candidates(
         changes = changes_of(analysis, [path for path in candidates if path not in other], compared)
     skipped = tuple(each.skipped for each in examined if each.skipped)
     release_sets = tuple(checker.lookup.release_set for checker in analysis.checkers.values())
-    return Report(findings, skipped, release_sets, len(files), len(candidates), changes=changes)
+    refused = tuple(_refused(analysis)) if options.refused else ()
+    return Report(
+        findings, skipped, release_sets, len(files), len(candidates), refused=refused, changes=changes
+    )
+
+
+def _refused(analysis: Analysis) -> Iterator[tuple[str, str]]:
+    """Yield the packages and releases that the tree itself refuses."""
+    for package, checker in analysis.checkers.items():
+        refused = checker.refused()
+        for slot, version in enumerate(checker.lookup.release_set.versions):
+            if refused >> slot & 1:
+                yield package, version
 
 
 def releases_that_fit(
@@ -110,14 +122,17 @@ def releases_that_fit(
         report: the report on the releases that were selected.
         texts: the scripts and configuration files among the candidates.
     """
-    asked = asked_packages(report, used_packages([path for path in candidates if path not in texts], store))
+    used = used_packages([path for path in candidates if path not in texts], store)
+    asked = asked_packages(report, used | started_packages(texts, store))
     if not asked:
         return ()
     every = check_candidates(for_fits(options, asked), files, candidates, store, texts)
     index = open_index(options.indexes)
-    return tuple(
-        fit_of(package, index.versions(package), every.findings, judged) for package, judged in asked.items()
+    fits = (
+        fit_of(package, index.versions(package), every.findings, judged, every.refused)
+        for package, judged in asked.items()
     )
+    return tuple(each for each in fits if each.telling or each.package in used)
 
 
 def _settings_checker(

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from compat.check import cli, output
 from compat.check.environment import CheckedEnvironment, Completion, select_releases
 from compat.check.findings import CheckReport, check_environment
+from compat.check.fixes import fix_of
 from compat.check.presence import ForeignPresence, RootCause
 from compat.companions.demands import Demand
 from compat.companions.extract.read_releases import CompanionRelease
@@ -147,6 +148,53 @@ def test_what_is_not_named_is_the_newest_that_metadata_admits(check: Check) -> N
     assert check("vllm==0.11.0", "openai<2.5").environment.versions["openai"] == "2.0.0"
 
 
+def test_extras_of_a_requirement_that_is_not_met_are_not_installed(tmp_path: Path, index: Index) -> None:
+    """Of `other` only the newest release is known, which does not fit the pinned openai."""
+    lines = ("distro==1.9.0; extra == 'x'",)
+    releases = [release("2.0.0", "present", *lines), release("3.0.0", "present", *lines)]
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    for specifier, distros in ((">=3", []), (">=1", ["1.9.0"])):
+        unread = {
+            "distro": other("distro", "1.9.0"),
+            "other": other("other", "5.0", f"openai[x]{specifier}"),
+        }
+        path = tmp_path / f"file{len(distros)}"
+        content = CompanionsContent({"vllm": ("0.11.0",)}, [demand], {"openai": releases}, unread)
+        write_companions(path, content)
+        environment = Completion(
+            named={"vllm": "0.11.0", "openai": "2.0.0", "other": "5.0"},
+            specifiers={},
+            index=index,
+            companions=Companions(path),
+            python="3.11",
+        ).run()
+        assert [each for name, each in environment.versions.items() if name == "distro"] == distros
+
+
+def test_a_release_that_is_pinned_and_not_known_is_not_replaced(tmp_path: Path, index: Index) -> None:
+    """The pinned openai is not in the data: neither it nor what the newest one requires is judged."""
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    newest = release("99.0", "absent", "distro")
+    unread = {"distro": other("distro", "1.9.0"), "xgrammar": other("xgrammar", "9.0", "distro")}
+    path = tmp_path / "file"
+    read = {"openai": [newest], "outlines-core": [newest._replace(imports=("outlines_core",))]}
+    write_companions(path, CompanionsContent({"vllm": ("0.11.0",)}, [demand], read, unread))
+    environment = Completion(
+        named={"vllm": "0.11.0", "openai": "1.99.1"},
+        specifiers={},
+        index=index,
+        companions=Companions(path),
+        python="3.11",
+    ).run()
+    assert "outlines-core" not in environment.versions  # vllm 0.11.0 requires outlines_core==0.2.11
+    assert any(
+        "not judged: what is imported from outlines-core==0.2.11" in each for each in environment.notes
+    )
+    assert environment.versions["xgrammar"] == "0.1.25"  # which the data does not know either
+    assert {"outlines-core", "distro"} <= environment.unread
+    assert ForeignPresence(environment, Companions(path)).exists("distro") is None
+
+
 def test_what_nothing_installs_is_missing(check: Check) -> None:
     """Here openai 3.0.0 imports distro and does not require it."""
     (finding,) = check("vllm==0.11.0", "openai==3.0.0").findings
@@ -181,6 +229,41 @@ def test_a_runtime_older_than_generated_code_is_found(tmp_path: Path, installed:
     presence = ForeignPresence(CheckedEnvironment(versions=versions), Companions(tmp_path / "file"))
     cause = RootCause("requirement", need.target, "grpcio", installed, "openai", need.via)
     assert [each for each in [presence.cause(TARGET)] if each] == [cause][:causes]
+
+
+def split(tmp_path: Path) -> Companions:
+    """Return a file in which `parts` and `rest` carry one package, and `asker` takes a name from it."""
+    need = Need("cut.core:Gone", "asker.a")
+    asking = Supply({TARGET: "present"}, {TARGET: (need,)})
+    states = [
+        {"cut.core": "present", "cut.core:Gone": "absent"},
+        {"cut.core": "absent", "cut.core:Gone": "uncertain"},
+    ]
+    parts, rest = (
+        [release("1.0", "present")._replace(imports=("cut",), supply=Supply(each, {}))] for each in states
+    )
+    asker = [
+        release("1.0", "present")._replace(supply=asking),
+        release("1.1", "present")._replace(supply=Supply({TARGET: "present"}, {})),
+    ]
+    demand = Demand("vllm", MODULE, TARGET, "import", None, 7, 0, 0)
+    unread = {"whole": other("whole", "1.0")._replace(imports=())}
+    read = {"asker": asker, "parts": parts, "rest": rest}
+    write_companions(tmp_path / "split", CompanionsContent({"vllm": ("0.11.0",)}, [demand], read, unread))
+    return Companions(tmp_path / "split")
+
+
+def test_of_a_package_in_parts_those_tell_that_have_the_module(tmp_path: Path, index: Index) -> None:
+    companions = split(tmp_path)
+    versions = {"asker": "1.0", "parts": "1.0", "rest": "1.0", "vllm": "0.11.0"}
+    report = check_environment(CheckedEnvironment(versions=versions), index, companions)
+    (finding,) = report.findings
+    assert finding.root == RootCause("name", "cut.core:Gone", "parts", "1.0", "asker", "asker.a")
+    assert fix_of(finding, report, index, companions).text == "Install asker==1.1."
+    without = {name: version for name, version in versions.items() if name != "parts"}
+    presence = ForeignPresence(CheckedEnvironment(versions=without), companions)
+    assert presence.exists("cut.core:Gone") is None
+    assert presence.exists("cut.core") is False
 
 
 def test_entries_select_what_is_imported(check: Check) -> None:

@@ -109,7 +109,7 @@ def test_wheels_tell_which_modules_several_distributions_share(house: Index) -> 
         house.add(f"{name}-1.0-py3-none-any.whl", build_wheel(name, "1.0", content))
     with Registry(endpoint=house.simple) as registry:
         wheels = {name: registry.wheels(name) for name in files}
-        found = find_shared_modules(wheels, ["x.a:name"], registry, Silent())
+        found = find_shared_modules(wheels, {}, ["x.a:name"], registry, Silent())
     assert [(each.distribution, list(each.digests), each.whole) for each in found] == [
         ("one", ["x.a"], True),
         ("two", ["x.a"], True),

@@ -2,22 +2,26 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compat._cli.progress import Silent
 from compat.companions.broken_pairs import BrokenPairs
-from compat.companions.build import Candidate, CompanionsReport, Reading, told
+from compat.companions.build import CompanionsReport, Reading
 from compat.companions.candidates import carriers, selected, specifiers_of
 from compat.companions.demands import Demand
 from compat.companions.extract.import_checks import ImportCheck, read_import_checks
 from compat.companions.extract.lazy_tables import listed_names, read_lazy_table
 from compat.companions.extract.read_releases import CompanionRelease
 from compat.companions.extract.supply import Need, Supply, read_supply
-from compat.companions.extract.wheel_modules import WheelModules
+from compat.companions.extract.wheel_modules import WheelModules, module_digests
+from compat.companions.find_candidates import Candidate, moved_from, with_folders
 from compat.companions.reader import Companions
+from compat.companions.told import told, with_attributes
 from compat.companions.writer import CompanionsContent, write_companions
+from compat.index.build.foreign_import_reader import ForeignImportReader
 from compat.index.build.parse_pool import ModuleReader
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.wheel_files import WheelFileCache, WheelFiles
@@ -32,6 +36,10 @@ def house() -> Iterator[Index]:
         yield served
 
 
+def modules_of(files: WheelFiles, folder: Path, folders: Sequence[str] = ()) -> WheelModules:
+    return WheelModules(files, ModuleReader(None, folder), ForeignImportReader(None, folder), folders)
+
+
 @pytest.fixture
 def read(house: Index, tmp_path: Path) -> Read:
     """Return a function that publishes a wheel `lib` with some files and reads what it has of some names."""
@@ -42,7 +50,7 @@ def read(house: Index, tmp_path: Path) -> Read:
         with Registry(endpoint=house.simple) as registry:
             (wheel,) = registry.wheels("lib")
             with WheelFiles(wheel, registry.session, WheelFileCache(tmp_path)) as files_:
-                return read_supply(WheelModules(files_, ModuleReader(None, tmp_path)), targets)
+                return read_supply(modules_of(files_, tmp_path), targets)
 
     return run
 
@@ -106,6 +114,26 @@ def test_a_module_that_passes_itself_to_a_function_may_have_any_name(read: Read)
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (
+            "import sys\nitself = sys.modules[__name__]\nfor each in E:\n    setattr(itself, each, 1)\n",
+            "uncertain",
+        ),
+        ("import sys\nfor each in E:\n    setattr(sys.modules[__name__], each, 1)\n", "uncertain"),
+        ("import sys\nsys.modules[__name__] = Module()\n", "uncertain"),
+        ("import sys\nsys.modules[__name__].__class__ = Module\n", "uncertain"),
+        ("import sys\nvars(sys.modules[__name__]).update(E)\n", "uncertain"),
+        ("set_aliases({'name': 'lib.other'})\n", "uncertain"),
+        ("import sys\ndoc = getattr(sys.modules[__name__], '__doc__')\n", "absent"),
+        ("set_aliases({'names': 'lib.other'})\n", "absent"),
+    ],
+)
+def test_a_module_that_may_set_a_name_while_it_runs_may_have_it(read: Read, text: str, state: str) -> None:
+    assert read({"lib/__init__.py": text}, "lib:name").states == {"lib:name": state}
+
+
 def test_lazy_tables_are_read(read: Read) -> None:
     files = {
         "lib/__init__.py": LAZY,
@@ -151,6 +179,33 @@ def test_needs_follow_what_a_module_always_imports(read: Read) -> None:
     assert read(files, "lib.a").needs == {"lib.a": (Need("distro:name", "lib.b"),)}
 
 
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [
+        ("import far\nclass A(far.Base): pass\n", ["far:Base"]),
+        ("import far.deep as d\n@d.wrap.twice\ndef f(x: d.Type = d.default): pass\n", ["far.deep:Type"]),
+        ("from far import deep\nx = deep.name\n", ["far:deep.name"]),
+        ("import far\ndef f():\n    return far.late\n", []),
+        ("import far\ntry:\n    x = far.new\nexcept AttributeError:\n    x = far.old\n", []),
+        ("import far\nif hasattr(far, 'new'):\n    x = far.new\n", []),
+        (
+            "import other\ntry:\n    import far\nexcept ImportError:\n    import near as far\nx = far.name\n",
+            [],
+        ),
+        ("import far\nfar = replaced(far)\nx = far.name\n", []),
+        ("import lib.b\nx = lib.b.name\n", []),
+    ],
+)
+def test_attributes_that_a_module_always_reads_are_taken(
+    read: Read, text: str, attributes: list[str]
+) -> None:
+    files = {"lib/__init__.py": "", "lib/a.py": "from . import b\n", "lib/b.py": text}
+    found = read(files, "lib.a").attributes.get("lib.a", ())
+    assert all(each.via == "lib.b" for each in found)
+    assert set(attributes) <= {each.target for each in found}
+    assert bool(found) == bool(attributes)
+
+
 def test_generated_code_needs_the_runtime_that_it_was_made_for(read: Read) -> None:
     grpc = "from lib import a_pb2\nGRPC_GENERATED_VERSION = '1.80.1'\n"
     protobuf = (
@@ -178,7 +233,7 @@ def test_pydantic_takes_one_version_of_its_core(
     with Registry(endpoint=house.simple) as registry:
         (wheel,) = registry.wheels("pydantic")
         with WheelFiles(wheel, registry.session, WheelFileCache(tmp_path)) as wheel_files:
-            found = read_import_checks(WheelModules(wheel_files, ModuleReader(None, tmp_path)))
+            found = read_import_checks(modules_of(wheel_files, tmp_path))
     assert found == tuple(ImportCheck("pydantic", f"pydantic-core=={each}") for each in checks)
 
 
@@ -285,6 +340,21 @@ def test_only_attributes_that_a_release_lacks_are_kept() -> None:
     ]
 
 
+def test_attributes_count_as_needs_where_a_release_lacks_them() -> None:
+    taken = (Need("far:gone", "lib.a"), Need("far:there", "lib.a"))
+    supply = Supply({"lib:A": "present"}, {"lib:A": (Need("far", "lib.a"),)}, {"lib:A": taken})
+    states = {"far": "present", "far:gone": "absent", "far:there": "present"}
+    read = with_attributes(
+        DEMANDS,
+        {
+            "far": [release("1.0", states), release("0.9", {**states, "far:gone": "present"})],
+            "lib": [release("1.0", {})._replace(supply=supply)],
+        },
+    )
+    assert read["lib"][0].supply.needs == {"lib:A": (Need("far", "lib.a"), taken[0])}
+    assert read["far"][0].supply.states == {"far": "present", "far:gone": "absent"}
+
+
 def test_what_is_read_is_what_is_required_and_demanded() -> None:
     targets = {"few": {"few:a"}, "some": {"some:a", "some:b", "some"}, "extra": {"extra:a"}}
     assert selected({"few", "some"}, targets, carriers({"few": ["few"], "some": ["some"]})) == {"some"}
@@ -297,11 +367,11 @@ class Readers:
         self._registry, self._folder = registry, folder
 
     def read(
-        self, wheels: Sequence[WheelFile], targets: Iterable[str]
+        self, wheels: Sequence[WheelFile], targets: Iterable[str], folders: Sequence[str] = ()
     ) -> Iterator[tuple[CompanionRelease, int]]:
         for wheel in wheels:
             with WheelFiles(wheel, self._registry.session, WheelFileCache(self._folder)) as files:
-                supply = read_supply(WheelModules(files, ModuleReader(None, self._folder)), targets)
+                supply = read_supply(modules_of(files, self._folder, folders), targets)
             yield release(str(wheel.version), {})._replace(supply=supply), 0
 
 
@@ -331,6 +401,52 @@ def test_what_companions_demand_counts_too(house: Index, tmp_path: Path) -> None
         ).run([Demand("vllm", "vllm.a", f"lib:{name}", "import", None, 1, 0, 0) for name in "ABC"])
     assert read.keys() == {"lib", "deep"}
     assert [read["deep"][0].supply.states[f"deep:{name}"] for name in names[:2]] == ["present", "absent"]
+
+
+def test_parts_of_one_package_are_read_however_many_carry_it(house: Index, tmp_path: Path) -> None:
+    """Here `whole` had the package once, and still adds the folder in which four others have parts of it."""
+    parts = ("a", "b", "c", "d")
+    for name in ("whole", *parts):
+        house.add(f"{name}-1.0-py3-none-any.whl", build_wheel(name, "1.0", {}))
+    with Registry(endpoint=house.simple) as registry:
+        candidates = {}
+        for name in ("whole", *parts):
+            wheels = tuple(registry.wheels(name))
+            each = Candidate(name=name, wheels=wheels, newest=wheels[-1], imports=(), lines=())
+            part = replace(each, imports=("deep",), placed=("deep",))
+            candidates[name] = replace(each, moved=("deep",)) if name == "whole" else part
+        read = Reading(
+            candidates=candidates,
+            direct=frozenset(),
+            only=frozenset(),
+            pool=Readers(registry, tmp_path),
+            report=CompanionsReport(),
+            progress=Silent(),
+        ).run([Demand("vllm", "vllm.a", f"deep:{at}", "import", None, 1, 0, 0) for at in range(10)])
+    assert read.keys() == {"whole", *parts}
+
+
+def test_a_folder_that_another_distribution_adds_to_the_path_is_read(house: Index, tmp_path: Path) -> None:
+    """The modules are in `parts`; the `.pth` file, which adds the folder, is in another distribution."""
+    files = {"whole_lib/packages/deep/__init__.py": b"here = 1\n"}
+    house.add("parts-1.0-py3-none-any.whl", build_wheel("parts", "1.0", files))
+    cache = WheelFileCache(tmp_path)
+    with Registry(endpoint=house.simple) as registry:
+        (wheel,) = registry.wheels("parts")
+        alone = Candidate(name="parts", wheels=(wheel,), newest=wheel, imports=(), lines=())
+        beside = with_folders(alone, {"whole_lib/packages", "whole_lib/pack", "other"}, registry, cache)
+        assert (beside.imports, beside.folders) == (("deep", "whole_lib"), ("whole_lib/packages",))
+        assert beside.placed == ("deep",)
+        whole = replace(alone, name="whole", adds=("whole_lib/packages",))
+        assert (moved_from(whole, [whole, beside]), moved_from(beside, [whole, beside])) == (("deep",), ())
+        assert with_folders(alone, (), registry, cache).imports == ("whole_lib",)
+        with WheelFiles(wheel, registry.session, cache) as wheel_files:
+            modules = modules_of(wheel_files, tmp_path, beside.folders)
+            assert read_supply(modules, ["deep:here", "deep:gone"]).states == {
+                "deep:gone": "absent",
+                "deep:here": "present",
+            }
+            assert module_digests(wheel_files, beside.folders).keys() == {"deep"}
 
 
 def test_broken_requirements_count_as_absent() -> None:

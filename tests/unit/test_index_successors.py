@@ -13,6 +13,7 @@ from compat.index.query.answers import Facts
 from compat.index.query.name_resolution import NameResolver
 from compat.index.records import Successor
 from compat.resolve.search import Found, find_location, find_name, find_path
+from compat.resolve.successor_chains import follow
 from sources import Files, content, index, release
 
 LINEAR = '''
@@ -275,7 +276,7 @@ def test_the_same_name_elsewhere_comes_before_a_rename(history: list[NameResolve
 
 def test_a_module_is_followed_by_what_it_defined(history: list[NameResolver]) -> None:
     found = replaced(find_location(history[2], "vllm", "vllm.gptq", ""))
-    assert found == ("vllm.auto", "", "has 1 of 1 traceable definitions")
+    assert found == ("vllm.auto", "", "has 1 of its 1 definition")
     assert replaced(find_path(history[2], "vllm", "vllm.gptq")) == found
     assert replaced(find_location(history[2], "vllm", "vllm.x", "")) is None
 
@@ -304,7 +305,33 @@ def test_a_module_that_only_handed_on_is_followed_by_what_it_handed_on(tmp_path:
     )
     last = NameResolver(made, Facts(release_indexes={"vllm": 2}))
     found = replaced(find_location(last, "vllm", "vllm.old", ""))
-    assert found == ("vllm.new", "", "has 1 of 1 traceable definitions")
+    assert found == ("vllm.new", "", "has 1 of its 1 definition")
+
+
+SPLIT = (
+    {
+        "vllm/__init__.py": "",
+        "vllm/runner.py": linear("Shapes") + "".join(f"class Part{n}:\n    size = {n}\n" for n in range(5)),
+        "vllm/new/__init__.py": "",
+    },
+    {
+        "vllm/__init__.py": "",
+        "vllm/shapes.py": linear("Shapes"),
+        "vllm/new/__init__.py": "",
+        "vllm/new/runner.py": "class Other:\n    def run(self): ...\n",
+    },
+)
+"""A module with six classes, of which one moves; later, another module has its name."""
+
+
+def test_one_of_many_definitions_does_not_take_the_place_of_a_module(tmp_path: Path) -> None:
+    made = index(
+        tmp_path / "i", content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate(SPLIT)))
+    )
+    last = NameResolver(made, Facts(release_indexes={"vllm": 1}))
+    assert [each.module for each in follow(last, "vllm", "Shapes", "vllm.runner")] == ["vllm.shapes"]
+    assert replaced(find_location(last, "vllm", "vllm.runner", "")) is None
+    assert replaced(find_path(last, "vllm", "vllm.runner")) is None
 
 
 def test_the_index_gives_back_what_was_found(tmp_path: Path) -> None:

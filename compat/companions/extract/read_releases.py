@@ -17,7 +17,9 @@ from compat.companions.extract.import_checks import ImportCheck, read_import_che
 from compat.companions.extract.supply import Supply, read_supply
 from compat.companions.extract.wheel_modules import WheelModules
 from compat.errors import IntegrityError
+from compat.index.build.foreign_import_reader import ForeignImportReader
 from compat.index.build.parse_pool import Key, ModuleReader, code_digest
+from compat.index.extract.foreign_imports import ForeignImport
 from compat.index.extract.module_rows import ModuleRows
 from compat.wheels.package_index import Registry, WheelFile
 from compat.wheels.source_cache import default_folder
@@ -51,6 +53,7 @@ class CompanionRelease(NamedTuple):
 class _Task(NamedTuple):
     wheels: tuple[WheelFile, ...]
     targets: tuple[str, ...]
+    folders: tuple[str, ...]
 
 
 class ReleasePool:
@@ -66,36 +69,44 @@ class ReleasePool:
         self._pool.shutdown(cancel_futures=True)
 
     def read(
-        self, wheels: Sequence[WheelFile], targets: Iterable[str]
+        self, wheels: Sequence[WheelFile], targets: Iterable[str], folders: Sequence[str] = ()
     ) -> Iterator[tuple[CompanionRelease, int]]:
         """Yield the releases of one distribution, each with the bytes that were fetched for it.
 
         A release whose wheel cannot be read is left out.
+
+        Args:
+            wheels: the releases to read.
+            targets: the demanded locations.
+            folders: folders below site-packages that other distributions add to the import path.
 
         Raises:
             NetworkError: the package index cannot be reached.
         """
         wanted = tuple(sorted(targets))
         chunks = [tuple(wheels[at : at + _CHUNK]) for at in range(0, len(wheels), _CHUNK)]
-        for found in self._pool.map(_read_all, [_Task(chunk, wanted) for chunk in chunks]):
+        for found in self._pool.map(_read_all, [_Task(chunk, wanted, tuple(folders)) for chunk in chunks]):
             yield from found
 
 
 def _read_all(task: _Task) -> list[tuple[CompanionRelease, int]]:
-    found = (_read_kept(wheel, task.targets) for wheel in task.wheels)
+    found = (_read_kept(wheel, task.targets, task.folders) for wheel in task.wheels)
     return [each for each in found if each is not None]
 
 
-def _read_kept(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelease, int] | None:
+def _read_kept(
+    wheel: WheelFile, targets: Sequence[str], folders: Sequence[str]
+) -> tuple[CompanionRelease, int] | None:
     """Return a release from the results on disk, or read it; None if its wheel is damaged."""
-    key = hashlib.sha256("\n".join([_code(), wheel.sha256, str(wheel.yanked), *targets]).encode()).hexdigest()
+    parts = [_code(), wheel.sha256, str(wheel.yanked), *folders, "", *targets]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     path = default_folder() / "companion-releases.sqlite"
     with cache_database(path, _TABLE) as database:
         row = database.execute("SELECT release FROM releases WHERE key = ?", (key,)).fetchone()
     if row is not None:
         return pickle.loads(zlib.decompress(row[0])), 0  # noqa: S301 -- written by this code into the user's own cache
     try:
-        found, fetched = read_release(wheel, targets)
+        found, fetched = read_release(wheel, targets, folders)
     except IntegrityError:
         return None
     with cache_database(path, _TABLE) as database:
@@ -104,16 +115,23 @@ def _read_kept(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelea
     return found, fetched
 
 
-def read_release(wheel: WheelFile, targets: Sequence[str]) -> tuple[CompanionRelease, int]:
+def read_release(
+    wheel: WheelFile, targets: Sequence[str], folders: Iterable[str] = ()
+) -> tuple[CompanionRelease, int]:
     """Return what a wheel has of some locations, and the number of bytes that were fetched for it.
+
+    Args:
+        wheel: the release to read.
+        targets: the demanded locations.
+        folders: folders below site-packages that other distributions add to the import path.
 
     Raises:
         NetworkError: the package index cannot be reached.
         IntegrityError: the wheel is damaged.
     """
-    registry, kept, reader = _tools()
+    registry, kept, reader, foreign = _tools()
     with WheelFiles(wheel, registry.session, kept) as files:
-        modules = WheelModules(files, reader)
+        modules = WheelModules(files, reader, foreign, folders)
         mine = [each for each in targets if each.partition(":")[0].partition(".")[0] in modules.imports]
         found = read_supply(modules, mine, shallow=wheel.package in SELF_CONTAINED)
         checks = read_import_checks(modules)
@@ -141,17 +159,38 @@ class _KeepingReader(ModuleReader):
     def known(self, keys: Iterable[Key]) -> dict[Key, ModuleRows]:
         """Return the rows of those modules that were read before, in this process or another."""
         wanted = list(keys)
-        found = super().known(key for key in wanted if key not in self._kept)
         if len(self._kept) > _MOST_KEPT:
             self._kept.clear()
-        self._kept.update(found)
+        self._kept.update(super().known(key for key in wanted if key not in self._kept))
+        return {key: self._kept[key] for key in wanted if key in self._kept}
+
+
+class _KeepingForeignReader(ForeignImportReader):
+    """A reader that keeps in memory what modules take from other packages."""
+
+    def __init__(self, executor: Executor | None, folder: Path) -> None:
+        super().__init__(executor, folder)
+        self._kept: dict[Key, tuple[ForeignImport, ...]] = {}
+
+    def known(self, keys: Iterable[Key]) -> dict[Key, tuple[ForeignImport, ...]]:
+        """Return the imports of those modules that were read before, in this process or another."""
+        wanted = list(keys)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.clear()
+        self._kept.update(super().known([key for key in wanted if key not in self._kept]))
         return {key: self._kept[key] for key in wanted if key in self._kept}
 
 
 @cache
-def _tools() -> tuple[Registry, WheelFileCache, ModuleReader]:
+def _tools() -> tuple[Registry, WheelFileCache, ModuleReader, ForeignImportReader]:
     """Return the connection and the caches that all releases of a process share."""
-    return Registry(), WheelFileCache(), _KeepingReader(None, default_folder())
+    folder = default_folder()
+    return (
+        Registry(),
+        WheelFileCache(),
+        _KeepingReader(None, folder),
+        _KeepingForeignReader(None, folder),
+    )
 
 
 @cache

@@ -23,11 +23,12 @@ class SharedModules(NamedTuple):
     digests: Mapping[str, int]
     """The first 32 bits of the digest of each module."""
     whole: bool
-    """Whether other distributions bring all modules of the release, in this form or another."""
+    """Whether a release of another distribution brings all its modules, in this form or another."""
 
 
 def find_shared_modules(
     wheels: Mapping[str, Sequence[WheelFile]],
+    folders: Mapping[str, Sequence[str]],
     demanded: Iterable[str],
     registry: Registry,
     progress: Progress,
@@ -40,6 +41,7 @@ def find_shared_modules(
 
     Args:
         wheels: the wheels of each distribution, oldest first.
+        folders: folders below site-packages that others add to the import path, by distribution.
         demanded: what sglang, vllm and other distributions import.
         registry: the package index.
         progress: advanced by one for each wheel.
@@ -48,22 +50,19 @@ def find_shared_modules(
         NetworkError: the package index cannot be reached.
     """
     tops = tops_of(demanded)
-    reader = _Reader(registry, progress)
+    reader = _Reader(registry, folders, progress)
     sampled = {name: _samples(each) for name, each in wheels.items()}
     shared = _shared(reader.read(sampled), tops)
     whole = {name: wheels[name] for name in sorted({name for owners in shared.values() for name in owners})}
     found = list(reader.read(whole))
     kept = _shared(found, tops)
-    owners: dict[str, set[str]] = {}
-    for wheel, every in found:
-        for name in every:
-            owners.setdefault(name, set()).add(wheel.package)
+    brought = {(wheel.package, frozenset(every)) for wheel, every in found}
     return tuple(
         SharedModules(
             distribution=wheel.package,
             version=str(wheel.version),
             digests=digests,
-            whole=all(len(owners[name]) > 1 for name in every),
+            whole=any(other != wheel.package and modules.issuperset(every) for other, modules in brought),
         )
         for wheel, every in found
         if (
@@ -97,8 +96,9 @@ def _shared(
 class _Reader:
     """Reads the modules of wheels, several at a time."""
 
-    def __init__(self, registry: Registry, progress: Progress) -> None:
+    def __init__(self, registry: Registry, folders: Mapping[str, Sequence[str]], progress: Progress) -> None:
         self._registry = registry
+        self._folders = folders
         self._progress = progress
         self._cache = WheelFileCache()
 
@@ -115,7 +115,7 @@ class _Reader:
     def _modules(self, wheel: WheelFile) -> Mapping[str, int]:
         try:
             with WheelFiles(wheel, self._registry.session, self._cache) as files:
-                return module_digests(files)
+                return module_digests(files, self._folders.get(wheel.package, ()))
         except IntegrityError:
             return {}
 

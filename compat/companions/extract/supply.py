@@ -1,7 +1,8 @@
 """What one release of a distribution supplies: which demanded names it has, and what their import needs."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from compat.companions.extract.import_checks import enforced_by
@@ -34,6 +35,8 @@ class Supply(NamedTuple):
     """Maps each demanded location to one of `PRESENT`, `UNCERTAIN`, `ABSENT`."""
     needs: Mapping[str, tuple[Need, ...]]
     """Maps demanded locations to what their import needs from elsewhere, apart from what guards may skip."""
+    attributes: Mapping[str, tuple[Need, ...]] = MappingProxyType({})
+    """Maps demanded locations to the attributes of other distributions that their import reads."""
 
 
 def read_supply(modules: WheelModules, targets: Iterable[str], *, shallow: bool = False) -> Supply:
@@ -50,16 +53,26 @@ def read_supply(modules: WheelModules, targets: Iterable[str], *, shallow: bool 
     """
     reader = _SupplyReader(modules, shallow=shallow)
     wanted = sorted(targets)
-    modules.load(part for target in wanted for part in _parts(split_location(target)[0]))
+    modules.load(part for target in wanted for part in _parts(_longest(target)))
     states: dict[str, str] = {}
     needs: dict[str, tuple[Need, ...]] = {}
+    attributes: dict[str, tuple[Need, ...]] = {}
     for target in wanted:
         states[target] = reader.state(target)
         if states[target] != ABSENT:
-            found = reader.needs(target)
-            if found:
-                needs[target] = found
-    return Supply(states, needs)
+            found = reader.closure(target)
+            if found.imports:
+                needs[target] = found.imports
+            if found.attributes:
+                attributes[target] = found.attributes
+    return Supply(states, needs, attributes)
+
+
+class _Closure(NamedTuple):
+    """What a module takes from other distributions, with what it imports from its own."""
+
+    imports: tuple[Need, ...]
+    attributes: tuple[Need, ...]
 
 
 class _SupplyReader:
@@ -70,7 +83,8 @@ class _SupplyReader:
         self._modules = modules
         self._tops = {name.partition(".")[0] for name in modules.files}
         self._direct: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-        self._closures: dict[str, tuple[Need, ...]] = {}
+        self._attributes: dict[str, tuple[str, ...]] = {}
+        self._closures: dict[str, _Closure] = {}
         self._lazy_names: dict[str, dict[str, str]] = {}
 
     def state(self, target: str) -> str:
@@ -78,8 +92,8 @@ class _SupplyReader:
         module, name = split_location(target)
         return self._chain(module, name.split(".")) if name else self._module(module)
 
-    def needs(self, target: str) -> tuple[Need, ...]:
-        """Return what the import of a location needs from other distributions."""
+    def closure(self, target: str) -> _Closure:
+        """Return what the import of a location takes from other distributions."""
         module, name = split_location(target)
         table = self._lazy(module)
         if name and name in table:
@@ -87,7 +101,7 @@ class _SupplyReader:
         elif name and self._modules.form(f"{module}.{name}") and name not in self._modules.names(module):
             module = f"{module}.{name}"
         if module not in self._closures:
-            self._closures[module] = self._closure(module)
+            self._closures[module] = _Closure((), ()) if self._shallow else self._closure(module)
         return self._closures[module]
 
     def _module(self, module: str) -> str:
@@ -172,27 +186,49 @@ class _SupplyReader:
                 names.update(dict.fromkeys(exports, relative))
         return names
 
-    def _closure(self, start: str) -> tuple[Need, ...]:
-        """Return what a module needs from elsewhere, with what it imports from its own distribution."""
-        if self._shallow:
-            return ()
+    def _closure(self, start: str) -> _Closure:
+        """Return what a module takes from elsewhere, with what it imports from its own distribution."""
         seen: set[str] = set()
         found: dict[str, str] = {}
+        attributes: dict[str, str] = {}
         level = list(_parts(start))
         while level:
             seen.update(level)
             self._modules.load(level)
+            self._read_attributes(level)
             following: dict[str, None] = {}
             for module in level:
                 inner, outer = self._direct_imports(module)
                 for target in outer:
                     found.setdefault(target, module)
+                for target in self._attributes.get(module, ()):
+                    attributes.setdefault(target, module)
                 requirement = enforced_by(module, self._modules)
                 if requirement is not None:
                     found.setdefault(requirement, module)
                 following.update((part, None) for each in inner for part in _parts(each) if part not in seen)
             level = list(following)
-        return tuple(sorted(Need(target, via) for target, via in found.items()))
+        return _Closure(
+            tuple(sorted(Need(target, via) for target, via in found.items())),
+            tuple(sorted(Need(target, via) for target, via in attributes.items() if target not in found)),
+        )
+
+    def _read_attributes(self, modules: Iterable[str]) -> None:
+        """Read which attributes of other distributions modules always take while they are imported.
+
+        Those of a name that a guard may bind to another module are left out.
+        """
+        bases = {each: self._direct_imports(each)[1] for each in modules if each not in self._attributes}
+        unread = {module: outer for module, outer in bases.items() if outer}
+        for module, taken in self._modules.foreign(unread).items():
+            self._attributes[module] = tuple(
+                each.target
+                for each in taken
+                if each.form == "attribute"
+                and each.guard is None
+                and each.target.partition(".")[0].partition(":")[0] not in self._tops
+                and _is_of(each.target, unread[module])
+            )
 
     def _direct_imports(self, module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the own modules and the foreign locations that a module always imports."""
@@ -218,6 +254,18 @@ class _SupplyReader:
             return below
         table = self._lazy(module) if name else {}
         return f"{module}.{table[name]}" if name in table else module
+
+
+def _longest(target: str) -> str:
+    """Return the longest module that a location may name: of a chain, all but the last attribute."""
+    module, name = split_location(target)
+    return ".".join([module, *name.split(".")[:-1]])
+
+
+def _is_of(target: str, bases: Collection[str]) -> bool:
+    """Return whether a chain of attributes begins at one of some imported modules or names."""
+    module, name = split_location(target)
+    return module in bases or f"{module}:{name.partition('.')[0]}" in bases
 
 
 def _parts(module: str) -> Iterable[str]:

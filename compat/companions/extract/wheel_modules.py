@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from compat.companions.extract.lazy_tables import LazyTable, listed_names, read_lazy_table
+from compat.index.build.foreign_import_reader import ForeignImportReader
 from compat.index.build.merge_releases import ExpandedModules, ModuleFile, add_namespaces, module_name
 from compat.index.build.parse_pool import Key, ModuleReader
+from compat.index.extract.foreign_imports import ForeignImport
 from compat.index.extract.module_rows import ModuleRows
 from compat.index.records import Names
 from compat.requirements.install_paths import added_roots, extension_module, importable, installed_path
@@ -18,20 +20,40 @@ _LISTED: dict[str, tuple[str, ...]] = {}
 
 _PASSED = re.compile(rb"^(?!delattr|getattr|hasattr)[\w.]+\(\s*sys\.modules\[__name__\]\s*[,)]", re.MULTILINE)
 """A statement such as `install_config_module(sys.modules[__name__])`."""
+_CHANGED = re.compile(
+    rb"^\w+\s*=\s*sys\.modules\[__name__\]|^\s*setattr\(\s*sys\.modules\[__name__\]"
+    rb"|^\s*sys\.modules\[__name__\](?:\.\w+)?\s*=|\bvars\(sys\.modules\[__name__\]\)",
+    re.MULTILINE,
+)
+"""A statement that sets names of its own module, replaces it, or names it to do so later."""
 
 _UNREAD = ModuleRows(names={}, exports=None, withheld=(), open=True, stars=(), outline=EMPTY)
 """The rows of a module that is in the wheel but cannot be read."""
 
 
 class WheelModules:
-    """The modules of a wheel by name, with star imports expanded and lazy tables read."""
+    """The modules of a wheel by name, with star imports expanded and lazy tables read.
 
-    def __init__(self, wheel: WheelFiles, reader: ModuleReader) -> None:
+    Args:
+        wheel: the files of the wheel.
+        reader: reads modules.
+        foreign: reads what modules take from other packages.
+        folders: folders below site-packages that other distributions add to the import path.
+    """
+
+    def __init__(
+        self,
+        wheel: WheelFiles,
+        reader: ModuleReader,
+        foreign: ForeignImportReader,
+        folders: Iterable[str] = (),
+    ) -> None:
         self.wheel = wheel
         self._reader = reader
+        self._foreign = foreign
         self._paths: dict[str, str] = {}
         self.files: dict[str, ModuleFile] = {}
-        roots = added_folders(wheel)
+        roots = (*added_folders(wheel), *folders)
         self.imports = importable(wheel.record, roots)
         """The top-level modules that the wheel provides."""
         for path in wheel.record:
@@ -55,13 +77,22 @@ class WheelModules:
         """Return the names that a module binds, each with its branches."""
         return self._expanded.names(module) if self._has_source(module) else {}
 
+    def foreign(self, modules: Iterable[str]) -> dict[str, tuple[ForeignImport, ...]]:
+        """Return what modules take from other packages, by module; of those without source, nothing."""
+        keys = {key: module for module in modules if (key := self.key(module)) is not None}
+        found = self._foreign.known(keys)
+        jobs = self._jobs(key for key in keys if key not in found)
+        read = self._foreign.read(jobs) if jobs else {}
+        return {keys[key]: each for key, each in (found | read).items()}
+
     def is_open(self, module: str) -> bool:
         """Return whether a module may bind names that its source does not show."""
-        return self._expanded.is_open(module) or self._hands_itself_on(module)
+        return self._expanded.is_open(module) or self._may_change_itself(module)
 
-    def _hands_itself_on(self, module: str) -> bool:
-        """Return whether a module passes itself to a function, which may set names in it."""
-        return module in self._paths and _PASSED.search(self.source(module) or b"") is not None
+    def _may_change_itself(self, module: str) -> bool:
+        """Return whether a module sets names in itself, or passes itself to a function that may do so."""
+        source = (self.source(module) or b"") if module in self._paths else b""
+        return any(pattern.search(source) for pattern in (_PASSED, _CHANGED))
 
     def listed(self, modules: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the names that modules list in `__all__`, without parsing the modules."""
@@ -84,9 +115,7 @@ class WheelModules:
         return None if path is None else self.wheel.read([path]).get(path)
 
     def may_create(self, module: str, name: str) -> bool:
-        """Return whether a module with a `__getattr__` mentions a name, and so may create it on demand."""
-        if "__getattr__" not in self.names(module):
-            return False
+        """Return whether a module mentions a name as text, and so may bind it while it runs or on demand."""
         source = self.source(module) or b""
         return any(quote + name.encode() + quote in source for quote in (b'"', b"'"))
 
@@ -98,15 +127,17 @@ class WheelModules:
         """Return the rows of modules, from the cache or from the wheel."""
         wanted = list(dict.fromkeys(keys))
         found = self._reader.known(wanted)
-        missing = [key for key in wanted if key not in found]
-        paths = {self._paths[key[0]]: key for key in missing}
+        return found | self._reader.read(self._jobs(key for key in wanted if key not in found))
+
+    def _jobs(self, keys: Iterable[Key]) -> dict[Key, tuple[bytes, bool]]:
+        """Return the source of each module, and whether it is a package."""
+        paths = {self._paths[key[0]]: key for key in keys}
         contents = self.wheel.read(paths)
-        jobs = {
+        return {
             key: (contents[path], self.files[key[0]].form == "package")
             for path, key in paths.items()
             if path in contents
         }
-        return found | self._reader.read(jobs)
 
     def key(self, module: str) -> Key | None:
         """Return the key of a module's rows; None if it has no source."""
@@ -141,9 +172,14 @@ def added_folders(wheel: WheelFiles) -> tuple[str, ...]:
     return tuple(root for text in texts for root in added_roots(text.decode(errors="replace")))
 
 
-def module_digests(wheel: WheelFiles) -> dict[str, int]:
-    """Return the first 32 bits of the digest of each module in a wheel, of extension modules as well."""
-    roots = added_folders(wheel)
+def module_digests(wheel: WheelFiles, folders: Iterable[str] = ()) -> dict[str, int]:
+    """Return the first 32 bits of the digest of each module in a wheel, of extension modules as well.
+
+    Args:
+        wheel: the files of the wheel.
+        folders: folders below site-packages that other distributions add to the import path.
+    """
+    roots = (*added_folders(wheel), *folders)
     found: dict[str, int] = {}
     for path, text in wheel.record.items():
         named = _module(path, roots)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
-from compat.explain.lookup.module_paths import top_of
+from compat.explain.lookup.module_paths import is_standard, top_of
 from compat.explain.rules.call_arguments import ranges_text
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.source_outlines.extract import LOGGING
@@ -42,8 +42,11 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     The cause is `unknown`, since no closed cause covers the texts of the packages. The fix
     names the import that failed behind the message, if one did.
     """
+    raised_in = top_of(exception.frames[-1].path) if exception.frames else None
+    if raised_in is not None and raised_in not in context.index.owners and not is_standard(raised_in):
+        return None  # another package raised it, whose message reads the same
     matching = _matching(exception, context)
-    if not matching or context.outlines is None or _is_of_another(exception, matching[0], context):
+    if not matching or context.outlines is None:
         return None
     lines = [exception.line]
     for message in matching:
@@ -78,13 +81,6 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
         evidence=tuple(lines),
         fix=fix,
     )
-
-
-def _is_of_another(exception: ExceptionInfo, message: KnownMessage, context: RuleContext) -> bool:
-    """Return whether another package raised a message that only begins like one of sglang or vllm."""
-    top = top_of(exception.frames[-1].path) if exception.frames else None
-    cut = _is_begin(" ".join(exception.message.split()), next(_pieces(message.template), ""))
-    return cut and top is not None and top not in context.index.owners
 
 
 def is_foreign(exception: ExceptionInfo, context: RuleContext) -> bool:

@@ -31,9 +31,12 @@ class ForeignImportReader:
 
     def known(self, keys: Iterable[Key]) -> dict[Key, tuple[ForeignImport, ...]]:
         """Return the imports of those modules that the cache has."""
+        wanted = list(keys)
+        if not wanted:
+            return {}
         query = "SELECT found FROM modules WHERE key = ?"
         with cache_database(self._path, _TABLE) as database:
-            rows = {key: database.execute(query, (":".join(key),)).fetchone() for key in keys}
+            rows = {key: database.execute(query, (":".join(key),)).fetchone() for key in wanted}
         return {key: _unpacked(row[0]) for key, row in rows.items() if row is not None}
 
     def read(self, wanted: Mapping[Key, tuple[bytes, bool]]) -> dict[Key, tuple[ForeignImport, ...]]:
