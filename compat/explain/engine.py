@@ -115,6 +115,7 @@ LAST: tuple[Rule, ...] = (
     missing_names.truncated_traceback,
     environment.earlier_import_failed,
     missing_names.misspelt,
+    missing_names.never_lacking,
     attributes.in_no_release,
     third_party_objects.listed,
     third_party_objects.named,
@@ -126,6 +127,7 @@ LAST: tuple[Rule, ...] = (
 """Rules that are applied when `RULES` find no cause in the whole log."""
 LAST_OF_LINES: tuple[Rule, ...] = (
     missing_names.misspelt,
+    missing_names.never_lacking,
     missing_names.unplaced_name,
     attributes.in_no_release,
     third_party_objects.named,

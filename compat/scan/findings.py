@@ -263,6 +263,8 @@ class Report(NamedTuple):
     """Number of source files."""
     parsed: int
     """Number of files that mention one of the packages, and were checked."""
+    refused: tuple[tuple[str, str], ...] = ()
+    """The packages and releases that the tree itself refuses; only in a scan for the releases that fit."""
     fits: "tuple[Fit, ...]" = ()
     """The releases that the tree fits, where that is worth saying."""
     changes: "tuple[Change, ...]" = ()

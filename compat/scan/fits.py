@@ -1,7 +1,8 @@
 """Find the releases that a tree fits: those in which it has the fewest findings."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from compat.model.release_ranges import ranges_of
 from compat.scan.findings import LEVELS, Finding, Report
@@ -13,6 +14,10 @@ from compat.scan.sources.discovery import Files
 
 _UNCOUNTED = frozenset({"CPT007", *(rule for rule, level in LEVELS.items() if level != "error")})
 """The rules whose findings do not count."""
+_STARTED = re.compile(
+    rb"\b(vllm)(?:[ \t]+serve\b|\.entrypoints\b|-openai:)|\b(sglang)(?:[ \t]+serve\b|\.launch_server\b)"
+)
+"""A server on a command line."""
 _OWNER = {"vllm": "vllm", "sglang": "sglang", "sgl_kernel": "sglang"}
 
 
@@ -51,24 +56,33 @@ def with_every_release(options: ScanOptions, packages: Iterable[str]) -> ScanOpt
 def for_fits(options: ScanOptions, packages: Iterable[str]) -> ScanOptions:
     """Return the options for a scan of all releases of some packages that finds only what counts."""
     return with_every_release(options, packages)._replace(
-        packages=tuple(packages), select=options.select - _UNCOUNTED
+        packages=tuple(packages), select=options.select - _UNCOUNTED, refused=True
     )
 
 
-def fit_of(package: str, versions: Sequence[str], findings: Iterable[Finding], judged: str) -> Fit:
-    """Return the releases with the fewest findings.
+def fit_of(
+    package: str,
+    versions: Sequence[str],
+    findings: Iterable[Finding],
+    judged: str,
+    refused: Collection[tuple[str, str]] = (),
+) -> Fit:
+    """Return the releases with the fewest findings, of those that the tree does not refuse.
 
     Args:
         package: the package.
         versions: all its releases.
         findings: the findings in all releases.
         judged: the release to compare with.
+        refused: the packages and releases that the tree refuses; if it refuses all, that does not count.
     """
     mine = [each for each in findings if each.package == package and fails(each)]
     counts = finding_counts(versions, mine)
     final = newest_indexes(versions, len(versions))
-    fewest = min(counts[at] for at in final)
-    best = [number for number, at in enumerate(final) if counts[at] == fewest]
+    admitted = {at for at in final if (package, versions[at]) not in refused}
+    candidates = admitted or set(final)
+    fewest = min(counts[at] for at in candidates)
+    best = [number for number, at in enumerate(final) if at in candidates and counts[at] == fewest]
     fitting = {versions[final[number]] for number in best}
     ranges = ranges_of(best)
     return Fit(
@@ -78,6 +92,8 @@ def fit_of(package: str, versions: Sequence[str], findings: Iterable[Finding], j
         judged,
         counts[versions.index(judged)],
         len({each.statement for each in mine if not fitting <= set(broken_versions(versions, each))}),
+        judged_fits=judged in fitting,
+        judged_refused=bool(admitted) and (package, judged) in refused,
     )
 
 
@@ -104,4 +120,14 @@ def used_packages(candidates: Iterable[str], store: Files) -> set[str]:
             found.update(_OWNER[top] for top in imported_tops(store.read(path)))
         if len(found) == len(set(_OWNER.values())):
             break
+    return found
+
+
+def started_packages(texts: Iterable[str], store: Files) -> set[str]:
+    """Return the packages whose servers the scripts and configuration files start."""
+    found: set[str] = set()
+    for path in texts:
+        with contextlib.suppress(OSError):
+            for match in _STARTED.finditer(store.read(path)):
+                found.add((match[1] or match[2]).decode())
     return found

@@ -46,6 +46,8 @@ class ScanOptions(NamedTuple):
     """The values of `--to`."""
     fits: bool = True
     """Whether to find the releases that the tree fits."""
+    refused: bool = False
+    """Whether to find the releases that the tree itself refuses."""
     packages: tuple[str, ...] = ("sglang", "vllm")
     """The packages to check."""
     causes: bool = True

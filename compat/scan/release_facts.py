@@ -23,6 +23,10 @@ class Fit(NamedTuple):
     """The number of findings in that release."""
     telling: int
     """The number of names and the like that break in some other release: what the ranges rest on."""
+    judged_fits: bool = False
+    """Whether the newest release of the scan is one of the ranges."""
+    judged_refused: bool = False
+    """Whether the tree itself refuses that release."""
 
     @property
     def text(self) -> str:
@@ -31,11 +35,15 @@ class Fit(NamedTuple):
         if not self.telling:
             return f"fits {self.package} {ranges}, every indexed release alike"
         fewest = f" best ({counted(self.findings, 'finding')})" if self.findings else ""
-        judged = f"{counted(self.judged_findings, 'finding')} in {self.judged}"
+        judged = f"; {counted(self.judged_findings, 'finding')} in {self.judged}"
+        if self.judged_fits:
+            judged = ""  # what is said of the ranges holds for it
+        elif self.judged_refused:
+            judged = f"; the code itself refuses {self.judged}"
         few = f" ({counted(self.telling, 'name')} distinguishes releases)" if self.telling == 1 else ""
         if 1 < self.telling < _FEW:
             few = f" (only {counted(self.telling, 'name')} distinguish releases)"
-        return f"fits {self.package} {ranges}{fewest}; {judged}{few}"
+        return f"fits {self.package} {ranges}{fewest}{judged}{few}"
 
     def as_document(self) -> dict[str, Any]:
         """Return the ranges as an object of the JSON document."""

@@ -12,7 +12,7 @@ from compat.scan.check.file_checker import Analysis, FileResult, without_duplica
 from compat.scan.check.scanned_tree import ScannedTree
 from compat.scan.comparison import compared_releases, only_new
 from compat.scan.findings import Finding, Report
-from compat.scan.fits import asked_packages, fit_of, for_fits, used_packages
+from compat.scan.fits import asked_packages, fit_of, for_fits, started_packages, used_packages
 from compat.scan.options import ScanOptions
 from compat.scan.prefilter.mentions import mentions_package
 from compat.scan.release_facts import Change
@@ -61,17 +61,19 @@ def check_candidates(
     if not options.fits:
         return scan.reports([(options, chosen)])[0]
     used = used_packages([path for path in candidates if path not in texts], store)
-    early = [each.package for each in chosen if each.package in used and not each.pinned]
+    wanted = used | started_packages(texts, store)
+    early = [each.package for each in chosen if each.package in wanted and not each.pinned]
     report, *every = scan.reports([(options, chosen), *scan.every_release(options, early, index)])
-    asked = asked_packages(report, used)
+    asked = asked_packages(report, wanted)
     late = [package for package in asked if package not in early]
     every += scan.reports(scan.every_release(options, late, index))
     findings = [finding for each in every for finding in each.findings]
-    return report._replace(
-        fits=tuple(
-            fit_of(package, index.versions(package), findings, judged) for package, judged in asked.items()
-        )
+    refused = [release for each in every for release in each.refused]
+    fits = (
+        fit_of(package, index.versions(package), findings, judged, refused)
+        for package, judged in asked.items()
     )
+    return report._replace(fits=tuple(each for each in fits if each.telling or each.package in used))
 
 
 Check = tuple[ScanOptions, Sequence[ReleaseSet]]
@@ -157,8 +159,18 @@ class _Scan(NamedTuple):
             changes = changes_of(analysis, code, compared)
         skipped = tuple(each.skipped for each in examined if each.skipped)
         release_sets = tuple(checker.lookup.release_set for checker in analysis.checkers.values())
-        count = len(self.files)
-        return Report(findings, skipped, release_sets, count, len(self.candidates), changes=changes)
+        refused = tuple(_refused(analysis)) if options.refused else ()
+        count = len(self.files), len(self.candidates)
+        return Report(findings, skipped, release_sets, *count, refused=refused, changes=changes)
+
+
+def _refused(analysis: Analysis) -> Iterator[tuple[str, str]]:
+    """Yield the packages and releases that the tree itself refuses."""
+    for package, checker in analysis.checkers.items():
+        refused = checker.refused()
+        for slot, version in enumerate(checker.lookup.release_set.versions):
+            if refused >> slot & 1:
+                yield package, version
 
 
 def _settings_checker(

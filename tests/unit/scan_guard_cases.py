@@ -499,6 +499,15 @@ GUARDED = {
 }
 
 GUARDED |= {
+    "a switch of the package that chooses between two imports": """
+        from vllm import envs
+        def worker():
+            if not hasattr(envs, "VLLM_USE_V1") or envs.VLLM_USE_V1:
+                from vllm.v1.worker.gpu_worker import Worker
+            else:
+                from vllm.worker.worker import Worker
+            return Worker
+        """,
     "behind a raise": """
         def worker():
             raise NotImplementedError
@@ -544,6 +553,25 @@ GUARDED |= {
 }
 
 UNGUARDED = {
+    "a switch of the package without another import of the name": """
+        from vllm import envs
+        if not envs.VLLM_USE_MODELSCOPE:
+            from vllm.worker.worker import Worker
+        """,
+    "a switch of the code that chooses between two imports": """
+        import os
+        if os.environ.get("VLLM_USE_V1"):
+            from vllm.v1.worker.gpu_worker import Worker
+        else:
+            from vllm.worker.worker import Worker
+        """,
+    "what no branch of a switch has": """
+        from vllm import envs
+        if envs.VLLM_USE_MODELSCOPE:
+            from vllm.no_such_module import Worker  # compat: ignore
+        else:
+            from vllm.worker.worker import Worker
+        """,
     "the condition of a comprehension on its variable": """
         import importlib, vllm
         name = vllm.__version__

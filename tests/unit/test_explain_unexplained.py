@@ -267,3 +267,17 @@ def test_a_message_that_is_put_together_otherwise_is_not_of_another_package() ->
         "ValueError: quux_7: Please set a smaller number for `--max-running-requests`. or less\n"
     )
     assert "No message in the sources" not in only.fix.text
+
+
+def test_a_class_of_both_packages_is_not_said_to_be_of_neither() -> None:
+    (found,) = explain("AttributeError: 'Qwen2ForCausalLM' object has no attribute 'lm_head_bias'")
+    assert found.cause == "unknown"
+    assert found.fix.text.startswith("vllm and sglang each define a Qwen2ForCausalLM")
+
+
+def test_a_name_that_no_release_with_its_module_lacks() -> None:
+    module = "vllm.model_executor.parallel_utils.parallel_state"
+    (found,) = explain(f"ImportError: cannot import name 'get_tensor_model_parallel_rank' from '{module}'")
+    assert (found.cause, found.package) == ("unknown", "vllm")
+    assert "exists in vllm 0.1.4 to 0.4.0.post1" in found.evidence[1]
+    assert "the files are of two releases" in found.fix.text

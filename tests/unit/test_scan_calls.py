@@ -184,6 +184,10 @@ def test_a_class_that_is_rebuilt_elsewhere_is_not_known(scan: Scan) -> None:
     ("patch", "found"),
     [
         ('@patch("vllm.engine.arg_utils", "EngineArgs")\ndef mine(): ...', False),
+        ("EngineArgs.__init__ = mine", False),
+        ("setattr(EngineArgs, '__init__', mine)", False),
+        ("OtherArgs.__init__ = mine", True),
+        ("EngineArgs.__repr__ = mine", True),
         ("import vllm.engine.arg_utils as a\na.EngineArgs = Mine", False),
         ('setattr(arg_utils, "EngineArgs", Mine)', False),
         ("self.EngineArgs = Mine", True),

@@ -36,6 +36,55 @@ def test_the_releases_with_the_fewest_findings_fit() -> None:
     assert fit.text == "fits vllm 0.2, 0.4; 2 findings in 0.5 (only 2 names distinguish releases)"
 
 
+def test_a_release_that_fits_is_not_compared_with_itself() -> None:
+    fit = fit_of(
+        "vllm", VERSIONS, [broken(("0.1", "0.5")), *(broken(("0.1", "0.2"), name=n) for n in "abc")], "0.5"
+    )
+    assert fit.text == "fits vllm 0.3..0.5 best (1 finding)"
+    few = fit_of("vllm", VERSIONS, [broken(("0.1", "0.2"))], "0.5")
+    assert few.text == "fits vllm 0.3..0.5 (1 name distinguishes releases)"
+
+
+def test_releases_that_the_tree_refuses_do_not_fit() -> None:
+    findings = [broken(("0.4", "0.4"))]
+    fit = fit_of("vllm", VERSIONS, findings, "0.5", [("vllm", "0.2"), ("vllm", "0.5"), ("sglang", "0.1")])
+    assert fit.releases == (("0.1", "0.1"), ("0.3", "0.3"))
+    assert fit.text == "fits vllm 0.1, 0.3; the code itself refuses 0.5 (1 name distinguishes releases)"
+    everything = fit_of("vllm", VERSIONS, findings, "0.5", [("vllm", each) for each in VERSIONS])
+    assert everything.text == "fits vllm 0.1..0.3, 0.5 (1 name distinguishes releases)"
+
+
+def test_a_package_that_raises_for_a_release_refuses_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import vllm\nif vllm.__version__ == '0.10.2':\n    from vllm.worker.worker import Worker\n"
+        "elif vllm.__version__ == '0.10.1.1':\n    from vllm.v1.worker.gpu_worker import Worker\n"
+        "else:\n    raise ValueError(vllm.__version__)\n"
+    )
+    (tmp_path / "use.py").write_text("import mine\n")
+    (fit,) = document(tmp_path, capsys)["fits"]
+    assert fit["releases"] == [{"first": "0.10.1.1", "last": "0.10.2"}]
+    # Where only some releases import the package, it refuses only those.
+    (tmp_path / "use.py").write_text("import vllm\nif vllm.__version__ == '0.10.1':\n    import mine\n")
+    (fit,) = document(tmp_path, capsys)["fits"]
+    first, second = fit["releases"]
+    assert (first["last"], second["first"]) == ("0.10.0", "0.10.1.1")
+    assert second["last"] == Index().versions("vllm")[-1]
+
+
+def test_a_tree_of_scripts_learns_what_it_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "serve.sh").write_text("vllm serve model --chat-template-content-format string\n")
+    (fit,) = document(tmp_path, capsys)["fits"]
+    assert (fit["package"], fit["findings"], fit["telling"]) == ("vllm", 0, 1)
+    assert fit["releases"][-1]["last"] == Index().versions("vllm")[-1]
+    assert fit["releases"][0]["first"] != Index().versions("vllm")[0]
+    (tmp_path / "serve.sh").write_text("vllm serve model\n")
+    assert document(tmp_path, capsys)["fits"] == []
+
+
 def test_what_breaks_everywhere_tells_no_releases_apart() -> None:
     fit = fit_of("vllm", VERSIONS, [broken(("0.1", "0.5"))], "0.5")
     assert fit.releases == (("0.1", "0.5"),)

@@ -93,6 +93,70 @@ def test_a_module_that_only_other_releases_import_breaks_nothing(
     assert broken(tmp_path, capsys, "") == {1: BROKEN, 5: BROKEN}
 
 
+@pytest.mark.parametrize("test", ["is_old()", "versions.is_old()", "OLD", "not NEW"])
+def test_a_module_that_a_test_of_another_file_chooses_breaks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], test: str
+) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "versions.py").write_text(
+        "import vllm\nfrom packaging.version import parse\n\n"
+        "OLD = parse(vllm.__version__) < parse('0.11')\nNEW: bool = not OLD\n\n\n"
+        "def is_old():\n    return OLD\n"
+    )
+    (package / "__init__.py").write_text(
+        f"from mine import versions\nfrom mine.versions import *\nif {test}:\n    from mine import patches\n"
+    )
+    (package / "patches.py").write_text("import mine.old\n")
+    (package / "old.py").write_text("import vllm.worker.worker\n")
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("import mine.patches\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
+def test_what_lies_beside_a_module_that_other_releases_import_breaks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "mine" / "v0102" / "vllm"
+    (package / "more").mkdir(parents=True)
+    (package / "more" / "workers.py").write_text("import vllm.worker.worker\n")
+    (package / "patch.py").write_text("def patch():\n    from mine.v0102.vllm.more import workers\n")
+    (tmp_path / "use.py").write_text(CHOICE.format("import mine.v0102.vllm.patch"))
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("import mine.v0102.vllm.patch\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
+def test_the_version_of_a_renamed_import_chooses_modules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "patches.py").write_text("import vllm.worker.worker\n")
+    (tmp_path / "use.py").write_text(
+        "import vllm as package\n\n\ndef patch():\n    match package.__version__:\n"
+        "        case '0.10.2':\n            import patches\n        case _:\n            pass\n"
+    )
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "use.py").write_text("import patches\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
+def test_many_files_of_a_package_that_only_other_releases_import_break_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "vllm_0_10"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "config.py").write_text("import vllm.worker.worker\n")
+    for number in range(8):
+        (package / f"part_{number}.py").write_text(
+            f"from .config import x\nfrom . import part_{number + 1}\n"
+        )
+    (tmp_path / "use.py").write_text(CHOICE.format("from vllm_0_10 import part_0"))
+    assert broken(tmp_path, capsys, "") == {}
+    (tmp_path / "more.py").write_text("import vllm_0_10.part_4\n")
+    assert broken(tmp_path, capsys, "") == {1: BROKEN}
+
+
 def test_a_module_that_nothing_imports_is_run_by_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

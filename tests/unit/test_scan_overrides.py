@@ -74,6 +74,27 @@ def test_an_override_that_no_release_fits_is_none(scan: Scan) -> None:
     assert scan(platform("@classmethod\ndef get_attn_backend_cls(cls): ..."), "0.11.0") == []
 
 
+LAYERS = "vllm.model_executor.layers"
+QUANTIZATION = f"{LAYERS}.quantization.compressed_tensors.compressed_tensors"
+
+
+@pytest.mark.parametrize(
+    ("base", "method", "release"),
+    [
+        # Up to 0.19.1 the base takes anything.
+        (f"{LAYERS}.vocab_parallel_embedding:VocabParallelEmbedding", "forward(self, a, b)", "0.33.0"),
+        # From 0.12.0 on the method is static there.
+        (f"{QUANTIZATION}:CompressedTensorsConfig", "_is_dynamic_token_w8a8(self, a, b, c)", "0.11.0"),
+    ],
+)
+def test_a_base_method_that_cannot_be_compared_is_none_that_an_override_fits(
+    scan: Scan, base: str, method: str, release: str
+) -> None:
+    module, _, name = base.partition(":")
+    source = f"from {module} import {name}\nclass Mine({name}):\n    def {method}: ...\n"
+    assert scan(source, release) == []
+
+
 def test_a_class_of_the_tree_in_between_is_followed(scan: Scan) -> None:
     between = f"{PLATFORM}class Between(Platform):\n    ...\n"
     source = f"import vllm\nfrom between import Between\nclass Mine(Between):\n{textwrap.indent(OLD, '    ')}"

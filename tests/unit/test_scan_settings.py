@@ -76,6 +76,12 @@ FOUND = {
     ),
     "list that grows": ("a.py", f'x = ["vllm", "serve", "m"]\nif y:\n    x += ["{GONE}"]\n', 3, GONE),
     "list with another": ("a.py", f'more = ["{GONE}"]\nx = ["vllm", "serve", "m", *more]\n', 1, GONE),
+    "text in a test": (
+        "test_a.py",
+        f'import os\ndef test_x():\n    x = "vllm serve m {GONE}"\n    os.system(x)\n',
+        3,
+        GONE,
+    ),
     "text": ("a.py", f'import os\nos.system(f"vllm serve {{m}} {GONE}")\n', 2, GONE),
     "continued": ("run.sh", f"vllm serve m \\\n  --port 1 \\\n  {GONE} > log 2>&1 &\n", 3, GONE),
     "array": ("run.sh", f'A=(--port 1\n  {GONE})  # (x)\nvllm serve m "${{A[@]}}"\n', 2, GONE),
@@ -141,6 +147,10 @@ KEPT = {
     "an assertion of unittest": (
         "a.py",
         'class T(U):\n    def test_x(self):\n        self.assertEqual(env["VLLM_USE_V1"], "1")\n',
+    ),
+    "an example in a test": (
+        "test_a.py",
+        f'def test_x():\n    words = parse("vllm serve m {GONE}")\n    assert words\n',
     ),
     "only words": ("a.py", '"""VLLM_USE_V1 is gone, and vllm serve --disable-log-requests too."""\n'),
     "removed": ("a.py", 'import os\nos.environ.pop("VLLM_USE_V1", None)\ndel os.environ["VLLM_USE_V1"]\n'),

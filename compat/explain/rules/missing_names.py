@@ -126,6 +126,34 @@ def misspelt(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None
     )
 
 
+def never_lacking(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
+    """Tell that a name is in every release that has its module, so that no release alone fails so.
+
+    The cause is `unknown`: the files are of several releases, or of none.
+    """
+    asked = wanted(exception)
+    package = context.owner(asked.module) if asked else None
+    if asked is None or package is None or not asked.names or asked.partial or asked.attribute:
+        return None
+    place = location(asked.module, asked.names[0])
+    there = context.history.flags(package, asked.module, asked.names[0])
+    if not any(there) or there != context.history.flags(package, asked.module, ""):
+        return None
+    releases = context.history.releases(package, asked.module, asked.names[0])
+    return Diagnosis(
+        cause="unknown",
+        package=package,
+        module=asked.module,
+        symbol=asked.names[0],
+        evidence=(exception.line, f"{place} exists in {package} {releases}, as does {asked.module}"),
+        fix=Fix(
+            kind="none",
+            text=f"Every release of {package} that has the module has the name in it: the files are of two "
+            "releases, of a fork, or the module was still being imported. The full traceback tells which.",
+        ),
+    )
+
+
 def unplaced_name(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
     """Tell which releases have a name whose message names neither its module nor the one that uses it.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from compat.explain.context import RuleContext
 from compat.explain.log.model import ExceptionInfo
+from compat.explain.lookup.module_paths import is_standard, top_of
 from compat.explain.rules.call_arguments import ranges_text
 from compat.model.diagnosis import Diagnosis, Fix
 from compat.source_outlines.extract import LOGGING
@@ -41,6 +42,9 @@ def stated_by_package(exception: ExceptionInfo, context: RuleContext) -> Diagnos
     The cause is `unknown`, since no closed cause covers the texts of the packages. The fix
     names the import that failed behind the message, if one did.
     """
+    raised_in = top_of(exception.frames[-1].path) if exception.frames else None
+    if raised_in is not None and raised_in not in context.index.owners and not is_standard(raised_in):
+        return None  # another package raised it, whose message reads the same
     matching = _matching(exception, context)
     if not matching or context.outlines is None:
         return None

@@ -142,6 +142,11 @@ def _advice(
         )
     if homes and raiser and own is None:
         return f"The {subject.owner} that {raiser} makes is not that of sglang or vllm: look there."
+    if homes:
+        return (
+            f"{' and '.join(homes)} each define a {subject.owner}: the traceback, or which of them is "
+            "installed, tells whose it is."
+        )
     if subject.owner and raiser:
         return (
             f"{subject.owner} is defined neither in sglang nor in vllm, and {raiser} meets it: it is of your "

@@ -252,7 +252,14 @@ class _Place(NamedTuple):
 
 
 def _fits(mine: Parameters, base: BaseMethod | None) -> bool:
-    return base is not None and base.parameters.certain and not _unfit(mine, base)
+    """Return whether an override is known to accept what a method of the base class does."""
+    return base is not None and _comparable(mine, base.parameters) and not _unfit(mine, base)
+
+
+def _comparable(mine: Parameters, theirs: Parameters) -> bool:
+    """Return whether it is known what the code of a base class calls a method with."""
+    kinds = {(each.static, each.of_class) for each in (mine, theirs)}
+    return theirs.certain and not theirs.open and theirs.positional is not None and len(kinds) == 1
 
 
 def _unfit(mine: Parameters, base: BaseMethod | None) -> str:
@@ -260,8 +267,7 @@ def _unfit(mine: Parameters, base: BaseMethod | None) -> str:
     if base is None:
         return ""
     theirs = base.parameters
-    kinds = {(each.static, each.of_class) for each in (mine, theirs)}
-    if not theirs.certain or theirs.open or theirs.positional is None or len(kinds) > 1:
+    if not _comparable(mine, theirs):
         return ""
     bound = 0 if theirs.static else 1
     by_position = theirs.names[bound : theirs.by_position]

@@ -23,7 +23,14 @@ class PatchedCallees:
         self.has = lru_cache(maxsize=None)(self._has)
 
     def _has(self, callee: str) -> bool:
-        """Return whether the tree may replace a callee, such as `LLM.generate` or `get_rope`."""
+        """Return whether the tree may replace a callee, such as `LLM.generate` or `get_rope`.
+
+        The call of a class is one of its constructor.
+        """
+        constructors = () if "." in callee else (f"{callee}.__init__", f"{callee}.__new__")
+        return any(map(self._replaces, (callee, *constructors)))
+
+    def _replaces(self, callee: str) -> bool:
         name = re.escape(callee.encode())
         owner, _, last = callee.rpartition(".")
         before = rb"\b" if owner else rb"\b(?!self\b)\w+\."

@@ -110,6 +110,19 @@ class ReferenceChecker:
             ),
         )
 
+    def refused(self) -> int:
+        """Return the set of releases in which a package of the tree that code imports raises an exception."""
+        found = 0
+        for package in self._import_graph.refusing_packages():
+            found |= self._holding(
+                self.lookup.release_set.everything & ~found,
+                lambda evaluation: self._import_graph.refuses(
+                    package,  # noqa: B023 -- called at once
+                    Reachability(evaluation, package),  # noqa: B023
+                ),
+            )
+        return found
+
     def rules(self, reference: Reference) -> frozenset[Rule]:
         """Return the rules that a reference breaks in any release, guards ignored."""
         if any(not self.base_works(base, self.lookup.release_set.everything) for base in reference.bases):

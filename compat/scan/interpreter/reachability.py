@@ -7,6 +7,7 @@ from compat.scan.interpreter.expressions import Evaluation
 from compat.scan.interpreter.objects import method_frame
 from compat.scan.interpreter.scopes import Frame, Module
 from compat.scan.interpreter.statements import handling, suppresses
+from compat.scan.interpreter.switches import alternatives, reads_switch
 from compat.scan.interpreter.values import Class, Path, ScannedCodeError, catches
 from compat.scan.project.module_names import absolute
 from compat.scan.syntax.positions import Branch, NodePosition, TryNode, dotted
@@ -102,6 +103,8 @@ class Reachability(NamedTuple):
         owner, branch = position.owner, position.branch
         if isinstance(owner, ast.If | ast.While) and position.outer is not None:
             answer = self._truth(owner.test, position.outer)
+            if answer is None and isinstance(owner, ast.If) and self._switched_off(owner, position):
+                return False
             return (
                 answer is not (branch == "orelse")
                 if isinstance(owner, ast.If)
@@ -116,6 +119,19 @@ class Reachability(NamedTuple):
         if isinstance(owner, TryNode) and position.outer is not None:
             return self._entered_try(owner, position)  # type: ignore[arg-type]
         return True
+
+    def _switched_off(self, owner: ast.If, position: NodePosition) -> bool:
+        """Return whether a switch of the package chooses between two imports, and only the other works."""
+        other = owner.body if position.branch == "orelse" else owner.orelse
+        if position.outer is None or not alternatives(position.block, other):
+            return False
+        frame = self.locals_at(position.outer, owner.test)
+        if not reads_switch(owner.test, self.evaluation, frame):
+            return False
+        return (
+            self._failing(list(position.block), position) is not None
+            and self._failing(other, position) is None
+        )
 
     def _entered_try(self, owner: ast.Try, position: NodePosition) -> bool:
         if position.branch == "orelse":

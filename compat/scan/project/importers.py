@@ -8,7 +8,12 @@ from functools import cached_property
 
 from compat.scan.interpreter.reachability import Reachability
 from compat.scan.interpreter.scopes import Module, Tree
-from compat.scan.prefilter.conditional_imports import conditionally_imported, reads_version
+from compat.scan.prefilter.conditional_imports import (
+    chosen_by,
+    conditionally_imported,
+    reads_version,
+    version_tests,
+)
 from compat.scan.prefilter.imported_names import package_and_stem
 from compat.scan.prefilter.mentions import line_numbers, word_offsets, words
 from compat.scan.project.callers import CallGraph, Searches
@@ -17,7 +22,7 @@ from compat.scan.sources.discovery import Files
 from compat.scan.syntax.positions import LineNumbers, NodePosition, expressions, headers, statements
 
 _MOST = 6
-"""A module that more files name counts as imported."""
+"""A module that more files outside its folder name counts as imported."""
 _FARTHEST = 50
 """A module with more direct and indirect importers counts as imported."""
 _ENTRIES = ("test", "conftest", "setup", "__main__")
@@ -97,6 +102,18 @@ class ImportGraph:
             function is None or self._call_graph.may_be_called(function, reachability)
         )
 
+    def refusing_packages(self) -> Iterator[Module]:
+        """Yield the packages of the tree that may refuse releases: their `__init__.py` may raise."""
+        for path in self._files:
+            if os.path.basename(path) == "__init__.py" and (module := self._raising_package(path)):  # noqa: PTH119
+                yield module
+
+    def refuses(self, package: Module, reachability: Reachability) -> bool:
+        """Return whether a package certainly raises an exception in a release that may import it."""
+        return self._refuses(package.path, reachability) and self.may_be_imported(
+            package, reachability._replace(module=package)
+        )
+
     def _refused(self, module: Module, reachability: Reachability) -> bool:
         """Return whether a package around a module certainly raises an exception in a release."""
         folder = os.path.dirname(module.path)  # noqa: PTH120 -- called for many files
@@ -106,12 +123,16 @@ class ImportGraph:
             folder = os.path.dirname(folder)  # noqa: PTH120
         return False
 
-    def _refuses(self, path: str, reachability: Reachability) -> bool:
+    def _raising_package(self, path: str) -> Module | None:
+        """Return the module of an `__init__.py`, if it may raise in some releases."""
         if path not in self._raising:
             data = self._data(path)
             raising = b"raise" in data and reads_version(data)
             self._raising[path] = self._tree.module(path) if raising else None
-        init = self._raising[path]
+        return self._raising[path]
+
+    def _refuses(self, path: str, reachability: Reachability) -> bool:
+        init = self._raising_package(path)
         if init is None:
             return False
         end = NodePosition(None, init.tree, "body", init.tree.body, len(init.tree.body))
@@ -121,18 +142,24 @@ class ImportGraph:
         return refuses
 
     def _may_be_conditional(self, path: str) -> bool:
-        """Return whether a file that reads the version may import a module, or its folder, conditionally."""
+        """Return whether a file that tests the version may import a module, or its folder, conditionally."""
         if self._conditional is None:
-            self._conditional = frozenset(
-                name
-                for path in self._files
-                if self._names_package(path) and reads_version(self._data(path))
-                for name in conditionally_imported(self._data(path))
-            )
+            self._conditional = frozenset(self._conditional_names())
         folder, stem = package_and_stem(path)
         return not self._conditional.isdisjoint(
             [*path.split("/")[:-1], stem] if not folder else path.split("/")[:-1]
         )
+
+    def _conditional_names(self) -> Iterator[str]:
+        """Yield the last parts of what files import conditionally, by tests in them or in another file."""
+        reading = [
+            path for path in self._files if self._names_package(path) and reads_version(self._data(path))
+        ]
+        tests = frozenset(name for path in reading for name in version_tests(self._data(path)))
+        for path in reading:
+            yield from conditionally_imported(self._data(path))
+        for path in set(self._files).difference(reading) if tests else ():
+            yield from chosen_by(self._data(path), tests)
 
     def _names_package(self, path: str) -> bool:
         try:
@@ -171,7 +198,10 @@ class ImportGraph:
             for path in self._using.get(stem.encode(), ())
             if path != module.path and self._names(path, module.path)
         ]
-        if len(others) > _MOST:
+        folder = os.path.dirname(module.path)  # noqa: PTH120 -- called for many files
+        package = os.path.exists(f"{folder}/__init__.py")  # noqa: PTH110
+        # The other files of a package run where something outside imports it, which is what is asked about.
+        if sum(not package or os.path.dirname(path) != folder for path in others) > _MOST:  # noqa: PTH120
             yield module, itself  # it counts as imported
             return
         for path in sorted(others, key=lambda other: len(self._data(other))):

@@ -9,7 +9,15 @@ from compat.scan.prefilter.mentions import line_numbers
 from compat.scan.settings.model import Command, VariableUse, Word
 from compat.scan.settings.programs import OptionUse, begins_with_program, option_uses
 from compat.scan.settings.shell import commands
-from compat.scan.syntax.positions import LineNumbers, NodePosition, dotted, expressions, headers, statements
+from compat.scan.syntax.positions import (
+    FunctionNode,
+    LineNumbers,
+    NodePosition,
+    dotted,
+    expressions,
+    headers,
+    statements,
+)
 from compat.settings.names import VARIABLE
 
 _MARKS = re.compile(rb"(?:VLLM|SGLANG|SGL)_[A-Z0-9]|--[A-Za-z]|\b(?:vllm|sglang)\b")
@@ -18,6 +26,11 @@ _FUNCTIONS = frozenset({"getenv", "setenv", "putenv"})
 _METHODS = frozenset({"get", "setdefault"})
 """Methods of `os.environ` and of dictionaries that stand for it."""
 _ADDS = frozenset({"append", "extend"})
+_RUNS = frozenset({
+    "run", "Popen", "call", "check_call", "check_output", "system", "popen", "getoutput", "getstatusoutput",
+    "create_subprocess_shell", "create_subprocess_exec", "execute", "spawn",
+})  # fmt: skip
+"""Functions that run a command line."""
 
 
 class PythonSettings(NamedTuple):
@@ -179,7 +192,7 @@ class _Reader:
 
     def _string(self, node: ast.Constant | ast.JoinedStr, position: NodePosition) -> None:
         template = _template(node)
-        if not _PROGRAM.search(template):
+        if not _PROGRAM.search(template) or _only_reads(position.function):
             return
         start = self._offset(node.lineno, node.col_offset)
         end = self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
@@ -201,6 +214,18 @@ class _Reader:
         return self._starts[line - 1] + (
             column if text.isascii() else len(text.encode()[:column].decode("utf-8", "ignore"))
         )
+
+
+def _only_reads(function: FunctionNode | None) -> bool:
+    """Return whether a function is a test that runs no command line: a string of one is an example."""
+    return (
+        function is not None
+        and function.name.startswith("test")
+        and not any(
+            isinstance(node, ast.Call) and not _RUNS.isdisjoint(dotted(node.func)[-1:])
+            for node in ast.walk(function)
+        )
+    )
 
 
 def _asserts(statement: ast.stmt) -> bool:
