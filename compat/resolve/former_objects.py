@@ -57,7 +57,8 @@ def handed_on(resolver: NameResolver, package: str, module: str) -> tuple[tuple[
     with index.watched():  # the rows of other releases do not limit how long the result applies
         for at in _nearest_first(resolver, package, index.present_ranges(module, package)):
             there = NameResolver(index, alone(index, package, at))
-            answers = [there.answer(module, name) for name in index.names(module, package, at) if name]
+            names = [name for name in index.names(module, package, at) if name and name[:2] != "__"]
+            answers = [there.answer(module, name) for name in names]
             if any(answer.status == "defined" and answer.kind in {"class", "function"} for answer in answers):
                 return ()
             homes = [
@@ -75,7 +76,8 @@ def definitions(resolver: NameResolver, package: str, module: str) -> frozenset[
             return frozenset(
                 name
                 for name, branches in index.names(module, package, at).items()
-                if any(each.status == "defined" and each.kind in {"class", "function"} for each in branches)
+                if name[:2] != "__"
+                and any(each.status == "defined" and each.kind in {"class", "function"} for each in branches)
             )
     return frozenset()
 

@@ -274,7 +274,17 @@ def _successor_module(resolver: NameResolver, package: str, module: str) -> Succ
     if confidence < 0.5:
         return None
     evidence = f"has {count} of its {counted(len(firsts) + len(lost), 'definition')}"
-    return Successor(module=best, name="", confidence=round(confidence, 2), evidence=evidence)
+    place = _package_called(resolver, best, module, [each.name for each in firsts if each.module == best])
+    return Successor(module=place, name="", confidence=round(confidence, 2), evidence=evidence)
+
+
+def _package_called(resolver: NameResolver, best: str, module: str, names: Sequence[str]) -> str:
+    """Return the package of a module if it hands on all names and is called as another one, else the module."""
+    package = best.rpartition(".")[0]
+    if package.rpartition(".")[2] != module.rpartition(".")[2]:
+        return best
+    handed = all(_binding(resolver, package, name).answer.status not in UNUSABLE for name in names)
+    return package if handed else best
 
 
 def _now(resolver: NameResolver, package: str, module: str, name: str) -> tuple[Successor, ...]:

@@ -308,6 +308,23 @@ def test_a_module_that_only_handed_on_is_followed_by_what_it_handed_on(tmp_path:
     assert found == ("vllm.new", "", "has 1 of its 1 definition")
 
 
+def test_a_package_of_the_same_name_comes_before_its_module(tmp_path: Path) -> None:
+    old = {"vllm/__init__.py": "", "vllm/parsers.py": linear("Parser")}
+    new = {
+        "vllm/__init__.py": "",
+        "vllm/new/__init__.py": "",
+        "vllm/new/parsers/__init__.py": "from vllm.new.parsers.base import Parser\n",
+        "vllm/new/parsers/base.py": linear("Parser"),
+    }
+    made = index(
+        tmp_path / "i",
+        content("vllm", "vllm", *(release(f"0.{n}", files) for n, files in enumerate((old, new)))),
+    )
+    last = NameResolver(made, Facts(release_indexes={"vllm": 1}))
+    found = replaced(find_location(last, "vllm", "vllm.parsers", ""))
+    assert found == ("vllm.new.parsers", "", "has 1 of its 1 definition")
+
+
 SPLIT = (
     {
         "vllm/__init__.py": "",
