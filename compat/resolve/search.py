@@ -279,7 +279,7 @@ def _successor_module(resolver: NameResolver, package: str, module: str) -> Succ
 
 
 def _package_called(resolver: NameResolver, best: str, module: str, names: Sequence[str]) -> str:
-    """Return the package of a module if it hands on all names and is called as another one, else the module."""
+    """Return the package of a module if it hands on all names and is called as another; else the module."""
     package = best.rpartition(".")[0]
     if package.rpartition(".")[2] != module.rpartition(".")[2]:
         return best
