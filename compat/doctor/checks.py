@@ -191,7 +191,7 @@ def _distinct(findings: list[Diagnosis]) -> tuple[Diagnosis, ...]:
             each.package,
             each.module,
             each.symbol,
-            *(each.evidence[:1] if not each.package else ()),
+            *(each.evidence[:1] if not each.package or each.cause == "unknown" else ()),
         )
         found.setdefault(key, each)
     return tuple(found.values())
