@@ -24,10 +24,10 @@ from compat.explain.rules import (
     missing_extensions,
     missing_names,
     missing_packages,
-    native_code,
     package_messages,
     unexplained,
 )
+from compat.explain.rules.native import device_code, missing_libraries, undefined_symbols
 from compat.explain.rules.versions import (
     command_options,
     companion_names,
@@ -84,9 +84,9 @@ RULES: tuple[Rule, ...] = (
     missing_names.unimported_submodule,
     call_arguments.call,
     command_options.option,
-    native_code.undefined_symbol,
-    native_code.missing_library,
-    native_code.device_code,
+    undefined_symbols.undefined_symbol,
+    missing_libraries.missing_library,
+    device_code.device_code,
     missing_extensions.missing_operator,
     guarded_imports.unbound_name,
     guarded_imports.name_error,

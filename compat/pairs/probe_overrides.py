@@ -14,7 +14,7 @@ from packaging.version import Version
 from compat._cli.progress import Progress
 from compat._cli.text import counted
 from compat.explain.engine import explain
-from compat.explain.rules.native_code import DRIVER_LIBRARIES
+from compat.explain.rules.native.cuda_libraries import DRIVER_LIBRARIES
 from compat.locks.lockfile import Lock, read_lock, write_lock
 from compat.matrix.cell import Job, run_cell
 from compat.matrix.judge.compare import IMPORTS, LATE

@@ -7,7 +7,7 @@ from compat.explain.log.import_messages import FailedImport, wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import below_site, distribution_of, is_standard, top_of
 from compat.explain.lookup.requirement_violations import demands, requirement_named, violated
-from compat.explain.rules.native_code import TORCH_COMPANIONS, mismatch
+from compat.explain.rules.native.undefined_symbols import TORCH_COMPANIONS, mismatch
 from compat.model.diagnosis import Diagnosis, Fix, FixKind
 from compat.model.releases import SGLANG, VLLM
 

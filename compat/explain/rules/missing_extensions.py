@@ -7,7 +7,8 @@ from compat.explain.context import RuleContext
 from compat.explain.log.import_messages import wanted
 from compat.explain.log.model import ExceptionInfo
 from compat.explain.lookup.module_paths import below_site
-from compat.explain.rules.native_code import mismatch, missing_library, why_not_loaded
+from compat.explain.rules.native.missing_libraries import missing_library, why_not_loaded
+from compat.explain.rules.native.undefined_symbols import mismatch
 from compat.model.diagnosis import Diagnosis, Fix
 
 _OPS = re.compile(

@@ -1,0 +1,1 @@
+"""Rules for compiled code that cannot be loaded or run."""
