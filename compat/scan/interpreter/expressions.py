@@ -6,14 +6,14 @@ The evaluation covers what version tests use: comparisons, `packaging`, `importl
 """
 
 import ast
-import operator
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compat.scan.interpreter import builtins
 from compat.scan.interpreter.memory import Decisions, Memory
 from compat.scan.interpreter.objects import Objects
+from compat.scan.interpreter.operators import calculated, compared, hashable
 from compat.scan.interpreter.scopes import Frame, Module, Tree
 from compat.scan.interpreter.statements import Execution, agree
 from compat.scan.interpreter.values import (
@@ -35,22 +35,6 @@ from compat.scan.project.module_names import absolute
 from compat.scan.project.patched_names import PatchedNames
 from compat.scan.releases.index_lookup import Lookup, LookupOutcome
 
-_COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
-_ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
-    ast.Div: operator.truediv,
-    ast.Mod: operator.mod,
-}
 _TRUE_KINDS = frozenset({"class", "function", "module"})
 _DEEPEST = 12
 """Greatest depth of nested calls that is followed."""
@@ -133,11 +117,11 @@ class Evaluation:
                 return UNKNOWN if any(value is UNKNOWN for value in values) else bounded(tuple(values))
             case ast.Set(elts=elements):
                 values = [self.value(element, frame) for element in elements]
-                return frozenset(values) if all(map(_hashable, values)) else UNKNOWN
+                return frozenset(values) if all(map(hashable, values)) else UNKNOWN
             case ast.JoinedStr(values=values):
                 return self._formatted(values, frame)
             case ast.BinOp(left=left, op=op, right=right):
-                return _calculated(op, self.value(left, frame), self.value(right, frame))
+                return calculated(op, self.value(left, frame), self.value(right, frame))
             case ast.Dict(keys=keys, values=values):
                 return self._table(keys, values, frame)
             case ast.Subscript(value=inner, slice=index):
@@ -146,11 +130,11 @@ class Evaluation:
                 return self._comprehended(node.generators, element, frame)
             case ast.SetComp(elt=element):
                 values = self._comprehended(node.generators, element, frame)
-                return UNKNOWN if values is UNKNOWN or not all(map(_hashable, values)) else frozenset(values)
+                return UNKNOWN if values is UNKNOWN or not all(map(hashable, values)) else frozenset(values)
             case ast.DictComp(key=key, value=value):
                 pair = ast.Tuple([key, value], ast.Load())
                 pairs = self._comprehended(node.generators, pair, frame)
-                if pairs is UNKNOWN or not all(_hashable(first) for first, _ in pairs):
+                if pairs is UNKNOWN or not all(hashable(first) for first, _ in pairs):
                     return UNKNOWN
                 return dict(pairs)
             case ast.Lambda():
@@ -493,7 +477,7 @@ class Evaluation:
             else:
                 return UNKNOWN
             return UNKNOWN if answer is None else answer == isinstance(op, ast.Is)
-        return _constants_compared(op, left, right)
+        return compared(op, left, right)
 
     def _is_none(self, value: Any) -> bool | None:
         """Return whether a value is None; None if that is unknown.
@@ -513,45 +497,3 @@ def _lists(arguments: Sequence[ast.expr]) -> bool:
         case [ast.List(elts=[_, *_] as elements) | ast.Tuple(elts=[_, *_] as elements)]:
             return not any(isinstance(each, ast.Starred) for each in elements)
     return False
-
-
-def _constants_compared(op: ast.cmpop, left: Any, right: Any) -> Any:
-    if not (known(left) and known(right)):
-        return UNKNOWN
-    try:
-        if isinstance(op, ast.In | ast.NotIn):
-            return (left in right) == isinstance(op, ast.In)
-        compare = _COMPARE.get(type(op))
-        return UNKNOWN if compare is None else bool(compare(left, right))
-    except Exception:  # noqa: BLE001 -- a comparison of other types may raise anything
-        return UNKNOWN
-
-
-def _calculated(op: ast.operator, left: Any, right: Any) -> Any:
-    """Return the result of an operator on numbers, or the concatenation of texts or of tuples."""
-    if isinstance(op, ast.Mod) and isinstance(left, str):
-        return _filled(left, right)
-    numbers = all(isinstance(each, int | float) for each in (left, right))
-    joined = isinstance(op, ast.Add) and type(left) is type(right) and type(left) in (str, tuple)
-    if not (numbers or joined) or size(left, right) > LARGEST:
-        return UNKNOWN
-    try:
-        return bounded(_ARITHMETIC[type(op)](left, right))
-    except (ArithmeticError, KeyError):
-        return UNKNOWN
-
-
-def _filled(template: str, values: Any) -> Any:
-    """Return a template with its `%s` and `%d` replaced; any other format may ask for any amount of text."""
-    plain = template.replace("%s", "").replace("%d", "")
-    if "%" in plain or not known(values) or size(template) * size(values) > LARGEST:
-        return UNKNOWN
-    try:
-        return template % values
-    except (TypeError, ValueError):
-        return UNKNOWN
-
-
-def _hashable(value: Any) -> bool:
-    """Return whether a constant can be an element of a set."""
-    return known(value) and (all(map(_hashable, value)) if type(value) is tuple else type(value) is not dict)
