@@ -308,6 +308,27 @@ def test_a_module_that_only_handed_on_is_followed_by_what_it_handed_on(tmp_path:
     assert found == ("vllm.new", "", "has 1 of its 1 definition")
 
 
+LAZY = """
+def __getattr__(name):
+    if name == "Reader":
+        from vllm.new import Reader
+
+        return Reader
+    raise AttributeError(name)
+"""
+
+
+def test_what_a_module_handed_on_when_asked_counts(tmp_path: Path) -> None:
+    new = {"vllm/__init__.py": "", "vllm/new.py": linear("Reader"), "vllm/elsewhere.py": linear("Other")}
+    files = ({"vllm/__init__.py": "", "vllm/old.py": linear("Other")}, {**new, "vllm/old.py": LAZY}, new)
+    made = index(
+        tmp_path / "i", content("vllm", "vllm", *(release(f"0.{n}", each) for n, each in enumerate(files)))
+    )
+    last = NameResolver(made, Facts(release_indexes={"vllm": 2}))
+    found = replaced(find_location(last, "vllm", "vllm.old", ""))
+    assert found == ("vllm.new", "", "has 1 of its 1 definition")
+
+
 def test_a_package_of_the_same_name_comes_before_its_module(tmp_path: Path) -> None:
     old = {"vllm/__init__.py": "", "vllm/parsers.py": linear("Parser")}
     new = {
