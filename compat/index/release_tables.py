@@ -39,7 +39,7 @@ class ReleaseTables(Tables):
         return tuple(version for (version,) in self.rows(query, self.packages[package]))
 
     def published(self, package: str) -> int:
-        """Return the number of releases of a package; what stands after them in `versions` is none."""
+        """Return the number of releases of a package. Builds and commits follow them in `versions`."""
         return len(self.versions(package))
 
     def addition(self, package: str, release_index: int) -> Addition | None:  # noqa: ARG002 -- see ExtendedIndex

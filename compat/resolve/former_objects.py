@@ -55,31 +55,37 @@ def handed_on(resolver: NameResolver, package: str, module: str) -> tuple[tuple[
     """
     index = resolver.index
     with index.watched():  # the rows of other releases do not limit how long the result applies
-        for at in _nearest_first(resolver, package, index.present_ranges(module, package)):
-            there = NameResolver(index, alone(index, package, at))
-            names = [name for name in index.names(module, package, at) if name and name[:2] != "__"]
-            answers = [there.answer(module, name) for name in names]
-            if any(answer.status == "defined" and answer.kind in {"class", "function"} for answer in answers):
-                return ()
-            homes = [
-                _home(resolver, package, answer) for answer in answers if answer.kind in {"class", "function"}
-            ]
-            return tuple(home for home in homes if home is not None)
-    return ()
+        at = _nearest(resolver, package, module)
+        if at is None:
+            return ()
+        there = NameResolver(index, alone(index, package, at))
+        names = [name for name in index.names(module, package, at) if name and name[:2] != "__"]
+        answers = [there.answer(module, name) for name in names]
+        objects = [answer for answer in answers if answer.kind in {"class", "function"}]
+        if any(answer.status == "defined" for answer in objects):
+            return ()
+        homes = [_home(resolver, package, answer) for answer in objects]
+        return tuple(home for home in homes if home is not None)
 
 
 def definitions(resolver: NameResolver, package: str, module: str) -> frozenset[str]:
     """Return the classes and functions that a module defined in the nearest release that has it."""
     index = resolver.index
     with index.watched():
-        for at in _nearest_first(resolver, package, index.present_ranges(module, package)):
-            return frozenset(
-                name
-                for name, branches in index.names(module, package, at).items()
-                if name[:2] != "__"
-                and any(each.status == "defined" and each.kind in {"class", "function"} for each in branches)
-            )
-    return frozenset()
+        at = _nearest(resolver, package, module)
+        bound = {} if at is None else index.names(module, package, at)
+        return frozenset(
+            name
+            for name, branches in bound.items()
+            if name[:2] != "__"
+            and any(each.status == "defined" and each.kind in {"class", "function"} for each in branches)
+        )
+
+
+def _nearest(resolver: NameResolver, package: str, module: str) -> int | None:
+    """Return the nearest release that has a module; None if no release has it."""
+    ranges = resolver.index.present_ranges(module, package)
+    return next(_nearest_first(resolver, package, ranges), None)
 
 
 def compared(resolver: NameResolver, former: FormerObject | None, successor: Successor) -> Successor:

@@ -51,7 +51,7 @@ def option(exception: ExceptionInfo, context: RuleContext) -> Diagnosis | None:
 
 
 def option_of_others(exception: ExceptionInfo, _: RuleContext) -> Diagnosis | None:
-    """Tell which program refused an option, where it is none of the servers. The cause is `unknown`."""
+    """Tell which program refused an option, if it is no server. The cause is `unknown`."""
     usage_error = _OPTIONS.search(exception.message)
     option_name = _OPTION.search(usage_error[2]) if usage_error else None
     if usage_error is None or option_name is None:
